@@ -1,0 +1,10 @@
+//! The whole system on one machine: the same function binaries as on AWS, over an embedded stack.
+
+pub mod dynamodb;
+pub mod endpoint;
+pub mod event_source;
+pub mod function_url;
+pub mod lambda;
+pub mod pipe;
+pub mod scheduler;
+pub mod sqs;
