@@ -1,0 +1,391 @@
+//! Windows of time in the deployment's zone, and the counters that they need.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::{Date, ISOWeekDate, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What a board looks back on: everything, or the current calendar month, ISO week or day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Window {
+    All,
+    Month,
+    Week,
+    Day,
+}
+
+impl Window {
+    pub const EVERY: [Self; 4] = [Self::All, Self::Month, Self::Week, Self::Day];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Month => "month",
+            Self::Week => "week",
+            Self::Day => "day",
+        }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a window; the windows are all, month, week and day")]
+pub struct InvalidWindow;
+
+impl FromStr for Window {
+    type Err = InvalidWindow;
+    fn from_str(raw: &str) -> Result<Self, InvalidWindow> {
+        Self::EVERY
+            .into_iter()
+            .find(|w| w.as_str() == raw)
+            .ok_or(InvalidWindow)
+    }
+}
+
+/// One calendar month, ISO week or day. Displayed as the name of the counter that it has in a
+/// standing: `month 2026-11`, `week 2026-W47`, `day 2026-11-21`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// Identified by its first day.
+    Month(Date),
+    /// Identified by its Monday.
+    Week(Date),
+    Day(Date),
+}
+
+impl Period {
+    /// The period of a kind that `date` lies in; `None` for [`Window::All`], which has no end.
+    pub fn containing(window: Window, date: Date) -> Option<Self> {
+        match window {
+            Window::All => None,
+            Window::Month => Some(Self::Month(date.first_of_month())),
+            Window::Week => {
+                let week = date.iso_week_date();
+                let monday = ISOWeekDate::new(week.year(), week.week(), Weekday::Monday);
+                Some(Self::Week(
+                    monday
+                        .expect("the Monday of an existing ISO week exists")
+                        .date(),
+                ))
+            }
+            Window::Day => Some(Self::Day(date)),
+        }
+    }
+
+    pub fn first_day(self) -> Date {
+        match self {
+            Self::Month(first) | Self::Week(first) | Self::Day(first) => first,
+        }
+    }
+
+    pub fn last_day(self) -> Date {
+        match self {
+            Self::Month(first) => first.last_of_month(),
+            Self::Week(monday) => monday.saturating_add(Span::new().days(6)),
+            Self::Day(day) => day,
+        }
+    }
+
+    /// The period of the same kind that is `count` periods earlier.
+    fn earlier(self, count: i32) -> Self {
+        match self {
+            Self::Month(first) => Self::Month(first.saturating_sub(Span::new().months(count))),
+            Self::Week(monday) => Self::Week(monday.saturating_sub(Span::new().weeks(count))),
+            Self::Day(day) => Self::Day(day.saturating_sub(Span::new().days(count))),
+        }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Month(first) => write!(f, "month {:04}-{:02}", first.year(), first.month()),
+            Self::Week(monday) => {
+                let week = monday.iso_week_date();
+                write!(f, "week {:04}-W{:02}", week.year(), week.week())
+            }
+            Self::Day(day) => write!(f, "day {day}"),
+        }
+    }
+}
+
+/// A window as a board states it: which days it covers, and in which zone those days are meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSpan {
+    pub name: Window,
+    /// `null` for `all`, as is `last_day`.
+    pub first_day: Option<Date>,
+    pub last_day: Option<Date>,
+    pub time_zone: String,
+}
+
+/// The deployment's calendar: an IANA time zone and ISO weeks.
+#[derive(Clone, Debug)]
+pub struct Calendar {
+    zone: TimeZone,
+    name: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{name:?} is not an IANA time zone, such as Europe/Berlin")]
+pub struct InvalidTimeZone {
+    name: String,
+    source: jiff::Error,
+}
+
+impl FromStr for Calendar {
+    type Err = InvalidTimeZone;
+    fn from_str(name: &str) -> Result<Self, InvalidTimeZone> {
+        match TimeZone::get(name) {
+            Ok(zone) => Ok(Self {
+                zone,
+                name: name.to_owned(),
+            }),
+            Err(source) => Err(InvalidTimeZone {
+                name: name.to_owned(),
+                source,
+            }),
+        }
+    }
+}
+
+impl Calendar {
+    pub fn date(&self, at: Timestamp) -> Date {
+        at.to_zoned(self.zone.clone()).date()
+    }
+
+    pub fn time_zone(&self) -> &str {
+        &self.name
+    }
+
+    /// The period that is going on at `now`; `None` for [`Window::All`].
+    pub fn current(&self, window: Window, now: Timestamp) -> Option<Period> {
+        Period::containing(window, self.date(now))
+    }
+
+    pub fn span(&self, window: Window, now: Timestamp) -> WindowSpan {
+        let period = self.current(window, now);
+        WindowSpan {
+            name: window,
+            first_day: period.map(Period::first_day),
+            last_day: period.map(Period::last_day),
+            time_zone: self.name.clone(),
+        }
+    }
+
+    /// The counters that an activity is added to. An activity so late that its day, week or month
+    /// is neither the current nor the previous one leaves that counter alone, since no board will
+    /// show it again; it counts in the longer windows all the same.
+    pub fn counted_in(&self, occurred_at: Timestamp, now: Timestamp) -> Vec<Period> {
+        let (occurred, today) = (self.date(occurred_at), self.date(now));
+        [Window::Month, Window::Week, Window::Day]
+            .into_iter()
+            .filter_map(|window| {
+                let oldest_kept = Period::containing(window, today)?.earlier(1);
+                Period::containing(window, occurred)
+                    .filter(|p| p.first_day() >= oldest_kept.first_day())
+            })
+            .collect()
+    }
+
+    /// The counters that an update removes, so that the standing of a user who is seen at least
+    /// every [`FORGOTTEN_DAYS`] days does not grow.
+    pub fn long_past(&self, now: Timestamp) -> Vec<Period> {
+        let today = self.date(now);
+        [
+            (Window::Month, FORGOTTEN_MONTHS),
+            (Window::Week, FORGOTTEN_WEEKS),
+            (Window::Day, FORGOTTEN_DAYS),
+        ]
+        .into_iter()
+        .filter_map(|(window, count)| Some((Period::containing(window, today)?, count)))
+        .flat_map(|(current, count)| (2..2 + count).map(move |back| current.earlier(back)))
+        .collect()
+    }
+}
+
+const FORGOTTEN_MONTHS: i32 = 2;
+const FORGOTTEN_WEEKS: i32 = 3;
+const FORGOTTEN_DAYS: i32 = 14;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calendar(zone: &str) -> Calendar {
+        zone.parse().unwrap()
+    }
+
+    fn names(periods: &[Period]) -> String {
+        periods
+            .iter()
+            .map(Period::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    fn check_current(zone: &str, now: &str, expected: &str) {
+        let now = now.parse().unwrap();
+        let current: Vec<_> = Window::EVERY
+            .into_iter()
+            .filter_map(|w| calendar(zone).current(w, now))
+            .collect();
+        assert_eq!(names(&current), expected, "{zone} {now}");
+    }
+
+    #[test]
+    fn the_day_begins_at_local_midnight_on_both_sides_of_daylight_saving() {
+        // Berlin leaves UTC+1 for UTC+2 on 2026-03-29 and returns on 2026-10-25, both a Sunday.
+        let berlin = "Europe/Berlin";
+        check_current(
+            berlin,
+            "2026-03-28T22:59:59Z",
+            "month 2026-03, week 2026-W13, day 2026-03-28",
+        );
+        check_current(
+            berlin,
+            "2026-03-28T23:00:00Z",
+            "month 2026-03, week 2026-W13, day 2026-03-29",
+        );
+        check_current(
+            berlin,
+            "2026-03-29T21:59:59Z",
+            "month 2026-03, week 2026-W13, day 2026-03-29",
+        );
+        check_current(
+            berlin,
+            "2026-03-29T22:00:00Z",
+            "month 2026-03, week 2026-W14, day 2026-03-30",
+        );
+        check_current(
+            berlin,
+            "2026-10-24T22:00:00Z",
+            "month 2026-10, week 2026-W43, day 2026-10-25",
+        );
+        check_current(
+            berlin,
+            "2026-10-25T22:59:59Z",
+            "month 2026-10, week 2026-W43, day 2026-10-25",
+        );
+        check_current(
+            berlin,
+            "2026-10-25T23:00:00Z",
+            "month 2026-10, week 2026-W44, day 2026-10-26",
+        );
+    }
+
+    #[test]
+    fn iso_weeks_belong_to_the_year_of_their_thursday() {
+        check_current(
+            "UTC",
+            "2026-12-31T23:59:59Z",
+            "month 2026-12, week 2026-W53, day 2026-12-31",
+        );
+        check_current(
+            "UTC",
+            "2027-01-01T00:00:00Z",
+            "month 2027-01, week 2026-W53, day 2027-01-01",
+        );
+        check_current(
+            "UTC",
+            "2027-01-04T00:00:00Z",
+            "month 2027-01, week 2027-W01, day 2027-01-04",
+        );
+        check_current(
+            "UTC",
+            "2024-12-30T00:00:00Z",
+            "month 2024-12, week 2025-W01, day 2024-12-30",
+        );
+        check_current(
+            "Pacific/Kiritimati",
+            "2026-12-31T10:00:00Z",
+            "month 2027-01, week 2026-W53, day 2027-01-01",
+        );
+    }
+
+    #[test]
+    fn a_window_states_its_days() {
+        let span = |window| {
+            let span =
+                calendar("Europe/Berlin").span(window, "2026-11-21T12:00:00Z".parse().unwrap());
+            serde_json::to_string(&span).unwrap()
+        };
+        assert_eq!(
+            span(Window::All),
+            r#"{"name":"all","first_day":null,"last_day":null,"time_zone":"Europe/Berlin"}"#
+        );
+        assert_eq!(
+            span(Window::Month),
+            r#"{"name":"month","first_day":"2026-11-01","last_day":"2026-11-30","time_zone":"Europe/Berlin"}"#
+        );
+        assert_eq!(
+            span(Window::Week),
+            r#"{"name":"week","first_day":"2026-11-16","last_day":"2026-11-22","time_zone":"Europe/Berlin"}"#
+        );
+        assert_eq!(
+            span(Window::Day),
+            r#"{"name":"day","first_day":"2026-11-21","last_day":"2026-11-21","time_zone":"Europe/Berlin"}"#
+        );
+    }
+
+    fn check_counted(occurred_at: &str, expected: &str) {
+        let now = "2026-11-03T09:00:00Z".parse().unwrap();
+        let counted = calendar("UTC").counted_in(occurred_at.parse().unwrap(), now);
+        assert_eq!(names(&counted), expected, "{occurred_at}");
+    }
+
+    #[test]
+    fn a_late_activity_counts_where_its_window_can_still_be_seen() {
+        check_counted(
+            "2026-11-03T08:00:00Z",
+            "month 2026-11, week 2026-W45, day 2026-11-03",
+        );
+        check_counted(
+            "2026-11-02T23:59:59Z",
+            "month 2026-11, week 2026-W45, day 2026-11-02",
+        );
+        check_counted("2026-11-01T12:00:00Z", "month 2026-11, week 2026-W44");
+        check_counted("2026-10-31T12:00:00Z", "month 2026-10, week 2026-W44");
+        check_counted("2026-10-20T12:00:00Z", "month 2026-10");
+        check_counted("2014-06-25T15:36:54Z", "");
+        // Clocks differ: up to five minutes ahead is accepted, and may be tomorrow.
+        check_counted(
+            "2026-11-04T00:00:00Z",
+            "month 2026-11, week 2026-W45, day 2026-11-04",
+        );
+    }
+
+    #[test]
+    fn what_is_removed_is_never_what_is_added() {
+        let calendar = calendar("America/New_York");
+        for hour in 0..24 * 800 {
+            let now = Timestamp::from_second(1_767_000_000 + hour * 3600).unwrap();
+            let removed = calendar.long_past(now);
+            for back in [0, 1, 7, 31] {
+                let added = calendar.counted_in(now - Span::new().hours(24 * back), now);
+                assert!(
+                    added.iter().all(|period| !removed.contains(period)),
+                    "{now}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_zone_is_named() {
+        let error = "Mars/Olympus".parse::<Calendar>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"Mars/Olympus\" is not an IANA time zone, such as Europe/Berlin"
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! How old what is shown is, and when that is too old.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What a snapshot run measured of the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Freshness {
+    pub generated_at: Timestamp,
+    /// Seconds that a heartbeat needs from being accepted to being counted, or that the oldest one
+    /// has waited for by now if that is longer; `None` until the first one was sent.
+    pub lag_seconds: Option<f64>,
+    /// Messages in the queue, waiting or in flight.
+    pub backlog: u64,
+}
+
+/// How the last heartbeats fared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heartbeats {
+    /// When the last counted one was sent, and when it was counted.
+    pub counted: Option<(Timestamp, Timestamp)>,
+    /// When the oldest one that is not yet counted was sent.
+    pub waiting_since: Option<Timestamp>,
+}
+
+impl Heartbeats {
+    /// The lag in seconds at `now`. A heartbeat under way counts with the time it has taken so far,
+    /// so that a pipeline that stands still is seen to fall behind.
+    pub fn lag_seconds(&self, now: Timestamp) -> Option<f64> {
+        let travelled = self
+            .counted
+            .map(|(sent, counted)| counted.duration_since(sent));
+        let waited = self.waiting_since.map(|sent| now.duration_since(sent));
+        travelled
+            .max(waited)
+            .map(|lag| lag.max(SignedDuration::ZERO).as_secs_f64())
+    }
+}
+
+/// Past these a board is stale.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FreshnessBounds {
+    pub age: SignedDuration,
+    pub lag: SignedDuration,
+    pub backlog: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StaleReason {
+    /// No snapshot was published for too long.
+    Age,
+    /// Activities take too long to be counted.
+    Lag,
+    /// Too many activities wait to be counted.
+    Backlog,
+}
+
+/// The freshness that every answer carries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FreshnessDocument {
+    pub generated_at: Timestamp,
+    pub age_seconds: i64,
+    pub lag_seconds: Option<f64>,
+    pub backlog: u64,
+    pub stale: bool,
+    pub stale_reasons: Vec<StaleReason>,
+}
+
+impl Freshness {
+    pub fn at(&self, now: Timestamp, bounds: &FreshnessBounds) -> FreshnessDocument {
+        let age = now
+            .duration_since(self.generated_at)
+            .max(SignedDuration::ZERO);
+        let stale_reasons: Vec<_> = [
+            (age > bounds.age, StaleReason::Age),
+            (
+                self.lag_seconds
+                    .is_some_and(|lag| lag > bounds.lag.as_secs_f64()),
+                StaleReason::Lag,
+            ),
+            (self.backlog > bounds.backlog, StaleReason::Backlog),
+        ]
+        .into_iter()
+        .filter_map(|(passed, reason)| passed.then_some(reason))
+        .collect();
+        FreshnessDocument {
+            generated_at: self.generated_at,
+            age_seconds: age.as_secs(),
+            lag_seconds: self.lag_seconds,
+            backlog: self.backlog,
+            stale: !stale_reasons.is_empty(),
+            stale_reasons,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn check_lag(counted: Option<(i64, i64)>, waiting_since: Option<i64>, expected: Option<f64>) {
+        let heartbeats = Heartbeats {
+            counted: counted.map(|(sent, counted)| (at(sent), at(counted))),
+            waiting_since: waiting_since.map(at),
+        };
+        assert_eq!(heartbeats.lag_seconds(at(600)), expected, "{heartbeats:?}");
+    }
+
+    #[test]
+    fn lag_grows_while_a_heartbeat_waits() {
+        check_lag(None, None, None);
+        check_lag(Some((540, 541)), None, Some(1.0));
+        check_lag(Some((540, 541)), Some(598), Some(2.0));
+        check_lag(Some((540, 545)), Some(598), Some(5.0));
+        check_lag(Some((0, 1)), Some(60), Some(540.0));
+        check_lag(None, Some(300), Some(300.0));
+        check_lag(Some((541, 540)), None, Some(0.0));
+    }
+
+    fn check_stale(age: i64, lag_seconds: Option<f64>, backlog: u64, expected: &[StaleReason]) {
+        let bounds = FreshnessBounds {
+            age: SignedDuration::from_secs(180),
+            lag: SignedDuration::from_secs(120),
+            backlog: 1000,
+        };
+        let document = Freshness {
+            generated_at: at(0),
+            lag_seconds,
+            backlog,
+        }
+        .at(at(age), &bounds);
+        assert_eq!(document.stale_reasons, expected);
+        assert_eq!(document.stale, !expected.is_empty());
+    }
+
+    #[test]
+    fn each_bound_makes_it_stale_by_itself() {
+        check_stale(0, None, 0, &[]);
+        check_stale(180, Some(120.0), 1000, &[]);
+        check_stale(181, Some(1.0), 0, &[StaleReason::Age]);
+        check_stale(0, Some(120.1), 0, &[StaleReason::Lag]);
+        check_stale(0, None, 1001, &[StaleReason::Backlog]);
+        check_stale(
+            999,
+            Some(999.0),
+            9999,
+            &[StaleReason::Age, StaleReason::Lag, StaleReason::Backlog],
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! How many users have how many points: what is needed to rank anyone without an item for everyone.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Buckets of `[points, users]`, from the most points to the fewest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Histogram {
+    pub buckets: Vec<(u64, u64)>,
+}
+
+impl Histogram {
+    /// The competition rank ("1224") of a user with `points`: one more than the users ahead.
+    pub fn rank(&self, points: u64) -> u64 {
+        let ahead = self.buckets.partition_point(|&(bucket, _)| bucket > points);
+        1 + self.buckets[..ahead]
+            .iter()
+            .map(|&(_, users)| users)
+            .sum::<u64>()
+    }
+
+    pub fn participants(&self) -> u64 {
+        self.buckets.iter().map(|&(_, users)| users).sum()
+    }
+
+    /// The share of participants, in percent, that have no more than `points`: 100 for the first.
+    pub fn percentile(&self, points: u64) -> f64 {
+        let participants = self.participants();
+        if participants == 0 {
+            return 100.0;
+        }
+        let ahead = self.rank(points) - 1;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "counts of users are far below 2^52"
+        )]
+        let share = (participants - ahead) as f64 / participants as f64;
+        (share * 10_000.0).round() / 100.0
+    }
+}
+
+impl From<HashMap<u64, u64>> for Histogram {
+    fn from(counts: HashMap<u64, u64>) -> Self {
+        let mut buckets: Vec<_> = counts.into_iter().collect();
+        buckets.sort_unstable_by(|a, b| b.cmp(a));
+        Self { buckets }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_any_number_of_points() {
+        let histogram = Histogram {
+            buckets: vec![(90, 1), (50, 2), (10, 4)],
+        };
+        let ranks: Vec<_> = [91, 90, 70, 50, 49, 10, 0]
+            .map(|points| histogram.rank(points))
+            .into();
+        assert_eq!(ranks, [1, 1, 2, 2, 4, 4, 8]);
+        let percentiles: Vec<_> = [90, 50, 10]
+            .map(|points| histogram.percentile(points))
+            .into();
+        assert_eq!(percentiles, [100.0, 85.71, 57.14]);
+    }
+}

@@ -1,0 +1,204 @@
+//! Identifiers. Each is made only by parsing, so that one in hand is safe in a table key, a URL and a log.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Heartbeats travel under this user. No client can send it, since ids may not begin with `~`.
+pub const HEARTBEAT_USER: &str = "~heartbeat";
+
+/// Why a text is not an identifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    #[error("is empty; it must have 1 to {max} characters")]
+    Empty { max: usize },
+    #[error("is {len} bytes long; at most {max} are allowed")]
+    TooLong { len: usize, max: usize },
+    #[error("has the character {found:?} at byte {at}; allowed are {allowed}")]
+    IllegalCharacter {
+        found: char,
+        at: usize,
+        allowed: &'static str,
+    },
+    #[error("begins with '~', which is reserved for Podium's own users")]
+    Reserved,
+}
+
+/// The rule of one kind of identifier.
+struct Rule {
+    max: usize,
+    allowed: &'static str,
+    allows: fn(u8) -> bool,
+}
+
+impl Rule {
+    fn check(&self, raw: &str) -> Result<(), InvalidId> {
+        let Self { max, allowed, .. } = *self;
+        if raw.is_empty() {
+            return Err(InvalidId::Empty { max });
+        }
+        if raw.len() > max {
+            return Err(InvalidId::TooLong {
+                len: raw.len(),
+                max,
+            });
+        }
+        if raw.starts_with('~') {
+            return Err(InvalidId::Reserved);
+        }
+        match raw
+            .char_indices()
+            .find(|&(_, c)| !u8::try_from(c).is_ok_and(self.allows))
+        {
+            Some((at, found)) => Err(InvalidId::IllegalCharacter { found, at, allowed }),
+            None => Ok(()),
+        }
+    }
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $rule:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            const RULE: Rule = $rule;
+            pub const MAX_BYTES: usize = Self::RULE.max;
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(raw: &str) -> Result<Self, InvalidId> {
+                Self::RULE.check(raw)?;
+                Ok(Self(raw.into()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(raw: String) -> Result<Self, InvalidId> {
+                raw.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.as_str().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+fn is_name_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-')
+}
+
+identifier!(
+    /// An employee: 1 to 64 bytes of `[A-Za-z0-9._@-]`.
+    UserId,
+    Rule {
+        max: 64,
+        allowed: "A-Z a-z 0-9 . _ @ -",
+        allows: is_name_byte,
+    }
+);
+
+identifier!(
+    /// An engagement program: 1 to 64 bytes of `[A-Za-z0-9._@-]`.
+    ProgramId,
+    Rule {
+        max: 64,
+        allowed: "A-Z a-z 0-9 . _ @ -",
+        allows: is_name_byte,
+    }
+);
+
+identifier!(
+    /// The client's idempotency key, unique within its user: 1 to 128 bytes of `[A-Za-z0-9._:@-]`.
+    ActivityId,
+    Rule {
+        max: 128,
+        allowed: "A-Z a-z 0-9 . _ : @ -",
+        allows: |b| is_name_byte(b) || b == b':',
+    }
+);
+
+identifier!(
+    /// What was done, a slug such as `task_completed`: 1 to 64 bytes of `[a-z0-9_-]`.
+    Kind,
+    Rule {
+        max: 64,
+        allowed: "a-z 0-9 _ -",
+        allows: |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'),
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(raw: &str, expected: &str) {
+        let got = match raw.parse::<UserId>() {
+            Ok(id) => id.to_string(),
+            Err(error) => format!("! {error}"),
+        };
+        assert_eq!(got, expected, "user id {raw:?}");
+    }
+
+    #[test]
+    fn users() {
+        check("u-1", "u-1");
+        check("Ann.Lee@example.com", "Ann.Lee@example.com");
+        check("", "! is empty; it must have 1 to 64 characters");
+        check(&"a".repeat(64), &"a".repeat(64));
+        check(
+            &"a".repeat(65),
+            "! is 65 bytes long; at most 64 are allowed",
+        );
+        check(
+            "a b",
+            "! has the character ' ' at byte 1; allowed are A-Z a-z 0-9 . _ @ -",
+        );
+        check(
+            "a#b",
+            "! has the character '#' at byte 1; allowed are A-Z a-z 0-9 . _ @ -",
+        );
+        check(
+            "zoë",
+            "! has the character 'ë' at byte 2; allowed are A-Z a-z 0-9 . _ @ -",
+        );
+        check(
+            "a\0",
+            "! has the character '\\0' at byte 1; allowed are A-Z a-z 0-9 . _ @ -",
+        );
+        check(
+            HEARTBEAT_USER,
+            "! begins with '~', which is reserved for Podium's own users",
+        );
+    }
+
+    #[test]
+    fn the_other_ids_have_rules_of_their_own() {
+        assert!("2026:a@b".parse::<ActivityId>().is_ok());
+        assert!("a".repeat(128).parse::<ActivityId>().is_ok());
+        assert!("a".repeat(129).parse::<ActivityId>().is_err());
+        assert!("task_completed".parse::<Kind>().is_ok());
+        assert!("Task".parse::<Kind>().is_err());
+        assert!("crates-io".parse::<ProgramId>().is_ok());
+        assert!("a:b".parse::<ProgramId>().is_err());
+    }
+}

@@ -1,0 +1,565 @@
+//! From the JSON that a client sends to an [`Activity`], or to the reason why not.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::activity::{Activity, Metadata};
+use crate::id::{ActivityId, InvalidId, Kind, ProgramId, UserId};
+use crate::policy::{ScoringPolicy, Unscored};
+
+/// The version of the activity's form that is spoken here.
+pub const SCHEMA_VERSION: u64 = 1;
+
+/// Clocks differ: an activity may be this far ahead of ours.
+pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+const FIELDS: &str =
+    "activity_id, user_id, program_id, kind, occurred_at, metadata, schema_version";
+
+/// What an activity is checked against on its way in.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    pub policy: ScoringPolicy,
+    /// `None` takes activities of any age.
+    pub max_age: Option<SignedDuration>,
+}
+
+/// Why one activity of a request was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejection {
+    pub code: RejectionCode,
+    /// The field that is wrong, as a path such as `metadata.team`; empty where it is the item itself.
+    pub field: String,
+    /// What is wrong with it, and what would be right.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectionCode {
+    NotAnObject,
+    Malformed,
+    MissingField,
+    UnknownField,
+    DuplicateField,
+    WrongType,
+    Empty,
+    TooLong,
+    TooDeep,
+    IllegalCharacter,
+    Reserved,
+    UnknownKind,
+    InvalidTime,
+    InTheFuture,
+    TooOld,
+    OutOfRange,
+    UnsupportedSchemaVersion,
+}
+
+impl Rejection {
+    fn new(code: RejectionCode, field: impl Into<String>, detail: impl fmt::Display) -> Self {
+        let field = field.into();
+        let detail = if field.is_empty() {
+            detail.to_string()
+        } else {
+            format!("{field} {detail}")
+        };
+        Self {
+            code,
+            field,
+            detail,
+        }
+    }
+}
+
+impl Intake {
+    /// Parses one activity. `new_id` makes an id where the client sent none; an `occurred_at` that
+    /// is not sent is `received_at`.
+    pub fn parse(
+        &self,
+        raw: &RawValue,
+        received_at: Timestamp,
+        new_id: impl FnOnce() -> ActivityId,
+    ) -> Result<Activity, Rejection> {
+        let mut fields = Fields::parse(raw)?;
+        let id = fields.optional_id("activity_id")?;
+        let user: UserId = fields.id("user_id")?;
+        let program: ProgramId = fields.id("program_id")?;
+        let kind: Kind = fields.id("kind")?;
+        let occurred_at = match fields.text("occurred_at")? {
+            Some(text) => self.time(&text, received_at)?,
+            None => received_at,
+        };
+        let metadata = fields.take("metadata").map(metadata).transpose()?;
+        if let Some(version) = fields.take("schema_version") {
+            schema_version(version)?;
+        }
+        fields.finish()?;
+        self.policy
+            .points(&kind, occurred_at)
+            .map_err(|error| match &error {
+                Unscored::UnknownKind { .. } => {
+                    Rejection::new(RejectionCode::UnknownKind, "kind", error)
+                }
+                Unscored::BeforePolicy { .. } => {
+                    Rejection::new(RejectionCode::TooOld, "occurred_at", error)
+                }
+            })?;
+        let id = id.unwrap_or_else(new_id);
+        Ok(Activity {
+            id,
+            user,
+            program,
+            kind,
+            occurred_at,
+            metadata,
+        })
+    }
+
+    fn time(&self, text: &str, received_at: Timestamp) -> Result<Timestamp, Rejection> {
+        let reject = |code, detail: String| Err(Rejection::new(code, "occurred_at", detail));
+        let Ok(at) = text.parse::<Timestamp>() else {
+            return reject(
+                RejectionCode::InvalidTime,
+                "must be an RFC 3339 time with an offset, such as 2026-11-21T09:30:00Z".into(),
+            );
+        };
+        if at > received_at + MAX_AHEAD {
+            return reject(
+                RejectionCode::InTheFuture,
+                format!(
+                    "is {at}, more than {} minutes after now ({received_at})",
+                    MAX_AHEAD.as_mins()
+                ),
+            );
+        }
+        if at < Timestamp::UNIX_EPOCH {
+            return reject(
+                RejectionCode::TooOld,
+                format!("is {at}, before 1970-01-01T00:00:00Z"),
+            );
+        }
+        match self.max_age {
+            Some(max) if received_at.duration_since(at) > max => reject(
+                RejectionCode::TooOld,
+                format!(
+                    "is {at}, more than {} days before now ({received_at})",
+                    max.as_hours() / 24
+                ),
+            ),
+            _ => Ok(at),
+        }
+    }
+}
+
+/// The fields of one JSON object that are not yet taken, in the order in which they stand.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    fn parse(raw: &'a RawValue) -> Result<Self, Rejection> {
+        if !raw.get().starts_with('{') {
+            let detail = format!("an activity must be a JSON object, not {}", type_of(raw));
+            return Err(Rejection::new(RejectionCode::NotAnObject, "", detail));
+        }
+        let fields = members(raw, "")?;
+        // A null says no more than leaving the field out.
+        Ok(Self(
+            fields
+                .into_iter()
+                .filter(|(_, value)| value.get() != "null")
+                .collect(),
+        ))
+    }
+
+    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.0.iter().position(|(found, _)| found == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    fn text(&mut self, name: &str) -> Result<Option<String>, Rejection> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        if !value.get().starts_with('"') {
+            let detail = format!("must be a string, not {}", type_of(value));
+            return Err(Rejection::new(RejectionCode::WrongType, name, detail));
+        }
+        match serde_json::from_str(value.get()) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) => Err(malformed(name, &error)),
+        }
+    }
+
+    fn optional_id<T: std::str::FromStr<Err = InvalidId>>(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<T>, Rejection> {
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|error: InvalidId| {
+            let code = match error {
+                InvalidId::Empty { .. } => RejectionCode::Empty,
+                InvalidId::TooLong { .. } => RejectionCode::TooLong,
+                InvalidId::IllegalCharacter { .. } => RejectionCode::IllegalCharacter,
+                InvalidId::Reserved => RejectionCode::Reserved,
+            };
+            Rejection::new(code, name, error)
+        })
+    }
+
+    fn id<T: std::str::FromStr<Err = InvalidId>>(&mut self, name: &str) -> Result<T, Rejection> {
+        self.optional_id(name)?
+            .ok_or_else(|| Rejection::new(RejectionCode::MissingField, name, "is missing"))
+    }
+
+    /// A misspelt optional field would otherwise be silently ignored.
+    fn finish(self) -> Result<(), Rejection> {
+        let Some((name, _)) = self.0.first() else {
+            return Ok(());
+        };
+        let detail = match name.as_str() {
+            "points" => "is not the client's to send: the scoring policy gives the points".into(),
+            _ => format!("is not a field of an activity; its fields are {FIELDS}"),
+        };
+        Err(Rejection::new(
+            RejectionCode::UnknownField,
+            shorten(name),
+            detail,
+        ))
+    }
+}
+
+fn metadata(raw: &RawValue) -> Result<Metadata, Rejection> {
+    let text = raw.get();
+    if !text.starts_with('{') {
+        let detail = format!("must be a JSON object, not {}", type_of(raw));
+        return Err(Rejection::new(RejectionCode::WrongType, "metadata", detail));
+    }
+    if text.len() > Metadata::MAX_BYTES {
+        let detail = format!(
+            "is {} bytes of JSON; at most {} are allowed",
+            text.len(),
+            Metadata::MAX_BYTES
+        );
+        return Err(Rejection::new(RejectionCode::TooLong, "metadata", detail));
+    }
+    check_value(raw, "metadata", 1)?;
+    Ok(Metadata(text.to_owned()))
+}
+
+/// Checks what the JSON grammar leaves open: depth, repeated keys, numbers that no reader can hold
+/// and strings that are not text.
+fn check_value(raw: &RawValue, path: &str, depth: usize) -> Result<(), Rejection> {
+    let text = raw.get();
+    let is_container = text.starts_with(['{', '[']);
+    if is_container && depth > Metadata::MAX_DEPTH {
+        let detail = format!("is nested more than {} levels deep", Metadata::MAX_DEPTH);
+        return Err(Rejection::new(RejectionCode::TooDeep, "metadata", detail));
+    }
+    if text.starts_with('{') {
+        for (name, value) in members(raw, path)? {
+            check_value(value, &format!("{path}.{}", shorten(&name)), depth + 1)?;
+        }
+    } else if text.starts_with('[') {
+        let items: Vec<&RawValue> =
+            serde_json::from_str(text).map_err(|error| malformed(path, &error))?;
+        for (at, item) in items.into_iter().enumerate() {
+            check_value(item, &format!("{path}[{at}]"), depth + 1)?;
+        }
+    } else if text.starts_with('"') {
+        serde_json::from_str::<String>(text).map_err(|error| malformed(path, &error))?;
+    } else if text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+        && serde_json::from_str::<f64>(text).is_err()
+    {
+        let detail = "is a number outside the range of a 64-bit float (about ±1.8e308)";
+        return Err(Rejection::new(RejectionCode::OutOfRange, path, detail));
+    }
+    Ok(())
+}
+
+fn schema_version(raw: &RawValue) -> Result<(), Rejection> {
+    let is_number = raw
+        .get()
+        .starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    if !is_number {
+        let detail = format!("must be a whole number, not {}", type_of(raw));
+        return Err(Rejection::new(
+            RejectionCode::WrongType,
+            "schema_version",
+            detail,
+        ));
+    }
+    if raw.get() != SCHEMA_VERSION.to_string() {
+        let detail = format!(
+            "is {}; only {SCHEMA_VERSION} is supported",
+            shorten(raw.get())
+        );
+        return Err(Rejection::new(
+            RejectionCode::UnsupportedSchemaVersion,
+            "schema_version",
+            detail,
+        ));
+    }
+    Ok(())
+}
+
+/// The members of an object, refusing a key that stands twice: readers differ in which one they take.
+fn members<'a>(raw: &'a RawValue, path: &str) -> Result<Vec<(String, &'a RawValue)>, Rejection> {
+    let Members(members) =
+        serde_json::from_str(raw.get()).map_err(|error| malformed(path, &error))?;
+    let mut names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => {
+            let name = shorten(pair[0]);
+            let field = if path.is_empty() {
+                name
+            } else {
+                format!("{path}.{name}")
+            };
+            Err(Rejection::new(
+                RejectionCode::DuplicateField,
+                field,
+                "is there more than once",
+            ))
+        }
+        None => Ok(members),
+    }
+}
+
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+fn malformed(path: &str, error: &serde_json::Error) -> Rejection {
+    Rejection::new(
+        RejectionCode::Malformed,
+        path,
+        format!("is not valid JSON text: {error}"),
+    )
+}
+
+/// A field's name, cut to a length that is fit for an answer and a log.
+fn shorten(name: &str) -> String {
+    const MAX_CHARS: usize = 64;
+    match name.char_indices().nth(MAX_CHARS) {
+        Some((at, _)) => format!("{}…", &name[..at]),
+        None => name.to_owned(),
+    }
+}
+
+/// The type of a JSON value, by its first character.
+pub fn type_of(raw: &RawValue) -> &'static str {
+    match raw.get().as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: &str = "2026-11-21T12:00:00Z";
+
+    fn intake() -> Intake {
+        let policy =
+            r#"[{"effective_from":"2020-01-01T00:00:00Z","points":{"task_completed":10}}]"#;
+        Intake {
+            policy: policy.parse().unwrap(),
+            max_age: Some(SignedDuration::from_hours(31 * 24)),
+        }
+    }
+
+    fn parse(json: &str) -> Result<Activity, Rejection> {
+        let raw: &RawValue = serde_json::from_str(json).unwrap();
+        intake().parse(raw, NOW.parse().unwrap(), || "made".parse().unwrap())
+    }
+
+    /// An activity with `more` in it, which may override nothing: keys must not stand twice.
+    fn check_with(more: &str, expected: &str) {
+        check(
+            &format!(r#"{{"user_id":"ann","program_id":"p","kind":"task_completed"{more}}}"#),
+            expected,
+        );
+    }
+
+    fn check(json: &str, expected: &str) {
+        let got = match parse(json) {
+            Ok(a) => format!(
+                "{} {} {} {} {}",
+                a.user, a.id, a.program, a.kind, a.occurred_at
+            ),
+            Err(r) => format!("{:?} [{}] {}", r.code, r.field, r.detail),
+        };
+        assert_eq!(got, expected, "{json}");
+    }
+
+    #[test]
+    fn takes_what_is_right() {
+        check_with("", "ann made p task_completed 2026-11-21T12:00:00Z");
+        check_with(
+            r#","activity_id":"a-1""#,
+            "ann a-1 p task_completed 2026-11-21T12:00:00Z",
+        );
+        check_with(
+            r#","activity_id":null,"metadata":null"#,
+            "ann made p task_completed 2026-11-21T12:00:00Z",
+        );
+        check_with(
+            r#","occurred_at":"2026-11-20T23:00:00+02:00""#,
+            "ann made p task_completed 2026-11-20T21:00:00Z",
+        );
+        check_with(
+            r#","occurred_at":"2026-11-21T12:05:00Z","schema_version":1"#,
+            "ann made p task_completed 2026-11-21T12:05:00Z",
+        );
+        check_with(
+            r#","occurred_at":"2026-10-21T12:00:00Z""#,
+            "ann made p task_completed 2026-10-21T12:00:00Z",
+        );
+    }
+
+    #[test]
+    fn names_the_field_and_the_limit_of_what_is_wrong() {
+        check(
+            "7",
+            "NotAnObject [] an activity must be a JSON object, not a number",
+        );
+        check("{}", "MissingField [user_id] user_id is missing");
+        check(
+            r#"{"user_id":7}"#,
+            "WrongType [user_id] user_id must be a string, not a number",
+        );
+        check(
+            r#"{"user_id":"~heartbeat"}"#,
+            "Reserved [user_id] user_id begins with '~', which is reserved for Podium's own users",
+        );
+        check(
+            r#"{"user_id":"a\u0000"}"#,
+            r"IllegalCharacter [user_id] user_id has the character '\0' at byte 1; allowed are A-Z a-z 0-9 . _ @ -",
+        );
+        check(
+            r#"{"user_id":"a","user_id":"b"}"#,
+            "DuplicateField [user_id] user_id is there more than once",
+        );
+        check(
+            r#"{"user_id":"\ud800"}"#,
+            "Malformed [user_id] user_id is not valid JSON text: unexpected end of hex escape at line 1 column 8",
+        );
+        check_with(
+            r#","points":1000"#,
+            "UnknownField [points] points is not the client's to send: the scoring policy gives the points",
+        );
+        check_with(
+            r#","ocurred_at":"x""#,
+            "UnknownField [ocurred_at] ocurred_at is not a field of an activity; its fields are activity_id, user_id, program_id, kind, occurred_at, metadata, schema_version",
+        );
+        check_with(
+            r#","schema_version":2"#,
+            "UnsupportedSchemaVersion [schema_version] schema_version is 2; only 1 is supported",
+        );
+    }
+
+    #[test]
+    fn times_are_bounded_on_both_sides() {
+        check_with(
+            r#","occurred_at":"yesterday""#,
+            "InvalidTime [occurred_at] occurred_at must be an RFC 3339 time with an offset, such as 2026-11-21T09:30:00Z",
+        );
+        check_with(
+            r#","occurred_at":"2026-11-21T12:05:00.001Z""#,
+            "InTheFuture [occurred_at] occurred_at is 2026-11-21T12:05:00.001Z, more than 5 minutes after now (2026-11-21T12:00:00Z)",
+        );
+        check_with(
+            r#","occurred_at":"2026-10-21T11:59:59Z""#,
+            "TooOld [occurred_at] occurred_at is 2026-10-21T11:59:59Z, more than 31 days before now (2026-11-21T12:00:00Z)",
+        );
+        check_with(
+            r#","occurred_at":"1969-12-31T23:59:59Z""#,
+            "TooOld [occurred_at] occurred_at is 1969-12-31T23:59:59Z, before 1970-01-01T00:00:00Z",
+        );
+    }
+
+    #[test]
+    fn metadata_is_kept_to_the_letter_or_refused() {
+        let kept = parse(
+            r#"{"user_id":"a","program_id":"p","kind":"task_completed","metadata":{"n": 1.50, "t":["x",null]}}"#,
+        );
+        assert_eq!(
+            kept.unwrap().metadata.unwrap().as_str(),
+            r#"{"n": 1.50, "t":["x",null]}"#
+        );
+        check_with(
+            r#","metadata":[]"#,
+            "WrongType [metadata] metadata must be a JSON object, not an array",
+        );
+        check_with(
+            r#","metadata":{"a":{"b":1,"b":2}}"#,
+            "DuplicateField [metadata.a.b] metadata.a.b is there more than once",
+        );
+        check_with(
+            r#","metadata":{"a":[1e999]}"#,
+            "OutOfRange [metadata.a[0]] metadata.a[0] is a number outside the range of a 64-bit float (about ±1.8e308)",
+        );
+        let eight = format!(r#","metadata":{{"a":{}{}}}"#, "[".repeat(7), "]".repeat(7));
+        check_with(&eight, "ann made p task_completed 2026-11-21T12:00:00Z");
+        let nine = format!(r#","metadata":{{"a":{}{}}}"#, "[".repeat(8), "]".repeat(8));
+        check_with(
+            &nine,
+            "TooDeep [metadata] metadata is nested more than 8 levels deep",
+        );
+        let full = format!(r#","metadata":{{"a":"{}"}}"#, "x".repeat(1024 - 8));
+        check_with(&full, "ann made p task_completed 2026-11-21T12:00:00Z");
+        let over = format!(r#","metadata":{{"a":"{}"}}"#, "x".repeat(1024 - 7));
+        check_with(
+            &over,
+            "TooLong [metadata] metadata is 1025 bytes of JSON; at most 1024 are allowed",
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_gets_an_answer(text in r#"[{}\[\]",:0-9a-z\\ ]{0,60}"#) {
+            let wrapped = format!(r#"{{"metadata":{text}}}"#);
+            for json in [text, wrapped] {
+                if let Ok(raw) = serde_json::from_str::<&RawValue>(&json) {
+                    let _ = intake().parse(raw, NOW.parse().unwrap(), || "made".parse().unwrap());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! One user's counters.
+
+use std::ops::{Add, AddAssign};
+
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::Window;
+use crate::id::{ProgramId, UserId};
+
+/// Points, and the activities that earned them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    pub points: u64,
+    pub activities: u64,
+}
+
+impl Add for Tally {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            points: self.points + other.points,
+            activities: self.activities + other.activities,
+        }
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+/// One user's counters in one program, as they are at one moment: all time, and for the month,
+/// week and day that are going on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub user: UserId,
+    pub program: ProgramId,
+    pub tallies: Tallies,
+}
+
+/// A tally for each window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tallies {
+    pub all: Tally,
+    pub month: Tally,
+    pub week: Tally,
+    pub day: Tally,
+}
+
+impl Tallies {
+    pub fn get(&self, window: Window) -> Tally {
+        match window {
+            Window::All => self.all,
+            Window::Month => self.month,
+            Window::Week => self.week,
+            Window::Day => self.day,
+        }
+    }
+
+    pub fn get_mut(&mut self, window: Window) -> &mut Tally {
+        match window {
+            Window::All => &mut self.all,
+            Window::Month => &mut self.month,
+            Window::Week => &mut self.week,
+            Window::Day => &mut self.day,
+        }
+    }
+}
+
+impl AddAssign for Tallies {
+    fn add_assign(&mut self, other: Self) {
+        for window in Window::EVERY {
+            *self.get_mut(window) += other.get(window);
+        }
+    }
+}
