@@ -25,6 +25,11 @@ impl Metadata {
     pub const MAX_BYTES: usize = 1024;
     pub const MAX_DEPTH: usize = 8;
 
+    /// Metadata that was checked when it was accepted, read back from the store.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

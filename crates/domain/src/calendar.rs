@@ -72,9 +72,7 @@ impl Period {
                 let week = date.iso_week_date();
                 let monday = ISOWeekDate::new(week.year(), week.week(), Weekday::Monday);
                 Some(Self::Week(
-                    monday
-                        .expect("the Monday of an existing ISO week exists")
-                        .date(),
+                    monday.expect("the Monday of an existing ISO week exists").date(),
                 ))
             }
             Window::Day => Some(Self::Day(date)),
@@ -191,8 +189,7 @@ impl Calendar {
             .into_iter()
             .filter_map(|window| {
                 let oldest_kept = Period::containing(window, today)?.earlier(1);
-                Period::containing(window, occurred)
-                    .filter(|p| p.first_day() >= oldest_kept.first_day())
+                Period::containing(window, occurred).filter(|p| p.first_day() >= oldest_kept.first_day())
             })
             .collect()
     }
@@ -315,8 +312,7 @@ mod tests {
     #[test]
     fn a_window_states_its_days() {
         let span = |window| {
-            let span =
-                calendar("Europe/Berlin").span(window, "2026-11-21T12:00:00Z".parse().unwrap());
+            let span = calendar("Europe/Berlin").span(window, "2026-11-21T12:00:00Z".parse().unwrap());
             serde_json::to_string(&span).unwrap()
         };
         assert_eq!(
@@ -372,10 +368,7 @@ mod tests {
             let removed = calendar.long_past(now);
             for back in [0, 1, 7, 31] {
                 let added = calendar.counted_in(now - Span::new().hours(24 * back), now);
-                assert!(
-                    added.iter().all(|period| !removed.contains(period)),
-                    "{now}"
-                );
+                assert!(added.iter().all(|period| !removed.contains(period)), "{now}");
             }
         }
     }

@@ -27,9 +27,7 @@ impl Heartbeats {
     /// The lag in seconds at `now`. A heartbeat under way counts with the time it has taken so far,
     /// so that a pipeline that stands still is seen to fall behind.
     pub fn lag_seconds(&self, now: Timestamp) -> Option<f64> {
-        let travelled = self
-            .counted
-            .map(|(sent, counted)| counted.duration_since(sent));
+        let travelled = self.counted.map(|(sent, counted)| counted.duration_since(sent));
         let waited = self.waiting_since.map(|sent| now.duration_since(sent));
         travelled
             .max(waited)
@@ -69,14 +67,11 @@ pub struct FreshnessDocument {
 
 impl Freshness {
     pub fn at(&self, now: Timestamp, bounds: &FreshnessBounds) -> FreshnessDocument {
-        let age = now
-            .duration_since(self.generated_at)
-            .max(SignedDuration::ZERO);
+        let age = now.duration_since(self.generated_at).max(SignedDuration::ZERO);
         let stale_reasons: Vec<_> = [
             (age > bounds.age, StaleReason::Age),
             (
-                self.lag_seconds
-                    .is_some_and(|lag| lag > bounds.lag.as_secs_f64()),
+                self.lag_seconds.is_some_and(|lag| lag > bounds.lag.as_secs_f64()),
                 StaleReason::Lag,
             ),
             (self.backlog > bounds.backlog, StaleReason::Backlog),

@@ -15,10 +15,7 @@ impl Histogram {
     /// The competition rank ("1224") of a user with `points`: one more than the users ahead.
     pub fn rank(&self, points: u64) -> u64 {
         let ahead = self.buckets.partition_point(|&(bucket, _)| bucket > points);
-        1 + self.buckets[..ahead]
-            .iter()
-            .map(|&(_, users)| users)
-            .sum::<u64>()
+        1 + self.buckets[..ahead].iter().map(|&(_, users)| users).sum::<u64>()
     }
 
     pub fn participants(&self) -> u64 {
@@ -32,10 +29,7 @@ impl Histogram {
             return 100.0;
         }
         let ahead = self.rank(points) - 1;
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "counts of users are far below 2^52"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "counts of users are far below 2^52")]
         let share = (participants - ahead) as f64 / participants as f64;
         (share * 10_000.0).round() / 100.0
     }
@@ -62,9 +56,7 @@ mod tests {
             .map(|points| histogram.rank(points))
             .into();
         assert_eq!(ranks, [1, 1, 2, 2, 4, 4, 8]);
-        let percentiles: Vec<_> = [90, 50, 10]
-            .map(|points| histogram.percentile(points))
-            .into();
+        let percentiles: Vec<_> = [90, 50, 10].map(|points| histogram.percentile(points)).into();
         assert_eq!(percentiles, [100.0, 85.71, 57.14]);
     }
 }

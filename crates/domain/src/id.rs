@@ -40,10 +40,7 @@ impl Rule {
             return Err(InvalidId::Empty { max });
         }
         if raw.len() > max {
-            return Err(InvalidId::TooLong {
-                len: raw.len(),
-                max,
-            });
+            return Err(InvalidId::TooLong { len: raw.len(), max });
         }
         if raw.starts_with('~') {
             return Err(InvalidId::Reserved);
@@ -165,10 +162,7 @@ mod tests {
         check("Ann.Lee@example.com", "Ann.Lee@example.com");
         check("", "! is empty; it must have 1 to 64 characters");
         check(&"a".repeat(64), &"a".repeat(64));
-        check(
-            &"a".repeat(65),
-            "! is 65 bytes long; at most 64 are allowed",
-        );
+        check(&"a".repeat(65), "! is 65 bytes long; at most 64 are allowed");
         check(
             "a b",
             "! has the character ' ' at byte 1; allowed are A-Z a-z 0-9 . _ @ -",

@@ -17,8 +17,7 @@ pub const SCHEMA_VERSION: u64 = 1;
 /// Clocks differ: an activity may be this far ahead of ours.
 pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-const FIELDS: &str =
-    "activity_id, user_id, program_id, kind, occurred_at, metadata, schema_version";
+const FIELDS: &str = "activity_id, user_id, program_id, kind, occurred_at, metadata, schema_version";
 
 /// What an activity is checked against on its way in.
 #[derive(Clone, Debug)]
@@ -68,11 +67,7 @@ impl Rejection {
         } else {
             format!("{field} {detail}")
         };
-        Self {
-            code,
-            field,
-            detail,
-        }
+        Self { code, field, detail }
     }
 }
 
@@ -102,12 +97,8 @@ impl Intake {
         self.policy
             .points(&kind, occurred_at)
             .map_err(|error| match &error {
-                Unscored::UnknownKind { .. } => {
-                    Rejection::new(RejectionCode::UnknownKind, "kind", error)
-                }
-                Unscored::BeforePolicy { .. } => {
-                    Rejection::new(RejectionCode::TooOld, "occurred_at", error)
-                }
+                Unscored::UnknownKind { .. } => Rejection::new(RejectionCode::UnknownKind, "kind", error),
+                Unscored::BeforePolicy { .. } => Rejection::new(RejectionCode::TooOld, "occurred_at", error),
             })?;
         let id = id.unwrap_or_else(new_id);
         Ok(Activity {
@@ -226,11 +217,7 @@ impl<'a> Fields<'a> {
             "points" => "is not the client's to send: the scoring policy gives the points".into(),
             _ => format!("is not a field of an activity; its fields are {FIELDS}"),
         };
-        Err(Rejection::new(
-            RejectionCode::UnknownField,
-            shorten(name),
-            detail,
-        ))
+        Err(Rejection::new(RejectionCode::UnknownField, shorten(name), detail))
     }
 }
 
@@ -266,8 +253,7 @@ fn check_value(raw: &RawValue, path: &str, depth: usize) -> Result<(), Rejection
             check_value(value, &format!("{path}.{}", shorten(&name)), depth + 1)?;
         }
     } else if text.starts_with('[') {
-        let items: Vec<&RawValue> =
-            serde_json::from_str(text).map_err(|error| malformed(path, &error))?;
+        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| malformed(path, &error))?;
         for (at, item) in items.into_iter().enumerate() {
             check_value(item, &format!("{path}[{at}]"), depth + 1)?;
         }
@@ -283,22 +269,13 @@ fn check_value(raw: &RawValue, path: &str, depth: usize) -> Result<(), Rejection
 }
 
 fn schema_version(raw: &RawValue) -> Result<(), Rejection> {
-    let is_number = raw
-        .get()
-        .starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    let is_number = raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
     if !is_number {
         let detail = format!("must be a whole number, not {}", type_of(raw));
-        return Err(Rejection::new(
-            RejectionCode::WrongType,
-            "schema_version",
-            detail,
-        ));
+        return Err(Rejection::new(RejectionCode::WrongType, "schema_version", detail));
     }
     if raw.get() != SCHEMA_VERSION.to_string() {
-        let detail = format!(
-            "is {}; only {SCHEMA_VERSION} is supported",
-            shorten(raw.get())
-        );
+        let detail = format!("is {}; only {SCHEMA_VERSION} is supported", shorten(raw.get()));
         return Err(Rejection::new(
             RejectionCode::UnsupportedSchemaVersion,
             "schema_version",
@@ -310,8 +287,7 @@ fn schema_version(raw: &RawValue) -> Result<(), Rejection> {
 
 /// The members of an object, refusing a key that stands twice: readers differ in which one they take.
 fn members<'a>(raw: &'a RawValue, path: &str) -> Result<Vec<(String, &'a RawValue)>, Rejection> {
-    let Members(members) =
-        serde_json::from_str(raw.get()).map_err(|error| malformed(path, &error))?;
+    let Members(members) = serde_json::from_str(raw.get()).map_err(|error| malformed(path, &error))?;
     let mut names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -396,8 +372,7 @@ mod tests {
     const NOW: &str = "2026-11-21T12:00:00Z";
 
     fn intake() -> Intake {
-        let policy =
-            r#"[{"effective_from":"2020-01-01T00:00:00Z","points":{"task_completed":10}}]"#;
+        let policy = r#"[{"effective_from":"2020-01-01T00:00:00Z","points":{"task_completed":10}}]"#;
         Intake {
             policy: policy.parse().unwrap(),
             max_age: Some(SignedDuration::from_hours(31 * 24)),
@@ -419,10 +394,7 @@ mod tests {
 
     fn check(json: &str, expected: &str) {
         let got = match parse(json) {
-            Ok(a) => format!(
-                "{} {} {} {} {}",
-                a.user, a.id, a.program, a.kind, a.occurred_at
-            ),
+            Ok(a) => format!("{} {} {} {} {}", a.user, a.id, a.program, a.kind, a.occurred_at),
             Err(r) => format!("{:?} [{}] {}", r.code, r.field, r.detail),
         };
         assert_eq!(got, expected, "{json}");

@@ -56,9 +56,7 @@ impl ScoringPolicy {
     pub const MAX_POINTS: u32 = 1_000_000;
 
     pub fn points(&self, kind: &Kind, occurred_at: Timestamp) -> Result<u32, Unscored> {
-        let newer = self
-            .versions
-            .partition_point(|v| v.effective_from <= occurred_at);
+        let newer = self.versions.partition_point(|v| v.effective_from <= occurred_at);
         let Some(version) = newer.checked_sub(1).map(|at| &self.versions[at]) else {
             let first = self.versions[0].effective_from;
             return Err(Unscored::BeforePolicy { occurred_at, first });
@@ -101,9 +99,7 @@ impl TryFrom<Vec<PolicyVersion>> for ScoringPolicy {
             if found == 0 || found > Self::MAX_KINDS {
                 return Err(InvalidPolicy::KindCount { at, found });
             }
-            if let Some((kind, &points)) =
-                version.points.iter().find(|&(_, &p)| p > Self::MAX_POINTS)
-            {
+            if let Some((kind, &points)) = version.points.iter().find(|&(_, &p)| p > Self::MAX_POINTS) {
                 return Err(InvalidPolicy::Points {
                     kind: kind.clone(),
                     points,

@@ -1,1 +1,238 @@
+//! Publishes the boards: one pass over the standings, then pages, heads and the overview.
 
+mod boards;
+mod config;
+mod depth;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::board::Status;
+use domain::freshness::Heartbeats;
+use domain::{Board, Calendar, Freshness, Tally};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use store::snapshots::Overview;
+use store::standings::CurrentCounters;
+use store::{Activities, Published, Snapshots, Standings};
+use telemetry::{Meter, Metric};
+
+pub use boards::MAX_PROGRAMS;
+use boards::{Boards, UserSum, WindowBoard, published_programs, summaries};
+pub use config::Config;
+use depth::depth;
+
+/// Shards that are read at once: two processors are kept busy decoding, and memory holds a few MB
+/// of pages.
+const SHARDS_AT_ONCE: usize = 4;
+const BOARDS_AT_ONCE: usize = 8;
+
+#[derive(Clone)]
+pub struct Publisher {
+    activities: Activities,
+    standings: Standings,
+    snapshots: Snapshots,
+    queues: aws_sdk_sqs::Client,
+    queue_url: String,
+    dead_letter_queue_url: String,
+    calendar: Calendar,
+    listed_users: usize,
+    meter: Meter,
+}
+
+/// What one run did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Run {
+    pub standings: u64,
+    pub read_units: f64,
+    pub published: usize,
+    pub superseded: usize,
+    pub pages_written: usize,
+}
+
+impl Publisher {
+    pub fn connect(config: Config) -> anyhow::Result<Self> {
+        let aws = store::aws::config_from_env()?;
+        Ok(Self::new(
+            &aws_sdk_dynamodb::Client::new(&aws),
+            aws_sdk_sqs::Client::new(&aws),
+            config,
+        ))
+    }
+
+    pub fn new(client: &aws_sdk_dynamodb::Client, queues: aws_sdk_sqs::Client, config: Config) -> Self {
+        Self {
+            activities: Activities::new(client.clone(), config.activities_table),
+            standings: Standings::new(client.clone(), config.standings_table, config.standing_shards),
+            snapshots: Snapshots::new(client.clone(), config.snapshots_table),
+            queues,
+            queue_url: config.queue_url,
+            dead_letter_queue_url: config.dead_letter_queue_url,
+            calendar: config.calendar,
+            listed_users: config.listed_users,
+            meter: Meter::from_env("snapshot"),
+        }
+    }
+
+    /// Publishes every board as it is at `now`.
+    pub async fn run(&self, now: Timestamp) -> anyhow::Result<Run> {
+        let started = std::time::Instant::now();
+        let freshness = self.freshness(now).await?;
+        let dead_letters = depth(&self.queues, &self.dead_letter_queue_url).await?;
+        let previous = self.snapshots.overview().await?;
+
+        let totals = self.standings.totals().await?;
+        let counted = totals.values().fold(Tally::default(), |sum, tally| sum + *tally);
+        let programs = published_programs(&totals);
+        if programs.len() < totals.len() {
+            tracing::warn!(
+                programs = totals.len(),
+                limit = MAX_PROGRAMS,
+                "There are more programs than boards; the least active have none."
+            );
+        }
+        let (boards, read_units) = self.read(Boards::new(programs, self.listed_users), now).await?;
+        let (standings, sum) = boards.taken();
+        let boards = boards.finish();
+        let summaries = summaries(&boards);
+        let mut run = Run {
+            standings,
+            read_units,
+            published: 0,
+            superseded: 0,
+            pages_written: 0,
+        };
+        self.publish(boards, freshness, &mut run).await?;
+
+        let duration = started.elapsed();
+        let overview = Overview {
+            boards: summaries,
+            status: Status {
+                counted,
+                standings: sum,
+                dead_letters,
+                snapshot_seconds: duration.as_secs_f64(),
+            },
+            freshness,
+        };
+        self.snapshots.publish_overview(&overview).await?;
+        let age = previous.map(|previous| now.duration_since(previous.freshness.generated_at).as_secs_f64());
+        self.measure(&run, &overview, age);
+        Ok(run)
+    }
+
+    /// Measures the pipeline, and sends the heartbeat that the next run will look for.
+    async fn freshness(&self, now: Timestamp) -> anyhow::Result<Freshness> {
+        let counted = self.standings.last_heartbeat().await?;
+        let heartbeats = Heartbeats {
+            counted,
+            waiting_since: self
+                .activities
+                .heartbeat_after(counted.map(|(sent, _)| sent))
+                .await?,
+        };
+        self.activities.send_heartbeat(now).await?;
+        Ok(Freshness {
+            generated_at: now,
+            lag_seconds: heartbeats.lag_seconds(now),
+            backlog: depth(&self.queues, &self.queue_url).await?,
+        })
+    }
+
+    /// Reads all standings into the boards; with the read units that it took.
+    async fn read(&self, boards: Boards, now: Timestamp) -> anyhow::Result<(Boards, f64)> {
+        let counters = CurrentCounters::at(&self.calendar, now);
+        let boards = Arc::new(Mutex::new(boards));
+        let units: Vec<f64> = stream::iter(self.standings.shards())
+            .map(|shard| {
+                let (standings, counters, boards) =
+                    (self.standings.clone(), counters.clone(), Arc::clone(&boards));
+                // A task of its own, so that the shards are decoded on all processors.
+                let read = tokio::spawn(async move {
+                    let mut user_sum = UserSum::default();
+                    let units = standings
+                        .read_shard(shard, &counters, |page| {
+                            let mut boards = boards.lock().unwrap_or_else(PoisonError::into_inner);
+                            page.into_iter()
+                                .for_each(|standing| boards.add(standing, &mut user_sum));
+                        })
+                        .await?;
+                    boards
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .finish_shard(user_sum);
+                    anyhow::Ok(units)
+                });
+                async { read.await? }
+            })
+            .buffer_unordered(SHARDS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let boards = Arc::into_inner(boards).expect("all readers are done");
+        Ok((
+            boards.into_inner().unwrap_or_else(PoisonError::into_inner),
+            units.into_iter().sum(),
+        ))
+    }
+
+    async fn publish(
+        &self,
+        boards: Vec<WindowBoard>,
+        freshness: Freshness,
+        run: &mut Run,
+    ) -> anyhow::Result<()> {
+        let mut published = stream::iter(boards)
+            .map(|board| self.publish_one(board, freshness))
+            .buffer_unordered(BOARDS_AT_ONCE);
+        while let Some((board, published)) = published.try_next().await? {
+            match published {
+                Published::Generation { pages_written, .. } => {
+                    run.published += 1;
+                    run.pages_written += pages_written;
+                }
+                Published::Superseded => {
+                    tracing::info!(%board, "Another run published this board meanwhile.");
+                    run.superseded += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish_one(
+        &self,
+        board: WindowBoard,
+        freshness: Freshness,
+    ) -> anyhow::Result<(Board, Published)> {
+        let WindowBoard {
+            board,
+            window,
+            ranked,
+        } = board;
+        let previous = self.snapshots.latest(&board, window).await?;
+        let span = self.calendar.span(window, freshness.generated_at);
+        let published = self
+            .snapshots
+            .publish(&board, span, previous, ranked, freshness)
+            .await?;
+        Ok((board, published))
+    }
+
+    fn measure(&self, run: &Run, overview: &Overview, age: Option<f64>) {
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+        let mut values = vec![
+            (
+                Metric::SnapshotDuration,
+                overview.status.snapshot_seconds * 1000.0,
+            ),
+            (Metric::Entries, run.standings as f64),
+            (Metric::StandingsReadUnits, run.read_units),
+            (Metric::Published, run.published as f64),
+            (Metric::PagesWritten, run.pages_written as f64),
+            (Metric::Backlog, overview.freshness.backlog as f64),
+            (Metric::DeadLetters, overview.status.dead_letters as f64),
+        ];
+        values.extend(overview.freshness.lag_seconds.map(|lag| (Metric::Lag, lag)));
+        values.extend(age.map(|age| (Metric::SnapshotAge, age)));
+        self.meter.emit(overview.freshness.generated_at, &values);
+    }
+}

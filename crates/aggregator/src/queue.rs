@@ -1,0 +1,156 @@
+//! What the aggregator tells the queues: which messages can never be counted, and when to deliver
+//! the others again.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::SqsMessage;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, SendMessageBatchRequestEntry,
+};
+use rand::RngExt as _;
+
+/// SQS's limit for one batch.
+const BATCH: usize = 10;
+/// The first redelivery comes within this, and each further one within twice the time.
+const REDELIVERY_BASE: Duration = Duration::from_secs(2);
+/// With 20 deliveries this bridges an outage of an hour before a message ends as a dead letter.
+const REDELIVERY_MAX: Duration = Duration::from_secs(300);
+/// SQS refuses control characters in attributes, and long ones help no one.
+const MAX_REASON_CHARS: usize = 500;
+
+#[derive(Clone, Debug)]
+pub struct Queues {
+    pub client: Client,
+    pub queue_url: String,
+    pub dead_letter_queue_url: String,
+}
+
+/// A message that can never be counted, and why.
+#[derive(Clone, Debug)]
+pub struct DeadLetter<'a> {
+    pub message: &'a SqsMessage,
+    pub code: &'static str,
+    pub reason: String,
+}
+
+impl Queues {
+    /// Sends dead letters on, with their reasons as attributes and their bodies as they came, so
+    /// that they can be redriven once mended. Returns those that could not be sent.
+    pub async fn bury<'a>(&self, letters: Vec<DeadLetter<'a>>) -> Vec<&'a SqsMessage> {
+        let mut unsent = Vec::new();
+        for batch in letters.chunks(BATCH) {
+            let entries = batch.iter().enumerate().map(|(at, letter)| {
+                SendMessageBatchRequestEntry::builder()
+                    .id(at.to_string())
+                    .message_body(
+                        letter
+                            .message
+                            .body
+                            .as_deref()
+                            .filter(|body| !body.is_empty())
+                            .unwrap_or("(empty)"),
+                    )
+                    .message_attributes("reason_code", string(letter.code))
+                    .message_attributes("reason", string(&printable(&letter.reason)))
+                    .message_attributes(
+                        "message_id",
+                        string(letter.message.message_id.as_deref().unwrap_or("unknown")),
+                    )
+                    .build()
+                    .expect("id and body are given")
+            });
+            let sent = self
+                .client
+                .send_message_batch()
+                .queue_url(&self.dead_letter_queue_url)
+                .set_entries(Some(entries.collect()))
+                .send()
+                .await;
+            let failed: Vec<String> = match sent {
+                Ok(output) => output.failed.into_iter().map(|entry| entry.id).collect(),
+                Err(error) => {
+                    tracing::error!(error = %DisplayErrorContext(&error), "Dead letters could not be sent and will be delivered again.");
+                    (0..batch.len()).map(|at| at.to_string()).collect()
+                }
+            };
+            unsent.extend(
+                (0..batch.len())
+                    .filter(|at| failed.contains(&at.to_string()))
+                    .map(|at| batch[at].message),
+            );
+        }
+        unsent
+    }
+
+    /// Spreads the redelivery of messages over time, instead of all at the end of the visibility
+    /// timeout. Where that fails the timeout applies.
+    pub async fn defer(&self, messages: &[&SqsMessage]) {
+        for batch in messages.chunks(BATCH) {
+            let entries = batch.iter().enumerate().filter_map(|(at, message)| {
+                let pause = redelivery_pause(receive_count(message), rand::rng().random());
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(at.to_string())
+                    .receipt_handle(message.receipt_handle.as_deref()?)
+                    .visibility_timeout(i32::try_from(pause.as_secs()).ok()?)
+                    .build()
+                    .ok()
+            });
+            let changed = self
+                .client
+                .change_message_visibility_batch()
+                .queue_url(&self.queue_url)
+                .set_entries(Some(entries.collect()))
+                .send()
+                .await;
+            if let Err(error) = changed {
+                tracing::warn!(error = %DisplayErrorContext(&error), "Messages keep their visibility timeout.");
+            }
+        }
+    }
+}
+
+fn receive_count(message: &SqsMessage) -> u32 {
+    let count = message.attributes.get("ApproximateReceiveCount");
+    count.and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+/// Whole seconds from 1 to a bound that doubles with each delivery. `random` is in 0..1.
+fn redelivery_pause(receive_count: u32, random: f64) -> Duration {
+    let doublings = receive_count.saturating_sub(1).min(16);
+    let bound = REDELIVERY_BASE.saturating_mul(1 << doublings).min(REDELIVERY_MAX);
+    Duration::from_secs_f64((bound.as_secs_f64() * random).ceil().max(1.0))
+}
+
+fn string(value: &str) -> MessageAttributeValue {
+    MessageAttributeValue::builder()
+        .data_type("String")
+        .string_value(value)
+        .build()
+        .expect("the data type is given")
+}
+
+fn printable(reason: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    let reason: String = reason.chars().take(MAX_REASON_CHARS).map(printable).collect();
+    if reason.is_empty() {
+        "unknown".to_owned()
+    } else {
+        reason
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redeliveries_are_jittered_and_grow_to_a_bound() {
+        let pauses =
+            |random| [1, 2, 3, 8, 9, 20, u32::MAX].map(|count| redelivery_pause(count, random).as_secs());
+        assert_eq!(pauses(1.0), [2, 4, 8, 256, 300, 300, 300]);
+        assert_eq!(pauses(0.0), [1; 7]);
+        assert_eq!(redelivery_pause(3, 0.5).as_secs(), 4);
+    }
+}

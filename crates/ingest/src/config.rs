@@ -1,0 +1,55 @@
+use std::str::FromStr;
+
+use domain::ScoringPolicy;
+use jiff::SignedDuration;
+use store::aws::{parsed, required};
+
+/// What this function reads from its environment.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `ACTIVITIES_TABLE`
+    pub activities_table: String,
+    /// `SCORING_POLICY`
+    pub scoring_policy: ScoringPolicy,
+    /// `MAX_ACTIVITY_AGE_DAYS`
+    pub max_activity_age: MaxActivityAge,
+}
+
+impl Config {
+    pub fn from_env() -> anyhow::Result<Self> {
+        Ok(Self {
+            activities_table: required("ACTIVITIES_TABLE")?,
+            scoring_policy: parsed("SCORING_POLICY")?,
+            max_activity_age: parsed("MAX_ACTIVITY_AGE_DAYS")?,
+        })
+    }
+}
+
+/// How far back an activity may lie: a number of days, or `unlimited`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxActivityAge(pub Option<SignedDuration>);
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "must be \"unlimited\" or a number of days from 1 to {}",
+    MaxActivityAge::MAX_DAYS
+)]
+pub struct InvalidMaxActivityAge;
+
+impl MaxActivityAge {
+    /// A hundred years.
+    const MAX_DAYS: i64 = 36_525;
+}
+
+impl FromStr for MaxActivityAge {
+    type Err = InvalidMaxActivityAge;
+    fn from_str(raw: &str) -> Result<Self, InvalidMaxActivityAge> {
+        if raw == "unlimited" {
+            return Ok(Self(None));
+        }
+        match raw.parse() {
+            Ok(days @ 1..=Self::MAX_DAYS) => Ok(Self(Some(SignedDuration::from_hours(days * 24)))),
+            _ => Err(InvalidMaxActivityAge),
+        }
+    }
+}

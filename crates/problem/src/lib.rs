@@ -1,0 +1,56 @@
+//! Errors as HTTP clients get them: problem documents (RFC 9457).
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// A problem document. Members beyond those of the RFC are added by [`Problem::with`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Problem {
+    title: String,
+    #[serde(serialize_with = "as_number")]
+    status: StatusCode,
+    /// A short name that does not change, for programs to branch on.
+    code: &'static str,
+    detail: String,
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status,
+            code,
+            detail: detail.into(),
+            more: Map::new(),
+        }
+    }
+
+    /// Names the field, parameter or header that is wrong.
+    pub fn field(self, name: &str) -> Self {
+        self.with("field", name)
+    }
+
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(member.to_owned(), value.into());
+        self
+    }
+
+    pub fn into_response(self) -> Response<String> {
+        let body = serde_json::to_string(&self).expect("a problem has string keys only");
+        Response::builder()
+            .status(self.status)
+            .header(CONTENT_TYPE, "application/problem+json")
+            .header(CACHE_CONTROL, "no-store")
+            .body(body)
+            .expect("the headers are constants")
+    }
+}

@@ -1,0 +1,42 @@
+use domain::{Calendar, FreshnessBounds};
+use jiff::SignedDuration;
+use store::aws::{parsed, required};
+use store::keys::ShardCount;
+
+/// What this function reads from its environment.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `SNAPSHOTS_TABLE`
+    pub snapshots_table: String,
+    /// `STANDINGS_TABLE`
+    pub standings_table: String,
+    /// `STANDING_SHARDS`
+    pub standing_shards: ShardCount,
+    /// `TIME_ZONE`
+    pub calendar: Calendar,
+    /// `SNAPSHOT_EVERY_SECONDS`: when readers may expect the next snapshot.
+    pub snapshot_every: SignedDuration,
+    /// `STALE_AGE_SECONDS`, `STALE_LAG_SECONDS` and `STALE_BACKLOG`
+    pub bounds: FreshnessBounds,
+    /// `ALLOWED_ORIGIN`: the origin whose pages may read the answers, or `*`.
+    pub allowed_origin: String,
+}
+
+impl Config {
+    pub fn from_env() -> anyhow::Result<Self> {
+        let seconds = |name| parsed::<u32>(name).map(|seconds| SignedDuration::from_secs(seconds.into()));
+        Ok(Self {
+            snapshots_table: required("SNAPSHOTS_TABLE")?,
+            standings_table: required("STANDINGS_TABLE")?,
+            standing_shards: parsed("STANDING_SHARDS")?,
+            calendar: parsed("TIME_ZONE")?,
+            snapshot_every: seconds("SNAPSHOT_EVERY_SECONDS")?,
+            bounds: FreshnessBounds {
+                age: seconds("STALE_AGE_SECONDS")?,
+                lag: seconds("STALE_LAG_SECONDS")?,
+                backlog: parsed("STALE_BACKLOG")?,
+            },
+            allowed_origin: required("ALLOWED_ORIGIN")?,
+        })
+    }
+}

@@ -1,0 +1,293 @@
+//! From a request's path and query to what it asks for.
+
+use std::str::FromStr;
+
+use domain::{Board, UserId, Window};
+use lambda_http::http::{StatusCode, Uri};
+use percent_encoding::percent_decode_str;
+use problem::Problem;
+
+pub const DEFAULT_LIMIT: usize = 100;
+pub const MAX_LIMIT: usize = 1_000;
+pub const DEFAULT_AROUND: usize = 5;
+pub const MAX_AROUND: usize = 50;
+
+/// What can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    Boards,
+    Status,
+    Board {
+        board: Board,
+        window: Window,
+        limit: usize,
+        cursor: Option<Cursor>,
+    },
+    User {
+        board: Board,
+        user: UserId,
+        window: Window,
+        around: usize,
+    },
+}
+
+/// A place within one generation of a board: `42.500` is after 500 rows of generation 42. It stays
+/// within its generation, so that no row is seen twice or missed while paging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub generation: u64,
+    pub rows: usize,
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.generation, self.rows)
+    }
+}
+
+#[derive(Debug)]
+pub struct InvalidCursor;
+
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
+    fn from_str(raw: &str) -> Result<Self, InvalidCursor> {
+        let (generation, rows) = raw.split_once('.').ok_or(InvalidCursor)?;
+        Ok(Self {
+            generation: generation.parse().map_err(|_| InvalidCursor)?,
+            rows: rows.parse().map_err(|_| InvalidCursor)?,
+        })
+    }
+}
+
+impl Route {
+    pub fn parse(uri: &Uri) -> Result<Self, Problem> {
+        let segments: Result<Vec<String>, Problem> = uri
+            .path()
+            .split('/')
+            .skip(1)
+            .map(|segment| decode(segment, "path"))
+            .collect();
+        let segments = segments?;
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let mut query = Query::parse(uri.query().unwrap_or_default())?;
+        let route = match segments[..] {
+            ["v1", "boards"] => Self::Boards,
+            ["v1", "status"] => Self::Status,
+            ["v1", "boards", board] => Self::Board {
+                board: id("board", board)?,
+                window: query.window()?,
+                limit: query.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?,
+                cursor: query.cursor()?,
+            },
+            ["v1", "boards", board, "users", user] => Self::User {
+                board: id("board", board)?,
+                user: id("user", user)?,
+                window: query.window()?,
+                around: query.number("around", DEFAULT_AROUND, 0..=MAX_AROUND)?,
+            },
+            _ => {
+                let detail = "There is nothing here; see /v1/boards and /v1/status.";
+                return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail));
+            }
+        };
+        query.finish()?;
+        Ok(route)
+    }
+}
+
+fn id<T: FromStr<Err: std::fmt::Display>>(name: &'static str, raw: &str) -> Result<T, Problem> {
+    raw.parse()
+        .map_err(|error: T::Err| invalid("invalid_path", name, format!("The {name} {error}.")))
+}
+
+fn invalid(code: &'static str, field: &str, detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, detail).field(field)
+}
+
+fn decode(raw: &str, field: &str) -> Result<String, Problem> {
+    match percent_decode_str(raw).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(invalid(
+            "invalid_encoding",
+            field,
+            format!("The {field} is not valid UTF-8 once decoded."),
+        )),
+    }
+}
+
+/// The parameters that are not yet taken.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn parse(raw: &str) -> Result<Self, Problem> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for parameter in raw.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let (name, value) = (decode(name, "query")?, decode(value, "query")?);
+            if parameters.iter().any(|(found, _)| *found == name) {
+                return Err(invalid(
+                    "invalid_parameter",
+                    &name,
+                    format!("The parameter {name} is there more than once."),
+                ));
+            }
+            parameters.push((name, value));
+        }
+        Ok(Self(parameters))
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(found, _)| found == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    fn window(&mut self) -> Result<Window, Problem> {
+        let Some(raw) = self.take("window") else {
+            return Ok(Window::All);
+        };
+        raw.parse().map_err(|error| {
+            invalid(
+                "invalid_parameter",
+                "window",
+                format!("The window {raw:?} {error}."),
+            )
+        })
+    }
+
+    fn number(
+        &mut self,
+        name: &str,
+        default: usize,
+        allowed: std::ops::RangeInclusive<usize>,
+    ) -> Result<usize, Problem> {
+        let Some(raw) = self.take(name) else {
+            return Ok(default);
+        };
+        match raw.parse() {
+            Ok(number) if allowed.contains(&number) => Ok(number),
+            _ => {
+                let (least, most) = (allowed.start(), allowed.end());
+                let detail =
+                    format!("The {name} is {raw:?}; it must be a whole number from {least} to {most}.");
+                Err(invalid("invalid_parameter", name, detail))
+            }
+        }
+    }
+
+    fn cursor(&mut self) -> Result<Option<Cursor>, Problem> {
+        let Some(raw) = self.take("cursor") else {
+            return Ok(None);
+        };
+        raw.parse().map(Some).map_err(|InvalidCursor| {
+            let detail = format!("The cursor {raw:?} is not one; take it from a next_cursor.");
+            invalid("invalid_parameter", "cursor", detail)
+        })
+    }
+
+    /// A misspelt parameter would otherwise be silently ignored.
+    fn finish(self) -> Result<(), Problem> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(invalid(
+                "unknown_parameter",
+                name,
+                format!("There is no parameter {name:?} here."),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(uri: &str, expected: &str) {
+        let got = match Route::parse(&uri.parse().unwrap()) {
+            Ok(route) => format!("{route:?}"),
+            Err(problem) => {
+                let problem = serde_json::to_value(problem).unwrap();
+                format!(
+                    "{} {} [{}]",
+                    problem["status"],
+                    problem["detail"].as_str().unwrap(),
+                    problem["field"].as_str().unwrap_or_default()
+                )
+            }
+        };
+        assert_eq!(got, expected, "{uri}");
+    }
+
+    #[test]
+    fn what_is_asked_for() {
+        check("/v1/boards", "Boards");
+        check("/v1/status", "Status");
+        check(
+            "/v1/boards/global",
+            "Board { board: Global, window: All, limit: 100, cursor: None }",
+        );
+        check(
+            "/v1/boards/program%3Acrates-io?window=week&limit=1000&cursor=42.500",
+            r#"Board { board: Program(ProgramId("crates-io")), window: Week, limit: 1000, cursor: Some(Cursor { generation: 42, rows: 500 }) }"#,
+        );
+        check(
+            "/v1/boards/global/users/ann%40example.com?around=0",
+            r#"User { board: Global, user: UserId("ann@example.com"), window: All, around: 0 }"#,
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_asked_for_is_named() {
+        check(
+            "/",
+            "404 There is nothing here; see /v1/boards and /v1/status. []",
+        );
+        check(
+            "/v1/boards/global/users",
+            "404 There is nothing here; see /v1/boards and /v1/status. []",
+        );
+        check(
+            "/v1/boards/x",
+            r#"400 The board is not a board; boards are "global" and "program:<program_id>". [board]"#,
+        );
+        check(
+            "/v1/boards/global/users/a%20b",
+            "400 The user has the character ' ' at byte 1; allowed are A-Z a-z 0-9 . _ @ -. [user]",
+        );
+        check(
+            "/v1/boards/global/users/%ff",
+            "400 The path is not valid UTF-8 once decoded. [path]",
+        );
+        check(
+            "/v1/boards/global?window=year",
+            r#"400 The window "year" is not a window; the windows are all, month, week and day. [window]"#,
+        );
+        check(
+            "/v1/boards/global?limit=0",
+            r#"400 The limit is "0"; it must be a whole number from 1 to 1000. [limit]"#,
+        );
+        check(
+            "/v1/boards/global?limit=1001",
+            r#"400 The limit is "1001"; it must be a whole number from 1 to 1000. [limit]"#,
+        );
+        check(
+            "/v1/boards/global?limit=ten",
+            r#"400 The limit is "ten"; it must be a whole number from 1 to 1000. [limit]"#,
+        );
+        check(
+            "/v1/boards/global?cursor=x",
+            r#"400 The cursor "x" is not one; take it from a next_cursor. [cursor]"#,
+        );
+        check(
+            "/v1/boards/global?limit=1&limit=2",
+            "400 The parameter limit is there more than once. [limit]",
+        );
+        check(
+            "/v1/boards/global?limt=1",
+            r#"400 There is no parameter "limt" here. [limt]"#,
+        );
+        check(
+            "/v1/boards/global/users/a?around=51",
+            r#"400 The around is "51"; it must be a whole number from 0 to 50. [around]"#,
+        );
+    }
+}

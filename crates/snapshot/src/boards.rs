@@ -1,0 +1,230 @@
+//! All boards at once, from one pass over the standings.
+
+use std::collections::HashMap;
+
+use domain::board::BoardSummary;
+use domain::standing::Tallies;
+use domain::{Board, BoardBuilder, ProgramId, RankedBoard, Standing, Tally, UserId, Window};
+
+/// Boards of programs that are published. Each takes memory for its listed users and a write a
+/// minute and window; the programs with the fewest activities are left out.
+pub const MAX_PROGRAMS: usize = 500;
+
+/// Collects standings into the boards of every program and of all together.
+#[derive(Debug)]
+pub struct Boards {
+    builders: HashMap<Board, [BoardBuilder; Window::EVERY.len()]>,
+    standings: u64,
+    sum: Tally,
+}
+
+/// One board in one window, ranked.
+#[derive(Debug)]
+pub struct WindowBoard {
+    pub board: Board,
+    pub window: Window,
+    pub ranked: RankedBoard,
+}
+
+/// Adds up the standings of a user, which arrive one after the other, for the global board.
+#[derive(Debug, Default)]
+pub struct UserSum {
+    current: Option<(UserId, Tallies)>,
+}
+
+impl Boards {
+    /// Empty boards: the global one, and those of the given programs.
+    pub fn new(programs: impl IntoIterator<Item = ProgramId>, listed: usize) -> Self {
+        let boards = programs.into_iter().map(Board::Program).chain([Board::Global]);
+        Self {
+            builders: boards
+                .map(|board| (board, Window::EVERY.map(|_| BoardBuilder::new(listed))))
+                .collect(),
+            standings: 0,
+            sum: Tally::default(),
+        }
+    }
+
+    pub fn add(&mut self, standing: Standing, user_sum: &mut UserSum) {
+        self.standings += 1;
+        self.sum += standing.tallies.all;
+        let Standing {
+            user,
+            program,
+            tallies,
+        } = standing;
+        self.add_to(&Board::Program(program), &user, &tallies);
+        match &mut user_sum.current {
+            Some((current, sum)) if *current == user => *sum += tallies,
+            current => {
+                if let Some((done, sum)) = current.replace((user, tallies)) {
+                    self.add_to(&Board::Global, &done, &sum);
+                }
+            }
+        }
+    }
+
+    /// Takes in the last user of a shard.
+    pub fn finish_shard(&mut self, user_sum: UserSum) {
+        if let Some((user, sum)) = user_sum.current {
+            self.add_to(&Board::Global, &user, &sum);
+        }
+    }
+
+    fn add_to(&mut self, board: &Board, user: &UserId, tallies: &Tallies) {
+        if let Some(builders) = self.builders.get_mut(board) {
+            for (window, builder) in Window::EVERY.into_iter().zip(builders) {
+                builder.add(user, tallies.get(window));
+            }
+        }
+    }
+
+    /// How many standings were taken in, and their sum.
+    pub fn taken(&self) -> (u64, Tally) {
+        (self.standings, self.sum)
+    }
+
+    pub fn finish(self) -> Vec<WindowBoard> {
+        let boards = self.builders.into_iter().flat_map(|(board, builders)| {
+            Window::EVERY
+                .into_iter()
+                .zip(builders)
+                .map(move |(window, builder)| WindowBoard {
+                    board: board.clone(),
+                    window,
+                    ranked: builder.finish(),
+                })
+        });
+        boards.collect()
+    }
+}
+
+/// The programs that have a board: those with the most activities.
+pub fn published_programs(totals: &HashMap<ProgramId, Tally>) -> Vec<ProgramId> {
+    let mut programs: Vec<_> = totals.iter().collect();
+    programs.sort_unstable_by_key(|&(program, tally)| (std::cmp::Reverse(tally.activities), program));
+    programs.truncate(MAX_PROGRAMS);
+    programs.into_iter().map(|(program, _)| program.clone()).collect()
+}
+
+/// The list of boards: the global one first, then by points.
+pub fn summaries(boards: &[WindowBoard]) -> Vec<BoardSummary> {
+    let mut summaries: Vec<_> = boards
+        .iter()
+        .filter(|board| board.window == Window::All)
+        .map(|WindowBoard { board, ranked, .. }| BoardSummary {
+            board: board.clone(),
+            participants: ranked.histogram.participants(),
+            points: ranked.sum.points,
+            activities: ranked.sum.activities,
+        })
+        .collect();
+    summaries.sort_unstable_by(|a, b| {
+        (a.board != Board::Global, b.points, &a.board).cmp(&(b.board != Board::Global, a.points, &b.board))
+    });
+    summaries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(user: &str, program: &str, points: u64) -> Standing {
+        let tally = Tally {
+            points,
+            activities: 1,
+        };
+        let tallies = Tallies {
+            all: tally,
+            day: tally,
+            ..Tallies::default()
+        };
+        Standing {
+            user: user.parse().unwrap(),
+            program: program.parse().unwrap(),
+            tallies,
+        }
+    }
+
+    #[test]
+    fn a_user_of_two_programs_is_one_on_the_global_board() {
+        let mut boards = Boards::new(["p", "q"].map(|program| program.parse().unwrap()), 10);
+        let mut ann = UserSum::default();
+        boards.add(standing("ann", "p", 5), &mut ann);
+        boards.add(standing("ann", "q", 6), &mut ann);
+        boards.add(standing("bob", "q", 20), &mut ann);
+        boards.finish_shard(ann);
+        assert_eq!(
+            boards.taken(),
+            (
+                3,
+                Tally {
+                    points: 31,
+                    activities: 3
+                }
+            )
+        );
+
+        let mut rendered: Vec<String> = Vec::new();
+        for WindowBoard {
+            board,
+            window,
+            ranked,
+        } in boards.finish()
+        {
+            let rows: Vec<_> = ranked
+                .entries
+                .iter()
+                .map(|e| format!("{}.{}={}", e.rank, e.user_id, e.points))
+                .collect();
+            rendered.push(format!("{board} {window}: {}", rows.join(" ")));
+        }
+        rendered.sort();
+        assert_eq!(
+            rendered,
+            [
+                "global all: 1.bob=20 2.ann=11",
+                "global day: 1.bob=20 2.ann=11",
+                "global month: ",
+                "global week: ",
+                "program:p all: 1.ann=5",
+                "program:p day: 1.ann=5",
+                "program:p month: ",
+                "program:p week: ",
+                "program:q all: 1.bob=20 2.ann=6",
+                "program:q day: 1.bob=20 2.ann=6",
+                "program:q month: ",
+                "program:q week: ",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_list_begins_with_the_global_board_and_goes_on_by_points() {
+        let mut boards = Boards::new(["p", "q", "r"].map(|program| program.parse().unwrap()), 10);
+        for (user, program, points) in [("ann", "p", 5), ("bob", "q", 9), ("cy", "r", 5)] {
+            let mut sum = UserSum::default();
+            boards.add(standing(user, program, points), &mut sum);
+            boards.finish_shard(sum);
+        }
+        let list: Vec<_> = summaries(&boards.finish())
+            .into_iter()
+            .map(|s| format!("{}={}", s.board, s.points))
+            .collect();
+        assert_eq!(list, ["global=19", "program:q=9", "program:p=5", "program:r=5"]);
+    }
+
+    #[test]
+    fn no_more_programs_than_the_bound_have_a_board() {
+        let totals = (0..MAX_PROGRAMS as u64 + 5).map(|n| {
+            let tally = Tally {
+                points: 0,
+                activities: n,
+            };
+            (format!("p{n}").parse().unwrap(), tally)
+        });
+        let programs = published_programs(&totals.collect());
+        assert_eq!(programs.len(), MAX_PROGRAMS);
+        assert_eq!(programs[0].as_str(), format!("p{}", MAX_PROGRAMS + 4));
+    }
+}

@@ -1,0 +1,14 @@
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::Value;
+use snapshot::{Config, Publisher};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let publisher = Publisher::connect(Config::from_env()?)?;
+    run(service_fn(async |_: LambdaEvent<Value>| {
+        publisher.run(jiff::Timestamp::now()).await?;
+        Ok::<_, Error>(())
+    }))
+    .await
+}

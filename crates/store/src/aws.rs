@@ -1,0 +1,69 @@
+//! The connection to AWS, from the environment that Lambda gives every function.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_smithy_http_client::tls;
+use aws_types::SdkConfig;
+
+/// An attempt that takes longer has most likely lost its connection: `DynamoDB` and SQS answer
+/// within tens of milliseconds.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Reads `AWS_REGION`, the credentials of the function's role and, where it is set,
+/// `AWS_ENDPOINT_URL`. Lambda fixes all of them for the life of a process, so the providers of
+/// aws-config, which know many more places to look, would only add to its size and start.
+pub fn config_from_env() -> anyhow::Result<SdkConfig> {
+    let credentials = Credentials::new(
+        required("AWS_ACCESS_KEY_ID")?,
+        required("AWS_SECRET_ACCESS_KEY")?,
+        std::env::var("AWS_SESSION_TOKEN").ok(),
+        None,
+        "environment",
+    );
+    Ok(config(
+        required("AWS_REGION")?,
+        credentials,
+        std::env::var("AWS_ENDPOINT_URL").ok(),
+    ))
+}
+
+/// A configuration for one region, with one set of credentials and one TLS stack.
+pub fn config(region: String, credentials: Credentials, endpoint_url: Option<String>) -> SdkConfig {
+    let http_client = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http_client)
+        .retry_config(RetryConfig::standard())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .build(),
+        );
+    config.set_endpoint_url(endpoint_url);
+    config.build()
+}
+
+/// The value of an environment variable that must be there.
+pub fn required(name: &str) -> anyhow::Result<String> {
+    std::env::var(name).with_context(|| format!("the environment variable {name} is not set"))
+}
+
+/// The parsed value of an environment variable that must be there.
+pub fn parsed<T>(name: &str) -> anyhow::Result<T>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    required(name)?
+        .parse()
+        .with_context(|| format!("the environment variable {name} is not valid"))
+}

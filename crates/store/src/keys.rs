@@ -1,0 +1,144 @@
+//! Keys and attribute names.
+
+use std::fmt;
+
+use domain::{ActivityId, Board, ProgramId, UserId, Window};
+use sha2::{Digest, Sha256};
+
+pub(crate) mod attribute {
+    pub const USER_ID: &str = "user_id";
+    pub const ACTIVITY_ID: &str = "activity_id";
+    pub const ACTIVITY: &str = "activity";
+    pub const SHARD: &str = "shard";
+    pub const MEMBER: &str = "member";
+    pub const BOARD: &str = "board";
+    pub const PART: &str = "part";
+    pub const EXPIRES_AT: &str = "expires_at";
+    pub const POINTS: &str = "points";
+    pub const ACTIVITIES: &str = "activities";
+    pub const GENERATION: &str = "generation";
+    pub const SENT_AT: &str = "sent_at";
+    pub const COUNTED_AT: &str = "counted_at";
+}
+
+/// The counter of the activities behind a period's points, which has the period's own name.
+pub(crate) fn activities_of(period: &str) -> String {
+    format!("{period} activities")
+}
+
+/// Which computation of the counts a marker or a standing belongs to. It begins their keys, so that
+/// a rebuilt set can grow beside the one in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountGeneration(pub u32);
+
+impl CountGeneration {
+    pub const FIRST: Self = Self(1);
+}
+
+impl fmt::Display for CountGeneration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "g{}", self.0)
+    }
+}
+
+/// How many partitions the standings are spread over. Fixed for the life of a table: a user's shard
+/// follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardCount(u16);
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the number of standing shards must be a whole number from 1 to {}",
+    ShardCount::MAX
+)]
+pub struct InvalidShardCount;
+
+impl std::str::FromStr for ShardCount {
+    type Err = InvalidShardCount;
+    fn from_str(raw: &str) -> Result<Self, InvalidShardCount> {
+        match raw.parse() {
+            Ok(count) if (1..=Self::MAX).contains(&count) => Ok(Self(count)),
+            _ => Err(InvalidShardCount),
+        }
+    }
+}
+
+impl ShardCount {
+    /// 1,000 partitions of 1,000 write units a second each.
+    pub const MAX: u16 = 1000;
+
+    /// The keys of all shards.
+    pub fn shards(self, generation: CountGeneration) -> impl Iterator<Item = String> {
+        (0..self.0).map(move |shard| shard_key(generation, shard))
+    }
+
+    pub(crate) fn shard_of(self, generation: CountGeneration, user: &UserId) -> String {
+        let digest = Sha256::digest(user.as_str());
+        let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+        let shard = u16::try_from(hash % u32::from(self.0)).expect("it is less than a u16");
+        shard_key(generation, shard)
+    }
+}
+
+fn shard_key(generation: CountGeneration, shard: u16) -> String {
+    format!("{generation}#{shard:03}")
+}
+
+/// Control totals are spread over this many lanes, so that transactions which count for the same
+/// program at the same time seldom collide: four at a time meet in 9 of 100 cases, and are retried.
+pub const TOTALS_LANES: u16 = 64;
+
+pub(crate) fn totals_key(generation: CountGeneration, lane: u16) -> String {
+    format!("{generation}#totals#{lane:02}")
+}
+
+/// Where the last counted heartbeat is noted, of both key attributes.
+pub(crate) fn heartbeat_key(generation: CountGeneration) -> (String, String) {
+    (format!("{generation}#heartbeat"), "last".to_owned())
+}
+
+pub(crate) fn marker_key(generation: CountGeneration, user: &UserId, id: &ActivityId) -> String {
+    format!("{generation}#{user}#{id}")
+}
+
+/// A user's programs are adjacent in a shard, since `#` is in no id.
+pub(crate) fn member_key(user: &UserId, program: &ProgramId) -> String {
+    format!("{user}#{program}")
+}
+
+pub(crate) fn user_prefix(user: &UserId) -> String {
+    format!("{user}#")
+}
+
+pub(crate) fn board_key(board: &Board, window: Window) -> String {
+    format!("{board} {window}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn users_spread_evenly_over_the_shards_and_stay_there() {
+        let shards: ShardCount = "32".parse().unwrap();
+        let mut users_by_shard: HashMap<String, u32> = HashMap::new();
+        for n in 0..3200 {
+            let user = format!("employee-{n}").parse().unwrap();
+            *users_by_shard
+                .entry(shards.shard_of(CountGeneration::FIRST, &user))
+                .or_default() += 1;
+        }
+        assert_eq!(users_by_shard.len(), 32);
+        assert!(
+            users_by_shard.values().all(|&users| (60..140).contains(&users)),
+            "{users_by_shard:?}"
+        );
+        // A different answer here would hide every standing that is stored today.
+        assert_eq!(
+            shards.shard_of(CountGeneration::FIRST, &"ann".parse().unwrap()),
+            "g1#PIN"
+        );
+    }
+}

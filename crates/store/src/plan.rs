@@ -1,0 +1,376 @@
+//! From a batch of activities to the transactions that count them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use domain::{ActivityId, Period, ProgramId, Tally, UserId};
+
+use crate::keys::{self, CountGeneration, ShardCount, attribute};
+
+/// `DynamoDB`'s limit for one transaction.
+pub const MAX_ACTIONS: usize = 100;
+
+/// An activity with all that is needed to count it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Countable {
+    pub user: UserId,
+    pub program: ProgramId,
+    pub id: ActivityId,
+    pub points: u32,
+    /// The periods whose counters it is added to, besides that of all time.
+    pub periods: Vec<Period>,
+}
+
+/// Activities that are counted by one transaction: all of them or none. Never empty, of distinct
+/// ids, and of at most [`MAX_ACTIONS`] actions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group(Vec<Countable>);
+
+/// What every transaction of a batch shares.
+#[derive(Clone, Debug)]
+pub struct PlanContext {
+    pub generation: CountGeneration,
+    pub shards: ShardCount,
+    /// Periods whose counters are removed, since no board shows them any more.
+    pub long_past: Vec<Period>,
+    /// When the markers may be forgotten, in seconds since the epoch.
+    pub markers_expire_at: i64,
+}
+
+/// One write of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Notes that an activity is counted; the transaction fails if that was noted before.
+    Mark { marker: String, expires_at: i64 },
+    /// Adds to the counters of one user in one program.
+    AddToStanding {
+        shard: String,
+        member: String,
+        all: Tally,
+        periods: BTreeMap<String, Tally>,
+        remove: Vec<String>,
+    },
+    /// Adds to the control totals of one program.
+    AddToTotal {
+        lane: String,
+        program: ProgramId,
+        tally: Tally,
+    },
+}
+
+/// Plans the transactions of a batch. Activities are sorted by user and program, so that one user's
+/// share a write of the standing. An activity that is in the batch more than once is taken once.
+pub fn groups(mut batch: Vec<Countable>) -> Vec<Group> {
+    batch.sort_unstable_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
+    batch.dedup_by(|a, b| (&a.user, &a.id) == (&b.user, &b.id));
+    batch.sort_by(|a, b| (&a.user, &a.program).cmp(&(&b.user, &b.program)));
+
+    let mut groups = Vec::new();
+    let mut group: Vec<Countable> = Vec::new();
+    let mut programs: HashSet<ProgramId> = HashSet::new();
+    let mut actions = 0;
+    for activity in batch {
+        let is_standing_new = group
+            .last()
+            .is_none_or(|last| (&last.user, &last.program) != (&activity.user, &activity.program));
+        let is_total_new = !programs.contains(&activity.program);
+        let more = 1 + usize::from(is_standing_new) + usize::from(is_total_new);
+        if actions + more > MAX_ACTIONS {
+            groups.push(Group(std::mem::take(&mut group)));
+            programs.clear();
+            // A new group begins with a marker, a standing and a total.
+            actions = 3;
+        } else {
+            actions += more;
+        }
+        programs.insert(activity.program.clone());
+        group.push(activity);
+    }
+    if !group.is_empty() {
+        groups.push(Group(group));
+    }
+    groups
+}
+
+impl Group {
+    pub fn activities(&self) -> &[Countable] {
+        &self.0
+    }
+
+    /// This group without the activities at `positions`; `None` where nothing is left.
+    pub fn without(self, positions: &[usize]) -> Option<Self> {
+        let left: Vec<_> = (0..)
+            .zip(self.0)
+            .filter_map(|(at, activity)| (!positions.contains(&at)).then_some(activity))
+            .collect();
+        (!left.is_empty()).then_some(Self(left))
+    }
+
+    /// Two groups of half the size; `None` for a single activity.
+    pub fn halves(&self) -> Option<(Self, Self)> {
+        let (first, second) = self.0.split_at(self.0.len() / 2);
+        (!first.is_empty()).then(|| (Self(first.to_vec()), Self(second.to_vec())))
+    }
+
+    /// The writes of the transaction: first a marker for each activity, in their order, then the
+    /// standings, then the totals.
+    pub fn actions(&self, context: &PlanContext, lane: u16) -> Vec<Action> {
+        let PlanContext {
+            generation, shards, ..
+        } = *context;
+        let remove: Vec<_> = context
+            .long_past
+            .iter()
+            .flat_map(|period| counter_names(*period))
+            .collect();
+        let mut markers = Vec::with_capacity(self.0.len());
+        let mut standings: BTreeMap<(&UserId, &ProgramId), (Tally, BTreeMap<String, Tally>)> =
+            BTreeMap::new();
+        let mut totals: BTreeMap<&ProgramId, Tally> = BTreeMap::new();
+        for activity in &self.0 {
+            let tally = Tally {
+                points: activity.points.into(),
+                activities: 1,
+            };
+            markers.push(Action::Mark {
+                marker: keys::marker_key(generation, &activity.user, &activity.id),
+                expires_at: context.markers_expire_at,
+            });
+            let (all, periods) = standings.entry((&activity.user, &activity.program)).or_default();
+            *all += tally;
+            for period in &activity.periods {
+                *periods.entry(period.to_string()).or_default() += tally;
+            }
+            *totals.entry(&activity.program).or_default() += tally;
+        }
+        let standings =
+            standings
+                .into_iter()
+                .map(|((user, program), (all, periods))| Action::AddToStanding {
+                    shard: shards.shard_of(generation, user),
+                    member: keys::member_key(user, program),
+                    all,
+                    periods,
+                    remove: remove.clone(),
+                });
+        let totals = totals.into_iter().map(|(program, tally)| Action::AddToTotal {
+            lane: keys::totals_key(generation, lane),
+            program: program.clone(),
+            tally,
+        });
+        markers.into_iter().chain(standings).chain(totals).collect()
+    }
+
+    /// The positions of the activities that an action writes for.
+    pub(crate) fn activities_of_action(&self, context: &PlanContext, action: &Action) -> Vec<usize> {
+        let concerns = |activity: &Countable| match action {
+            Action::Mark { marker, .. } => {
+                *marker == keys::marker_key(context.generation, &activity.user, &activity.id)
+            }
+            Action::AddToStanding { member, .. } => {
+                *member == keys::member_key(&activity.user, &activity.program)
+            }
+            Action::AddToTotal { program, .. } => activity.program == *program,
+        };
+        (0..self.0.len()).filter(|&at| concerns(&self.0[at])).collect()
+    }
+}
+
+/// The names of a period's two counters.
+fn counter_names(period: Period) -> [String; 2] {
+    let points = period.to_string();
+    let activities = keys::activities_of(&points);
+    [points, activities]
+}
+
+impl Action {
+    /// The request's form of this action.
+    pub(crate) fn to_item(
+        &self,
+        dedup_table: &str,
+        standings_table: &str,
+    ) -> Result<TransactWriteItem, BuildError> {
+        let string = |value: &str| AttributeValue::S(value.to_owned());
+        match self {
+            Self::Mark { marker, expires_at } => {
+                let put = Put::builder()
+                    .table_name(dedup_table)
+                    .item(attribute::ACTIVITY, string(marker))
+                    .item(attribute::EXPIRES_AT, AttributeValue::N(expires_at.to_string()))
+                    .condition_expression("attribute_not_exists(#activity)")
+                    .expression_attribute_names("#activity", attribute::ACTIVITY);
+                Ok(TransactWriteItem::builder().put(put.build()?).build())
+            }
+            Self::AddToStanding {
+                shard,
+                member,
+                all,
+                periods,
+                remove,
+            } => {
+                let mut adds = vec![
+                    (attribute::POINTS.to_owned(), all.points),
+                    (attribute::ACTIVITIES.to_owned(), all.activities),
+                ];
+                for (period, tally) in periods {
+                    adds.push((period.clone(), tally.points));
+                    adds.push((keys::activities_of(period), tally.activities));
+                }
+                let update = add(standings_table, shard, member, &adds, remove);
+                Ok(TransactWriteItem::builder().update(update.build()?).build())
+            }
+            Self::AddToTotal { lane, program, tally } => {
+                let adds = [
+                    (attribute::POINTS.to_owned(), tally.points),
+                    (attribute::ACTIVITIES.to_owned(), tally.activities),
+                ];
+                let update = add(standings_table, lane, program.as_str(), &adds, &[]);
+                Ok(TransactWriteItem::builder().update(update.build()?).build())
+            }
+        }
+    }
+}
+
+/// An update that adds to counters and removes others, all named by placeholders: a period's name
+/// has a blank, and `points` might become a reserved word.
+fn add(
+    table: &str,
+    shard: &str,
+    member: &str,
+    adds: &[(String, u64)],
+    remove: &[String],
+) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    let mut update = Update::builder()
+        .table_name(table)
+        .key(attribute::SHARD, AttributeValue::S(shard.to_owned()))
+        .key(attribute::MEMBER, AttributeValue::S(member.to_owned()));
+    let mut added = Vec::with_capacity(adds.len());
+    for (at, (name, value)) in adds.iter().enumerate() {
+        update = update
+            .expression_attribute_names(format!("#a{at}"), name)
+            .expression_attribute_values(format!(":a{at}"), AttributeValue::N(value.to_string()));
+        added.push(format!("#a{at} :a{at}"));
+    }
+    let mut expression = format!("ADD {}", added.join(", "));
+    if !remove.is_empty() {
+        let mut removed = Vec::with_capacity(remove.len());
+        for (at, name) in remove.iter().enumerate() {
+            update = update.expression_attribute_names(format!("#r{at}"), name);
+            removed.push(format!("#r{at}"));
+        }
+        expression.push_str(" REMOVE ");
+        expression.push_str(&removed.join(", "));
+    }
+    update.update_expression(expression)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn activity(user: &str, program: &str, id: &str) -> Countable {
+        Countable {
+            user: user.parse().unwrap(),
+            program: program.parse().unwrap(),
+            id: id.parse().unwrap(),
+            points: 10,
+            periods: vec![Period::Day("2026-11-21".parse().unwrap())],
+        }
+    }
+
+    fn context() -> PlanContext {
+        PlanContext {
+            generation: CountGeneration::FIRST,
+            shards: "1".parse().unwrap(),
+            long_past: vec![Period::Day("2026-11-01".parse().unwrap())],
+            markers_expire_at: 99,
+        }
+    }
+
+    fn render(action: &Action) -> String {
+        match action {
+            Action::Mark { marker, expires_at } => format!("mark {marker} until {expires_at}"),
+            Action::AddToStanding {
+                shard,
+                member,
+                all,
+                periods,
+                remove,
+            } => {
+                let periods: Vec<_> = periods
+                    .iter()
+                    .map(|(name, t)| format!("{name} +{}/{}", t.points, t.activities))
+                    .collect();
+                format!(
+                    "{shard} {member} +{}/{} [{}] -[{}]",
+                    all.points,
+                    all.activities,
+                    periods.join(", "),
+                    remove.join(", ")
+                )
+            }
+            Action::AddToTotal { lane, program, tally } => {
+                format!("{lane} {program} +{}/{}", tally.points, tally.activities)
+            }
+        }
+    }
+
+    #[test]
+    fn one_transaction_marks_and_counts_what_belongs_together() {
+        let batch = vec![
+            activity("bob", "p", "b1"),
+            activity("ann", "p", "a2"),
+            activity("ann", "p", "a1"),
+            activity("ann", "p", "a2"),
+        ];
+        let groups = groups(batch);
+        assert_eq!(groups.len(), 1);
+        let actions: Vec<_> = groups[0].actions(&context(), 7).iter().map(render).collect();
+        assert_eq!(
+            actions,
+            [
+                "mark g1#ann#a1 until 99",
+                "mark g1#ann#a2 until 99",
+                "mark g1#bob#b1 until 99",
+                "g1#000 ann#p +20/2 [day 2026-11-21 +20/2] -[day 2026-11-01, day 2026-11-01 activities]",
+                "g1#000 bob#p +10/1 [day 2026-11-21 +10/1] -[day 2026-11-01, day 2026-11-01 activities]",
+                "g1#totals#07 p +30/3",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_same_id_of_two_users_is_two_activities() {
+        let groups = groups(vec![activity("ann", "p", "1"), activity("bob", "p", "1")]);
+        assert_eq!(groups[0].activities().len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn every_activity_is_in_one_group_and_no_group_is_too_large(
+            batch in vec((0..30_u8, 0..4_u8, 0..60_u8), 0..400),
+        ) {
+            let batch: Vec<_> = batch
+                .into_iter()
+                .map(|(user, program, id)| activity(&format!("u{user}"), &format!("p{program}"), &format!("a{id}")))
+                .collect();
+            let mut expected: Vec<_> = batch.iter().map(|a| (a.user.clone(), a.id.clone())).collect();
+            expected.sort();
+            expected.dedup();
+            let groups = groups(batch);
+            for group in &groups {
+                prop_assert!(group.actions(&context(), 0).len() <= MAX_ACTIONS);
+            }
+            let mut grouped: Vec<_> = groups
+                .iter()
+                .flat_map(|group| group.activities().iter().map(|a| (a.user.clone(), a.id.clone())))
+                .collect();
+            grouped.sort();
+            prop_assert_eq!(grouped, expected);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The form of the tables, as they are made on one machine. On AWS Terraform makes them.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
+    StreamViewType, TimeToLiveSpecification,
+};
+
+use crate::Unavailable;
+use crate::keys::attribute;
+
+/// The names of the four tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableNames {
+    pub activities: String,
+    pub dedup: String,
+    pub standings: String,
+    pub snapshots: String,
+}
+
+/// What defines one table.
+struct Table<'a> {
+    name: &'a str,
+    partition_key: &'static str,
+    sort_key: Option<&'static str>,
+    has_stream: bool,
+    has_ttl: bool,
+}
+
+impl TableNames {
+    pub fn prefixed(prefix: &str) -> Self {
+        let name = |table| format!("{prefix}-{table}");
+        Self {
+            activities: name("activities"),
+            dedup: name("dedup"),
+            standings: name("standings"),
+            snapshots: name("snapshots"),
+        }
+    }
+
+    fn tables(&self) -> [Table<'_>; 4] {
+        [
+            Table {
+                name: &self.activities,
+                partition_key: attribute::USER_ID,
+                sort_key: Some(attribute::ACTIVITY_ID),
+                has_stream: true,
+                // Of all facts only heartbeats carry a time of expiry.
+                has_ttl: true,
+            },
+            Table {
+                name: &self.dedup,
+                partition_key: attribute::ACTIVITY,
+                sort_key: None,
+                has_stream: false,
+                has_ttl: true,
+            },
+            Table {
+                name: &self.standings,
+                partition_key: attribute::SHARD,
+                sort_key: Some(attribute::MEMBER),
+                has_stream: false,
+                has_ttl: false,
+            },
+            Table {
+                name: &self.snapshots,
+                partition_key: attribute::BOARD,
+                sort_key: Some(attribute::PART),
+                has_stream: false,
+                has_ttl: true,
+            },
+        ]
+    }
+}
+
+/// Makes the tables that are not there yet.
+pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), Unavailable> {
+    for table in names.tables() {
+        create_table(client, &table).await?;
+    }
+    Ok(())
+}
+
+async fn create_table(client: &Client, table: &Table<'_>) -> Result<(), Unavailable> {
+    let unavailable =
+        |error: aws_sdk_dynamodb::error::BuildError| Unavailable::new("describing a table", error);
+    let keys = [
+        (Some(table.partition_key), KeyType::Hash),
+        (table.sort_key, KeyType::Range),
+    ];
+    let mut request = client
+        .create_table()
+        .table_name(table.name)
+        .billing_mode(BillingMode::PayPerRequest);
+    for (name, key_type) in keys
+        .into_iter()
+        .filter_map(|(name, key_type)| Some((name?, key_type)))
+    {
+        let key = KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(key_type);
+        let definition = AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S);
+        request = request
+            .key_schema(key.build().map_err(unavailable)?)
+            .attribute_definitions(definition.build().map_err(unavailable)?);
+    }
+    if table.has_stream {
+        let stream = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::NewImage);
+        request = request.stream_specification(stream.build().map_err(unavailable)?);
+    }
+    match request.send().await {
+        Ok(_) => {}
+        Err(SdkError::ServiceError(error)) if error.err().is_resource_in_use_exception() => {
+            return Ok(());
+        }
+        Err(error) => return Err(Unavailable::new("creating a table", error)),
+    }
+    if table.has_ttl {
+        let ttl = TimeToLiveSpecification::builder()
+            .attribute_name(attribute::EXPIRES_AT)
+            .enabled(true);
+        client
+            .update_time_to_live()
+            .table_name(table.name)
+            .time_to_live_specification(ttl.build().map_err(unavailable)?)
+            .send()
+            .await
+            .map_err(|error| Unavailable::new("enabling the expiry of items", error))?;
+    }
+    Ok(())
+}

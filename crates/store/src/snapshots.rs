@@ -1,0 +1,505 @@
+//! The published boards: pages that are named by their content, and a head that names its pages.
+//!
+//! Pages are written before the head that names them and never change, and the head is replaced in
+//! one write. So whoever reads a head and then its pages sees one whole generation, however many
+//! are published meanwhile.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::board::{BoardHeading, BoardSummary, Status};
+use domain::{Board, BoardEntry, Freshness, Histogram, RankedBoard, UserId, Window, WindowSpan};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Unavailable;
+use crate::keys::{attribute, board_key};
+
+/// Rows of a page. With ids of full length a page has 75 KB of the 400 KB that an item may have.
+pub const PAGE_ENTRIES: usize = 500;
+/// Buckets of a histogram's page, at most 40 bytes each.
+const PAGE_BUCKETS: usize = 5_000;
+/// A head with more buckets keeps them in pages of their own, so that it stays a few KB.
+const INLINE_BUCKETS: usize = 64;
+
+/// Pages that do not change are not written again until they have less than this left, and outlive
+/// their head by at least as long if no snapshot is published any more.
+const PAGE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+const PAGE_RENEWAL: SignedDuration = SignedDuration::from_hours(3 * 24);
+/// How long a reader may take to page through one generation.
+const OLD_HEAD_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+
+/// Decoded pages kept in memory: with 500 rows each some 20 MB.
+const CACHED_PAGES: usize = 512;
+const REQUESTS_AT_ONCE: usize = 8;
+
+const LATEST: &str = "latest";
+/// The key under which what concerns all boards is kept.
+const ALL_BOARDS: &str = "boards";
+
+/// The table of published boards.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    client: Client,
+    table: String,
+    cache: Arc<Mutex<PageCache>>,
+}
+
+/// One published generation of a board in a window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    pub generation: u64,
+    pub window: WindowSpan,
+    pub participants: u64,
+    pub points: u64,
+    pub activities: u64,
+    /// How many users are listed in the pages.
+    pub listed: u64,
+    pages: Vec<PageRef>,
+    histogram: HistogramRef,
+    pub freshness: Freshness,
+}
+
+/// A page's name, which is a hash of its content, and until when it is kept at least.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct PageRef {
+    hash: String,
+    /// Seconds since the epoch.
+    expires_at: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum HistogramRef {
+    Inline(Histogram),
+    Pages(Vec<PageRef>),
+}
+
+/// What publishing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    Generation {
+        generation: u64,
+        pages_written: usize,
+    },
+    /// Another run published meanwhile; what it published stays.
+    Superseded,
+}
+
+/// What concerns all boards at once, written last in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    pub boards: Vec<BoardSummary>,
+    pub status: Status,
+    pub freshness: Freshness,
+}
+
+impl Head {
+    pub fn heading(&self, board: &Board) -> BoardHeading {
+        BoardHeading {
+            board: board.clone(),
+            window: self.window.clone(),
+            generation: self.generation,
+            participants: self.participants,
+            points: self.points,
+            activities: self.activities,
+        }
+    }
+}
+
+impl Snapshots {
+    pub fn new(client: Client, table: String) -> Self {
+        Self {
+            client,
+            table,
+            cache: Arc::default(),
+        }
+    }
+
+    /// The newest generation; `None` for a board that was never published.
+    pub async fn latest(&self, board: &Board, window: Window) -> Result<Option<Head>, Unavailable> {
+        self.get_document(&board_key(board, window), LATEST).await
+    }
+
+    /// A generation that is the newest or was within the last hour.
+    pub async fn generation(
+        &self,
+        board: &Board,
+        window: Window,
+        generation: u64,
+    ) -> Result<Option<Head>, Unavailable> {
+        let latest = self.latest(board, window).await?;
+        match latest {
+            Some(head) if head.generation != generation => {
+                self.get_document(&board_key(board, window), &old_head(generation))
+                    .await
+            }
+            latest => Ok(latest),
+        }
+    }
+
+    /// The listed rows from `from` (counted from 0) on, at most `limit` of them.
+    pub async fn entries(
+        &self,
+        board: &Board,
+        window: Window,
+        head: &Head,
+        from: usize,
+        limit: usize,
+    ) -> Result<Vec<BoardEntry>, Unavailable> {
+        let first_page = from / PAGE_ENTRIES;
+        let pages = (from + limit).div_ceil(PAGE_ENTRIES).saturating_sub(first_page);
+        let key = board_key(board, window);
+        let reads = head
+            .pages
+            .iter()
+            .skip(first_page)
+            .take(pages)
+            .map(|page| self.entries_page(&key, page));
+        let reads: Vec<_> = reads.collect();
+        let pages: Vec<Arc<Vec<BoardEntry>>> = stream::iter(reads)
+            .buffered(REQUESTS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let rows = pages.iter().flat_map(|page| page.iter());
+        Ok(rows.skip(from % PAGE_ENTRIES).take(limit).cloned().collect())
+    }
+
+    /// All that is needed to rank any number of points.
+    pub async fn histogram(
+        &self,
+        board: &Board,
+        window: Window,
+        head: &Head,
+    ) -> Result<Histogram, Unavailable> {
+        let pages = match &head.histogram {
+            HistogramRef::Inline(histogram) => return Ok(histogram.clone()),
+            HistogramRef::Pages(pages) => pages,
+        };
+        let key = board_key(board, window);
+        let reads: Vec<_> = pages.iter().map(|page| self.page(&key, page)).collect();
+        let pages: Vec<Histogram> = stream::iter(reads)
+            .buffered(REQUESTS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(Histogram {
+            buckets: pages.into_iter().flat_map(|page| page.buckets).collect(),
+        })
+    }
+
+    /// Publishes a ranked board as the generation after `previous`, with the changes of rank since
+    /// then. What did not change is not written again.
+    pub async fn publish(
+        &self,
+        board: &Board,
+        span: WindowSpan,
+        previous: Option<Head>,
+        mut ranked: RankedBoard,
+        freshness: Freshness,
+    ) -> Result<Published, Unavailable> {
+        let window = span.name;
+        let now = freshness.generated_at;
+        // A new day begins with everyone new, not with everyone fallen since yesterday's end.
+        if let Some(previous) = previous.as_ref().filter(|previous| previous.window == span) {
+            ranked.compare(&self.ranks(board, window, previous).await?);
+        }
+        let mut writer = PageWriter::new(self, board_key(board, window), previous.as_ref(), now);
+        let mut pages = Vec::new();
+        for entries in ranked.entries.chunks(PAGE_ENTRIES) {
+            let page = writer.write(&entries).await?;
+            self.cache
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(&page, Arc::new(entries.to_vec()));
+            pages.push(page);
+        }
+        let participants = ranked.histogram.participants();
+        let histogram = if ranked.histogram.buckets.len() <= INLINE_BUCKETS {
+            HistogramRef::Inline(ranked.histogram)
+        } else {
+            let mut pages = Vec::new();
+            for buckets in ranked.histogram.buckets.chunks(PAGE_BUCKETS) {
+                pages.push(writer.write(&buckets).await?);
+            }
+            HistogramRef::Pages(pages)
+        };
+        let pages_written = writer.written;
+        let head = Head {
+            generation: previous.as_ref().map_or(0, |previous| previous.generation) + 1,
+            window: span,
+            participants,
+            points: ranked.sum.points,
+            activities: ranked.sum.activities,
+            listed: ranked.entries.len() as u64,
+            pages,
+            histogram,
+            freshness,
+        };
+        self.replace_head(&board_key(board, window), previous, &head, now, pages_written)
+            .await
+    }
+
+    /// Replaces the head, if it is still the one that `head` follows.
+    async fn replace_head(
+        &self,
+        key: &str,
+        previous: Option<Head>,
+        head: &Head,
+        now: Timestamp,
+        pages_written: usize,
+    ) -> Result<Published, Unavailable> {
+        // Readers who page through the previous generation go on doing so.
+        if let Some(previous) = &previous {
+            let expires_at = (now + OLD_HEAD_LIFETIME).as_second();
+            self.put_document(key, &old_head(previous.generation), previous, Some(expires_at))
+                .await?;
+        }
+        let mut put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(document_item(key, LATEST, head, None)?))
+            .item(
+                attribute::GENERATION,
+                AttributeValue::N(head.generation.to_string()),
+            )
+            .expression_attribute_names("#generation", attribute::GENERATION);
+        put = match &previous {
+            None => put.condition_expression("attribute_not_exists(#generation)"),
+            Some(previous) => put
+                .condition_expression("#generation = :previous")
+                .expression_attribute_values(":previous", AttributeValue::N(previous.generation.to_string())),
+        };
+        match put.send().await {
+            Ok(_) => Ok(Published::Generation {
+                generation: head.generation,
+                pages_written,
+            }),
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                Ok(Published::Superseded)
+            }
+            Err(error) => Err(Unavailable::new("publishing a head", error)),
+        }
+    }
+
+    async fn ranks(
+        &self,
+        board: &Board,
+        window: Window,
+        head: &Head,
+    ) -> Result<HashMap<UserId, u64>, Unavailable> {
+        let entries = self
+            .entries(board, window, head, 0, head.pages.len() * PAGE_ENTRIES)
+            .await?;
+        Ok(entries
+            .into_iter()
+            .map(|entry| (entry.user_id, entry.rank))
+            .collect())
+    }
+
+    pub async fn publish_overview(&self, overview: &Overview) -> Result<(), Unavailable> {
+        self.put_document(ALL_BOARDS, LATEST, overview, None).await
+    }
+
+    /// `None` before the first run.
+    pub async fn overview(&self) -> Result<Option<Overview>, Unavailable> {
+        self.get_document(ALL_BOARDS, LATEST).await
+    }
+
+    async fn entries_page(&self, key: &str, page: &PageRef) -> Result<Arc<Vec<BoardEntry>>, Unavailable> {
+        let cached = self
+            .cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(page);
+        if let Some(entries) = cached {
+            return Ok(entries);
+        }
+        let entries: Arc<Vec<BoardEntry>> = Arc::new(self.page(key, page).await?);
+        self.cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(page, Arc::clone(&entries));
+        Ok(entries)
+    }
+
+    async fn page<T: DeserializeOwned>(&self, key: &str, page: &PageRef) -> Result<T, Unavailable> {
+        self.get_document(key, &page_part(&page.hash))
+            .await?
+            .ok_or_else(|| {
+                Unavailable::new(
+                    "reading a page",
+                    MissingPage {
+                        hash: page.hash.clone(),
+                    },
+                )
+            })
+    }
+
+    async fn get_document<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        part: &str,
+    ) -> Result<Option<T>, Unavailable> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(attribute::BOARD, AttributeValue::S(key.to_owned()))
+            .key(attribute::PART, AttributeValue::S(part.to_owned()))
+            // A page must be there once its head is.
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| Unavailable::new("reading a snapshot", error))?;
+        let Some(item) = output.item else {
+            return Ok(None);
+        };
+        let item: DocumentItem =
+            serde_dynamo::from_item(item).map_err(|error| Unavailable::new("decoding a snapshot", error))?;
+        serde_json::from_str(&item.document)
+            .map(Some)
+            .map_err(|error| Unavailable::new("decoding a snapshot", error))
+    }
+
+    async fn put_document<T: Serialize>(
+        &self,
+        key: &str,
+        part: &str,
+        document: &T,
+        expires_at: Option<i64>,
+    ) -> Result<(), Unavailable> {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(document_item(key, part, document, expires_at)?))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| Unavailable::new("writing a snapshot", error))
+    }
+}
+
+/// An item of this table: its document is JSON text, a third of the size that it would have as
+/// `DynamoDB` attributes.
+#[derive(Serialize, Deserialize)]
+struct DocumentItem {
+    board: String,
+    part: String,
+    document: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+}
+
+fn document_item<T: Serialize>(
+    key: &str,
+    part: &str,
+    document: &T,
+    expires_at: Option<i64>,
+) -> Result<HashMap<String, AttributeValue>, Unavailable> {
+    let document =
+        serde_json::to_string(document).map_err(|error| Unavailable::new("encoding a snapshot", error))?;
+    let item = DocumentItem {
+        board: key.to_owned(),
+        part: part.to_owned(),
+        document,
+        expires_at,
+    };
+    serde_dynamo::to_item(item).map_err(|error| Unavailable::new("encoding a snapshot", error))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the page {hash} is gone: no snapshot was published for days")]
+struct MissingPage {
+    hash: String,
+}
+
+fn page_part(hash: &str) -> String {
+    format!("page {hash}")
+}
+
+fn old_head(generation: u64) -> String {
+    format!("generation {generation:012}")
+}
+
+/// Writes the pages of one generation that the previous one does not have.
+struct PageWriter<'a> {
+    snapshots: &'a Snapshots,
+    key: String,
+    /// The hashes of pages that need no writing, and until when they are kept.
+    kept: HashMap<&'a str, i64>,
+    expires_at: i64,
+    written: usize,
+}
+
+impl<'a> PageWriter<'a> {
+    fn new(snapshots: &'a Snapshots, key: String, previous: Option<&'a Head>, now: Timestamp) -> Self {
+        let renew_before = (now + PAGE_RENEWAL).as_second();
+        let pages = previous.into_iter().flat_map(|head| {
+            let histogram: &[PageRef] = match &head.histogram {
+                HistogramRef::Inline(_) => &[],
+                HistogramRef::Pages(pages) => pages,
+            };
+            head.pages.iter().chain(histogram)
+        });
+        Self {
+            snapshots,
+            key,
+            kept: pages
+                .filter(|page| page.expires_at >= renew_before)
+                .map(|page| (page.hash.as_str(), page.expires_at))
+                .collect(),
+            expires_at: (now + PAGE_LIFETIME).as_second(),
+            written: 0,
+        }
+    }
+
+    async fn write<T: Serialize>(&mut self, content: &T) -> Result<PageRef, Unavailable> {
+        let json = serde_json::to_vec(content).map_err(|error| Unavailable::new("encoding a page", error))?;
+        let hash: String = Sha256::digest(json)[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        if let Some(&expires_at) = self.kept.get(hash.as_str()) {
+            return Ok(PageRef { hash, expires_at });
+        }
+        self.snapshots
+            .put_document(&self.key, &page_part(&hash), content, Some(self.expires_at))
+            .await?;
+        self.written += 1;
+        Ok(PageRef {
+            hash,
+            expires_at: self.expires_at,
+        })
+    }
+}
+
+/// The last decoded pages. They never change, so that nothing here is ever out of date.
+#[derive(Debug, Default)]
+struct PageCache {
+    pages: HashMap<String, Arc<Vec<BoardEntry>>>,
+    oldest_first: VecDeque<String>,
+}
+
+impl PageCache {
+    fn get(&self, page: &PageRef) -> Option<Arc<Vec<BoardEntry>>> {
+        self.pages.get(&page.hash).cloned()
+    }
+
+    fn insert(&mut self, page: &PageRef, entries: Arc<Vec<BoardEntry>>) {
+        if self.pages.insert(page.hash.clone(), entries).is_some() {
+            return;
+        }
+        self.oldest_first.push_back(page.hash.clone());
+        if self.oldest_first.len() > CACHED_PAGES
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.pages.remove(&oldest);
+        }
+    }
+}

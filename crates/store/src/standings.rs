@@ -1,0 +1,249 @@
+//! Reading the standings.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use domain::standing::Tallies;
+use domain::{Calendar, ProgramId, Standing, Tally, UserId, Window};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::Unavailable;
+use crate::keys::{self, CountGeneration, ShardCount, TOTALS_LANES, attribute, heartbeat_key};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The table of standings and totals, for reading.
+#[derive(Clone, Debug)]
+pub struct Standings {
+    client: Client,
+    table: String,
+    shards: ShardCount,
+}
+
+/// The counters that are going on at one moment, by their names.
+#[derive(Clone, Debug)]
+pub struct CurrentCounters {
+    names: Vec<(Window, String, String)>,
+}
+
+impl CurrentCounters {
+    pub fn at(calendar: &Calendar, now: Timestamp) -> Self {
+        let counters = Window::EVERY
+            .into_iter()
+            .map(|window| match calendar.current(window, now) {
+                None => (
+                    window,
+                    attribute::POINTS.to_owned(),
+                    attribute::ACTIVITIES.to_owned(),
+                ),
+                Some(period) => {
+                    let points = period.to_string();
+                    let activities = keys::activities_of(&points);
+                    (window, points, activities)
+                }
+            });
+        Self {
+            names: counters.collect(),
+        }
+    }
+
+    fn attribute_names(&self) -> impl Iterator<Item = &String> {
+        self.names
+            .iter()
+            .flat_map(|(_, points, activities)| [points, activities])
+    }
+
+    fn tallies(&self, item: &Item) -> Tallies {
+        let mut tallies = Tallies::default();
+        for (window, points, activities) in &self.names {
+            *tallies.get_mut(*window) = Tally {
+                points: number(item, points),
+                activities: number(item, activities),
+            };
+        }
+        tallies
+    }
+}
+
+#[derive(Deserialize)]
+struct CountedHeartbeat {
+    sent_at: Timestamp,
+    counted_at: Timestamp,
+}
+
+impl Standings {
+    pub fn new(client: Client, table: String, shards: ShardCount) -> Self {
+        Self {
+            client,
+            table,
+            shards,
+        }
+    }
+
+    /// The keys of the shards, each of which can be read by itself.
+    pub fn shards(&self) -> Vec<String> {
+        self.shards.shards(CountGeneration::FIRST).collect()
+    }
+
+    /// Reads one shard in pages of at most 1 MB and gives each to `take`, in the order of users: one
+    /// user's standings are adjacent, also across pages. Returns the read units it took.
+    pub async fn read_shard(
+        &self,
+        shard: String,
+        counters: &CurrentCounters,
+        take: impl FnMut(Vec<Standing>),
+    ) -> Result<f64, Unavailable> {
+        self.read(shard, None, counters, take).await
+    }
+
+    /// One user's counters in each of their programs.
+    pub async fn of_user(
+        &self,
+        user: &UserId,
+        counters: &CurrentCounters,
+    ) -> Result<Vec<Standing>, Unavailable> {
+        let shard = self.shards.shard_of(CountGeneration::FIRST, user);
+        let mut standings = Vec::new();
+        self.read(shard, Some(keys::user_prefix(user)), counters, |page| {
+            standings.extend(page)
+        })
+        .await?;
+        Ok(standings)
+    }
+
+    async fn read(
+        &self,
+        shard: String,
+        member_prefix: Option<String>,
+        counters: &CurrentCounters,
+        mut take: impl FnMut(Vec<Standing>),
+    ) -> Result<f64, Unavailable> {
+        let mut request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .expression_attribute_names("#shard", attribute::SHARD)
+            .expression_attribute_names("#member", attribute::MEMBER)
+            .expression_attribute_values(":shard", AttributeValue::S(shard))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        request = match member_prefix {
+            None => request.key_condition_expression("#shard = :shard"),
+            Some(prefix) => request
+                .key_condition_expression("#shard = :shard AND begins_with(#member, :prefix)")
+                .expression_attribute_values(":prefix", AttributeValue::S(prefix)),
+        };
+        let mut projection = "#member".to_owned();
+        for (at, name) in counters.attribute_names().enumerate() {
+            request = request.expression_attribute_names(format!("#c{at}"), name);
+            projection.push_str(&format!(", #c{at}"));
+        }
+        let mut pages = request.projection_expression(projection).into_paginator().send();
+        let mut read_units = 0.0;
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| Unavailable::new("reading standings", error))?;
+            read_units += page
+                .consumed_capacity
+                .and_then(|c| c.capacity_units)
+                .unwrap_or_default();
+            take(
+                page.items
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(|item| standing(item, counters))
+                    .collect(),
+            );
+        }
+        Ok(read_units)
+    }
+
+    /// The control totals of every program.
+    pub async fn totals(&self) -> Result<HashMap<ProgramId, Tally>, Unavailable> {
+        let lanes =
+            (0..TOTALS_LANES).map(|lane| self.totals_of_lane(keys::totals_key(CountGeneration::FIRST, lane)));
+        let lanes: Vec<Vec<(ProgramId, Tally)>> = stream::iter(lanes)
+            .buffer_unordered(LANES_AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut totals: HashMap<ProgramId, Tally> = HashMap::new();
+        for (program, tally) in lanes.into_iter().flatten() {
+            *totals.entry(program).or_default() += tally;
+        }
+        Ok(totals)
+    }
+
+    async fn totals_of_lane(&self, lane: String) -> Result<Vec<(ProgramId, Tally)>, Unavailable> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#shard = :lane")
+            .expression_attribute_names("#shard", attribute::SHARD)
+            .expression_attribute_values(":lane", AttributeValue::S(lane))
+            .into_paginator()
+            .send();
+        let mut totals = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| Unavailable::new("reading totals", error))?;
+            totals.extend(page.items.unwrap_or_default().iter().filter_map(|item| {
+                let program = text(item, attribute::MEMBER)?.parse().ok()?;
+                let (points, activities) = (
+                    number(item, attribute::POINTS),
+                    number(item, attribute::ACTIVITIES),
+                );
+                Some((program, Tally { points, activities }))
+            }));
+        }
+        Ok(totals)
+    }
+
+    /// When the last counted heartbeat was sent, and when it was counted.
+    pub async fn last_heartbeat(&self) -> Result<Option<(Timestamp, Timestamp)>, Unavailable> {
+        let (shard, member) = heartbeat_key(CountGeneration::FIRST);
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(attribute::SHARD, AttributeValue::S(shard))
+            .key(attribute::MEMBER, AttributeValue::S(member))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| Unavailable::new("reading the last heartbeat", error))?;
+        let Some(item) = output.item else {
+            return Ok(None);
+        };
+        let heartbeat: CountedHeartbeat = serde_dynamo::from_item(item)
+            .map_err(|error| Unavailable::new("decoding the last heartbeat", error))?;
+        Ok(Some((heartbeat.sent_at, heartbeat.counted_at)))
+    }
+}
+
+/// Many more requests at once gain nothing, and hold as many connections.
+const LANES_AT_ONCE: usize = 8;
+
+/// An item's user, program and current counters. Nothing but [`crate::Counting`] writes standings,
+/// so that an item of another form is not one.
+fn standing(item: &Item, counters: &CurrentCounters) -> Option<Standing> {
+    let (user, program) = text(item, attribute::MEMBER)?.split_once('#')?;
+    Some(Standing {
+        user: user.parse().ok()?,
+        program: program.parse().ok()?,
+        tallies: counters.tallies(item),
+    })
+}
+
+fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)
+        .and_then(|value| value.as_s().ok())
+        .map(String::as_str)
+}
+
+fn number(item: &Item, name: &str) -> u64 {
+    item.get(name)
+        .and_then(|value| value.as_n().ok())
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or_default()
+}
