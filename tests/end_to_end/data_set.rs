@@ -1,0 +1,125 @@
+//! Real activities, and the boards that they lead to, worked out independently. The files are named
+//! by `PODIUM_TEST_ACTIVITIES` and `PODIUM_TEST_EXPECTED`; without them there is nothing to compare.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::time::Duration;
+
+use domain::board::BoardsDocument;
+use domain::UserId;
+use flate2::read::GzDecoder;
+use local::sqs::Faults;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::stack::TestStack;
+
+#[derive(Debug, Deserialize)]
+struct Expected {
+    activities: u64,
+    boards: BTreeMap<String, ExpectedBoard>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExpectedBoard {
+    participants: u64,
+    points: u64,
+    entries: Vec<ExpectedEntry>,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct ExpectedEntry {
+    rank: u64,
+    user_id: UserId,
+    points: u64,
+    activities: u64,
+}
+
+fn open(variable: &str) -> Option<BufReader<GzDecoder<File>>> {
+    let Some(path) = std::env::var_os(variable) else {
+        eprintln!("skipped: {variable} names no file");
+        return None;
+    };
+    let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    Some(BufReader::new(GzDecoder::new(file)))
+}
+
+fn data_set() -> Option<(Vec<Value>, Expected)> {
+    let activities = open("PODIUM_TEST_ACTIVITIES")?
+        .lines()
+        .map(|line| serde_json::from_str(&line.expect("a line")).expect("an activity"));
+    let expected = serde_json::from_reader(open("PODIUM_TEST_EXPECTED")?).expect("the expected boards");
+    Some((activities.collect(), expected))
+}
+
+async fn check_boards(stack: &TestStack, expected: &Expected) {
+    let list: BoardsDocument = stack.get("/v1/boards").await.json().await.expect("a list of boards");
+    let mut listed: Vec<_> = list.boards.iter().map(|summary| summary.board.to_string()).collect();
+    listed.sort();
+    assert_eq!(listed, expected.boards.keys().cloned().collect::<Vec<_>>());
+
+    for (name, expected) in &expected.boards {
+        let board = stack.whole_board(name, 1000).await;
+        assert_eq!(board.heading.participants, expected.participants, "participants of {name}");
+        assert_eq!(board.heading.points, expected.points, "points of {name}");
+        let entries: Vec<_> = board
+            .entries
+            .into_iter()
+            .map(|entry| ExpectedEntry {
+                rank: entry.rank,
+                user_id: entry.user_id,
+                points: entry.points,
+                activities: entry.activities,
+            })
+            .collect();
+        assert_eq!(entries.len(), expected.entries.len(), "entries of {name}");
+        for (got, wanted) in entries.iter().zip(&expected.entries) {
+            assert_eq!(got, wanted, "on the board {name}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_activities_lead_to_the_expected_boards() {
+    let Some((activities, expected)) = data_set() else {
+        return;
+    };
+    let stack = TestStack::start(|_| {}).await;
+    stack.post_all(&activities).await;
+    let status = stack.wait_until_quiet().await.status;
+    assert_eq!(status.counted.activities, expected.activities);
+    assert_eq!(status.counted, status.standings, "the control totals agree with the standings");
+    check_boards(&stack, &expected).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_boards_are_the_same_after_repeats_disorder_and_crashes() {
+    let Some((activities, expected)) = data_set() else {
+        return;
+    };
+    // What a killed function had taken is soon delivered again.
+    let stack = TestStack::start(|config| config.visibility_timeout = Duration::from_secs(3)).await;
+    stack.stack.queue.set_faults(Faults { deliver_twice: true, shuffle: Some(7) });
+    let kills = async {
+        let mut kills = 0;
+        while kills < 60 {
+            tokio::time::sleep(Duration::from_millis(rand::random_range(50..400))).await;
+            kills += usize::from(stack.stack.lambda.kill_one("aggregator"));
+        }
+    };
+    let posts = async {
+        stack.post_all(&activities).await;
+        stack.post_all(&activities).await;
+    };
+    tokio::join!(kills, posts);
+    let status = stack.wait_until_quiet().await.status;
+    assert_eq!(status.counted.activities, expected.activities);
+    assert_eq!(status.counted, status.standings, "the control totals agree with the standings");
+    assert_eq!(status.dead_letters, 0);
+    check_boards(&stack, &expected).await;
+    let stats = stack.stack.lambda.stats("aggregator").expect("there is an aggregator");
+    assert!(stats.kills >= 60, "{stats:?}");
+    stack.stop().await;
+}

@@ -1,0 +1,11 @@
+//! The whole system: the real function binaries over the embedded stack, and the functions'
+//! libraries over its tables where a test needs a clock of its own.
+
+mod bad_input;
+mod cli;
+mod data_set;
+mod generations;
+mod independence;
+mod stack;
+mod tables;
+mod windows;

@@ -1,0 +1,154 @@
+//! A whole stack for one test, and what tests do with it.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use domain::{BoardDocument, FreshnessDocument, StatusDocument};
+use futures::StreamExt as _;
+use futures::stream;
+use jiff::Timestamp;
+use local::{Stack, StackConfig};
+use reqwest::{Client, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Far longer than anything here takes, so that a test which waits in vain ends.
+const PATIENCE: Duration = Duration::from_secs(240);
+const POSTS_AT_ONCE: usize = 8;
+const BATCH: usize = 100;
+
+pub struct TestStack {
+    pub stack: Stack,
+    pub http: Client,
+    logs: TempDir,
+}
+
+/// Where cargo puts the function binaries: two levels above the running test.
+pub fn bin_dir() -> PathBuf {
+    let test = std::env::current_exe().expect("the running test has a path");
+    let directory = test.ancestors().nth(2).expect("cargo runs tests in target/PROFILE/deps").to_owned();
+    let functions = ["ingest", "aggregator", "snapshot", "serve", "podium"];
+    let missing: Vec<_> = functions
+        .into_iter()
+        .filter(|name| !directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)).exists())
+        .collect();
+    assert!(missing.is_empty(), "not built: {missing:?}; run `cargo build --workspace --bins` first");
+    directory
+}
+
+pub fn http_client() -> Client {
+    // Only the first of several tests installs it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().tcp_nodelay(true).build().expect("the client's settings are valid")
+}
+
+impl TestStack {
+    /// Free ports, no data kept, and a snapshot every second.
+    pub async fn start(change: impl FnOnce(&mut StackConfig)) -> Self {
+        let logs = TempDir::new().expect("a temporary directory");
+        let mut config = StackConfig {
+            port: 0,
+            aws_port: 0,
+            log_dir: logs.path().to_owned(),
+            bin_dir: bin_dir(),
+            snapshot_every: Duration::from_secs(1),
+            ..StackConfig::new().expect("the test has a path")
+        };
+        change(&mut config);
+        let stack = Stack::start(config).await.expect("the stack starts");
+        Self { stack, http: http_client(), logs }
+    }
+
+    pub async fn stop(self) {
+        self.stack.stop().await.expect("the stack stops");
+        drop(self.logs);
+    }
+
+    /// Posts activities as they come, in full batches, until each is taken. What is refused for the
+    /// moment is sent again, as a client would.
+    pub async fn post_all(&self, activities: &[Value]) {
+        let posts = activities.chunks(BATCH).map(|batch| self.post_until_taken(batch));
+        let posts: Vec<_> = posts.collect();
+        stream::iter(posts).buffer_unordered(POSTS_AT_ONCE).collect::<Vec<()>>().await;
+    }
+
+    async fn post_until_taken(&self, batch: &[Value]) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let response = self.post(&Value::from(batch.to_vec()).to_string()).await;
+            match response.status().as_u16() {
+                202 => return,
+                429 | 502 | 503 => assert!(Instant::now() < until, "not taken for {PATIENCE:?}"),
+                _ => panic!("{} {}", response.status(), response.text().await.unwrap_or_default()),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub async fn post(&self, body: &str) -> Response {
+        self.http
+            .post(format!("{}/v1/activities", self.stack.web_url))
+            .header("content-type", "application/json")
+            .body(body.to_owned())
+            .send()
+            .await
+            .expect("the stack answers")
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.http.get(format!("{}{path}", self.stack.web_url)).send().await.expect("the stack answers")
+    }
+
+    pub async fn status(&self) -> Option<StatusDocument> {
+        let response = self.get("/v1/status").await;
+        if response.status() == 503 {
+            return None;
+        }
+        Some(response.json().await.expect("a status document"))
+    }
+
+    /// Waits for a snapshot that was begun after this call and meets the condition.
+    pub async fn wait_for(&self, what: &str, is_met: impl Fn(&StatusDocument) -> bool) -> StatusDocument {
+        let (asked, until) = (Timestamp::now(), Instant::now() + PATIENCE);
+        let mut last = None;
+        while Instant::now() < until {
+            if let Some(status) = self.status().await {
+                if status.freshness.generated_at > asked && is_met(&status) {
+                    return status;
+                }
+                last = Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("waited {PATIENCE:?} in vain for {what}; the last status is {last:?}");
+    }
+
+    /// Waits until nothing is under way any more: the queue is empty, and stays so for two snapshots
+    /// of which the second shows what the first does.
+    pub async fn wait_until_quiet(&self) -> StatusDocument {
+        let is_empty = |freshness: &FreshnessDocument| freshness.backlog == 0;
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            let first = self.wait_for("an empty queue", |status| is_empty(&status.freshness)).await;
+            let second = self.wait_for("another snapshot", |_| true).await;
+            if is_empty(&second.freshness) && first.status.counted == second.status.counted {
+                return second;
+            }
+        }
+        panic!("the queue does not come to rest");
+    }
+
+    /// All listed entries of a board, page by page.
+    pub async fn whole_board(&self, board: &str, limit: usize) -> BoardDocument {
+        let first = format!("/v1/boards/{board}?limit={limit}");
+        let mut whole: BoardDocument = self.get(&first).await.json().await.expect("a board document");
+        while let Some(cursor) = whole.next_cursor.take() {
+            let next: BoardDocument =
+                self.get(&format!("{first}&cursor={cursor}")).await.json().await.expect("a board document");
+            assert_eq!(next.heading, whole.heading, "a cursor stays within its generation");
+            whole.entries.extend(next.entries);
+            whole.next_cursor = next.next_cursor;
+        }
+        whole
+    }
+}

@@ -1,0 +1,186 @@
+//! The functions' libraries over the embedded tables and queues, with a clock of the test's own.
+
+use std::time::Duration;
+
+use aggregator::{Aggregator, MarkerLifetime, Queues};
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use bytes::Bytes;
+use domain::{BoardDocument, FreshnessBounds};
+use ingest::{Ingest, MaxActivityAge};
+use jiff::{SignedDuration, Timestamp};
+use lambda_http::http::Request;
+use lambda_http::{Body, Response};
+use local::dynamodb::{DynamoDb, SequenceNumber};
+use local::settings;
+use local::sqs::{Queue, QueueAttributes, Sqs};
+use serde_json::Value;
+use serve::Serve;
+use snapshot::Publisher;
+use store::schema::{TableNames, create_tables};
+use store::{Activities, Counting};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+/// The records of the stream that one read gives.
+const RECORDS_AT_ONCE: usize = 1_000;
+
+/// All four functions, called by the test instead of by Lambda.
+pub struct Functions {
+    pub client: aws_sdk_dynamodb::Client,
+    pub tables: TableNames,
+    pub ingest: Ingest,
+    pub aggregator: Aggregator,
+    pub publisher: Publisher,
+    pub serve: Serve,
+    pub dead_letters: Queue,
+    dynamodb: DynamoDb,
+    counted_to: Option<SequenceNumber>,
+}
+
+impl Functions {
+    pub async fn start(time_zone: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let aws_url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let dynamodb = DynamoDb::open(None).expect("tables in a temporary place");
+        let sqs = Sqs::new(aws_url.clone(), None).expect("queues in memory");
+        let queue = sqs.create_queue("activities", QueueAttributes::default()).expect("a queue");
+        let dead_letters = sqs.create_queue("dead-letters", QueueAttributes::default()).expect("a queue");
+        tokio::spawn({
+            let dynamodb = dynamodb.clone();
+            let call = move |operation: String, body: Bytes| {
+                let sqs = sqs.clone();
+                async move { sqs.call(&operation, &body).await }
+            };
+            local::endpoint::serve(listener, dynamodb, call, std::future::pending())
+        });
+        let aws = local::sdk_config(&aws_url);
+        let client = aws_sdk_dynamodb::Client::new(&aws);
+        let queues = aws_sdk_sqs::Client::new(&aws);
+        let tables = TableNames::prefixed("test");
+        create_tables(&client, &tables).await.expect("the tables are made");
+
+        let shards = || settings::STANDING_SHARDS.to_string().parse().expect("a number of shards");
+        let calendar = || time_zone.parse().expect("a time zone");
+        let policy = || settings::SCORING_POLICY.parse().expect("a policy");
+        let ingest = Ingest::new(
+            Activities::new(client.clone(), tables.activities.clone()),
+            ingest::Config {
+                activities_table: tables.activities.clone(),
+                scoring_policy: policy(),
+                max_activity_age: MaxActivityAge(Some(SignedDuration::from_hours(31 * 24))),
+            },
+        );
+        let counting = store::CountingConfig {
+            dedup_table: tables.dedup.clone(),
+            standings_table: tables.standings.clone(),
+            shards: shards(),
+            marker_lifetime: "90".parse::<MarkerLifetime>().expect("a lifetime").0,
+            calendar: calendar(),
+        };
+        let aggregator = Aggregator::new(
+            Counting::new(client.clone(), counting),
+            policy(),
+            Queues {
+                client: queues.clone(),
+                queue_url: queue.url(),
+                dead_letter_queue_url: dead_letters.url(),
+            },
+        );
+        let publisher = Publisher::new(
+            &client,
+            queues,
+            snapshot::Config {
+                activities_table: tables.activities.clone(),
+                standings_table: tables.standings.clone(),
+                standing_shards: shards(),
+                snapshots_table: tables.snapshots.clone(),
+                calendar: calendar(),
+                listed_users: 10_000,
+                queue_url: queue.url(),
+                dead_letter_queue_url: dead_letters.url(),
+            },
+        );
+        let serve = Serve::new(
+            client.clone(),
+            serve::Config {
+                snapshots_table: tables.snapshots.clone(),
+                standings_table: tables.standings.clone(),
+                standing_shards: shards(),
+                calendar: calendar(),
+                snapshot_every: SignedDuration::from_secs(60),
+                bounds: FreshnessBounds {
+                    age: SignedDuration::from_secs(180),
+                    lag: SignedDuration::from_secs(120),
+                    backlog: 10_000,
+                },
+                allowed_origin: "*".to_owned(),
+            },
+        )
+        .expect("a valid origin");
+        Self { client, tables, ingest, aggregator, publisher, serve, dead_letters, dynamodb, counted_to: None }
+    }
+
+    /// Posts one activity, which arrives at `now`, and checks that it is accepted.
+    pub async fn post(&self, activity: &Value, now: Timestamp) {
+        let request = Request::post("http://localhost/v1/activities")
+            .header("content-type", "application/json")
+            .body(Body::from(activity.to_string()))
+            .expect("a request");
+        let response = self.ingest.handle(request, now).await;
+        assert_eq!(response.status(), 202, "{}", response.body());
+    }
+
+    /// Counts at `now` what was posted since the last time.
+    pub async fn count(&mut self, now: Timestamp) {
+        loop {
+            let records = self
+                .dynamodb
+                .records(&self.tables.activities, self.counted_to.clone(), RECORDS_AT_ONCE)
+                .await
+                .expect("the stream's records");
+            let Some(last) = records.last() else {
+                return;
+            };
+            self.counted_to = Some(last.sequence_number().clone());
+            let bodies = records.iter().map(|record| record.body().to_string());
+            let failed = self.deliver(bodies.collect(), now).await;
+            assert!(failed.is_empty(), "not counted: {failed:?}");
+        }
+    }
+
+    /// Delivers messages to the aggregator; returns those that it wants again.
+    pub async fn deliver(&self, bodies: Vec<String>, now: Timestamp) -> Vec<String> {
+        let mut event = SqsEvent::default();
+        for (at, body) in bodies.into_iter().enumerate() {
+            let mut message = SqsMessage::default();
+            message.message_id = Some(at.to_string());
+            message.receipt_handle = Some(format!("receipt-{at}"));
+            message.body = Some(body);
+            event.records.push(message);
+        }
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let response = self.aggregator.handle(event, now, deadline).await;
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    pub async fn publish(&self, now: Timestamp) {
+        self.publisher.run(now).await.expect("a snapshot");
+    }
+
+    pub async fn get(&self, path: &str, now: Timestamp) -> Response<Body> {
+        let request = Request::get(format!("http://localhost{path}")).body(Body::Empty).expect("a request");
+        self.serve.handle(&request, now).await
+    }
+
+    pub async fn board(&self, path: &str, now: Timestamp) -> BoardDocument {
+        let response = self.get(path, now).await;
+        assert_eq!(response.status(), 200, "{:?}", response.body());
+        serde_json::from_slice(response.body()).expect("a board document")
+    }
+}
+
+/// A board's rows in one line: `1.ann=20/2 2.bob=10/1`, of rank, user, points and activities.
+pub fn render(board: &BoardDocument) -> String {
+    let rows = board.entries.iter().map(|e| format!("{}.{}={}/{}", e.rank, e.user_id, e.points, e.activities));
+    rows.collect::<Vec<_>>().join(" ")
+}
