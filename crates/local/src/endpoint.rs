@@ -1,8 +1,33 @@
 //! The one AWS endpoint of the local stack: `DynamoDB`, its Streams and SQS behind one address,
 //! told apart by the `X-Amz-Target` header of the AWS JSON protocols.
 
-use axum::http::StatusCode;
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use bytes::Bytes;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::dynamodb::DynamoDb;
+
+/// What `DynamoDB` allows, the larger of the two services' bounds.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+const ABOUT: &str = "\
+This is the AWS endpoint of a local stack. It speaks the JSON protocols of DynamoDB, DynamoDB Streams
+and SQS, checks no signatures, and answers only on this machine. Any credentials will do:
+
+  aws --endpoint-url http://<this address> dynamodb list-tables
+  aws --endpoint-url http://<this address> sqs list-queues
+";
 
 /// What an emulated service answers to one call.
 #[derive(Debug)]
@@ -12,4 +37,152 @@ pub struct Answer {
     pub query_error: Option<String>,
     /// A JSON document.
     pub body: Bytes,
+}
+
+/// Serves until `stop` is ready and the requests under way are answered.
+///
+/// `sqs` answers one call of the SQS API, given its name and JSON body.
+pub async fn serve<S, F>(
+    listener: TcpListener,
+    dynamodb: DynamoDb,
+    sqs: S,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()>
+where
+    S: Fn(String, Bytes) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    // Answers are small and written at once; waiting to fill a packet costs 40 ms each.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps Nagle's delay");
+        }
+    });
+    axum::serve(listener, router(dynamodb, sqs))
+        .with_graceful_shutdown(stop)
+        .await?;
+    Ok(())
+}
+
+/// The endpoint's routes: `POST` to any path is a call (SQS clients post to the path of the queue).
+pub fn router<S, F>(dynamodb: DynamoDb, sqs: S) -> Router
+where
+    S: Fn(String, Bytes) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let call = post(call::<S, F>);
+    Router::new()
+        .route("/", get(async || ABOUT).merge(call.clone()))
+        .route("/{*path}", call)
+        .with_state((dynamodb, sqs))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(refuse_foreign_hosts))
+}
+
+async fn call<S, F>(
+    State((dynamodb, sqs)): State<(DynamoDb, S)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response
+where
+    S: Fn(String, Bytes) -> F,
+    F: Future<Output = Answer>,
+{
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok())
+        .and_then(|target| target.split_once('.'));
+    let answer = match target {
+        Some(("DynamoDB_20120810" | "DynamoDBStreams_20120810", operation)) => {
+            dynamodb.call(operation, body).await
+        }
+        Some(("AmazonSQS", operation)) => sqs(operation.to_owned(), body).await,
+        _ => Answer {
+            status: StatusCode::BAD_REQUEST,
+            query_error: None,
+            body: Bytes::from_static(
+                br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#,
+            ),
+        },
+    };
+    answer.into_response()
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-amz-json-1.0"),
+        );
+        if let Ok(id) = Uuid::new_v4().to_string().try_into() {
+            headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
+        }
+        if let Some(Ok(error)) = self.query_error.map(HeaderValue::try_from) {
+            headers.insert(HeaderName::from_static("x-amzn-query-error"), error);
+        }
+        response
+    }
+}
+
+/// A web page can make its own name resolve to this machine, and would then be free to call what
+/// asks for no credentials; the name in its requests gives it away.
+async fn refuse_foreign_hosts(request: Request, next: Next) -> Response {
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
+    if host.is_some_and(is_loopback) {
+        next.run(request).await
+    } else {
+        let text = "Only requests to localhost or a loopback address are answered.\n";
+        (StatusCode::FORBIDDEN, text).into_response()
+    }
+}
+
+/// Whether a `Host` header, with or without a port, names this machine.
+fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let name = name.to_ascii_lowercase();
+    address
+        .parse::<IpAddr>()
+        .is_ok_and(|address| address.is_loopback())
+        || name == "localhost"
+        || name.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_names_of_this_machine_are_answered() {
+        for host in [
+            "localhost",
+            "LocalHost:7001",
+            "sqs.localhost:7001",
+            "127.0.0.1:7001",
+            "127.8.9.1",
+            "[::1]:7001",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "example.com",
+            "localhost.example.com",
+            "notlocalhost",
+            "127.0.0.1.example.com:7001",
+            "10.0.0.1",
+            "0.0.0.0:7001",
+            "[2001:db8::1]",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
 }

@@ -1,0 +1,263 @@
+//! From the names of operations to the emulator's typed calls, and from its errors to the shapes
+//! of the AWS JSON protocol.
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use dynoxide::actions::batch_write_item::BatchWriteItemRequest;
+use dynoxide::actions::delete_item::DeleteItemRequest;
+use dynoxide::actions::describe_table::DescribeTableRequest;
+use dynoxide::actions::put_item::PutItemRequest;
+use dynoxide::actions::transact_write_items::{TransactWriteItem, TransactWriteItemsRequest};
+use dynoxide::actions::update_item::UpdateItemRequest;
+
+use super::{DynamoDb, load_streams};
+use crate::endpoint::Answer;
+
+/// A call either answers with a JSON document or fails as `DynamoDB` would.
+type Called = Result<Bytes, DynoxideError>;
+
+impl DynamoDb {
+    /// Answers one call of the `DynamoDB` or Streams API; `operation` is its name without the
+    /// service, `body` its JSON.
+    pub async fn call(&self, operation: &str, body: Bytes) -> Answer {
+        match self.dispatch(operation, &body).await {
+            Some(Ok(body)) => Answer {
+                status: StatusCode::OK,
+                query_error: None,
+                body,
+            },
+            Some(Err(error)) => refuse(
+                StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST),
+                error.to_json(),
+            ),
+            None => refuse(
+                StatusCode::BAD_REQUEST,
+                json!({ "__type": "com.amazon.coral.service#UnknownOperationException" })
+                    .to_string(),
+            ),
+        }
+    }
+
+    /// `None` if there is no such operation.
+    async fn dispatch(&self, operation: &str, body: &[u8]) -> Option<Called> {
+        Some(match operation {
+            "PutItem" => {
+                self.write(body, Database::put_item, |db, put: &PutItemRequest| {
+                    db.has_stream(&put.table_name)
+                })
+                .await
+            }
+            "UpdateItem" => {
+                self.write(
+                    body,
+                    Database::update_item,
+                    |db, update: &UpdateItemRequest| db.has_stream(&update.table_name),
+                )
+                .await
+            }
+            "DeleteItem" => {
+                self.write(
+                    body,
+                    Database::delete_item,
+                    |db, delete: &DeleteItemRequest| db.has_stream(&delete.table_name),
+                )
+                .await
+            }
+            "BatchWriteItem" => {
+                self.write(body, Database::batch_write_item, writes_batch_to_stream)
+                    .await
+            }
+            "TransactWriteItems" => {
+                self.write(body, Database::transact_write_items, transacts_on_stream)
+                    .await
+            }
+            // A statement's table is known only to the parser; a needless wake costs one read.
+            "ExecuteStatement" => self.write(body, Database::execute_statement, always).await,
+            "ExecuteTransaction" => {
+                self.write(body, Database::execute_transaction, always)
+                    .await
+            }
+            "BatchExecuteStatement" => {
+                self.write(body, Database::batch_execute_statement, always)
+                    .await
+            }
+
+            "GetItem" => self.read(body, Database::get_item).await,
+            "Query" => self.read(body, Database::query).await,
+            "Scan" => self.read(body, Database::scan).await,
+            "BatchGetItem" => self.read(body, Database::batch_get_item).await,
+            "TransactGetItems" => self.read(body, Database::transact_get_items).await,
+
+            "CreateTable" => self.alter(body, Database::create_table).await,
+            "UpdateTable" => self.alter(body, Database::update_table).await,
+            "DeleteTable" => self.alter(body, Database::delete_table).await,
+            "DescribeTable" => self.read(body, Database::describe_table).await,
+            "ListTables" => self.read(body, Database::list_tables).await,
+            "UpdateTimeToLive" => self.read(body, Database::update_time_to_live).await,
+            "DescribeTimeToLive" => self.read(body, Database::describe_time_to_live).await,
+            "DescribeContinuousBackups" => self.read(body, describe_continuous_backups).await,
+            "TagResource" => self.read(body, Database::tag_resource).await,
+            "UntagResource" => self.read(body, Database::untag_resource).await,
+            "ListTagsOfResource" => self.read(body, Database::list_tags_of_resource).await,
+
+            "ListStreams" => self.read(body, Database::list_streams).await,
+            "DescribeStream" => self.read(body, Database::describe_stream).await,
+            "GetShardIterator" => self.read(body, Database::get_shard_iterator).await,
+            "GetRecords" => self.read(body, Database::get_records).await,
+            _ => return None,
+        })
+    }
+
+    /// A call that moves no stream.
+    async fn read<Q, R>(&self, body: &[u8], call: fn(&Database, Q) -> dynoxide::Result<R>) -> Called
+    where
+        Q: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+    {
+        let request = decode(body)?;
+        encode(&self.run(move |database| call(database, request)).await?)
+    }
+
+    /// A call that writes items, and moves a stream if `moves_stream` says so.
+    async fn write<Q, R>(
+        &self,
+        body: &[u8],
+        call: fn(&Database, Q) -> dynoxide::Result<R>,
+        moves_stream: fn(&Self, &Q) -> bool,
+    ) -> Called
+    where
+        Q: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+    {
+        let request = decode(body)?;
+        let moves_stream = moves_stream(self, &request);
+        let response = self.run(move |database| call(database, request)).await?;
+        if moves_stream {
+            self.announce_change();
+        }
+        encode(&response)
+    }
+
+    /// A call after which other tables may have streams than before.
+    async fn alter<Q, R>(
+        &self,
+        body: &[u8],
+        call: fn(&Database, Q) -> dynoxide::Result<R>,
+    ) -> Called
+    where
+        Q: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+    {
+        let request = decode(body)?;
+        let (response, streams) = self
+            .run(move |database| Ok((call(database, request)?, load_streams(database)?)))
+            .await?;
+        self.replace_streams(streams);
+        encode(&response)
+    }
+
+    async fn run<R: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Database) -> dynoxide::Result<R> + Send + 'static,
+    ) -> dynoxide::Result<R> {
+        self.storage
+            .run(call)
+            .await
+            .map_err(|stopped| DynoxideError::InternalServerError(stopped.to_string()))?
+    }
+}
+
+fn refuse(status: StatusCode, body: String) -> Answer {
+    Answer {
+        status,
+        query_error: None,
+        body: body.into(),
+    }
+}
+
+fn always<Q>(_: &DynamoDb, _: &Q) -> bool {
+    true
+}
+
+fn writes_batch_to_stream(dynamodb: &DynamoDb, batch: &BatchWriteItemRequest) -> bool {
+    batch
+        .request_items
+        .keys()
+        .any(|table| dynamodb.has_stream(table))
+}
+
+fn transacts_on_stream(dynamodb: &DynamoDb, transaction: &TransactWriteItemsRequest) -> bool {
+    let table = |action: &TransactWriteItem| {
+        let put = action.put.as_ref().map(|put| &put.table_name);
+        let update = action.update.as_ref().map(|update| &update.table_name);
+        let delete = action.delete.as_ref().map(|delete| &delete.table_name);
+        put.or(update).or(delete).cloned()
+    };
+    transaction
+        .transact_items
+        .iter()
+        .filter_map(table)
+        .any(|table| dynamodb.has_stream(&table))
+}
+
+/// The emulator lacks this operation. There are no backups here, so that is what it answers.
+fn describe_continuous_backups(
+    database: &Database,
+    request: DescribeTableRequest,
+) -> dynoxide::Result<serde_json::Value> {
+    database.describe_table(request)?;
+    Ok(json!({
+        "ContinuousBackupsDescription": {
+            "ContinuousBackupsStatus": "DISABLED",
+            "PointInTimeRecoveryDescription": { "PointInTimeRecoveryStatus": "DISABLED" },
+        }
+    }))
+}
+
+fn encode(response: &impl Serialize) -> Called {
+    serde_json::to_vec(response)
+        .map(Bytes::from)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
+
+fn decode<Q: DeserializeOwned>(body: &[u8]) -> Result<Q, DynoxideError> {
+    serde_json::from_slice(body).map_err(|error| classify(&error.to_string()))
+}
+
+/// How the emulator's request types mark, in the text of a decoding error, that the JSON was sound
+/// and its content is what was refused.
+const VALIDATION_MARKS: [&str; 3] = ["VALIDATION_REQUEST:", "VALIDATION_AS_READ:", "VALIDATION:"];
+const SERIALIZATION_MARKS: [&str; 2] = ["SERIALIZATION_AS_READ:", "SERIALIZATION:"];
+
+/// What the decoder says of a value that is refused, and not merely of the wrong JSON type.
+const REFUSED_VALUES: [&str; 5] = [
+    "missing field",
+    "unknown variant",
+    "invalid type: null",
+    "empty AttributeValue",
+    "Supplied AttributeValue",
+];
+
+fn classify(message: &str) -> DynoxideError {
+    let text = message
+        .rsplit_once(" at line ")
+        .map_or(message, |(text, _)| text);
+    if let Some(text) = strip_any(text, &VALIDATION_MARKS) {
+        DynoxideError::ValidationException(text.to_owned())
+    } else if let Some(text) = strip_any(text, &SERIALIZATION_MARKS) {
+        DynoxideError::SerializationException(text.to_owned())
+    } else if REFUSED_VALUES.iter().any(|refused| text.contains(refused)) {
+        DynoxideError::ValidationException(text.to_owned())
+    } else {
+        DynoxideError::SerializationException(text.to_owned())
+    }
+}
+
+fn strip_any<'a>(text: &'a str, marks: &[&str]) -> Option<&'a str> {
+    marks.iter().find_map(|mark| text.strip_prefix(mark))
+}

@@ -1,0 +1,116 @@
+//! Reading a table's stream in process.
+
+use std::fmt;
+
+use anyhow::Context as _;
+use dynoxide::Database;
+use dynoxide::actions::get_records::{GetRecordsRequest, Record};
+use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::DynamoDb;
+
+/// A position in a stream: 21 to 40 decimal digits, as AWS has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SequenceNumber(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("a sequence number is 21 to 40 decimal digits, not {0:?}")]
+pub struct InvalidSequenceNumber(String);
+
+impl TryFrom<String> for SequenceNumber {
+    type Error = InvalidSequenceNumber;
+
+    fn try_from(raw: String) -> Result<Self, InvalidSequenceNumber> {
+        let digits = raw.bytes().all(|byte| byte.is_ascii_digit());
+        if digits && (21..=40).contains(&raw.len()) {
+            Ok(Self(raw))
+        } else {
+            Err(InvalidSequenceNumber(raw))
+        }
+    }
+}
+
+impl fmt::Display for SequenceNumber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// One change of one item.
+#[derive(Clone, Debug)]
+pub struct StreamRecord {
+    pub sequence_number: SequenceNumber,
+    /// In whole seconds.
+    pub created_at: Timestamp,
+    pub stream_arn: String,
+    /// The record as a pipe delivers it: `eventID`, `eventName`, `eventVersion`, `eventSource`,
+    /// `awsRegion`, `dynamodb`, `eventSourceARN`, and `userIdentity` on what expired.
+    pub document: Value,
+}
+
+impl DynamoDb {
+    /// At most `limit` (and 1,000) records of the table's stream, oldest first, that follow
+    /// `after`, or from the oldest kept. None are left when it returns none.
+    ///
+    /// Fails if the table has no stream.
+    pub async fn records(
+        &self,
+        table: &str,
+        after: Option<SequenceNumber>,
+        limit: usize,
+    ) -> anyhow::Result<Vec<StreamRecord>> {
+        let arn = self
+            .stream_arn(table)
+            .with_context(|| format!("the table {table} has no stream"))?;
+        let request = GetShardIteratorRequest {
+            stream_arn: arn.clone(),
+            shard_id: dynoxide::streams::shard_id(table),
+            shard_iterator_type: match after {
+                Some(_) => "AFTER_SEQUENCE_NUMBER".to_owned(),
+                None => "TRIM_HORIZON".to_owned(),
+            },
+            sequence_number: after.map(|after| after.0),
+        };
+        let records = self
+            .storage
+            .run(move |database| get_records(database, request, limit))
+            .await?
+            .with_context(|| format!("reading the stream of {table}"))?;
+        records
+            .into_iter()
+            .map(|record| to_stream_record(record, &arn))
+            .collect()
+    }
+}
+
+fn get_records(
+    database: &Database,
+    request: GetShardIteratorRequest,
+    limit: usize,
+) -> dynoxide::Result<Vec<Record>> {
+    let Some(shard_iterator) = database.get_shard_iterator(request)?.shard_iterator else {
+        return Ok(Vec::new());
+    };
+    let request = GetRecordsRequest {
+        shard_iterator,
+        limit: Some(limit),
+    };
+    Ok(database.get_records(request)?.records)
+}
+
+fn to_stream_record(record: Record, arn: &str) -> anyhow::Result<StreamRecord> {
+    let created =
+        SignedDuration::try_from_secs_f64(record.dynamodb.approximate_creation_date_time)?;
+    let created_at = Timestamp::from_duration(created)?;
+    let mut document = serde_json::to_value(&record)?;
+    document["dynamodb"]["ApproximateCreationDateTime"] = created_at.as_second().into();
+    document["eventSourceARN"] = arn.into();
+    Ok(StreamRecord {
+        sequence_number: record.dynamodb.sequence_number.try_into()?,
+        created_at,
+        stream_arn: arn.to_owned(),
+        document,
+    })
+}

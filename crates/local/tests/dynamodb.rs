@@ -1,0 +1,387 @@
+//! What a client of the embedded `DynamoDB` relies on, through the real SDK.
+
+mod stack;
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ContinuousBackupsStatus, Put, PutRequest, TimeToLiveSpecification,
+    TransactWriteItem, WriteRequest,
+};
+use local::dynamodb::DynamoDb;
+use stack::{TABLE, connect, create_table, in_a_process, put, serve, text};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+async fn start() -> (DynamoDb, Client) {
+    let dynamodb = DynamoDb::open(None).expect("a database");
+    let client = connect(&dynamodb).await;
+    create_table(&client).send().await.expect("a table");
+    (dynamodb, client)
+}
+
+#[tokio::test]
+async fn a_put_on_condition_happens_once() {
+    let (_dynamodb, client) = start().await;
+    let put = || {
+        client
+            .put_item()
+            .table_name(TABLE)
+            .item("user_id", text("ann"))
+            .item("activity_id", text("a1"))
+            .condition_expression("attribute_not_exists(#id)")
+            .expression_attribute_names("#id", "activity_id")
+            .send()
+    };
+    put().await.expect("the first put");
+    let error = put().await.expect_err("a second put").into_service_error();
+    assert!(
+        matches!(error, PutItemError::ConditionalCheckFailedException(_)),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_transaction_has_a_reason_for_each_action() {
+    let (_dynamodb, client) = start().await;
+    put(&client, "ann", "old").await;
+    let put_new = |activity: &str| {
+        let put = Put::builder()
+            .table_name(TABLE)
+            .item("user_id", text("ann"))
+            .item("activity_id", text(activity))
+            .condition_expression("attribute_not_exists(#id)")
+            .expression_attribute_names("#id", "activity_id")
+            .build()
+            .expect("a put");
+        TransactWriteItem::builder().put(put).build()
+    };
+    let error = client
+        .transact_write_items()
+        .transact_items(put_new("new"))
+        .transact_items(put_new("old"))
+        .send()
+        .await
+        .expect_err("a cancelled transaction")
+        .into_service_error();
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
+        panic!("{error:?}");
+    };
+    let codes: Vec<_> = cancelled
+        .cancellation_reasons()
+        .iter()
+        .map(|reason| reason.code().unwrap_or_default())
+        .collect();
+    assert_eq!(codes, ["None", "ConditionalCheckFailed"]);
+    assert_eq!(activities(&client, "ann").await, ["old"]);
+}
+
+/// All of a user's activities, two a page.
+async fn activities(client: &Client, user: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut start = None::<HashMap<String, AttributeValue>>;
+    loop {
+        let page = client
+            .query()
+            .table_name(TABLE)
+            .key_condition_expression("#user = :user")
+            .expression_attribute_names("#user", "user_id")
+            .expression_attribute_values(":user", text(user))
+            .set_exclusive_start_key(start)
+            .limit(2)
+            .send()
+            .await
+            .expect("a page");
+        assert!(page.count() <= 2, "{page:?}");
+        found.extend(
+            page.items()
+                .iter()
+                .map(|item| item["activity_id"].as_s().expect("text").clone()),
+        );
+        start = page.last_evaluated_key().cloned();
+        if start.is_none() {
+            return found;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_query_pages_through_one_user_in_order() {
+    let (_dynamodb, client) = start().await;
+    for activity in ["a3", "a1", "a5", "a2", "a4"] {
+        put(&client, "ann", activity).await;
+        put(&client, "bob", activity).await;
+    }
+    assert_eq!(
+        activities(&client, "ann").await,
+        ["a1", "a2", "a3", "a4", "a5"]
+    );
+}
+
+#[tokio::test]
+async fn what_has_expired_is_swept_and_streamed_as_a_service_removal() {
+    let (dynamodb, client) = start().await;
+    let ttl = TimeToLiveSpecification::builder()
+        .enabled(true)
+        .attribute_name("expires_at")
+        .build()
+        .expect("a time to live");
+    client
+        .update_time_to_live()
+        .table_name(TABLE)
+        .time_to_live_specification(ttl)
+        .send()
+        .await
+        .expect("a time to live");
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("a clock past 1970")
+        .as_secs();
+    for (activity, expires_at) in [("past", now - 60), ("future", now + 600)] {
+        client
+            .put_item()
+            .table_name(TABLE)
+            .item("user_id", text("ann"))
+            .item("activity_id", text(activity))
+            .item("expires_at", AttributeValue::N(expires_at.to_string()))
+            .send()
+            .await
+            .expect("a put");
+    }
+
+    let mut changes = dynamodb.changes();
+    let sweeper = dynamodb.start_ttl_sweeper(Duration::from_mins(1));
+    tokio::time::timeout(Duration::from_secs(30), changes.changed())
+        .await
+        .expect("a sweep")
+        .expect("an open database");
+    sweeper.stop().await;
+
+    assert_eq!(activities(&client, "ann").await, ["future"]);
+    let records = dynamodb.records(TABLE, None, 10).await.expect("records");
+    let removal = &records.last().expect("a record").document;
+    assert_eq!(removal["eventName"], "REMOVE");
+    assert_eq!(
+        removal["userIdentity"]["principalId"],
+        "dynamodb.amazonaws.com"
+    );
+    assert_eq!(removal["dynamodb"]["Keys"]["activity_id"]["S"], "past");
+}
+
+#[tokio::test]
+async fn a_record_looks_as_a_pipe_delivers_it() {
+    let (dynamodb, client) = start().await;
+    put(&client, "ann", "a1").await;
+    let described = client.describe_table().table_name(TABLE).send().await;
+    let table = described.expect("a table").table.expect("a description");
+
+    let records = dynamodb.records(TABLE, None, 10).await.expect("records");
+    let [record] = records.as_slice() else {
+        panic!("{records:?}");
+    };
+    let document = &record.document;
+    assert_eq!(document["eventName"], "INSERT");
+    assert_eq!(document["eventVersion"], "1.1");
+    assert_eq!(document["eventSource"], "aws:dynamodb");
+    assert_eq!(
+        document["eventSourceARN"].as_str(),
+        table.latest_stream_arn()
+    );
+    let change = &document["dynamodb"];
+    assert_eq!(change["NewImage"]["user_id"]["S"], "ann");
+    assert_eq!(change["Keys"]["activity_id"]["S"], "a1");
+    assert_eq!(change["StreamViewType"], "NEW_IMAGE");
+    assert!(change["ApproximateCreationDateTime"].is_i64(), "{change}");
+    assert_eq!(
+        change["SequenceNumber"],
+        record.sequence_number.to_string().as_str()
+    );
+    let after = Some(record.sequence_number.clone());
+    let rest = dynamodb.records(TABLE, after, 10).await.expect("records");
+    assert!(rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn a_stream_keeps_the_newest_records() {
+    const KEPT: usize = 500;
+    let bound = u32::try_from(KEPT).expect("a small number");
+    let dynamodb = DynamoDb::open_keeping(None, bound).expect("a database");
+    let client = connect(&dynamodb).await;
+    create_table(&client).send().await.expect("a table");
+    for batch in 0..80 {
+        let puts = (0..25).map(|index| {
+            let put = PutRequest::builder()
+                .item("user_id", text("ann"))
+                .item("activity_id", text(format!("{:04}", batch * 25 + index)))
+                .build()
+                .expect("a put");
+            WriteRequest::builder().put_request(put).build()
+        });
+        client
+            .batch_write_item()
+            .request_items(TABLE, puts.collect())
+            .send()
+            .await
+            .expect("a batch");
+    }
+    let kept = dynamodb.records(TABLE, None, 1000).await.expect("records");
+    // Up to as many more as are written between two trims.
+    assert!((KEPT..KEPT + 256).contains(&kept.len()), "{}", kept.len());
+    let newest = &kept.last().expect("a record").document["dynamodb"]["Keys"]["activity_id"];
+    assert_eq!(newest["S"], "1999");
+}
+
+#[test]
+fn a_directory_keeps_items_over_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    in_a_process(async {
+        let dynamodb = DynamoDb::open(Some(directory.path())).expect("a database");
+        let client = connect(&dynamodb).await;
+        create_table(&client).send().await.expect("a table");
+        put(&client, "ann", "a1").await;
+    });
+    in_a_process(async {
+        let dynamodb = DynamoDb::open(Some(directory.path())).expect("a database");
+        let client = connect(&dynamodb).await;
+        put(&client, "ann", "a2").await;
+        assert_eq!(activities(&client, "ann").await, ["a1", "a2"]);
+        let records = dynamodb.records(TABLE, None, 10).await.expect("records");
+        assert_eq!(records.len(), 2);
+    });
+}
+
+#[tokio::test]
+async fn databases_in_memory_are_apart() {
+    let (_first, client) = start().await;
+    put(&client, "ann", "a1").await;
+    let (_second, client) = start().await;
+    assert!(activities(&client, "ann").await.is_empty());
+}
+
+#[tokio::test]
+async fn backups_are_truthfully_disabled() {
+    let (_dynamodb, client) = start().await;
+    let described = client
+        .describe_continuous_backups()
+        .table_name(TABLE)
+        .send()
+        .await
+        .expect("a description")
+        .continuous_backups_description
+        .expect("a description");
+    assert_eq!(
+        described.continuous_backups_status(),
+        &ContinuousBackupsStatus::Disabled
+    );
+}
+
+#[tokio::test]
+async fn errors_have_the_types_that_clients_know() {
+    let (dynamodb, client) = start().await;
+    let missing = client.describe_table().table_name("missing").send().await;
+    let error = missing.expect_err("no table").into_service_error();
+    assert_eq!(error.code(), Some("ResourceNotFoundException"));
+
+    for (operation, body, expected) in [
+        ("MakeCoffee", "{}", "UnknownOperationException"),
+        ("PutItem", "not JSON", "SerializationException"),
+        ("PutItem", r#"{"TableName": 5}"#, "SerializationException"),
+        (
+            "PutItem",
+            r#"{"TableName": "activities"}"#,
+            "ValidationException",
+        ),
+        (
+            "PutItem",
+            r#"{"TableName": "activities", "Item": {"user_id": {}}}"#,
+            "ValidationException",
+        ),
+        (
+            "DescribeContinuousBackups",
+            r#"{"TableName": "missing"}"#,
+            "ResourceNotFoundException",
+        ),
+    ] {
+        let answer = dynamodb.call(operation, body.into()).await;
+        assert_eq!(answer.status, 400, "{operation} {body}");
+        let answer: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let kind = answer["__type"].as_str().unwrap_or_default();
+        assert!(kind.ends_with(expected), "{operation} {body}: {answer}");
+        assert!(!answer.to_string().contains("VALIDATION:"), "{answer}");
+    }
+}
+
+async fn exchange(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("a request");
+    let mut response = String::new();
+    stream
+        .read_to_string(&mut response)
+        .await
+        .expect("a response");
+    response
+}
+
+#[tokio::test]
+async fn one_address_serves_both_services_to_this_machine_only() {
+    let (dynamodb, _client) = start().await;
+    let address = serve(&dynamodb).await;
+    let check = async |line: &str, host: &str, target: &str, expected: &[&str]| {
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: {host}\r\nX-Amz-Target: {target}\r\n\
+             Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+        );
+        let response = exchange(&address, &request).await;
+        for part in expected {
+            assert!(response.contains(part), "{part} is missing from {response}");
+        }
+    };
+    let list = "DynamoDB_20120810.ListTables";
+    check(
+        "POST /",
+        &address,
+        list,
+        &[
+            "200 OK",
+            "x-amz-json-1.0",
+            "x-amzn-requestid",
+            r#"["activities"]"#,
+        ],
+    )
+    .await;
+    let streams = "DynamoDBStreams_20120810.ListStreams";
+    check("POST /", "localhost", streams, &["200 OK", "StreamArn"]).await;
+    // SQS clients post to the path of a queue.
+    let send = "AmazonSQS.SendMessage";
+    check(
+        "POST /000000000000/queue",
+        &address,
+        send,
+        &["400 Bad", "x-amzn-query-error: SendMessage;Sender"],
+    )
+    .await;
+    check(
+        "POST /",
+        &address,
+        "Other.Call",
+        &["400 Bad", "UnknownOperationException"],
+    )
+    .await;
+    check(
+        "GET /",
+        &address,
+        "",
+        &["200 OK", "AWS endpoint of a local stack"],
+    )
+    .await;
+    // A page of a name that was made to resolve to this machine.
+    check("POST /", "example.com", list, &["403 Forbidden"]).await;
+}

@@ -1,0 +1,101 @@
+//! A database behind an endpoint of its own, and a real client of it.
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
+    ScalarAttributeType, StreamSpecification, StreamViewType,
+};
+use aws_sdk_dynamodb::{Client, Config};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use local::dynamodb::DynamoDb;
+use local::endpoint::{self, Answer};
+use tokio::net::TcpListener;
+
+pub const TABLE: &str = "activities";
+
+/// Serves until the runtime ends. SQS is stood in for by an answer that repeats the call.
+pub async fn serve(dynamodb: &DynamoDb) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let echo = async |operation: String, body: Bytes| Answer {
+        status: StatusCode::BAD_REQUEST,
+        query_error: Some(format!("{operation};Sender")),
+        body,
+    };
+    tokio::spawn(endpoint::serve(
+        listener,
+        dynamodb.clone(),
+        move |operation, body| Box::pin(echo(operation, body)),
+        std::future::pending(),
+    ));
+    address
+}
+
+pub async fn connect(dynamodb: &DynamoDb) -> Client {
+    let address = serve(dynamodb).await;
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(format!("http://{address}"))
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::from_keys("any", "any", None))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Client::from_conf(config)
+}
+
+/// A table keyed by `user_id` and `activity_id`, with a stream of new images.
+pub fn create_table(client: &Client) -> CreateTableFluentBuilder {
+    let attribute = |name: &str| {
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .expect("a definition")
+    };
+    let key = |name: &str, kind| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+            .expect("a key")
+    };
+    client
+        .create_table()
+        .table_name(TABLE)
+        .billing_mode(BillingMode::PayPerRequest)
+        .attribute_definitions(attribute("user_id"))
+        .attribute_definitions(attribute("activity_id"))
+        .key_schema(key("user_id", KeyType::Hash))
+        .key_schema(key("activity_id", KeyType::Range))
+        .stream_specification(
+            StreamSpecification::builder()
+                .stream_enabled(true)
+                .stream_view_type(StreamViewType::NewImage)
+                .build()
+                .expect("a stream"),
+        )
+}
+
+/// Runs one life of the stack: nothing of it is left when this returns.
+pub fn in_a_process(life: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(life);
+}
+
+pub fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub async fn put(client: &Client, user: &str, activity: &str) {
+    client
+        .put_item()
+        .table_name(TABLE)
+        .item("user_id", text(user))
+        .item("activity_id", text(activity))
+        .send()
+        .await
+        .expect("a put");
+}
