@@ -1,1 +1,38 @@
-fn main() {}
+//! `podium`: the command line of the leaderboard pipeline.
+
+mod board;
+mod client;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "podium",
+    version,
+    about = "Leaderboards from what people have done"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print a leaderboard
+    Board(board::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    client::install_tls();
+    let ended = match Cli::parse().command {
+        Command::Board(args) => board::run(args).await,
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("podium: {error:#}");
+        ExitCode::FAILURE
+    })
+}
