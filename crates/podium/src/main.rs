@@ -2,6 +2,9 @@
 
 mod board;
 mod client;
+mod duration;
+mod import;
+mod retry;
 mod text;
 
 use std::process::ExitCode;
@@ -21,6 +24,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Send activities from a file, or from a git history
+    #[command(after_long_help = import::HELP)]
+    Import(import::Args),
     /// Print a leaderboard
     Board(board::Args),
 }
@@ -29,6 +35,7 @@ enum Command {
 async fn main() -> ExitCode {
     client::install_tls();
     let ended = match Cli::parse().command {
+        Command::Import(args) => import::run(args).await,
         Command::Board(args) => board::run(args).await,
     };
     ended.unwrap_or_else(|error| {
