@@ -4,6 +4,7 @@ mod board;
 mod client;
 mod duration;
 mod import;
+mod load;
 mod retry;
 mod text;
 
@@ -27,6 +28,8 @@ enum Command {
     /// Send activities from a file, or from a git history
     #[command(after_long_help = import::HELP)]
     Import(import::Args),
+    /// Send synthetic activities at a fixed rate, and measure the answers
+    Load(load::Args),
     /// Print a leaderboard
     Board(board::Args),
 }
@@ -36,6 +39,7 @@ async fn main() -> ExitCode {
     client::install_tls();
     let ended = match Cli::parse().command {
         Command::Import(args) => import::run(args).await,
+        Command::Load(args) => load::run(args).await,
         Command::Board(args) => board::run(args).await,
     };
     ended.unwrap_or_else(|error| {
