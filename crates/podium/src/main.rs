@@ -1,1 +1,49 @@
-fn main() {}
+//! `podium`: the command line of the leaderboard pipeline.
+
+mod board;
+mod client;
+mod duration;
+mod import;
+mod load;
+mod retry;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "podium",
+    version,
+    about = "Leaderboards from what people have done"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send activities from a file, or from a git history
+    #[command(after_long_help = import::HELP)]
+    Import(import::Args),
+    /// Send synthetic activities at a fixed rate, and measure the answers
+    Load(load::Args),
+    /// Print a leaderboard
+    Board(board::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    client::install_tls();
+    let ended = match Cli::parse().command {
+        Command::Import(args) => import::run(args).await,
+        Command::Load(args) => load::run(args).await,
+        Command::Board(args) => board::run(args).await,
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("podium: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,68 @@
+//! `podium board`: a leaderboard as a table.
+
+mod render;
+
+use std::{
+    io::{IsTerminal, stdout},
+    process::ExitCode,
+    time::Duration,
+};
+
+use self::render::Paint;
+use crate::client::{
+    Api, Target,
+    wire::{BoardName, UserId, Window},
+};
+
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// "global", or "program:<id>" for one program
+    #[arg(default_value = "global")]
+    board: BoardName,
+    /// The days it covers: all of them, or those of the current month, week or day
+    #[arg(long, value_enum, default_value_t = Window::All)]
+    window: Window,
+    /// Places to show
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    limit: u16,
+    /// Show where this user stands, and who is around
+    #[arg(long, value_name = "ID", conflicts_with = "limit")]
+    user: Option<UserId>,
+    /// Print the document as the API gives it
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let api = Api::new(args.target.url, ANSWER_TIMEOUT)?;
+    let (table, json) = match &args.user {
+        None => {
+            let (document, json) = api.board(&args.board, args.window, args.limit).await?;
+            (render::board(&document, paint()), json)
+        }
+        Some(user) => {
+            let (document, json) = api.user(&args.board, user, args.window).await?;
+            (render::user(&document, paint()), json)
+        }
+    };
+    if args.json {
+        println!("{}", json.trim_end());
+    } else {
+        print!("{table}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Colours only where someone looks, and wants them (<https://no-color.org>).
+fn paint() -> Paint {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if stdout().is_terminal() && !is_unwanted {
+        Paint::Colours
+    } else {
+        Paint::Plain
+    }
+}

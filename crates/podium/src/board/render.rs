@@ -1,0 +1,332 @@
+//! A board as text.
+
+use std::fmt::Write as _;
+
+use crate::{
+    client::wire::{BoardDocument, Entry, Freshness, UserDocument, WindowDocument},
+    text::{age, counted, grouped, printable},
+};
+
+/// Whether the text may hold escape sequences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    Plain,
+    Colours,
+}
+
+#[derive(Clone, Copy)]
+enum Style {
+    Bold,
+    Dim,
+    Green,
+    Red,
+    Alarm,
+}
+
+impl Paint {
+    fn paint(self, style: Style, text: &str) -> String {
+        let code = match (self, style) {
+            (Self::Plain, _) => return text.to_owned(),
+            (Self::Colours, Style::Bold) => "1",
+            (Self::Colours, Style::Dim) => "2",
+            (Self::Colours, Style::Green) => "32",
+            (Self::Colours, Style::Red) => "31",
+            (Self::Colours, Style::Alarm) => "1;97;41",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+const COLUMNS: [&str; 5] = ["rank", "change", "user", "points", "activities"];
+const USER_COLUMN: usize = 2;
+
+/// The whole board, or its beginning.
+pub fn board(document: &BoardDocument, paint: Paint) -> String {
+    let sums = (document.participants, document.points, document.activities);
+    let mut text = heading(
+        &document.board,
+        &document.window,
+        sums,
+        &document.freshness,
+        paint,
+    );
+    if document.entries.is_empty() {
+        text.push_str("\nNobody is on this board yet.\n");
+        return text;
+    }
+    table(&mut text, &document.entries, None, paint);
+    let listed = u64::try_from(document.entries.len()).unwrap_or(u64::MAX);
+    if document.next_cursor.is_some() {
+        let more = counted(
+            document.participants.saturating_sub(listed),
+            "other",
+            "others",
+        );
+        let _ = writeln!(text, "{}", paint.paint(Style::Dim, &format!("and {more}")));
+    }
+    text
+}
+
+/// One user between the neighbours.
+pub fn user(document: &UserDocument, paint: Paint) -> String {
+    let sums = (document.participants, document.points, document.activities);
+    let mut text = heading(
+        &document.board,
+        &document.window,
+        sums,
+        &document.freshness,
+        paint,
+    );
+    let mut entries: Vec<Entry> = document.above.clone();
+    entries.push(document.entry.clone());
+    entries.extend(document.below.iter().cloned());
+    // The order of the board, whichever way round the neighbours are listed.
+    entries.sort_by(|a, b| (a.rank, &a.user_id).cmp(&(b.rank, &b.user_id)));
+    table(&mut text, &entries, Some(&document.entry.user_id), paint);
+    text
+}
+
+fn heading(
+    board: &str,
+    window: &WindowDocument,
+    (participants, points, activities): (u64, u64, u64),
+    freshness: &Freshness,
+    paint: Paint,
+) -> String {
+    let title = format!("{}, {}", printable(board), describe_window(window));
+    let mut text = paint.paint(Style::Bold, &title);
+    let _ = write!(
+        text,
+        "\n{}, {}, {}\n",
+        counted(participants, "participant", "participants"),
+        counted(points, "point", "points"),
+        counted(activities, "activity", "activities"),
+    );
+    let line = describe_freshness(freshness);
+    let style = if freshness.stale {
+        Style::Alarm
+    } else {
+        Style::Dim
+    };
+    text.push_str(&paint.paint(style, &line));
+    text.push('\n');
+    text
+}
+
+fn describe_window(window: &WindowDocument) -> String {
+    let zone = printable(&window.time_zone);
+    let name = match window.name.as_str() {
+        "all" => "all time".to_owned(),
+        name => printable(name),
+    };
+    match (&window.first_day, &window.last_day) {
+        (Some(first), Some(last)) if first == last => {
+            format!("{name} {}, {zone}", printable(first))
+        }
+        (Some(first), Some(last)) => {
+            format!("{name} {} to {}, {zone}", printable(first), printable(last))
+        }
+        _ => format!("{name}, {zone}"),
+    }
+}
+
+fn describe_freshness(freshness: &Freshness) -> String {
+    let lag = freshness
+        .lag_seconds
+        .map_or_else(|| "not measured yet".to_owned(), age);
+    let backlog = freshness
+        .backlog
+        .map_or_else(|| "not known".to_owned(), grouped);
+    let updated = age(freshness.age_seconds);
+    let line = format!("updated {updated} ago, lag {lag}, backlog {backlog}");
+    if !freshness.stale {
+        return line;
+    }
+    let reasons: Vec<String> = freshness
+        .stale_reasons
+        .iter()
+        .map(|r| printable(r))
+        .collect();
+    let reasons = if reasons.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", reasons.join(", "))
+    };
+    format!("!!! STALE{reasons}: what follows is out of date !!! {line}")
+}
+
+fn table(text: &mut String, entries: &[Entry], marked: Option<&str>, paint: Paint) {
+    let rows: Vec<[String; 5]> = entries.iter().map(|entry| cells(entry, entries)).collect();
+    let mut widths = COLUMNS.map(|name| name.chars().count());
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let heading = line(&COLUMNS.map(str::to_owned), widths);
+    let _ = writeln!(text, "\n  {}", paint.paint(Style::Bold, heading.trim_end()));
+    for (row, entry) in rows.iter().zip(entries) {
+        let is_marked = marked == Some(entry.user_id.as_str());
+        let style = match entry.change {
+            _ if is_marked => Some(Style::Bold),
+            Some(1..) => Some(Style::Green),
+            Some(..0) => Some(Style::Red),
+            Some(0) | None => None,
+        };
+        let row = line(row, widths);
+        let row = style.map_or_else(|| row.clone(), |style| paint.paint(style, &row));
+        let _ = writeln!(text, "{} {row}", if is_marked { '>' } else { ' ' });
+    }
+}
+
+fn line(cells: &[String; 5], widths: [usize; 5]) -> String {
+    let mut line = String::new();
+    for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        let gap = if place == 0 { "" } else { "  " };
+        let _ = if place == USER_COLUMN {
+            write!(line, "{gap}{cell:<width$}")
+        } else {
+            write!(line, "{gap}{cell:>width$}")
+        };
+    }
+    line
+}
+
+fn cells(entry: &Entry, entries: &[Entry]) -> [String; 5] {
+    let sharing = entries
+        .iter()
+        .filter(|other| other.rank == entry.rank)
+        .count();
+    let tie = if sharing > 1 { "=" } else { " " };
+    [
+        format!("{}{tie}", grouped(entry.rank)),
+        describe_change(entry.change),
+        printable(&entry.user_id),
+        grouped(entry.points),
+        grouped(entry.activities),
+    ]
+}
+
+fn describe_change(change: Option<i64>) -> String {
+    match change {
+        None => "new".to_owned(),
+        Some(0) => "–".to_owned(),
+        Some(places) => {
+            let arrow = if places > 0 { '▲' } else { '▼' };
+            format!("{arrow} {}", grouped(places.unsigned_abs()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn document() -> Value {
+        json!({
+            "board": "program:onboarding",
+            "window": {"name": "week", "first_day": "2026-11-16", "last_day": "2026-11-22",
+                       "time_zone": "Europe/Berlin"},
+            "generation": 42, "participants": 1_234, "points": 56_789, "activities": 8_900,
+            "entries": [
+                {"rank": 1, "user_id": "ann", "points": 1_200, "activities": 40, "change": 2},
+                {"rank": 2, "user_id": "bob", "points": 900, "activities": 31, "change": -11},
+                {"rank": 2, "user_id": "cy", "points": 900, "activities": 28, "change": null},
+                {"rank": 4, "user_id": "a\u{1b}[2Jd", "points": 5, "activities": 1, "change": 0},
+            ],
+            "next_cursor": "abc",
+            "freshness": {"generated_at": "2026-11-21T10:00:00Z", "age_seconds": 12,
+                          "lag_seconds": 0.4, "backlog": 0, "stale": false, "stale_reasons": []},
+        })
+    }
+
+    fn check(document: Value, expected: &str) {
+        let document = serde_json::from_value(document).expect("a board");
+        assert_eq!(board(&document, Paint::Plain), expected);
+    }
+
+    #[test]
+    fn a_board_is_a_heading_and_a_table() {
+        check(
+            document(),
+            "\
+program:onboarding, week 2026-11-16 to 2026-11-22, Europe/Berlin
+1,234 participants, 56,789 points, 8,900 activities
+updated 12 s ago, lag 0.4 s, backlog 0
+
+  rank  change  user    points  activities
+    1      ▲ 2  ann      1,200          40
+    2=    ▼ 11  bob        900          31
+    2=     new  cy         900          28
+    4        –  a\u{fffd}[2Jd       5           1
+and 1,230 others
+",
+        );
+    }
+
+    #[test]
+    fn an_empty_board_says_so() {
+        let mut empty = document();
+        empty["window"] = json!({"name": "all", "first_day": null, "last_day": null,
+                                 "time_zone": "UTC"});
+        for sum in ["participants", "points", "activities"] {
+            empty[sum] = json!(0);
+        }
+        empty["entries"] = json!([]);
+        empty["next_cursor"] = json!(null);
+        empty["freshness"]["lag_seconds"] = json!(null);
+        check(
+            empty,
+            "\
+program:onboarding, all time, UTC
+0 participants, 0 points, 0 activities
+updated 12 s ago, lag not measured yet, backlog 0
+
+Nobody is on this board yet.
+",
+        );
+    }
+
+    #[test]
+    fn a_stale_board_is_loud_with_and_without_colours() {
+        let mut stale = document();
+        stale["freshness"]["stale"] = json!(true);
+        stale["freshness"]["stale_reasons"] = json!(["lag", "backlog"]);
+        stale["freshness"]["age_seconds"] = json!(7_500);
+        let expected = "!!! STALE (lag, backlog): what follows is out of date !!! \
+                        updated 2 h 5 min ago, lag 0.4 s, backlog 0";
+        let document = serde_json::from_value(stale).expect("a board");
+        let plain = board(&document, Paint::Plain);
+        assert_eq!(plain.lines().nth(2), Some(expected));
+        assert!(!plain.contains('\x1b'));
+        let coloured = board(&document, Paint::Colours);
+        assert_eq!(
+            coloured.lines().nth(2),
+            Some(&*format!("\x1b[1;97;41m{expected}\x1b[0m"))
+        );
+    }
+
+    #[test]
+    fn a_user_stands_between_the_neighbours() {
+        let entry = |rank: u64, user: &str| json!({"rank": rank, "user_id": user, "points": 10, "activities": 1, "change": 0});
+        let mut user_document = document();
+        user_document["entry"] = entry(7, "me");
+        user_document["above"] = json!([entry(6, "nearest"), entry(5, "farther")]);
+        user_document["below"] = json!([entry(7, "rival")]);
+        let user_document = serde_json::from_value(user_document).expect("a place");
+        let text = user(&user_document, Paint::Plain);
+        let places: Vec<&str> = text.lines().skip(4).collect();
+        assert_eq!(
+            places,
+            [
+                "  rank  change  user     points  activities",
+                "    5        –  farther      10           1",
+                "    6        –  nearest      10           1",
+                ">   7=       –  me           10           1",
+                "    7=       –  rival        10           1",
+            ]
+        );
+    }
+}

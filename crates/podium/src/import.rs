@@ -1,0 +1,236 @@
+//! `podium import`: activities from a file or from a git history.
+
+mod batch;
+mod git;
+mod lines;
+mod post;
+mod progress;
+mod resume;
+mod tally;
+
+use std::{ops::ControlFlow, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
+
+use anyhow::{Context, bail};
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+use tokio::{sync::mpsc, task::spawn_blocking};
+
+use self::{
+    batch::{Batch, Batcher},
+    git::Repository,
+    post::{GaveUp, Posted, Poster},
+    progress::Progress,
+    resume::Journal,
+    tally::Tally,
+};
+use crate::{
+    client::{Api, Target, wire::ProgramId},
+    duration,
+    text::{counted, grouped},
+};
+
+/// An answer that takes longer is not waited for; the batch is sent again.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What shells give to a command that Ctrl-C ended.
+const EXIT_INTERRUPTED: u8 = 130;
+
+pub const HELP: &str = "\
+Files:
+  Each line is one activity, a JSON object as the API takes it. What cannot be sent or is rejected
+  is named, and the rest goes on. Lines are sent again while the server is busy or away.
+
+  A line without an activity_id gets one made of its number and a hash of its content, such as
+  line-17-3fa9..., so that sending it again, in this import or in a later one of the same file,
+  counts it once. It also means that equal lines with equal numbers in two files are one activity;
+  give them ids of their own if they are not.
+
+  An interrupted import goes on where it was when the same command is run again. The position is
+  kept beside the file, as FILE.podium-import, together with the target and a fingerprint of the
+  file (its size and a hash of its first MiB), and is removed at the end. It is only there to save
+  time: what was already accepted is a duplicate, not a second activity. Use --from-start if the
+  target has lost what it had.
+
+Git histories:
+  A commit is a task_completed, a merge a program_check_in, a tag a learning_milestone; each
+  occurs when its author (a tag's tagger) says, and belongs to that person. Stashes and notes are
+  left out. What claims to be from before 1970 or from the future is skipped and counted, since
+  it belongs to no day that a board could show it in.
+
+  People are pseudonyms made from their e-mail addresses, or with --names slugs of their names.
+  Choose once: the same commit under another user is another activity.
+
+Exit status: 0 if everything was accepted or a duplicate, 1 if anything was rejected or given up,
+130 if interrupted.";
+
+#[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("source").required(true).args(["file", "git"])))]
+pub struct Args {
+    /// A file with one activity a line, as JSON; may be compressed with gzip
+    file: Option<PathBuf>,
+    /// A git repository whose history becomes activities
+    #[arg(long, value_name = "PATH")]
+    git: Option<PathBuf>,
+    /// The program the history belongs to [default: the name of the repository]
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    program: Option<ProgramId>,
+    /// Call people by their names instead of by pseudonyms
+    #[arg(long, conflicts_with = "file")]
+    names: bool,
+    /// Begin with the first line, even if an earlier import was interrupted
+    #[arg(long, conflicts_with = "git")]
+    from_start: bool,
+    /// Requests under way at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: u16,
+    /// Activities a request carries at most
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=100))]
+    batch: u16,
+    /// How long one request is tried before the import stops
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
+    give_up_after: Duration,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// How sending ended.
+enum End {
+    Done,
+    GaveUp(GaveUp),
+    Interrupted,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let api = Api::new(args.target.url.clone(), ANSWER_TIMEOUT)?;
+    let poster = Poster::new(api, args.give_up_after);
+    match (&args.file, &args.git) {
+        (Some(file), None) => import_file(&args, file.clone(), &poster).await,
+        (None, Some(path)) => import_git(&args, path.clone(), &poster).await,
+        _ => bail!("give one file, or --git with a repository"),
+    }
+}
+
+async fn import_file(args: &Args, file: PathBuf, poster: &Poster) -> anyhow::Result<ExitCode> {
+    let mut journal = Journal::open(&file, args.target.url.as_str(), args.from_start)?;
+    let skip = journal.lines_done();
+    if skip > 0 {
+        eprintln!(
+            "going on after {}, done before",
+            counted(skip, "line", "lines")
+        );
+    }
+    let mut progress = Progress::new(Some(journal.file_bytes()));
+    let mut is_saved = true;
+    let read = move |batcher: Batcher<_>| lines::read_file(&file, skip, batcher);
+    let (end, read) = send(args, poster, read, |posted| {
+        if let Err(error) = journal.advance(posted.read.records, posted.tally)
+            && std::mem::take(&mut is_saved)
+        {
+            eprintln!("the import goes on, but could not be resumed if interrupted: {error:#}");
+        }
+        progress.update(posted.read, journal.tally(), poster.retries());
+    })
+    .await?;
+    progress.finish();
+    let again = format!(
+        "{} done; run the same command again to go on from there",
+        counted(journal.lines_done(), "line is", "lines are")
+    );
+    let is_finished = read.is_ok() && matches!(end, End::Done);
+    let tally = journal.tally().clone();
+    if is_finished {
+        journal.finish()?;
+    } else if is_saved {
+        journal.save()?;
+    }
+    let code = conclude(&end, &tally, poster, &again);
+    read.context(again)?;
+    Ok(code)
+}
+
+async fn import_git(args: &Args, path: PathBuf, poster: &Poster) -> anyhow::Result<ExitCode> {
+    let repository = Repository::open(&path, args.program.clone(), args.names)?;
+    let mut progress = Progress::new(None);
+    let mut tally = Tally::default();
+    let now = Timestamp::now();
+    let read = move |mut batcher: Batcher<_>| repository.read(now, &mut batcher);
+    let (end, skipped) = send(args, poster, read, |posted| {
+        tally.add(posted.tally);
+        progress.update(posted.read, &tally, poster.retries());
+    })
+    .await?;
+    progress.finish();
+    let again = "run the same command again: what is accepted is not counted twice";
+    let code = conclude(&end, &tally, poster, again);
+    let skipped = skipped.context(again)?;
+    if matches!(end, End::Done) {
+        print!("{skipped}");
+    }
+    Ok(code)
+}
+
+/// Reads on a thread of its own and sends side by side. `done` gets the batches in the order
+/// they were read in. Gives how sending ended, and how reading did.
+///
+/// Memory is bounded by the batches under way or waiting: twice the concurrency, and one more.
+async fn send<T: Send + 'static>(
+    args: &Args,
+    poster: &Poster,
+    read: impl FnOnce(Batcher<Box<dyn FnMut(Batch) -> ControlFlow<()>>>) -> anyhow::Result<T>
+    + Send
+    + 'static,
+    mut done: impl FnMut(Posted),
+) -> anyhow::Result<(End, anyhow::Result<T>)> {
+    let concurrency = usize::from(args.concurrency);
+    let records_max = usize::from(args.batch);
+    let (sender, mut receiver) = mpsc::channel(concurrency);
+    let reader = spawn_blocking(move || {
+        let emit = move |batch| match sender.blocking_send(batch) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        };
+        read(Batcher::new(records_max, Box::new(emit)))
+    });
+    let end = {
+        let batches = stream::poll_fn(|context| receiver.poll_recv(context));
+        let mut results = pin!(
+            batches
+                .map(|batch| poster.post(batch))
+                .buffered(concurrency)
+        );
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
+        loop {
+            tokio::select! {
+                _ = &mut interrupted => break End::Interrupted,
+                next = results.next() => match next {
+                    Some(Ok(batch)) => done(batch),
+                    Some(Err(gave_up)) => break End::GaveUp(gave_up),
+                    None => break End::Done,
+                }
+            }
+        }
+    };
+    // A reader that waits for room sees by this that there will be none.
+    drop(receiver);
+    let read = reader.await.context("the reader failed")?;
+    Ok((end, read))
+}
+
+fn conclude(end: &End, tally: &Tally, poster: &Poster, again: &str) -> ExitCode {
+    println!("{tally}");
+    if poster.retries() > 0 {
+        println!("requests sent again {}", grouped(poster.retries()));
+    }
+    match end {
+        End::Done if tally.rejected() == 0 => ExitCode::SUCCESS,
+        End::Done => ExitCode::FAILURE,
+        End::GaveUp(gave_up) => {
+            eprintln!("podium: {gave_up}. {again}.");
+            ExitCode::FAILURE
+        }
+        End::Interrupted => {
+            eprintln!("podium: interrupted. {again}.");
+            ExitCode::from(EXIT_INTERRUPTED)
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Activities from a git history, as the `git` program tells it.
+
+mod identity;
+
+use std::{
+    fmt,
+    io::{BufRead, BufReader, Read as _},
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use anyhow::{Context, bail, ensure};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use self::identity::{program_slug, user_id};
+use super::{
+    batch::{Batch, Batcher, Item, Read},
+    tally::Place,
+};
+use crate::{
+    client::wire::{Activity, ActivityId, Kind, ProgramId},
+    text::counted,
+};
+
+/// The raw author, not the one of `.mailmap`: a mapping added later would change users, and the
+/// same commit under another user is another activity. Every field ends with a NUL (`-z`), which
+/// none of them can hold.
+const COMMIT_FORMAT: &str = "--format=tformat:%H%x00%P%x00%an%x00%ae%x00%at";
+const COMMIT_FIELDS: usize = 5;
+
+/// The tagger and, for tags that have none, the author of the commit.
+const TAG_FORMAT: &str = "--format=%(refname:strip=2)%00%(objectname)%00\
+    %(taggername)%00%(taggeremail:trim)%00%(taggerdate:unix)%00\
+    %(authorname)%(*authorname)%00%(authoremail:trim)%(*authoremail:trim)%00\
+    %(authordate:unix)%(*authordate:unix)%00";
+const TAG_FIELDS: usize = 8;
+
+/// Longer than any name, and than the parents of any merge that was ever made.
+const FIELD_BYTES_MAX: u64 = 64 * 1024;
+
+/// A repository whose history is to be read.
+pub struct Repository {
+    path: PathBuf,
+    program: ProgramId,
+    names: bool,
+}
+
+/// What is not sent, and why.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    before_1970: u64,
+    in_future: u64,
+    /// Tags of something that nobody made: a file, or a tag from before git noted taggers.
+    without_author: u64,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, why) in [
+            (self.before_1970, "dated before 1970"),
+            (self.in_future, "dated in the future"),
+            (self.without_author, "made by nobody"),
+        ] {
+            if count > 0 {
+                writeln!(
+                    f,
+                    "skipped {}, {why}",
+                    counted(count, "commit or tag", "commits or tags")
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Skip {
+    Before1970,
+    InFuture,
+    WithoutAuthor,
+}
+
+impl Skipped {
+    fn count(&mut self, skip: Skip) {
+        *match skip {
+            Skip::Before1970 => &mut self.before_1970,
+            Skip::InFuture => &mut self.in_future,
+            Skip::WithoutAuthor => &mut self.without_author,
+        } += 1;
+    }
+}
+
+impl Repository {
+    /// Finds the repository at or above `path`. Without a `program` its name is taken.
+    pub fn open(path: &Path, program: Option<ProgramId>, names: bool) -> anyhow::Result<Self> {
+        let output = git(path)
+            .args(["rev-parse", "--path-format=absolute", "--git-common-dir"])
+            .output()
+            .context("could not run git; is it installed?")?;
+        if !output.status.success() {
+            let reason = String::from_utf8_lossy(&output.stderr);
+            bail!("git cannot read {}: {}", path.display(), reason.trim());
+        }
+        let directory = String::from_utf8_lossy(&output.stdout);
+        let program = match program {
+            Some(program) => program,
+            None => program_slug(Path::new(directory.trim_end_matches('\n'))).context(
+                "the repository's directory has no name to call a program by; use --program",
+            )?,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            program,
+            names,
+        })
+    }
+
+    /// Reads all commits and then all tags.
+    pub fn read<E>(&self, now: Timestamp, batcher: &mut Batcher<E>) -> anyhow::Result<Skipped>
+    where
+        E: FnMut(Batch) -> ControlFlow<()>,
+    {
+        let mut skipped = Skipped::default();
+        let mut read = Read::default();
+        let mut push = |found: Result<(Place, Activity), Skip>| {
+            read.records += 1;
+            match found {
+                Ok((place, activity)) => {
+                    let json =
+                        serde_json::to_string(&activity).expect("an activity is always JSON");
+                    batcher.push(Ok(Item { place, json }), read)
+                }
+                Err(skip) => {
+                    skipped.count(skip);
+                    ControlFlow::Continue(())
+                }
+            }
+        };
+        let mut log = git(&self.path);
+        // A stash is unfinished work and a note is a comment; neither is a task completed.
+        log.args([
+            "log",
+            "-z",
+            "--no-show-signature",
+            "--encoding=UTF-8",
+            COMMIT_FORMAT,
+        ]);
+        log.args(["--exclude=refs/stash", "--exclude=refs/notes/*", "--all"]);
+        each_record(log, |fields| push(self.commit(fields, now)))?;
+        let mut tags = git(&self.path);
+        tags.args(["for-each-ref", TAG_FORMAT, "refs/tags"]);
+        each_record(tags, |fields| push(self.tag(fields, now)))?;
+        // Whether the receiver still wants more no longer matters.
+        let _stop_or_not = batcher.flush();
+        Ok(skipped)
+    }
+
+    fn commit(
+        &self,
+        [hash, parents, name, email, time]: &[String; COMMIT_FIELDS],
+        now: Timestamp,
+    ) -> Result<(Place, Activity), Skip> {
+        let is_merge = parents.split_whitespace().count() > 1;
+        let activity = Activity {
+            activity_id: hash.parse().expect("a hash is hexadecimal"),
+            user_id: user_id(name, email, self.names),
+            program_id: self.program.clone(),
+            kind: if is_merge {
+                Kind::ProgramCheckIn
+            } else {
+                Kind::TaskCompleted
+            },
+            occurred_at: Some(parse_time(time, now)?),
+        };
+        Ok((Place::Commit(hash.clone()), activity))
+    }
+
+    fn tag(
+        &self,
+        [
+            tag,
+            object,
+            tagger,
+            tagger_email,
+            tag_time,
+            author,
+            author_email,
+            author_time,
+        ]: &[String; TAG_FIELDS],
+        now: Timestamp,
+    ) -> Result<(Place, Activity), Skip> {
+        let (name, email, time) = if tag_time.is_empty() {
+            (author, author_email, author_time)
+        } else {
+            (tagger, tagger_email, tag_time)
+        };
+        if time.is_empty() {
+            return Err(Skip::WithoutAuthor);
+        }
+        let activity = Activity {
+            activity_id: tag_id(tag, object),
+            user_id: user_id(name, email, self.names),
+            program_id: self.program.clone(),
+            kind: Kind::LearningMilestone,
+            occurred_at: Some(parse_time(time, now)?),
+        };
+        Ok((Place::Tag(tag.clone()), activity))
+    }
+}
+
+/// One person may tag `v1.0` in many repositories, so what is tagged is part of the id.
+fn tag_id(tag: &str, object: &str) -> ActivityId {
+    let hash = format!("{:x}", Sha256::digest(format!("{tag}\0{object}")));
+    format!("tag-{}", &hash[..40])
+        .parse()
+        .expect("a hash is hexadecimal")
+}
+
+fn parse_time(seconds: &str, now: Timestamp) -> Result<Timestamp, Skip> {
+    // What is not a number, or too large for one, is a clock gone wrong as well.
+    let is_negative = seconds.starts_with('-');
+    let time = seconds
+        .parse()
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok());
+    match time {
+        Some(time) if time > now => Err(Skip::InFuture),
+        Some(time) if time >= Timestamp::UNIX_EPOCH => Ok(time),
+        None if !is_negative => Err(Skip::InFuture),
+        _ => Err(Skip::Before1970),
+    }
+}
+
+fn git(path: &Path) -> Command {
+    let mut git = Command::new("git");
+    // These would win over the path asked for.
+    git.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
+    git.arg("-C").arg(path).stdin(Stdio::null());
+    git
+}
+
+/// Runs git and hands over its output, `N` fields ended by NUL at a time, as it comes.
+fn each_record<const N: usize>(
+    mut git: Command,
+    mut each: impl FnMut(&[String; N]) -> ControlFlow<()>,
+) -> anyhow::Result<()> {
+    let mut running = git
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("could not run git")?;
+    let output = running.stdout.take().expect("the output is piped");
+    let stopped = read_records(output, &mut each);
+    if !matches!(stopped, Ok(ControlFlow::Continue(()))) {
+        return stop(&mut running).and(stopped.map(drop));
+    }
+    let status = running.wait().context("git was lost")?;
+    ensure!(status.success(), "git failed: {status}");
+    Ok(())
+}
+
+fn stop(git: &mut Child) -> anyhow::Result<()> {
+    git.kill().context("could not stop git")?;
+    git.wait().context("git was lost")?;
+    Ok(())
+}
+
+fn read_records<const N: usize>(
+    output: ChildStdout,
+    each: &mut impl FnMut(&[String; N]) -> ControlFlow<()>,
+) -> anyhow::Result<ControlFlow<()>> {
+    let mut output = BufReader::new(output);
+    let mut field = Vec::new();
+    let mut record = [const { String::new() }; N];
+    for place in (0..N).cycle() {
+        field.clear();
+        let length = output
+            .by_ref()
+            .take(FIELD_BYTES_MAX)
+            .read_until(0, &mut field);
+        let length = length.context("could not read what git says")?;
+        // A format of for-each-ref ends with a newline, which stands before the next record.
+        let is_end = place == 0 && (length == 0 || field == b"\n");
+        if is_end {
+            break;
+        }
+        ensure!(
+            field.pop() == Some(0),
+            "git sent a field that is cut short or too long"
+        );
+        // Names may be in any encoding, or in none.
+        let text = String::from_utf8_lossy(&field);
+        text.trim_start_matches('\n').clone_into(&mut record[place]);
+        if place == N - 1 && each(&record).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+#[cfg(test)]
+mod tests;

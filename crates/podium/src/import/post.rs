@@ -1,0 +1,212 @@
+//! Sending batches until every item has its verdict.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    batch::{Batch, Item, Read, body},
+    tally::{Place, Rejection, Tally},
+};
+use crate::{
+    client::{
+        Api, Failure, PostError, Verdicts,
+        wire::{ItemError, Verdict},
+    },
+    retry,
+};
+
+pub struct Poster {
+    api: Api,
+    give_up_after: Duration,
+    retries: AtomicU64,
+}
+
+/// A batch all of whose items have a verdict.
+#[derive(Debug)]
+pub struct Posted {
+    pub read: Read,
+    pub tally: Tally,
+}
+
+/// A batch that could not be finished; at least the item at `place` has no verdict.
+#[derive(Debug)]
+pub struct GaveUp {
+    pub place: Place,
+    reason: String,
+}
+
+impl fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gave up at {}: {}", self.place, self.reason)
+    }
+}
+
+/// How a request ended that need not be repeated as it is.
+enum Settled {
+    All,
+    /// The server would not read the body; which item is to blame is not known.
+    Refused(Vec<Item>, PostError),
+}
+
+impl Poster {
+    /// A batch is tried for at most `give_up_after`.
+    pub fn new(api: Api, give_up_after: Duration) -> Self {
+        Self {
+            api,
+            give_up_after,
+            retries: AtomicU64::new(0),
+        }
+    }
+
+    /// Requests that were sent again, of all batches so far.
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    /// Sends the batch, again and again if need be, until each of its items has a verdict.
+    ///
+    /// If a body is refused as a whole it is halved, and so on, until the item to blame stands
+    /// alone: one bad activity must not hold up the others.
+    pub async fn post(&self, batch: Batch) -> Result<Posted, GaveUp> {
+        let deadline = Instant::now() + self.give_up_after;
+        let mut judged = Judged {
+            rejected: batch.rejected,
+            ..Judged::default()
+        };
+        let mut parts = vec![batch.items];
+        while let Some(part) = parts.pop() {
+            if let Settled::Refused(mut items, error) =
+                self.settle(part, deadline, &mut judged).await?
+            {
+                let rest = items.split_off(items.len() / 2);
+                if items.is_empty() {
+                    judged.refuse(rest, &error);
+                } else {
+                    parts.extend([rest, items]);
+                }
+            }
+        }
+        Ok(Posted {
+            read: batch.read,
+            tally: judged.into_tally(),
+        })
+    }
+
+    /// Sends the items until each has a verdict, or the server will not read them.
+    async fn settle(
+        &self,
+        mut items: Vec<Item>,
+        deadline: Instant,
+        judged: &mut Judged,
+    ) -> Result<Settled, GaveUp> {
+        let mut attempt = 0;
+        while let Some(first) = items.first() {
+            let place = first.place.clone();
+            let (retry_after, reason) =
+                match self.api.post_activities(body(&items), items.len()).await {
+                    Ok(Verdicts {
+                        results,
+                        retry_after,
+                    }) => {
+                        items = judged.judge(items, results);
+                        (
+                            retry_after,
+                            "the server was not able to store it".to_owned(),
+                        )
+                    }
+                    Err(error) if error.failure.is_transient() => {
+                        (error.retry_after, error.to_string())
+                    }
+                    Err(error) if matches!(error.failure, Failure::Status(400 | 413)) => {
+                        return Ok(Settled::Refused(items, error));
+                    }
+                    Err(error) => {
+                        return Err(GaveUp {
+                            place,
+                            reason: error.to_string(),
+                        });
+                    }
+                };
+            let Some(Item { place, .. }) = items.first() else {
+                break;
+            };
+            let wait = retry::wait(attempt, retry_after, rand::random());
+            if Instant::now() + wait > deadline {
+                let reason = format!("{reason}, and that for {:?}", self.give_up_after);
+                return Err(GaveUp {
+                    place: place.clone(),
+                    reason,
+                });
+            }
+            attempt += 1;
+            self.retries.fetch_add(1, Ordering::Relaxed);
+            sleep(wait).await;
+        }
+        Ok(Settled::All)
+    }
+}
+
+/// The verdicts of one batch, as far as they have come in.
+#[derive(Default)]
+struct Judged {
+    accepted: u64,
+    duplicate: u64,
+    rejected: Vec<Rejection>,
+}
+
+impl Judged {
+    /// Counts the verdicts, and gives back the items that have none yet.
+    fn judge(&mut self, items: Vec<Item>, verdicts: Vec<Verdict>) -> Vec<Item> {
+        let mut left = Vec::new();
+        for (item, verdict) in items.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Accepted => self.accepted += 1,
+                Verdict::Duplicate => self.duplicate += 1,
+                Verdict::Rejected {
+                    error:
+                        ItemError {
+                            code,
+                            field,
+                            detail,
+                        },
+                } => {
+                    self.rejected.push(Rejection {
+                        place: item.place,
+                        code,
+                        field,
+                        detail,
+                    });
+                }
+                Verdict::Unavailable => left.push(item),
+            }
+        }
+        left
+    }
+
+    fn refuse(&mut self, items: Vec<Item>, error: &PostError) {
+        self.rejected
+            .extend(items.into_iter().map(|Item { place, .. }| Rejection {
+                place,
+                code: error.failure.to_string(),
+                field: None,
+                detail: error.detail.clone(),
+            }));
+    }
+
+    /// In the order of the file, however they came in.
+    fn into_tally(mut self) -> Tally {
+        self.rejected.sort_by(|a, b| a.place.cmp(&b.place));
+        let mut tally = Tally::default();
+        tally.accepted = self.accepted;
+        tally.duplicate = self.duplicate;
+        for rejection in self.rejected {
+            tally.reject(rejection);
+        }
+        tally
+    }
+}

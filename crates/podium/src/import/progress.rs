@@ -1,0 +1,79 @@
+//! How far an import is: a bar in a terminal, plain lines elsewhere.
+
+use std::{
+    fmt::Write as _,
+    io::{IsTerminal, stderr},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{batch::Read, tally::Tally};
+use crate::text::{counted, grouped};
+
+/// Often enough to see it move, seldom enough for a log.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+const BAR: &str = "{bar:30} {percent:>3}%  {msg}  {elapsed}, {eta} left";
+const SPINNER: &str = "{spinner} {msg}  {elapsed}";
+
+pub enum Progress {
+    Bar(ProgressBar),
+    Lines { due: Instant },
+}
+
+impl Progress {
+    /// `bytes` is the size of the file, if it is one.
+    pub fn new(bytes: Option<u64>) -> Self {
+        if !stderr().is_terminal() {
+            return Self::Lines {
+                due: Instant::now() + LINE_EVERY,
+            };
+        }
+        let (bar, template) = match bytes {
+            Some(bytes) => (ProgressBar::new(bytes), BAR),
+            None => (ProgressBar::new_spinner(), SPINNER),
+        };
+        let style = ProgressStyle::with_template(template).expect("the templates are right");
+        Self::Bar(bar.with_style(style))
+    }
+
+    pub fn update(&mut self, read: Read, tally: &Tally, retries: u64) {
+        match self {
+            Self::Bar(bar) => {
+                bar.set_position(read.bytes);
+                bar.set_message(describe(read, tally, retries));
+            }
+            Self::Lines { due } if Instant::now() >= *due => {
+                *due = Instant::now() + LINE_EVERY;
+                eprintln!("{}", describe(read, tally, retries));
+            }
+            Self::Lines { .. } => {}
+        }
+    }
+
+    /// Takes the bar away; the outcome says the rest.
+    pub fn finish(self) {
+        match self {
+            Self::Bar(bar) => bar.finish_and_clear(),
+            Self::Lines { .. } => {}
+        }
+    }
+}
+
+fn describe(read: Read, tally: &Tally, retries: u64) -> String {
+    let mut text = format!("{} read", grouped(read.records));
+    for (count, what) in [
+        (tally.accepted, "accepted"),
+        (tally.duplicate, "duplicate"),
+        (tally.rejected(), "rejected"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {} {what}", grouped(count));
+        }
+    }
+    if retries > 0 {
+        let _ = write!(text, ", {}", counted(retries, "retry", "retries"));
+    }
+    text
+}

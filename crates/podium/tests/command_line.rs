@@ -1,0 +1,364 @@
+//! The program as it is run, against a server that fails in every way it may.
+
+mod server;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use self::server::{Fault, Server};
+
+/// Only so that a failing test ends.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("text"),
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+}
+
+fn podium(args: &[&str], url: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_podium"));
+    command
+        .args(args)
+        .env("PODIUM_URL", url)
+        .env_remove("PODIUM_SERVE_URL");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(args: &[&str], url: &str) -> Run {
+    podium(args, url).output().expect("podium runs").into()
+}
+
+/// A file of `lines` activities; every second one has no id of its own.
+fn write_activities(directory: &TempDir, lines: usize) -> PathBuf {
+    let mut text = String::new();
+    for line in 1..=lines {
+        let id = if line % 2 == 0 {
+            format!(r#""activity_id":"a{line}","#)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(
+            text,
+            r#"{{{id}"user_id":"u","program_id":"p","kind":"task_completed"}}"#
+        );
+    }
+    let path = directory.path().join("activities.jsonl");
+    fs::write(&path, text).expect("a file");
+    path
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a plain path")
+}
+
+fn position_of(file: &Path) -> PathBuf {
+    format!("{}.podium-import", text(file)).into()
+}
+
+fn count(run: &Run, what: &str) -> usize {
+    let line = run.stdout.lines().find_map(|line| line.strip_prefix(what));
+    let digits = line.unwrap_or_else(|| panic!("no {what} in {}", run.stdout));
+    digits.trim().replace(',', "").parse().expect("a number")
+}
+
+#[test]
+fn an_import_rides_out_every_fault_that_passes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = write_activities(&directory, 1_000);
+    let server = Server::start();
+    server.store.lock().faults.extend([
+        Fault::Status(503),
+        Fault::Status(429),
+        Fault::Status(502),
+        Fault::HalfUnavailable,
+        Fault::HalfUnavailable,
+    ]);
+    let import = run(&["import", text(&file), "--batch", "50"], &server.url());
+    assert_eq!(import.code, Some(0), "{}{}", import.stdout, import.stderr);
+    assert_eq!(count(&import, "accepted"), 1_000);
+    assert_eq!(count(&import, "duplicate"), 0);
+    assert_eq!(count(&import, "requests sent again"), 5);
+    assert_eq!(server.store.lock().accepted.len(), 1_000);
+    assert!(!position_of(&file).exists());
+
+    let again = run(&["import", text(&file)], &server.url());
+    assert_eq!(again.code, Some(0));
+    assert_eq!(
+        (count(&again, "accepted"), count(&again, "duplicate")),
+        (0, 1_000)
+    );
+}
+
+#[test]
+fn an_import_outlives_the_server() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = write_activities(&directory, 1_000);
+    let server = Server::start();
+    server.store.lock().stalls_at = Some(300);
+    let import = podium(&["import", text(&file), "--batch", "10"], &server.url()).spawn();
+    let import = import.expect("podium runs");
+    wait_until(|| server.store.lock().accepted.len() >= 300);
+    let (address, store) = (server.address, server.store.clone());
+    drop(server);
+    store.lock().stalls_at = None;
+    let server = Server::start_at(address, store);
+    let import: Run = import.wait_with_output().expect("it ends").into();
+    assert_eq!(import.code, Some(0), "{}{}", import.stdout, import.stderr);
+    assert_eq!(
+        count(&import, "accepted") + count(&import, "duplicate"),
+        1_000
+    );
+    assert_eq!(server.store.lock().accepted.len(), 1_000);
+}
+
+#[test]
+fn an_import_goes_on_where_it_was_ended() {
+    for signal in ["KILL", "INT"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = write_activities(&directory, 1_000);
+        let server = Server::start();
+        server.store.lock().stalls_at = Some(500);
+        let args = ["import", text(&file), "--batch", "10", "--concurrency", "2"];
+        let import = podium(&args, &server.url()).spawn().expect("podium runs");
+        wait_until(|| server.store.lock().accepted.len() >= 500 && position_of(&file).exists());
+        let killed = Command::new("kill")
+            .args(["-s", signal, &import.id().to_string()])
+            .status();
+        assert!(killed.expect("kill runs").success());
+        let import: Run = import.wait_with_output().expect("it ends").into();
+        assert_eq!(import.code, if signal == "INT" { Some(130) } else { None });
+
+        let (address, store) = (server.address, server.store.clone());
+        drop(server);
+        store.lock().stalls_at = None;
+        store.lock().items_received = 0;
+        let server = Server::start_at(address, store);
+        let import = run(&args, &server.url());
+        assert_eq!(import.code, Some(0), "{}{}", import.stdout, import.stderr);
+        assert!(
+            import.stderr.contains("going on after "),
+            "{}",
+            import.stderr
+        );
+        // Every line has one verdict, no line was accepted twice, and not all was sent again.
+        assert_eq!(
+            count(&import, "accepted") + count(&import, "duplicate"),
+            1_000
+        );
+        let store = server.store.lock();
+        assert_eq!(store.accepted.len(), 1_000);
+        assert!(store.items_received < 1_000, "{}", store.items_received);
+        assert!(!position_of(&file).exists());
+    }
+}
+
+#[test]
+fn rejections_are_named_and_fail_the_import_but_stop_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("activities.jsonl");
+    let mut lines = vec![r#"{"activity_id":"ok","kind":"task_completed"}"#; 40];
+    lines[2] = r#"{"activity_id":"n","kind":"nonsense"}"#;
+    lines[6] = r#"{"activity_id":"torn"#;
+    lines[16] = r#"{"activity_id":"p","kind":"poison"}"#;
+    fs::write(&file, lines.join("\n")).expect("a file");
+    let server = Server::start();
+    let import = run(&["import", text(&file)], &server.url());
+    assert_eq!(import.code, Some(1), "{}{}", import.stdout, import.stderr);
+    assert_eq!(
+        import.stdout,
+        "accepted             1\n\
+         duplicate           36\n\
+         rejected             3\n  \
+         line 3: unknown_kind (kind): there is no such kind\n  \
+         line 7: invalid_json: EOF while parsing a string at line 1 column 20\n  \
+         line 17: status 400: 400: the body is poisoned\n"
+    );
+    assert!(
+        !position_of(&file).exists(),
+        "there is nothing to go on with"
+    );
+}
+
+#[test]
+fn an_import_gives_up_in_time_and_says_where() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = write_activities(&directory, 10);
+    let unreachable = Server::start().url();
+    let import = run(
+        &["import", text(&file), "--give-up-after", "1s"],
+        &unreachable,
+    );
+    assert_eq!(import.code, Some(1));
+    assert!(
+        import.stderr.contains("gave up at line 1: not connected"),
+        "{}",
+        import.stderr
+    );
+    assert!(
+        import.stderr.contains("0 lines are done; run the same"),
+        "{}",
+        import.stderr
+    );
+
+    let server = Server::start();
+    server.store.lock().faults.extend([Fault::Status(403)]);
+    let import = run(&["import", text(&file)], &server.url());
+    assert_eq!(import.code, Some(1));
+    assert!(
+        import.stderr.contains("the server answered 403: go away"),
+        "{}",
+        import.stderr
+    );
+
+    server.store.lock().faults.extend([Fault::TornAnswer]);
+    let import = run(&["import", text(&file)], &server.url());
+    assert_eq!(import.code, Some(1));
+    assert!(
+        import.stderr.contains("the answer was not understood"),
+        "{}",
+        import.stderr
+    );
+}
+
+#[test]
+fn a_damaged_file_is_imported_as_far_as_it_can_be_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("activities.jsonl.gz");
+    // A member of one line, and the beginning of another member.
+    let mut bytes = fs::read(write_gzip(&directory, "{\"activity_id\":\"a\"}\n")).expect("read");
+    bytes.extend_from_within(..12);
+    fs::write(&file, bytes).expect("a file");
+    let server = Server::start();
+    let import = run(&["import", text(&file)], &server.url());
+    assert_eq!(import.code, Some(1), "{}", import.stdout);
+    assert!(import.stderr.contains("after line 1"), "{}", import.stderr);
+}
+
+fn write_gzip(directory: &TempDir, text: &str) -> PathBuf {
+    let path = directory.path().join("whole.gz");
+    let file = fs::File::create(&path).expect("a file");
+    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).expect("written");
+    encoder.finish().expect("compressed");
+    path
+}
+
+#[test]
+fn a_git_history_is_imported_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let git = |args: &[&str]| {
+        let status = Command::new("git")
+            .args([
+                "-c",
+                "user.name=Ann",
+                "-c",
+                "user.email=ann@example.com",
+                "-C",
+            ])
+            .arg(directory.path())
+            .args(args)
+            .status();
+        assert!(status.expect("git runs").success());
+    };
+    git(&["init", "-q"]);
+    for _ in 0..3 {
+        git(&["commit", "-q", "--allow-empty", "-m", "x"]);
+    }
+    git(&["tag", "v1"]);
+    let server = Server::start();
+    let path = text(directory.path());
+    for expected in [(4, 0), (0, 4)] {
+        let import = run(
+            &["import", "--git", path, "--program", "wiki", "--names"],
+            &server.url(),
+        );
+        assert_eq!(import.code, Some(0), "{}{}", import.stdout, import.stderr);
+        assert_eq!(
+            (count(&import, "accepted"), count(&import, "duplicate")),
+            expected
+        );
+    }
+    let store = server.store.lock();
+    assert!(
+        store
+            .accepted
+            .values()
+            .all(|a| a["user_id"] == "ann" && a["program_id"] == "wiki")
+    );
+}
+
+#[test]
+fn a_load_is_sent_and_counted() {
+    let server = Server::start();
+    let load = run(
+        &["load", "--rate", "100", "--for", "500ms", "--batch", "2"],
+        &server.url(),
+    );
+    assert_eq!(load.code, Some(0), "{}{}", load.stdout, load.stderr);
+    assert_eq!(count(&load, "accepted"), 50);
+    assert!(
+        load.stdout.contains("counted    all of them "),
+        "{}",
+        load.stdout
+    );
+    assert_eq!(server.store.lock().accepted.len(), 50);
+}
+
+#[test]
+fn a_board_is_printed_without_colours_into_a_pipe() {
+    let server = Server::start();
+    let board = run(
+        &["board", "--window", "week", "--limit", "3"],
+        &server.url(),
+    );
+    assert_eq!(board.code, Some(0), "{}", board.stderr);
+    assert_eq!(
+        board.stdout,
+        "\
+global, week 2026-11-16 to 2026-11-22, UTC
+1 participant, 10 points, 1 activity
+updated 3 s ago, lag 0.4 s, backlog 0
+
+  rank  change  user  points  activities
+    1      new  ann       10           1
+"
+    );
+    let board = run(&["board", "program:none"], &server.url());
+    assert_eq!(board.code, Some(1));
+    let expected = format!(
+        "podium: {}/ answered 404: there is no board program:none\n",
+        server.url()
+    );
+    assert_eq!(board.stderr, expected);
+}
+
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "it never came to that");
+        sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,209 @@
+//! A server that takes activities as the API does, and fails as it is told to.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Path, RawQuery, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, runtime::Runtime};
+
+/// What becomes of one request.
+#[derive(Clone, Copy)]
+pub enum Fault {
+    /// This status, without verdicts.
+    Status(u16),
+    /// The first half is stored, the rest is unavailable.
+    HalfUnavailable,
+    /// All is stored, and the answer cannot be read.
+    TornAnswer,
+}
+
+/// What outlives the server.
+#[derive(Default)]
+pub struct Store {
+    /// What was accepted, by id.
+    pub accepted: BTreeMap<String, Value>,
+    pub faults: VecDeque<Fault>,
+    /// No more requests are answered once this many items are accepted.
+    pub stalls_at: Option<usize>,
+    pub items_received: usize,
+}
+
+impl Store {
+    fn is_stalled(&self) -> bool {
+        self.stalls_at.is_some_and(|at| self.accepted.len() >= at)
+    }
+}
+
+#[derive(Clone, Default)]
+pub struct Shared(Arc<Mutex<Store>>);
+
+impl Shared {
+    pub fn lock(&self) -> MutexGuard<'_, Store> {
+        self.0.lock().expect("no handler panics with it")
+    }
+}
+
+/// Dies with all its connections when dropped.
+pub struct Server {
+    runtime: Option<Runtime>,
+    pub address: SocketAddr,
+    pub store: Shared,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        Self::start_at(
+            "127.0.0.1:0".parse().expect("an address"),
+            Shared::default(),
+        )
+    }
+
+    /// A server in the place of one that died.
+    pub fn start_at(address: SocketAddr, store: Shared) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let listener = runtime
+            .block_on(TcpListener::bind(address))
+            .expect("the port is free");
+        let address = listener.local_addr().expect("an address");
+        let router = Router::new()
+            .route("/v1/activities", post(accept))
+            .route("/v1/status", get(status))
+            .route("/v1/boards/{board}", get(board))
+            .with_state(store.clone());
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self {
+            runtime: Some(runtime),
+            address,
+            store,
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+}
+
+async fn accept(State(shared): State<Shared>, body: Bytes) -> Response {
+    let items: Vec<Value> = serde_json::from_slice(&body).expect("an array");
+    assert!(body.len() <= 256 * 1024 && (1..=100).contains(&items.len()));
+    if items.iter().any(|item| item["kind"] == "poison") {
+        return problem(400, "the body is poisoned", None);
+    }
+    let fault = {
+        let mut store = shared.lock();
+        store.items_received += items.len();
+        store.faults.pop_front()
+    };
+    if let Some(Fault::Status(status)) = fault {
+        return problem(status, "go away", None);
+    }
+    if shared.lock().is_stalled() {
+        std::future::pending::<()>().await;
+    }
+    let half = items.len() / 2;
+    let mut results = Vec::new();
+    for (place, item) in items.into_iter().enumerate() {
+        let is_unavailable = matches!(fault, Some(Fault::HalfUnavailable)) && place >= half;
+        results.push(if is_unavailable {
+            json!({"status": "unavailable", "activity_id": item["activity_id"]})
+        } else {
+            store_one(&shared, item)
+        });
+    }
+    let all = |status: &str| results.iter().all(|result| result["status"] == status);
+    match fault {
+        Some(Fault::HalfUnavailable) => problem(503, "the store is busy", Some(results)),
+        Some(Fault::TornAnswer) => (StatusCode::ACCEPTED, "{\"results\": [").into_response(),
+        _ if all("rejected") => problem(422, "none is valid", Some(results)),
+        _ if results.iter().any(|result| result["status"] == "rejected") => (
+            StatusCode::MULTI_STATUS,
+            json!({ "results": results }).to_string(),
+        )
+            .into_response(),
+        _ => (
+            StatusCode::ACCEPTED,
+            json!({ "results": results }).to_string(),
+        )
+            .into_response(),
+    }
+}
+
+fn store_one(shared: &Shared, item: Value) -> Value {
+    let id = item["activity_id"]
+        .as_str()
+        .expect("every item has an id")
+        .to_owned();
+    if item["kind"] == "nonsense" {
+        let detail = "there is no such kind";
+        let error = json!({"code": "unknown_kind", "field": "kind", "detail": detail});
+        return json!({"status": "rejected", "activity_id": id, "error": error});
+    }
+    let earlier = shared.lock().accepted.insert(id.clone(), item);
+    let status = if earlier.is_some() {
+        "duplicate"
+    } else {
+        "accepted"
+    };
+    json!({"status": status, "activity_id": id})
+}
+
+fn problem(status: u16, detail: &str, results: Option<Vec<Value>>) -> Response {
+    let mut problem = json!({"title": "Problem", "status": status, "detail": detail});
+    if let Some(results) = results {
+        problem["results"] = results.into();
+    }
+    let headers = [
+        (header::CONTENT_TYPE, "application/problem+json"),
+        (header::RETRY_AFTER, "0"),
+    ];
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, headers, problem.to_string()).into_response()
+}
+
+async fn status(State(shared): State<Shared>) -> String {
+    let counted = shared.lock().accepted.len();
+    json!({
+        "freshness": {"age_seconds": 1, "lag_seconds": null, "backlog": 0, "stale": false},
+        "counted": {"activities": counted, "points": counted},
+    })
+    .to_string()
+}
+
+async fn board(Path(board): Path<String>, RawQuery(query): RawQuery) -> Response {
+    if board != "global" {
+        return problem(404, &format!("there is no board {board}"), None);
+    }
+    assert_eq!(query.as_deref(), Some("window=week&limit=3"));
+    json!({
+        "board": board,
+        "window": {"name": "week", "first_day": "2026-11-16", "last_day": "2026-11-22",
+                   "time_zone": "UTC"},
+        "generation": 1, "participants": 1, "points": 10, "activities": 1,
+        "entries": [{"rank": 1, "user_id": "ann", "points": 10, "activities": 1, "change": null}],
+        "next_cursor": null,
+        "freshness": {"generated_at": "2026-11-21T10:00:00Z", "age_seconds": 3, "lag_seconds": 0.4,
+                      "backlog": 0, "stale": false, "stale_reasons": []},
+    })
+    .to_string()
+    .into_response()
+}
