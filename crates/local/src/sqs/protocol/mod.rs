@@ -1,0 +1,98 @@
+//! The AWS JSON 1.0 protocol of SQS: one operation's name and a JSON document in, a JSON document
+//! or a named error out.
+
+mod messages;
+mod moves;
+mod queues;
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::attributes::QueueName;
+use super::error::SqsError;
+use super::queue::Queue;
+use super::{QueueAttributes, Sqs};
+use crate::endpoint::Answer;
+
+impl Sqs {
+    /// Answers one call; `operation` is what `X-Amz-Target` names behind `AmazonSQS.`, and `body`
+    /// the request's document.
+    pub async fn call(&self, operation: &str, body: &[u8]) -> Answer {
+        match self.dispatch(operation, body).await {
+            Ok(body) => Answer {
+                status: StatusCode::OK,
+                query_error: None,
+                body,
+            },
+            Err(error) => failure(&error),
+        }
+    }
+
+    async fn dispatch(&self, operation: &str, body: &[u8]) -> Result<Bytes, SqsError> {
+        Ok(match operation {
+            "CreateQueue" => reply(&self.call_create_queue(&parse(body)?)?),
+            "GetQueueUrl" => reply(&self.call_get_queue_url(&parse(body)?)?),
+            "ListQueues" => reply(&self.call_list_queues(parse(body)?)?),
+            "GetQueueAttributes" => reply(&self.call_get_queue_attributes(&parse(body)?)?),
+            "SetQueueAttributes" => reply(&self.call_set_queue_attributes(&parse(body)?)?),
+            "PurgeQueue" => reply(&self.call_purge_queue(&parse(body)?)?),
+            "DeleteQueue" => reply(&self.call_delete_queue(&parse(body)?)?),
+            "ListDeadLetterSourceQueues" => {
+                reply(&self.call_list_dead_letter_source_queues(parse(body)?)?)
+            }
+            "ListQueueTags" => reply(&self.call_list_queue_tags(&parse(body)?)?),
+            "SendMessage" => reply(&self.call_send_message(parse(body)?)?),
+            "SendMessageBatch" => reply(&self.call_send_message_batch(parse(body)?)?),
+            "ReceiveMessage" => reply(&self.call_receive_message(parse(body)?).await?),
+            "DeleteMessage" => reply(&self.call_delete_message(&parse(body)?)?),
+            "DeleteMessageBatch" => reply(&self.call_delete_message_batch(parse(body)?)?),
+            "ChangeMessageVisibility" => {
+                reply(&self.call_change_message_visibility(&parse(body)?)?)
+            }
+            "ChangeMessageVisibilityBatch" => {
+                reply(&self.call_change_message_visibility_batch(parse(body)?)?)
+            }
+            "StartMessageMoveTask" => reply(&self.call_start_message_move_task(parse(body)?)?),
+            "ListMessageMoveTasks" => reply(&self.call_list_message_move_tasks(&parse(body)?)?),
+            "CancelMessageMoveTask" => reply(&self.call_cancel_message_move_task(parse(body)?)?),
+            _ => return Err(SqsError::UnsupportedOperation(operation.to_owned())),
+        })
+    }
+
+    /// The queue a URL names by its last segment; hosts differ by who asks.
+    fn queue_at(&self, url: &str) -> Result<Queue, SqsError> {
+        let name = url.rsplit('/').next().unwrap_or_default();
+        self.queue(name).ok_or(SqsError::QueueDoesNotExist)
+    }
+}
+
+/// The document of an operation that answers nothing.
+#[derive(Serialize)]
+struct Nothing {}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, SqsError> {
+    serde_json::from_slice(body).map_err(|error| SqsError::Malformed(error.to_string()))
+}
+
+fn reply(document: &impl Serialize) -> Bytes {
+    serde_json::to_vec(document)
+        .expect("answers have string keys only")
+        .into()
+}
+
+fn failure(error: &SqsError) -> Answer {
+    let (status, fault) = if error.is_senders_fault() {
+        (StatusCode::BAD_REQUEST, "Sender")
+    } else {
+        (StatusCode::INTERNAL_SERVER_ERROR, "Receiver")
+    };
+    let body = json!({ "__type": error.shape(), "message": error.to_string() });
+    Answer {
+        status,
+        query_error: Some(format!("{};{fault}", error.query_code())),
+        body: Bytes::from(body.to_string()),
+    }
+}

@@ -1,0 +1,387 @@
+//! The semantics of one standard queue, as a state machine: time is passed in and nothing is
+//! written, so each rule can be tested without waiting. Every operation is O(log n) a message.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::attributes::QueueName;
+use super::error::SqsError;
+use super::message::{Content, MessageId, ReceiptHandle, Received};
+use super::timestamp::Timestamp;
+
+/// The messages a standard queue lets be in flight.
+pub const MAX_IN_FLIGHT: usize = 120_000;
+
+/// The place of a message in the order in which its queue took it in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Seq(pub(super) u64);
+
+/// What standard queues may do and seldom do, for tests to ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Each message is delivered once more after it was first deleted.
+    pub deliver_twice: bool,
+    /// Visible messages are delivered in an order drawn from this seed.
+    pub shuffle: Option<u64>,
+}
+
+/// How many messages a queue holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    pub visible: usize,
+    pub in_flight: usize,
+    pub delayed: usize,
+}
+
+impl Depth {
+    pub fn total(self) -> usize {
+        self.visible + self.in_flight + self.delayed
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) id: MessageId,
+    pub(super) content: Arc<Content>,
+    pub(super) sent: Timestamp,
+    pub(super) first_received: Option<Timestamp>,
+    pub(super) receive_count: u32,
+    pub(super) dead_letter_source: Option<QueueName>,
+    pub(super) delayed_until: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// By the order of delivery: when it became visible, or a drawn number.
+    Visible(u64),
+    InFlight(Timestamp),
+    Delayed(Timestamp),
+    /// On its way to another queue. It is held until that queue has it, so that nothing is lost
+    /// in between.
+    Leaving,
+}
+
+#[derive(Debug)]
+struct Held {
+    message: Message,
+    place: Place,
+    /// The delivery whose receipt is the current one.
+    delivery: Option<u64>,
+    /// Deleted, and delivered once more by `Faults::deliver_twice`.
+    echo: bool,
+}
+
+/// What one receive took out of the visible messages.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) delivered: Vec<Received>,
+    pub(super) dead: Vec<(Seq, Message)>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    messages: BTreeMap<Seq, Held>,
+    visible: BTreeSet<(u64, Seq)>,
+    in_flight: BTreeSet<(Timestamp, Seq)>,
+    delayed: BTreeSet<(Timestamp, Seq)>,
+    by_age: BTreeSet<(Timestamp, Seq)>,
+    next_seq: Seq,
+    next_delivery: u64,
+    faults: Faults,
+}
+
+impl State {
+    /// `first_delivery` is drawn at random, so that receipts of an earlier run are stale.
+    pub(super) fn new(next_seq: Seq, first_delivery: u64) -> Self {
+        Self {
+            messages: BTreeMap::new(),
+            visible: BTreeSet::new(),
+            in_flight: BTreeSet::new(),
+            delayed: BTreeSet::new(),
+            by_age: BTreeSet::new(),
+            next_seq,
+            next_delivery: first_delivery,
+            faults: Faults::default(),
+        }
+    }
+
+    pub(super) fn next_seq(&self) -> Seq {
+        self.next_seq
+    }
+
+    pub(super) fn insert(&mut self, seq: Seq, message: Message, now: Timestamp) {
+        let place = match message.delayed_until {
+            Some(until) if until > now => Place::Delayed(until),
+            Some(_) | None => Place::Visible(self.order(seq, 0, now)),
+        };
+        self.by_age.insert((message.sent, seq));
+        self.index(seq, place);
+        self.messages.insert(
+            seq,
+            Held {
+                message,
+                place,
+                delivery: None,
+                echo: false,
+            },
+        );
+        self.next_seq = self.next_seq.max(Seq(seq.0 + 1));
+    }
+
+    /// Makes visible what is due and drops what is older than `retention`.
+    pub(super) fn advance(&mut self, now: Timestamp, retention: Duration) {
+        for due in [&self.in_flight, &self.delayed].map(|waiting| due(waiting, now)) {
+            for (until, seq) in due {
+                self.show(seq, until);
+            }
+        }
+        let kept_since = now.before(retention);
+        while let Some(&(sent, seq)) = self.by_age.first()
+            && sent < kept_since
+        {
+            self.remove(seq);
+        }
+    }
+
+    /// When the next hidden message becomes visible.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let first = |waiting: &BTreeSet<(Timestamp, Seq)>| waiting.first().map(|&(until, _)| until);
+        [first(&self.in_flight), first(&self.delayed)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Delivers up to `max` visible messages. One that was received `max_receive_count` times
+    /// already is not delivered but taken out as dead, and stays held until it is removed.
+    pub(super) fn receive(
+        &mut self,
+        max: usize,
+        visibility: Duration,
+        max_receive_count: Option<u32>,
+        now: Timestamp,
+    ) -> Taken {
+        let mut taken = Taken::default();
+        while taken.delivered.len() < max && !self.is_full() {
+            let Some(&(_, seq)) = self.visible.first() else {
+                break;
+            };
+            let held = self
+                .messages
+                .get_mut(&seq)
+                .expect("an index names held messages only");
+            if max_receive_count.is_some_and(|bound| held.message.receive_count >= bound) {
+                taken.dead.push((seq, held.message.clone()));
+                self.relocate(seq, Place::Leaving);
+                continue;
+            }
+            let delivery = self.next_delivery;
+            self.next_delivery = self.next_delivery.wrapping_add(1);
+            held.delivery = Some(delivery);
+            held.message.receive_count += 1;
+            taken.delivered.push(Received {
+                id: held.message.id,
+                receipt: ReceiptHandle { seq, delivery },
+                content: Arc::clone(&held.message.content),
+                sent: held.message.sent,
+                first_received: *held.message.first_received.get_or_insert(now),
+                receive_count: held.message.receive_count,
+                dead_letter_source: held.message.dead_letter_source.clone(),
+            });
+            self.relocate(seq, Place::InFlight(now.after(visibility)));
+        }
+        taken
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.in_flight.len() >= MAX_IN_FLIGHT
+    }
+
+    /// The message a deletion by this receipt would remove. A stale receipt, or one of a message
+    /// long gone, removes nothing and is no error, as on AWS.
+    pub(super) fn deletable(&self, receipt: ReceiptHandle) -> Option<Seq> {
+        self.current(receipt).map(|_| receipt.seq)
+    }
+
+    /// Removes a message that its consumer is done with.
+    pub(super) fn delete(&mut self, seq: Seq, now: Timestamp) {
+        let echoes = self.faults.deliver_twice;
+        let Some(held) = self.messages.get_mut(&seq) else {
+            return;
+        };
+        if !echoes || held.echo {
+            self.remove(seq);
+            return;
+        }
+        held.echo = true;
+        held.delivery = None;
+        // As if from a server that missed the last receive, so that it cannot become a dead
+        // letter by the fault alone.
+        held.message.receive_count = held.message.receive_count.saturating_sub(1);
+        self.show(seq, now);
+    }
+
+    pub(super) fn change_visibility(
+        &mut self,
+        receipt: ReceiptHandle,
+        visibility: Duration,
+        now: Timestamp,
+    ) -> Result<(), SqsError> {
+        let held = self.current(receipt).ok_or_else(|| {
+            SqsError::InvalidParameterValue(
+                "The receipt handle is stale: its message was deleted or received again."
+                    .to_owned(),
+            )
+        })?;
+        match held.place {
+            Place::InFlight(_) if visibility.is_zero() => self.show(receipt.seq, now),
+            Place::InFlight(_) => {
+                self.relocate(receipt.seq, Place::InFlight(now.after(visibility)));
+            }
+            Place::Visible(_) | Place::Delayed(_) | Place::Leaving => {
+                return Err(SqsError::MessageNotInflight);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up to `max` visible messages that came before `before` out for a move.
+    pub(super) fn take_for_move(&mut self, max: usize, before: Seq) -> Vec<(Seq, Message)> {
+        let came_before = self
+            .visible
+            .iter()
+            .map(|&(_, seq)| seq)
+            .filter(|&seq| seq < before);
+        let chosen: Vec<Seq> = came_before.take(max).collect();
+        chosen
+            .into_iter()
+            .map(|seq| {
+                self.relocate(seq, Place::Leaving);
+                (seq, self.messages[&seq].message.clone())
+            })
+            .collect()
+    }
+
+    /// Shows messages again that could not leave.
+    pub(super) fn keep(&mut self, seqs: &[Seq], now: Timestamp) {
+        for &seq in seqs {
+            if self.messages.contains_key(&seq) {
+                self.show(seq, now);
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, seq: Seq) {
+        if let Some(held) = self.messages.remove(&seq) {
+            self.unindex(seq, held.place);
+            self.by_age.remove(&(held.message.sent, seq));
+        }
+    }
+
+    pub(super) fn purge(&mut self) {
+        self.messages.clear();
+        self.visible.clear();
+        self.in_flight.clear();
+        self.delayed.clear();
+        self.by_age.clear();
+    }
+
+    pub(super) fn depth(&self) -> Depth {
+        Depth {
+            visible: self.visible.len(),
+            in_flight: self.in_flight.len(),
+            delayed: self.delayed.len(),
+        }
+    }
+
+    /// Whether a deletion may make a message visible.
+    pub(super) fn echoes(&self) -> bool {
+        self.faults.deliver_twice
+    }
+
+    pub(super) fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+        let visible: Vec<Seq> = self.visible.iter().map(|&(_, seq)| seq).collect();
+        for seq in visible {
+            let sent = self.messages[&seq].message.sent;
+            self.show(seq, sent);
+        }
+    }
+
+    /// What must survive a restart: all but what was deleted already.
+    pub(super) fn messages(&self) -> impl Iterator<Item = (Seq, &Message)> {
+        let kept = self.messages.iter().filter(|(_, held)| !held.echo);
+        kept.map(|(&seq, held)| (seq, &held.message))
+    }
+
+    fn current(&self, receipt: ReceiptHandle) -> Option<&Held> {
+        let held = self.messages.get(&receipt.seq)?;
+        (held.delivery == Some(receipt.delivery)).then_some(held)
+    }
+
+    fn show(&mut self, seq: Seq, visible_at: Timestamp) {
+        let receive_count = self.messages[&seq].message.receive_count;
+        let order = self.order(seq, receive_count, visible_at);
+        self.relocate(seq, Place::Visible(order));
+    }
+
+    /// First in, first out by when a message became visible, so that one which failed goes
+    /// behind those that wait, unless the order is shuffled.
+    fn order(&self, seq: Seq, receive_count: u32, visible_at: Timestamp) -> u64 {
+        match self.faults.shuffle {
+            None => visible_at.as_millis(),
+            Some(seed) => mix(mix(seed ^ seq.0) ^ u64::from(receive_count)),
+        }
+    }
+
+    fn relocate(&mut self, seq: Seq, to: Place) {
+        let held = self
+            .messages
+            .get_mut(&seq)
+            .expect("only held messages change their place");
+        let from = std::mem::replace(&mut held.place, to);
+        self.unindex(seq, from);
+        self.index(seq, to);
+    }
+
+    fn index(&mut self, seq: Seq, place: Place) {
+        match place {
+            Place::Visible(order) => self.visible.insert((order, seq)),
+            Place::InFlight(until) => self.in_flight.insert((until, seq)),
+            Place::Delayed(until) => self.delayed.insert((until, seq)),
+            Place::Leaving => false,
+        };
+    }
+
+    fn unindex(&mut self, seq: Seq, place: Place) {
+        match place {
+            Place::Visible(order) => self.visible.remove(&(order, seq)),
+            Place::InFlight(until) => self.in_flight.remove(&(until, seq)),
+            Place::Delayed(until) => self.delayed.remove(&(until, seq)),
+            Place::Leaving => false,
+        };
+    }
+}
+
+fn due(waiting: &BTreeSet<(Timestamp, Seq)>, now: Timestamp) -> Vec<(Timestamp, Seq)> {
+    waiting
+        .iter()
+        .take_while(|&&(until, _)| until <= now)
+        .copied()
+        .collect()
+}
+
+/// The finalizer of `SplitMix64`: a bijection whose output looks random.
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}
+
+#[cfg(test)]
+mod tests;
