@@ -17,7 +17,7 @@ pub const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// A longer line is cut into several, so that a function that never ends its line costs no memory.
 const LINE_BYTES_MAX: usize = 256 * 1024;
 
-/// How much is read from a pipe at a time: the capacity of a pipe on Linux.
+/// How much is read from a pipe at a time, and so by how much a cut line may be longer: the capacity of a pipe on Linux.
 const READ_BYTES: usize = 64 * 1024;
 
 /// The log file of one function, shared by its environments.
@@ -87,7 +87,11 @@ pub async fn copy_lines(
     loop {
         buffer.reserve(READ_BYTES);
         // A broken pipe ends the log as an end of file does.
-        let read = output.read_buf(&mut buffer).await.unwrap_or(0);
+        let read = (&mut output)
+            .take(READ_BYTES as u64)
+            .read_buf(&mut buffer)
+            .await
+            .unwrap_or(0);
         let whole = match buffer.iter().rposition(|byte| *byte == b'\n') {
             Some(end) => buffer.split_to(end + 1),
             None if !buffer.is_empty() && (read == 0 || buffer.len() >= LINE_BYTES_MAX) => {
@@ -142,7 +146,7 @@ mod tests {
         let path = folder.path().join("echo.log");
         let log = Log::open(path.clone(), LOG_BYTES_MAX).unwrap();
         let mut seen = Vec::new();
-        let endless = "x".repeat(LINE_BYTES_MAX + 10);
+        let endless = "x".repeat(3 * LINE_BYTES_MAX);
         copy_lines(
             format!("first\n{endless}").as_bytes(),
             Some(&log),
