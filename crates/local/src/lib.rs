@@ -7,4 +7,9 @@ pub mod function_url;
 pub mod lambda;
 pub mod pipe;
 pub mod scheduler;
+pub mod settings;
 pub mod sqs;
+mod stack;
+mod web;
+
+pub use stack::{Stack, StackConfig, dynamodb_client, sdk_config};

@@ -1,0 +1,169 @@
+//! The log of one function: whole lines from all its environments, in one bounded file.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// A log of this size is renamed to `NAME.1`, in place of the one before; a function's logs take at
+/// most twice as much.
+pub const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A longer line is cut into several, so that a function that never ends its line costs no memory.
+const LINE_BYTES_MAX: usize = 256 * 1024;
+
+/// How much is read from a pipe at a time, and so by how much a cut line may be longer: the capacity of a pipe on Linux.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The log file of one function, shared by its environments.
+pub struct Log {
+    path: PathBuf,
+    bytes_max: u64,
+    open: Mutex<Open>,
+}
+
+struct Open {
+    file: File,
+    bytes: u64,
+}
+
+impl Log {
+    /// Appends to the file at `path`, which is made with its folder if it is not there.
+    pub fn open(path: PathBuf, bytes_max: u64) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let open = Mutex::new(open(&path)?);
+        Ok(Self {
+            path,
+            bytes_max,
+            open,
+        })
+    }
+
+    /// Appends whole lines in one write, so that those of other processes do not come between.
+    fn append(&self, lines: &[u8]) -> io::Result<()> {
+        let mut log = self.locked();
+        let length = lines.len() as u64;
+        if log.bytes > 0 && log.bytes + length > self.bytes_max {
+            std::fs::rename(&self.path, previous(&self.path))?;
+            *log = open(&self.path)?;
+        }
+        log.file.write_all(lines)?;
+        log.bytes += length;
+        Ok(())
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open(path: &Path) -> io::Result<Open> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    let bytes = file.metadata()?.len();
+    Ok(Open { file, bytes })
+}
+
+fn previous(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".1");
+    name.into()
+}
+
+/// Reads a process's output to its end, and appends it to the log by whole lines. `on_lines` sees
+/// them too, one or more at a time.
+pub async fn copy_lines(
+    mut output: impl AsyncRead + Unpin,
+    log: Option<&Log>,
+    mut on_lines: impl FnMut(&[u8]),
+) {
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    loop {
+        buffer.reserve(READ_BYTES);
+        // A broken pipe ends the log as an end of file does.
+        let read = (&mut output)
+            .take(READ_BYTES as u64)
+            .read_buf(&mut buffer)
+            .await
+            .unwrap_or(0);
+        let whole = match buffer.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => buffer.split_to(end + 1),
+            None if !buffer.is_empty() && (read == 0 || buffer.len() >= LINE_BYTES_MAX) => {
+                buffer.extend_from_slice(b"\n");
+                buffer.split()
+            }
+            None => BytesMut::new(),
+        };
+        if !whole.is_empty() {
+            on_lines(&whole);
+            if let Some(log) = log
+                && let Err(error) = log.append(&whole)
+            {
+                tracing::warn!(%error, log = %log.path.display(), "a function's log could not be written");
+            }
+        }
+        if read == 0 && buffer.is_empty() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[tokio::test]
+    async fn rotates_once_and_keeps_one_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("logs/echo.log");
+        let log = Log::open(path.clone(), 8).unwrap();
+        for line in ["one\n", "two\n", "three\n", "four\n"] {
+            copy_lines(line.as_bytes(), Some(&log), |_| ()).await;
+        }
+        assert_eq!(read(&path), "four\n");
+        assert_eq!(read(&previous(&path)), "three\n");
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("logs"))
+                .unwrap()
+                .count(),
+            2
+        );
+    }
+
+    #[tokio::test]
+    async fn ends_and_cuts_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("echo.log");
+        let log = Log::open(path.clone(), LOG_BYTES_MAX).unwrap();
+        let mut seen = Vec::new();
+        let endless = "x".repeat(3 * LINE_BYTES_MAX);
+        copy_lines(
+            format!("first\n{endless}").as_bytes(),
+            Some(&log),
+            |lines| {
+                seen.extend_from_slice(lines);
+            },
+        )
+        .await;
+        let written = read(&path);
+        assert_eq!(written.as_bytes(), seen);
+        let lines: Vec<_> = written.lines().map(str::len).collect();
+        assert_eq!(lines.iter().sum::<usize>(), "first".len() + endless.len());
+        assert!(
+            lines
+                .iter()
+                .all(|bytes| *bytes <= LINE_BYTES_MAX + READ_BYTES)
+        );
+        assert!(written.ends_with("x\n"));
+    }
+}
