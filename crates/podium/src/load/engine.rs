@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tokio::{
+    sync::mpsc,
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
 };
 
 use super::{
@@ -18,6 +19,9 @@ use crate::client::{
 
 /// How often the status is asked for; snapshots are made less often than that.
 const DRAIN_POLL: Duration = Duration::from_millis(250);
+
+/// Arrivals told of before they are begun; more of them wait, without losing their times.
+const ARRIVALS_MAX: usize = 1_024;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -102,12 +106,31 @@ impl Schedule {
     }
 }
 
+/// Tells when each request is due, as it becomes due, until all have been or nobody listens.
+///
+/// It has a thread of its own because the timers of the runtime are late by a millisecond, which
+/// is as long as many an answer takes.
+fn pace(schedule: Schedule) -> mpsc::Receiver<Instant> {
+    let (sender, receiver) = mpsc::channel(ARRIVALS_MAX);
+    std::thread::spawn(move || {
+        for request in 0.. {
+            let Some(due) = schedule.due(request) else {
+                return;
+            };
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if sender.blocking_send(due).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
 /// Posts to `ingest` as planned, until the plan or `stop` ends it, then watches `serve` until
 /// all is counted.
 ///
-/// Latencies are measured from when a request was due, and failures are among them. Timers are
-/// exact to a millisecond, by which all latencies may be too long. Nothing is sent again: a
-/// repeat would hide the failure.
+/// Latencies are measured from when a request was due, and failures are among them. Nothing is
+/// sent again: a repeat would hide the failure.
 pub async fn run(
     ingest: &Api,
     serve: &Api,
@@ -125,20 +148,19 @@ pub async fn run(
     let mut stop = std::pin::pin!(stop);
     let mut is_stopped = false;
     let started = Instant::now();
-    let schedule = Schedule::new(plan, started);
+    let mut arrivals = pace(Schedule::new(plan, started));
     let mut seconds = interval_at(started + SECOND, SECOND);
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut next = 0;
+    let mut is_ended = false;
     let mut last_answer = started;
 
-    loop {
-        let due = if is_stopped { None } else { schedule.due(next) };
-        if due.is_none() && outstanding.is_empty() {
-            break;
-        }
+    while !is_ended || !outstanding.is_empty() {
         tokio::select! {
             biased;
-            () = &mut stop, if !is_stopped => is_stopped = true,
+            () = &mut stop, if !is_stopped => {
+                is_stopped = true;
+                is_ended = true;
+            }
             _ = seconds.tick() => {
                 let elapsed = started.elapsed();
                 let post = post_in_second.percentiles();
@@ -152,9 +174,11 @@ pub async fn run(
                 post_in_second.record(ended.latency);
                 tally(ended, &mut counts);
             }
-            () = sleep_until(due.unwrap_or(started)), if due.is_some() => {
-                let due = due.unwrap_or(started);
-                next += 1;
+            due = arrivals.recv(), if !is_ended => {
+                let Some(due) = due else {
+                    is_ended = true;
+                    continue;
+                };
                 let activities: Vec<Activity> = (0..plan.batch).map(|_| workload.next()).collect();
                 if outstanding.len() >= plan.outstanding_max {
                     counts.count_error(LoadError::Overflow, u64::from(plan.batch));

@@ -15,6 +15,7 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::{Value, json};
+use tokio::time::sleep_until;
 
 use super::*;
 use crate::client::{Failure, install_tls, parse_url};
@@ -229,5 +230,18 @@ fn requests_are_due_at_even_distances() {
     assert_eq!(
         [0, 1, 9, 10].map(due_ms),
         [Some(0), Some(100), Some(900), None]
+    );
+}
+
+#[tokio::test]
+async fn a_request_begun_late_counts_the_delay() {
+    let api = Server::new(Duration::ZERO).serve().await;
+    let due = Instant::now();
+    sleep(Duration::from_millis(200)).await;
+    let ended = post_once(api, Vec::new(), due).await;
+    assert!(
+        ended.latency >= Duration::from_millis(200),
+        "{:?}",
+        ended.latency
     );
 }
