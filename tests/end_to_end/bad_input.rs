@@ -31,8 +31,14 @@ fn framing(body: impl Into<Vec<u8>>, expected: (u16, &'static str, &'static str,
 }
 
 fn framing_cases() -> Vec<Case> {
-    let with_type = |content_type, expected| Case { content_type, ..framing(GOOD, expected) };
-    let with_method = |method| Case { method, ..framing("", (405, "method_not_allowed", "", "use POST")) };
+    let with_type = |content_type, expected| Case {
+        content_type,
+        ..framing(GOOD, expected)
+    };
+    let with_method = |method| Case {
+        method,
+        ..framing("", (405, "method_not_allowed", "", "use POST"))
+    };
     let malformed = |body: &[u8]| framing(body, (400, "malformed_json", "body", "not valid JSON"));
     let too_large = format!(r#"{{"metadata":{{"x":"{}"}}}}"#, "x".repeat(257 * 1024));
     let just_too_large = format!("{GOOD}{}", " ".repeat(256 * 1024 + 1 - GOOD.len()));
@@ -51,7 +57,10 @@ fn framing_cases() -> Vec<Case> {
         malformed(b"NaN"),
         malformed(b"{\"a\":01}"),
         malformed(b"{\"user_id\":\"line\nbreak\"}"),
-        framing(*b"{\"user_id\":\"\xff\xfe\"}", (400, "malformed_json", "body", "not valid UTF-8")),
+        framing(
+            *b"{\"user_id\":\"\xff\xfe\"}",
+            (400, "malformed_json", "body", "not valid UTF-8"),
+        ),
         framing(*b"\xc3", (400, "malformed_json", "body", "not valid UTF-8")),
         framing("[]", (422, "empty_batch", "body", "1 to 100")),
         framing("7", (422, "not_an_activity", "body", "a number")),
@@ -61,19 +70,51 @@ fn framing_cases() -> Vec<Case> {
         framing(too_many, (413, "too_many_activities", "body", "more than 100")),
         framing(too_large, (413, "body_too_large", "body", "at most 262144")),
         framing(just_too_large, (413, "body_too_large", "body", "is 262145 bytes")),
-        framing(deep, (422, "invalid_activity", "", "must be a JSON object, not an array")),
-        with_type(None, (415, "unsupported_media_type", "content-type", "is missing")),
-        with_type(Some("text/plain"), (415, "unsupported_media_type", "content-type", "must be application/json")),
-        with_type(Some("application/x-www-form-urlencoded"), (415, "unsupported_media_type", "content-type", "must be")),
-        with_type(Some("application/json; charset=latin-1"), (415, "unsupported_media_type", "content-type", "UTF-8")),
-        with_type(Some("application/jsonp"), (415, "unsupported_media_type", "content-type", "must be")),
+        framing(
+            deep,
+            (422, "invalid_activity", "", "must be a JSON object, not an array"),
+        ),
+        with_type(
+            None,
+            (415, "unsupported_media_type", "content-type", "is missing"),
+        ),
+        with_type(
+            Some("text/plain"),
+            (
+                415,
+                "unsupported_media_type",
+                "content-type",
+                "must be application/json",
+            ),
+        ),
+        with_type(
+            Some("application/x-www-form-urlencoded"),
+            (415, "unsupported_media_type", "content-type", "must be"),
+        ),
+        with_type(
+            Some("application/json; charset=latin-1"),
+            (415, "unsupported_media_type", "content-type", "UTF-8"),
+        ),
+        with_type(
+            Some("application/jsonp"),
+            (415, "unsupported_media_type", "content-type", "must be"),
+        ),
         with_method(Method::GET),
         with_method(Method::PUT),
         with_method(Method::DELETE),
         with_method(Method::PATCH),
-        Case { path: "/v1/activities/", ..framing(GOOD, (404, "not_found", "", "/v1/boards")) },
-        Case { path: "/v1/activity", ..framing(GOOD, (405, "method_not_allowed", "", "use GET")) },
-        Case { path: "/v1/boards", ..framing(GOOD, (405, "method_not_allowed", "", "use GET")) },
+        Case {
+            path: "/v1/activities/",
+            ..framing(GOOD, (404, "not_found", "", "/v1/boards"))
+        },
+        Case {
+            path: "/v1/activity",
+            ..framing(GOOD, (405, "method_not_allowed", "", "use GET"))
+        },
+        Case {
+            path: "/v1/boards",
+            ..framing(GOOD, (405, "method_not_allowed", "", "use GET"))
+        },
     ]
 }
 
@@ -85,9 +126,24 @@ fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
     let nested = format!("{}1{}", "[".repeat(9), "]".repeat(9));
     vec![
         ("{}".into(), "missing_field", "user_id", "is missing"),
-        (r#"{"user_id":"ann"}"#.into(), "missing_field", "program_id", "is missing"),
-        (r#"{"user_id":"ann","program_id":"p"}"#.into(), "missing_field", "kind", "is missing"),
-        (r#"{"user_id":null,"program_id":"p","kind":"task_completed"}"#.into(), "missing_field", "user_id", "is missing"),
+        (
+            r#"{"user_id":"ann"}"#.into(),
+            "missing_field",
+            "program_id",
+            "is missing",
+        ),
+        (
+            r#"{"user_id":"ann","program_id":"p"}"#.into(),
+            "missing_field",
+            "kind",
+            "is missing",
+        ),
+        (
+            r#"{"user_id":null,"program_id":"p","kind":"task_completed"}"#.into(),
+            "missing_field",
+            "user_id",
+            "is missing",
+        ),
         ("7".into(), "not_an_object", "", "not a number"),
         ("[]".into(), "not_an_object", "", "not an array"),
         ("null".into(), "not_an_object", "", "not null"),
@@ -103,45 +159,225 @@ fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
         (user(r"\ud800"), "malformed", "user_id", "not valid JSON text"),
         (user("~heartbeat"), "reserved", "user_id", "reserved"),
         (user("~anything"), "reserved", "user_id", "reserved"),
-        (GOOD.replace("\"ann\"", "7"), "wrong_type", "user_id", "a string, not a number"),
-        (GOOD.replace("\"ann\"", "{}"), "wrong_type", "user_id", "a string, not an object"),
-        (GOOD.replace("\"ann\"", "[\"ann\"]"), "wrong_type", "user_id", "a string, not an array"),
-        (GOOD.replace("\"ann\"", "true"), "wrong_type", "user_id", "a string, not a boolean"),
+        (
+            GOOD.replace("\"ann\"", "7"),
+            "wrong_type",
+            "user_id",
+            "a string, not a number",
+        ),
+        (
+            GOOD.replace("\"ann\"", "{}"),
+            "wrong_type",
+            "user_id",
+            "a string, not an object",
+        ),
+        (
+            GOOD.replace("\"ann\"", "[\"ann\"]"),
+            "wrong_type",
+            "user_id",
+            "a string, not an array",
+        ),
+        (
+            GOOD.replace("\"ann\"", "true"),
+            "wrong_type",
+            "user_id",
+            "a string, not a boolean",
+        ),
         (GOOD.replace("\"p\"", "\"\""), "empty", "program_id", "1 to 64"),
-        (GOOD.replace("\"p\"", &format!("\"{}\"", long(65))), "too_long", "program_id", "at most 64"),
-        (GOOD.replace("\"p\"", "\"p:q\""), "illegal_character", "program_id", "':'"),
-        (GOOD.replace("task_completed", "nap_taken"), "unknown_kind", "kind", "known are learning_milestone"),
-        (GOOD.replace("task_completed", "Task Completed"), "illegal_character", "kind", "a-z"),
+        (
+            GOOD.replace("\"p\"", &format!("\"{}\"", long(65))),
+            "too_long",
+            "program_id",
+            "at most 64",
+        ),
+        (
+            GOOD.replace("\"p\"", "\"p:q\""),
+            "illegal_character",
+            "program_id",
+            "':'",
+        ),
+        (
+            GOOD.replace("task_completed", "nap_taken"),
+            "unknown_kind",
+            "kind",
+            "known are learning_milestone",
+        ),
+        (
+            GOOD.replace("task_completed", "Task Completed"),
+            "illegal_character",
+            "kind",
+            "a-z",
+        ),
         (GOOD.replace("task_completed", ""), "empty", "kind", "1 to 64"),
         (with(r#""activity_id":"""#), "empty", "activity_id", "1 to 128"),
-        (with(&format!(r#""activity_id":"{}""#, long(129))), "too_long", "activity_id", "at most 128"),
-        (with(r#""activity_id":"a#1""#), "illegal_character", "activity_id", "'#'"),
-        (with(r#""activity_id":12"#), "wrong_type", "activity_id", "a string"),
-        (with(r#""occurred_at":"2999-01-01T00:00:00Z""#), "in_the_future", "occurred_at", "5 minutes"),
-        (with(r#""occurred_at":"2020-01-01T00:00:00Z""#), "too_old", "occurred_at", "31 days"),
-        (with(r#""occurred_at":"1969-07-20T20:17:00Z""#), "too_old", "occurred_at", "1970"),
-        (with(r#""occurred_at":"-009999-01-01T00:00:00Z""#), "too_old", "occurred_at", "1970"),
-        (with(r#""occurred_at":"99999-01-01T00:00:00Z""#), "invalid_time", "occurred_at", "RFC 3339"),
-        (with(r#""occurred_at":"today""#), "invalid_time", "occurred_at", "RFC 3339"),
-        (with(r#""occurred_at":"2026-11-21""#), "invalid_time", "occurred_at", "RFC 3339"),
-        (with(r#""occurred_at":"2026-11-21T10:00:00""#), "invalid_time", "occurred_at", "with an offset"),
-        (with(r#""occurred_at":"2026-02-30T10:00:00Z""#), "invalid_time", "occurred_at", "RFC 3339"),
-        (with(r#""occurred_at":1795255200"#), "wrong_type", "occurred_at", "a string, not a number"),
-        (with(r#""metadata":7"#), "wrong_type", "metadata", "an object, not a number"),
-        (with(r#""metadata":"{}""#), "wrong_type", "metadata", "an object, not a string"),
-        (with(&format!(r#""metadata":{{"x":"{}"}}"#, long(1100))), "too_long", "metadata", "at most 1024"),
-        (with(&format!(r#""metadata":{{"x":{nested}}}"#)), "too_deep", "metadata", "8 levels"),
-        (with(r#""metadata":{"x":1e400}"#), "out_of_range", "metadata.x", "64-bit float"),
-        (with(r#""metadata":{"x":1,"x":2}"#), "duplicate_field", "metadata.x", "more than once"),
-        (with(r#""metadata":{"x":"\ud800"}"#), "malformed", "metadata.x", "not valid JSON text"),
-        (with(r#""user_id":"bob""#), "duplicate_field", "user_id", "more than once"),
-        (with(r#""points":1000000"#), "unknown_field", "points", "scoring policy"),
-        (with(r#""ocurred_at":"2026-11-21T10:00:00Z""#), "unknown_field", "ocurred_at", "its fields are"),
-        (with(r#""schema_version":2"#), "unsupported_schema_version", "schema_version", "only 1"),
-        (with(r#""schema_version":99999999999999999999"#), "unsupported_schema_version", "schema_version", "only 1"),
-        (with(r#""schema_version":-1"#), "unsupported_schema_version", "schema_version", "only 1"),
-        (with(r#""schema_version":1.0"#), "unsupported_schema_version", "schema_version", "only 1"),
-        (with(r#""schema_version":"1""#), "wrong_type", "schema_version", "a whole number, not a string"),
+        (
+            with(&format!(r#""activity_id":"{}""#, long(129))),
+            "too_long",
+            "activity_id",
+            "at most 128",
+        ),
+        (
+            with(r#""activity_id":"a#1""#),
+            "illegal_character",
+            "activity_id",
+            "'#'",
+        ),
+        (
+            with(r#""activity_id":12"#),
+            "wrong_type",
+            "activity_id",
+            "a string",
+        ),
+        (
+            with(r#""occurred_at":"2999-01-01T00:00:00Z""#),
+            "in_the_future",
+            "occurred_at",
+            "5 minutes",
+        ),
+        (
+            with(r#""occurred_at":"2020-01-01T00:00:00Z""#),
+            "too_old",
+            "occurred_at",
+            "31 days",
+        ),
+        (
+            with(r#""occurred_at":"1969-07-20T20:17:00Z""#),
+            "too_old",
+            "occurred_at",
+            "1970",
+        ),
+        (
+            with(r#""occurred_at":"-009999-01-01T00:00:00Z""#),
+            "too_old",
+            "occurred_at",
+            "1970",
+        ),
+        (
+            with(r#""occurred_at":"99999-01-01T00:00:00Z""#),
+            "invalid_time",
+            "occurred_at",
+            "RFC 3339",
+        ),
+        (
+            with(r#""occurred_at":"today""#),
+            "invalid_time",
+            "occurred_at",
+            "RFC 3339",
+        ),
+        (
+            with(r#""occurred_at":"2026-11-21""#),
+            "invalid_time",
+            "occurred_at",
+            "RFC 3339",
+        ),
+        (
+            with(r#""occurred_at":"2026-11-21T10:00:00""#),
+            "invalid_time",
+            "occurred_at",
+            "with an offset",
+        ),
+        (
+            with(r#""occurred_at":"2026-02-30T10:00:00Z""#),
+            "invalid_time",
+            "occurred_at",
+            "RFC 3339",
+        ),
+        (
+            with(r#""occurred_at":1795255200"#),
+            "wrong_type",
+            "occurred_at",
+            "a string, not a number",
+        ),
+        (
+            with(r#""metadata":7"#),
+            "wrong_type",
+            "metadata",
+            "an object, not a number",
+        ),
+        (
+            with(r#""metadata":"{}""#),
+            "wrong_type",
+            "metadata",
+            "an object, not a string",
+        ),
+        (
+            with(&format!(r#""metadata":{{"x":"{}"}}"#, long(1100))),
+            "too_long",
+            "metadata",
+            "at most 1024",
+        ),
+        (
+            with(&format!(r#""metadata":{{"x":{nested}}}"#)),
+            "too_deep",
+            "metadata",
+            "8 levels",
+        ),
+        (
+            with(r#""metadata":{"x":1e400}"#),
+            "out_of_range",
+            "metadata.x",
+            "64-bit float",
+        ),
+        (
+            with(r#""metadata":{"x":1,"x":2}"#),
+            "duplicate_field",
+            "metadata.x",
+            "more than once",
+        ),
+        (
+            with(r#""metadata":{"x":"\ud800"}"#),
+            "malformed",
+            "metadata.x",
+            "not valid JSON text",
+        ),
+        (
+            with(r#""user_id":"bob""#),
+            "duplicate_field",
+            "user_id",
+            "more than once",
+        ),
+        (
+            with(r#""points":1000000"#),
+            "unknown_field",
+            "points",
+            "scoring policy",
+        ),
+        (
+            with(r#""ocurred_at":"2026-11-21T10:00:00Z""#),
+            "unknown_field",
+            "ocurred_at",
+            "its fields are",
+        ),
+        (
+            with(r#""schema_version":2"#),
+            "unsupported_schema_version",
+            "schema_version",
+            "only 1",
+        ),
+        (
+            with(r#""schema_version":99999999999999999999"#),
+            "unsupported_schema_version",
+            "schema_version",
+            "only 1",
+        ),
+        (
+            with(r#""schema_version":-1"#),
+            "unsupported_schema_version",
+            "schema_version",
+            "only 1",
+        ),
+        (
+            with(r#""schema_version":1.0"#),
+            "unsupported_schema_version",
+            "schema_version",
+            "only 1",
+        ),
+        (
+            with(r#""schema_version":"1""#),
+            "wrong_type",
+            "schema_version",
+            "a whole number, not a string",
+        ),
     ]
 }
 
@@ -161,20 +397,40 @@ async fn stack() -> TestStack {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_cannot_be_read_is_refused_whole() {
     let stack = stack().await;
-    for Case { method, path, content_type, body, expected } in framing_cases() {
+    for Case {
+        method,
+        path,
+        content_type,
+        body,
+        expected,
+    } in framing_cases()
+    {
         let (status, code, field, detail) = expected;
-        let sent = format!("{method} {path} {content_type:?} {}", String::from_utf8_lossy(&body));
-        let mut request = stack.http.request(method, format!("{}{path}", stack.stack.web_url)).body(body);
+        let sent = format!(
+            "{method} {path} {content_type:?} {}",
+            String::from_utf8_lossy(&body)
+        );
+        let mut request = stack
+            .http
+            .request(method, format!("{}{path}", stack.stack.web_url))
+            .body(body);
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
         let response = request.send().await.expect("the stack answers");
-        let content_type = response.headers()["content-type"].to_str().expect("text").to_owned();
+        let content_type = response.headers()["content-type"]
+            .to_str()
+            .expect("text")
+            .to_owned();
         let (got, text) = (response.status().as_u16(), response.text().await.expect("text"));
         let problem: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{sent}: {text}"));
         assert_eq!(content_type, "application/problem+json");
         check(&sent, &problem, (code, field, detail));
-        assert_eq!((got, problem["status"].as_u64()), (status, Some(status.into())), "{sent:.120}");
+        assert_eq!(
+            (got, problem["status"].as_u64()),
+            (status, Some(status.into())),
+            "{sent:.120}"
+        );
     }
     stack.stop().await;
 }
@@ -192,7 +448,9 @@ async fn a_bad_activity_is_refused_and_the_good_ones_beside_it_are_kept() {
             check(&bad, &alone["results"][0]["error"], (code, field, detail));
         }
 
-        let good = format!(r#"{{"activity_id":"good-{at}","user_id":"good","program_id":"p","kind":"task_completed"}}"#);
+        let good = format!(
+            r#"{{"activity_id":"good-{at}","user_id":"good","program_id":"p","kind":"task_completed"}}"#
+        );
         let mixed = stack.post(&format!("[{bad},{good}]")).await;
         assert_eq!(mixed.status(), 207, "{bad}");
         let mixed: Value = mixed.json().await.expect("results");
@@ -202,7 +460,11 @@ async fn a_bad_activity_is_refused_and_the_good_ones_beside_it_are_kept() {
         kept.insert(at, good);
     }
     let status = stack.wait_until_quiet().await.status;
-    assert_eq!(status.counted.activities, kept.len() as u64, "the good ones are counted, and only they");
+    assert_eq!(
+        status.counted.activities,
+        kept.len() as u64,
+        "the good ones are counted, and only they"
+    );
     assert_eq!(status.dead_letters, 0);
     stack.stop().await;
 }

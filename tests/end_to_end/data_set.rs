@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
-use domain::board::BoardsDocument;
 use domain::UserId;
+use domain::board::BoardsDocument;
 use flate2::read::GzDecoder;
 use local::sqs::Faults;
 use serde::Deserialize;
@@ -54,14 +54,26 @@ fn data_set() -> Option<(Vec<Value>, Expected)> {
 }
 
 async fn check_boards(stack: &TestStack, expected: &Expected) {
-    let list: BoardsDocument = stack.get("/v1/boards").await.json().await.expect("a list of boards");
-    let mut listed: Vec<_> = list.boards.iter().map(|summary| summary.board.to_string()).collect();
+    let list: BoardsDocument = stack
+        .get("/v1/boards")
+        .await
+        .json()
+        .await
+        .expect("a list of boards");
+    let mut listed: Vec<_> = list
+        .boards
+        .iter()
+        .map(|summary| summary.board.to_string())
+        .collect();
     listed.sort();
     assert_eq!(listed, expected.boards.keys().cloned().collect::<Vec<_>>());
 
     for (name, expected) in &expected.boards {
         let board = stack.whole_board(name, 1000).await;
-        assert_eq!(board.heading.participants, expected.participants, "participants of {name}");
+        assert_eq!(
+            board.heading.participants, expected.participants,
+            "participants of {name}"
+        );
         assert_eq!(board.heading.points, expected.points, "points of {name}");
         let entries: Vec<_> = board
             .entries
@@ -89,7 +101,10 @@ async fn real_activities_lead_to_the_expected_boards() {
     stack.post_all(&activities).await;
     let status = stack.wait_until_quiet().await.status;
     assert_eq!(status.counted.activities, expected.activities);
-    assert_eq!(status.counted, status.standings, "the control totals agree with the standings");
+    assert_eq!(
+        status.counted, status.standings,
+        "the control totals agree with the standings"
+    );
     check_boards(&stack, &expected).await;
     stack.stop().await;
 }
@@ -101,7 +116,10 @@ async fn the_boards_are_the_same_after_repeats_disorder_and_crashes() {
     };
     // What a killed function had taken is soon delivered again.
     let stack = TestStack::start(|config| config.visibility_timeout = Duration::from_secs(3)).await;
-    stack.stack.queue.set_faults(Faults { deliver_twice: true, shuffle: Some(7) });
+    stack.stack.queue.set_faults(Faults {
+        deliver_twice: true,
+        shuffle: Some(7),
+    });
     let kills = async {
         let mut kills = 0;
         while kills < 60 {
@@ -116,10 +134,17 @@ async fn the_boards_are_the_same_after_repeats_disorder_and_crashes() {
     tokio::join!(kills, posts);
     let status = stack.wait_until_quiet().await.status;
     assert_eq!(status.counted.activities, expected.activities);
-    assert_eq!(status.counted, status.standings, "the control totals agree with the standings");
+    assert_eq!(
+        status.counted, status.standings,
+        "the control totals agree with the standings"
+    );
     assert_eq!(status.dead_letters, 0);
     check_boards(&stack, &expected).await;
-    let stats = stack.stack.lambda.stats("aggregator").expect("there is an aggregator");
+    let stats = stack
+        .stack
+        .lambda
+        .stats("aggregator")
+        .expect("there is an aggregator");
     assert!(stats.kills >= 60, "{stats:?}");
     stack.stop().await;
 }

@@ -18,19 +18,44 @@ async fn publish(snapshots: &Snapshots, generation: u64, now: Timestamp) -> Publ
     let mut builder = BoardBuilder::new(10_000);
     for user in 0..USERS {
         let user = format!("user-{user:04}").parse().expect("a user");
-        builder.add(&user, Tally { points: generation, activities: 1 });
+        builder.add(
+            &user,
+            Tally {
+                points: generation,
+                activities: 1,
+            },
+        );
     }
-    let previous = snapshots.latest(&Board::Global, Window::All).await.expect("the head");
-    let span = "UTC".parse::<domain::Calendar>().expect("a zone").span(Window::All, now);
-    let freshness = Freshness { generated_at: now, lag_seconds: None, backlog: 0 };
-    snapshots.publish(&Board::Global, span, previous, builder.finish(), freshness).await.expect("published")
+    let previous = snapshots
+        .latest(&Board::Global, Window::All)
+        .await
+        .expect("the head");
+    let span = "UTC"
+        .parse::<domain::Calendar>()
+        .expect("a zone")
+        .span(Window::All, now);
+    let freshness = Freshness {
+        generated_at: now,
+        lag_seconds: None,
+        backlog: 0,
+    };
+    snapshots
+        .publish(&Board::Global, span, previous, builder.finish(), freshness)
+        .await
+        .expect("published")
 }
 
 fn check_whole(board: &BoardDocument) {
     let points = board.entries[0].points;
-    assert_eq!(board.heading.generation, points, "the head is of the generation of its rows");
+    assert_eq!(
+        board.heading.generation, points,
+        "the head is of the generation of its rows"
+    );
     assert_eq!(board.heading.points, points * USERS);
-    assert!(board.entries.iter().all(|entry| entry.points == points), "rows of two generations");
+    assert!(
+        board.entries.iter().all(|entry| entry.points == points),
+        "rows of two generations"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,7 +76,9 @@ async fn no_reader_sees_a_mixture_while_generations_are_published() {
                     let first = functions.board("/v1/boards/global?limit=700", now).await;
                     check_whole(&first);
                     let cursor = first.next_cursor.expect("there are more rows");
-                    let second = functions.board(&format!("/v1/boards/global?limit=700&cursor={cursor}"), now).await;
+                    let second = functions
+                        .board(&format!("/v1/boards/global?limit=700&cursor={cursor}"), now)
+                        .await;
                     check_whole(&second);
                     assert_eq!(second.heading.generation, first.heading.generation);
                     assert_eq!(first.entries.len() + second.entries.len(), 1_200);
@@ -63,13 +90,25 @@ async fn no_reader_sees_a_mixture_while_generations_are_published() {
         .collect();
     for generation in 2..=GENERATIONS {
         let published = publish(&snapshots, generation, now).await;
-        assert_eq!(published, Published::Generation { generation, pages_written: 3 });
+        assert_eq!(
+            published,
+            Published::Generation {
+                generation,
+                pages_written: 3
+            }
+        );
     }
     is_done.store(true, Ordering::Relaxed);
     for reader in readers {
         let generations = reader.await.expect("the reader saw no mixture");
-        assert!(generations.is_sorted(), "a reader never goes back: {generations:?}");
-        assert!(generations.first() < generations.last(), "the test read while generations changed");
+        assert!(
+            generations.is_sorted(),
+            "a reader never goes back: {generations:?}"
+        );
+        assert!(
+            generations.first() < generations.last(),
+            "the test read while generations changed"
+        );
     }
 }
 
@@ -80,9 +119,16 @@ async fn of_two_runs_at_once_one_publishes_and_the_other_steps_back() {
     let snapshots = Snapshots::new(functions.client.clone(), functions.tables.snapshots.clone());
     publish(&snapshots, 1, now).await;
     let (one, other) = tokio::join!(publish(&snapshots, 2, now), publish(&snapshots, 2, now));
-    let superseded = [one, other].iter().filter(|published| **published == Published::Superseded).count();
+    let superseded = [one, other]
+        .iter()
+        .filter(|published| **published == Published::Superseded)
+        .count();
     assert_eq!(superseded, 1, "{one:?} {other:?}");
-    let head = snapshots.latest(&Board::Global, Window::All).await.expect("the head").expect("published");
+    let head = snapshots
+        .latest(&Board::Global, Window::All)
+        .await
+        .expect("the head")
+        .expect("published");
     assert_eq!(head.generation, 2);
 }
 
@@ -95,5 +141,11 @@ async fn pages_that_did_not_change_are_not_written_again() {
     // The second time everyone's change is 0 instead of none; from then on nothing changes.
     publish(&snapshots, 7, now).await;
     let third = publish(&snapshots, 7, now).await;
-    assert_eq!(third, Published::Generation { generation: 3, pages_written: 0 });
+    assert_eq!(
+        third,
+        Published::Generation {
+            generation: 3,
+            pages_written: 0
+        }
+    );
 }

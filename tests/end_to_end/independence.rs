@@ -9,7 +9,11 @@ const ACTIVITIES: usize = 3_000;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_aggregator_stopped_ingestion_answers_and_all_is_counted_later() {
     let stack = TestStack::start(|_| {}).await;
-    let aggregator = stack.stack.lambda.function("aggregator").expect("there is an aggregator");
+    let aggregator = stack
+        .stack
+        .lambda
+        .function("aggregator")
+        .expect("there is an aggregator");
     stack.stack.aggregation.pause();
     aggregator.stop().await;
 
@@ -25,7 +29,9 @@ async fn with_the_aggregator_stopped_ingestion_answers_and_all_is_counted_later(
         .collect();
     stack.post_all(&activities).await;
     let behind = stack
-        .wait_for("the backlog", |status| status.freshness.backlog >= ACTIVITIES as u64)
+        .wait_for("the backlog", |status| {
+            status.freshness.backlog >= ACTIVITIES as u64
+        })
         .await;
     assert_eq!(behind.status.counted.activities, 0);
 

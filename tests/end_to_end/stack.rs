@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use domain::{BoardDocument, FreshnessDocument, StatusDocument};
+use domain::board::StatusDocument;
+use domain::{BoardDocument, FreshnessDocument};
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;
@@ -26,20 +27,34 @@ pub struct TestStack {
 /// Where cargo puts the function binaries: two levels above the running test.
 pub fn bin_dir() -> PathBuf {
     let test = std::env::current_exe().expect("the running test has a path");
-    let directory = test.ancestors().nth(2).expect("cargo runs tests in target/PROFILE/deps").to_owned();
+    let directory = test
+        .ancestors()
+        .nth(2)
+        .expect("cargo runs tests in target/PROFILE/deps")
+        .to_owned();
     let functions = ["ingest", "aggregator", "snapshot", "serve", "podium"];
     let missing: Vec<_> = functions
         .into_iter()
-        .filter(|name| !directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)).exists())
+        .filter(|name| {
+            !directory
+                .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+                .exists()
+        })
         .collect();
-    assert!(missing.is_empty(), "not built: {missing:?}; run `cargo build --workspace --bins` first");
+    assert!(
+        missing.is_empty(),
+        "not built: {missing:?}; run `cargo build --workspace --bins` first"
+    );
     directory
 }
 
 pub fn http_client() -> Client {
     // Only the first of several tests installs it.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().tcp_nodelay(true).build().expect("the client's settings are valid")
+    Client::builder()
+        .tcp_nodelay(true)
+        .build()
+        .expect("the client's settings are valid")
 }
 
 impl TestStack {
@@ -56,7 +71,11 @@ impl TestStack {
         };
         change(&mut config);
         let stack = Stack::start(config).await.expect("the stack starts");
-        Self { stack, http: http_client(), logs }
+        Self {
+            stack,
+            http: http_client(),
+            logs,
+        }
     }
 
     pub async fn stop(self) {
@@ -69,7 +88,10 @@ impl TestStack {
     pub async fn post_all(&self, activities: &[Value]) {
         let posts = activities.chunks(BATCH).map(|batch| self.post_until_taken(batch));
         let posts: Vec<_> = posts.collect();
-        stream::iter(posts).buffer_unordered(POSTS_AT_ONCE).collect::<Vec<()>>().await;
+        stream::iter(posts)
+            .buffer_unordered(POSTS_AT_ONCE)
+            .collect::<Vec<()>>()
+            .await;
     }
 
     async fn post_until_taken(&self, batch: &[Value]) {
@@ -79,7 +101,11 @@ impl TestStack {
             match response.status().as_u16() {
                 202 => return,
                 429 | 502 | 503 => assert!(Instant::now() < until, "not taken for {PATIENCE:?}"),
-                _ => panic!("{} {}", response.status(), response.text().await.unwrap_or_default()),
+                _ => panic!(
+                    "{} {}",
+                    response.status(),
+                    response.text().await.unwrap_or_default()
+                ),
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -96,7 +122,11 @@ impl TestStack {
     }
 
     pub async fn get(&self, path: &str) -> Response {
-        self.http.get(format!("{}{path}", self.stack.web_url)).send().await.expect("the stack answers")
+        self.http
+            .get(format!("{}{path}", self.stack.web_url))
+            .send()
+            .await
+            .expect("the stack answers")
     }
 
     pub async fn status(&self) -> Option<StatusDocument> {
@@ -129,7 +159,9 @@ impl TestStack {
         let is_empty = |freshness: &FreshnessDocument| freshness.backlog == 0;
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
-            let first = self.wait_for("an empty queue", |status| is_empty(&status.freshness)).await;
+            let first = self
+                .wait_for("an empty queue", |status| is_empty(&status.freshness))
+                .await;
             let second = self.wait_for("another snapshot", |_| true).await;
             if is_empty(&second.freshness) && first.status.counted == second.status.counted {
                 return second;
@@ -143,9 +175,16 @@ impl TestStack {
         let first = format!("/v1/boards/{board}?limit={limit}");
         let mut whole: BoardDocument = self.get(&first).await.json().await.expect("a board document");
         while let Some(cursor) = whole.next_cursor.take() {
-            let next: BoardDocument =
-                self.get(&format!("{first}&cursor={cursor}")).await.json().await.expect("a board document");
-            assert_eq!(next.heading, whole.heading, "a cursor stays within its generation");
+            let next: BoardDocument = self
+                .get(&format!("{first}&cursor={cursor}"))
+                .await
+                .json()
+                .await
+                .expect("a board document");
+            assert_eq!(
+                next.heading, whole.heading,
+                "a cursor stays within its generation"
+            );
             whole.entries.extend(next.entries);
             whole.next_cursor = next.next_cursor;
         }

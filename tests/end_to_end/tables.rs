@@ -43,8 +43,12 @@ impl Functions {
         let aws_url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let dynamodb = DynamoDb::open(None).expect("tables in a temporary place");
         let sqs = Sqs::new(aws_url.clone(), None).expect("queues in memory");
-        let queue = sqs.create_queue("activities", QueueAttributes::default()).expect("a queue");
-        let dead_letters = sqs.create_queue("dead-letters", QueueAttributes::default()).expect("a queue");
+        let queue = sqs
+            .create_queue("activities", QueueAttributes::default())
+            .expect("a queue");
+        let dead_letters = sqs
+            .create_queue("dead-letters", QueueAttributes::default())
+            .expect("a queue");
         tokio::spawn({
             let dynamodb = dynamodb.clone();
             let call = move |operation: String, body: Bytes| {
@@ -57,9 +61,16 @@ impl Functions {
         let client = aws_sdk_dynamodb::Client::new(&aws);
         let queues = aws_sdk_sqs::Client::new(&aws);
         let tables = TableNames::prefixed("test");
-        create_tables(&client, &tables).await.expect("the tables are made");
+        create_tables(&client, &tables)
+            .await
+            .expect("the tables are made");
 
-        let shards = || settings::STANDING_SHARDS.to_string().parse().expect("a number of shards");
+        let shards = || {
+            settings::STANDING_SHARDS
+                .to_string()
+                .parse()
+                .expect("a number of shards")
+        };
         let calendar = || time_zone.parse().expect("a time zone");
         let policy = || settings::SCORING_POLICY.parse().expect("a policy");
         let ingest = Ingest::new(
@@ -117,7 +128,17 @@ impl Functions {
             },
         )
         .expect("a valid origin");
-        Self { client, tables, ingest, aggregator, publisher, serve, dead_letters, dynamodb, counted_to: None }
+        Self {
+            client,
+            tables,
+            ingest,
+            aggregator,
+            publisher,
+            serve,
+            dead_letters,
+            dynamodb,
+            counted_to: None,
+        }
     }
 
     /// Posts one activity, which arrives at `now`, and checks that it is accepted.
@@ -141,8 +162,8 @@ impl Functions {
             let Some(last) = records.last() else {
                 return;
             };
-            self.counted_to = Some(last.sequence_number().clone());
-            let bodies = records.iter().map(|record| record.body().to_string());
+            self.counted_to = Some(last.sequence_number.clone());
+            let bodies = records.iter().map(|record| record.document.to_string());
             let failed = self.deliver(bodies.collect(), now).await;
             assert!(failed.is_empty(), "not counted: {failed:?}");
         }
@@ -160,7 +181,11 @@ impl Functions {
         }
         let deadline = Instant::now() + Duration::from_secs(30);
         let response = self.aggregator.handle(event, now, deadline).await;
-        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+        response
+            .batch_item_failures
+            .into_iter()
+            .map(|failure| failure.item_identifier)
+            .collect()
     }
 
     pub async fn publish(&self, now: Timestamp) {
@@ -168,7 +193,9 @@ impl Functions {
     }
 
     pub async fn get(&self, path: &str, now: Timestamp) -> Response<Body> {
-        let request = Request::get(format!("http://localhost{path}")).body(Body::Empty).expect("a request");
+        let request = Request::get(format!("http://localhost{path}"))
+            .body(Body::Empty)
+            .expect("a request");
         self.serve.handle(&request, now).await
     }
 
@@ -181,6 +208,9 @@ impl Functions {
 
 /// A board's rows in one line: `1.ann=20/2 2.bob=10/1`, of rank, user, points and activities.
 pub fn render(board: &BoardDocument) -> String {
-    let rows = board.entries.iter().map(|e| format!("{}.{}={}/{}", e.rank, e.user_id, e.points, e.activities));
+    let rows = board
+        .entries
+        .iter()
+        .map(|e| format!("{}.{}={}/{}", e.rank, e.user_id, e.points, e.activities));
     rows.collect::<Vec<_>>().join(" ")
 }

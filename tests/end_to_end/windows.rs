@@ -13,7 +13,10 @@ struct Story {
 
 impl Story {
     async fn begin(time_zone: &str) -> Self {
-        Self { functions: Functions::start(time_zone).await, next_id: 0 }
+        Self {
+            functions: Functions::start(time_zone).await,
+            next_id: 0,
+        }
     }
 
     /// A user does a task at one time, and it is received and counted at another.
@@ -37,7 +40,10 @@ impl Story {
         self.functions.publish(now).await;
         let mut boards = Vec::new();
         for window in Window::EVERY {
-            let board = self.functions.board(&format!("/v1/boards/global?window={window}"), now).await;
+            let board = self
+                .functions
+                .board(&format!("/v1/boards/global?window={window}"), now)
+                .await;
             let days = match (board.heading.window.first_day, board.heading.window.last_day) {
                 (Some(first), Some(last)) => format!("{first}..{last}"),
                 _ => "ever".to_owned(),
@@ -56,7 +62,9 @@ fn time(at: &str) -> Timestamp {
 async fn a_day_and_a_week_end_at_local_midnight_also_when_the_clocks_change() {
     // In Berlin the 25th of October 2026, a Sunday, has 25 hours: it ends at 23:00 UTC.
     let mut story = Story::begin("Europe/Berlin").await;
-    story.activity("ann", "2026-10-25T22:59:59Z", "2026-10-25T22:59:59Z").await;
+    story
+        .activity("ann", "2026-10-25T22:59:59Z", "2026-10-25T22:59:59Z")
+        .await;
     assert_eq!(
         story.boards("2026-10-25T22:59:59Z").await,
         [
@@ -66,7 +74,9 @@ async fn a_day_and_a_week_end_at_local_midnight_also_when_the_clocks_change() {
             "day 2026-10-25..2026-10-25: 1.ann=10/1",
         ]
     );
-    story.activity("bob", "2026-10-25T23:00:00Z", "2026-10-25T23:00:00Z").await;
+    story
+        .activity("bob", "2026-10-25T23:00:00Z", "2026-10-25T23:00:00Z")
+        .await;
     assert_eq!(
         story.boards("2026-10-25T23:00:00Z").await,
         [
@@ -82,8 +92,12 @@ async fn a_day_and_a_week_end_at_local_midnight_also_when_the_clocks_change() {
 async fn a_month_ends_at_local_midnight() {
     let mut story = Story::begin("America/New_York").await;
     // Daylight saving ends in New York on the 1st of November 2026, after this midnight.
-    story.activity("ann", "2026-11-01T03:59:59Z", "2026-11-01T03:59:59Z").await;
-    story.activity("bob", "2026-11-01T04:00:00Z", "2026-11-01T04:00:00Z").await;
+    story
+        .activity("ann", "2026-11-01T03:59:59Z", "2026-11-01T03:59:59Z")
+        .await;
+    story
+        .activity("bob", "2026-11-01T04:00:00Z", "2026-11-01T04:00:00Z")
+        .await;
     assert_eq!(
         story.boards("2026-11-01T04:00:01Z").await,
         [
@@ -132,7 +146,10 @@ async fn equal_points_at_the_cut_of_a_page_share_their_rank_on_both_pages() {
         };
         path = format!("/v1/boards/global?limit=2&cursor={cursor}");
     }
-    assert_eq!(pages, ["1.top=20/2 2.a=10/1", "2.b=10/1 2.c=10/1", "2.d=10/1 2.e=10/1"]);
+    assert_eq!(
+        pages,
+        ["1.top=20/2 2.a=10/1", "2.b=10/1 2.c=10/1", "2.d=10/1 2.e=10/1"]
+    );
 }
 
 #[tokio::test]
@@ -148,31 +165,64 @@ async fn a_user_is_ranked_whether_listed_or_not_and_sees_the_neighbours() {
     let path = "/v1/boards/program:p/users/cy?window=week&around=1";
     let response = story.functions.get(path, time(now)).await;
     let document: domain::UserDocument = serde_json::from_slice(response.body()).expect("a user document");
-    let names = |entries: &[domain::BoardEntry]| entries.iter().map(|e| format!("{}.{}", e.rank, e.user_id)).collect::<Vec<_>>();
+    let names = |entries: &[domain::BoardEntry]| {
+        entries
+            .iter()
+            .map(|e| format!("{}.{}", e.rank, e.user_id))
+            .collect::<Vec<_>>()
+    };
     assert_eq!((document.entry.rank, document.entry.points), (2, 30));
-    assert_eq!((names(&document.above), names(&document.below)), (vec!["2.bob".into()], vec!["4.dee".into()]));
-    assert!((document.percentile - 75.0).abs() < f64::EPSILON, "{}", document.percentile);
+    assert_eq!(
+        (names(&document.above), names(&document.below)),
+        (vec!["2.bob".into()], vec!["4.dee".into()])
+    );
+    assert!(
+        (document.percentile - 75.0).abs() < f64::EPSILON,
+        "{}",
+        document.percentile
+    );
 
-    let missing = story.functions.get("/v1/boards/global/users/nobody", time(now)).await;
+    let missing = story
+        .functions
+        .get("/v1/boards/global/users/nobody", time(now))
+        .await;
     assert_eq!(missing.status(), 404);
 }
 
 #[tokio::test]
 async fn every_answer_says_how_old_it_is_and_when_it_is_stale() {
     let mut story = Story::begin("UTC").await;
-    story.activity("ann", "2026-11-18T10:00:00Z", "2026-11-18T10:00:00Z").await;
+    story
+        .activity("ann", "2026-11-18T10:00:00Z", "2026-11-18T10:00:00Z")
+        .await;
     story.functions.publish(time("2026-11-18T10:00:00Z")).await;
-    let fresh = story.functions.board("/v1/boards/global", time("2026-11-18T10:00:35Z")).await.freshness;
+    let fresh = story
+        .functions
+        .board("/v1/boards/global", time("2026-11-18T10:00:35Z"))
+        .await
+        .freshness;
     assert_eq!((fresh.age_seconds, fresh.stale), (35, false));
-    let late = story.functions.board("/v1/boards/global", time("2026-11-18T10:03:01Z")).await.freshness;
+    let late = story
+        .functions
+        .board("/v1/boards/global", time("2026-11-18T10:03:01Z"))
+        .await
+        .freshness;
     assert_eq!((late.age_seconds, late.stale), (181, true));
 
     // The heartbeat of the first snapshot was never counted: the lag grows until it is.
     story.functions.publish(time("2026-11-18T10:04:00Z")).await;
-    let stuck = story.functions.board("/v1/boards/global", time("2026-11-18T10:04:00Z")).await.freshness;
+    let stuck = story
+        .functions
+        .board("/v1/boards/global", time("2026-11-18T10:04:00Z"))
+        .await
+        .freshness;
     assert_eq!((stuck.lag_seconds, stuck.stale), (Some(240.0), true));
     story.functions.count(time("2026-11-18T10:04:01Z")).await;
     story.functions.publish(time("2026-11-18T10:05:00Z")).await;
-    let mended = story.functions.board("/v1/boards/global", time("2026-11-18T10:05:00Z")).await.freshness;
+    let mended = story
+        .functions
+        .board("/v1/boards/global", time("2026-11-18T10:05:00Z"))
+        .await
+        .freshness;
     assert_eq!((mended.lag_seconds, mended.stale), (Some(1.0), false));
 }

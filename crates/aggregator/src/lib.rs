@@ -211,18 +211,17 @@ impl Aggregator {
 
 fn measured(reports: &[GroupReport]) -> Vec<(Metric, f64)> {
     #[expect(clippy::cast_precision_loss, reason = "counts within one batch")]
-    let sum = |of: fn(&GroupReport) -> u64| reports.iter().map(of).sum::<u64>() as f64;
+    let count = |of: fn(&GroupReport) -> u64| reports.iter().map(of).sum::<u64>() as f64;
+    // Of nothing, `sum` makes -0.
+    let sum = |of: fn(&GroupReport) -> f64| reports.iter().map(of).fold(0.0, |sum, units| sum + units);
     vec![
-        (Metric::Transactions, sum(|report| report.transactions)),
-        (Metric::Conflicts, sum(|report| report.conflicts)),
-        (Metric::Retries, sum(|report| report.retries)),
-        (
-            Metric::DedupWriteUnits,
-            reports.iter().map(|report| report.dedup_write_units).sum(),
-        ),
+        (Metric::Transactions, count(|report| report.transactions)),
+        (Metric::Conflicts, count(|report| report.conflicts)),
+        (Metric::Retries, count(|report| report.retries)),
+        (Metric::DedupWriteUnits, sum(|report| report.dedup_write_units)),
         (
             Metric::StandingsWriteUnits,
-            reports.iter().map(|report| report.standings_write_units).sum(),
+            sum(|report| report.standings_write_units),
         ),
     ]
 }

@@ -132,7 +132,7 @@ impl Ingest {
                 (Metric::Unavailable, count(ItemStatus::Unavailable) as f64),
                 (
                     Metric::ActivitiesWriteUnits,
-                    kept.iter().map(|(_, units)| units).sum(),
+                    kept.iter().fold(0.0, |sum, (_, units)| sum + units),
                 ),
             ],
         );

@@ -19,17 +19,9 @@ async fn mirror(request: Request) -> Result<Response<Body>, Error> {
     let query: Vec<_> = request
         .query_string_parameters_ref()
         .map_or_else(Vec::new, |query| {
-            query
-                .iter()
-                .map(|(name, value)| json!([name, value]))
-                .collect()
+            query.iter().map(|(name, value)| json!([name, value])).collect()
         });
-    let header = |name: &str| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let seen = json!({
         "method": request.method().as_str(),
         "uri": request.uri().to_string(),

@@ -79,11 +79,7 @@ where
         .layer(middleware::from_fn(refuse_foreign_hosts))
 }
 
-async fn call<S, F>(
-    State((dynamodb, sqs)): State<(DynamoDb, S)>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response
+async fn call<S, F>(State((dynamodb, sqs)): State<(DynamoDb, S)>, headers: HeaderMap, body: Bytes) -> Response
 where
     S: Fn(String, Bytes) -> F,
     F: Future<Output = Answer>,
@@ -100,9 +96,7 @@ where
         _ => Answer {
             status: StatusCode::BAD_REQUEST,
             query_error: None,
-            body: Bytes::from_static(
-                br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#,
-            ),
+            body: Bytes::from_static(br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#),
         },
     };
     answer.into_response()
@@ -129,10 +123,7 @@ impl IntoResponse for Answer {
 /// A web page can make its own name resolve to this machine, and would then be free to call what
 /// asks for no credentials; the name in its requests gives it away.
 async fn refuse_foreign_hosts(request: Request, next: Next) -> Response {
-    let host = request
-        .headers()
-        .get(HOST)
-        .and_then(|host| host.to_str().ok());
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     if host.is_some_and(is_loopback) {
         next.run(request).await
     } else {

@@ -192,9 +192,7 @@ impl EventSourceMapping {
             }
             let missing = self.batch_size - batch.len();
             let wait = closes.map_or(POLL_WAIT, |closes: Instant| {
-                closes
-                    .saturating_duration_since(Instant::now())
-                    .min(POLL_WAIT)
+                closes.saturating_duration_since(Instant::now()).min(POLL_WAIT)
             });
             if missing == 0 || wait.is_zero() || !carried.is_empty() {
                 return batch;

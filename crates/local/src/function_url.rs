@@ -103,11 +103,7 @@ struct Http<'a> {
 
 /// The event of one request, a JSON document of at most [`PAYLOAD_BYTES_MAX`]. The caller's address
 /// is that of the [`ConnectInfo`] among the request's extensions, or else the loopback's.
-pub fn request_event(
-    parts: &Parts,
-    body: &[u8],
-    received: Received<'_>,
-) -> Result<Bytes, InvalidRequest> {
+pub fn request_event(parts: &Parts, body: &[u8], received: Received<'_>) -> Result<Bytes, InvalidRequest> {
     let path = parts.uri.path();
     let query = parts.uri.query().unwrap_or("");
     if !path.starts_with('/') {
@@ -286,11 +282,7 @@ fn form_decode(encoded: &str) -> String {
 /// The body of an event, and whether it is in base64. Plain is what AWS takes for text by its content
 /// type; a form is not.
 fn encode(headers: &HeaderMap, body: &[u8]) -> (Option<String>, bool) {
-    const TEXT_TYPES: [&str; 3] = [
-        "application/json",
-        "application/javascript",
-        "application/xml",
-    ];
+    const TEXT_TYPES: [&str; 3] = ["application/json", "application/javascript", "application/xml"];
     if body.is_empty() {
         return (None, false);
     }
@@ -360,11 +352,7 @@ pub fn response(payload: &Bytes) -> Response {
     if serde_json::from_slice::<&RawValue>(payload).is_err() {
         return bad_gateway();
     }
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        payload.clone(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "application/json")], payload.clone()).into_response()
 }
 
 fn parse_answer(payload: &[u8]) -> Result<Response, String> {
@@ -375,9 +363,7 @@ fn parse_answer(payload: &[u8]) -> Result<Response, String> {
     }
     let body = answer.body.unwrap_or_default();
     let body = if answer.is_base64_encoded.unwrap_or(false) {
-        BASE64_STANDARD
-            .decode(body)
-            .map_err(|error| error.to_string())?
+        BASE64_STANDARD.decode(body).map_err(|error| error.to_string())?
     } else {
         body.into_bytes()
     };
@@ -391,10 +377,7 @@ fn parse_answer(payload: &[u8]) -> Result<Response, String> {
     for (name, values) in singles.chain(multiples) {
         let name: HeaderName = name.parse().map_err(|_| format!("{name} is no header"))?;
         // The framing of the message is not the function's to say.
-        if name == header::CONTENT_LENGTH
-            || name == header::TRANSFER_ENCODING
-            || name == header::CONNECTION
-        {
+        if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING || name == header::CONNECTION {
             continue;
         }
         for value in values {
@@ -414,8 +397,7 @@ fn parse_answer(payload: &[u8]) -> Result<Response, String> {
 }
 
 fn header_value(value: &str) -> Result<HeaderValue, String> {
-    HeaderValue::from_str(value)
-        .map_err(|_| "a header's value has characters that none may have".to_owned())
+    HeaderValue::from_str(value).map_err(|_| "a header's value has characters that none may have".to_owned())
 }
 
 fn bad_gateway() -> Response {

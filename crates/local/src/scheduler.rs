@@ -35,26 +35,17 @@ impl FromStr for Rate {
 
     /// Takes what AWS takes: minutes, hours and days, in the singular for 1 and only for 1.
     fn from_str(raw: &str) -> Result<Self, InvalidRate> {
-        parse(raw)
-            .map(Self)
-            .ok_or_else(|| InvalidRate(raw.to_owned()))
+        parse(raw).map(Self).ok_or_else(|| InvalidRate(raw.to_owned()))
     }
 }
 
 fn parse(raw: &str) -> Option<Duration> {
-    let (count, unit) = raw
-        .strip_prefix("rate(")?
-        .strip_suffix(')')?
-        .split_once(' ')?;
+    let (count, unit) = raw.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
     if count.starts_with('0') || !count.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let count: u32 = count.parse().ok()?;
-    let singular = if count == 1 {
-        unit
-    } else {
-        unit.strip_suffix('s')?
-    };
+    let singular = if count == 1 { unit } else { unit.strip_suffix('s')? };
     let secs: u64 = match singular {
         "minute" => 60,
         "hour" => 60 * 60,
@@ -145,10 +136,7 @@ mod tests {
     use super::*;
 
     fn check(raw: &str, minutes: Option<u64>) {
-        let seen = raw
-            .parse::<Rate>()
-            .ok()
-            .map(|rate| rate.period().as_secs() / 60);
+        let seen = raw.parse::<Rate>().ok().map(|rate| rate.period().as_secs() / 60);
         assert_eq!(seen, minutes, "{raw:?}");
     }
 

@@ -58,7 +58,9 @@ impl StackConfig {
     /// The stack's defaults, with the functions' binaries beside the running program.
     pub fn new() -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("finding the running program")?;
-        let bin_dir = program.parent().context("the running program is in no directory")?;
+        let bin_dir = program
+            .parent()
+            .context("the running program is in no directory")?;
         Ok(Self {
             port: 7000,
             aws_port: 7001,
@@ -79,6 +81,7 @@ pub struct Stack {
     pub web_url: String,
     pub aws_url: String,
     pub tables: TableNames,
+    pub dynamodb: DynamoDb,
     pub lambda: Lambda,
     pub queue: Queue,
     pub dead_letter_queue: Queue,
@@ -120,7 +123,11 @@ impl Stack {
         create_tables(&dynamodb_client(&aws_url), &tables).await?;
 
         let lambda = Lambda::start(functions(&config, &aws_url, &tables, &queues))?;
-        let function = |name: &str| lambda.function(name).with_context(|| format!("there is no function {name}"));
+        let function = |name: &str| {
+            lambda
+                .function(name)
+                .with_context(|| format!("there is no function {name}"))
+        };
         let pipe = start_pipe(&dynamodb, &tables, &queues, place("pipe.json"))?;
         let aggregation = EventSourceMapping {
             queue: queues.main.clone(),
@@ -142,7 +149,9 @@ impl Stack {
         servers.push(tokio::spawn({
             let stop = stopped(&stop);
             async move {
-                let served = axum::serve(without_delay(web_listener), router).with_graceful_shutdown(stop).await;
+                let served = axum::serve(without_delay(web_listener), router)
+                    .with_graceful_shutdown(stop)
+                    .await;
                 if let Err(error) = served {
                     tracing::error!(%error, "the web origin failed");
                 }
@@ -152,13 +161,14 @@ impl Stack {
             web_url,
             aws_url,
             tables,
+            ttl: dynamodb.start_ttl_sweeper(TTL_SWEEP_EVERY),
+            dynamodb,
             lambda,
             queue: queues.main,
             dead_letter_queue: queues.dead_letters,
             pipe,
             aggregation,
             snapshots,
-            ttl: dynamodb.start_ttl_sweeper(TTL_SWEEP_EVERY),
             servers,
             stop,
         })
@@ -206,7 +216,11 @@ fn create_queues(sqs: &Sqs, visibility_timeout: Duration) -> anyhow::Result<Queu
             ..kept
         },
     )?;
-    Ok(Queues { main, dead_letters, pipe_dead_letters })
+    Ok(Queues {
+        main,
+        dead_letters,
+        pipe_dead_letters,
+    })
 }
 
 fn start_pipe(
@@ -240,7 +254,12 @@ fn start_pipe(
     Pipe::start(dynamodb.clone(), config, send, dead_letter)
 }
 
-fn functions(config: &StackConfig, aws_url: &str, tables: &TableNames, queues: &Queues) -> Vec<FunctionConfig> {
+fn functions(
+    config: &StackConfig,
+    aws_url: &str,
+    tables: &TableNames,
+    queues: &Queues,
+) -> Vec<FunctionConfig> {
     let stale_age = config.snapshot_every * settings::STALE_AFTER_SNAPSHOTS;
     let variables = [
         ("AWS_ENDPOINT_URL", aws_url.to_owned()),
@@ -257,7 +276,10 @@ fn functions(config: &StackConfig, aws_url: &str, tables: &TableNames, queues: &
         ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
         ("MARKER_LIFETIME_DAYS", settings::MARKER_LIFETIME_DAYS.to_string()),
         ("LISTED_USERS", settings::LISTED_USERS.to_string()),
-        ("SNAPSHOT_EVERY_SECONDS", config.snapshot_every.as_secs().max(1).to_string()),
+        (
+            "SNAPSHOT_EVERY_SECONDS",
+            config.snapshot_every.as_secs().max(1).to_string(),
+        ),
         ("STALE_AGE_SECONDS", stale_age.as_secs().max(3).to_string()),
         ("STALE_LAG_SECONDS", settings::STALE_LAG.as_secs().to_string()),
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
@@ -268,7 +290,9 @@ fn functions(config: &StackConfig, aws_url: &str, tables: &TableNames, queues: &
             matches!(*variable, "AWS_ENDPOINT_URL" | "ENVIRONMENT") || reads.contains(variable)
         });
         FunctionConfig {
-            environment: own.map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<BTreeMap<_, _>>(),
+            environment: own
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect::<BTreeMap<_, _>>(),
             concurrency: settings.concurrency,
             timeout: settings.timeout,
             memory_mb: settings.memory_mb,
@@ -278,7 +302,11 @@ fn functions(config: &StackConfig, aws_url: &str, tables: &TableNames, queues: &
         }
     };
     vec![
-        function("ingest", settings::INGEST, &["ACTIVITIES_TABLE", "SCORING_POLICY", "MAX_ACTIVITY_AGE_DAYS"]),
+        function(
+            "ingest",
+            settings::INGEST,
+            &["ACTIVITIES_TABLE", "SCORING_POLICY", "MAX_ACTIVITY_AGE_DAYS"],
+        ),
         function(
             "aggregator",
             settings::AGGREGATOR,
@@ -331,7 +359,8 @@ fn binary(directory: &Path, name: &str) -> PathBuf {
 
 fn invoker(
     function: Function,
-) -> impl Fn(Bytes) -> futures::future::BoxFuture<'static, Result<Bytes, crate::lambda::InvokeError>> + Clone {
+) -> impl Fn(Bytes) -> futures::future::BoxFuture<'static, Result<Bytes, crate::lambda::InvokeError>> + Clone
+{
     move |payload| {
         let function = function.clone();
         Box::pin(async move { function.invoke(payload).await })

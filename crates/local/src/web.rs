@@ -9,16 +9,30 @@ use axum::routing::{any, get};
 use crate::function_url;
 use crate::lambda::Function;
 
-const SECURITY_POLICY: &str = "default-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const SECURITY_POLICY: &str =
+    "default-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub fn router(ingest: Function, serve: Function) -> Router {
-    let call = |function: Function| any(move |request: Request| function_url::handle(function.clone(), request));
+    let call =
+        |function: Function| any(move |request: Request| function_url::handle(function.clone(), request));
     Router::new()
         .route("/v1/activities", call(ingest))
         .route("/v1/{*path}", call(serve))
-        .route("/", file("text/html; charset=utf-8", include_str!("../../../dashboard/index.html")))
-        .route("/style.css", file("text/css", include_str!("../../../dashboard/style.css")))
-        .route("/app.js", file("text/javascript", include_str!("../../../dashboard/app.js")))
+        .route(
+            "/",
+            file(
+                "text/html; charset=utf-8",
+                include_str!("../../../dashboard/index.html"),
+            ),
+        )
+        .route(
+            "/style.css",
+            file("text/css", include_str!("../../../dashboard/style.css")),
+        )
+        .route(
+            "/app.js",
+            file("text/javascript", include_str!("../../../dashboard/app.js")),
+        )
 }
 
 fn file(content_type: &'static str, content: &'static str) -> axum::routing::MethodRouter {

@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ContinuousBackupsStatus, Put, PutRequest, TimeToLiveSpecification,
-    TransactWriteItem, WriteRequest,
+    AttributeValue, ContinuousBackupsStatus, Put, PutRequest, TimeToLiveSpecification, TransactWriteItem,
+    WriteRequest,
 };
 use local::dynamodb::DynamoDb;
 use stack::{TABLE, connect, create_table, in_a_process, put, serve, text};
@@ -117,10 +117,7 @@ async fn a_query_pages_through_one_user_in_order() {
         put(&client, "ann", activity).await;
         put(&client, "bob", activity).await;
     }
-    assert_eq!(
-        activities(&client, "ann").await,
-        ["a1", "a2", "a3", "a4", "a5"]
-    );
+    assert_eq!(activities(&client, "ann").await, ["a1", "a2", "a3", "a4", "a5"]);
 }
 
 #[tokio::test]
@@ -166,10 +163,7 @@ async fn what_has_expired_is_swept_and_streamed_as_a_service_removal() {
     let records = dynamodb.records(TABLE, None, 10).await.expect("records");
     let removal = &records.last().expect("a record").document;
     assert_eq!(removal["eventName"], "REMOVE");
-    assert_eq!(
-        removal["userIdentity"]["principalId"],
-        "dynamodb.amazonaws.com"
-    );
+    assert_eq!(removal["userIdentity"]["principalId"], "dynamodb.amazonaws.com");
     assert_eq!(removal["dynamodb"]["Keys"]["activity_id"]["S"], "past");
 }
 
@@ -188,10 +182,7 @@ async fn a_record_looks_as_a_pipe_delivers_it() {
     assert_eq!(document["eventName"], "INSERT");
     assert_eq!(document["eventVersion"], "1.1");
     assert_eq!(document["eventSource"], "aws:dynamodb");
-    assert_eq!(
-        document["eventSourceARN"].as_str(),
-        table.latest_stream_arn()
-    );
+    assert_eq!(document["eventSourceARN"].as_str(), table.latest_stream_arn());
     let change = &document["dynamodb"];
     assert_eq!(change["NewImage"]["user_id"]["S"], "ann");
     assert_eq!(change["Keys"]["activity_id"]["S"], "a1");
@@ -291,11 +282,7 @@ async fn errors_have_the_types_that_clients_know() {
         ("MakeCoffee", "{}", "UnknownOperationException"),
         ("PutItem", "not JSON", "SerializationException"),
         ("PutItem", r#"{"TableName": 5}"#, "SerializationException"),
-        (
-            "PutItem",
-            r#"{"TableName": "activities"}"#,
-            "ValidationException",
-        ),
+        ("PutItem", r#"{"TableName": "activities"}"#, "ValidationException"),
         (
             "PutItem",
             r#"{"TableName": "activities", "Item": {"user_id": {}}}"#,
@@ -318,15 +305,9 @@ async fn errors_have_the_types_that_clients_know() {
 
 async fn exchange(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .expect("a request");
+    stream.write_all(request.as_bytes()).await.expect("a request");
     let mut response = String::new();
-    stream
-        .read_to_string(&mut response)
-        .await
-        .expect("a response");
+    stream.read_to_string(&mut response).await.expect("a response");
     response
 }
 

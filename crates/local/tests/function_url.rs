@@ -95,20 +95,12 @@ fn a_body_is_plain_only_when_its_type_is_text() {
     };
     check("application/json", b"", json!([null, false]));
     check("application/json", b"{}", json!(["{}", false]));
-    check(
-        "Application/JSON; charset=utf-8",
-        b"{}",
-        json!(["{}", false]),
-    );
+    check("Application/JSON; charset=utf-8", b"{}", json!(["{}", false]));
     check("text/csv", b"a,b", json!(["a,b", false]));
     check("application/xml", b"<a/>", json!(["<a/>", false]));
     check("application/json", b"\xff", json!(["/w==", true]));
     check("application/octet-stream", b"a", json!(["YQ==", true]));
-    check(
-        "application/x-www-form-urlencoded",
-        b"a",
-        json!(["YQ==", true]),
-    );
+    check("application/x-www-form-urlencoded", b"a", json!(["YQ==", true]));
     check("", b"a", json!(["YQ==", true]));
 }
 
@@ -117,12 +109,7 @@ fn refuses_what_no_function_url_would_pass_on() {
     let check = |request: Request<Vec<u8>>, expected: Option<InvalidRequest>| {
         assert_eq!(event(request).err(), expected);
     };
-    let from = |host: &str| {
-        Request::get("/")
-            .header("host", host)
-            .body(Vec::new())
-            .unwrap()
-    };
+    let from = |host: &str| Request::get("/").header("host", host).body(Vec::new()).unwrap();
     for host in [
         "localhost:7000",
         "127.0.0.1:7000",
@@ -168,9 +155,7 @@ async fn seen(response: Response) -> (u16, Vec<(String, String)>, String) {
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
         .collect();
     let status = response.status().as_u16();
-    let body = to_bytes(response.into_body(), PAYLOAD_BYTES_MAX)
-        .await
-        .unwrap();
+    let body = to_bytes(response.into_body(), PAYLOAD_BYTES_MAX).await.unwrap();
     (status, headers, String::from_utf8_lossy(&body).into_owned())
 }
 
@@ -208,7 +193,13 @@ async fn a_response_is_what_the_answer_says() {
     check(
         r#"{"statusCode":200,"headers":null,"multiValueHeaders":{"x-a":["1","2"]},"cookies":["a=1","b=2"]}"#,
         200,
-        &[("x-a", "1"), ("x-a", "2"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), json],
+        &[
+            ("x-a", "1"),
+            ("x-a", "2"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+            json,
+        ],
         "",
     )
     .await;
@@ -237,10 +228,7 @@ fn example(name: &str) -> PathBuf {
         .unwrap()
         .join("examples")
         .join(name);
-    assert!(
-        binary.exists(),
-        "build it first: cargo build -p local --examples"
-    );
+    assert!(binary.exists(), "build it first: cargo build -p local --examples");
     binary
 }
 
@@ -286,16 +274,8 @@ async fn round_trips_through_lambda_http() {
     let mirrored: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &mirrored["body"]), (201, &json!([])));
 
-    let response = ask(Request::post("/raw")
-        .body(Body::from(vec![1, 254, 0]))
-        .unwrap())
-    .await;
-    let cookies: Vec<_> = response
-        .headers()
-        .get_all("set-cookie")
-        .iter()
-        .cloned()
-        .collect();
+    let response = ask(Request::post("/raw").body(Body::from(vec![1, 254, 0])).unwrap()).await;
+    let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().cloned().collect();
     assert_eq!(cookies, ["one=1", "two=2"]);
     assert_eq!(
         to_bytes(response.into_body(), 10).await.unwrap().as_ref(),

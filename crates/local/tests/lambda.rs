@@ -28,10 +28,7 @@ fn example(name: &str) -> PathBuf {
         .unwrap()
         .join("examples")
         .join(name);
-    assert!(
-        binary.exists(),
-        "build it first: cargo build -p local --examples"
-    );
+    assert!(binary.exists(), "build it first: cargo build -p local --examples");
     binary
 }
 
@@ -91,10 +88,7 @@ async fn answers_from_one_warm_process() {
     }
     assert_eq!(pid(&function).await, first);
     let stats = function.stats();
-    assert_eq!(
-        (stats.cold_starts, stats.invocations, stats.errors),
-        (1, 7, 0)
-    );
+    assert_eq!((stats.cold_starts, stats.invocations, stats.errors), (1, 7, 0));
     assert_eq!(stats.init_micros.len(), 1);
     if cfg!(target_os = "linux") {
         assert!(stats.max_rss_bytes.unwrap() > 100_000);
@@ -137,10 +131,7 @@ async fn runs_as_many_at_once_as_it_may_and_the_rest_in_turn() {
         .map(|answer| answer.unwrap().as_u64().unwrap())
         .collect();
     let stats = function.stats();
-    assert_eq!(
-        (pids.len(), stats.cold_starts, stats.environments),
-        (2, 2, 2)
-    );
+    assert_eq!((pids.len(), stats.cold_starts, stats.environments), (2, 2, 2));
     // One after the other is served by the one used last.
     assert_eq!(pid(&function).await, pid(&function).await);
     lambda.stop().await;
@@ -202,12 +193,7 @@ async fn kills_what_takes_too_long() {
     assert_ne!(pid(&function).await, late);
     let stats = function.stats();
     assert_eq!(
-        (
-            stats.timeouts,
-            stats.errors,
-            stats.crashes,
-            stats.cold_starts
-        ),
+        (stats.timeouts, stats.errors, stats.crashes, stats.cold_starts),
         (1, 1, 0, 2)
     );
     lambda.stop().await;
@@ -343,12 +329,11 @@ async fn logs_whole_lines_of_all_processes() {
         ..config()
     });
     let texts: Vec<_> = (0..4).map(|text| text.to_string().repeat(500)).collect();
-    join_all(texts.iter().map(|text| {
-        order(
-            &function,
-            json!({ "print": { "text": text, "lines": 200 } }),
-        )
-    }))
+    join_all(
+        texts
+            .iter()
+            .map(|text| order(&function, json!({ "print": { "text": text, "lines": 200 } }))),
+    )
     .await;
     lambda.stop().await;
     let log = std::fs::read_to_string(log_file).unwrap();
@@ -373,10 +358,7 @@ async fn stop_leaves_no_process() {
     for pid in pids {
         assert!(!is_alive(pid.unwrap().as_u64().unwrap()));
     }
-    assert!(matches!(
-        busy.await.unwrap(),
-        Err(InvokeError::Exited { .. })
-    ));
+    assert!(matches!(busy.await.unwrap(), Err(InvokeError::Exited { .. })));
     function.start();
     assert!(matches!(
         order(&function, json!({ "echo": 1 })).await,
@@ -436,8 +418,7 @@ async fn parent() {
         concurrency: 2,
         ..config()
     });
-    let idle_and_busy =
-        join_all((0..2).map(|_| order(&function, json!({ "sleep_millis": 50 })))).await;
+    let idle_and_busy = join_all((0..2).map(|_| order(&function, json!({ "sleep_millis": 50 })))).await;
     for answer in idle_and_busy {
         println!("pid {}", answer.unwrap());
     }

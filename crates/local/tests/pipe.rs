@@ -90,10 +90,7 @@ fn activity(body: &str) -> String {
     activity.as_str().expect("an activity").to_owned()
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the shape of a target that refuses"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a target that refuses")]
 fn take_all(_: usize, _: &[String]) -> anyhow::Result<Vec<usize>> {
     Ok(Vec::new())
 }
@@ -203,11 +200,7 @@ async fn a_bad_record_is_isolated_and_only_its_position_is_given_up() {
     eventually(|| pipe.counters().sent == 4).await;
 
     assert_eq!(target.taken(), ["a1", "a2", "a4", "a5"]);
-    let alone = target
-        .calls()
-        .iter()
-        .filter(|call| *call == &["bad"])
-        .count();
+    let alone = target.calls().iter().filter(|call| *call == &["bad"]).count();
     assert_eq!(alone, 2, "one attempt and one retry");
     let letters = target.letters();
     let [letter] = letters.as_slice() else {

@@ -28,8 +28,7 @@ pub struct Target {
 
 /// Parses the address of an API: `http` or `https`, with a host.
 pub fn parse_url(raw: &str) -> Result<Url, String> {
-    let url =
-        Url::parse(raw).map_err(|error| format!("{error}; it looks like http://host:port"))?;
+    let url = Url::parse(raw).map_err(|error| format!("{error}; it looks like http://host:port"))?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         Ok(url)
     } else {
@@ -71,11 +70,7 @@ impl Api {
     }
 
     /// Posts `items` activities, as one JSON array; the verdicts come back in its order.
-    pub async fn post_activities(
-        &self,
-        body: Vec<u8>,
-        items: usize,
-    ) -> Result<Verdicts, PostError> {
+    pub async fn post_activities(&self, body: Vec<u8>, items: usize) -> Result<Verdicts, PostError> {
         let response = self
             .http
             .post(self.endpoint(&["v1", "activities"]))
@@ -127,12 +122,7 @@ impl Api {
 
     async fn get<T: DeserializeOwned>(&self, url: Url) -> anyhow::Result<(T, String)> {
         let base = &self.base;
-        let unreachable = |error| {
-            anyhow!(
-                "could not reach {base}: {}",
-                PostError::from_transport(&error)
-            )
-        };
+        let unreachable = |error| anyhow!("could not reach {base}: {}", PostError::from_transport(&error));
         let response = self.http.get(url).send().await.map_err(unreachable)?;
         let status = response.status();
         let body = match read_bounded(response).await {
@@ -148,8 +138,7 @@ impl Api {
         let text = String::from_utf8(body);
         let text = text.with_context(|| format!("{base} sent an answer that is not text"))?;
         let document = serde_json::from_str(&text);
-        let document =
-            document.with_context(|| format!("{base} sent an answer of another shape"))?;
+        let document = document.with_context(|| format!("{base} sent an answer of another shape"))?;
         Ok((document, text))
     }
 
@@ -166,10 +155,7 @@ impl Api {
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    host == "localhost" || address.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// A refusal in words: the status, and the detail of its problem document if it has one.
@@ -210,16 +196,8 @@ mod tests {
 
     #[test]
     fn addresses_keep_their_base_path_and_escape_names() {
-        check(
-            "http://a:7000",
-            &["v1", "status"],
-            "http://a:7000/v1/status",
-        );
-        check(
-            "http://a:7000/",
-            &["v1", "status"],
-            "http://a:7000/v1/status",
-        );
+        check("http://a:7000", &["v1", "status"], "http://a:7000/v1/status");
+        check("http://a:7000/", &["v1", "status"], "http://a:7000/v1/status");
         check(
             "https://a/podium",
             &["v1", "status"],
@@ -241,11 +219,7 @@ mod tests {
 
     #[test]
     fn knows_loopback() {
-        let yes = [
-            "http://127.0.0.1:7000",
-            "http://[::1]:7000",
-            "http://localhost",
-        ];
+        let yes = ["http://127.0.0.1:7000", "http://[::1]:7000", "http://localhost"];
         let no = ["http://10.0.0.1", "https://127.0.0.1.example.com"];
         for (raw, expected) in yes
             .map(|raw| (raw, true))

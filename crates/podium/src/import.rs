@@ -114,10 +114,7 @@ async fn import_file(args: &Args, file: PathBuf, poster: &Poster) -> anyhow::Res
     let mut journal = Journal::open(&file, args.target.url.as_str(), args.from_start)?;
     let skip = journal.lines_done();
     if skip > 0 {
-        eprintln!(
-            "going on after {}, done before",
-            counted(skip, "line", "lines")
-        );
+        eprintln!("going on after {}, done before", counted(skip, "line", "lines"));
     }
     let mut progress = Progress::new(Some(journal.file_bytes()));
     let mut is_saved = true;
@@ -176,9 +173,7 @@ async fn import_git(args: &Args, path: PathBuf, poster: &Poster) -> anyhow::Resu
 async fn send<T: Send + 'static>(
     args: &Args,
     poster: &Poster,
-    read: impl FnOnce(Batcher<Box<dyn FnMut(Batch) -> ControlFlow<()>>>) -> anyhow::Result<T>
-    + Send
-    + 'static,
+    read: impl FnOnce(Batcher<Box<dyn FnMut(Batch) -> ControlFlow<()>>>) -> anyhow::Result<T> + Send + 'static,
     mut done: impl FnMut(Posted),
 ) -> anyhow::Result<(End, anyhow::Result<T>)> {
     let concurrency = usize::from(args.concurrency);
@@ -193,11 +188,7 @@ async fn send<T: Send + 'static>(
     });
     let end = {
         let batches = stream::poll_fn(|context| receiver.poll_recv(context));
-        let mut results = pin!(
-            batches
-                .map(|batch| poster.post(batch))
-                .buffered(concurrency)
-        );
+        let mut results = pin!(batches.map(|batch| poster.post(batch)).buffered(concurrency));
         let mut interrupted = pin!(tokio::signal::ctrl_c());
         loop {
             tokio::select! {

@@ -5,6 +5,7 @@ mod client;
 mod duration;
 mod import;
 mod load;
+mod local;
 mod retry;
 mod text;
 
@@ -13,11 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(
-    name = "podium",
-    version,
-    about = "Leaderboards from what people have done"
-)]
+#[command(name = "podium", version, about = "Leaderboards from what people have done")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -25,6 +22,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Start the whole system on this machine
+    #[command(after_long_help = local::HELP)]
+    Local(local::Args),
     /// Send activities from a file, or from a git history
     #[command(after_long_help = import::HELP)]
     Import(import::Args),
@@ -38,6 +38,7 @@ enum Command {
 async fn main() -> ExitCode {
     client::install_tls();
     let ended = match Cli::parse().command {
+        Command::Local(args) => local::run(args).await,
         Command::Import(args) => import::run(args).await,
         Command::Load(args) => load::run(args).await,
         Command::Board(args) => board::run(args).await,

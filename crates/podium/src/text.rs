@@ -17,11 +17,7 @@ pub fn grouped(number: u64) -> String {
 
 /// A number with its noun: `1 point`, `2 points`, `3 activities`.
 pub fn counted(number: u64, one: &str, many: &str) -> String {
-    format!(
-        "{} {}",
-        grouped(number),
-        if number == 1 { one } else { many }
-    )
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 
 /// Seconds as `0.4 s`, `12 s`, `5 min` or `2 h 5 min`: as precise as one can care about.

@@ -127,10 +127,7 @@ fn an_import_outlives_the_server() {
     let server = Server::start_at(address, store);
     let import: Run = import.wait_with_output().expect("it ends").into();
     assert_eq!(import.code, Some(0), "{}{}", import.stdout, import.stderr);
-    assert_eq!(
-        count(&import, "accepted") + count(&import, "duplicate"),
-        1_000
-    );
+    assert_eq!(count(&import, "accepted") + count(&import, "duplicate"), 1_000);
     assert_eq!(server.store.lock().accepted.len(), 1_000);
 }
 
@@ -158,16 +155,9 @@ fn an_import_goes_on_where_it_was_ended() {
         let server = Server::start_at(address, store);
         let import = run(&args, &server.url());
         assert_eq!(import.code, Some(0), "{}{}", import.stdout, import.stderr);
-        assert!(
-            import.stderr.contains("going on after "),
-            "{}",
-            import.stderr
-        );
+        assert!(import.stderr.contains("going on after "), "{}", import.stderr);
         // Every line has one verdict, no line was accepted twice, and not all was sent again.
-        assert_eq!(
-            count(&import, "accepted") + count(&import, "duplicate"),
-            1_000
-        );
+        assert_eq!(count(&import, "accepted") + count(&import, "duplicate"), 1_000);
         let store = server.store.lock();
         assert_eq!(store.accepted.len(), 1_000);
         assert!(store.items_received < 1_000, "{}", store.items_received);
@@ -196,10 +186,7 @@ fn rejections_are_named_and_fail_the_import_but_stop_nothing() {
          line 7: invalid_json: EOF while parsing a string at line 1 column 20\n  \
          line 17: status 400: 400: the body is poisoned\n"
     );
-    assert!(
-        !position_of(&file).exists(),
-        "there is nothing to go on with"
-    );
+    assert!(!position_of(&file).exists(), "there is nothing to go on with");
 }
 
 #[test]
@@ -207,10 +194,7 @@ fn an_import_gives_up_in_time_and_says_where() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = write_activities(&directory, 10);
     let unreachable = Server::start().url();
-    let import = run(
-        &["import", text(&file), "--give-up-after", "1s"],
-        &unreachable,
-    );
+    let import = run(&["import", text(&file), "--give-up-after", "1s"], &unreachable);
     assert_eq!(import.code, Some(1));
     assert!(
         import.stderr.contains("gave up at line 1: not connected"),
@@ -271,13 +255,7 @@ fn a_git_history_is_imported_once() {
     let directory = tempfile::tempdir().expect("a directory");
     let git = |args: &[&str]| {
         let status = Command::new("git")
-            .args([
-                "-c",
-                "user.name=Ann",
-                "-c",
-                "user.email=ann@example.com",
-                "-C",
-            ])
+            .args(["-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-C"])
             .arg(directory.path())
             .args(args)
             .status();
@@ -319,21 +297,14 @@ fn a_load_is_sent_and_counted() {
     );
     assert_eq!(load.code, Some(0), "{}{}", load.stdout, load.stderr);
     assert_eq!(count(&load, "accepted"), 50);
-    assert!(
-        load.stdout.contains("counted    all of them "),
-        "{}",
-        load.stdout
-    );
+    assert!(load.stdout.contains("counted    all of them "), "{}", load.stdout);
     assert_eq!(server.store.lock().accepted.len(), 50);
 }
 
 #[test]
 fn a_board_is_printed_without_colours_into_a_pipe() {
     let server = Server::start();
-    let board = run(
-        &["board", "--window", "week", "--limit", "3"],
-        &server.url(),
-    );
+    let board = run(&["board", "--window", "week", "--limit", "3"], &server.url());
     assert_eq!(board.code, Some(0), "{}", board.stderr);
     assert_eq!(
         board.stdout,

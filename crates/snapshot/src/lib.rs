@@ -130,11 +130,13 @@ impl Publisher {
                 .heartbeat_after(counted.map(|(sent, _)| sent))
                 .await?,
         };
+        // The depth is read first, since the heartbeat itself is not behind.
+        let backlog = depth(&self.queues, &self.queue_url).await?;
         self.activities.send_heartbeat(now).await?;
         Ok(Freshness {
             generated_at: now,
             lag_seconds: heartbeats.lag_seconds(now),
-            backlog: depth(&self.queues, &self.queue_url).await?,
+            backlog,
         })
     }
 

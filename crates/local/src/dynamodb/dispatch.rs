@@ -37,8 +37,7 @@ impl DynamoDb {
             ),
             None => refuse(
                 StatusCode::BAD_REQUEST,
-                json!({ "__type": "com.amazon.coral.service#UnknownOperationException" })
-                    .to_string(),
+                json!({ "__type": "com.amazon.coral.service#UnknownOperationException" }).to_string(),
             ),
         }
     }
@@ -53,19 +52,15 @@ impl DynamoDb {
                 .await
             }
             "UpdateItem" => {
-                self.write(
-                    body,
-                    Database::update_item,
-                    |db, update: &UpdateItemRequest| db.has_stream(&update.table_name),
-                )
+                self.write(body, Database::update_item, |db, update: &UpdateItemRequest| {
+                    db.has_stream(&update.table_name)
+                })
                 .await
             }
             "DeleteItem" => {
-                self.write(
-                    body,
-                    Database::delete_item,
-                    |db, delete: &DeleteItemRequest| db.has_stream(&delete.table_name),
-                )
+                self.write(body, Database::delete_item, |db, delete: &DeleteItemRequest| {
+                    db.has_stream(&delete.table_name)
+                })
                 .await
             }
             "BatchWriteItem" => {
@@ -78,14 +73,8 @@ impl DynamoDb {
             }
             // A statement's table is known only to the parser; a needless wake costs one read.
             "ExecuteStatement" => self.write(body, Database::execute_statement, always).await,
-            "ExecuteTransaction" => {
-                self.write(body, Database::execute_transaction, always)
-                    .await
-            }
-            "BatchExecuteStatement" => {
-                self.write(body, Database::batch_execute_statement, always)
-                    .await
-            }
+            "ExecuteTransaction" => self.write(body, Database::execute_transaction, always).await,
+            "BatchExecuteStatement" => self.write(body, Database::batch_execute_statement, always).await,
 
             "GetItem" => self.read(body, Database::get_item).await,
             "Query" => self.read(body, Database::query).await,
@@ -144,11 +133,7 @@ impl DynamoDb {
     }
 
     /// A call after which other tables may have streams than before.
-    async fn alter<Q, R>(
-        &self,
-        body: &[u8],
-        call: fn(&Database, Q) -> dynoxide::Result<R>,
-    ) -> Called
+    async fn alter<Q, R>(&self, body: &[u8], call: fn(&Database, Q) -> dynoxide::Result<R>) -> Called
     where
         Q: DeserializeOwned + Send + 'static,
         R: Serialize + Send + 'static,
@@ -185,10 +170,7 @@ fn always<Q>(_: &DynamoDb, _: &Q) -> bool {
 }
 
 fn writes_batch_to_stream(dynamodb: &DynamoDb, batch: &BatchWriteItemRequest) -> bool {
-    batch
-        .request_items
-        .keys()
-        .any(|table| dynamodb.has_stream(table))
+    batch.request_items.keys().any(|table| dynamodb.has_stream(table))
 }
 
 fn transacts_on_stream(dynamodb: &DynamoDb, transaction: &TransactWriteItemsRequest) -> bool {
@@ -244,9 +226,7 @@ const REFUSED_VALUES: [&str; 5] = [
 ];
 
 fn classify(message: &str) -> DynoxideError {
-    let text = message
-        .rsplit_once(" at line ")
-        .map_or(message, |(text, _)| text);
+    let text = message.rsplit_once(" at line ").map_or(message, |(text, _)| text);
     if let Some(text) = strip_any(text, &VALIDATION_MARKS) {
         DynoxideError::ValidationException(text.to_owned())
     } else if let Some(text) = strip_any(text, &SERIALIZATION_MARKS) {

@@ -84,10 +84,7 @@ impl Storage {
             drop(reply.send(call(database)));
         });
         let jobs = self.jobs.as_ref().context("the database is closing")?;
-        jobs.send(job)
-            .await
-            .ok()
-            .context("the database has stopped")?;
+        jobs.send(job).await.ok().context("the database has stopped")?;
         answer.await.context("the database has stopped")
     }
 }

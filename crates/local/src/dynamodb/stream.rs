@@ -101,8 +101,7 @@ fn get_records(
 }
 
 fn to_stream_record(record: Record, arn: &str) -> anyhow::Result<StreamRecord> {
-    let created =
-        SignedDuration::try_from_secs_f64(record.dynamodb.approximate_creation_date_time)?;
+    let created = SignedDuration::try_from_secs_f64(record.dynamodb.approximate_creation_date_time)?;
     let created_at = Timestamp::from_duration(created)?;
     let mut document = serde_json::to_value(&record)?;
     document["dynamodb"]["ApproximateCreationDateTime"] = created_at.as_second().into();

@@ -48,10 +48,7 @@ impl DynamoDb {
         let task = tokio::spawn(async move {
             loop {
                 if let Err(error) = dynamodb.sweep_ttl().await {
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        "expired items were not deleted"
-                    );
+                    tracing::warn!(error = format!("{error:#}"), "expired items were not deleted");
                 }
                 tokio::select! {
                     () = tokio::time::sleep(interval) => {}

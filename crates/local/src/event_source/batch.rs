@@ -7,9 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::sqs::{
-    AttributeValue, MessageAttribute, MessageId, REGION, ReceiptHandle, Received, md5_of_body,
-};
+use crate::sqs::{AttributeValue, MessageAttribute, MessageId, REGION, ReceiptHandle, Received, md5_of_body};
 
 /// What a synchronous invocation may carry: 6 MB.
 const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;

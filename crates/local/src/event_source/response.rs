@@ -44,8 +44,7 @@ pub(super) fn failed_messages(
     if failures.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let known: BTreeMap<String, MessageId> =
-        batch.iter().map(|&(id, _)| (id.to_string(), id)).collect();
+    let known: BTreeMap<String, MessageId> = batch.iter().map(|&(id, _)| (id.to_string(), id)).collect();
     failures
         .iter()
         .map(|failure| known.get(&failure.message).copied())

@@ -95,10 +95,7 @@ async fn the_event_is_shaped_as_on_aws() {
 
     let mut event = invocations.all().remove(0);
     let record = &mut event["Records"][0];
-    for (name, kind) in [
-        ("SentTimestamp", 13),
-        ("ApproximateFirstReceiveTimestamp", 13),
-    ] {
+    for (name, kind) in [("SentTimestamp", 13), ("ApproximateFirstReceiveTimestamp", 13)] {
         let value = record["attributes"][name].take();
         assert_eq!(
             value.as_str().map(str::len),
@@ -143,12 +140,7 @@ async fn check_response(response: &str, done: Option<[bool; 2]>) {
     let response = response.replace("$0", &messages[0].0.to_string());
     let seen = response::failed_messages(response.as_bytes(), &messages)
         .ok()
-        .map(|failed| {
-            [
-                !failed.contains(&messages[0].0),
-                !failed.contains(&messages[1].0),
-            ]
-        });
+        .map(|failed| [!failed.contains(&messages[0].0), !failed.contains(&messages[1].0)]);
     assert_eq!(seen, done, "{response}");
 }
 
@@ -189,8 +181,7 @@ async fn only_what_failed_comes_again() {
             async move {
                 let records = event["Records"].as_array().expect("records");
                 let bad = records.iter().filter(|record| {
-                    record["body"] == "bad"
-                        && record["attributes"]["ApproximateReceiveCount"] == "1"
+                    record["body"] == "bad" && record["attributes"]["ApproximateReceiveCount"] == "1"
                 });
                 let failures: Vec<Value> = bad
                     .map(|record| json!({ "itemIdentifier": record["messageId"] }))
@@ -216,13 +207,7 @@ async fn a_failed_invocation_deletes_nothing() {
         .start(move |payload| {
             noted.note(&payload);
             let first = noted.all().len() == 1;
-            async move {
-                if first {
-                    Err("throttled")
-                } else {
-                    Ok(Bytes::new())
-                }
-            }
+            async move { if first { Err("throttled") } else { Ok(Bytes::new()) } }
         })
         .unwrap();
     until("both are done", || queue.depth().total() == 0).await;
@@ -296,10 +281,7 @@ async fn no_more_is_received_than_may_run() {
             }
         })
         .unwrap();
-    until("two batches are in flight", || {
-        queue.depth().in_flight == 20
-    })
-    .await;
+    until("two batches are in flight", || queue.depth().in_flight == 20).await;
     assert_eq!(queue.depth().visible, 30);
     gate.add_permits(100);
     until("all are done", || queue.depth().total() == 0).await;

@@ -151,10 +151,7 @@ impl Environment {
 
     /// Takes the invocation that is answered; `false` if it is not the one under way.
     pub fn finish(&self, id: RequestId) -> bool {
-        self.state()
-            .running
-            .take_if(|running| *running == id)
-            .is_some()
+        self.state().running.take_if(|running| *running == id).is_some()
     }
 
     /// Hands on what the process told.
@@ -205,11 +202,7 @@ impl Environment {
     }
 
     /// Starts the process. Its `Running` is to be awaited in a task of its own.
-    pub fn spawn(
-        self: &Arc<Self>,
-        mut command: Command,
-        log: Option<&Arc<Log>>,
-    ) -> std::io::Result<Running> {
+    pub fn spawn(self: &Arc<Self>, mut command: Command, log: Option<&Arc<Log>>) -> std::io::Result<Running> {
         let stdout = if log.is_some() {
             Stdio::piped()
         } else {
@@ -331,11 +324,7 @@ impl Lease {
     }
 
     /// Gives the process its invocation once it asks for one; gives it back if the process does not.
-    pub async fn hand_over(
-        &mut self,
-        mut invocation: Invocation,
-        until: Instant,
-    ) -> Result<(), Invocation> {
+    pub async fn hand_over(&mut self, mut invocation: Invocation, until: Instant) -> Result<(), Invocation> {
         loop {
             // A process whose connection broke asks again by a new one.
             while let Ok(event) = self.events.try_recv() {
@@ -369,8 +358,7 @@ impl Lease {
                     self.next = Some(next);
                     break Err(InvokeError::Unhandled {
                         error_type: "Runtime.NoAnswer".to_owned(),
-                        message: "the function asked for its next invocation without an answer"
-                            .to_owned(),
+                        message: "the function asked for its next invocation without an answer".to_owned(),
                     });
                 }
                 Heard::Event(Event::InitError(_)) => {}

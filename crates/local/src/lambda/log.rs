@@ -132,12 +132,7 @@ mod tests {
         }
         assert_eq!(read(&path), "four\n");
         assert_eq!(read(&previous(&path)), "three\n");
-        assert_eq!(
-            std::fs::read_dir(folder.path().join("logs"))
-                .unwrap()
-                .count(),
-            2
-        );
+        assert_eq!(std::fs::read_dir(folder.path().join("logs")).unwrap().count(), 2);
     }
 
     #[tokio::test]
@@ -147,23 +142,15 @@ mod tests {
         let log = Log::open(path.clone(), LOG_BYTES_MAX).unwrap();
         let mut seen = Vec::new();
         let endless = "x".repeat(3 * LINE_BYTES_MAX);
-        copy_lines(
-            format!("first\n{endless}").as_bytes(),
-            Some(&log),
-            |lines| {
-                seen.extend_from_slice(lines);
-            },
-        )
+        copy_lines(format!("first\n{endless}").as_bytes(), Some(&log), |lines| {
+            seen.extend_from_slice(lines);
+        })
         .await;
         let written = read(&path);
         assert_eq!(written.as_bytes(), seen);
         let lines: Vec<_> = written.lines().map(str::len).collect();
         assert_eq!(lines.iter().sum::<usize>(), "first".len() + endless.len());
-        assert!(
-            lines
-                .iter()
-                .all(|bytes| *bytes <= LINE_BYTES_MAX + READ_BYTES)
-        );
+        assert!(lines.iter().all(|bytes| *bytes <= LINE_BYTES_MAX + READ_BYTES));
         assert!(written.ends_with("x\n"));
     }
 }

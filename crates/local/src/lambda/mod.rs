@@ -85,10 +85,7 @@ impl Lambda {
     }
 
     /// As [`start`](Self::start), with another time than [`IDLE_TIME`].
-    pub fn start_with_idle_time(
-        functions: Vec<FunctionConfig>,
-        idle_time: Duration,
-    ) -> anyhow::Result<Self> {
+    pub fn start_with_idle_time(functions: Vec<FunctionConfig>, idle_time: Duration) -> anyhow::Result<Self> {
         let runtime_api = Arc::new(RuntimeApi::start()?);
         let mut by_name = BTreeMap::new();
         for config in functions {
@@ -99,10 +96,7 @@ impl Lambda {
                 "two functions are called {name}"
             );
         }
-        let pools = by_name
-            .values()
-            .map(|function| Arc::clone(&function.0))
-            .collect();
+        let pools = by_name.values().map(|function| Arc::clone(&function.0)).collect();
         let reaper = tokio::spawn(reap(pools, idle_time)).abort_handle();
         Ok(Self {
             functions: by_name,

@@ -113,17 +113,14 @@ impl Drop for Waiter<'_> {
 impl Pool {
     pub fn new(mut config: FunctionConfig, runtime_api: Arc<RuntimeApi>) -> anyhow::Result<Self> {
         // Its processes run in their program's folder, where a relative path would be another one.
-        config.binary =
-            std::path::absolute(&config.binary).context("find the program of a function")?;
+        config.binary = std::path::absolute(&config.binary).context("find the program of a function")?;
         let name = &config.name;
         anyhow::ensure!(config.concurrency > 0, "function {name} has no concurrency");
         anyhow::ensure!(
             config.concurrency <= Semaphore::MAX_PERMITS,
             "function {name} has too much concurrency"
         );
-        let open = |path| {
-            Log::open(path, LOG_BYTES_MAX).with_context(|| format!("open the log of {name}"))
-        };
+        let open = |path| Log::open(path, LOG_BYTES_MAX).with_context(|| format!("open the log of {name}"));
         let log = config.log_file.clone().map(open).transpose()?.map(Arc::new);
         Ok(Self {
             arn: arn(name).into(),
@@ -165,11 +162,7 @@ impl Pool {
         if ahead >= WAITERS_MAX {
             return Err(InvokeError::Throttled);
         }
-        let slot = timeout(
-            self.config.slot_wait,
-            Arc::clone(&self.slots).acquire_owned(),
-        )
-        .await;
+        let slot = timeout(self.config.slot_wait, Arc::clone(&self.slots).acquire_owned()).await;
         let slot = slot
             .map_err(|_| InvokeError::Throttled)?
             .map_err(|_| InvokeError::Throttled)?;
@@ -224,10 +217,7 @@ impl Pool {
                 Some(lease) => lease,
                 None => self.start().await?,
             };
-            match lease
-                .hand_over(invocation, Instant::now() + NEXT_WAIT_MAX)
-                .await
-            {
+            match lease.hand_over(invocation, Instant::now() + NEXT_WAIT_MAX).await {
                 // The time of a start is not the invocation's.
                 Ok(()) => return Ok((lease, Instant::now() + self.config.timeout)),
                 // The process did not come back after its last answer, so nothing is lost.
@@ -271,11 +261,7 @@ impl Pool {
                 let mut starts = locked(&self.starts);
                 starts.failures = starts.failures.saturating_add(1);
                 starts.not_before = Some(Instant::now() + start_delay(starts.failures));
-                tracing::warn!(
-                    function = self.config.name,
-                    reason,
-                    "a function did not start"
-                );
+                tracing::warn!(function = self.config.name, reason, "a function did not start");
             }
             // Stopped or killed meanwhile.
             Err(_) => {}
@@ -403,16 +389,8 @@ impl Pool {
 
     pub fn kill_one(&self) -> bool {
         let fleet = self.fleet.borrow();
-        let live: Vec<_> = fleet
-            .live
-            .iter()
-            .filter(|live| live.ending().is_none())
-            .collect();
-        let busy: Vec<_> = live
-            .iter()
-            .copied()
-            .filter(|live| live.is_running())
-            .collect();
+        let live: Vec<_> = fleet.live.iter().filter(|live| live.ending().is_none()).collect();
+        let busy: Vec<_> = live.iter().copied().filter(|live| live.is_running()).collect();
         let candidates = if busy.is_empty() { live } else { busy };
         let chosen = candidates.choose(&mut rand::rng());
         if let Some(environment) = chosen {

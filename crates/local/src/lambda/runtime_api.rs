@@ -77,10 +77,7 @@ impl RuntimeApi {
         let runtime = "/{environment}/2018-06-01/runtime";
         let router = Router::new()
             .route(&format!("{runtime}/invocation/next"), get(next))
-            .route(
-                &format!("{runtime}/invocation/{{id}}/response"),
-                post(response),
-            )
+            .route(&format!("{runtime}/invocation/{{id}}/response"), post(response))
             .route(&format!("{runtime}/invocation/{{id}}/error"), post(error))
             .route(&format!("{runtime}/init/error"), post(init_error))
             .with_state(Arc::clone(&environments));
@@ -111,10 +108,7 @@ impl Drop for RuntimeApi {
     }
 }
 
-async fn next(
-    State(environments): State<Arc<Environments>>,
-    Path(id): Path<EnvironmentId>,
-) -> Response {
+async fn next(State(environments): State<Arc<Environments>>, Path(id): Path<EnvironmentId>) -> Response {
     let Some(route) = environments.find(id) else {
         return refused(StatusCode::FORBIDDEN, "InvalidEnvironment");
     };
@@ -139,14 +133,9 @@ fn handed_over(function_arn: &str, invocation: Invocation) -> Response {
         ("lambda-runtime-aws-request-id", id.to_string()),
         (
             "lambda-runtime-deadline-ms",
-            since_epoch(now + invocation.timeout)
-                .as_millis()
-                .to_string(),
+            since_epoch(now + invocation.timeout).as_millis().to_string(),
         ),
-        (
-            "lambda-runtime-invoked-function-arn",
-            function_arn.to_owned(),
-        ),
+        ("lambda-runtime-invoked-function-arn", function_arn.to_owned()),
         (
             "lambda-runtime-trace-id",
             format!("Root=1-{started:08x}-{root};Parent={parent}00000000;Sampled=0"),
@@ -233,12 +222,7 @@ async fn answered(
 
 fn refused(status: StatusCode, error_type: &str) -> Response {
     let body = serde_json::json!({ "errorType": error_type, "errorMessage": error_type });
-    (
-        status,
-        [("content-type", "application/json")],
-        body.to_string(),
-    )
-        .into_response()
+    (status, [("content-type", "application/json")], body.to_string()).into_response()
 }
 
 /// What a function says of its error; the shape of AWS.

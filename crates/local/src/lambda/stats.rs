@@ -79,8 +79,7 @@ impl Counters {
         match ending {
             Some(Ending::Killed) => self.kills += 1,
             Some(Ending::OverMemory) => self.over_memory += 1,
-            None | Some(Ending::TimedOut | Ending::FailedInit | Ending::Idle | Ending::Stopped) => {
-            }
+            None | Some(Ending::TimedOut | Ending::FailedInit | Ending::Idle | Ending::Stopped) => {}
         }
         self.ended = add(self.ended, usage);
     }
@@ -102,10 +101,7 @@ impl Counters {
             kills: self.kills,
             over_memory: self.over_memory,
             environments: live.len(),
-            busy: live
-                .iter()
-                .filter(|environment| environment.is_running())
-                .count(),
+            busy: live.iter().filter(|environment| environment.is_running()).count(),
             init_micros: self.init_micros.iter().copied().collect(),
             max_rss_bytes: is_known.then_some(used.rss_bytes_max),
             cpu: is_known.then_some(used.cpu),

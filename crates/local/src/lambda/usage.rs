@@ -46,14 +46,10 @@ mod tests {
     #[test]
     fn parses_a_process_whose_name_has_spaces_and_parentheses() {
         let stat = "812 (a (b) c) S 1 812 812 0 -1 4194304 300 0 0 0 25 7 0 0 20 0 3 0 9000 1 2";
-        let status =
-            "Name:\ta\nVmPeak:\t  900 kB\nVmHWM:\t   64 kB\nVmRSS:\t   48 kB\nThreads:\t3\n";
+        let status = "Name:\ta\nVmPeak:\t  900 kB\nVmHWM:\t   64 kB\nVmRSS:\t   48 kB\nThreads:\t3\n";
         let usage = parse(stat, status).unwrap();
         assert_eq!(usage.cpu, Duration::from_millis(320));
-        assert_eq!(
-            (usage.rss_bytes, usage.rss_bytes_max),
-            (48 * 1024, 64 * 1024)
-        );
+        assert_eq!((usage.rss_bytes, usage.rss_bytes_max), (48 * 1024, 64 * 1024));
     }
 
     #[test]

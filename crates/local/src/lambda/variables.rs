@@ -34,10 +34,7 @@ pub(super) fn variables(
         ("AWS_DEFAULT_REGION", REGION.to_owned()),
         ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
         ("AWS_LAMBDA_FUNCTION_VERSION", VERSION.to_owned()),
-        (
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-            config.memory_mb.to_string(),
-        ),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", config.memory_mb.to_string()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
         ("AWS_LAMBDA_LOG_LEVEL", "INFO".to_owned()),
@@ -48,9 +45,7 @@ pub(super) fn variables(
         ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
         ("TZ", ":UTC".to_owned()),
     ];
-    let mut variables: BTreeMap<_, _> = set_by_lambda
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
+    let mut variables: BTreeMap<_, _> = set_by_lambda.map(|(name, value)| (name.to_owned(), value)).into();
     variables.extend(config.environment.clone());
     // A path in this variable is kept by the client, but only behind a scheme. With one prefix per
     // environment, one listener serves all of them.
@@ -68,19 +63,11 @@ mod tests {
     #[test]
     fn a_function_overrides_all_but_its_runtime_api() {
         let mut config = FunctionConfig::new("ingest", "/opt/podium/ingest");
-        config.environment = [
-            ("TZ", "Asia/Tokyo"),
-            ("AWS_LAMBDA_RUNTIME_API", "example.com"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+        config.environment = [("TZ", "Asia/Tokyo"), ("AWS_LAMBDA_RUNTIME_API", "example.com")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
         let now = "2026-11-21T12:00:00Z".parse().unwrap();
-        let variables = variables(
-            &config,
-            EnvironmentId(uuid::Uuid::nil()),
-            "127.0.0.1:9001",
-            now,
-        );
+        let variables = variables(&config, EnvironmentId(uuid::Uuid::nil()), "127.0.0.1:9001", now);
         for (name, value) in [
             ("TZ", "Asia/Tokyo"),
             (

@@ -36,10 +36,7 @@ pub(super) async fn keep(path: PathBuf, mut position: watch::Receiver<Option<Seq
             && let Err(error) = write(&path, &reached).await
         {
             // The next one may do better; until then a restart sends some records again.
-            tracing::error!(
-                error = format!("{error:#}"),
-                "a pipe's checkpoint was not kept"
-            );
+            tracing::error!(error = format!("{error:#}"), "a pipe's checkpoint was not kept");
         }
         tokio::time::sleep(WRITE_EVERY).await;
     }

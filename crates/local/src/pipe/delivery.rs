@@ -108,10 +108,7 @@ where
     /// Returns when every record is sent or dead-lettered.
     pub(super) async fn deliver(&mut self, records: Vec<Outgoing>) -> Result<(), Stopped> {
         // The last is next, so that bisected halves keep their order.
-        let mut waiting = vec![Attempt {
-            records,
-            retries: 0,
-        }];
+        let mut waiting = vec![Attempt { records, retries: 0 }];
         while let Some(Attempt { records, retries }) = waiting.pop() {
             let records = self.give_up_aged(records).await?;
             if records.is_empty() {
@@ -139,8 +136,7 @@ where
                 .is_some_and(|most| retries >= most)
             {
                 tracing::error!(%reason, records = failed.len(), retries, "records given up");
-                self.give_up(failed, Condition::RetryAttemptsExhausted)
-                    .await?;
+                self.give_up(failed, Condition::RetryAttemptsExhausted).await?;
                 continue;
             }
             tracing::warn!(%reason, records = failed.len(), retries, "records not sent: will retry");
@@ -186,11 +182,7 @@ where
     }
 
     /// Tries until the dead letters are taken: a record may not vanish.
-    async fn give_up(
-        &mut self,
-        records: Vec<Outgoing>,
-        condition: Condition,
-    ) -> Result<(), Stopped> {
+    async fn give_up(&mut self, records: Vec<Outgoing>, condition: Condition) -> Result<(), Stopped> {
         for record in records {
             let letter = DeadLetter {
                 condition,

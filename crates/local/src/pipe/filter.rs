@@ -128,14 +128,10 @@ impl Matcher {
         match (name, operand) {
             ("prefix", Value::String(prefix)) => Some(Self::Prefix(prefix.clone())),
             ("exists", Value::Bool(exists)) => Some(Self::Exists(*exists)),
-            ("anything-but", Value::Array(values))
-                if !values.is_empty() && values.iter().all(is_scalar) =>
-            {
+            ("anything-but", Value::Array(values)) if !values.is_empty() && values.iter().all(is_scalar) => {
                 Some(Self::AnythingBut(values.clone()))
             }
-            ("anything-but", value) if is_scalar(value) => {
-                Some(Self::AnythingBut(vec![value.clone()]))
-            }
+            ("anything-but", value) if is_scalar(value) => Some(Self::AnythingBut(vec![value.clone()])),
             _ => None,
         }
     }
@@ -143,9 +139,7 @@ impl Matcher {
     fn matches(&self, value: Option<&Value>) -> bool {
         match (self, value) {
             // Only leaves exist: an object is a path, not a value.
-            (Self::Exists(exists), value) => {
-                *exists == value.is_some_and(|value| !value.is_object())
-            }
+            (Self::Exists(exists), value) => *exists == value.is_some_and(|value| !value.is_object()),
             (_, None) => false,
             (Self::AnythingBut(refused), Some(Value::Array(values))) => {
                 !values.iter().any(|value| refused.contains(value))
@@ -155,9 +149,7 @@ impl Matcher {
             (Self::Prefix(prefix), Some(value)) => {
                 value.as_str().is_some_and(|text| text.starts_with(prefix))
             }
-            (Self::AnythingBut(refused), Some(value)) => {
-                is_scalar(value) && !refused.contains(value)
-            }
+            (Self::AnythingBut(refused), Some(value)) => is_scalar(value) && !refused.contains(value),
         }
     }
 }
@@ -253,15 +245,9 @@ mod tests {
             r#"{"a": [{"suffix": "x"}]}"#,
             r#"{"suffix":"x"} is not understood"#,
         );
-        check_refused(
-            r#"{"a": [{"prefix": "x", "exists": true}]}"#,
-            "not understood",
-        );
+        check_refused(r#"{"a": [{"prefix": "x", "exists": true}]}"#, "not understood");
         check_refused(r#"{"a": [{"exists": "yes"}]}"#, "not understood");
-        check_refused(
-            r#"{"a": [{"anything-but": {"prefix": "x"}}]}"#,
-            "not understood",
-        );
+        check_refused(r#"{"a": [{"anything-but": {"prefix": "x"}}]}"#, "not understood");
         check_refused(
             r#"{"$or": [{"a": ["x"]}, {"b": ["y"]}]}"#,
             "$or is not understood",

@@ -277,9 +277,7 @@ where
     }
 
     async fn forward(&mut self, records: Vec<StreamRecord>) -> Result<(), Stopped> {
-        let Delivery {
-            config, counters, ..
-        } = &self.delivery;
+        let Delivery { config, counters, .. } = &self.delivery;
         let read = records.len();
         Counters::add(&counters.read, read);
         let batches = split(records, config.filter.as_ref(), config.batch_size);

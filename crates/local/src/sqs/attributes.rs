@@ -52,8 +52,7 @@ impl FromStr for QueueName {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if raw.is_empty() || raw.len() > MAX_NAME_BYTES || !raw.bytes().all(allowed) {
             return Err(SqsError::InvalidParameterValue(
-                "A standard queue's name has 1 to 80 letters, digits, hyphens and underscores."
-                    .to_owned(),
+                "A standard queue's name has 1 to 80 letters, digits, hyphens and underscores.".to_owned(),
             ));
         }
         Ok(Self(raw.to_owned()))
@@ -123,17 +122,11 @@ impl QueueAttributes {
     /// Fails with the name of the first attribute that is out of its bounds.
     pub fn validate(&self) -> Result<(), SqsError> {
         check_visibility_timeout(self.visibility_timeout)?;
-        check(
-            "MessageRetentionPeriod",
-            self.message_retention,
-            &RETENTION_SECS,
-        )?;
+        check("MessageRetentionPeriod", self.message_retention, &RETENTION_SECS)?;
         check_receive_wait(self.receive_wait)?;
         check_delay(self.delay)?;
         if !MESSAGE_BYTES.contains(&(self.maximum_message_size as u64)) {
-            return Err(SqsError::InvalidAttributeValue(
-                "MaximumMessageSize".to_owned(),
-            ));
+            return Err(SqsError::InvalidAttributeValue("MaximumMessageSize".to_owned()));
         }
         match &self.redrive {
             Some(redrive) if !MAX_RECEIVES.contains(&redrive.max_receive_count) => {
@@ -271,22 +264,14 @@ mod tests {
         check("VisibilityTimeout", "43201", Err("InvalidAttributeValue"));
         check("VisibilityTimeout", "-1", Err("InvalidAttributeValue"));
         check("MessageRetentionPeriod", "59", Err("InvalidAttributeValue"));
-        check(
-            "MessageRetentionPeriod",
-            "1209601",
-            Err("InvalidAttributeValue"),
-        );
+        check("MessageRetentionPeriod", "1209601", Err("InvalidAttributeValue"));
         check(
             "ReceiveMessageWaitTimeSeconds",
             "21",
             Err("InvalidAttributeValue"),
         );
         check("DelaySeconds", "901", Err("InvalidAttributeValue"));
-        check(
-            "MaximumMessageSize",
-            "1048577",
-            Err("InvalidAttributeValue"),
-        );
+        check("MaximumMessageSize", "1048577", Err("InvalidAttributeValue"));
         check("FifoQueue", "true", Err("InvalidAttributeName"));
         check("RedrivePolicy", "", Ok((30, None)));
         for count in ["3", "\"3\""] {

@@ -51,9 +51,7 @@ impl SqsError {
             Self::QueueDoesNotExist => "com.amazonaws.sqs#QueueDoesNotExist",
             Self::QueueNameExists => "com.amazonaws.sqs#QueueNameExists",
             Self::EmptyBatchRequest => "com.amazonaws.sqs#EmptyBatchRequest",
-            Self::TooManyEntriesInBatchRequest { .. } => {
-                "com.amazonaws.sqs#TooManyEntriesInBatchRequest"
-            }
+            Self::TooManyEntriesInBatchRequest { .. } => "com.amazonaws.sqs#TooManyEntriesInBatchRequest",
             Self::BatchEntryIdsNotDistinct(_) => "com.amazonaws.sqs#BatchEntryIdsNotDistinct",
             Self::InvalidBatchEntryId => "com.amazonaws.sqs#InvalidBatchEntryId",
             Self::BatchRequestTooLong { .. } => "com.amazonaws.sqs#BatchRequestTooLong",
@@ -66,12 +64,8 @@ impl SqsError {
             Self::ResourceNotFound(_) => "com.amazonaws.sqs#ResourceNotFoundException",
             Self::UnsupportedOperation(_) => "com.amazonaws.sqs#UnsupportedOperation",
             // These are raised by the service's frame, not by its model.
-            Self::InvalidParameterValue(_) => {
-                "com.amazon.coral.service#InvalidParameterValueException"
-            }
-            Self::MissingParameter(_) => {
-                "com.amazon.coral.service#MissingRequiredParameterException"
-            }
+            Self::InvalidParameterValue(_) => "com.amazon.coral.service#InvalidParameterValueException",
+            Self::MissingParameter(_) => "com.amazon.coral.service#MissingRequiredParameterException",
             Self::Malformed(_) => "com.amazon.coral.service#SerializationException",
             Self::Journal(_) => "com.amazon.coral.service#InternalFailure",
         }

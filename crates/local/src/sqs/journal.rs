@@ -140,10 +140,7 @@ impl Journal {
     }
 
     /// Appends entries with one write. After a failure nothing of them is left in the file.
-    pub(super) fn append<'a>(
-        &mut self,
-        entries: impl IntoIterator<Item = Entry<'a>>,
-    ) -> io::Result<()> {
+    pub(super) fn append<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) -> io::Result<()> {
         let mut lines = Vec::new();
         for entry in entries {
             push_line(&mut lines, &entry);

@@ -102,8 +102,7 @@ impl MessageAttribute {
         };
         if !fits {
             return Err(SqsError::InvalidParameterValue(
-                "A message attribute has a type (String, Number or Binary) and a value of it."
-                    .to_owned(),
+                "A message attribute has a type (String, Number or Binary) and a value of it.".to_owned(),
             ));
         }
         Ok(Self { data_type, value })
@@ -141,11 +140,11 @@ impl TryFrom<WireAttribute> for MessageAttribute {
     fn try_from(wire: WireAttribute) -> Result<Self, SqsError> {
         let value = match (wire.string_value, wire.binary_value) {
             (Some(text), None) => AttributeValue::Text(text),
-            (None, Some(encoded)) => {
-                AttributeValue::Binary(STANDARD.decode(encoded).map_err(|_| {
-                    SqsError::InvalidParameterValue("A binary value is base64.".to_owned())
-                })?)
-            }
+            (None, Some(encoded)) => AttributeValue::Binary(
+                STANDARD
+                    .decode(encoded)
+                    .map_err(|_| SqsError::InvalidParameterValue("A binary value is base64.".to_owned()))?,
+            ),
             _ => return Err(SqsError::MissingParameter("MessageAttributeValue")),
         };
         Self::parse(wire.data_type, value)
@@ -268,10 +267,7 @@ impl Received {
             ("SenderId", ACCOUNT.to_owned()),
             ("SentTimestamp", millis(self.sent)),
             ("ApproximateReceiveCount", self.receive_count.to_string()),
-            (
-                "ApproximateFirstReceiveTimestamp",
-                millis(self.first_received),
-            ),
+            ("ApproximateFirstReceiveTimestamp", millis(self.first_received)),
         ]);
         let source = self.dead_letter_source.as_ref().map(QueueName::arn);
         attributes.extend(source.map(|arn| ("DeadLetterQueueSourceArn", arn)));
@@ -388,10 +384,7 @@ mod tests {
     fn only_what_sqs_can_hold_is_sent() {
         check_send(&NewMessage::new("a\tb\n😀"), Ok(()));
         check_send(&NewMessage::new("x".repeat(100)), Ok(()));
-        check_send(
-            &NewMessage::new("x".repeat(101)),
-            Err("InvalidParameterValue"),
-        );
+        check_send(&NewMessage::new("x".repeat(101)), Err("InvalidParameterValue"));
         check_send(&NewMessage::new(""), Err("MissingParameter"));
         check_send(&NewMessage::new("\u{0}"), Err("InvalidMessageContents"));
         check_send(&NewMessage::new("\u{FFFF}"), Err("InvalidMessageContents"));

@@ -25,8 +25,8 @@ use anyhow::Context;
 pub use attributes::{MAX_MESSAGE_BYTES, QueueAttributes, QueueName, Redrive};
 pub use error::SqsError;
 pub use message::{
-    AttributeValue, Content, MessageAttribute, MessageAttributes, MessageId, NewMessage,
-    ReceiptHandle, Received, md5_of_attributes, md5_of_body,
+    AttributeValue, Content, MessageAttribute, MessageAttributes, MessageId, NewMessage, ReceiptHandle,
+    Received, md5_of_attributes, md5_of_body,
 };
 pub use queue::{MAX_BATCH, Queue};
 pub use state::{Depth, Faults, MAX_IN_FLIGHT};
@@ -131,11 +131,7 @@ impl Sqs {
     }
 
     /// The queue of this name as it is, or a new one with these attributes.
-    fn open_or_create(
-        &self,
-        name: &QueueName,
-        attributes: QueueAttributes,
-    ) -> Result<Queue, SqsError> {
+    fn open_or_create(&self, name: &QueueName, attributes: QueueAttributes) -> Result<Queue, SqsError> {
         if let Some(inner) = self.shared.queue(name) {
             return Ok(self.handle(inner));
         }
@@ -152,12 +148,8 @@ impl Sqs {
         }
         let journal = match &self.shared.directory {
             Some(directory) => Some(
-                Journal::rewrite(
-                    Journal::path(directory, name),
-                    &settings,
-                    std::iter::empty(),
-                )
-                .map_err(|error| SqsError::Journal(error.to_string()))?,
+                Journal::rewrite(Journal::path(directory, name), &settings, std::iter::empty())
+                    .map_err(|error| SqsError::Journal(error.to_string()))?,
             ),
             None => None,
         };
@@ -167,11 +159,7 @@ impl Sqs {
         Ok(self.handle(inner))
     }
 
-    fn check_redrive(
-        &self,
-        name: &QueueName,
-        attributes: &QueueAttributes,
-    ) -> Result<(), SqsError> {
+    fn check_redrive(&self, name: &QueueName, attributes: &QueueAttributes) -> Result<(), SqsError> {
         let Some(redrive) = &attributes.redrive else {
             return Ok(());
         };
@@ -187,10 +175,7 @@ impl Sqs {
     fn delete_queue(&self, name: &QueueName) -> Result<(), SqsError> {
         // Under the lock, so that a new queue of this name cannot lose its journal to this one.
         let mut queues = self.shared.lock();
-        queues
-            .remove(name)
-            .ok_or(SqsError::QueueDoesNotExist)?
-            .delete()
+        queues.remove(name).ok_or(SqsError::QueueDoesNotExist)?.delete()
     }
 
     fn handle(&self, inner: Arc<Inner>) -> Queue {
@@ -221,12 +206,7 @@ fn open(path: &Path) -> anyhow::Result<Option<Inner>> {
     state.advance(now, replayed.settings.attributes.message_retention);
     let journal = Journal::rewrite(path.to_owned(), &replayed.settings, state.messages())
         .with_context(|| format!("rewrite {}", path.display()))?;
-    Ok(Some(Inner::new(
-        name,
-        replayed.settings,
-        state,
-        Some(journal),
-    )))
+    Ok(Some(Inner::new(name, replayed.settings, state, Some(journal))))
 }
 
 #[cfg(test)]

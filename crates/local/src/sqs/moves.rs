@@ -63,9 +63,7 @@ pub(super) enum Failure {
 
 impl MoveTasks {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<QueueName, Vec<MoveTask>>> {
-        self.0
-            .lock()
-            .expect("nothing panics while it holds the lock")
+        self.0.lock().expect("nothing panics while it holds the lock")
     }
 
     /// The newest first.
@@ -90,12 +88,7 @@ impl MoveTasks {
         Ok(())
     }
 
-    fn with<T>(
-        &self,
-        source: &QueueName,
-        id: TaskId,
-        change: impl FnOnce(&mut MoveTask) -> T,
-    ) -> Option<T> {
+    fn with<T>(&self, source: &QueueName, id: TaskId, change: impl FnOnce(&mut MoveTask) -> T) -> Option<T> {
         let mut tasks = self.lock();
         tasks
             .get_mut(source)?
@@ -118,9 +111,7 @@ impl MoveTasks {
             Some(None) => Err(SqsError::InvalidParameterValue(
                 "Only running tasks can be cancelled.".to_owned(),
             )),
-            None => Err(SqsError::ResourceNotFound(
-                "There is no such task.".to_owned(),
-            )),
+            None => Err(SqsError::ResourceNotFound("There is no such task.".to_owned())),
         }
     }
 }

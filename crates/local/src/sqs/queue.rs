@@ -42,12 +42,7 @@ struct Guarded {
 }
 
 impl Inner {
-    pub(super) fn new(
-        name: QueueName,
-        settings: Settings,
-        state: State,
-        journal: Option<Journal>,
-    ) -> Self {
+    pub(super) fn new(name: QueueName, settings: Settings, state: State, journal: Option<Journal>) -> Self {
         Self {
             name,
             guarded: Mutex::new(Guarded {
@@ -80,11 +75,7 @@ impl Inner {
         self.lock().settings.clone()
     }
 
-    pub(super) fn set_attributes(
-        &self,
-        attributes: QueueAttributes,
-        now: Timestamp,
-    ) -> Result<(), SqsError> {
+    pub(super) fn set_attributes(&self, attributes: QueueAttributes, now: Timestamp) -> Result<(), SqsError> {
         let mut guarded = self.lock();
         if guarded.settings.attributes == attributes {
             return Ok(());
@@ -126,9 +117,7 @@ impl Inner {
     }
 
     pub(super) fn take_for_move(&self, max: usize, before: Seq) -> Vec<(Seq, Message)> {
-        self.current(Timestamp::now())
-            .state
-            .take_for_move(max, before)
+        self.current(Timestamp::now()).state.take_for_move(max, before)
     }
 
     /// Ends what `take_for_move` or a receive began: the messages are in another queue now.
@@ -181,9 +170,7 @@ impl Guarded {
         }
         let first = self.state.next_seq();
         let numbered: Vec<(Seq, Message)> = (first.0..).map(Seq).zip(messages).collect();
-        let entries = numbered
-            .iter()
-            .map(|(seq, message)| Record::new(*seq, message));
+        let entries = numbered.iter().map(|(seq, message)| Record::new(*seq, message));
         self.record(entries.map(Entry::Message))?;
         for (seq, message) in numbered {
             self.state.insert(seq, message, now);
@@ -240,12 +227,7 @@ impl Queue {
     /// They stay hidden for `visibility`, or for the queue's own visibility timeout.
     ///
     /// Dropped while it waits, it takes nothing.
-    pub async fn receive(
-        &self,
-        max: usize,
-        wait: Duration,
-        visibility: Option<Duration>,
-    ) -> Vec<Received> {
+    pub async fn receive(&self, max: usize, wait: Duration, visibility: Option<Duration>) -> Vec<Received> {
         let deadline = Instant::now() + wait;
         loop {
             // Listening before looking, so that no arrival falls in between.
@@ -274,15 +256,9 @@ impl Queue {
 
         let mut guarded = self.inner.current(now);
         let visibility = visibility.unwrap_or(guarded.settings.attributes.visibility_timeout);
-        let Taken { delivered, dead } =
-            guarded
-                .state
-                .receive(max, visibility, max_receive_count, now);
+        let Taken { delivered, dead } = guarded.state.receive(max, visibility, max_receive_count, now);
         if !delivered.is_empty() {
-            let seqs = delivered
-                .iter()
-                .map(|received| received.receipt.seq)
-                .collect();
+            let seqs = delivered.iter().map(|received| received.receipt.seq).collect();
             guarded.record_or_log(Entry::Received { seqs, at: now });
         }
         let next_due = guarded.state.next_due();
@@ -376,10 +352,7 @@ impl Queue {
 
     /// From now on the queue behaves so; the default is no fault.
     pub fn set_faults(&self, faults: Faults) {
-        self.inner
-            .current(Timestamp::now())
-            .state
-            .set_faults(faults);
+        self.inner.current(Timestamp::now()).state.set_faults(faults);
     }
 }
 

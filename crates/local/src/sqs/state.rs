@@ -233,8 +233,7 @@ impl State {
     ) -> Result<(), SqsError> {
         let held = self.current(receipt).ok_or_else(|| {
             SqsError::InvalidParameterValue(
-                "The receipt handle is stale: its message was deleted or received again."
-                    .to_owned(),
+                "The receipt handle is stale: its message was deleted or received again.".to_owned(),
             )
         })?;
         match held.place {

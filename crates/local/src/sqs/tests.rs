@@ -90,12 +90,7 @@ async fn a_waiting_receive_wakes_when_a_message_becomes_visible() {
 async fn a_receive_without_messages_ends_after_its_wait() {
     let queue = create(&in_memory(), "q");
     let waiting = queue.receive(1, Duration::from_millis(30), None);
-    assert!(
-        timeout(PATIENCE, waiting)
-            .await
-            .expect("it ends")
-            .is_empty()
-    );
+    assert!(timeout(PATIENCE, waiting).await.expect("it ends").is_empty());
 }
 
 #[tokio::test]
@@ -123,12 +118,7 @@ async fn each_message_has_one_receiver_at_a_time() {
     }
     let mut seen = Vec::new();
     for receiver in receivers {
-        seen.extend(
-            timeout(PATIENCE, receiver)
-                .await
-                .expect("they end")
-                .unwrap(),
-        );
+        seen.extend(timeout(PATIENCE, receiver).await.expect("they end").unwrap());
     }
     sent.sort_unstable();
     seen.sort_unstable();
@@ -182,9 +172,7 @@ async fn everything_acknowledged_survives_a_restart() {
     assert_eq!(receive(&queue, NO_WAIT).await, ["bad#1"]);
     assert_eq!(receive(&queue, NO_WAIT).await, ["bad#2"]);
     ids.extend(send(&queue, &["done", "seen", "new"]));
-    let received = queue
-        .receive(2, NO_WAIT, Some(Duration::from_hours(1)))
-        .await;
+    let received = queue.receive(2, NO_WAIT, Some(Duration::from_hours(1))).await;
     queue.delete_batch(&[received[0].receipt]).unwrap();
 
     // Nothing is shut down: a killed process does not do so either.
@@ -198,18 +186,12 @@ async fn everything_acknowledged_survives_a_restart() {
         "a receipt of before the restart deletes nothing"
     );
     let again = queue.receive(MAX_BATCH, NO_WAIT, None).await;
-    let seen: Vec<_> = again
-        .iter()
-        .map(|one| (one.id, one.receive_count))
-        .collect();
+    let seen: Vec<_> = again.iter().map(|one| (one.id, one.receive_count)).collect();
     assert_eq!(seen, [(ids[2], 2), (ids[3], 1)]);
     assert_eq!(again[0].sent, received[1].sent);
     assert_eq!(again[0].first_received, received[1].first_received);
     let letters = dead.receive(MAX_BATCH, NO_WAIT, None).await;
-    let letters: Vec<_> = letters
-        .iter()
-        .map(|one| (one.id, one.receive_count))
-        .collect();
+    let letters: Vec<_> = letters.iter().map(|one| (one.id, one.receive_count)).collect();
     assert_eq!(letters, [(ids[0], 3)]);
 }
 
@@ -281,9 +263,7 @@ async fn a_large_journal_is_rewritten_while_it_runs() {
     let directory = tempfile::tempdir().unwrap();
     let queue = create(&in_directory(directory.path()), "q");
     send(&queue, &["kept"]);
-    let kept = queue
-        .receive(1, NO_WAIT, Some(Duration::from_hours(1)))
-        .await;
+    let kept = queue.receive(1, NO_WAIT, Some(Duration::from_hours(1))).await;
     let large = "x".repeat(1_000_000);
     for _ in 0..40 {
         send(&queue, &[&large]);
@@ -294,9 +274,6 @@ async fn a_large_journal_is_rewritten_while_it_runs() {
     assert!(length < 20_000_000, "{length}");
     let queue = in_directory(directory.path()).queue("q").unwrap();
     let again = queue.receive(MAX_BATCH, NO_WAIT, None).await;
-    let counts: Vec<_> = again
-        .iter()
-        .map(|one| (one.id, one.receive_count))
-        .collect();
+    let counts: Vec<_> = again.iter().map(|one| (one.id, one.receive_count)).collect();
     assert_eq!(counts, [(kept[0].id, 2)]);
 }

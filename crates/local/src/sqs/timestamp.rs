@@ -11,9 +11,7 @@ pub struct Timestamp(u64);
 
 impl Timestamp {
     pub fn now() -> Self {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self::from_millis(millis(since_epoch))
     }
 

@@ -28,10 +28,7 @@ async fn answer(State(sqs): State<Sqs>, headers: HeaderMap, body: Bytes) -> Resp
     let answer = sqs.call(operation, &body).await;
     let mut headers = HeaderMap::new();
     if let Some(error) = answer.query_error {
-        headers.insert(
-            "x-amzn-query-error",
-            error.parse().expect("a header's value"),
-        );
+        headers.insert("x-amzn-query-error", error.parse().expect("a header's value"));
     }
     (answer.status, headers, answer.body).into_response()
 }
@@ -84,10 +81,7 @@ pub fn arn(name: &str) -> String {
 }
 
 pub async fn receive(client: &Client, url: &str) -> Vec<Message> {
-    let request = client
-        .receive_message()
-        .queue_url(url)
-        .max_number_of_messages(10);
+    let request = client.receive_message().queue_url(url).max_number_of_messages(10);
     let received = request
         .message_system_attribute_names(MessageSystemAttributeName::All)
         .message_attribute_names("All")
@@ -108,9 +102,7 @@ pub async fn attribute(client: &Client, url: &str, name: QueueAttributeName) -> 
 }
 
 pub fn entry(id: &str, body: &str) -> SendMessageBatchRequestEntry {
-    let entry = SendMessageBatchRequestEntry::builder()
-        .id(id)
-        .message_body(body);
+    let entry = SendMessageBatchRequestEntry::builder().id(id).message_body(body);
     entry.build().expect("an id and a body")
 }
 

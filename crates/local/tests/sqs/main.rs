@@ -5,8 +5,8 @@ mod moves;
 
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
-    MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageAttributeValue,
+    MessageSystemAttributeName, QueueAttributeName,
 };
 
 use client::{arn, attribute, client, create, create_with_dead_letters, entry, receive, text};
@@ -35,18 +35,12 @@ async fn a_message_goes_through_whole() {
     assert_eq!(received.message_id, sent.message_id);
     assert_eq!(received.body.as_deref(), Some("grüße \"you\""));
     assert_eq!(received.md5_of_body, sent.md5_of_message_body);
-    assert_eq!(
-        received.md5_of_message_attributes,
-        sent.md5_of_message_attributes
-    );
+    assert_eq!(received.md5_of_message_attributes, sent.md5_of_message_attributes);
     let attributes = received.message_attributes.expect("attributes");
     assert_eq!(attributes["reason"], text("x"));
     assert_eq!(attributes["raw"], binary);
     let system = received.attributes.expect("attributes of SQS");
-    assert_eq!(
-        system[&MessageSystemAttributeName::ApproximateReceiveCount],
-        "1"
-    );
+    assert_eq!(system[&MessageSystemAttributeName::ApproximateReceiveCount], "1");
     assert!(system.contains_key(&MessageSystemAttributeName::SentTimestamp));
 
     let receipt = received.receipt_handle.expect("a receipt");
@@ -86,10 +80,7 @@ async fn only_the_attributes_asked_for_are_told() {
             .collect();
         names.sort();
         assert_eq!(names, expected, "{wanted:?}");
-        assert_eq!(
-            received.md5_of_message_attributes.is_some(),
-            !expected.is_empty()
-        );
+        assert_eq!(received.md5_of_message_attributes.is_some(), !expected.is_empty());
         assert_eq!(received.attributes.unwrap_or_default().len(), 0);
     }
 }
@@ -154,19 +145,9 @@ async fn errors_are_typed() {
         .message_body("a")
         .send()
         .await;
-    assert!(
-        error
-            .unwrap_err()
-            .into_service_error()
-            .is_queue_does_not_exist()
-    );
+    assert!(error.unwrap_err().into_service_error().is_queue_does_not_exist());
     let error = client.get_queue_url().queue_name("missing").send().await;
-    assert!(
-        error
-            .unwrap_err()
-            .into_service_error()
-            .is_queue_does_not_exist()
-    );
+    assert!(error.unwrap_err().into_service_error().is_queue_does_not_exist());
     let error = client
         .delete_message()
         .queue_url(&url)
@@ -184,12 +165,7 @@ async fn errors_are_typed() {
         .attributes(QueueAttributeName::DelaySeconds, "7")
         .send()
         .await;
-    assert!(
-        error
-            .unwrap_err()
-            .into_service_error()
-            .is_queue_name_exists()
-    );
+    assert!(error.unwrap_err().into_service_error().is_queue_name_exists());
     let request = client.set_queue_attributes().queue_url(&url);
     let error = request
         .attributes(QueueAttributeName::DelaySeconds, "-1")
@@ -201,18 +177,9 @@ async fn errors_are_typed() {
             .into_service_error()
             .is_invalid_attribute_value()
     );
-    let error = client
-        .add_permission()
-        .queue_url(&url)
-        .label("l")
-        .actions("*");
+    let error = client.add_permission().queue_url(&url).label("l").actions("*");
     let error = error.aws_account_ids("1").send().await;
-    assert!(
-        error
-            .unwrap_err()
-            .into_service_error()
-            .is_unsupported_operation()
-    );
+    assert!(error.unwrap_err().into_service_error().is_unsupported_operation());
     let error = client
         .start_message_move_task()
         .source_arn(arn("missing"))
@@ -237,11 +204,7 @@ async fn visibility_cannot_change_once_a_message_is_visible_again() {
         .send()
         .await
         .unwrap();
-    let receipt = receive(&client, &url)
-        .await
-        .remove(0)
-        .receipt_handle
-        .unwrap();
+    let receipt = receive(&client, &url).await.remove(0).receipt_handle.unwrap();
     let mut outcomes = Vec::new();
     for _ in 0..2 {
         let request = client
@@ -297,12 +260,7 @@ async fn queues_are_listed_described_and_deleted() {
         create_with_dead_letters(&client, "q-1", "dead").await,
         create_with_dead_letters(&client, "q-2", "dead").await,
     ];
-    let listed = client
-        .list_queues()
-        .queue_name_prefix("q-")
-        .send()
-        .await
-        .unwrap();
+    let listed = client.list_queues().queue_name_prefix("q-").send().await.unwrap();
     assert_eq!(listed.queue_urls.unwrap_or_default(), urls);
     let pages = client
         .list_queues()
@@ -350,25 +308,10 @@ async fn queues_are_listed_described_and_deleted() {
         attribute(&client, &urls[0], QueueAttributeName::RedrivePolicy).await,
         ""
     );
-    client
-        .purge_queue()
-        .queue_url(&urls[0])
-        .send()
-        .await
-        .unwrap();
+    client.purge_queue().queue_url(&urls[0]).send().await.unwrap();
     assert_eq!(attribute(&client, &urls[0], delayed).await, "0");
 
-    client
-        .delete_queue()
-        .queue_url(&urls[0])
-        .send()
-        .await
-        .unwrap();
-    let error = client
-        .purge_queue()
-        .queue_url(&urls[0])
-        .send()
-        .await
-        .unwrap_err();
+    client.delete_queue().queue_url(&urls[0]).send().await.unwrap();
+    let error = client.purge_queue().queue_url(&urls[0]).send().await.unwrap_err();
     assert!(error.into_service_error().is_queue_does_not_exist());
 }

@@ -1,9 +1,7 @@
 //! The redrive of dead letters.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    ListMessageMoveTasksResultEntry, MessageSystemAttributeName, QueueAttributeName,
-};
+use aws_sdk_sqs::types::{ListMessageMoveTasksResultEntry, MessageSystemAttributeName, QueueAttributeName};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -20,18 +18,9 @@ async fn kill(client: &Client, url: &str, count: usize) {
     }
     let mut received = 0;
     while received < count {
-        let request = client
-            .receive_message()
-            .queue_url(url)
-            .visibility_timeout(0);
+        let request = client.receive_message().queue_url(url).visibility_timeout(0);
         let request = request.max_number_of_messages(1);
-        received += request
-            .send()
-            .await
-            .unwrap()
-            .messages
-            .unwrap_or_default()
-            .len();
+        received += request.send().await.unwrap().messages.unwrap_or_default().len();
     }
     assert!(receive(client, url).await.is_empty());
 }
@@ -60,10 +49,7 @@ async fn dead_letters_go_back_to_where_they_came_from_as_new_messages() {
     for url in &urls {
         kill(&client, url, 1).await;
     }
-    let request = client
-        .receive_message()
-        .queue_url(&dead)
-        .visibility_timeout(0);
+    let request = client.receive_message().queue_url(&dead).visibility_timeout(0);
     let request = request.max_number_of_messages(10);
     let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
     let letters = request.send().await.unwrap().messages.unwrap();
@@ -93,10 +79,7 @@ async fn dead_letters_go_back_to_where_they_came_from_as_new_messages() {
                 .all(|letter| letter.message_id != message.message_id)
         );
         let system = message.attributes.unwrap();
-        assert_eq!(
-            system[&MessageSystemAttributeName::ApproximateReceiveCount],
-            "1"
-        );
+        assert_eq!(system[&MessageSystemAttributeName::ApproximateReceiveCount], "1");
     }
     assert!(receive(&client, &dead).await.is_empty());
 }
@@ -108,11 +91,7 @@ async fn a_move_keeps_to_its_rate_and_can_be_cancelled() {
     let url = create_with_dead_letters(&client, "q", "dead").await;
     kill(&client, &url, 5).await;
     let start = || client.start_message_move_task().source_arn(arn("dead"));
-    let task = start()
-        .max_number_of_messages_per_second(1)
-        .send()
-        .await
-        .unwrap();
+    let task = start().max_number_of_messages_per_second(1).send().await.unwrap();
     let second = start().send().await.unwrap_err().into_service_error();
     assert_eq!(
         second.meta().code(),
@@ -129,10 +108,7 @@ async fn a_move_keeps_to_its_rate_and_can_be_cancelled() {
         .unwrap();
     let moved = cancel.approximate_number_of_messages_moved;
     assert!(moved < 5, "{moved} at once");
-    assert_eq!(
-        ended(&client, "dead").await.status.as_deref(),
-        Some("CANCELLED")
-    );
+    assert_eq!(ended(&client, "dead").await.status.as_deref(), Some("CANCELLED"));
     let visible = QueueAttributeName::ApproximateNumberOfMessages;
     assert_ne!(attribute(&client, &dead, visible).await, "0");
 }
@@ -164,8 +140,5 @@ async fn a_message_without_a_source_fails_the_move_and_stays() {
 
     let request = client.start_message_move_task().source_arn(arn("dead"));
     request.destination_arn(arn("q")).send().await.unwrap();
-    assert_eq!(
-        ended(&client, "dead").await.status.as_deref(),
-        Some("COMPLETED")
-    );
+    assert_eq!(ended(&client, "dead").await.status.as_deref(), Some("COMPLETED"));
 }

@@ -57,11 +57,7 @@ pub fn board(document: &BoardDocument, paint: Paint) -> String {
     table(&mut text, &document.entries, None, paint);
     let listed = u64::try_from(document.entries.len()).unwrap_or(u64::MAX);
     if document.next_cursor.is_some() {
-        let more = counted(
-            document.participants.saturating_sub(listed),
-            "other",
-            "others",
-        );
+        let more = counted(document.participants.saturating_sub(listed), "other", "others");
         let _ = writeln!(text, "{}", paint.paint(Style::Dim, &format!("and {more}")));
     }
     text
@@ -103,11 +99,7 @@ fn heading(
         counted(activities, "activity", "activities"),
     );
     let line = describe_freshness(freshness);
-    let style = if freshness.stale {
-        Style::Alarm
-    } else {
-        Style::Dim
-    };
+    let style = if freshness.stale { Style::Alarm } else { Style::Dim };
     text.push_str(&paint.paint(style, &line));
     text.push('\n');
     text
@@ -134,19 +126,13 @@ fn describe_freshness(freshness: &Freshness) -> String {
     let lag = freshness
         .lag_seconds
         .map_or_else(|| "not measured yet".to_owned(), age);
-    let backlog = freshness
-        .backlog
-        .map_or_else(|| "not known".to_owned(), grouped);
+    let backlog = freshness.backlog.map_or_else(|| "not known".to_owned(), grouped);
     let updated = age(freshness.age_seconds);
     let line = format!("updated {updated} ago, lag {lag}, backlog {backlog}");
     if !freshness.stale {
         return line;
     }
-    let reasons: Vec<String> = freshness
-        .stale_reasons
-        .iter()
-        .map(|r| printable(r))
-        .collect();
+    let reasons: Vec<String> = freshness.stale_reasons.iter().map(|r| printable(r)).collect();
     let reasons = if reasons.is_empty() {
         String::new()
     } else {
@@ -193,10 +179,7 @@ fn line(cells: &[String; 5], widths: [usize; 5]) -> String {
 }
 
 fn cells(entry: &Entry, entries: &[Entry]) -> [String; 5] {
-    let sharing = entries
-        .iter()
-        .filter(|other| other.rank == entry.rank)
-        .count();
+    let sharing = entries.iter().filter(|other| other.rank == entry.rank).count();
     let tie = if sharing > 1 { "=" } else { " " };
     [
         format!("{}{tie}", grouped(entry.rank)),

@@ -111,13 +111,7 @@ fn innermost(error: &reqwest::Error) -> String {
 
 /// Only seconds are understood; a date would trust two clocks to agree.
 pub(super) fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
@@ -133,10 +127,9 @@ pub(super) fn parse(
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::SERVICE_UNAVAILABLE
         );
     match serde_json::from_slice::<PostAnswer>(body) {
-        Ok(PostAnswer { results }) if has_verdicts && results.len() == items => Ok(Verdicts {
-            results,
-            retry_after,
-        }),
+        Ok(PostAnswer { results }) if has_verdicts && results.len() == items => {
+            Ok(Verdicts { results, retry_after })
+        }
         Ok(PostAnswer { results }) if status.is_success() => Err(PostError::bad_answer(&format!(
             "{items} activities were sent, and {} verdicts came back",
             results.len()
@@ -193,24 +186,14 @@ mod tests {
             1,
             "the server answered 429 Too Many Requests (again: true)",
         );
-        check(
-            502,
-            "",
-            1,
-            "the server answered 502 Bad Gateway (again: true)",
-        );
+        check(502, "", 1, "the server answered 502 Bad Gateway (again: true)");
         check(
             400,
             r#"{"title":"Bad Request","status":400,"detail":"not JSON"}"#,
             1,
             "the server answered 400: not JSON (again: false)",
         );
-        check(
-            404,
-            "",
-            1,
-            "the server answered 404 Not Found (again: false)",
-        );
+        check(404, "", 1, "the server answered 404 Not Found (again: false)");
         check(
             202,
             accepted,

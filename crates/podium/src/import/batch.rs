@@ -147,11 +147,7 @@ mod tests {
         check(100, &[], &[]);
         let half = BODY_BYTES_MAX / 2;
         check(100, &[half, half, 1], &[&[half], &[half, 1]]);
-        check(
-            100,
-            &[half - 2, half - 2, 1],
-            &[&[half - 2, half - 2], &[1]],
-        );
+        check(100, &[half - 2, half - 2, 1], &[&[half - 2, half - 2], &[1]]);
         check(100, &[ITEM_BYTES_MAX, 1], &[&[ITEM_BYTES_MAX], &[1]]);
         check(1_000, &[1; 101], &[&[1; 100], &[1]]);
     }

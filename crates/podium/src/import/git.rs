@@ -106,9 +106,8 @@ impl Repository {
         let directory = String::from_utf8_lossy(&output.stdout);
         let program = match program {
             Some(program) => program,
-            None => program_slug(Path::new(directory.trim_end_matches('\n'))).context(
-                "the repository's directory has no name to call a program by; use --program",
-            )?,
+            None => program_slug(Path::new(directory.trim_end_matches('\n')))
+                .context("the repository's directory has no name to call a program by; use --program")?,
         };
         Ok(Self {
             path: path.to_owned(),
@@ -128,8 +127,7 @@ impl Repository {
             read.records += 1;
             match found {
                 Ok((place, activity)) => {
-                    let json =
-                        serde_json::to_string(&activity).expect("an activity is always JSON");
+                    let json = serde_json::to_string(&activity).expect("an activity is always JSON");
                     batcher.push(Ok(Item { place, json }), read)
                 }
                 Err(skip) => {
@@ -246,10 +244,7 @@ fn each_record<const N: usize>(
     mut git: Command,
     mut each: impl FnMut(&[String; N]) -> ControlFlow<()>,
 ) -> anyhow::Result<()> {
-    let mut running = git
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("could not run git")?;
+    let mut running = git.stdout(Stdio::piped()).spawn().context("could not run git")?;
     let output = running.stdout.take().expect("the output is piped");
     let stopped = read_records(output, &mut each);
     if !matches!(stopped, Ok(ControlFlow::Continue(()))) {
@@ -275,10 +270,7 @@ fn read_records<const N: usize>(
     let mut record = [const { String::new() }; N];
     for place in (0..N).cycle() {
         field.clear();
-        let length = output
-            .by_ref()
-            .take(FIELD_BYTES_MAX)
-            .read_until(0, &mut field);
+        let length = output.by_ref().take(FIELD_BYTES_MAX).read_until(0, &mut field);
         let length = length.context("could not read what git says")?;
         // A format of for-each-ref ends with a newline, which stands before the next record.
         let is_end = place == 0 && (length == 0 || field == b"\n");

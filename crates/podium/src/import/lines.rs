@@ -89,10 +89,7 @@ where
     let mut number = skip;
     loop {
         line.clear();
-        let length = reader
-            .by_ref()
-            .take(LINE_BYTES_MAX)
-            .read_until(b'\n', &mut line);
+        let length = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
         let length = length.with_context(|| format!("after line {number}"))?;
         if length == 0 {
             // Whether the receiver still wants more no longer matters.
@@ -142,10 +139,10 @@ fn too_large() -> String {
 /// Makes an item of a line; what is in it is for the server to judge. A line without an
 /// `activity_id` gets one that depends on the line alone.
 fn parse(number: u64, line: &[u8]) -> Result<Item, Rejection> {
-    let text = std::str::from_utf8(line)
-        .map_err(|error| reject(number, "invalid_json", error.to_string()))?;
-    let value: &RawValue = serde_json::from_str(text)
-        .map_err(|error| reject(number, "invalid_json", error.to_string()))?;
+    let text =
+        std::str::from_utf8(line).map_err(|error| reject(number, "invalid_json", error.to_string()))?;
+    let value: &RawValue =
+        serde_json::from_str(text).map_err(|error| reject(number, "invalid_json", error.to_string()))?;
     if !value.get().starts_with('{') {
         return Err(reject(
             number,
@@ -154,13 +151,13 @@ fn parse(number: u64, line: &[u8]) -> Result<Item, Rejection> {
         ));
     }
     // The values stay as they are written: a number in the metadata must not lose digits here.
-    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(text)
-        .map_err(|error| reject(number, "invalid_json", error.to_string()))?;
+    let mut fields: BTreeMap<String, &RawValue> =
+        serde_json::from_str(text).map_err(|error| reject(number, "invalid_json", error.to_string()))?;
     let json = match fields.get("activity_id") {
         Some(id) if id.get() != "null" => text.to_owned(),
         _ => {
-            let id = serde_json::value::to_raw_value(&line_id(number, line))
-                .expect("a string is always JSON");
+            let id =
+                serde_json::value::to_raw_value(&line_id(number, line)).expect("a string is always JSON");
             fields.insert("activity_id".to_owned(), &id);
             serde_json::to_string(&fields).expect("a map with text keys is always JSON")
         }

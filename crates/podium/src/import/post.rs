@@ -80,9 +80,7 @@ impl Poster {
         };
         let mut parts = vec![batch.items];
         while let Some(part) = parts.pop() {
-            if let Settled::Refused(mut items, error) =
-                self.settle(part, deadline, &mut judged).await?
-            {
+            if let Settled::Refused(mut items, error) = self.settle(part, deadline, &mut judged).await? {
                 let rest = items.split_off(items.len() / 2);
                 if items.is_empty() {
                     judged.refuse(rest, &error);
@@ -107,31 +105,22 @@ impl Poster {
         let mut attempt = 0;
         while let Some(first) = items.first() {
             let place = first.place.clone();
-            let (retry_after, reason) =
-                match self.api.post_activities(body(&items), items.len()).await {
-                    Ok(Verdicts {
-                        results,
-                        retry_after,
-                    }) => {
-                        items = judged.judge(items, results);
-                        (
-                            retry_after,
-                            "the server was not able to store it".to_owned(),
-                        )
-                    }
-                    Err(error) if error.failure.is_transient() => {
-                        (error.retry_after, error.to_string())
-                    }
-                    Err(error) if matches!(error.failure, Failure::Status(400 | 413)) => {
-                        return Ok(Settled::Refused(items, error));
-                    }
-                    Err(error) => {
-                        return Err(GaveUp {
-                            place,
-                            reason: error.to_string(),
-                        });
-                    }
-                };
+            let (retry_after, reason) = match self.api.post_activities(body(&items), items.len()).await {
+                Ok(Verdicts { results, retry_after }) => {
+                    items = judged.judge(items, results);
+                    (retry_after, "the server was not able to store it".to_owned())
+                }
+                Err(error) if error.failure.is_transient() => (error.retry_after, error.to_string()),
+                Err(error) if matches!(error.failure, Failure::Status(400 | 413)) => {
+                    return Ok(Settled::Refused(items, error));
+                }
+                Err(error) => {
+                    return Err(GaveUp {
+                        place,
+                        reason: error.to_string(),
+                    });
+                }
+            };
             let Some(Item { place, .. }) = items.first() else {
                 break;
             };
@@ -168,12 +157,7 @@ impl Judged {
                 Verdict::Accepted => self.accepted += 1,
                 Verdict::Duplicate => self.duplicate += 1,
                 Verdict::Rejected {
-                    error:
-                        ItemError {
-                            code,
-                            field,
-                            detail,
-                        },
+                    error: ItemError { code, field, detail },
                 } => {
                     self.rejected.push(Rejection {
                         place: item.place,

@@ -147,10 +147,7 @@ mod tests {
         let text = tally.to_string();
         assert!(text.contains("line 18: "), "the tenth is shown: {text}");
         assert!(!text.contains("line 19: "), "the eleventh is not: {text}");
-        assert!(
-            text.ends_with("in all 20 invalid_json, 1 unknown_kind"),
-            "{text}"
-        );
+        assert!(text.ends_with("in all 20 invalid_json, 1 unknown_kind"), "{text}");
     }
 
     #[test]

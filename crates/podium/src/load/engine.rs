@@ -97,10 +97,7 @@ impl Schedule {
         if self.requests_max.is_some_and(|max| request >= max) {
             return None;
         }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "exact for a million years at any rate"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "exact for a million years at any rate")]
         let seconds = request as f64 / self.requests_per_second;
         Some(self.started + Duration::from_secs_f64(seconds))
     }
@@ -250,10 +247,7 @@ async fn drain(
     let all_counted = async {
         loop {
             if let Ok(now) = serve.status().await {
-                let risen = now
-                    .counted
-                    .activities
-                    .saturating_sub(before.counted.activities);
+                let risen = now.counted.activities.saturating_sub(before.counted.activities);
                 rise = Some(risen);
                 if risen >= accepted {
                     let after = last_answer.elapsed();

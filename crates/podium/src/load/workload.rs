@@ -5,16 +5,15 @@ use rand::{RngExt as _, SeedableRng, rngs::StdRng};
 use crate::client::wire::{Activity, Kind, ProgramId, UserId};
 
 const FIRST_NAMES: [&str; 32] = [
-    "ada", "amir", "ana", "ben", "chidi", "clara", "dana", "diego", "elif", "emil", "farah",
-    "finn", "grace", "hana", "ines", "ivan", "jonas", "kai", "lea", "luis", "maya", "mika",
-    "nadia", "noor", "omar", "priya", "ravi", "rosa", "sven", "tara", "yuki", "zoe",
+    "ada", "amir", "ana", "ben", "chidi", "clara", "dana", "diego", "elif", "emil", "farah", "finn", "grace",
+    "hana", "ines", "ivan", "jonas", "kai", "lea", "luis", "maya", "mika", "nadia", "noor", "omar", "priya",
+    "ravi", "rosa", "sven", "tara", "yuki", "zoe",
 ];
 
 const LAST_NAMES: [&str; 32] = [
-    "abara", "arslan", "bauer", "berg", "castro", "chen", "costa", "diaz", "eriksen", "fischer",
-    "fontana", "gupta", "haddad", "ito", "jansen", "kim", "kowalski", "lang", "lopez", "mbeki",
-    "moreau", "nguyen", "novak", "okafor", "park", "rossi", "saito", "silva", "tanaka", "vogel",
-    "weiss", "yilmaz",
+    "abara", "arslan", "bauer", "berg", "castro", "chen", "costa", "diaz", "eriksen", "fischer", "fontana",
+    "gupta", "haddad", "ito", "jansen", "kim", "kowalski", "lang", "lopez", "mbeki", "moreau", "nguyen",
+    "novak", "okafor", "park", "rossi", "saito", "silva", "tanaka", "vogel", "weiss", "yilmaz",
 ];
 
 const PROGRAM_NAMES: [&str; 8] = [
@@ -54,9 +53,7 @@ impl Zipf {
     fn choose(&self, random: &mut StdRng) -> usize {
         let last = self.cumulative.len() - 1;
         let point = random.random::<f64>() * self.cumulative[last];
-        self.cumulative
-            .partition_point(|sum| *sum <= point)
-            .min(last)
+        self.cumulative.partition_point(|sum| *sum <= point).min(last)
     }
 }
 

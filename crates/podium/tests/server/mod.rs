@@ -64,10 +64,7 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
-        Self::start_at(
-            "127.0.0.1:0".parse().expect("an address"),
-            Shared::default(),
-        )
+        Self::start_at("127.0.0.1:0".parse().expect("an address"), Shared::default())
     }
 
     /// A server in the place of one that died.
@@ -140,11 +137,7 @@ async fn accept(State(shared): State<Shared>, body: Bytes) -> Response {
             json!({ "results": results }).to_string(),
         )
             .into_response(),
-        _ => (
-            StatusCode::ACCEPTED,
-            json!({ "results": results }).to_string(),
-        )
-            .into_response(),
+        _ => (StatusCode::ACCEPTED, json!({ "results": results }).to_string()).into_response(),
     }
 }
 

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Nothing, Queue, Sqs, SqsError};
 use crate::sqs::attributes::{check_receive_wait, check_visibility_timeout};
 use crate::sqs::message::{
-    MessageAttribute, MessageAttributes, NewMessage, ReceiptHandle, Received, md5_of_attributes,
-    md5_of_body,
+    MessageAttribute, MessageAttributes, NewMessage, ReceiptHandle, Received, md5_of_attributes, md5_of_body,
 };
 use crate::sqs::state::MAX_IN_FLIGHT;
 use crate::sqs::{MAX_BATCH, MAX_MESSAGE_BYTES, MessageId};
@@ -39,10 +38,7 @@ pub(super) struct Sent {
     message_id: String,
     #[serde(rename = "MD5OfMessageBody")]
     md5_of_message_body: String,
-    #[serde(
-        rename = "MD5OfMessageAttributes",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     md5_of_message_attributes: Option<String>,
 }
 
@@ -118,10 +114,7 @@ struct Incoming {
     body: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<&'static str, String>,
-    #[serde(
-        rename = "MD5OfMessageAttributes",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     md5_of_message_attributes: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     message_attributes: MessageAttributes,
@@ -173,10 +166,7 @@ impl Sqs {
         Ok(outcome(ids, send(&queue, messages)))
     }
 
-    pub(super) async fn call_receive_message(
-        &self,
-        request: ReceiveMessage,
-    ) -> Result<Messages, SqsError> {
+    pub(super) async fn call_receive_message(&self, request: ReceiveMessage) -> Result<Messages, SqsError> {
         let queue = self.queue_at(&request.queue_url)?;
         let max = request.max_number_of_messages.unwrap_or(1);
         if !(1..=MAX_BATCH).contains(&max) {
@@ -204,10 +194,7 @@ impl Sqs {
         Ok(Messages { messages })
     }
 
-    pub(super) fn call_delete_message(
-        &self,
-        request: &Single<Deletion>,
-    ) -> Result<Nothing, SqsError> {
+    pub(super) fn call_delete_message(&self, request: &Single<Deletion>) -> Result<Nothing, SqsError> {
         let queue = self.queue_at(&request.queue_url)?;
         queue.delete_batch(&[request.content.receipt_handle.parse()?])?;
         Ok(Nothing {})
@@ -225,9 +212,7 @@ impl Sqs {
             .collect();
         let valid: Vec<ReceiptHandle> = receipts.iter().flatten().copied().collect();
         queue.delete_batch(&valid)?;
-        let outcomes = receipts
-            .into_iter()
-            .map(|receipt| receipt.map(|_| Nothing {}));
+        let outcomes = receipts.into_iter().map(|receipt| receipt.map(|_| Nothing {}));
         Ok(outcome(ids, outcomes))
     }
 
@@ -266,12 +251,7 @@ impl From<Outgoing> for NewMessage {
 fn send(queue: &Queue, messages: Vec<NewMessage>) -> Vec<Result<Sent, SqsError>> {
     let digests: Vec<(String, Option<String>)> = messages
         .iter()
-        .map(|message| {
-            (
-                md5_of_body(&message.body),
-                md5_of_attributes(&message.attributes),
-            )
-        })
+        .map(|message| (md5_of_body(&message.body), md5_of_attributes(&message.attributes)))
         .collect();
     let sent = |(id, (body, attributes)): (MessageId, _)| Sent {
         message_id: id.to_string(),
@@ -315,16 +295,10 @@ fn checked<T>(entries: Vec<Entry<T>>) -> Result<(Vec<String>, Vec<T>), SqsError>
             return Err(SqsError::BatchEntryIdsNotDistinct(id.clone()));
         }
     }
-    Ok(entries
-        .into_iter()
-        .map(|entry| (entry.id, entry.content))
-        .unzip())
+    Ok(entries.into_iter().map(|entry| (entry.id, entry.content)).unzip())
 }
 
-fn outcome<T>(
-    ids: Vec<String>,
-    outcomes: impl IntoIterator<Item = Result<T, SqsError>>,
-) -> BatchOutcome<T> {
+fn outcome<T>(ids: Vec<String>, outcomes: impl IntoIterator<Item = Result<T, SqsError>>) -> BatchOutcome<T> {
     let mut batch = BatchOutcome {
         successful: Vec::new(),
         failed: Vec::new(),
@@ -350,9 +324,7 @@ fn incoming(received: &Received, request: &ReceiveMessage) -> Incoming {
             .attribute_names
             .iter()
             .chain(&request.message_system_attribute_names);
-        names
-            .into_iter()
-            .any(|wanted| wanted == "All" || wanted == name)
+        names.into_iter().any(|wanted| wanted == "All" || wanted == name)
     };
     attributes.retain(|&name, _| wanted(name));
 

@@ -40,18 +40,14 @@ impl Sqs {
             "SetQueueAttributes" => reply(&self.call_set_queue_attributes(&parse(body)?)?),
             "PurgeQueue" => reply(&self.call_purge_queue(&parse(body)?)?),
             "DeleteQueue" => reply(&self.call_delete_queue(&parse(body)?)?),
-            "ListDeadLetterSourceQueues" => {
-                reply(&self.call_list_dead_letter_source_queues(parse(body)?)?)
-            }
+            "ListDeadLetterSourceQueues" => reply(&self.call_list_dead_letter_source_queues(parse(body)?)?),
             "ListQueueTags" => reply(&self.call_list_queue_tags(&parse(body)?)?),
             "SendMessage" => reply(&self.call_send_message(parse(body)?)?),
             "SendMessageBatch" => reply(&self.call_send_message_batch(parse(body)?)?),
             "ReceiveMessage" => reply(&self.call_receive_message(parse(body)?).await?),
             "DeleteMessage" => reply(&self.call_delete_message(&parse(body)?)?),
             "DeleteMessageBatch" => reply(&self.call_delete_message_batch(parse(body)?)?),
-            "ChangeMessageVisibility" => {
-                reply(&self.call_change_message_visibility(&parse(body)?)?)
-            }
+            "ChangeMessageVisibility" => reply(&self.call_change_message_visibility(&parse(body)?)?),
             "ChangeMessageVisibilityBatch" => {
                 reply(&self.call_change_message_visibility_batch(parse(body)?)?)
             }

@@ -106,17 +106,12 @@ impl Sqs {
         })
     }
 
-    pub(super) fn call_cancel_message_move_task(
-        &self,
-        request: Handle,
-    ) -> Result<Cancelled, SqsError> {
+    pub(super) fn call_cancel_message_move_task(&self, request: Handle) -> Result<Cancelled, SqsError> {
         let content = STANDARD
             .decode(request.task_handle)
             .ok()
             .and_then(|json| serde_json::from_slice::<HandleContent>(&json).ok())
-            .ok_or_else(|| {
-                SqsError::InvalidParameterValue("The task handle is invalid.".to_owned())
-            })?;
+            .ok_or_else(|| SqsError::InvalidParameterValue("The task handle is invalid.".to_owned()))?;
         let source = self.queue_of(&content.source_arn)?;
         let moved = self.shared.moves.cancel(&source, TaskId(content.task_id))?;
         Ok(Cancelled {
@@ -128,10 +123,7 @@ impl Sqs {
     /// another error than the rest.
     fn queue_of(&self, arn: &str) -> Result<QueueName, SqsError> {
         let name = QueueName::from_arn(arn)?;
-        self.shared
-            .queue(&name)
-            .map(|_| name)
-            .ok_or_else(missing_queue)
+        self.shared.queue(&name).map(|_| name).ok_or_else(missing_queue)
     }
 }
 
@@ -152,12 +144,8 @@ fn rendered(source: &QueueName, task: &MoveTask) -> Task {
         Status::Running => ("RUNNING", None),
         Status::Completed => ("COMPLETED", None),
         Status::Cancelled => ("CANCELLED", None),
-        Status::Failed(Failure::UnknownSource) => {
-            ("FAILED", Some("CouldNotDetermineMessageSource"))
-        }
-        Status::Failed(Failure::NoDestination) => {
-            ("FAILED", Some("AWS.SimpleQueueService.NonExistentQueue"))
-        }
+        Status::Failed(Failure::UnknownSource) => ("FAILED", Some("CouldNotDetermineMessageSource")),
+        Status::Failed(Failure::NoDestination) => ("FAILED", Some("AWS.SimpleQueueService.NonExistentQueue")),
         Status::Failed(Failure::Journal) => ("FAILED", Some("InternalError")),
     };
     Task {

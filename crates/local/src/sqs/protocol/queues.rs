@@ -129,12 +129,7 @@ impl Sqs {
 
     pub(super) fn call_list_queues(&self, request: ListQueues) -> Result<QueueUrls, SqsError> {
         let mut queues = self.queues();
-        queues.retain(|queue| {
-            queue
-                .name()
-                .as_str()
-                .starts_with(&request.queue_name_prefix)
-        });
+        queues.retain(|queue| queue.name().as_str().starts_with(&request.queue_name_prefix));
         let (queue_urls, next_token) = page(queues, request.max_results, request.next_token)?;
         Ok(QueueUrls {
             queue_urls,
@@ -164,23 +159,16 @@ impl Sqs {
         queues
     }
 
-    pub(super) fn call_get_queue_attributes(
-        &self,
-        request: &GetAttributes,
-    ) -> Result<Attributes, SqsError> {
+    pub(super) fn call_get_queue_attributes(&self, request: &GetAttributes) -> Result<Attributes, SqsError> {
         let queue = self.queue_at(&request.queue_url)?;
         let wants_all = request.attribute_names.iter().any(|name| name == "All");
         let mut attributes = all_attributes(&queue);
-        attributes.retain(|&name, _| {
-            wants_all || request.attribute_names.iter().any(|wanted| wanted == name)
-        });
+        attributes
+            .retain(|&name, _| wants_all || request.attribute_names.iter().any(|wanted| wanted == name));
         Ok(Attributes { attributes })
     }
 
-    pub(super) fn call_set_queue_attributes(
-        &self,
-        request: &SetAttributes,
-    ) -> Result<Nothing, SqsError> {
+    pub(super) fn call_set_queue_attributes(&self, request: &SetAttributes) -> Result<Nothing, SqsError> {
         let queue = self.queue_at(&request.queue_url)?;
         let attributes = queue.attributes().overlaid(&request.attributes)?;
         self.check_redrive(queue.name(), &attributes)?;
@@ -213,19 +201,13 @@ fn all_attributes(queue: &Queue) -> BTreeMap<&'static str, String> {
     attributes.extend([
         ("QueueArn", queue.arn()),
         ("CreatedTimestamp", settings.created.as_secs().to_string()),
-        (
-            "LastModifiedTimestamp",
-            settings.modified.as_secs().to_string(),
-        ),
+        ("LastModifiedTimestamp", settings.modified.as_secs().to_string()),
         ("ApproximateNumberOfMessages", depth.visible.to_string()),
         (
             "ApproximateNumberOfMessagesNotVisible",
             depth.in_flight.to_string(),
         ),
-        (
-            "ApproximateNumberOfMessagesDelayed",
-            depth.delayed.to_string(),
-        ),
+        ("ApproximateNumberOfMessagesDelayed", depth.delayed.to_string()),
     ]);
     attributes
 }
@@ -248,8 +230,5 @@ fn page(
     let more = queues.len() > max;
     queues.truncate(max);
     let last = queues.last().map(|queue| queue.name().to_string());
-    Ok((
-        queues.iter().map(Queue::url).collect(),
-        last.filter(|_| more),
-    ))
+    Ok((queues.iter().map(Queue::url).collect(), last.filter(|_| more)))
 }

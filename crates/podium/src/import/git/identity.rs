@@ -43,10 +43,7 @@ pub fn program_slug(git_directory: &Path) -> Option<ProgramId> {
         last
     };
     let slug = slug(name.strip_suffix(".git").unwrap_or(&name))?;
-    Some(
-        slug.parse()
-            .expect("a slug is made of what names are made of"),
-    )
+    Some(slug.parse().expect("a slug is made of what names are made of"))
 }
 
 /// Lower case, with a hyphen for each run of other characters. A slug that had to drop letters

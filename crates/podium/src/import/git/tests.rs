@@ -44,12 +44,7 @@ impl Fixture {
     }
 
     fn commit(&self, name: &str, email: &str, time: i64) {
-        self.run(
-            name,
-            email,
-            time,
-            &["commit", "-q", "--allow-empty", "-m", "x"],
-        );
+        self.run(name, email, time, &["commit", "-q", "--allow-empty", "-m", "x"]);
     }
 
     /// The activities in order of time, one a line, without their ids; and what was skipped.
@@ -72,9 +67,7 @@ impl Fixture {
             ControlFlow::Continue(())
         });
         let now = "2026-11-21T00:00:00Z".parse().expect("a time");
-        let skipped = repository
-            .read(now, &mut batcher)
-            .expect("the history is read");
+        let skipped = repository.read(now, &mut batcher).expect("the history is read");
         drop(batcher);
         lines.sort();
         ids.sort();
@@ -95,12 +88,7 @@ fn a_history_becomes_activities() {
     history.run(ANN.0, ANN.1, 0, &["checkout", "-q", "main"]);
     let merge = ["merge", "-q", "--no-ff", "-m", "x", "side"];
     history.run(BOB.0, BOB.1, 1_000_000_120, &merge);
-    history.run(
-        BOB.0,
-        BOB.1,
-        1_000_000_180,
-        &["tag", "-a", "-m", "x", "v1.0"],
-    );
+    history.run(BOB.0, BOB.1, 1_000_000_180, &["tag", "-a", "-m", "x", "v1.0"]);
     history.run(ANN.0, ANN.1, 0, &["checkout", "-q", "--detach"]);
     history.commit(ANN.0, ANN.1, 1_000_000_240);
 
@@ -148,10 +136,7 @@ fn wrong_clocks_are_skipped_and_counted() {
     history.commit(ANN.0, ANN.1, tomorrow);
     history.run(ANN.0, ANN.1, 0, &["tag", "light"]);
     let (lines, _, skipped) = history.read(true);
-    assert_eq!(
-        lines,
-        ["2001-09-09T01:46:40Z task_completed ann-lee team-wiki"]
-    );
+    assert_eq!(lines, ["2001-09-09T01:46:40Z task_completed ann-lee team-wiki"]);
     assert_eq!(
         skipped,
         Skipped {
@@ -207,14 +192,7 @@ fn names_in_no_encoding_do_not_fail() {
         1000000000 +0000\ncommitter J <j@x> 1000000000 +0000\n\nx\n";
     history.run(ANN.0, ANN.1, 0, &["write-tree"]);
     let mut hashing = git(&history.path())
-        .args([
-            "hash-object",
-            "-t",
-            "commit",
-            "-w",
-            "--stdin",
-            "--literally",
-        ])
+        .args(["hash-object", "-t", "commit", "-w", "--stdin", "--literally"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -227,12 +205,7 @@ fn names_in_no_encoding_do_not_fail() {
         .expect("written");
     let hash = hashing.wait_with_output().expect("hashed").stdout;
     let hash = String::from_utf8(hash).expect("a hash");
-    history.run(
-        ANN.0,
-        ANN.1,
-        0,
-        &["update-ref", "refs/heads/main", hash.trim()],
-    );
+    history.run(ANN.0, ANN.1, 0, &["update-ref", "refs/heads/main", hash.trim()]);
     let (lines, _, _) = history.read(true);
     assert_eq!(lines.len(), 1);
     assert!(
@@ -248,10 +221,7 @@ fn what_is_no_repository_is_said_so() {
     let error = Repository::open(directory.path(), None, false)
         .err()
         .expect("an error");
-    assert!(
-        error.to_string().contains("not a git repository"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("not a git repository"), "{error}");
 }
 
 #[test]

@@ -63,27 +63,14 @@ async fn accept(State(server): State<Server>, body: Bytes) -> Response {
         return status.into_response();
     }
     let items: Vec<Value> = serde_json::from_slice(&body).expect("an array");
-    server
-        .accepted
-        .fetch_add(items.len() as u64, Ordering::Relaxed);
-    let results: Vec<Value> = items
-        .iter()
-        .map(|_| json!({"status": "accepted"}))
-        .collect();
-    (
-        StatusCode::ACCEPTED,
-        json!({ "results": results }).to_string(),
-    )
-        .into_response()
+    server.accepted.fetch_add(items.len() as u64, Ordering::Relaxed);
+    let results: Vec<Value> = items.iter().map(|_| json!({"status": "accepted"})).collect();
+    (StatusCode::ACCEPTED, json!({ "results": results }).to_string()).into_response()
 }
 
 async fn status(State(server): State<Server>) -> String {
     let accepted = server.accepted.load(Ordering::Relaxed);
-    let besides = if accepted > 0 {
-        server.counted_besides
-    } else {
-        0
-    };
+    let besides = if accepted > 0 { server.counted_besides } else { 0 };
     json!({
         "freshness": {"age_seconds": 1, "lag_seconds": null, "backlog": 0, "stale": false},
         "counted": {"activities": 100 + accepted + besides, "points": 1},
@@ -143,16 +130,8 @@ async fn a_stall_shows_in_every_request_it_held_up() {
     let server = Server::new(Duration::from_secs(1));
     let figures = load(server, &plan(100.0, 1_000)).await;
     assert_eq!(figures.counts.accepted, 100);
-    assert!(
-        figures.post.max >= Duration::from_millis(800),
-        "{}",
-        figures.post
-    );
-    assert!(
-        figures.post.p50 >= Duration::from_millis(300),
-        "{}",
-        figures.post
-    );
+    assert!(figures.post.max >= Duration::from_millis(800), "{}", figures.post);
+    assert!(figures.post.p50 >= Duration::from_millis(300), "{}", figures.post);
 }
 
 #[tokio::test]
@@ -203,14 +182,7 @@ async fn stops_when_told_to() {
         length: None,
         ..plan(100.0, 1)
     };
-    let figures = run(
-        &api,
-        &api,
-        &forever,
-        sleep(Duration::from_millis(200)),
-        |_| (),
-    )
-    .await;
+    let figures = run(&api, &api, &forever, sleep(Duration::from_millis(200)), |_| ()).await;
     assert!(figures.counts.sent > 0);
     assert_eq!(figures.counts.sent, figures.counts.accepted);
     assert_eq!(figures.drain, Drain::NotAwaited);
@@ -227,10 +199,7 @@ fn requests_are_due_at_even_distances() {
         started,
     );
     let due_ms = |request| schedule.due(request).map(|due| (due - started).as_millis());
-    assert_eq!(
-        [0, 1, 9, 10].map(due_ms),
-        [Some(0), Some(100), Some(900), None]
-    );
+    assert_eq!([0, 1, 9, 10].map(due_ms), [Some(0), Some(100), Some(900), None]);
 }
 
 #[tokio::test]
@@ -239,9 +208,5 @@ async fn a_request_begun_late_counts_the_delay() {
     let due = Instant::now();
     sleep(Duration::from_millis(200)).await;
     let ended = post_once(api, Vec::new(), due).await;
-    assert!(
-        ended.latency >= Duration::from_millis(200),
-        "{:?}",
-        ended.latency
-    );
+    assert!(ended.latency >= Duration::from_millis(200), "{:?}", ended.latency);
 }
