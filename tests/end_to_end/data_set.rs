@@ -13,7 +13,7 @@ use local::sqs::Faults;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::stack::TestStack;
+use crate::stack::{TestStack, VISIBILITY_TIMEOUT};
 
 #[derive(Debug, Deserialize)]
 struct Expected {
@@ -99,12 +99,7 @@ async fn real_activities_lead_to_the_expected_boards() {
     };
     let stack = TestStack::start(|_| {}).await;
     stack.post_all(&activities).await;
-    let status = stack.wait_until_quiet().await.status;
-    assert_eq!(status.counted.activities, expected.activities);
-    assert_eq!(
-        status.counted, status.standings,
-        "the control totals agree with the standings"
-    );
+    stack.wait_until_counted(expected.activities).await;
     check_boards(&stack, &expected).await;
     stack.stop().await;
 }
@@ -115,7 +110,7 @@ async fn the_boards_are_the_same_after_repeats_disorder_and_crashes() {
         return;
     };
     // What a killed function had taken is soon delivered again.
-    let stack = TestStack::start(|config| config.visibility_timeout = Duration::from_secs(3)).await;
+    let stack = TestStack::start(|config| config.visibility_timeout = VISIBILITY_TIMEOUT).await;
     stack.stack.queue.set_faults(Faults {
         deliver_twice: true,
         shuffle: Some(7),
@@ -123,7 +118,7 @@ async fn the_boards_are_the_same_after_repeats_disorder_and_crashes() {
     let kills = async {
         let mut kills = 0;
         while kills < 60 {
-            tokio::time::sleep(Duration::from_millis(rand::random_range(50..400))).await;
+            tokio::time::sleep(Duration::from_millis(rand::random_range(20..120))).await;
             kills += usize::from(stack.stack.lambda.kill_one("aggregator"));
         }
     };
@@ -132,12 +127,7 @@ async fn the_boards_are_the_same_after_repeats_disorder_and_crashes() {
         stack.post_all(&activities).await;
     };
     tokio::join!(kills, posts);
-    let status = stack.wait_until_quiet().await.status;
-    assert_eq!(status.counted.activities, expected.activities);
-    assert_eq!(
-        status.counted, status.standings,
-        "the control totals agree with the standings"
-    );
+    let status = stack.wait_until_counted(expected.activities).await.status;
     assert_eq!(status.dead_letters, 0);
     check_boards(&stack, &expected).await;
     let stats = stack

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod cli;
+mod counting;
 mod data_set;
 mod generations;
 mod independence;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use domain::BoardDocument;
 use domain::board::StatusDocument;
-use domain::{BoardDocument, FreshnessDocument};
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;
@@ -15,6 +15,9 @@ use tempfile::TempDir;
 
 /// Far longer than anything here takes, so that a test which waits in vain ends.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// Within this all is delivered again that was taken and not counted, in the tests that let that happen.
+const REDELIVERY: Duration = Duration::from_secs(5);
+pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(3);
 const POSTS_AT_ONCE: usize = 8;
 const BATCH: usize = 100;
 
@@ -153,21 +156,21 @@ impl TestStack {
         panic!("waited {PATIENCE:?} in vain for {what}; the last status is {last:?}");
     }
 
-    /// Waits until nothing is under way any more: the queue is empty, and stays so for two snapshots
-    /// of which the second shows what the first does.
-    pub async fn wait_until_quiet(&self) -> StatusDocument {
-        let is_empty = |freshness: &FreshnessDocument| freshness.backlog == 0;
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            let first = self
-                .wait_for("an empty queue", |status| is_empty(&status.freshness))
-                .await;
-            let second = self.wait_for("another snapshot", |_| true).await;
-            if is_empty(&second.freshness) && first.status.counted == second.status.counted {
-                return second;
-            }
-        }
-        panic!("the queue does not come to rest");
+    /// Waits until so many activities are counted, and then for what might be counted too many: long
+    /// enough for every message that a test lets be delivered again.
+    pub async fn wait_until_counted(&self, activities: u64) -> StatusDocument {
+        self.wait_for(&format!("{activities} counted activities"), |status| {
+            status.status.counted.activities >= activities
+        })
+        .await;
+        tokio::time::sleep(REDELIVERY).await;
+        let last = self.wait_for("another snapshot", |_| true).await;
+        assert_eq!(last.status.counted.activities, activities);
+        assert_eq!(
+            last.status.counted, last.status.standings,
+            "the control totals agree with the standings"
+        );
+        last
     }
 
     /// All listed entries of a board, page by page.

@@ -188,6 +188,23 @@ impl Functions {
             .collect()
     }
 
+    /// A fault of the store: no transaction can succeed.
+    pub async fn take_away_standings(&self) {
+        let delete = self
+            .client
+            .delete_table()
+            .table_name(&self.tables.standings)
+            .send()
+            .await;
+        delete.expect("the table is deleted");
+    }
+
+    pub async fn give_back_standings(&self) {
+        create_tables(&self.client, &self.tables)
+            .await
+            .expect("the table is made");
+    }
+
     pub async fn publish(&self, now: Timestamp) {
         self.publisher.run(now).await.expect("a snapshot");
     }

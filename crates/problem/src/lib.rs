@@ -44,6 +44,10 @@ impl Problem {
         self
     }
 
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub fn into_response(self) -> Response<String> {
         let body = serde_json::to_string(&self).expect("a problem has string keys only");
         Response::builder()

@@ -76,7 +76,10 @@ impl Serve {
             Method::GET => self.get(request, now).await,
             Method::HEAD => self.get(request, now).await.map(|_| Body::Empty),
             Method::OPTIONS => preflight(),
-            ref other => method_not_allowed(other),
+            ref other => match Route::parse(request.uri()) {
+                Err(problem) if problem.status() == StatusCode::NOT_FOUND => response::problem(problem),
+                _ => method_not_allowed(other),
+            },
         };
         allow_origin(response, &self.allowed_origin)
     }

@@ -1,0 +1,140 @@
+//! What the aggregator does with each message of a batch.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use local::sqs::{AttributeValue, Received};
+use serde_json::json;
+
+use crate::tables::Functions;
+
+const NOW: &str = "2026-11-18T10:00:00Z";
+
+fn now() -> Timestamp {
+    NOW.parse().expect("a time")
+}
+
+/// The message by which the pipe asks for an activity to be counted.
+fn message(user: &str, id: &str, kind: &str) -> String {
+    let image = json!({
+        "user_id": {"S": user},
+        "activity_id": {"S": id},
+        "program_id": {"S": "p"},
+        "kind": {"S": kind},
+        "occurred_at": {"S": NOW},
+        "received_at": {"S": NOW},
+        "schema_version": {"N": "1"},
+    });
+    json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}).to_string()
+}
+
+fn task(user: &str, id: &str) -> String {
+    message(user, id, "task_completed")
+}
+
+async fn counted(functions: &Functions) -> String {
+    functions.publish(now()).await;
+    let board = functions.board("/v1/boards/global", now()).await;
+    crate::tables::render(&board)
+}
+
+async fn dead_letters(functions: &Functions) -> Vec<Received> {
+    let mut letters = Vec::new();
+    loop {
+        let received = functions.dead_letters.receive(10, Duration::ZERO, None).await;
+        if received.is_empty() {
+            return letters;
+        }
+        letters.extend(received);
+    }
+}
+
+#[tokio::test]
+async fn an_activity_counts_once_within_a_batch_and_across_batches() {
+    let functions = Functions::start("UTC").await;
+    let batch = vec![
+        task("ann", "1"),
+        task("ann", "1"),
+        task("ann", "2"),
+        task("bob", "1"),
+    ];
+    for _ in 0..3 {
+        assert!(functions.deliver(batch.clone(), now()).await.is_empty());
+    }
+    assert_eq!(counted(&functions).await, "1.ann=20/2 2.bob=10/1");
+}
+
+#[tokio::test]
+async fn one_user_may_have_more_activities_than_a_transaction_holds() {
+    let functions = Functions::start("UTC").await;
+    let batch: Vec<_> = (0..350).map(|n| task("ann", &n.to_string())).collect();
+    assert!(functions.deliver(batch, now()).await.is_empty());
+    assert_eq!(counted(&functions).await, "1.ann=3500/350");
+}
+
+#[tokio::test]
+async fn what_can_never_be_counted_is_a_dead_letter_at_once_and_delays_no_other() {
+    let functions = Functions::start("UTC").await;
+    let batch = vec![
+        task("ann", "1"),
+        "not json".to_owned(),
+        message("ann", "2", "retired_kind"),
+        task("ann", "3").replace("INSERT", "REMOVE"),
+        message("not a user", "4", "task_completed"),
+        task("bob", "5"),
+    ];
+    assert!(
+        functions.deliver(batch.clone(), now()).await.is_empty(),
+        "nothing is to be delivered again"
+    );
+    assert_eq!(counted(&functions).await, "1.ann=10/1 1.bob=10/1");
+
+    let letters = dead_letters(&functions).await;
+    let mut reasons: Vec<_> = letters
+        .iter()
+        .map(|letter| {
+            assert!(
+                batch.iter().any(|body| body == letter.body()),
+                "the body is as it came, for a redrive"
+            );
+            let attribute = |name: &str| match letter.attributes()[name].value() {
+                AttributeValue::Text(text) => text.clone(),
+                AttributeValue::Binary(_) => panic!("{name} is no text"),
+            };
+            format!("{}: {}", attribute("reason_code"), attribute("reason"))
+        })
+        .collect();
+    reasons.sort();
+    assert_eq!(
+        reasons,
+        [
+            "not_a_stream_record: expected ident at line 1 column 2",
+            "not_an_activity: has the character ' ' at byte 3; allowed are A-Z a-z 0-9 . _ @ -",
+            "not_an_insert: the event is \"REMOVE\"; only INSERT is counted",
+            "not_scored: is \"retired_kind\", which the scoring policy does not know; known are learning_milestone, program_check_in, task_completed",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_counted_in_time_is_delivered_again_and_counts_then() {
+    let functions = Functions::start("UTC").await;
+    functions.take_away_standings().await;
+    let failed = functions
+        .deliver(vec![task("ann", "1"), task("bob", "2")], now())
+        .await;
+    assert_eq!(failed.len(), 2, "both are wanted again");
+    assert!(
+        dead_letters(&functions).await.is_empty(),
+        "a fault of the store is no fault of a message"
+    );
+
+    functions.give_back_standings().await;
+    assert!(
+        functions
+            .deliver(vec![task("ann", "1"), task("bob", "2")], now())
+            .await
+            .is_empty()
+    );
+    assert_eq!(counted(&functions).await, "1.ann=10/1 1.bob=10/1");
+}
