@@ -117,6 +117,7 @@ fn framing_cases() -> Vec<Case> {
 }
 
 /// An activity that is wrong by itself: JSON, code, field and a part of the detail.
+#[rustfmt::skip] // A row a case.
 fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
     let with = |more: &str| GOOD.replace('}', &format!(",{more}}}"));
     let user = |user: &str| GOOD.replace("ann", user);
@@ -124,24 +125,9 @@ fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
     let nested = format!("{}1{}", "[".repeat(9), "]".repeat(9));
     vec![
         ("{}".into(), "missing_field", "user_id", "is missing"),
-        (
-            r#"{"user_id":"ann"}"#.into(),
-            "missing_field",
-            "program_id",
-            "is missing",
-        ),
-        (
-            r#"{"user_id":"ann","program_id":"p"}"#.into(),
-            "missing_field",
-            "kind",
-            "is missing",
-        ),
-        (
-            r#"{"user_id":null,"program_id":"p","kind":"task_completed"}"#.into(),
-            "missing_field",
-            "user_id",
-            "is missing",
-        ),
+        (r#"{"user_id":"ann"}"#.into(), "missing_field", "program_id", "is missing"),
+        (r#"{"user_id":"ann","program_id":"p"}"#.into(), "missing_field", "kind", "is missing"),
+        (r#"{"user_id":null,"program_id":"p","kind":"task_completed"}"#.into(), "missing_field", "user_id", "is missing"),
         ("7".into(), "not_an_object", "", "not a number"),
         ("[]".into(), "not_an_object", "", "not an array"),
         ("null".into(), "not_an_object", "", "not null"),
@@ -157,225 +143,45 @@ fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
         (user(r"\ud800"), "malformed", "user_id", "not valid JSON text"),
         (user("~heartbeat"), "reserved", "user_id", "reserved"),
         (user("~anything"), "reserved", "user_id", "reserved"),
-        (
-            GOOD.replace("\"ann\"", "7"),
-            "wrong_type",
-            "user_id",
-            "a string, not a number",
-        ),
-        (
-            GOOD.replace("\"ann\"", "{}"),
-            "wrong_type",
-            "user_id",
-            "a string, not an object",
-        ),
-        (
-            GOOD.replace("\"ann\"", "[\"ann\"]"),
-            "wrong_type",
-            "user_id",
-            "a string, not an array",
-        ),
-        (
-            GOOD.replace("\"ann\"", "true"),
-            "wrong_type",
-            "user_id",
-            "a string, not a boolean",
-        ),
+        (GOOD.replace("\"ann\"", "7"), "wrong_type", "user_id", "a string, not a number"),
+        (GOOD.replace("\"ann\"", "{}"), "wrong_type", "user_id", "a string, not an object"),
+        (GOOD.replace("\"ann\"", "[\"ann\"]"), "wrong_type", "user_id", "a string, not an array"),
+        (GOOD.replace("\"ann\"", "true"), "wrong_type", "user_id", "a string, not a boolean"),
         (GOOD.replace("\"p\"", "\"\""), "empty", "program_id", "1 to 64"),
-        (
-            GOOD.replace("\"p\"", &format!("\"{}\"", long(65))),
-            "too_long",
-            "program_id",
-            "at most 64",
-        ),
-        (
-            GOOD.replace("\"p\"", "\"p:q\""),
-            "illegal_character",
-            "program_id",
-            "':'",
-        ),
-        (
-            GOOD.replace("task_completed", "nap_taken"),
-            "unknown_kind",
-            "kind",
-            "known are learning_milestone",
-        ),
-        (
-            GOOD.replace("task_completed", "Task Completed"),
-            "illegal_character",
-            "kind",
-            "a-z",
-        ),
+        (GOOD.replace("\"p\"", &format!("\"{}\"", long(65))), "too_long", "program_id", "at most 64"),
+        (GOOD.replace("\"p\"", "\"p:q\""), "illegal_character", "program_id", "':'"),
+        (GOOD.replace("task_completed", "nap_taken"), "unknown_kind", "kind", "known are learning_milestone"),
+        (GOOD.replace("task_completed", "Task Completed"), "illegal_character", "kind", "a-z"),
         (GOOD.replace("task_completed", ""), "empty", "kind", "1 to 64"),
         (with(r#""activity_id":"""#), "empty", "activity_id", "1 to 128"),
-        (
-            with(&format!(r#""activity_id":"{}""#, long(129))),
-            "too_long",
-            "activity_id",
-            "at most 128",
-        ),
-        (
-            with(r#""activity_id":"a#1""#),
-            "illegal_character",
-            "activity_id",
-            "'#'",
-        ),
-        (
-            with(r#""activity_id":12"#),
-            "wrong_type",
-            "activity_id",
-            "a string",
-        ),
-        (
-            with(r#""occurred_at":"2999-01-01T00:00:00Z""#),
-            "in_the_future",
-            "occurred_at",
-            "5 minutes",
-        ),
-        (
-            with(r#""occurred_at":"2020-01-01T00:00:00Z""#),
-            "too_old",
-            "occurred_at",
-            "31 days",
-        ),
-        (
-            with(r#""occurred_at":"1969-07-20T20:17:00Z""#),
-            "too_old",
-            "occurred_at",
-            "1970",
-        ),
-        (
-            with(r#""occurred_at":"-000100-01-01T00:00:00Z""#),
-            "too_old",
-            "occurred_at",
-            "1970",
-        ),
-        (
-            with(r#""occurred_at":"99999-01-01T00:00:00Z""#),
-            "invalid_time",
-            "occurred_at",
-            "RFC 3339",
-        ),
-        (
-            with(r#""occurred_at":"today""#),
-            "invalid_time",
-            "occurred_at",
-            "RFC 3339",
-        ),
-        (
-            with(r#""occurred_at":"2026-11-21""#),
-            "invalid_time",
-            "occurred_at",
-            "RFC 3339",
-        ),
-        (
-            with(r#""occurred_at":"2026-11-21T10:00:00""#),
-            "invalid_time",
-            "occurred_at",
-            "with an offset",
-        ),
-        (
-            with(r#""occurred_at":"2026-02-30T10:00:00Z""#),
-            "invalid_time",
-            "occurred_at",
-            "RFC 3339",
-        ),
-        (
-            with(r#""occurred_at":1795255200"#),
-            "wrong_type",
-            "occurred_at",
-            "a string, not a number",
-        ),
-        (
-            with(r#""metadata":7"#),
-            "wrong_type",
-            "metadata",
-            "a JSON object, not a number",
-        ),
-        (
-            with(r#""metadata":"{}""#),
-            "wrong_type",
-            "metadata",
-            "a JSON object, not a string",
-        ),
-        (
-            with(&format!(r#""metadata":{{"x":"{}"}}"#, long(1100))),
-            "too_long",
-            "metadata",
-            "at most 1024",
-        ),
-        (
-            with(&format!(r#""metadata":{{"x":{nested}}}"#)),
-            "too_deep",
-            "metadata",
-            "8 levels",
-        ),
-        (
-            with(r#""metadata":{"x":1e400}"#),
-            "out_of_range",
-            "metadata.x",
-            "64-bit float",
-        ),
-        (
-            with(r#""metadata":{"x":1,"x":2}"#),
-            "duplicate_field",
-            "metadata.x",
-            "more than once",
-        ),
-        (
-            with(r#""metadata":{"x":"\ud800"}"#),
-            "malformed",
-            "metadata.x",
-            "not valid JSON text",
-        ),
-        (
-            with(r#""user_id":"bob""#),
-            "duplicate_field",
-            "user_id",
-            "more than once",
-        ),
-        (
-            with(r#""points":1000000"#),
-            "unknown_field",
-            "points",
-            "scoring policy",
-        ),
-        (
-            with(r#""ocurred_at":"2026-11-21T10:00:00Z""#),
-            "unknown_field",
-            "ocurred_at",
-            "its fields are",
-        ),
-        (
-            with(r#""schema_version":2"#),
-            "unsupported_schema_version",
-            "schema_version",
-            "only 1",
-        ),
-        (
-            with(r#""schema_version":99999999999999999999"#),
-            "unsupported_schema_version",
-            "schema_version",
-            "only 1",
-        ),
-        (
-            with(r#""schema_version":-1"#),
-            "unsupported_schema_version",
-            "schema_version",
-            "only 1",
-        ),
-        (
-            with(r#""schema_version":1.0"#),
-            "unsupported_schema_version",
-            "schema_version",
-            "only 1",
-        ),
-        (
-            with(r#""schema_version":"1""#),
-            "wrong_type",
-            "schema_version",
-            "a whole number, not a string",
-        ),
+        (with(&format!(r#""activity_id":"{}""#, long(129))), "too_long", "activity_id", "at most 128"),
+        (with(r#""activity_id":"a#1""#), "illegal_character", "activity_id", "'#'"),
+        (with(r#""activity_id":12"#), "wrong_type", "activity_id", "a string"),
+        (with(r#""occurred_at":"2999-01-01T00:00:00Z""#), "in_the_future", "occurred_at", "5 minutes"),
+        (with(r#""occurred_at":"2020-01-01T00:00:00Z""#), "too_old", "occurred_at", "31 days"),
+        (with(r#""occurred_at":"1969-07-20T20:17:00Z""#), "too_old", "occurred_at", "1970"),
+        (with(r#""occurred_at":"-000100-01-01T00:00:00Z""#), "too_old", "occurred_at", "1970"),
+        (with(r#""occurred_at":"99999-01-01T00:00:00Z""#), "invalid_time", "occurred_at", "RFC 3339"),
+        (with(r#""occurred_at":"today""#), "invalid_time", "occurred_at", "RFC 3339"),
+        (with(r#""occurred_at":"2026-11-21""#), "invalid_time", "occurred_at", "RFC 3339"),
+        (with(r#""occurred_at":"2026-11-21T10:00:00""#), "invalid_time", "occurred_at", "with an offset"),
+        (with(r#""occurred_at":"2026-02-30T10:00:00Z""#), "invalid_time", "occurred_at", "RFC 3339"),
+        (with(r#""occurred_at":1795255200"#), "wrong_type", "occurred_at", "a string, not a number"),
+        (with(r#""metadata":7"#), "wrong_type", "metadata", "a JSON object, not a number"),
+        (with(r#""metadata":"{}""#), "wrong_type", "metadata", "a JSON object, not a string"),
+        (with(&format!(r#""metadata":{{"x":"{}"}}"#, long(1100))), "too_long", "metadata", "at most 1024"),
+        (with(&format!(r#""metadata":{{"x":{nested}}}"#)), "too_deep", "metadata", "8 levels"),
+        (with(r#""metadata":{"x":1e400}"#), "out_of_range", "metadata.x", "64-bit float"),
+        (with(r#""metadata":{"x":1,"x":2}"#), "duplicate_field", "metadata.x", "more than once"),
+        (with(r#""metadata":{"x":"\ud800"}"#), "malformed", "metadata.x", "not valid JSON text"),
+        (with(r#""user_id":"bob""#), "duplicate_field", "user_id", "more than once"),
+        (with(r#""points":1000000"#), "unknown_field", "points", "scoring policy"),
+        (with(r#""ocurred_at":"2026-11-21T10:00:00Z""#), "unknown_field", "ocurred_at", "its fields are"),
+        (with(r#""schema_version":2"#), "unsupported_schema_version", "schema_version", "only 1"),
+        (with(r#""schema_version":99999999999999999999"#), "unsupported_schema_version", "schema_version", "only 1"),
+        (with(r#""schema_version":-1"#), "unsupported_schema_version", "schema_version", "only 1"),
+        (with(r#""schema_version":1.0"#), "unsupported_schema_version", "schema_version", "only 1"),
+        (with(r#""schema_version":"1""#), "wrong_type", "schema_version", "a whole number, not a string"),
     ]
 }
 
@@ -389,7 +195,7 @@ fn check(sent: &str, problem: &Value, expected: (&str, &str, &str)) {
 }
 
 async fn stack() -> TestStack {
-    TestStack::start(|config| config.max_activity_age = "31".to_owned()).await
+    TestStack::start(|config| config.max_activity_age = "31".into()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

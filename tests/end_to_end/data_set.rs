@@ -127,8 +127,8 @@ async fn the_boards_are_the_same_after_repeats_disorder_and_crashes() {
         stack.post_all(&activities).await;
     };
     tokio::join!(kills, posts);
-    let status = stack.wait_until_counted(expected.activities).await.status;
-    assert_eq!(status.dead_letters, 0);
+    let quiet = stack.wait_until_counted(expected.activities).await;
+    assert_eq!(quiet.status.dead_letters, 0);
     check_boards(&stack, &expected).await;
     let stats = stack
         .stack

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use aggregator::{Aggregator, MarkerLifetime, Queues};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use bytes::Bytes;
 use domain::{BoardDocument, FreshnessBounds};
 use ingest::{Ingest, MaxActivityAge};
 use jiff::{SignedDuration, Timestamp};
@@ -49,14 +48,8 @@ impl Functions {
         let dead_letters = sqs
             .create_queue("dead-letters", QueueAttributes::default())
             .expect("a queue");
-        tokio::spawn({
-            let dynamodb = dynamodb.clone();
-            let call = move |operation: String, body: Bytes| {
-                let sqs = sqs.clone();
-                async move { sqs.call(&operation, &body).await }
-            };
-            local::endpoint::serve(listener, dynamodb, call, std::future::pending())
-        });
+        let endpoint = local::endpoint::serve(listener, dynamodb.clone(), sqs, std::future::pending());
+        tokio::spawn(endpoint);
         let aws = local::sdk_config(&aws_url);
         let client = aws_sdk_dynamodb::Client::new(&aws);
         let queues = aws_sdk_sqs::Client::new(&aws);

@@ -94,11 +94,12 @@ impl Aggregator {
                 }
                 Counted::Duplicate => duplicates += messages.len(),
                 Counted::Impossible(reason) => {
-                    batch.dead.extend(messages.into_iter().map(|message| DeadLetter {
+                    let letter = |message| DeadLetter {
                         message,
                         code: "not_countable",
                         reason: reason.clone(),
-                    }))
+                    };
+                    batch.dead.extend(messages.into_iter().map(letter));
                 }
                 Counted::Later(reason) => {
                     tracing::warn!(

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::dynamodb::DynamoDb;
+use crate::sqs::Sqs;
 
 /// What `DynamoDB` allows, the larger of the two services' bounds.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -40,18 +41,12 @@ pub struct Answer {
 }
 
 /// Serves until `stop` is ready and the requests under way are answered.
-///
-/// `sqs` answers one call of the SQS API, given its name and JSON body.
-pub async fn serve<S, F>(
+pub async fn serve(
     listener: TcpListener,
     dynamodb: DynamoDb,
-    sqs: S,
+    sqs: Sqs,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()>
-where
-    S: Fn(String, Bytes) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answer> + Send + 'static,
-{
+) -> anyhow::Result<()> {
     // Answers are small and written at once; waiting to fill a packet costs 40 ms each.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
@@ -65,12 +60,8 @@ where
 }
 
 /// The endpoint's routes: `POST` to any path is a call (SQS clients post to the path of the queue).
-pub fn router<S, F>(dynamodb: DynamoDb, sqs: S) -> Router
-where
-    S: Fn(String, Bytes) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answer> + Send + 'static,
-{
-    let call = post(call::<S, F>);
+pub fn router(dynamodb: DynamoDb, sqs: Sqs) -> Router {
+    let call = post(call);
     Router::new()
         .route("/", get(async || ABOUT).merge(call.clone()))
         .route("/{*path}", call)
@@ -79,11 +70,7 @@ where
         .layer(middleware::from_fn(refuse_foreign_hosts))
 }
 
-async fn call<S, F>(State((dynamodb, sqs)): State<(DynamoDb, S)>, headers: HeaderMap, body: Bytes) -> Response
-where
-    S: Fn(String, Bytes) -> F,
-    F: Future<Output = Answer>,
-{
+async fn call(State((dynamodb, sqs)): State<(DynamoDb, Sqs)>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers
         .get("x-amz-target")
         .and_then(|target| target.to_str().ok())
@@ -92,7 +79,7 @@ where
         Some(("DynamoDB_20120810" | "DynamoDBStreams_20120810", operation)) => {
             dynamodb.call(operation, body).await
         }
-        Some(("AmazonSQS", operation)) => sqs(operation.to_owned(), body).await,
+        Some(("AmazonSQS", operation)) => sqs.call(operation, &body).await,
         _ => Answer {
             status: StatusCode::BAD_REQUEST,
             query_error: None,

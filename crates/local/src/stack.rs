@@ -110,11 +110,7 @@ impl Stack {
         servers.push(tokio::spawn({
             let (dynamodb, sqs, stop) = (dynamodb.clone(), sqs.clone(), stopped(&stop));
             async move {
-                let call = move |operation: String, body: Bytes| {
-                    let sqs = sqs.clone();
-                    async move { sqs.call(&operation, &body).await }
-                };
-                if let Err(error) = endpoint::serve(aws_listener, dynamodb, call, stop).await {
+                if let Err(error) = endpoint::serve(aws_listener, dynamodb, sqs, stop).await {
                     tracing::error!(%error, "the AWS endpoint failed");
                 }
             }
@@ -248,8 +244,8 @@ fn start_pipe(
         std::future::ready(Ok(failures.collect()))
     };
     let dead_letter = move |letter: crate::pipe::DeadLetter| {
-        let mut sent = dead_letters.send_batch(vec![NewMessage::new(letter.document().to_string())]);
-        std::future::ready(sent.remove(0).map(drop).map_err(anyhow::Error::from))
+        let mut taken = dead_letters.send_batch(vec![NewMessage::new(letter.document().to_string())]);
+        std::future::ready(taken.remove(0).map(drop).map_err(anyhow::Error::from))
     };
     Pipe::start(dynamodb.clone(), config, send, dead_letter)
 }

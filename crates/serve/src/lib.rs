@@ -216,30 +216,27 @@ impl Serve {
         let listed = usize::try_from(head.listed).unwrap_or(usize::MAX);
         let entries = self.snapshots.entries(board, window, &head, 0, listed).await?;
         let histogram = self.snapshots.histogram(board, window, &head).await?;
-        let (entry, above, below) = match entries.iter().position(|entry| entry.user_id == *user) {
-            Some(at) => {
-                let above = entries[at.saturating_sub(around)..at].to_vec();
-                let below = entries[at + 1..].iter().take(around).cloned().collect();
-                (entries[at].clone(), above, below)
-            }
-            None => {
-                let tally = self.unlisted(board, user, window, &head.freshness).await?;
-                let Tally { points, activities } = tally.ok_or_else(|| {
-                    let detail =
-                        format!("{user} has no activity on the board {board} in the window {window}.");
-                    Problem::new(StatusCode::NOT_FOUND, "user_not_on_board", detail).field("user")
-                })?;
-                let above = entries[entries.len().saturating_sub(around)..].to_vec();
-                let entry = BoardEntry {
-                    rank: histogram.rank(points),
-                    user_id: user.clone(),
-                    points,
-                    activities,
-                    change: None,
-                };
-                (entry, above, Vec::new())
+        let listed_at = entries.iter().position(|entry| entry.user_id == *user);
+        let entry = if let Some(at) = listed_at {
+            entries[at].clone()
+        } else {
+            let tally = self.unlisted(board, user, window, &head.freshness).await?;
+            let Tally { points, activities } = tally.ok_or_else(|| {
+                let detail = format!("{user} has no activity on the board {board} in the window {window}.");
+                Problem::new(StatusCode::NOT_FOUND, "user_not_on_board", detail).field("user")
+            })?;
+            BoardEntry {
+                rank: histogram.rank(points),
+                user_id: user.clone(),
+                points,
+                activities,
+                change: None,
             }
         };
+        // Whoever is not listed comes after all who are.
+        let at = listed_at.unwrap_or(entries.len());
+        let above = entries[at.saturating_sub(around)..at].to_vec();
+        let below = entries.iter().skip(at + 1).take(around).cloned().collect();
         let freshness = head.freshness.at(now, &self.bounds);
         let validator = format!(
             "{}.{}.{around}{}",
@@ -306,9 +303,10 @@ impl Serve {
     ) -> Cacheable<T> {
         let next = freshness.generated_at + self.snapshot_every;
         let until_next = now.duration_until(next).as_secs() + 1;
-        let max_age_seconds = match freshness.stale {
-            true => STALE_MAX_AGE_SECONDS,
-            false => until_next.clamp(1, self.snapshot_every.as_secs().max(1)),
+        let max_age_seconds = if freshness.stale {
+            STALE_MAX_AGE_SECONDS
+        } else {
+            until_next.clamp(1, self.snapshot_every.as_secs().max(1))
         };
         Cacheable {
             document,

@@ -154,8 +154,9 @@ impl Publisher {
                     let units = standings
                         .read_shard(shard, &counters, |page| {
                             let mut boards = boards.lock().unwrap_or_else(PoisonError::into_inner);
-                            page.into_iter()
-                                .for_each(|standing| boards.add(standing, &mut user_sum));
+                            for standing in page {
+                                boards.add(standing, &mut user_sum);
+                            }
                         })
                         .await?;
                     boards

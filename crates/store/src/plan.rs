@@ -22,8 +22,8 @@ pub struct Countable {
     pub periods: Vec<Period>,
 }
 
-/// Activities that are counted by one transaction: all of them or none. Never empty, of distinct
-/// ids, and of at most [`MAX_ACTIONS`] actions.
+/// Activities that are counted by one transaction: all of them or none. Never empty, sorted by user
+/// and program, of distinct ids, and of at most [`MAX_ACTIONS`] actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group(Vec<Countable>);
 
@@ -71,9 +71,7 @@ pub fn groups(mut batch: Vec<Countable>) -> Vec<Group> {
     let mut programs: HashSet<ProgramId> = HashSet::new();
     let mut actions = 0;
     for activity in batch {
-        let is_standing_new = group
-            .last()
-            .is_none_or(|last| (&last.user, &last.program) != (&activity.user, &activity.program));
+        let is_standing_new = group.last().is_none_or(|last| !last.shares_standing(&activity));
         let is_total_new = !programs.contains(&activity.program);
         let more = 1 + usize::from(is_standing_new) + usize::from(is_total_new);
         if actions + more > MAX_ACTIONS {
@@ -91,6 +89,12 @@ pub fn groups(mut batch: Vec<Countable>) -> Vec<Group> {
         groups.push(Group(group));
     }
     groups
+}
+
+impl Countable {
+    fn shares_standing(&self, other: &Self) -> bool {
+        (&self.user, &self.program) == (&other.user, &other.program)
+    }
 }
 
 impl Group {
@@ -124,42 +128,41 @@ impl Group {
             .iter()
             .flat_map(|period| counter_names(*period))
             .collect();
-        let mut markers = Vec::with_capacity(self.0.len());
-        let mut standings: BTreeMap<(&UserId, &ProgramId), (Tally, BTreeMap<String, Tally>)> =
-            BTreeMap::new();
+        let markers = self.0.iter().map(|activity| Action::Mark {
+            marker: keys::marker_key(generation, &activity.user, &activity.id),
+            expires_at: context.markers_expire_at,
+        });
         let mut totals: BTreeMap<&ProgramId, Tally> = BTreeMap::new();
-        for activity in &self.0 {
-            let tally = Tally {
-                points: activity.points.into(),
-                activities: 1,
-            };
-            markers.push(Action::Mark {
-                marker: keys::marker_key(generation, &activity.user, &activity.id),
-                expires_at: context.markers_expire_at,
-            });
-            let (all, periods) = standings.entry((&activity.user, &activity.program)).or_default();
-            *all += tally;
-            for period in &activity.periods {
-                *periods.entry(period.to_string()).or_default() += tally;
+        let mut standings = Vec::new();
+        for of_standing in self.0.chunk_by(Countable::shares_standing) {
+            let Countable { user, program, .. } = &of_standing[0];
+            let mut all = Tally::default();
+            let mut periods: BTreeMap<String, Tally> = BTreeMap::new();
+            for activity in of_standing {
+                let tally = Tally {
+                    points: activity.points.into(),
+                    activities: 1,
+                };
+                all += tally;
+                for period in &activity.periods {
+                    *periods.entry(period.to_string()).or_default() += tally;
+                }
             }
-            *totals.entry(&activity.program).or_default() += tally;
+            *totals.entry(program).or_default() += all;
+            standings.push(Action::AddToStanding {
+                shard: shards.shard_of(generation, user),
+                member: keys::member_key(user, program),
+                all,
+                periods,
+                remove: remove.clone(),
+            });
         }
-        let standings =
-            standings
-                .into_iter()
-                .map(|((user, program), (all, periods))| Action::AddToStanding {
-                    shard: shards.shard_of(generation, user),
-                    member: keys::member_key(user, program),
-                    all,
-                    periods,
-                    remove: remove.clone(),
-                });
         let totals = totals.into_iter().map(|(program, tally)| Action::AddToTotal {
             lane: keys::totals_key(generation, lane),
             program: program.clone(),
             tally,
         });
-        markers.into_iter().chain(standings).chain(totals).collect()
+        markers.chain(standings).chain(totals).collect()
     }
 
     /// The positions of the activities that an action writes for.

@@ -108,7 +108,7 @@ impl Standings {
         let shard = self.shards.shard_of(CountGeneration::FIRST, user);
         let mut standings = Vec::new();
         self.read(shard, Some(keys::user_prefix(user)), counters, |page| {
-            standings.extend(page)
+            standings.extend(page);
         })
         .await?;
         Ok(standings)
@@ -135,12 +135,16 @@ impl Standings {
                 .key_condition_expression("#shard = :shard AND begins_with(#member, :prefix)")
                 .expression_attribute_values(":prefix", AttributeValue::S(prefix)),
         };
-        let mut projection = "#member".to_owned();
+        let mut projection = vec!["#member".to_owned()];
         for (at, name) in counters.attribute_names().enumerate() {
-            request = request.expression_attribute_names(format!("#c{at}"), name);
-            projection.push_str(&format!(", #c{at}"));
+            let placeholder = format!("#c{at}");
+            request = request.expression_attribute_names(&placeholder, name);
+            projection.push(placeholder);
         }
-        let mut pages = request.projection_expression(projection).into_paginator().send();
+        let mut pages = request
+            .projection_expression(projection.join(", "))
+            .into_paginator()
+            .send();
         let mut read_units = 0.0;
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| Unavailable::new("reading standings", error))?;

@@ -8,27 +8,22 @@ use aws_sdk_dynamodb::types::{
     StreamSpecification, StreamViewType,
 };
 use aws_sdk_dynamodb::{Client, Config};
-use axum::http::StatusCode;
-use bytes::Bytes;
 use local::dynamodb::DynamoDb;
-use local::endpoint::{self, Answer};
+use local::endpoint;
+use local::sqs::Sqs;
 use tokio::net::TcpListener;
 
 pub const TABLE: &str = "activities";
 
-/// Serves until the runtime ends. SQS is stood in for by an answer that repeats the call.
+/// Serves until the runtime ends, with no queues.
 pub async fn serve(dynamodb: &DynamoDb) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
-    let echo = async |operation: String, body: Bytes| Answer {
-        status: StatusCode::BAD_REQUEST,
-        query_error: Some(format!("{operation};Sender")),
-        body,
-    };
+    let sqs = Sqs::new(format!("http://{address}"), None).expect("no queues");
     tokio::spawn(endpoint::serve(
         listener,
         dynamodb.clone(),
-        move |operation, body| Box::pin(echo(operation, body)),
+        sqs,
         std::future::pending(),
     ));
     address
