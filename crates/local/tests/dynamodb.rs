@@ -346,7 +346,7 @@ async fn one_address_serves_both_services_to_this_machine_only() {
         "POST /000000000000/queue",
         &address,
         send,
-        &["400 Bad", "x-amzn-query-error: MissingParameter;Sender"],
+        &["400 Bad", "x-amzn-query-error: MalformedInput;Sender"],
     )
     .await;
     check(
