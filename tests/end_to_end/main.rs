@@ -6,6 +6,7 @@ mod cli;
 mod data_set;
 mod generations;
 mod independence;
+mod openapi;
 mod stack;
 mod tables;
 mod windows;
