@@ -7,6 +7,7 @@ mod data_set;
 mod generations;
 mod independence;
 mod openapi;
+mod serving;
 mod stack;
 mod tables;
 mod windows;
