@@ -1,6 +1,7 @@
 //! The whole system: the real function binaries over the embedded stack, and the functions'
 //! libraries over its tables where a test needs a clock of its own.
 
+mod aws_cli;
 mod bad_input;
 mod cli;
 mod data_set;
