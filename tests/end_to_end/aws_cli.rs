@@ -192,15 +192,17 @@ async fn tables_and_streams_can_be_looked_at() {
         )
         .await;
     assert_eq!(got["Item"]["kind"]["S"], "task_completed", "{got}");
+    check_stream(&aws, &tables.activities, &table["LatestStreamArn"]).await;
+    stack.stop().await;
+}
 
+/// What was posted can be read from the stream of the activities.
+async fn check_stream(aws: &Aws, table: &str, latest: &Value) {
     let streams = aws
-        .run(
-            "dynamodbstreams list-streams",
-            &["--table-name", &tables.activities],
-        )
+        .run("dynamodbstreams list-streams", &["--table-name", table])
         .await;
     let arn = text(&streams["Streams"][0]["StreamArn"]);
-    assert_eq!(table["LatestStreamArn"], arn);
+    assert_eq!(*latest, arn);
     let stream = aws
         .run("dynamodbstreams describe-stream", &["--stream-arn", &arn])
         .await;
@@ -227,7 +229,6 @@ async fn tables_and_streams_can_be_looked_at() {
             record["eventName"] == "INSERT" && record["dynamodb"]["NewImage"]["user_id"]["S"] == "ann"
         });
     assert_eq!(inserted.count(), 3, "{records}");
-    stack.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

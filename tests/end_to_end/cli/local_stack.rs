@@ -19,7 +19,7 @@ use crate::stack::{TestStack, http_client};
 use crate::tables::render;
 
 /// Far longer than anything here takes, so that a test which waits in vain ends.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 const POLL: Duration = Duration::from_millis(50);
 const BATCH: u64 = 100;
 

@@ -235,7 +235,7 @@ pub fn check_valid(validator: &Validator, value: &Value, what: &str) {
 /// The document with a member more in each of its objects, and with each of its members missing.
 fn drifts(document: &Value) -> Vec<(String, Value)> {
     let mut drifts = Vec::new();
-    for pointer in objects(document, String::new()) {
+    for pointer in objects(document, "") {
         let edited = |edit: &dyn Fn(&mut serde_json::Map<String, Value>)| {
             let mut changed = document.clone();
             let object = changed.pointer_mut(&pointer).and_then(Value::as_object_mut);
@@ -254,18 +254,18 @@ fn drifts(document: &Value) -> Vec<(String, Value)> {
 }
 
 /// The pointers of all objects within a value.
-fn objects(value: &Value, pointer: String) -> Vec<String> {
+fn objects(value: &Value, pointer: &str) -> Vec<String> {
     match value {
         Value::Object(members) => {
             let within = members
                 .iter()
-                .flat_map(|(name, value)| objects(value, format!("{pointer}/{name}")));
-            within.chain([pointer.clone()]).collect()
+                .flat_map(|(name, value)| objects(value, &format!("{pointer}/{name}")));
+            within.chain([pointer.to_owned()]).collect()
         }
         Value::Array(items) => items
             .iter()
             .enumerate()
-            .flat_map(|(at, item)| objects(item, format!("{pointer}/{at}")))
+            .flat_map(|(at, item)| objects(item, &format!("{pointer}/{at}")))
             .collect(),
         _ => Vec::new(),
     }
