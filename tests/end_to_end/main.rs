@@ -1,12 +1,15 @@
 //! The whole system: the real function binaries over the embedded stack, and the functions'
 //! libraries over its tables where a test needs a clock of its own.
 
+mod aws_cli;
 mod bad_input;
 mod cli;
 mod counting;
 mod data_set;
 mod generations;
 mod independence;
+mod openapi;
+mod serving;
 mod stack;
 mod tables;
 mod windows;

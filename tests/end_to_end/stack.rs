@@ -15,8 +15,7 @@ use tempfile::TempDir;
 
 /// Far longer than anything here takes, so that a test which waits in vain ends.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// Within this all is delivered again that was taken and not counted, in the tests that let that happen.
-const REDELIVERY: Duration = Duration::from_secs(5);
+/// For tests in which the aggregator dies or stops: what it had taken is soon delivered again.
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(3);
 const POSTS_AT_ONCE: usize = 8;
 const BATCH: usize = 100;
@@ -82,6 +81,8 @@ impl TestStack {
     }
 
     pub async fn stop(self) {
+        // A connection that is kept open would hold up the stack's end.
+        drop(self.http);
         self.stack.stop().await.expect("the stack stops");
         drop(self.logs);
     }
@@ -156,15 +157,15 @@ impl TestStack {
         panic!("waited {PATIENCE:?} in vain for {what}; the last status is {last:?}");
     }
 
-    /// Waits until so many activities are counted, and then for what might be counted too many: long
-    /// enough for every message that a test lets be delivered again.
+    /// Waits until so many activities are counted, and then for two snapshots more, to see that it stays
+    /// at that.
     pub async fn wait_until_counted(&self, activities: u64) -> StatusDocument {
         self.wait_for(&format!("{activities} counted activities"), |status| {
             status.status.counted.activities >= activities
         })
         .await;
-        tokio::time::sleep(REDELIVERY).await;
-        let last = self.wait_for("another snapshot", |_| true).await;
+        self.wait_for("another snapshot", |_| true).await;
+        let last = self.wait_for("yet another snapshot", |_| true).await;
         assert_eq!(last.status.counted.activities, activities);
         assert_eq!(
             last.status.counted, last.status.standings,

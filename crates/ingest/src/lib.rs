@@ -7,7 +7,7 @@ use domain::{Activity, ActivityId, Intake, Rejection, UserId};
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;
-use lambda_http::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use lambda_http::http::header::{ALLOW, CONTENT_TYPE};
 use lambda_http::http::{HeaderValue, Method, StatusCode};
 use lambda_http::{Request, Response};
 use problem::Problem;
@@ -22,7 +22,7 @@ pub use config::{Config, MaxActivityAge};
 
 /// Puts of one request that are under way at once.
 const PUTS_AT_ONCE: usize = 16;
-const RETRY_AFTER_SECONDS: &str = "2";
+const RETRY_AFTER_SECONDS: u32 = 2;
 
 pub struct Ingest {
     activities: Activities,
@@ -192,13 +192,10 @@ fn answer(results: &[ItemResult]) -> Response<String> {
             "{unavailable} of {} activities could not be kept. Send the request again: what was accepted stays accepted.",
             results.len()
         );
-        let mut response = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
             .with("results", json!(results))
+            .retry_after(RETRY_AFTER_SECONDS)
             .into_response();
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
-        return response;
     }
     if rejected == results.len() {
         let first = results.iter().find_map(|result| result.error.as_ref());

@@ -1,6 +1,6 @@
 //! Errors as HTTP clients get them: problem documents (RFC 9457).
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -16,6 +16,8 @@ pub struct Problem {
     detail: String,
     #[serde(flatten)]
     more: Map<String, Value>,
+    #[serde(skip)]
+    retry_after_seconds: Option<u32>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -31,12 +33,19 @@ impl Problem {
             code,
             detail: detail.into(),
             more: Map::new(),
+            retry_after_seconds: None,
         }
     }
 
     /// Names the field, parameter or header that is wrong.
     pub fn field(self, name: &str) -> Self {
         self.with("field", name)
+    }
+
+    /// Asks the client to try again, after so long.
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
     }
 
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
@@ -50,11 +59,13 @@ impl Problem {
 
     pub fn into_response(self) -> Response<String> {
         let body = serde_json::to_string(&self).expect("a problem has string keys only");
-        Response::builder()
+        let mut response = Response::builder()
             .status(self.status)
             .header(CONTENT_TYPE, "application/problem+json")
-            .header(CACHE_CONTROL, "no-store")
-            .body(body)
-            .expect("the headers are constants")
+            .header(CACHE_CONTROL, "no-store");
+        if let Some(seconds) = self.retry_after_seconds {
+            response = response.header(RETRY_AFTER, seconds);
+        }
+        response.body(body).expect("the headers are constants and digits")
     }
 }

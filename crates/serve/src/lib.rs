@@ -26,6 +26,8 @@ pub use route::{Cursor, MAX_AROUND, MAX_LIMIT, Route};
 /// A stale board may be mended at any time, so readers look again soon.
 const STALE_MAX_AGE_SECONDS: i64 = 5;
 
+const RETRY_AFTER_SECONDS: u32 = 5;
+
 pub struct Serve {
     snapshots: Snapshots,
     standings: Standings,
@@ -112,11 +114,7 @@ impl Serve {
             Err(Failure::Store(error)) => {
                 tracing::error!(%error, "A request could not be answered.");
                 let detail = "The boards cannot be read at the moment; try again in some seconds.";
-                response::problem(Problem::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "unavailable",
-                    detail,
-                ))
+                response::problem(unavailable("unavailable", detail))
             }
         }
     }
@@ -327,5 +325,9 @@ fn freshness_tag(freshness: &FreshnessDocument) -> String {
 
 fn nothing_published() -> Problem {
     let detail = "No snapshot is published yet; the first one follows within a minute or so of the start.";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "nothing_published", detail)
+    unavailable("nothing_published", detail)
+}
+
+fn unavailable(code: &'static str, detail: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(RETRY_AFTER_SECONDS)
 }

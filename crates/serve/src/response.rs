@@ -86,7 +86,7 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
             parameters.replace(' ', "").as_str(),
             "q=0" | "q=0.0" | "q=0.00" | "q=0.000"
         );
-        matches!(name.trim(), "gzip" | "*") && !is_refused
+        name.trim() == "gzip" && !is_refused
     })
 }
 

@@ -308,6 +308,9 @@ impl Pool {
             &address,
             jiff::Timestamp::now(),
         ));
+        // A group of its own: Ctrl-C at the terminal is for the stack, which lets invocations finish.
+        #[cfg(unix)]
+        command.process_group(0);
         command
     }
 

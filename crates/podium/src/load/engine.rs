@@ -19,6 +19,7 @@ use crate::client::{
 
 /// How often the status is asked for; snapshots are made less often than that.
 const DRAIN_POLL: Duration = Duration::from_millis(250);
+const FIRST_STATUS_WAIT: Duration = Duration::from_secs(5);
 
 /// Arrivals told of before they are begun; more of them wait, without losing their times.
 const ARRIVALS_MAX: usize = 1_024;
@@ -135,7 +136,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     mut on_second: impl FnMut(&Second<'_>),
 ) -> Figures {
-    let before = serve.status().await.ok();
+    let before = first_status(serve).await;
     let mut workload = Workload::new(plan.users, plan.programs, plan.seed, rand::random());
     let mut counts = Counts::default();
     let mut post = Recorder::new();
@@ -233,6 +234,18 @@ fn tally(ended: Ended, counts: &mut Counts) {
     }
 }
 
+/// What is counted before the load. A system that was just started publishes its first snapshot soon.
+async fn first_status(serve: &Api) -> Option<Status> {
+    let until = Instant::now() + FIRST_STATUS_WAIT;
+    loop {
+        match serve.status().await {
+            Ok(status) => return Some(status),
+            Err(_) if Instant::now() >= until => return None,
+            Err(_) => sleep(DRAIN_POLL).await,
+        }
+    }
+}
+
 /// Waits until `accepted` more are counted than `before`. More than that, or a backlog from
 /// before, are somebody else's, and may have been counted in place of ours.
 async fn drain(
@@ -242,7 +255,8 @@ async fn drain(
     last_answer: Instant,
     drain_max: Duration,
 ) -> Drain {
-    let is_alone = before.freshness.backlog.unwrap_or_default() == 0;
+    // A heartbeat of the system's own may be on its way.
+    let is_alone = before.freshness.backlog.unwrap_or_default() <= 1;
     let mut rise = None;
     let all_counted = async {
         loop {

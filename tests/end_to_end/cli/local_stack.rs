@@ -1,0 +1,314 @@
+//! `podium local`: what it keeps, and what it leaves behind.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use domain::BoardDocument;
+use domain::board::StatusDocument;
+use jiff::Timestamp;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{sleep, timeout};
+
+use super::podium;
+use crate::stack::{TestStack, http_client};
+use crate::tables::render;
+
+/// Far longer than anything here takes, so that a test which waits in vain ends.
+const PATIENCE: Duration = Duration::from_mins(4);
+const POLL: Duration = Duration::from_millis(50);
+const BATCH: u64 = 100;
+
+struct LocalStack {
+    program: Child,
+    pid: u32,
+    stdout: BufReader<ChildStdout>,
+    url: String,
+    http: Client,
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = podium();
+    command.arg("local").args(args).stdout(Stdio::piped());
+    command
+}
+
+impl LocalStack {
+    async fn start(data_dir: &Path) -> Self {
+        let data_dir = data_dir.to_str().expect("a plain path");
+        let mut command = command(&[
+            "--port",
+            "0",
+            "--aws-port",
+            "0",
+            "--snapshot-every",
+            "1s",
+            "--data-dir",
+            data_dir,
+        ]);
+        let mut program = command.stderr(Stdio::null()).spawn().expect("podium runs");
+        let pid = program.id().expect("it runs");
+        let mut stdout = BufReader::new(program.stdout.take().expect("it is piped"));
+        let mut line = String::new();
+        let read = timeout(PATIENCE, stdout.read_line(&mut line)).await;
+        read.expect("it is ready in time").expect("it is text");
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line:?}"));
+        assert_eq!(ready["pid"], pid);
+        assert!(
+            ready["aws"]
+                .as_str()
+                .is_some_and(|url| url.starts_with("http://127.0.0.1:")),
+            "{ready}"
+        );
+        assert!(
+            ready["logs"]
+                .as_str()
+                .is_some_and(|logs| Path::new(logs).is_dir()),
+            "{ready}"
+        );
+        Self {
+            program,
+            pid,
+            stdout,
+            url: ready["web"].as_str().expect("an address").to_owned(),
+            http: http_client(),
+        }
+    }
+
+    /// Posts activities and gives the status of each.
+    async fn post(&self, activities: &[Value]) -> Vec<String> {
+        let request = self
+            .http
+            .post(format!("{}/v1/activities", self.url))
+            .header("content-type", "application/json")
+            .body(Value::from(activities).to_string());
+        let response = request.send().await.expect("the stack answers");
+        assert_eq!(response.status(), 202);
+        let answer: Value = response.json().await.expect("results");
+        let results = answer["results"].as_array().expect("results");
+        results
+            .iter()
+            .map(|result| result["status"].as_str().expect("a status").to_owned())
+            .collect()
+    }
+
+    async fn status(&self) -> Option<StatusDocument> {
+        let response = self
+            .http
+            .get(format!("{}/v1/status", self.url))
+            .send()
+            .await
+            .expect("the stack answers");
+        if response.status() == 503 {
+            return None;
+        }
+        Some(response.json().await.expect("a status document"))
+    }
+
+    /// Waits until so many are counted, and then for a snapshot more, to see that it stays at that.
+    async fn wait_until_counted(&self, activities: u64) {
+        let mut quiet_since = None;
+        let until = Instant::now() + PATIENCE;
+        let mut last = None;
+        while Instant::now() < until {
+            if let Some(status) = self.status().await {
+                let generated_at = status.freshness.generated_at;
+                let is_quiet = status.status.counted.activities >= activities;
+                match quiet_since {
+                    Some(since) if generated_at > since => {
+                        assert_eq!(status.status.counted.activities, activities, "{status:?}");
+                        assert_eq!(status.status.standings, status.status.counted, "{status:?}");
+                        assert_eq!(status.status.dead_letters, 0);
+                        return;
+                    }
+                    None if is_quiet => quiet_since = Some(generated_at.max(Timestamp::now())),
+                    _ => {}
+                }
+                last = Some(status);
+            }
+            sleep(POLL).await;
+        }
+        panic!("waited {PATIENCE:?} in vain for {activities}; the last status is {last:?}");
+    }
+
+    async fn board(&self) -> String {
+        let board = self
+            .http
+            .get(format!("{}/v1/boards/global", self.url))
+            .send()
+            .await;
+        let board: BoardDocument = board.expect("it answers").json().await.expect("a board document");
+        render(&board)
+    }
+
+    async fn interrupt(mut self) {
+        let functions = children(self.pid).await;
+        assert!(!functions.is_empty(), "there are functions");
+        signal("INT", &self.pid.to_string()).await;
+        let ended = timeout(PATIENCE, self.program.wait())
+            .await
+            .expect("it ends in time");
+        assert_eq!(ended.expect("it ran").code(), Some(0));
+        let left = still_there(&functions).await;
+        assert!(left.is_empty(), "left behind: {left:?} of {functions:?}");
+        let mut more = String::new();
+        self.stdout.read_to_string(&mut more).await.expect("text");
+        assert_eq!(more, "", "it prints one line");
+    }
+
+    /// Kills the program, which can then do nothing about its functions any more.
+    async fn kill(mut self) {
+        let functions = children(self.pid).await;
+        assert!(!functions.is_empty(), "there are functions");
+        self.program.kill().await.expect("it is killed");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = still_there(&functions).await;
+            if left.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < until, "still there after {PATIENCE:?}: {left:?}");
+            sleep(POLL).await;
+        }
+    }
+}
+
+async fn signal(signal: &str, to: &str) {
+    let sent = Command::new("kill").args(["-s", signal, "--", to]).status().await;
+    assert!(sent.expect("kill runs").success());
+}
+
+/// A process that runs; one that has ended and was only not yet waited for does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Process {
+    pid: u32,
+    parent: u32,
+    name: String,
+}
+
+async fn processes() -> Vec<Process> {
+    let ps = Command::new("ps")
+        .args(["-A", "-o", "pid=,ppid=,stat=,comm="])
+        .output()
+        .await;
+    let listed = String::from_utf8(ps.expect("ps runs").stdout).expect("text");
+    let rows = listed
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| !row[2].starts_with('Z'))
+        .map(|row| Process {
+            pid: row[0].parse().expect("a pid"),
+            parent: row[1].parse().expect("a pid"),
+            name: row[3..].join(" "),
+        })
+        .collect()
+}
+
+async fn children(parent: u32) -> Vec<Process> {
+    let mut processes = processes().await;
+    processes.retain(|process| process.parent == parent);
+    processes
+}
+
+/// Those that still run, whoever has become their parent.
+async fn still_there(functions: &[Process]) -> Vec<Process> {
+    let mut processes = processes().await;
+    processes.retain(|process| {
+        functions
+            .iter()
+            .any(|function| (function.pid, &function.name) == (process.pid, &process.name))
+    });
+    processes
+}
+
+fn activities(numbers: std::ops::Range<u64>) -> Vec<Value> {
+    let activity = |number| {
+        json!({
+            "activity_id": format!("a{number}"),
+            "user_id": format!("user-{}", number % 3),
+            "program_id": format!("program-{}", number % 2),
+            "kind": "task_completed",
+        })
+    };
+    numbers.map(activity).collect()
+}
+
+fn all(status: &str, count: u64) -> Vec<String> {
+    (0..count).map(|_| status.to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn interrupted_it_leaves_no_process_and_goes_on_with_its_data() {
+    let directory = TempDir::new().expect("a directory");
+    let stack = LocalStack::start(directory.path()).await;
+    assert_eq!(stack.post(&activities(0..40)).await, all("accepted", 40));
+    stack.wait_until_counted(40).await;
+    let board = stack.board().await;
+    assert_eq!(board, "1.user-0=140/14 2.user-1=130/13 2.user-2=130/13");
+    stack.interrupt().await;
+
+    let stack = LocalStack::start(directory.path()).await;
+    stack.wait_until_counted(40).await;
+    assert_eq!(stack.board().await, board);
+    assert_eq!(stack.post(&activities(0..40)).await, all("duplicate", 40));
+    assert_eq!(stack.post(&activities(40..41)).await, all("accepted", 1));
+    stack.wait_until_counted(41).await;
+    assert_eq!(
+        stack.board().await,
+        "1.user-0=140/14 1.user-1=140/14 3.user-2=130/13"
+    );
+    stack.interrupt().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_moment_it_counts_all_that_was_accepted_exactly_once() {
+    let directory = TempDir::new().expect("a directory");
+    // Before the messages are taken from the queue, while they are, and while they are counted.
+    let moments = [0, 300, 1_000, 1_100].map(Duration::from_millis);
+    let mut posted = 0;
+    for moment in moments {
+        let stack = LocalStack::start(directory.path()).await;
+        for _ in 0..3 {
+            let batch = activities(posted..posted + BATCH);
+            assert_eq!(stack.post(&batch).await, all("accepted", BATCH));
+            posted += BATCH;
+        }
+        sleep(moment).await;
+        stack.kill().await;
+    }
+    let stack = LocalStack::start(directory.path()).await;
+    stack.wait_until_counted(posted).await;
+    assert_eq!(
+        stack.board().await,
+        "1.user-0=4000/400 1.user-1=4000/400 1.user-2=4000/400"
+    );
+    assert_eq!(stack.post(&activities(0..BATCH)).await, all("duplicate", BATCH));
+    stack.wait_until_counted(posted).await;
+    stack.interrupt().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_is_taken_is_said() {
+    let other = TestStack::start(|_| {}).await;
+    let port = |url: &str| url.rsplit(':').next().expect("a port").to_owned();
+    let (web, aws) = (port(&other.stack.web_url), port(&other.stack.aws_url));
+    for (ports, taken) in [([&web, "0"], &web), (["0", &aws], &aws)] {
+        let program = command(&["--port", ports[0], "--aws-port", ports[1]])
+            .stderr(Stdio::piped())
+            .spawn();
+        let output = timeout(PATIENCE, program.expect("podium runs").wait_with_output())
+            .await
+            .expect("it ends in time");
+        let output = output.expect("it ran");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let expected = format!("podium: taking the port {taken} of this machine; is another stack running?");
+        assert!(stderr.starts_with(&expected), "{stderr}");
+        assert!(output.stdout.is_empty(), "it does not say that it is ready");
+    }
+    other.stop().await;
+}

@@ -1,0 +1,273 @@
+//! The description of the API and the code say the same, in both directions.
+
+mod answers;
+mod description;
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use domain::activity::Metadata;
+use domain::freshness::StaleReason;
+use domain::intake::{MAX_AHEAD, RejectionCode, SCHEMA_VERSION};
+use domain::{ActivityId, Board, Kind, ProgramId, UserId, Window};
+use ingest::ItemStatus;
+use serde_json::{Value, json};
+use serve::{Cursor, Route};
+
+use self::description::{Description, check_valid};
+
+/// All variants of an enum. One that is added makes this fail to compile, until it is listed.
+macro_rules! variants {
+    ($type:ident: $($variant:ident),+ $(,)?) => {{
+        let _: fn($type) = |value| match value { $($type::$variant => ()),+ };
+        [$($type::$variant),+].map(|value| serde_json::to_value(value).expect("a name"))
+    }};
+}
+
+/// The values that a schema allows, in any order.
+fn allowed(schema: &Value) -> BTreeSet<String> {
+    let values = schema["enum"].as_array().into_iter().flatten();
+    values
+        .chain(schema.get("const"))
+        .map(|value| value.as_str().expect("a string").to_owned())
+        .collect()
+}
+
+fn names(variants: impl IntoIterator<Item = Value>) -> BTreeSet<String> {
+    let names = variants.into_iter();
+    names
+        .map(|name| name.as_str().expect("a string").to_owned())
+        .collect()
+}
+
+#[test]
+fn enumerations_have_the_variants_of_the_code() {
+    let description = Description::load();
+    let schema = |name: &str| description.at(&format!("/components/schemas/{name}"));
+    assert_eq!(
+        allowed(schema("RejectionCode")),
+        names(variants!(
+            RejectionCode: NotAnObject, Malformed, MissingField, UnknownField, DuplicateField, WrongType, Empty,
+            TooLong, TooDeep, IllegalCharacter, Reserved, UnknownKind, InvalidTime, InTheFuture, TooOld, OutOfRange,
+            UnsupportedSchemaVersion,
+        ))
+    );
+    assert_eq!(
+        allowed(schema("StaleReason")),
+        names(variants!(StaleReason: Age, Lag, Backlog))
+    );
+    assert_eq!(
+        allowed(schema("WindowName")),
+        names(variants!(Window: All, Month, Week, Day))
+    );
+    let statuses =
+        ["Kept", "Rejected", "Unavailable"].map(|name| allowed(&schema(name)["properties"]["status"]));
+    assert_eq!(
+        statuses.into_iter().flatten().collect::<BTreeSet<_>>(),
+        names(variants!(ItemStatus: Accepted, Duplicate, Rejected, Unavailable))
+    );
+}
+
+#[test]
+fn limits_are_those_of_the_code() {
+    let description = Description::load();
+    let check = |pointer: &str, expected: Value| assert_eq!(*description.at(pointer), expected, "{pointer}");
+    let body = "/paths/~1v1~1activities/post/requestBody";
+    check(&format!("{body}/x-max-bytes"), ingest::MAX_BODY_BYTES.into());
+    let array = format!("{body}/content/application~1json/schema/oneOf/1");
+    check(&format!("{array}/maxItems"), ingest::MAX_ACTIVITIES.into());
+    let responses = "/paths/~1v1~1activities/post/responses";
+    for results in [
+        "202/content/application~1json/schema",
+        "207/content/application~1json/schema",
+        "422/content/application~1problem+json/schema/oneOf/1",
+        "503/content/application~1problem+json/schema",
+    ] {
+        let pointer = format!("{responses}/{results}/properties/results/maxItems");
+        check(&pointer, ingest::MAX_ACTIVITIES.into());
+    }
+
+    let activity = "/components/schemas/Activity/properties";
+    check(
+        &format!("{activity}/metadata/x-max-bytes"),
+        Metadata::MAX_BYTES.into(),
+    );
+    check(
+        &format!("{activity}/metadata/x-max-depth"),
+        Metadata::MAX_DEPTH.into(),
+    );
+    check(
+        &format!("{activity}/occurred_at/x-max-ahead-seconds"),
+        MAX_AHEAD.as_secs().into(),
+    );
+    check(
+        &format!("{activity}/schema_version/enum"),
+        json!([SCHEMA_VERSION, null]),
+    );
+
+    let parameters = "/components/parameters";
+    check(
+        &format!("{parameters}/Limit/schema/maximum"),
+        serve::MAX_LIMIT.into(),
+    );
+    check(
+        &format!("{parameters}/Around/schema/maximum"),
+        serve::MAX_AROUND.into(),
+    );
+    check(
+        "/components/schemas/BoardDocument/properties/entries/maxItems",
+        serve::MAX_LIMIT.into(),
+    );
+    for side in ["above", "below"] {
+        let pointer = format!("/components/schemas/UserDocument/properties/{side}/maxItems");
+        check(&pointer, serve::MAX_AROUND.into());
+    }
+}
+
+#[test]
+fn parameters_have_the_defaults_and_bounds_of_the_code() {
+    let description = Description::load();
+    let schema = |name: &str| description.at(&format!("/components/parameters/{name}/schema"));
+    let route = |query: &str| Route::parse(&query.parse().expect("a path"));
+    let board = |query: &str| match route(&format!("/v1/boards/global{query}")) {
+        Ok(Route::Board { window, limit, .. }) => Some((window, limit)),
+        _ => None,
+    };
+    let around = |query: &str| match route(&format!("/v1/boards/global/users/ann{query}")) {
+        Ok(Route::User { around, .. }) => Some(around),
+        _ => None,
+    };
+    let (window, limit) = board("").expect("the defaults are good");
+    assert_eq!(schema("Window")["default"], window.as_str());
+    assert_eq!(schema("Limit")["default"], limit);
+    assert_eq!(
+        schema("Around")["default"],
+        around("").expect("the default is good")
+    );
+
+    let (limit, neighbours) = (
+        description.validator(schema("Limit")),
+        description.validator(schema("Around")),
+    );
+    for number in [-1, 0, 1, 2, 49, 50, 51, 999, 1_000, 1_001, i64::MAX] {
+        let value = Value::from(number);
+        assert_eq!(
+            limit.is_valid(&value),
+            board(&format!("?limit={number}")).is_some(),
+            "limit={number}"
+        );
+        let is_taken = around(&format!("?around={number}")).is_some();
+        assert_eq!(neighbours.is_valid(&value), is_taken, "around={number}");
+    }
+}
+
+/// The schema allows just what the code takes.
+fn check_texts<T: FromStr>(description: &Description, schema: &str, more: &[String]) {
+    let validator = description.validator(&json!({ "$ref": format!("#/components/schemas/{schema}") }));
+    let characters = (0..=0xff_u8).map(|byte| char::from(byte).to_string());
+    let within = (0..=0xff_u8).map(|byte| format!("1{}1", char::from(byte)));
+    let lengths = [0, 1, 20, 63, 64, 65, 127, 128, 129].map(|length| "a".repeat(length));
+    let texts = characters
+        .chain(within)
+        .chain(lengths)
+        .chain(more.iter().cloned());
+    for text in texts {
+        let is_allowed = validator.is_valid(&Value::from(text.as_str()));
+        assert_eq!(is_allowed, text.parse::<T>().is_ok(), "{schema} {text:?}");
+    }
+}
+
+#[test]
+fn ids_have_the_form_that_the_code_takes() {
+    let description = Description::load();
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let common = texts(&[
+        "~heartbeat",
+        "a~b",
+        "ann\n",
+        "Ann.Lee@example.com",
+        "a:b",
+        "task_completed",
+        "ß",
+        "\u{202e}",
+    ]);
+    check_texts::<UserId>(&description, "UserId", &common);
+    check_texts::<ProgramId>(&description, "ProgramId", &common);
+    check_texts::<ActivityId>(&description, "ActivityId", &common);
+    check_texts::<Kind>(&description, "Kind", &common);
+    let mut boards = texts(&[
+        "global",
+        "Global",
+        "program:",
+        "program:p",
+        "program:a:b",
+        "team:a",
+        "global\n",
+        "program:~a",
+    ]);
+    boards.extend([64, 65].map(|length| format!("program:{}", "a".repeat(length))));
+    check_texts::<Board>(&description, "Board", &boards);
+    let cursors = texts(&[
+        "1.2",
+        "1.",
+        ".1",
+        "-1.2",
+        "1.2.3",
+        "0.0",
+        "18446744073709551615.1",
+        " 1.2",
+        "1.x",
+    ]);
+    let validator = description.validator(description.at("/components/schemas/Cursor"));
+    for text in cursors {
+        let is_allowed = validator.is_valid(&Value::from(text.as_str()));
+        assert_eq!(is_allowed, text.parse::<Cursor>().is_ok(), "{text:?}");
+    }
+}
+
+#[test]
+fn examples_of_requests_are_as_documented() {
+    let description = Description::load();
+    let media = description.at("/paths/~1v1~1activities/post/requestBody/content/application~1json");
+    let validator = description.validator(&media["schema"]);
+    for (name, example) in media["examples"].as_object().expect("examples") {
+        check_valid(&validator, &example["value"], name);
+    }
+}
+
+/// All values of a key, wherever it stands.
+fn all<'a>(value: &'a Value, key: &str) -> Vec<&'a Value> {
+    match value {
+        Value::Object(members) => {
+            let within = members.values().flat_map(|value| all(value, key));
+            members.get(key).into_iter().chain(within).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(|item| all(item, key)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn components_are_used_and_are_there() {
+    let description = Description::load();
+    let used: BTreeSet<_> = all(description.whole(), "$ref")
+        .into_iter()
+        .map(|reference| reference.as_str().expect("a string"))
+        .collect();
+    for reference in &used {
+        description.at(reference.trim_start_matches('#'));
+    }
+    for kind in ["schemas", "parameters", "headers", "responses"] {
+        for name in description
+            .at(&format!("/components/{kind}"))
+            .as_object()
+            .expect("an object")
+            .keys()
+        {
+            let reference = format!("#/components/{kind}/{name}");
+            // The answer of paths that are not described belongs to no operation.
+            let is_used = used.contains(reference.as_str()) || name == "NotFound";
+            assert!(is_used, "{reference} is used nowhere");
+        }
+    }
+}

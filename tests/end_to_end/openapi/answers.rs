@@ -1,0 +1,323 @@
+//! Real answers of the handlers, with a clock of the test's own, so that the examples of the
+//! description are what a client gets.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use lambda_http::Body;
+use lambda_http::http::header::{ETAG, IF_NONE_MATCH};
+use lambda_http::http::{Request, Response};
+use serde_json::{Value, json};
+
+use super::description::{Answer, Description, Outcome};
+use crate::tables::Functions;
+
+/// What was asked for, under the name of its example if it has one.
+struct Case {
+    name: &'static str,
+    operation: &'static str,
+    request: Request<Body>,
+}
+
+fn case(name: &'static str, operation: &'static str, request: Request<Body>) -> Case {
+    Case {
+        name,
+        operation,
+        request,
+    }
+}
+
+fn post(body: impl Into<Body>) -> Request<Body> {
+    Request::post("http://localhost/v1/activities")
+        .header("content-type", "application/json")
+        .body(body.into())
+        .expect("a request")
+}
+
+fn ask(method: &str, path: &str) -> Request<Body> {
+    Request::builder()
+        .method(method)
+        .uri(format!("http://localhost{path}"))
+        .body(Body::Empty)
+        .expect("a request")
+}
+
+fn time(at: &str) -> Timestamp {
+    at.parse().expect("a time")
+}
+
+/// Answers compared with the description, and what they had in all.
+struct Checked<'a> {
+    description: &'a Description,
+    outcomes: BTreeSet<Outcome>,
+    examples: BTreeSet<&'static str>,
+}
+
+impl Checked<'_> {
+    fn check<T: Into<Body>>(&mut self, name: &'static str, operation: &'static str, response: Response<T>) {
+        let (parts, body) = response.into_parts();
+        let body: Body = body.into();
+        let answer = Answer {
+            operation,
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: body.to_vec(),
+        };
+        self.description.check(&answer);
+        for (example, value) in self.description.examples(operation, answer.status) {
+            if example == name {
+                let (shown, sent) = (
+                    comparable(value.clone()),
+                    comparable(answer.json().unwrap_or_default()),
+                );
+                assert_eq!(
+                    shown, sent,
+                    "the example {name} is not what is answered, which is {sent}"
+                );
+                self.examples.insert(name);
+            }
+        }
+        self.outcomes.insert(answer.outcome());
+    }
+
+    async fn ingest(&mut self, functions: &Functions, now: Timestamp, cases: Vec<Case>) {
+        for case in cases {
+            let response = functions.ingest.handle(case.request, now).await;
+            self.check(case.name, case.operation, response);
+        }
+    }
+
+    async fn serve(&mut self, functions: &Functions, now: Timestamp, cases: Vec<Case>) {
+        for case in cases {
+            let response = functions.serve.handle(&case.request, now).await;
+            self.check(case.name, case.operation, response);
+        }
+    }
+}
+
+/// How long a snapshot took is the one thing that no clock of ours decides.
+fn comparable(mut document: Value) -> Value {
+    if let Some(seconds) = document.get_mut("snapshot_seconds") {
+        *seconds = Value::Null;
+    }
+    document
+}
+
+fn ingest_cases(description: &Description) -> Vec<Case> {
+    let operation = "postActivities";
+    let example = |name| {
+        let pointer = format!(
+            "/paths/~1v1~1activities/post/requestBody/content/application~1json/examples/{name}/value"
+        );
+        post(description.at(&pointer).to_string())
+    };
+    let without_type = |mut request: Request<Body>| {
+        request.headers_mut().clear();
+        request
+    };
+    let good = json!({"user_id": "dee", "program_id": "wellness", "kind": "program_check_in"});
+    let bad = json!({"user_id": "ann lee", "program_id": "wellness", "kind": "program_check_in"});
+    vec![
+        case("one_activity", operation, example("one_activity")),
+        case("several_activities", operation, example("several_activities")),
+        case(
+            "a_wrong_one_among_them",
+            operation,
+            example("a_wrong_one_among_them"),
+        ),
+        case("", operation, post(good.to_string())),
+        case("malformed_json", operation, post("{\"user_id\": \"ann.lee\",}")),
+        case("invalid_activity", operation, post(bad.to_string())),
+        case("", operation, post(json!([bad, 7]).to_string())),
+        case("empty_batch", operation, post("[]")),
+        case("", operation, post("7")),
+        case(
+            "too_many_activities",
+            operation,
+            post(vec!["{}"; 101].join(",").replacen('{', "[{", 1) + "]"),
+        ),
+        case("", operation, post(" ".repeat(ingest::MAX_BODY_BYTES + 1))),
+        case(
+            "unsupported_media_type",
+            operation,
+            without_type(post(good.to_string())),
+        ),
+        case("", operation, ask("DELETE", "/v1/activities")),
+    ]
+}
+
+fn serve_cases(cursor: &str) -> Vec<Case> {
+    let get = |name, operation, path: &str| case(name, operation, ask("GET", path));
+    let (boards, status, board, user) = ("listBoards", "getStatus", "getBoard", "getUser");
+    let mut cases = vec![
+        get("boards", boards, "/v1/boards"),
+        get("status", status, "/v1/status"),
+        get("board", board, "/v1/boards/global?window=week&limit=2"),
+        get(
+            "next_page",
+            board,
+            &format!("/v1/boards/global?window=week&limit=2&cursor={cursor}"),
+        ),
+        get("board_of_a_program", board, "/v1/boards/program:wellness"),
+        get("", board, "/v1/boards/global?window=day"),
+        get("", board, "/v1/boards/global?window=month"),
+        get("user", user, "/v1/boards/global/users/bob?window=month&around=1"),
+        get("", user, "/v1/boards/program%3Awellness/users/cy"),
+        get("unknown_parameter", boards, "/v1/boards?limit=10"),
+        get("invalid_path", board, "/v1/boards/wellness"),
+        get("invalid_parameter", board, "/v1/boards/global?limit=1001"),
+        get("board_not_found", board, "/v1/boards/program:chess"),
+        get("cursor_expired", board, "/v1/boards/global?cursor=999.100"),
+        get("invalid_user", user, "/v1/boards/global/users/ann%20lee"),
+        get("", user, "/v1/boards/program:chess/users/bob"),
+        get("user_not_on_board", user, "/v1/boards/program:wellness/users/bob"),
+    ];
+    for (operation, path) in [
+        (boards, "/v1/boards"),
+        (status, "/v1/status"),
+        (board, "/v1/boards/global"),
+        (user, "/v1/boards/global/users/bob"),
+    ] {
+        for query in ["?points=1", "?a=1&a=2", "?a=%ff"] {
+            cases.push(case("", operation, ask("GET", &format!("{path}{query}"))));
+        }
+        cases.push(case("", operation, ask("DELETE", path)));
+    }
+    cases.push(get("", user, "/v1/boards/wellness/users/bob"));
+    cases.push(get("", user, "/v1/boards/global/users/bob?around=51"));
+    cases
+}
+
+fn every_board(name: &'static str) -> Vec<Case> {
+    vec![
+        case(name, "listBoards", ask("GET", "/v1/boards")),
+        case(name, "getStatus", ask("GET", "/v1/status")),
+        case(name, "getBoard", ask("GET", "/v1/boards/global")),
+        case(name, "getUser", ask("GET", "/v1/boards/global/users/bob")),
+    ]
+}
+
+/// Asks again for each document with the validator that it came with.
+async fn unchanged(functions: &Functions, now: Timestamp) -> Vec<Case> {
+    let mut cases = every_board("");
+    for case in &mut cases {
+        let etag = functions.serve.handle(&case.request, now).await.headers()[ETAG].clone();
+        case.request.headers_mut().insert(IF_NONE_MATCH, etag);
+    }
+    cases
+}
+
+async fn drop_table(functions: &Functions, table: &str) {
+    let deleted = functions.client.delete_table().table_name(table).send().await;
+    deleted.expect("the table is deleted");
+}
+
+#[tokio::test]
+async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
+    let description = Description::load();
+    let mut functions = Functions::start("Europe/Berlin").await;
+    let mut checked = Checked {
+        description: &description,
+        outcomes: BTreeSet::new(),
+        examples: BTreeSet::new(),
+    };
+    checked
+        .serve(
+            &functions,
+            time("2026-11-21T09:27:00Z"),
+            every_board("nothing_published"),
+        )
+        .await;
+    checked
+        .ingest(
+            &functions,
+            time("2026-11-21T09:27:10Z"),
+            ingest_cases(&description),
+        )
+        .await;
+    functions.count(time("2026-11-21T09:27:11Z")).await;
+    // The first run sends a heartbeat and the second finds it counted. In between bob overtakes.
+    functions.publish(time("2026-11-21T09:28:00Z")).await;
+    for task in ["task-4721", "task-4722"] {
+        let activity = json!({"activity_id": task, "user_id": "bob", "program_id": "onboarding", "kind": "task_completed"});
+        functions.post(&activity, time("2026-11-21T09:28:20Z")).await;
+    }
+    functions.count(time("2026-11-21T09:28:21.5Z")).await;
+    functions.publish(time("2026-11-21T09:29:00Z")).await;
+
+    let now = time("2026-11-21T09:29:30Z");
+    let first_page = functions
+        .board("/v1/boards/global?window=week&limit=2", now)
+        .await;
+    let cursor = first_page.next_cursor.expect("there are more rows");
+    checked.serve(&functions, now, serve_cases(&cursor)).await;
+    let unchanged = unchanged(&functions, now).await;
+    checked.serve(&functions, now, unchanged).await;
+    // Hours later, with no snapshot since, the same documents are stale.
+    checked
+        .serve(&functions, time("2026-11-21T12:00:00Z"), every_board(""))
+        .await;
+
+    drop_table(&functions, &functions.tables.snapshots).await;
+    checked
+        .serve(&functions, now, every_board("unavailable_for_reading"))
+        .await;
+    drop_table(&functions, &functions.tables.activities).await;
+    let activity = json!({"activity_id": "task-4799", "user_id": "bob", "program_id": "onboarding", "kind": "task_completed"});
+    let unavailable = case(
+        "unavailable_for_ingestion",
+        "postActivities",
+        post(activity.to_string()),
+    );
+    checked.ingest(&functions, now, vec![unavailable]).await;
+
+    let documented = description.outcomes();
+    let never_given: Vec<_> = documented
+        .difference(&checked.outcomes)
+        .map(Outcome::to_string)
+        .collect();
+    assert!(
+        never_given.is_empty(),
+        "documented, but never answered: {never_given:#?}"
+    );
+    let operations = documented
+        .iter()
+        .map(|outcome| (outcome.operation.clone(), outcome.status));
+    for (operation, status) in operations.collect::<BTreeSet<_>>() {
+        for (name, _) in description.examples(&operation, status) {
+            assert!(
+                checked.examples.contains(name),
+                "the example {name} was not compared"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_nowhere_is_not_found() {
+    let description = Description::load();
+    let functions = Functions::start("UTC").await;
+    let now = time("2026-11-21T09:30:00Z");
+    let response = description.at("/components/responses/NotFound");
+    let of_ingestion = functions
+        .ingest
+        .handle(ask("POST", "/v1/boards"), now)
+        .await
+        .map(Body::from);
+    let of_serving = functions.serve.handle(&ask("GET", "/v1/activity"), now).await;
+    for (operation, answer) in [("ingestion", of_ingestion), ("serving", of_serving)] {
+        let (parts, body) = answer.into_parts();
+        let mut headers = parts.headers;
+        // Only serving is read by pages of other origins.
+        headers.remove("access-control-allow-origin");
+        headers.remove("access-control-expose-headers");
+        let answer = Answer {
+            operation,
+            status: parts.status.as_u16(),
+            headers,
+            body: body.to_vec(),
+        };
+        assert_eq!(answer.status, 404);
+        description.check_as(&answer, response);
+    }
+}
