@@ -2,7 +2,7 @@
 
 pub mod engine;
 pub mod figures;
-mod workload;
+pub mod workload;
 
 use std::{process::ExitCode, time::Duration};
 

@@ -1,5 +1,6 @@
 //! `podium`: the command line of the leaderboard pipeline.
 
+mod bench;
 mod board;
 mod client;
 mod duration;
@@ -32,6 +33,9 @@ enum Command {
     Load(load::Args),
     /// Print a leaderboard
     Board(board::Args),
+    /// Measure the whole system on this machine, beside what is aimed at
+    #[command(after_long_help = bench::HELP)]
+    Bench(bench::Args),
 }
 
 #[tokio::main]
@@ -42,6 +46,7 @@ async fn main() -> ExitCode {
         Command::Import(args) => import::run(args).await,
         Command::Load(args) => load::run(args).await,
         Command::Board(args) => board::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
     };
     ended.unwrap_or_else(|error| {
         eprintln!("podium: {error:#}");

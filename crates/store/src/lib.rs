@@ -7,6 +7,7 @@ pub mod activities;
 pub mod apply;
 pub mod aws;
 pub mod keys;
+pub mod measure;
 pub mod plan;
 pub mod schema;
 pub mod snapshots;

@@ -50,6 +50,13 @@ impl CurrentCounters {
         }
     }
 
+    /// Each window with the names of its points and of its activities.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (Window, &str, &str)> {
+        self.names
+            .iter()
+            .map(|(window, points, activities)| (*window, points.as_str(), activities.as_str()))
+    }
+
     fn attribute_names(&self) -> impl Iterator<Item = &String> {
         self.names
             .iter()

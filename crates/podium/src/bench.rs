@@ -1,0 +1,128 @@
+//! `podium bench`: what the whole system does on this machine, beside what is aimed at.
+
+mod cpu;
+mod functions;
+mod latency;
+mod machine;
+mod metrics;
+mod probes;
+mod report;
+mod snapshots;
+mod standings;
+mod throughput;
+mod units;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use self::machine::Peaks;
+use self::report::Report;
+
+pub const HELP: &str = "\
+Each part starts a system of its own, in memory and on free ports, and leaves nothing behind. The
+figures go to standard output, the progress to standard error. They are those of one run: other work
+on the machine shows in them, and so does the load itself, which is made by this same process.";
+
+/// Employees and programs of the loads: the defaults of `podium load`.
+const USERS: u32 = 1_000;
+const PROGRAMS: u32 = 5;
+
+/// Fixed, so that two runs post the same.
+const SEED: u64 = 2_026;
+
+/// A request without an answer by then has failed.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long anything posted may take until it is counted; a part in which it takes longer has failed.
+const COUNTING_MAX: Duration = Duration::from_mins(3);
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only these parts
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    only: Vec<Part>,
+    /// How long each load lasts
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// How many standings there are when the boards are published
+    #[arg(
+        long,
+        value_name = "N",
+        value_delimiter = ',',
+        default_values_t = [10_000, 100_000, 1_000_000],
+        value_parser = clap::value_parser!(u32).range(100..=10_000_000)
+    )]
+    standings: Vec<u32>,
+    /// Write the figures here as well, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// What is measured, in the order in which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Activities a second, from the first POST until all are counted
+    Throughput,
+    /// POST, and POST to counted, at 1,000 activities a second
+    Latency,
+    /// Write units of an activity, by table
+    Units,
+    /// Publishing the boards of many standings
+    Snapshot,
+    /// Starts, memory and sizes of the functions
+    Functions,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .init();
+    if cfg!(debug_assertions) {
+        eprintln!("==================================================================");
+        eprintln!("THIS IS A DEBUG BUILD: no figure below says anything about Podium.");
+        eprintln!("Build with `cargo build --release --workspace --bins`.");
+        eprintln!("==================================================================");
+    }
+    let mut report = Report::begin();
+    tokio::select! {
+        () = measure(&args, &mut report) => {}
+        // Dropping what runs ends its processes and removes its files.
+        _ = tokio::signal::ctrl_c() => return Ok(ExitCode::FAILURE),
+    }
+    report.end();
+    if let Some(path) = &args.json {
+        let json = serde_json::to_vec_pretty(&report.to_json())?;
+        std::fs::write(path, json).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(if report.is_complete() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs the parts one after the other. One that fails does not keep the others from being measured.
+async fn measure(args: &Args, report: &mut Report) {
+    let length = Duration::from_secs(args.seconds);
+    let mut peaks = Peaks::default();
+    for part in Part::value_variants() {
+        if !args.only.is_empty() && !args.only.contains(part) {
+            continue;
+        }
+        let measured = match part {
+            Part::Throughput => throughput::measure(length, report, &mut peaks).await,
+            Part::Latency => latency::measure(length, report, &mut peaks).await,
+            Part::Units => units::measure(report, &mut peaks).await,
+            Part::Snapshot => snapshots::measure(&args.standings, report, &mut peaks).await,
+            Part::Functions => functions::measure(report, &mut peaks).await,
+        };
+        if let Err(error) = measured {
+            report.failed(&format!("{part:?}: {error:#}"));
+        }
+    }
+}
