@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::machine::Peaks;
 use self::report::Report;
@@ -89,10 +90,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("==================================================================");
     }
     let mut report = Report::begin();
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    // Dropping what runs ends its processes and removes its files.
     tokio::select! {
         () = measure(&args, &mut report) => {}
-        // Dropping what runs ends its processes and removes its files.
-        _ = tokio::signal::ctrl_c() => return Ok(ExitCode::FAILURE),
+        _ = interrupted.recv() => return Ok(ExitCode::FAILURE),
+        _ = terminated.recv() => return Ok(ExitCode::FAILURE),
     }
     report.end();
     if let Some(path) = &args.json {
