@@ -22,8 +22,8 @@ pub struct Countable {
     pub periods: Vec<Period>,
 }
 
-/// Activities that are counted by one transaction: all of them or none. Never empty, sorted by user
-/// and program, of distinct ids, and of at most [`MAX_ACTIONS`] actions.
+/// Activities that are counted by one transaction: all of them or none. Never empty, sorted by
+/// program and user, of distinct ids, and of at most [`MAX_ACTIONS`] actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group(Vec<Countable>);
 
@@ -59,12 +59,13 @@ pub enum Action {
     },
 }
 
-/// Plans the transactions of a batch. Activities are sorted by user and program, so that one user's
-/// share a write of the standing. An activity that is in the batch more than once is taken once.
+/// Plans the transactions of a batch. Activities are sorted by program and user, so that those of one
+/// standing share its write, and few transactions touch the same program's total. An activity that
+/// is in the batch more than once is taken once.
 pub fn groups(mut batch: Vec<Countable>) -> Vec<Group> {
     batch.sort_unstable_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
     batch.dedup_by(|a, b| (&a.user, &a.id) == (&b.user, &b.id));
-    batch.sort_by(|a, b| (&a.user, &a.program).cmp(&(&b.user, &b.program)));
+    batch.sort_by(|a, b| (&a.program, &a.user).cmp(&(&b.program, &b.user)));
 
     let mut groups = Vec::new();
     let mut group: Vec<Countable> = Vec::new();

@@ -15,6 +15,7 @@ use dynoxide::actions::put_item::PutItemRequest;
 use dynoxide::actions::transact_write_items::{TransactWriteItem, TransactWriteItemsRequest};
 use dynoxide::actions::update_item::UpdateItemRequest;
 
+use super::storage::Lane;
 use super::{DynamoDb, load_streams};
 use crate::endpoint::Answer;
 
@@ -43,7 +44,11 @@ impl DynamoDb {
     }
 
     /// `None` if there is no such operation.
-    async fn dispatch(&self, operation: &str, body: &[u8]) -> Option<Called> {
+    async fn dispatch(&self, operation: &str, json: &[u8]) -> Option<Called> {
+        let body = Body {
+            json,
+            lane: Lane::of(operation),
+        };
         Some(match operation {
             "PutItem" => {
                 self.write(body, Database::put_item, |db, put: &PutItemRequest| {
@@ -103,19 +108,23 @@ impl DynamoDb {
     }
 
     /// A call that moves no stream.
-    async fn read<Q, R>(&self, body: &[u8], call: fn(&Database, Q) -> dynoxide::Result<R>) -> Called
+    async fn read<Q, R>(&self, body: Body<'_>, call: fn(&Database, Q) -> dynoxide::Result<R>) -> Called
     where
         Q: DeserializeOwned + Send + 'static,
         R: Serialize + Send + 'static,
     {
-        let request = decode(body)?;
-        encode(&self.run(move |database| call(database, request)).await?)
+        let request = decode(body.json)?;
+        encode(
+            &self
+                .run(body.lane, move |database| call(database, request))
+                .await?,
+        )
     }
 
     /// A call that writes items, and moves a stream if `moves_stream` says so.
     async fn write<Q, R>(
         &self,
-        body: &[u8],
+        body: Body<'_>,
         call: fn(&Database, Q) -> dynoxide::Result<R>,
         moves_stream: fn(&Self, &Q) -> bool,
     ) -> Called
@@ -123,9 +132,11 @@ impl DynamoDb {
         Q: DeserializeOwned + Send + 'static,
         R: Serialize + Send + 'static,
     {
-        let request = decode(body)?;
+        let request = decode(body.json)?;
         let moves_stream = moves_stream(self, &request);
-        let response = self.run(move |database| call(database, request)).await?;
+        let response = self
+            .run(body.lane, move |database| call(database, request))
+            .await?;
         if moves_stream {
             self.announce_change();
         }
@@ -133,14 +144,16 @@ impl DynamoDb {
     }
 
     /// A call after which other tables may have streams than before.
-    async fn alter<Q, R>(&self, body: &[u8], call: fn(&Database, Q) -> dynoxide::Result<R>) -> Called
+    async fn alter<Q, R>(&self, body: Body<'_>, call: fn(&Database, Q) -> dynoxide::Result<R>) -> Called
     where
         Q: DeserializeOwned + Send + 'static,
         R: Serialize + Send + 'static,
     {
-        let request = decode(body)?;
+        let request = decode(body.json)?;
         let (response, streams) = self
-            .run(move |database| Ok((call(database, request)?, load_streams(database)?)))
+            .run(body.lane, move |database| {
+                Ok((call(database, request)?, load_streams(database)?))
+            })
             .await?;
         self.replace_streams(streams);
         encode(&response)
@@ -148,13 +161,21 @@ impl DynamoDb {
 
     async fn run<R: Send + 'static>(
         &self,
+        lane: Lane,
         call: impl FnOnce(&Database) -> dynoxide::Result<R> + Send + 'static,
     ) -> dynoxide::Result<R> {
         self.storage
-            .run(call)
+            .run(lane, call)
             .await
             .map_err(|stopped| DynoxideError::InternalServerError(stopped.to_string()))?
     }
+}
+
+/// A call's JSON, and where it waits.
+#[derive(Clone, Copy)]
+struct Body<'a> {
+    json: &'a [u8],
+    lane: Lane,
 }
 
 fn refuse(status: StatusCode, body: String) -> Answer {

@@ -11,8 +11,12 @@ use uuid::Uuid;
 
 const FILE: &str = "dynamodb.sqlite";
 
-/// Calls that may wait for the thread; further callers wait to hand theirs in.
+/// Calls that may wait for the thread in each lane; further callers wait to hand theirs in.
 const QUEUE_MAX: usize = 1024;
+
+/// Short calls that go ahead of a long one that waits. Without a bound a steady load of puts would keep
+/// transactions waiting for ever.
+const OVERTAKES_MAX: u32 = 16;
 
 /// Stream records between two trims. A trim deletes as many, in about a millisecond, so no single
 /// write pays for much more than its own.
@@ -20,15 +24,70 @@ const TRIM_EVERY: u32 = 256;
 
 type Job = Box<dyn FnOnce(&Database) + Send>;
 
+/// How long a call holds the database: a put some tens of microseconds, a transaction of a hundred
+/// actions or a page of a megabyte some milliseconds. In one line, a put would wait for all
+/// transactions of a batch, which on AWS it does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    Short,
+    Long,
+}
+
+impl Lane {
+    pub(super) fn of(operation: &str) -> Self {
+        match operation {
+            "TransactWriteItems" | "Query" | "Scan" => Self::Long,
+            _ => Self::Short,
+        }
+    }
+}
+
+/// The waiting calls of both lanes.
+struct Waiting {
+    short: mpsc::Receiver<Job>,
+    long: mpsc::Receiver<Job>,
+    overtakes: u32,
+}
+
+impl Waiting {
+    /// The next call; `None` once no more can come.
+    async fn next(&mut self) -> Option<Job> {
+        if self.overtakes < OVERTAKES_MAX {
+            tokio::select! {
+                biased;
+                Some(job) = self.short.recv() => {
+                    self.overtakes += 1;
+                    return Some(job);
+                }
+                job = self.long.recv() => {
+                    self.overtakes = 0;
+                    return job;
+                }
+            }
+        }
+        self.overtakes = 0;
+        tokio::select! {
+            biased;
+            Some(job) = self.long.recv() => Some(job),
+            job = self.short.recv() => job,
+        }
+    }
+}
+
 /// Runs calls one after another on a thread of its own.
 ///
 /// The database has one lock and blocks its caller, so more threads would only contend for it, and
 /// an async worker would stand still meanwhile. Requests are decoded and answers encoded outside.
 pub(super) struct Storage {
     /// `None` only while dropping, which is how the thread learns that it is over.
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Option<Jobs>,
     thread: Option<JoinHandle<()>>,
     database: Database,
+}
+
+struct Jobs {
+    short: mpsc::Sender<Job>,
+    long: mpsc::Sender<Job>,
 }
 
 impl Storage {
@@ -52,17 +111,27 @@ impl Storage {
         prepare_stream_records(&Connection::open(&location)?, stream_records)
             .context("preparing the table of stream records")?;
 
-        let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE_MAX);
+        let (short, waiting_short) = mpsc::channel(QUEUE_MAX);
+        let (long, waiting_long) = mpsc::channel(QUEUE_MAX);
+        let mut waiting = Waiting {
+            short: waiting_short,
+            long: waiting_long,
+            overtakes: 0,
+        };
+        // Only to wait for either lane; the calls block it, and nothing else runs on it.
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let thread = thread::Builder::new().name("dynamodb".into()).spawn({
             let database = database.clone();
             move || {
-                while let Some(job) = waiting.blocking_recv() {
-                    job(&database);
-                }
+                runtime.block_on(async {
+                    while let Some(job) = waiting.next().await {
+                        job(&database);
+                    }
+                });
             }
         })?;
         Ok(Self {
-            jobs: Some(jobs),
+            jobs: Some(Jobs { short, long }),
             thread: Some(thread),
             database,
         })
@@ -76,6 +145,7 @@ impl Storage {
     /// Fails only if the thread is gone, which means that an earlier call panicked.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        lane: Lane,
         call: impl FnOnce(&Database) -> T + Send + 'static,
     ) -> anyhow::Result<T> {
         let (reply, answer) = oneshot::channel();
@@ -84,6 +154,10 @@ impl Storage {
             drop(reply.send(call(database)));
         });
         let jobs = self.jobs.as_ref().context("the database is closing")?;
+        let jobs = match lane {
+            Lane::Short => &jobs.short,
+            Lane::Long => &jobs.long,
+        };
         jobs.send(job).await.ok().context("the database has stopped")?;
         answer.await.context("the database has stopped")
     }

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::DynamoDb;
+use super::storage::Lane;
 
 /// A position in a stream: 21 to 40 decimal digits, as AWS has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl DynamoDb {
         };
         let records = self
             .storage
-            .run(move |database| get_records(database, request, limit))
+            .run(Lane::Short, move |database| get_records(database, request, limit))
             .await?
             .with_context(|| format!("reading the stream of {table}"))?;
         records
