@@ -100,7 +100,8 @@ macro_rules! identifier {
     };
 }
 
-fn is_name_byte(b: u8) -> bool {
+/// The bytes that ids of users and programs are made of.
+pub fn is_name_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-')
 }
 

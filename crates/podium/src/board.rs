@@ -8,11 +8,10 @@ use std::{
     time::Duration,
 };
 
+use domain::{Board, UserId, Window};
+
 use self::render::Paint;
-use crate::client::{
-    Api, Target,
-    wire::{BoardName, UserId, Window},
-};
+use crate::client::{Api, Target};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -20,9 +19,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Args {
     /// "global", or "program:<id>" for one program
     #[arg(default_value = "global")]
-    board: BoardName,
-    /// The days it covers: all of them, or those of the current month, week or day
-    #[arg(long, value_enum, default_value_t = Window::All)]
+    board: Board,
+    /// The days it covers: "all" of them, or those of the current "month", "week" or "day"
+    #[arg(long, default_value_t = Window::All)]
     window: Window,
     /// Places to show
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]

@@ -6,11 +6,12 @@ pub mod wire;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
+use domain::{Board, UserId, Window};
 use reqwest::{Response, StatusCode, Url, header, redirect};
 use serde::de::DeserializeOwned;
 
 pub use self::answer::{Failure, PostError, Verdicts};
-use self::wire::{BoardDocument, BoardName, Problem, Status, UserDocument, UserId, Window};
+use self::wire::{BoardDocument, Problem, Status, UserDocument};
 
 /// A connection that takes longer than this is not going to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,11 +93,11 @@ impl Api {
     /// Loads a board: the document, and the same as the JSON text that came.
     pub async fn board(
         &self,
-        board: &BoardName,
+        board: &Board,
         window: Window,
         limit: u16,
     ) -> anyhow::Result<(BoardDocument, String)> {
-        let mut url = self.endpoint(&["v1", "boards", board.as_str()]);
+        let mut url = self.endpoint(&["v1", "boards", &board.to_string()]);
         url.query_pairs_mut()
             .append_pair("window", window.as_str())
             .append_pair("limit", &limit.to_string());
@@ -106,11 +107,11 @@ impl Api {
     /// Loads one user's place on a board, with the neighbours listed around it.
     pub async fn user(
         &self,
-        board: &BoardName,
+        board: &Board,
         user: &UserId,
         window: Window,
     ) -> anyhow::Result<(UserDocument, String)> {
-        let mut url = self.endpoint(&["v1", "boards", board.as_str(), "users", user.as_str()]);
+        let mut url = self.endpoint(&["v1", "boards", &board.to_string(), "users", user.as_str()]);
         url.query_pairs_mut().append_pair("window", window.as_str());
         self.get(url).await
     }

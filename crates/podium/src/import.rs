@@ -11,6 +11,7 @@ mod tally;
 use std::{ops::ControlFlow, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
+use domain::ProgramId;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -24,7 +25,7 @@ use self::{
     tally::Tally,
 };
 use crate::{
-    client::{Api, Target, wire::ProgramId},
+    client::{Api, Target},
     duration,
     text::{counted, grouped},
 };

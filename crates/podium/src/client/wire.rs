@@ -1,83 +1,12 @@
 //! The documents of the HTTP API, as far as this client reads and writes them.
 
-use std::{fmt, str::FromStr};
-
+use domain::{ActivityId, ProgramId, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The server's limits for one POST.
 pub const ITEMS_MAX: usize = 100;
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
-
-const NAME_BYTES_MAX: usize = 64;
-
-fn is_name(raw: &str) -> bool {
-    (1..=NAME_BYTES_MAX).contains(&raw.len()) && raw.bytes().all(is_name_byte)
-}
-
-/// The bytes that names of users and programs are made of.
-pub fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"._@-".contains(&byte)
-}
-
-const NAME_RULE: &str = "a name has 1 to 64 of the characters A-Z a-z 0-9 . _ @ -";
-
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $is_valid:expr, $rule:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-        pub struct $name(String);
-
-        impl FromStr for $name {
-            type Err = String;
-
-            fn from_str(raw: &str) -> Result<Self, String> {
-                let is_valid: fn(&str) -> bool = $is_valid;
-                if is_valid(raw) { Ok(Self(raw.to_owned())) } else { Err($rule.to_owned()) }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-name!(
-    /// 1 to 64 bytes of `[A-Za-z0-9._@-]`.
-    UserId, is_name, NAME_RULE
-);
-name!(
-    /// 1 to 64 bytes of `[A-Za-z0-9._@-]`.
-    ProgramId, is_name, NAME_RULE
-);
-name!(
-    /// `global` or `program:<id>`.
-    BoardName,
-    |raw| raw == "global" || raw.strip_prefix("program:").is_some_and(is_name),
-    "a board is \"global\" or \"program:<id>\""
-);
-
-impl UserId {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl BoardName {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-name!(
-    /// 1 to 128 bytes of `[A-Za-z0-9._:@-]`.
-    ActivityId,
-    |raw| (1..=128).contains(&raw.len()) && raw.bytes().all(|b| is_name_byte(b) || b == b':'),
-    "an activity id has 1 to 128 of the characters A-Z a-z 0-9 . _ : @ -"
-);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -126,25 +55,6 @@ pub struct ItemError {
 pub(super) struct Problem {
     pub title: Option<String>,
     pub detail: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Window {
-    All,
-    Month,
-    Week,
-    Day,
-}
-
-impl Window {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Month => "month",
-            Self::Week => "week",
-            Self::Day => "day",
-        }
-    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -220,19 +130,6 @@ pub struct Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn boards_are_global_or_of_a_program() {
-        for (raw, expected) in [
-            ("global", true),
-            ("program:onboarding", true),
-            ("program:", false),
-            ("onboarding", false),
-            ("program:a b", false),
-        ] {
-            assert_eq!(raw.parse::<BoardName>().is_ok(), expected, "{raw}");
-        }
-    }
 
     #[test]
     fn an_activity_is_written_as_the_api_reads_it() {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use domain::{ActivityId, ProgramId};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -20,7 +21,7 @@ use super::{
     tally::Place,
 };
 use crate::{
-    client::wire::{Activity, ActivityId, Kind, ProgramId},
+    client::wire::{Activity, Kind},
     text::counted,
 };
 

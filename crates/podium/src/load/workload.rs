@@ -1,8 +1,9 @@
 //! Synthetic employees and what they do, the same for the same seed.
 
+use domain::{ProgramId, UserId};
 use rand::{RngExt as _, SeedableRng, rngs::StdRng};
 
-use crate::client::wire::{Activity, Kind, ProgramId, UserId};
+use crate::client::wire::{Activity, Kind};
 
 const FIRST_NAMES: [&str; 32] = [
     "ada", "amir", "ana", "ben", "chidi", "clara", "dana", "diego", "elif", "emil", "farah", "finn", "grace",

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use domain::id::is_name_byte;
+use domain::{ProgramId, UserId};
 use sha2::{Digest, Sha256};
-
-use crate::client::wire::{ProgramId, UserId, is_name_byte};
 
 const SLUG_BYTES_MAX: usize = 64;
 
