@@ -8,6 +8,7 @@ pub mod apply;
 pub mod aws;
 pub mod keys;
 pub mod measure;
+mod page_cache;
 pub mod plan;
 pub mod schema;
 pub mod snapshots;

@@ -4,7 +4,7 @@
 //! one write. So whoever reads a head and then its pages sees one whole generation, however many
 //! are published meanwhile.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::Client;
@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Unavailable;
 use crate::keys::{attribute, board_key};
+use crate::page_cache::PageCache;
 
 /// Rows of a page. With ids of full length a page has 75 KB of the 400 KB that an item may have.
 pub const PAGE_ENTRIES: usize = 500;
@@ -35,8 +36,6 @@ const PAGE_RENEWAL: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// How long a reader may take to page through one generation.
 const OLD_HEAD_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
-/// Decoded pages kept in memory: with 500 rows each some 20 MB.
-const CACHED_PAGES: usize = 512;
 const REQUESTS_AT_ONCE: usize = 8;
 
 const LATEST: &str = "latest";
@@ -215,7 +214,7 @@ impl Snapshots {
             self.cache
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .insert(&page, Arc::new(entries.to_vec()));
+                .insert(&page.hash, Arc::new(entries.to_vec()));
             pages.push(page);
         }
         let participants = ranked.histogram.participants();
@@ -316,7 +315,7 @@ impl Snapshots {
             .cache
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(page);
+            .get(&page.hash);
         if let Some(entries) = cached {
             return Ok(entries);
         }
@@ -324,7 +323,7 @@ impl Snapshots {
         self.cache
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(page, Arc::clone(&entries));
+            .insert(&page.hash, Arc::clone(&entries));
         Ok(entries)
     }
 
@@ -475,30 +474,5 @@ impl<'a> PageWriter<'a> {
             hash,
             expires_at: self.expires_at,
         })
-    }
-}
-
-/// The last decoded pages. They never change, so that nothing here is ever out of date.
-#[derive(Debug, Default)]
-struct PageCache {
-    pages: HashMap<String, Arc<Vec<BoardEntry>>>,
-    oldest_first: VecDeque<String>,
-}
-
-impl PageCache {
-    fn get(&self, page: &PageRef) -> Option<Arc<Vec<BoardEntry>>> {
-        self.pages.get(&page.hash).cloned()
-    }
-
-    fn insert(&mut self, page: &PageRef, entries: Arc<Vec<BoardEntry>>) {
-        if self.pages.insert(page.hash.clone(), entries).is_some() {
-            return;
-        }
-        self.oldest_first.push_back(page.hash.clone());
-        if self.oldest_first.len() > CACHED_PAGES
-            && let Some(oldest) = self.oldest_first.pop_front()
-        {
-            self.pages.remove(&oldest);
-        }
     }
 }
