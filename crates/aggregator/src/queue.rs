@@ -15,8 +15,9 @@ use rand::RngExt as _;
 const BATCH: usize = 10;
 /// The first redelivery comes within this, and each further one within twice the time.
 const REDELIVERY_BASE: Duration = Duration::from_secs(2);
-/// With 20 deliveries this bridges an outage of an hour before a message ends as a dead letter.
-const REDELIVERY_MAX: Duration = Duration::from_secs(300);
+/// With 20 deliveries, at half of each bound on average, this bridges an outage of 80 minutes before a
+/// message ends as a dead letter.
+const REDELIVERY_MAX: Duration = Duration::from_mins(15);
 /// SQS refuses control characters in attributes, and long ones help no one.
 const MAX_REASON_CHARS: usize = 500;
 
@@ -149,7 +150,7 @@ mod tests {
     fn redeliveries_are_jittered_and_grow_to_a_bound() {
         let pauses =
             |random| [1, 2, 3, 8, 9, 20, u32::MAX].map(|count| redelivery_pause(count, random).as_secs());
-        assert_eq!(pauses(1.0), [2, 4, 8, 256, 300, 300, 300]);
+        assert_eq!(pauses(1.0), [2, 4, 8, 256, 512, 900, 900]);
         assert_eq!(pauses(0.0), [1; 7]);
         assert_eq!(redelivery_pause(3, 0.5).as_secs(), 4);
     }
