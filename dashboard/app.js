@@ -1,5 +1,7 @@
 // Shows one board and keeps it fresh. All text reaches the page through textContent.
 
+import { api } from "./config.js";
+
 const REFRESH_MS = 2000;
 const view = new URLSearchParams(location.search);
 const element = (id) => document.getElementById(id);
@@ -49,7 +51,7 @@ function render() {
 }
 
 async function get(path) {
-  const response = await fetch(path);
+  const response = await fetch(`${api}${path}`);
   const body = await response.json();
   if (!response.ok) throw new Error(body.detail ?? `The API answered ${response.status}.`);
   return body;

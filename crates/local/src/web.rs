@@ -33,6 +33,10 @@ pub fn router(ingest: Function, serve: Function) -> Router {
             "/app.js",
             file("text/javascript", include_str!("../../../dashboard/app.js")),
         )
+        .route(
+            "/config.js",
+            file("text/javascript", include_str!("../../../dashboard/config.js")),
+        )
 }
 
 fn file(content_type: &'static str, content: &'static str) -> axum::routing::MethodRouter {

@@ -1,0 +1,80 @@
+locals {
+  aggregator_timeout_seconds = 30
+
+  batching = {
+    prompt  = { size = 10, window_seconds = 0 }
+    thrifty = { size = 500, window_seconds = 1 }
+  }[var.batching]
+}
+
+module "aggregator" {
+  source = "./modules/function"
+
+  name                 = "${local.name}-aggregator"
+  stage                = "aggregator"
+  description          = "Counts each activity exactly once."
+  zip                  = "${var.functions_dir}/aggregator/bootstrap.zip"
+  architecture         = var.architecture
+  memory_mb            = var.function_memory_mb.aggregator
+  timeout_seconds      = local.aggregator_timeout_seconds
+  reserved_concurrency = var.reserve_concurrency ? var.function_concurrency.aggregator : -1
+  kms_key_arn          = var.kms_key_arn
+  log_level            = var.log_level
+  log_retention_days   = var.log_retention_days
+
+  environment = {
+    ENVIRONMENT           = var.environment
+    DEDUP_TABLE           = aws_dynamodb_table.dedup.name
+    STANDINGS_TABLE       = aws_dynamodb_table.standings.name
+    STANDING_SHARDS       = var.standing_shards
+    MARKER_LIFETIME_DAYS  = var.marker_lifetime_days
+    TIME_ZONE             = var.time_zone
+    SCORING_POLICY        = jsonencode(var.scoring_policy)
+    QUEUE_URL             = aws_sqs_queue.activities.url
+    DEAD_LETTER_QUEUE_URL = aws_sqs_queue.activities_dead_letters.url
+  }
+
+  # A transaction needs the permissions of the writes in it.
+  statements = concat(local.kms_statements, [
+    {
+      sid       = "Mark"
+      actions   = ["dynamodb:PutItem"]
+      resources = [aws_dynamodb_table.dedup.arn]
+    },
+    {
+      sid       = "Count"
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [aws_dynamodb_table.standings.arn]
+    },
+    {
+      sid = "TakeMessages"
+      actions = [
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ChangeMessageVisibility",
+      ]
+      resources = [aws_sqs_queue.activities.arn]
+    },
+    {
+      sid       = "SetAside"
+      actions   = ["sqs:SendMessage"]
+      resources = [aws_sqs_queue.activities_dead_letters.arn]
+    },
+  ])
+}
+
+resource "aws_lambda_event_source_mapping" "activities" {
+  event_source_arn                   = aws_sqs_queue.activities.arn
+  function_name                      = module.aggregator.alias_arn
+  batch_size                         = local.batching.size
+  maximum_batching_window_in_seconds = local.batching.window_seconds
+  # One message that fails brings back itself alone.
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = var.function_concurrency.aggregator
+  }
+
+  tags = { stage = "aggregator" }
+}

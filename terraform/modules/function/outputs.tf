@@ -1,0 +1,24 @@
+output "name" {
+  description = "Name of the function."
+  value       = aws_lambda_function.function.function_name
+}
+
+output "alias_arn" {
+  description = "ARN of the alias by which the function is called."
+  value       = aws_lambda_alias.live.arn
+}
+
+output "alias_name" {
+  description = "Name of the alias by which the function is called."
+  value       = aws_lambda_alias.live.name
+}
+
+output "log_group" {
+  description = "Name of the function's log group."
+  value       = aws_cloudwatch_log_group.function.name
+}
+
+output "role_name" {
+  description = "Name of the function's role."
+  value       = aws_iam_role.function.name
+}

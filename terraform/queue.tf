@@ -1,0 +1,92 @@
+locals {
+  # The longest that SQS keeps a message.
+  message_retention_seconds = 14 * 24 * 3600
+
+  queues = {
+    activities              = aws_sqs_queue.activities
+    activities_dead_letters = aws_sqs_queue.activities_dead_letters
+    pipe_dead_letters       = aws_sqs_queue.pipe_dead_letters
+    snapshot_dead_letters   = aws_sqs_queue.snapshot_dead_letters
+  }
+}
+
+resource "aws_sqs_queue" "activities" {
+  name                      = "${local.name}-activities"
+  message_retention_seconds = local.message_retention_seconds
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
+
+  # Six times the function's timeout, as AWS advises, so that no message is delivered again while a slow
+  # invocation still works on it.
+  visibility_timeout_seconds = 6 * local.aggregator_timeout_seconds
+
+  # What can never be counted becomes a dead letter at once, by the aggregator. This is for what fails again
+  # and again; with the pauses between deliveries it lasts 80 minutes on average.
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.activities_dead_letters.arn
+    maxReceiveCount     = 20
+  })
+
+  tags = { stage = "queue" }
+}
+
+resource "aws_sqs_queue" "activities_dead_letters" {
+  name                      = "${local.name}-activities-dlq"
+  message_retention_seconds = local.message_retention_seconds
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
+  tags                      = { stage = "queue" }
+}
+
+# Positions in the stream that the pipe gave up.
+resource "aws_sqs_queue" "pipe_dead_letters" {
+  name                      = "${local.name}-pipe-dlq"
+  message_retention_seconds = local.message_retention_seconds
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
+  tags                      = { stage = "stream" }
+}
+
+# Runs of the snapshot that failed, or that the scheduler could not start. The next run makes up for them, so
+# they are kept for a day, to be looked at.
+resource "aws_sqs_queue" "snapshot_dead_letters" {
+  name                      = "${local.name}-snapshot-dlq"
+  message_retention_seconds = 24 * 3600
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
+  tags                      = { stage = "snapshot" }
+}
+
+resource "aws_sqs_queue_redrive_allow_policy" "activities_dead_letters" {
+  queue_url = aws_sqs_queue.activities_dead_letters.id
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [aws_sqs_queue.activities.arn]
+  })
+}
+
+resource "aws_sqs_queue_redrive_allow_policy" "no_source" {
+  for_each = {
+    for name in ["activities", "pipe_dead_letters", "snapshot_dead_letters"] : name => local.queues[name]
+  }
+
+  queue_url            = each.value.id
+  redrive_allow_policy = jsonencode({ redrivePermission = "denyAll" })
+}
+
+resource "aws_sqs_queue_policy" "tls_only" {
+  for_each = local.queues
+
+  queue_url = each.value.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = each.value.arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+}

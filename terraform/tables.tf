@@ -1,0 +1,120 @@
+# The facts. All else can be computed from them, so they are what is protected from loss.
+resource "aws_dynamodb_table" "activities" {
+  #checkov:skip=CKV_AWS_119:Encrypted with a key of the account's where kms_key_arn names one, and with AWS's own otherwise.
+  name                        = "${local.name}-activities"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "user_id"
+  range_key                   = "activity_id"
+  stream_enabled              = true
+  stream_view_type            = "NEW_IMAGE"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "user_id"
+    type = "S"
+  }
+  attribute {
+    name = "activity_id"
+    type = "S"
+  }
+
+  # Of all facts only heartbeats carry a time of expiry.
+  ttl {
+    attribute_name = "expires_at"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = var.point_in_time_recovery
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+
+  tags = { stage = "ingest" }
+}
+
+resource "aws_dynamodb_table" "dedup" {
+  #checkov:skip=CKV_AWS_28:Rebuilt from the activities, which can be restored to any second.
+  #checkov:skip=CKV_AWS_119:Encrypted with a key of the account's where kms_key_arn names one, and with AWS's own otherwise.
+  name                        = "${local.name}-dedup"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "activity"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "activity"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expires_at"
+    enabled        = true
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+
+  tags = { stage = "aggregator" }
+}
+
+resource "aws_dynamodb_table" "standings" {
+  #checkov:skip=CKV_AWS_28:Rebuilt from the activities, which can be restored to any second.
+  #checkov:skip=CKV_AWS_119:Encrypted with a key of the account's where kms_key_arn names one, and with AWS's own otherwise.
+  name                        = "${local.name}-standings"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "shard"
+  range_key                   = "member"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "shard"
+    type = "S"
+  }
+  attribute {
+    name = "member"
+    type = "S"
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+
+  tags = { stage = "aggregator" }
+}
+
+resource "aws_dynamodb_table" "snapshots" {
+  #checkov:skip=CKV_AWS_28:The next snapshot writes it anew.
+  #checkov:skip=CKV_AWS_119:Encrypted with a key of the account's where kms_key_arn names one, and with AWS's own otherwise.
+  name                        = "${local.name}-snapshots"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "board"
+  range_key                   = "part"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "board"
+    type = "S"
+  }
+  attribute {
+    name = "part"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expires_at"
+    enabled        = true
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+
+  tags = { stage = "snapshot" }
+}

@@ -1,0 +1,29 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100, < 7.0"
+    }
+  }
+}
+
+provider "aws" {
+  region = var.region
+
+  # An emulator has no account to ask about and answers at one address, which AWS_ENDPOINT_URL names.
+  skip_credentials_validation = var.emulated
+  skip_metadata_api_check     = var.emulated
+  s3_use_path_style           = var.emulated
+  max_retries                 = var.emulated ? 2 : null
+
+  default_tags {
+    tags = {
+      project     = var.project
+      environment = var.environment
+    }
+  }
+}
+
+data "aws_caller_identity" "current" {}
