@@ -101,16 +101,16 @@ variable "scoring_policy" {
   }
   validation {
     condition = alltrue([
-      for at, version in slice(var.scoring_policy, 1, max(1, length(var.scoring_policy))) :
-      try(timecmp(var.scoring_policy[at].effective_from, version.effective_from) < 0, true)
+      for at, version in var.scoring_policy :
+      at == 0 || try(timecmp(var.scoring_policy[at - 1].effective_from, version.effective_from) < 0, true)
     ])
     error_message = "The versions of scoring_policy must be in order of effective_from, without repeats."
   }
   validation {
     condition = alltrue(flatten([
-      for version in var.scoring_policy : [for kind in keys(version.points) : can(regex("^[a-z][a-z0-9_]{0,63}$", kind))]
+      for version in var.scoring_policy : [for kind in keys(version.points) : can(regex("^[a-z0-9_-]{1,64}$", kind))]
     ]))
-    error_message = "A kind in scoring_policy must be 1 to 64 of a-z, 0-9 and _, and begin with a letter."
+    error_message = "A kind in scoring_policy must be 1 to 64 of a-z, 0-9, _ and -."
   }
   validation {
     condition = alltrue(flatten([

@@ -1,0 +1,248 @@
+# Every validation refuses what it should; a run tries one bad value of each variable that has one more. That the defaults and what is allowed pass is seen in the other files.
+
+mock_provider "aws" {
+  source = "./tests/aws"
+}
+
+variables {
+  environment   = "test"
+  functions_dir = "tests/functions"
+  emulated      = true
+}
+
+run "refused_1" {
+  command = plan
+  variables {
+    environment            = "Prod"
+    project                = "Podium"
+    region                 = "Frankfurt"
+    architecture           = "arm"
+    time_zone              = "Europe/Berlin "
+    scoring_policy         = []
+    max_activity_age_days  = 0
+    marker_lifetime_days   = 42
+    standing_shards        = 0
+    batching               = "eager"
+    snapshot_every_minutes = 0
+    listed_users           = 0
+    stale                  = { after_snapshots = 1 }
+    ingest_auth            = "none"
+    allowed_origin         = "intranet.example.com"
+    function_concurrency   = { aggregator = 1 }
+    function_memory_mb     = { ingest = 127 }
+    log_level              = "info"
+    log_retention_days     = 10
+    kms_key_arn            = "alias/podium"
+    alarm_email            = "oncall"
+    runbook_url            = "https://example.com/runbook#top"
+  }
+  expect_failures = [
+    var.environment,
+    var.project,
+    var.region,
+    var.architecture,
+    var.time_zone,
+    var.scoring_policy,
+    var.max_activity_age_days,
+    var.marker_lifetime_days,
+    var.standing_shards,
+    var.batching,
+    var.snapshot_every_minutes,
+    var.listed_users,
+    var.stale,
+    var.ingest_auth,
+    var.allowed_origin,
+    var.function_concurrency,
+    var.function_memory_mb,
+    var.log_level,
+    var.log_retention_days,
+    var.kms_key_arn,
+    var.alarm_email,
+    var.runbook_url,
+  ]
+}
+
+run "refused_2" {
+  command = plan
+  variables {
+    environment            = "p"
+    project                = "1podium"
+    time_zone              = "UTC+1:00"
+    scoring_policy         = [{ effective_from = "1970-01-01T00:00:00Z", points = {} }]
+    max_activity_age_days  = 1.5
+    marker_lifetime_days   = 43.5
+    standing_shards        = 1001
+    snapshot_every_minutes = 61
+    listed_users           = 1000001
+    stale                  = { lag_seconds = 0 }
+    allowed_origin         = "https://intranet.example.com/board"
+    function_concurrency   = { ingest = 0 }
+    function_memory_mb     = { snapshot = 10241 }
+    kms_key_arn            = "arn:aws:kms:us-east-1:111122223333:alias/podium"
+  }
+  expect_failures = [
+    var.environment,
+    var.project,
+    var.time_zone,
+    var.scoring_policy,
+    var.max_activity_age_days,
+    var.marker_lifetime_days,
+    var.standing_shards,
+    var.snapshot_every_minutes,
+    var.listed_users,
+    var.stale,
+    var.allowed_origin,
+    var.function_concurrency,
+    var.function_memory_mb,
+    var.kms_key_arn,
+  ]
+}
+
+run "refused_3" {
+  command = plan
+  variables {
+    environment            = "prod-"
+    time_zone              = ""
+    scoring_policy         = [{ effective_from = "yesterday", points = { a = 1 } }]
+    max_activity_age_days  = 36526
+    marker_lifetime_days   = 3651
+    standing_shards        = 1.5
+    snapshot_every_minutes = 1.5
+    stale                  = { backlog = 1.5 }
+    function_concurrency   = { serve = 1001 }
+  }
+  expect_failures = [
+    var.environment,
+    var.time_zone,
+    var.scoring_policy,
+    var.max_activity_age_days,
+    var.marker_lifetime_days,
+    var.standing_shards,
+    var.snapshot_every_minutes,
+    var.stale,
+    var.function_concurrency,
+  ]
+}
+
+run "refused_4" {
+  command = plan
+  variables {
+    environment    = "a-name-that-is-too-long"
+    scoring_policy = [{ effective_from = "2026-07-01T00:00:00Z", points = { a = 1 } }, { effective_from = "2026-01-01T00:00:00Z", points = { a = 2 } }]
+  }
+  expect_failures = [
+    var.environment,
+    var.scoring_policy,
+  ]
+}
+
+run "refused_5" {
+  command = plan
+  variables {
+    scoring_policy = [{ effective_from = "2026-01-01T00:00:00Z", points = { a = 1 } }, { effective_from = "2026-01-01T00:00:00Z", points = { a = 2 } }]
+  }
+  expect_failures = [
+    var.scoring_policy,
+  ]
+}
+
+run "refused_6" {
+  command = plan
+  variables {
+    scoring_policy = [{ effective_from = "1970-01-01T00:00:00Z", points = { Task = 1 } }]
+  }
+  expect_failures = [
+    var.scoring_policy,
+  ]
+}
+
+run "refused_7" {
+  command = plan
+  variables {
+    scoring_policy = [{ effective_from = "1970-01-01T00:00:00Z", points = { task = -1 } }]
+  }
+  expect_failures = [
+    var.scoring_policy,
+  ]
+}
+
+run "refused_8" {
+  command = plan
+  variables {
+    scoring_policy = [{ effective_from = "1970-01-01T00:00:00Z", points = { task = 1.5 } }]
+  }
+  expect_failures = [
+    var.scoring_policy,
+  ]
+}
+
+run "refused_9" {
+  command = plan
+  variables {
+    scoring_policy = [{ effective_from = "1970-01-01T00:00:00Z", points = { task = 1000001 } }]
+  }
+  expect_failures = [
+    var.scoring_policy,
+  ]
+}
+
+run "refused_10" {
+  command = plan
+  variables {
+    scoring_policy = [{ effective_from = "1970-01-01T00:00:00Z", points = { for n in range(200) : "kind_number_${n}" => n } }]
+  }
+  expect_failures = [
+    var.scoring_policy,
+  ]
+}
+
+run "a_dashboard_needs_public_boards" {
+  command = plan
+  variables {
+    serve_auth = "AWS_IAM"
+  }
+  expect_failures = [var.dashboard]
+}
+
+run "boards_are_public_or_signed" {
+  command = plan
+  variables {
+    serve_auth = "PUBLIC"
+    dashboard  = false
+  }
+  expect_failures = [var.serve_auth]
+}
+
+run "a_budget_is_more_than_nothing" {
+  command = plan
+  variables {
+    monthly_budget_usd = 0
+    alarm_email        = "oncall@example.com"
+  }
+  expect_failures = [var.monthly_budget_usd]
+}
+
+run "a_budget_needs_someone_to_tell" {
+  command = plan
+  variables {
+    monthly_budget_usd = 10
+  }
+  expect_failures = [var.monthly_budget_usd]
+}
+
+run "edges_are_allowed" {
+  command = plan
+  variables {
+    max_activity_age_days  = null
+    marker_lifetime_days   = 43
+    standing_shards        = 1000
+    snapshot_every_minutes = 60
+    time_zone              = "America/Argentina/Buenos_Aires"
+    allowed_origin         = "https://intranet.example.com:8443"
+    function_concurrency   = { aggregator = 2 }
+    scoring_policy = [
+      { effective_from = "1970-01-01T00:00:00Z", points = { task_completed = 0 } },
+      { effective_from = "2026-07-01T00:00:00+02:00", points = { task_completed = 1000000 } },
+    ]
+  }
+}

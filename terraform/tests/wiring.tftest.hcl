@@ -1,0 +1,229 @@
+# What is wired to what, over mocked AWS, whose every ARN and URL is another. What each function reads and may do
+# is checked by tests/on_aws, which see into the modules.
+
+mock_provider "aws" {
+  source = "./tests/aws"
+}
+
+variables {
+  environment   = "test"
+  functions_dir = "tests/functions"
+  emulated      = true
+}
+
+run "default" {
+  # stream -> pipe -> queue
+
+  assert {
+    condition     = aws_dynamodb_table.activities.stream_enabled && aws_dynamodb_table.activities.stream_view_type == "NEW_IMAGE"
+    error_message = "The table of activities must stream new images."
+  }
+  assert {
+    condition     = aws_pipes_pipe.activities.source == aws_dynamodb_table.activities.stream_arn && aws_pipes_pipe.activities.target == aws_sqs_queue.activities.arn
+    error_message = "The pipe must lead from the stream of the activities to their queue."
+  }
+  assert {
+    condition     = aws_pipes_pipe.activities.role_arn == aws_iam_role.pipe.arn
+    error_message = "The pipe must have its own role."
+  }
+  assert {
+    condition     = jsondecode(aws_pipes_pipe.activities.source_parameters[0].filter_criteria[0].filter[0].pattern) == { eventName = ["INSERT"] }
+    error_message = "The pipe must pass on new activities only: the expiry of heartbeats is an event too."
+  }
+  assert {
+    condition     = aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].starting_position == "TRIM_HORIZON"
+    error_message = "The pipe must begin with the oldest record, or it loses what is written before it runs."
+  }
+  assert {
+    condition     = aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].on_partial_batch_item_failure == "AUTOMATIC_BISECT"
+    error_message = "The pipe must bisect a batch that fails."
+  }
+  assert {
+    condition     = aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].dead_letter_config[0].arn == aws_sqs_queue.pipe_dead_letters.arn
+    error_message = "What the pipe gives up must reach its dead-letter queue."
+  }
+  assert {
+    condition = alltrue([
+      for number in [
+        aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].maximum_retry_attempts,
+        aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].maximum_record_age_in_seconds,
+      ] : number > 0
+    ])
+    error_message = "The pipe's retries and the age of what it sends must have a bound: -1 has one bad record hold up its shard."
+  }
+  assert {
+    condition     = aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].maximum_record_age_in_seconds < 24 * 3600
+    error_message = "The pipe must give up a record while the stream still has it, which is 24 hours."
+  }
+  assert {
+    condition     = aws_pipes_pipe.activities.log_configuration[0].cloudwatch_logs_log_destination[0].log_group_arn == aws_cloudwatch_log_group.pipe.arn
+    error_message = "The pipe must log."
+  }
+
+  # queue -> aggregator, and dead letters
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue.activities.redrive_policy).deadLetterTargetArn == aws_sqs_queue.activities_dead_letters.arn
+    error_message = "What fails again and again must reach the dead-letter queue of the activities."
+  }
+  assert {
+    condition = jsondecode(aws_sqs_queue_redrive_allow_policy.activities_dead_letters.redrive_allow_policy) == {
+      redrivePermission = "byQueue"
+      sourceQueueArns   = [aws_sqs_queue.activities.arn]
+    }
+    error_message = "Only the queue of the activities may use their dead-letter queue."
+  }
+  assert {
+    condition     = aws_sqs_queue.activities.visibility_timeout_seconds == 6 * local.aggregator_timeout_seconds
+    error_message = "The visibility timeout must be six times the aggregator's timeout."
+  }
+  assert {
+    condition     = aws_sqs_queue.activities.message_retention_seconds == 1209600 && aws_sqs_queue.activities_dead_letters.message_retention_seconds == 1209600
+    error_message = "Messages must be kept as long as SQS can, 14 days."
+  }
+  assert {
+    condition     = var.marker_lifetime_days * 24 * 3600 > aws_sqs_queue.activities.message_retention_seconds * 2 + aws_sqs_queue.activities_dead_letters.message_retention_seconds
+    error_message = "A marker must outlive the queue, the dead-letter queue and the queue after a redrive, or an activity counts twice."
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.activities.event_source_arn == aws_sqs_queue.activities.arn && aws_lambda_event_source_mapping.activities.function_name == module.aggregator.alias_arn
+    error_message = "The mapping must lead from the queue to the live aggregator."
+  }
+  assert {
+    condition     = contains(aws_lambda_event_source_mapping.activities.function_response_types, "ReportBatchItemFailures")
+    error_message = "Without partial batch responses one bad message brings back all."
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.activities.scaling_config[0].maximum_concurrency == var.function_concurrency.aggregator
+    error_message = "The mapping must ask for no more than the aggregator has, or messages are throttled away."
+  }
+  assert {
+    condition     = toset(keys(aws_sqs_queue_policy.tls_only)) == toset(keys(local.queues))
+    error_message = "Every queue must refuse what does not come by TLS."
+  }
+
+  # scheduler -> snapshot
+
+  assert {
+    condition     = aws_scheduler_schedule.snapshot.target[0].arn == module.snapshot.alias_arn && aws_scheduler_schedule.snapshot.target[0].role_arn == aws_iam_role.snapshot_schedule.arn
+    error_message = "The schedule must invoke the live snapshot, by its own role."
+  }
+  assert {
+    condition     = aws_scheduler_schedule.snapshot.target[0].dead_letter_config[0].arn == aws_sqs_queue.snapshot_dead_letters.arn
+    error_message = "Runs that the scheduler cannot start must reach a dead-letter queue."
+  }
+  assert {
+    condition     = aws_lambda_function_event_invoke_config.snapshot.destination_config[0].on_failure[0].destination == aws_sqs_queue.snapshot_dead_letters.arn && aws_lambda_function_event_invoke_config.snapshot.qualifier == module.snapshot.alias_name
+    error_message = "Failed runs of the live snapshot must reach a dead-letter queue."
+  }
+  assert {
+    condition     = aws_scheduler_schedule.snapshot.schedule_expression == "rate(1 minute)"
+    error_message = "By default the boards are published every minute."
+  }
+  assert {
+    condition     = local.stale_age_seconds >= 2 * local.snapshot_every_seconds
+    error_message = "A board must not be stale before two snapshots are missing."
+  }
+
+  # dashboard
+
+  assert {
+    condition     = aws_s3_object.dashboard_config[0].content == "export const api = \"https://serve.lambda-url.us-east-1.on.aws\";\n"
+    error_message = "The page must be told where the boards are."
+  }
+  assert {
+    condition     = strcontains(local.content_security_policy, "connect-src 'self' https://serve.lambda-url.us-east-1.on.aws;")
+    error_message = "The page must be allowed to read the boards."
+  }
+  assert {
+    condition     = contains(keys(aws_s3_object.dashboard), "index.html") && !contains(keys(aws_s3_object.dashboard), "config.js")
+    error_message = "The page's files must be deployed, but for the config of one machine."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_s3_bucket_policy.dashboard[0].policy).Statement :
+      statement.Condition.StringEquals["AWS:SourceArn"] == aws_cloudfront_distribution.dashboard[0].arn
+      if statement.Effect == "Allow"
+    ])
+    error_message = "This distribution alone may read the bucket."
+  }
+  assert {
+    condition     = aws_cloudfront_distribution.dashboard[0].default_cache_behavior[0].response_headers_policy_id == aws_cloudfront_response_headers_policy.dashboard[0].id
+    error_message = "The page must be sent with its security headers."
+  }
+
+  # what is closed by default
+
+  assert {
+    condition     = var.ingest_auth == "AWS_IAM" && output.ingest_auth == "AWS_IAM"
+    error_message = "Nobody may post unsigned by default."
+  }
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_public_access_block.dashboard[0].block_public_acls,
+      aws_s3_bucket_public_access_block.dashboard[0].block_public_policy,
+      aws_s3_bucket_public_access_block.dashboard[0].ignore_public_acls,
+      aws_s3_bucket_public_access_block.dashboard[0].restrict_public_buckets,
+    ])
+    error_message = "The bucket must not be public."
+  }
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.activities, aws_dynamodb_table.dedup, aws_dynamodb_table.standings, aws_dynamodb_table.snapshots] :
+      table.deletion_protection_enabled && table.billing_mode == "PAY_PER_REQUEST"
+    ])
+    error_message = "Tables are on demand, and protected from deletion by default."
+  }
+  assert {
+    condition     = aws_dynamodb_table.activities.point_in_time_recovery[0].enabled
+    error_message = "The facts can be restored by default."
+  }
+}
+
+run "prompt" {
+  variables {
+    batching = "prompt"
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.activities.batch_size == 10 && aws_lambda_event_source_mapping.activities.maximum_batching_window_in_seconds == 0
+    error_message = "Prompt batching waits for nothing."
+  }
+}
+
+run "every_five_minutes" {
+  variables {
+    snapshot_every_minutes = 5
+  }
+  assert {
+    condition     = aws_scheduler_schedule.snapshot.schedule_expression == "rate(5 minutes)" && local.stale_age_seconds == 900
+    error_message = "The schedule and the bound of staleness must follow snapshot_every_minutes."
+  }
+}
+
+run "own_key" {
+  variables {
+    kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/12345678-1234-1234-1234-123456789012"
+  }
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.activities, aws_dynamodb_table.dedup, aws_dynamodb_table.standings, aws_dynamodb_table.snapshots] :
+      table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
+    ])
+    error_message = "Every table must be encrypted by the key that was named."
+  }
+  assert {
+    condition     = alltrue([for queue in local.queues : queue.kms_master_key_id == var.kms_key_arn])
+    error_message = "Every queue must be encrypted by the key that was named."
+  }
+}
+
+run "without_a_dashboard" {
+  variables {
+    dashboard  = false
+    serve_auth = "AWS_IAM"
+  }
+  assert {
+    condition     = output.dashboard_url == null && length(aws_s3_bucket.dashboard) == 0 && length(aws_cloudfront_distribution.dashboard) == 0
+    error_message = "Without a dashboard there is no bucket and no CDN."
+  }
+}
