@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::stack::TestStack;
 
-/// Where the CLI is; `scripts/install-aws-cli` installs it and prints that.
+/// Where the CLI is; `scripts/install-tool aws` installs it and prints that.
 const CLI: &str = "PODIUM_TEST_AWS_CLI";
 
 /// The CLI, pointed at a stack.
@@ -86,7 +86,7 @@ impl Aws {
 fn program() -> Option<PathBuf> {
     let program = std::env::var_os(CLI).filter(|path| !path.is_empty());
     if program.is_none() {
-        eprintln!("skipped: {CLI} does not say where the AWS CLI is; scripts/install-aws-cli installs it");
+        eprintln!("skipped: {CLI} does not say where the AWS CLI is; scripts/install-tool aws installs it");
     }
     program.map(PathBuf::from)
 }

@@ -28,16 +28,17 @@ pub struct Config {
 }
 
 impl Config {
-    pub fn from_env() -> anyhow::Result<Self> {
+    /// Reads the environment that `variable` looks into; [`store::aws::variable`] into the process's.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Ok(Self {
-            dedup_table: required("DEDUP_TABLE")?,
-            standings_table: required("STANDINGS_TABLE")?,
-            standing_shards: parsed("STANDING_SHARDS")?,
-            marker_lifetime: parsed("MARKER_LIFETIME_DAYS")?,
-            calendar: parsed("TIME_ZONE")?,
-            scoring_policy: parsed("SCORING_POLICY")?,
-            queue_url: required("QUEUE_URL")?,
-            dead_letter_queue_url: required("DEAD_LETTER_QUEUE_URL")?,
+            dedup_table: required(&variable, "DEDUP_TABLE")?,
+            standings_table: required(&variable, "STANDINGS_TABLE")?,
+            standing_shards: parsed(&variable, "STANDING_SHARDS")?,
+            marker_lifetime: parsed(&variable, "MARKER_LIFETIME_DAYS")?,
+            calendar: parsed(&variable, "TIME_ZONE")?,
+            scoring_policy: parsed(&variable, "SCORING_POLICY")?,
+            queue_url: required(&variable, "QUEUE_URL")?,
+            dead_letter_queue_url: required(&variable, "DEAD_LETTER_QUEUE_URL")?,
         })
     }
 

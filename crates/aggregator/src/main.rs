@@ -8,7 +8,7 @@ use tokio::time::Instant;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init();
-    let aggregator = Aggregator::connect(Config::from_env()?)?;
+    let aggregator = Aggregator::connect(Config::read(store::aws::variable)?)?;
     run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let left = event
             .context

@@ -16,11 +16,12 @@ pub struct Config {
 }
 
 impl Config {
-    pub fn from_env() -> anyhow::Result<Self> {
+    /// Reads the environment that `variable` looks into; [`store::aws::variable`] into the process's.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Ok(Self {
-            activities_table: required("ACTIVITIES_TABLE")?,
-            scoring_policy: parsed("SCORING_POLICY")?,
-            max_activity_age: parsed("MAX_ACTIVITY_AGE_DAYS")?,
+            activities_table: required(&variable, "ACTIVITIES_TABLE")?,
+            scoring_policy: parsed(&variable, "SCORING_POLICY")?,
+            max_activity_age: parsed(&variable, "MAX_ACTIVITY_AGE_DAYS")?,
         })
     }
 }

@@ -4,7 +4,7 @@ use lambda_http::{Error, Request, run, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init();
-    let ingest = Ingest::connect(Config::from_env()?)?;
+    let ingest = Ingest::connect(Config::read(store::aws::variable)?)?;
     ingest.warm_up().await;
     run(service_fn(async |request: Request| {
         Ok::<_, Error>(ingest.handle(request, jiff::Timestamp::now()).await)

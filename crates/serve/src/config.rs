@@ -23,20 +23,22 @@ pub struct Config {
 }
 
 impl Config {
-    pub fn from_env() -> anyhow::Result<Self> {
-        let seconds = |name| parsed::<u32>(name).map(|seconds| SignedDuration::from_secs(seconds.into()));
+    /// Reads the environment that `variable` looks into; [`store::aws::variable`] into the process's.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let seconds =
+            |name| parsed::<u32>(&variable, name).map(|seconds| SignedDuration::from_secs(seconds.into()));
         Ok(Self {
-            snapshots_table: required("SNAPSHOTS_TABLE")?,
-            standings_table: required("STANDINGS_TABLE")?,
-            standing_shards: parsed("STANDING_SHARDS")?,
-            calendar: parsed("TIME_ZONE")?,
+            snapshots_table: required(&variable, "SNAPSHOTS_TABLE")?,
+            standings_table: required(&variable, "STANDINGS_TABLE")?,
+            standing_shards: parsed(&variable, "STANDING_SHARDS")?,
+            calendar: parsed(&variable, "TIME_ZONE")?,
             snapshot_every: seconds("SNAPSHOT_EVERY_SECONDS")?,
             bounds: FreshnessBounds {
                 age: seconds("STALE_AGE_SECONDS")?,
                 lag: seconds("STALE_LAG_SECONDS")?,
-                backlog: parsed("STALE_BACKLOG")?,
+                backlog: parsed(&variable, "STALE_BACKLOG")?,
             },
-            allowed_origin: required("ALLOWED_ORIGIN")?,
+            allowed_origin: required(&variable, "ALLOWED_ORIGIN")?,
         })
     }
 }

@@ -24,16 +24,17 @@ pub struct Config {
 }
 
 impl Config {
-    pub fn from_env() -> anyhow::Result<Self> {
+    /// Reads the environment that `variable` looks into; [`store::aws::variable`] into the process's.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Ok(Self {
-            activities_table: required("ACTIVITIES_TABLE")?,
-            standings_table: required("STANDINGS_TABLE")?,
-            standing_shards: parsed("STANDING_SHARDS")?,
-            snapshots_table: required("SNAPSHOTS_TABLE")?,
-            calendar: parsed("TIME_ZONE")?,
-            listed_users: parsed("LISTED_USERS")?,
-            queue_url: required("QUEUE_URL")?,
-            dead_letter_queue_url: required("DEAD_LETTER_QUEUE_URL")?,
+            activities_table: required(&variable, "ACTIVITIES_TABLE")?,
+            standings_table: required(&variable, "STANDINGS_TABLE")?,
+            standing_shards: parsed(&variable, "STANDING_SHARDS")?,
+            snapshots_table: required(&variable, "SNAPSHOTS_TABLE")?,
+            calendar: parsed(&variable, "TIME_ZONE")?,
+            listed_users: parsed(&variable, "LISTED_USERS")?,
+            queue_url: required(&variable, "QUEUE_URL")?,
+            dead_letter_queue_url: required(&variable, "DEAD_LETTER_QUEUE_URL")?,
         })
     }
 }

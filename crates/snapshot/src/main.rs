@@ -5,7 +5,7 @@ use snapshot::{Config, Publisher};
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::init();
-    let publisher = Publisher::connect(Config::from_env()?)?;
+    let publisher = Publisher::connect(Config::read(store::aws::variable)?)?;
     run(service_fn(async |_: LambdaEvent<Value>| {
         publisher.run(jiff::Timestamp::now()).await?;
         Ok::<_, Error>(())

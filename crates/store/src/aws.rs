@@ -20,16 +20,16 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// aws-config, which know many more places to look, would only add to its size and start.
 pub fn config_from_env() -> anyhow::Result<SdkConfig> {
     let credentials = Credentials::new(
-        required("AWS_ACCESS_KEY_ID")?,
-        required("AWS_SECRET_ACCESS_KEY")?,
-        std::env::var("AWS_SESSION_TOKEN").ok(),
+        required(&variable, "AWS_ACCESS_KEY_ID")?,
+        required(&variable, "AWS_SECRET_ACCESS_KEY")?,
+        variable("AWS_SESSION_TOKEN"),
         None,
         "environment",
     );
     Ok(config(
-        required("AWS_REGION")?,
+        required(&variable, "AWS_REGION")?,
         credentials,
-        std::env::var("AWS_ENDPOINT_URL").ok(),
+        variable("AWS_ENDPOINT_URL"),
     ))
 }
 
@@ -53,17 +53,22 @@ pub fn config(region: String, credentials: Credentials, endpoint_url: Option<Str
     config.build()
 }
 
-/// The value of an environment variable that must be there.
-pub fn required(name: &str) -> anyhow::Result<String> {
-    std::env::var(name).with_context(|| format!("the environment variable {name} is not set"))
+/// The value of a variable of this process's environment.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
-/// The parsed value of an environment variable that must be there.
-pub fn parsed<T>(name: &str) -> anyhow::Result<T>
+/// The value of a variable that must be there, in the environment that `variable` looks into.
+pub fn required(variable: &impl Fn(&str) -> Option<String>, name: &str) -> anyhow::Result<String> {
+    variable(name).with_context(|| format!("the environment variable {name} is not set"))
+}
+
+/// The parsed value of a variable that must be there, in the environment that `variable` looks into.
+pub fn parsed<T>(variable: &impl Fn(&str) -> Option<String>, name: &str) -> anyhow::Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
-    required(name)?
+    required(variable, name)?
         .parse()
         .with_context(|| format!("the environment variable {name} is not valid"))
 }

@@ -1,0 +1,191 @@
+//! Terraform's defaults are the local stack's, and each function finds what it reads.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use domain::ScoringPolicy;
+use local::settings::{self, Batching, FunctionSettings};
+use serde_json::{Value, json};
+
+use crate::deployment::{Deployment, FUNCTIONS, by_default};
+
+/// Each value of a deployment that the local stack has too.
+fn deployed(deployment: &Deployment) -> Value {
+    let pipe = &deployment.resource("aws_pipes_pipe.activities")["source_parameters"][0];
+    let stream = &pipe["dynamodb_stream_parameters"][0];
+    let queue = deployment.resource("aws_sqs_queue.activities");
+    let dead_letters = deployment.resource("aws_sqs_queue.activities_dead_letters");
+    let mapping = deployment.resource("aws_lambda_event_source_mapping.activities");
+    let parsed = |text: &Value| -> Value {
+        serde_json::from_str(text.as_str().expect("it is a text")).expect("it is JSON")
+    };
+    let functions = FUNCTIONS.map(|name| {
+        let function = deployment.function(name);
+        let settings = json!({
+            "timeout_seconds": function["timeout"],
+            "memory_mb": function["memory_size"],
+            "concurrency": function["reserved_concurrent_executions"],
+        });
+        (name.to_owned(), settings)
+    });
+    json!({
+        "functions": serde_json::Map::from_iter(functions),
+        "queue": {
+            "visibility_seconds": queue["visibility_timeout_seconds"],
+            "retention_seconds": queue["message_retention_seconds"],
+            "dead_letter_retention_seconds": dead_letters["message_retention_seconds"],
+            "max_receives": parsed(&queue["redrive_policy"])["maxReceiveCount"],
+        },
+        "mapping": {
+            "batch_size": mapping["batch_size"],
+            "window_seconds": mapping["maximum_batching_window_in_seconds"],
+            "concurrency": mapping["scaling_config"][0]["maximum_concurrency"],
+        },
+        "pipe": {
+            "batch_size": stream["batch_size"],
+            "retries": stream["maximum_retry_attempts"],
+            "record_age_seconds": stream["maximum_record_age_in_seconds"],
+            "filter": parsed(&pipe["filter_criteria"][0]["filter"][0]["pattern"]),
+        },
+    })
+}
+
+/// The same of the local stack.
+fn local_stack(batching: Batching) -> Value {
+    let function = |settings: FunctionSettings| {
+        json!({
+            "timeout_seconds": settings.timeout.as_secs(),
+            "memory_mb": settings.memory_mb,
+            "concurrency": settings.concurrency,
+        })
+    };
+    json!({
+        "functions": {
+            "ingest": function(settings::INGEST),
+            "aggregator": function(settings::AGGREGATOR),
+            "snapshot": function(settings::SNAPSHOT),
+            "serve": function(settings::SERVE),
+        },
+        "queue": {
+            "visibility_seconds": settings::VISIBILITY_TIMEOUT.as_secs(),
+            "retention_seconds": settings::MESSAGE_RETENTION.as_secs(),
+            "dead_letter_retention_seconds": settings::MESSAGE_RETENTION.as_secs(),
+            "max_receives": settings::MAX_RECEIVES,
+        },
+        "mapping": {
+            "batch_size": batching.batch_size(),
+            "window_seconds": batching.window().as_secs(),
+            "concurrency": settings::AGGREGATOR.concurrency,
+        },
+        "pipe": {
+            "batch_size": settings::PIPE_BATCH_SIZE,
+            "retries": settings::PIPE_MAX_RETRIES,
+            "record_age_seconds": settings::PIPE_MAX_RECORD_AGE.as_secs(),
+            "filter": serde_json::from_str::<Value>(settings::PIPE_FILTER).unwrap(),
+        },
+    })
+}
+
+#[test]
+fn what_is_deployed_by_default_is_what_runs_on_one_machine() {
+    let Some(deployment) = by_default() else { return };
+    assert_eq!(deployed(deployment), local_stack(Batching::default()));
+}
+
+#[test]
+fn prompt_batching_is_the_same_in_both() {
+    let Some(deployment) = Deployment::mocked(&["-var", "environment=test", "-var", "batching=prompt"])
+    else {
+        return;
+    };
+    assert_eq!(deployed(&deployment), local_stack(Batching::Prompt));
+}
+
+#[test]
+fn functions_find_the_settings_of_the_local_stack() {
+    let Some(deployment) = by_default() else { return };
+    let stale_age = settings::SNAPSHOT_EVERY * settings::STALE_AFTER_SNAPSHOTS;
+    let seconds = |duration: Duration| duration.as_secs().to_string();
+    let expected = [
+        ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
+        ("MARKER_LIFETIME_DAYS", settings::MARKER_LIFETIME_DAYS.to_string()),
+        ("LISTED_USERS", settings::LISTED_USERS.to_string()),
+        ("SNAPSHOT_EVERY_SECONDS", seconds(settings::SNAPSHOT_EVERY)),
+        ("STALE_AGE_SECONDS", seconds(stale_age)),
+        ("STALE_LAG_SECONDS", seconds(settings::STALE_LAG)),
+        ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
+        ("TIME_ZONE", "UTC".to_owned()),
+        ("ALLOWED_ORIGIN", "*".to_owned()),
+    ];
+    let all: Vec<_> = FUNCTIONS.map(|name| (name, deployment.environment(name))).into();
+    for (variable, value) in expected {
+        let found: Vec<_> = all
+            .iter()
+            .filter_map(|(name, environment)| Some((*name, environment.get(variable)?)))
+            .collect();
+        assert!(!found.is_empty(), "no function has {variable}");
+        for (name, found) in found {
+            assert_eq!(*found, value, "{variable} of {name}");
+        }
+    }
+    let policy: ScoringPolicy = settings::SCORING_POLICY.parse().unwrap();
+    for name in ["ingest", "aggregator"] {
+        let deployed: ScoringPolicy = deployment.environment(name)["SCORING_POLICY"].parse().unwrap();
+        assert_eq!(deployed, policy, "{name}");
+    }
+}
+
+/// Reads a function's config from `environment`, and gives the names that it asked for.
+fn read(name: &str, environment: &BTreeMap<String, String>) -> anyhow::Result<BTreeSet<String>> {
+    let asked = RefCell::new(BTreeSet::new());
+    let variable = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        environment.get(name).cloned()
+    };
+    match name {
+        "ingest" => drop(ingest::Config::read(variable)?),
+        "aggregator" => drop(aggregator::Config::read(variable)?),
+        "snapshot" => drop(snapshot::Config::read(variable)?),
+        "serve" => drop(serve::Config::read(variable)?),
+        _ => unreachable!("there are four functions"),
+    }
+    Ok(asked.into_inner())
+}
+
+#[test]
+fn each_function_finds_what_it_reads_and_nothing_else() {
+    let Some(deployment) = by_default() else { return };
+    for name in FUNCTIONS {
+        let mut environment = deployment.environment(name);
+        assert_eq!(
+            environment.remove("ENVIRONMENT").as_deref(),
+            Some("test"),
+            "the dimension of the metrics of {name}"
+        );
+        let asked = read(name, &environment).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        let found: BTreeSet<_> = environment.into_keys().collect();
+        assert_eq!(found, asked, "{name}");
+    }
+}
+
+#[test]
+fn each_function_is_given_its_own_tables_and_queues() {
+    let Some(deployment) = by_default() else { return };
+    let queue = |name: &str| deployment.resource(&format!("aws_sqs_queue.{name}"))["url"].clone();
+    let belongs = json!({
+        "ACTIVITIES_TABLE": "podium-test-activities",
+        "DEDUP_TABLE": "podium-test-dedup",
+        "STANDINGS_TABLE": "podium-test-standings",
+        "SNAPSHOTS_TABLE": "podium-test-snapshots",
+        "QUEUE_URL": queue("activities"),
+        "DEAD_LETTER_QUEUE_URL": queue("activities_dead_letters"),
+    });
+    for name in FUNCTIONS {
+        for (variable, value) in deployment.environment(name) {
+            if let Some(expected) = belongs.get(&variable) {
+                assert_eq!(*expected, value, "{variable} of {name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A whole deployment as Terraform makes it over mocked AWS, to look into.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// The Terraform module, initialised; `scripts/test` makes a copy for the tests and sets this.
+const MODULE: &str = "PODIUM_TEST_TERRAFORM_MODULE";
+
+pub const FUNCTIONS: [&str; 4] = ["ingest", "aggregator", "snapshot", "serve"];
+
+pub struct Deployment {
+    /// The attributes of each resource by its address, as `terraform show -json` has them.
+    resources: BTreeMap<String, Value>,
+}
+
+/// The directory of the module, unless the tests run without Terraform, which is said.
+pub fn module() -> Option<PathBuf> {
+    let module = std::env::var_os(MODULE).map(PathBuf::from);
+    if module.is_none() {
+        eprintln!("skipped: {MODULE} does not name an initialised module");
+    }
+    module
+}
+
+/// Terraform in the directory of the module.
+pub fn terraform() -> Option<Command> {
+    let mut terraform = Command::new("terraform");
+    terraform.arg(format!("-chdir={}", module()?.display()));
+    Some(terraform)
+}
+
+/// The deployment of the defaults, in an environment called `test`.
+pub fn by_default() -> Option<&'static Deployment> {
+    static DEPLOYMENT: OnceLock<Option<Deployment>> = OnceLock::new();
+    DEPLOYMENT
+        .get_or_init(|| Deployment::mocked(&["-var", "environment=test"]))
+        .as_ref()
+}
+
+impl Deployment {
+    /// The deployment that these arguments of Terraform lead to.
+    pub fn mocked(arguments: &[&str]) -> Option<Self> {
+        let output = terraform()?
+            .args(["test", "-json", "-verbose", "-test-directory=tests/deployments"])
+            .args(arguments)
+            .output()
+            .expect("Terraform runs");
+        let report = String::from_utf8(output.stdout).expect("Terraform prints text");
+        let state = report
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("Terraform prints JSON"))
+            .find(|line| line["type"] == "test_state");
+        let Some(state) = state.filter(|_| output.status.success()) else {
+            let mut said: Vec<_> = report
+                .lines()
+                .filter(|line| line.contains(r#""@level":"error""#))
+                .collect();
+            let error = String::from_utf8_lossy(&output.stderr);
+            said.push(&error);
+            panic!("{arguments:?}: {}", said.join("\n"));
+        };
+        let mut resources = BTreeMap::new();
+        collect(&state["test_state"]["root_module"], &mut resources);
+        Some(Self { resources })
+    }
+
+    /// The attributes of a resource.
+    pub fn resource(&self, address: &str) -> &Value {
+        self.resources.get(address).unwrap_or_else(|| {
+            let known: Vec<_> = self.resources.keys().collect();
+            panic!("there is no {address}; there are {known:?}")
+        })
+    }
+
+    pub fn resources(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.resources
+            .iter()
+            .map(|(address, values)| (address.as_str(), values))
+    }
+
+    /// The attributes of one of [`FUNCTIONS`].
+    pub fn function(&self, name: &str) -> &Value {
+        self.resource(&format!("module.{name}.aws_lambda_function.function"))
+    }
+
+    /// What a function finds in its environment.
+    pub fn environment(&self, function: &str) -> BTreeMap<String, String> {
+        let variables = &self.function(function)["environment"][0]["variables"];
+        serde_json::from_value(variables.clone()).expect("variables are strings")
+    }
+}
+
+fn collect(module: &Value, resources: &mut BTreeMap<String, Value>) {
+    let list = |name: &str| module[name].as_array().into_iter().flatten();
+    for resource in list("resources").filter(|resource| resource["mode"] == "managed") {
+        let address = resource["address"].as_str().expect("a resource has an address");
+        resources.insert(address.to_owned(), resource["values"].clone());
+    }
+    for child in list("child_modules") {
+        collect(child, resources);
+    }
+}

@@ -1,0 +1,49 @@
+//! What differs between the environments that come with Podium.
+
+use serde_json::{Value, json};
+
+use crate::deployment::{Deployment, module};
+
+fn facts(environment: &str) -> Option<Value> {
+    let file = format!("-var-file=environments/{environment}.tfvars");
+    let deployment = Deployment::mocked(&[&file])?;
+    let table = deployment.resource("aws_dynamodb_table.activities");
+    let ingest = deployment.function("ingest");
+    let mapping = deployment.resource("aws_lambda_event_source_mapping.activities");
+    Some(json!({
+        "table": table["name"],
+        "deletion_protection": table["deletion_protection_enabled"],
+        "restorable": table["point_in_time_recovery"][0]["enabled"],
+        "reserved": ingest["reserved_concurrent_executions"],
+        "batch_size": mapping["batch_size"],
+        "log_days": deployment.resource("module.ingest.aws_cloudwatch_log_group.function")["retention_in_days"],
+        "ingest_auth": deployment.resource("module.ingest_url.aws_lambda_function_url.this")["authorization_type"],
+    }))
+}
+
+#[test]
+fn environments_differ_in_what_they_are_for() {
+    let expected = json!({
+        "dev": {
+            "table": "podium-dev-activities", "deletion_protection": false, "restorable": false,
+            "reserved": -1, "batch_size": 10, "log_days": 7, "ingest_auth": "AWS_IAM",
+        },
+        "staging": {
+            "table": "podium-staging-activities", "deletion_protection": false, "restorable": true,
+            "reserved": 20, "batch_size": 500, "log_days": 14, "ingest_auth": "AWS_IAM",
+        },
+        "prod": {
+            "table": "podium-prod-activities", "deletion_protection": true, "restorable": true,
+            "reserved": 20, "batch_size": 500, "log_days": 90, "ingest_auth": "AWS_IAM",
+        },
+    });
+    let Some(module) = module() else { return };
+    let files = std::fs::read_dir(module.join("environments")).expect("the directory is there");
+    for file in files {
+        let name = file.expect("its entries can be read").file_name();
+        let name = name.to_string_lossy();
+        let environment = name.strip_suffix(".tfvars").expect("only variable files");
+        let Some(facts) = facts(environment) else { return };
+        assert_eq!(facts, expected[environment], "{environment}");
+    }
+}

@@ -1,0 +1,197 @@
+//! Who may do what, as one table that a reader can judge.
+
+use serde_json::Value;
+
+use crate::deployment::{Deployment, by_default};
+
+/// What every function may do, whatever it is for.
+const OF_EVERY_FUNCTION: [&str; 2] = ["Log", "Trace"];
+
+fn strings(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(list) => list.iter().flat_map(strings).collect(),
+        _ => panic!("neither a text nor a list: {value}"),
+    }
+}
+
+/// An ARN without what is the same in all: `table/podium-test-activities`.
+fn short(arn: &str) -> &str {
+    arn.splitn(6, ':').nth(5).unwrap_or(arn)
+}
+
+fn statements(policy: &Value) -> Vec<Value> {
+    let policy: Value = serde_json::from_str(policy.as_str().expect("a policy is a text")).expect("of JSON");
+    policy["Statement"].as_array().expect("a list").clone()
+}
+
+/// A line for each action and resource that a policy allows.
+fn allowed(policy: &Value, lines_begin_with: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for statement in statements(policy) {
+        if OF_EVERY_FUNCTION.contains(&statement["Sid"].as_str().unwrap_or_default()) {
+            continue;
+        }
+        let condition = match &statement["Condition"] {
+            Value::Null => String::new(),
+            condition => format!(" if {condition}"),
+        };
+        for resource in strings(&statement["Resource"]) {
+            let actions = strings(&statement["Action"]).join(" ");
+            lines.push(format!(
+                "{lines_begin_with}: {actions} on {}{condition}",
+                short(&resource)
+            ));
+        }
+    }
+    lines
+}
+
+fn check(deployment: &Deployment, policies: &[(&str, &str)], expected: &str) {
+    let lines: Vec<_> = policies
+        .iter()
+        .flat_map(|(who, address)| allowed(&deployment.resource(address)["policy"], who))
+        .collect();
+    let expected: Vec<_> = expected.trim().lines().map(str::trim).collect();
+    assert_eq!(lines, expected, "\n{}", lines.join("\n"));
+}
+
+#[test]
+fn each_role_may_do_what_its_stage_does_and_no_more() {
+    let Some(deployment) = by_default() else { return };
+    let function = |name: &str| format!("module.{name}.aws_iam_role_policy.function");
+    check(
+        deployment,
+        &[
+            ("ingest", &function("ingest")),
+            ("pipe", "aws_iam_role_policy.pipe"),
+            ("aggregator", &function("aggregator")),
+            ("schedule", "aws_iam_role_policy.snapshot_schedule"),
+            ("snapshot", &function("snapshot")),
+            ("serve", &function("serve")),
+            ("client", "aws_iam_policy.post_activities"),
+        ],
+        r#"
+        ingest: dynamodb:PutItem on table/podium-test-activities
+        pipe: dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams on table/podium-test-activities/stream/2026-11-21T00:00:00.000
+        pipe: sqs:SendMessage on podium-test-activities
+        pipe: sqs:SendMessage on podium-test-pipe-dlq
+        aggregator: dynamodb:PutItem on table/podium-test-dedup
+        aggregator: dynamodb:UpdateItem on table/podium-test-standings
+        aggregator: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-activities
+        aggregator: sqs:SendMessage on podium-test-activities-dlq
+        schedule: lambda:InvokeFunction on function:podium-test-snapshot:live
+        schedule: sqs:SendMessage on podium-test-snapshot-dlq
+        snapshot: dynamodb:PutItem dynamodb:Query on table/podium-test-activities if {"ForAllValues:StringEquals":{"dynamodb:LeadingKeys":["~heartbeat"]}}
+        snapshot: dynamodb:GetItem dynamodb:Query on table/podium-test-standings
+        snapshot: dynamodb:GetItem dynamodb:PutItem on table/podium-test-snapshots
+        snapshot: sqs:GetQueueAttributes on podium-test-activities
+        snapshot: sqs:GetQueueAttributes on podium-test-activities-dlq
+        snapshot: sqs:SendMessage on podium-test-snapshot-dlq
+        serve: dynamodb:GetItem on table/podium-test-snapshots
+        serve: dynamodb:Query on table/podium-test-standings
+        client: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
+        client: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
+        "#,
+    );
+}
+
+#[test]
+fn each_function_has_its_own_role_and_log() {
+    let Some(deployment) = by_default() else { return };
+    for name in crate::deployment::FUNCTIONS {
+        let role = deployment.resource(&format!("module.{name}.aws_iam_role.function"));
+        let policy = deployment.resource(&format!("module.{name}.aws_iam_role_policy.function"));
+        let function = deployment.function(name);
+        assert_eq!(function["role"], role["arn"], "{name}");
+        assert_eq!(policy["role"], role["id"], "{name}");
+        assert_eq!(
+            function["logging_config"][0]["log_group"],
+            format!("/aws/lambda/podium-test-{name}"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_resource_is_allowed_by_name_but_for_traces() {
+    let Some(deployment) = by_default() else { return };
+    for (address, values) in deployment.resources() {
+        let policies = ["aws_iam_role_policy.", "aws_iam_policy."];
+        if !policies.iter().any(|kind| address.contains(kind)) {
+            continue;
+        }
+        for statement in statements(&values["policy"]) {
+            let wide = strings(&statement["Resource"])
+                .iter()
+                .any(|resource| resource == "*");
+            assert_eq!(wide, statement["Sid"] == "Trace", "{address}: {statement}");
+            for action in strings(&statement["Action"]) {
+                assert!(!action.contains('*'), "{address}: {action}");
+            }
+        }
+    }
+}
+
+/// The statements that let anyone call a function's URL.
+fn public(deployment: &Deployment, url: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (address, values) in deployment.resources() {
+        if !address.starts_with(&format!("module.{url}.")) {
+            continue;
+        }
+        if address.contains("aws_lambda_permission") {
+            let (action, auth) = (&values["action"], &values["function_url_auth_type"]);
+            found.push(format!("{action} by {} if auth is {auth}", values["principal"]));
+        }
+        if address.contains("aws_cloudcontrolapi_resource") {
+            let desired: Value = serde_json::from_str(values["desired_state"].as_str().unwrap()).unwrap();
+            found.push(desired.to_string());
+        }
+    }
+    found
+}
+
+#[test]
+fn boards_are_public_by_both_permissions_and_posting_is_not() {
+    let Some(deployment) = by_default() else { return };
+    assert_eq!(public(deployment, "ingest_url"), Vec::<String>::new());
+    assert_eq!(
+        deployment.resource("module.ingest_url.aws_lambda_function_url.this")["authorization_type"],
+        "AWS_IAM"
+    );
+    assert_eq!(
+        public(deployment, "serve_url"),
+        [
+            r#"{"Action":"lambda:InvokeFunction","FunctionName":"arn:aws:lambda:us-east-1:111122223333:function:podium-test-serve:live","InvokedViaFunctionUrl":true,"Principal":"*"}"#,
+            r#""lambda:InvokeFunctionUrl" by "*" if auth is "NONE""#,
+        ]
+    );
+    for name in ["ingest", "serve"] {
+        let url = deployment.resource(&format!("module.{name}_url.aws_lambda_function_url.this"));
+        assert_eq!(url["function_name"], format!("podium-test-{name}"));
+        assert_eq!(url["qualifier"], "live");
+    }
+}
+
+#[test]
+fn urls_are_opened_and_closed_by_variables() {
+    let open = ["-var", "environment=test", "-var", "ingest_auth=NONE"];
+    let Some(open) = Deployment::mocked(&open) else {
+        return;
+    };
+    assert_eq!(public(&open, "ingest_url").len(), 2);
+
+    let closed = [
+        "-var",
+        "environment=test",
+        "-var",
+        "serve_auth=AWS_IAM",
+        "-var",
+        "dashboard=false",
+    ];
+    let Some(closed) = Deployment::mocked(&closed) else {
+        return;
+    };
+    assert_eq!(public(&closed, "serve_url"), Vec::<String>::new());
+}
