@@ -4,3 +4,4 @@ mod defaults;
 mod deployment;
 mod environments;
 mod permissions;
+mod pipe;
