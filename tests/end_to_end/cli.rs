@@ -1,6 +1,7 @@
 //! The program `podium`, as its users run it.
 
 mod local_stack;
+mod smoke;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -23,6 +24,8 @@ pub fn podium() -> Command {
     command
         .env_remove("PODIUM_URL")
         .env_remove("PODIUM_SERVE_URL")
+        .env_remove("PODIUM_INGEST_URL")
+        .env_remove("PODIUM_SIGN")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command

@@ -1,17 +1,25 @@
 //! The HTTP API as a client sees it.
 
 mod answer;
+mod signature;
 pub mod wire;
 
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use domain::{Board, UserId, Window};
-use reqwest::{Response, StatusCode, Url, header, redirect};
+use reqwest::{
+    Response, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
+    redirect,
+};
 use serde::de::DeserializeOwned;
 
-pub use self::answer::{Failure, PostError, Verdicts};
 use self::wire::{BoardDocument, Problem, Status, UserDocument};
+pub use self::{
+    answer::{Failure, PostError, Verdicts},
+    signature::{Signer, Signing},
+};
 
 /// A connection that takes longer than this is not going to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,6 +56,7 @@ pub fn install_tls() {
 pub struct Api {
     http: reqwest::Client,
     base: Url,
+    signer: Option<Signer>,
 }
 
 impl Api {
@@ -63,7 +72,16 @@ impl Api {
             http = http.no_proxy();
         }
         let http = http.build().context("could not set up the HTTP client")?;
-        Ok(Self { http, base })
+        Ok(Self {
+            http,
+            base,
+            signer: None,
+        })
+    }
+
+    /// The same, whose posts are signed. Boards are read by anyone.
+    pub fn signing_with(self, signer: Option<Signer>) -> Self {
+        Self { signer, ..self }
     }
 
     pub fn base(&self) -> &Url {
@@ -72,10 +90,17 @@ impl Api {
 
     /// Posts `items` activities, as one JSON array; the verdicts come back in its order.
     pub async fn post_activities(&self, body: Vec<u8>, items: usize) -> Result<Verdicts, PostError> {
+        let url = self.endpoint(&["v1", "activities"]);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(signer) = &self.signer {
+            let signed = signer.sign(&url, &headers, &body).await;
+            headers.extend(signed.map_err(|error| PostError::not_signed(&error))?);
+        }
         let response = self
             .http
-            .post(self.endpoint(&["v1", "activities"]))
-            .header(header::CONTENT_TYPE, "application/json")
+            .post(url)
+            .headers(headers)
             .body(body)
             .send()
             .await
@@ -111,9 +136,22 @@ impl Api {
         user: &UserId,
         window: Window,
     ) -> anyhow::Result<(UserDocument, String)> {
-        let mut url = self.endpoint(&["v1", "boards", &board.to_string(), "users", user.as_str()]);
-        url.query_pairs_mut().append_pair("window", window.as_str());
-        self.get(url).await
+        self.get(self.user_url(board, user, window)).await
+    }
+
+    /// The same, or none while no snapshot has this user on this board.
+    pub async fn find_user(
+        &self,
+        board: &Board,
+        user: &UserId,
+        window: Window,
+    ) -> anyhow::Result<Option<UserDocument>> {
+        let (status, body) = self.fetch(self.user_url(board, user, window)).await?;
+        let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
+        match problem.code.as_deref() {
+            Some("nothing_published" | "board_not_found" | "user_not_on_board") => Ok(None),
+            _ => Ok(Some(self.read(status, body)?.0)),
+        }
     }
 
     pub async fn status(&self) -> anyhow::Result<Status> {
@@ -122,15 +160,24 @@ impl Api {
     }
 
     async fn get<T: DeserializeOwned>(&self, url: Url) -> anyhow::Result<(T, String)> {
+        let (status, body) = self.fetch(url).await?;
+        self.read(status, body)
+    }
+
+    async fn fetch(&self, url: Url) -> anyhow::Result<(StatusCode, Vec<u8>)> {
         let base = &self.base;
         let unreachable = |error| anyhow!("could not reach {base}: {}", PostError::from_transport(&error));
         let response = self.http.get(url).send().await.map_err(unreachable)?;
         let status = response.status();
-        let body = match read_bounded(response).await {
-            Ok(body) => body,
-            Err(ReadError::Transport(error)) => return Err(unreachable(error)),
+        match read_bounded(response).await {
+            Ok(body) => Ok((status, body)),
+            Err(ReadError::Transport(error)) => Err(unreachable(error)),
             Err(ReadError::TooLong) => bail!("{base} sent an answer that is too long"),
-        };
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, status: StatusCode, body: Vec<u8>) -> anyhow::Result<(T, String)> {
+        let base = &self.base;
         ensure!(
             status == StatusCode::OK,
             "{base} answered {}",
@@ -141,6 +188,12 @@ impl Api {
         let document = serde_json::from_str(&text);
         let document = document.with_context(|| format!("{base} sent an answer of another shape"))?;
         Ok((document, text))
+    }
+
+    fn user_url(&self, board: &Board, user: &UserId, window: Window) -> Url {
+        let mut url = self.endpoint(&["v1", "boards", &board.to_string(), "users", user.as_str()]);
+        url.query_pairs_mut().append_pair("window", window.as_str());
+        url
     }
 
     fn endpoint(&self, segments: &[&str]) -> Url {

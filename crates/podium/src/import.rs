@@ -25,7 +25,7 @@ use self::{
     tally::Tally,
 };
 use crate::{
-    client::{Api, Target},
+    client::{Api, Signing, Target},
     duration,
     text::{counted, grouped},
 };
@@ -92,6 +92,8 @@ pub struct Args {
     give_up_after: Duration,
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    signing: Signing,
 }
 
 /// How sending ended.
@@ -102,7 +104,8 @@ enum End {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let api = Api::new(args.target.url.clone(), ANSWER_TIMEOUT)?;
+    let signer = args.signing.signer(&args.target.url).await?;
+    let api = Api::new(args.target.url.clone(), ANSWER_TIMEOUT)?.signing_with(signer);
     let poster = Poster::new(api, args.give_up_after);
     match (&args.file, &args.git) {
         (Some(file), None) => import_file(&args, file.clone(), &poster).await,

@@ -10,7 +10,7 @@ use reqwest::Url;
 
 use self::engine::{Plan, Second};
 use crate::{
-    client::{Api, Target, parse_url},
+    client::{Api, Signing, Target, parse_url},
     duration,
     text::{grouped, latency},
 };
@@ -49,6 +49,8 @@ pub struct Args {
     serve_url: Option<Url>,
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    signing: Signing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +76,8 @@ fn parse_rate(raw: &str) -> Result<f64, String> {
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let serve_url = args.serve_url.unwrap_or_else(|| args.target.url.clone());
-    let ingest = Api::new(args.target.url, ANSWER_TIMEOUT)?;
+    let signer = args.signing.signer(&args.target.url).await?;
+    let ingest = Api::new(args.target.url, ANSWER_TIMEOUT)?.signing_with(signer);
     let serve = Api::new(serve_url, ANSWER_TIMEOUT)?;
     let plan = Plan {
         rate: args.rate,

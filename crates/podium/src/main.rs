@@ -1,5 +1,6 @@
 //! `podium`: the command line of the leaderboard pipeline.
 
+mod aws;
 mod bench;
 mod board;
 mod client;
@@ -8,6 +9,7 @@ mod import;
 mod load;
 mod local;
 mod retry;
+mod smoke;
 mod text;
 
 use std::process::ExitCode;
@@ -31,6 +33,9 @@ enum Command {
     Import(import::Args),
     /// Send synthetic activities at a fixed rate, and measure the answers
     Load(load::Args),
+    /// Send one activity through a deployment, and see it counted once and shown
+    #[command(after_long_help = smoke::HELP, args_override_self = true)]
+    Smoke(smoke::Args),
     /// Print a leaderboard
     Board(board::Args),
     /// Measure the whole system on this machine, beside what is aimed at
@@ -45,6 +50,7 @@ async fn main() -> ExitCode {
         Command::Local(args) => local::run(args).await,
         Command::Import(args) => import::run(args).await,
         Command::Load(args) => load::run(args).await,
+        Command::Smoke(args) => smoke::run(args).await,
         Command::Board(args) => board::run(args).await,
         Command::Bench(args) => bench::run(args).await,
     };

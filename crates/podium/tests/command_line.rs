@@ -39,7 +39,9 @@ fn podium(args: &[&str], url: &str) -> Command {
     command
         .args(args)
         .env("PODIUM_URL", url)
-        .env_remove("PODIUM_SERVE_URL");
+        .env_remove("PODIUM_SERVE_URL")
+        .env_remove("PODIUM_INGEST_URL")
+        .env_remove("PODIUM_SIGN");
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -299,6 +301,76 @@ fn a_load_is_sent_and_counted() {
     assert_eq!(count(&load, "accepted"), 50);
     assert!(load.stdout.contains("counted    all of them "), "{}", load.stdout);
     assert_eq!(server.store.lock().accepted.len(), 50);
+}
+
+#[test]
+fn what_posts_signs_if_it_is_told_to() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = write_activities(&directory, 1);
+    let server = Server::start();
+    let scope = "/eu-central-1/lambda/aws4_request, SignedHeaders=content-type;host;x-amz-content-sha256;\
+                 x-amz-date;x-amz-security-token, Signature=";
+    for args in [
+        &["import", text(&file), "--from-start"][..],
+        &["load", "--rate", "10", "--for", "100ms"],
+        // The server shows nobody on a board.
+        &["smoke", "--timeout", "1ms"],
+    ] {
+        let mut command = podium(args, &server.url());
+        command
+            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_SESSION_TOKEN", "token")
+            .env("AWS_REGION", "us-east-1");
+        let unsigned: Run = command.output().expect("podium runs").into();
+        assert!(server.store.lock().accepted.len() > 0, "{}", unsigned.stderr);
+        assert_eq!(server.store.lock().authorization, None, "{args:?}");
+        command.env("PODIUM_SIGN", "1").args(["--region", "eu-central-1"]);
+        let signed: Run = command.output().expect("podium runs").into();
+        let authorization = server.store.lock().authorization.take();
+        let authorization = authorization.unwrap_or_else(|| panic!("{args:?} {}", signed.stderr));
+        assert!(
+            authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+                && authorization.contains(scope),
+            "{args:?} {authorization}"
+        );
+    }
+}
+
+#[test]
+fn a_smoke_test_says_what_ingest_made_of_it() {
+    let server = Server::start();
+    for (fault, expected) in [
+        (
+            Fault::Status(403),
+            "answered 403: go away; the address is closed; sign with --sign\n",
+        ),
+        (
+            Fault::Status(503),
+            "answered 503: go away; look at the log of ingest, and at the address\n",
+        ),
+        (
+            Fault::HalfUnavailable,
+            "not accepted: it is not stored, since the store is not available\n",
+        ),
+    ] {
+        server.store.lock().faults.push_back(fault);
+        let smoke = run(&["smoke"], &server.url());
+        assert_eq!(smoke.code, Some(1), "{}", smoke.stdout);
+        assert!(smoke.stderr.ends_with(expected), "{}", smoke.stderr);
+    }
+}
+
+#[test]
+fn a_smoke_test_sees_that_a_repeat_is_accepted_again() {
+    let server = Server::start();
+    server.store.lock().forgets = true;
+    let smoke = run(&["smoke"], &server.url());
+    assert_eq!((smoke.code, smoke.stdout.as_str()), (Some(1), ""));
+    assert_eq!(
+        smoke.stderr,
+        "podium: accepted, but sent again it is accepted instead of a duplicate: it may be counted twice\n"
+    );
 }
 
 #[test]

@@ -113,6 +113,21 @@ impl Activities {
         }
     }
 
+    /// Whether the user has an activity of that id.
+    pub async fn is_recorded(&self, user: &UserId, id: &ActivityId) -> Result<bool, Unavailable> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(attribute::USER_ID, AttributeValue::S(user.to_string()))
+            .key(attribute::ACTIVITY_ID, AttributeValue::S(id.to_string()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| Unavailable::new("looking for an activity", error))?;
+        Ok(output.item.is_some())
+    }
+
     /// A put whose condition cannot hold, so that a function's first request finds its connection
     /// open. It writes nothing and needs no permission but that to put.
     pub async fn warm_up(&self) {

@@ -7,6 +7,7 @@ pub mod activities;
 pub mod apply;
 pub mod aws;
 pub mod keys;
+mod markers;
 pub mod measure;
 mod page_cache;
 pub mod plan;
@@ -17,6 +18,7 @@ pub mod stream;
 
 pub use activities::{Activities, Recorded};
 pub use apply::{Counted, Counting, CountingConfig};
+pub use markers::Markers;
 pub use snapshots::{Head, Published, Snapshots};
 pub use standings::Standings;
 

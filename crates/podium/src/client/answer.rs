@@ -31,6 +31,8 @@ pub struct PostError {
 /// The kinds of failure, few enough to count by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
+    /// There are no credentials, or none any more; nothing was sent.
+    NotSigned,
     Connect,
     Timeout,
     Broken,
@@ -45,7 +47,7 @@ impl Failure {
         match self {
             Self::Connect | Self::Timeout | Self::Broken => true,
             Self::Status(status) => matches!(status, 408 | 429 | 500..),
-            Self::BadAnswer => false,
+            Self::NotSigned | Self::BadAnswer => false,
         }
     }
 }
@@ -53,6 +55,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotSigned => f.write_str("not signed"),
             Self::Connect => f.write_str("not connected"),
             Self::Timeout => f.write_str("timed out"),
             Self::Broken => f.write_str("connection broken"),
@@ -84,6 +87,14 @@ impl PostError {
         Self {
             failure,
             detail: innermost(error),
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn not_signed(error: &anyhow::Error) -> Self {
+        Self {
+            failure: Failure::NotSigned,
+            detail: format!("{error:#}"),
             retry_after: None,
         }
     }

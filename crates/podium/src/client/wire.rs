@@ -53,6 +53,7 @@ pub struct ItemError {
 /// A problem document (RFC 9457).
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Problem {
+    pub code: Option<String>,
     pub title: Option<String>,
     pub detail: Option<String>,
 }
@@ -104,6 +105,7 @@ pub struct BoardDocument {
 pub struct UserDocument {
     pub board: String,
     pub window: WindowDocument,
+    pub generation: u64,
     pub participants: u64,
     pub points: u64,
     pub activities: u64,
@@ -119,6 +121,8 @@ pub struct UserDocument {
 pub struct Status {
     pub freshness: Freshness,
     pub counted: Counted,
+    #[serde(default)]
+    pub dead_letters: u64,
 }
 
 /// The sums as of the last snapshot.

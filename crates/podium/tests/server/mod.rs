@@ -11,7 +11,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{Path, RawQuery, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -38,6 +38,10 @@ pub struct Store {
     /// No more requests are answered once this many items are accepted.
     pub stalls_at: Option<usize>,
     pub items_received: usize,
+    /// What was accepted is forgotten at once.
+    pub forgets: bool,
+    /// Of the last POST.
+    pub authorization: Option<String>,
 }
 
 impl Store {
@@ -78,6 +82,7 @@ impl Server {
             .route("/v1/activities", post(accept))
             .route("/v1/status", get(status))
             .route("/v1/boards/{board}", get(board))
+            .route("/v1/boards/{board}/users/{user}", get(user))
             .with_state(store.clone());
         runtime.spawn(async move { axum::serve(listener, router).await });
         Self {
@@ -100,7 +105,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept(State(shared): State<Shared>, body: Bytes) -> Response {
+async fn accept(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     let items: Vec<Value> = serde_json::from_slice(&body).expect("an array");
     assert!(body.len() <= 256 * 1024 && (1..=100).contains(&items.len()));
     if items.iter().any(|item| item["kind"] == "poison") {
@@ -109,6 +114,8 @@ async fn accept(State(shared): State<Shared>, body: Bytes) -> Response {
     let fault = {
         let mut store = shared.lock();
         store.items_received += items.len();
+        let authorization = headers.get(header::AUTHORIZATION);
+        store.authorization = authorization.map(|value| value.to_str().expect("text").to_owned());
         store.faults.pop_front()
     };
     if let Some(Fault::Status(status)) = fault {
@@ -151,7 +158,11 @@ fn store_one(shared: &Shared, item: Value) -> Value {
         let error = json!({"code": "unknown_kind", "field": "kind", "detail": detail});
         return json!({"status": "rejected", "activity_id": id, "error": error});
     }
-    let earlier = shared.lock().accepted.insert(id.clone(), item);
+    let mut store = shared.lock();
+    let earlier = store.accepted.insert(id.clone(), item);
+    if store.forgets {
+        store.accepted.clear();
+    }
     let status = if earlier.is_some() {
         "duplicate"
     } else {
@@ -180,6 +191,12 @@ async fn status(State(shared): State<Shared>) -> String {
         "counted": {"activities": counted, "points": counted},
     })
     .to_string()
+}
+
+/// Nobody is on any board.
+async fn user() -> Response {
+    let problem = json!({"title": "Not Found", "status": 404, "code": "user_not_on_board"});
+    (StatusCode::NOT_FOUND, problem.to_string()).into_response()
 }
 
 async fn board(Path(board): Path<String>, RawQuery(query): RawQuery) -> Response {

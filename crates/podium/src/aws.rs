@@ -1,0 +1,29 @@
+//! The operator's own AWS credentials and region.
+
+use anyhow::{Context as _, ensure};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials as _;
+
+/// Finds credentials and region where every AWS tool does: in the environment, a profile, single
+/// sign-on, a credential process or the machine's role. A region that is given goes before those,
+/// and `AWS_ENDPOINT_URL` leads to an emulator.
+pub async fn config(region: Option<String>) -> anyhow::Result<SdkConfig> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(store::aws::http_client())
+        .timeout_config(store::aws::timeouts());
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region));
+    }
+    let config = loader.load().await;
+    ensure!(
+        config.region().is_some(),
+        "no AWS region is known; give --region, or set AWS_REGION or the region of a profile"
+    );
+    let provider = config.credentials_provider().context(NO_CREDENTIALS)?;
+    // Asked for now, so that they are missed before anything is sent.
+    provider.provide_credentials().await.context(NO_CREDENTIALS)?;
+    Ok(config)
+}
+
+const NO_CREDENTIALS: &str = "there are no AWS credentials; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+                              AWS_SECRET_ACCESS_KEY, or sign in with `aws sso login`";

@@ -1,0 +1,323 @@
+//! `podium smoke`: one activity on its way through a deployment, stage by stage.
+
+mod figures;
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use domain::{ActivityId, Board, Kind, ProgramId, UserId, Window};
+use jiff::Timestamp;
+use reqwest::Url;
+use serde_json::json;
+use store::{Activities, Markers};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use self::figures::{Figures, Stage};
+use crate::{
+    aws,
+    client::{
+        Api, Failure, PostError, Signing, Target, parse_url,
+        wire::{ItemError, UserDocument, Verdict},
+    },
+    duration,
+    text::{age, printable},
+};
+
+/// The first request may have to wait for a function to start.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often the marker and the board are looked at.
+const MARKER_POLL: Duration = Duration::from_millis(250);
+const BOARD_POLL: Duration = Duration::from_secs(1);
+
+pub const HELP: &str = "\
+It posts one new activity, which must be accepted; posts it again, which must be a duplicate; waits
+until it is counted, if it is told the name of the markers' table; and waits until a new snapshot has
+it on the board of its program. The activity stays: run it under a program of its own.
+
+Signing and looking at tables take your own AWS credentials: the environment's, or a profile's.
+AWS_ENDPOINT_URL leads to the tables of another endpoint, such as the one of `podium local`.
+
+Exit status: 0 if the activity went all the way, 1 with the stage at which it is stuck if not.";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Where activities are posted, if elsewhere
+    #[arg(long, value_name = "URL", env = "PODIUM_INGEST_URL", value_parser = parse_url)]
+    ingest_url: Option<Url>,
+    /// Where boards and status are served, if elsewhere
+    #[arg(long, value_name = "URL", env = "PODIUM_SERVE_URL", value_parser = parse_url)]
+    serve_url: Option<Url>,
+    /// The table of activities, to see that it is stored
+    #[arg(long, value_name = "NAME")]
+    activities_table: Option<String>,
+    /// The table of markers, to see when it is counted
+    #[arg(long, value_name = "NAME")]
+    dedup_table: Option<String>,
+    /// Who did it
+    #[arg(long, value_name = "ID", default_value = "podium-smoke")]
+    user: UserId,
+    /// The program it belongs to
+    #[arg(long, value_name = "ID", default_value = "podium-smoke")]
+    program: ProgramId,
+    /// What was done: a kind that the deployment's scoring policy knows
+    #[arg(long, default_value = "task_completed")]
+    kind: Kind,
+    /// How long to wait for the board, from when it is accepted
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
+    timeout: Duration,
+    /// Print the figures as one line of JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let is_json = args.json;
+    let smoke = Smoke::new(args).await?;
+    let mut figures = Figures::new(&smoke.id);
+    let outcome = smoke
+        .run(&mut figures, |stage, figures| {
+            if !is_json {
+                println!("{}", figures.line(stage));
+            }
+        })
+        .await;
+    if is_json {
+        figures.failure = outcome.as_ref().err().map(|error| format!("{error:#}"));
+        println!("{}", serde_json::to_string(&figures)?);
+    }
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// One activity and the deployment that it is sent through.
+struct Smoke {
+    ingest: Api,
+    serve: Api,
+    activities: Option<Activities>,
+    markers: Option<Markers>,
+    is_signed: bool,
+    id: ActivityId,
+    user: UserId,
+    program: ProgramId,
+    kind: Kind,
+    timeout: Duration,
+}
+
+impl Smoke {
+    async fn new(args: Args) -> anyhow::Result<Self> {
+        let ingest_url = args.ingest_url.unwrap_or_else(|| args.target.url.clone());
+        let serve_url = args.serve_url.unwrap_or(args.target.url);
+        let tables = if args.activities_table.is_some() || args.dedup_table.is_some() {
+            let config = aws::config(args.signing.region(&ingest_url)).await;
+            let config = config.context("the tables cannot be looked at")?;
+            Some(aws_sdk_dynamodb::Client::new(&config))
+        } else {
+            None
+        };
+        let signer = args.signing.signer(&ingest_url).await?;
+        // Of this run alone: one that was sent before would be a duplicate at once.
+        let id = format!(
+            "smoke-{}-{:016x}",
+            Timestamp::now().as_millisecond(),
+            rand::random::<u64>()
+        );
+        Ok(Self {
+            is_signed: signer.is_some(),
+            ingest: Api::new(ingest_url, ANSWER_TIMEOUT)?.signing_with(signer),
+            serve: Api::new(serve_url, ANSWER_TIMEOUT)?,
+            activities: tables
+                .clone()
+                .zip(args.activities_table)
+                .map(|(client, table)| Activities::new(client, table)),
+            markers: tables
+                .zip(args.dedup_table)
+                .map(|(client, table)| Markers::new(client, table)),
+            id: id.parse().context("making an activity id")?,
+            user: args.user,
+            program: args.program,
+            kind: args.kind,
+            timeout: args.timeout,
+        })
+    }
+
+    fn board(&self) -> Board {
+        Board::Program(self.program.clone())
+    }
+
+    /// Follows the activity as far as it comes. `passed` hears of each stage behind it.
+    async fn run(&self, figures: &mut Figures, passed: impl Fn(Stage, &Figures)) -> anyhow::Result<()> {
+        let before = self.look_at_board().await;
+        let before = before.context("not sent, since the boards cannot be read")?;
+        figures.activities_before = before.as_ref().map_or(0, |before| before.entry.activities);
+
+        let accepted_at = self.ingest(figures).await?;
+        passed(Stage::Ingest, figures);
+        let deadline = accepted_at + self.timeout;
+
+        if let Some(markers) = &self.markers {
+            let counted = poll(deadline, MARKER_POLL, async || {
+                let is_counted = markers.is_counted(&self.user, &self.id).await?;
+                Ok(is_counted.then_some(()))
+            });
+            if let Err(last_error) = counted.await {
+                return Err(self.stuck(figures, "counted", COUNTING, last_error).await);
+            }
+            figures.counted_seconds = Some(accepted_at.elapsed().as_secs_f64());
+        }
+        passed(Stage::Counted, figures);
+
+        // A user below the listed ones is shown with the points of this very moment, so that a newer
+        // snapshot is asked for as well.
+        let is_newer = |now: &UserDocument| {
+            before.as_ref().is_none_or(|before| {
+                now.generation > before.generation && now.entry.activities > before.entry.activities
+            })
+        };
+        let published = poll(deadline, BOARD_POLL, async || {
+            Ok(self.look_at_board().await?.filter(is_newer))
+        });
+        let shown = match published.await {
+            Ok(shown) => shown,
+            Err(last_error) if self.markers.is_some() => {
+                return Err(self.stuck(figures, "published", PUBLISHING, last_error).await);
+            }
+            Err(last_error) => {
+                let look_at = format!("{COUNTING}; and {PUBLISHING}");
+                return Err(self.stuck(figures, "on the board", &look_at, last_error).await);
+            }
+        };
+        figures.published_seconds = Some(accepted_at.elapsed().as_secs_f64());
+        figures.shown = Some(shown.into());
+        passed(Stage::Published, figures);
+        passed(Stage::Served, figures);
+        Ok(())
+    }
+
+    /// Posts the activity twice, and says when it was accepted.
+    async fn ingest(&self, figures: &mut Figures) -> anyhow::Result<Instant> {
+        let body = json!([{
+            "activity_id": self.id,
+            "user_id": self.user,
+            "program_id": self.program,
+            "kind": self.kind,
+            "occurred_at": Timestamp::now(),
+        }])
+        .to_string();
+        let begun = Instant::now();
+        match self.post(&body).await? {
+            Verdict::Accepted => {}
+            other => bail!("not accepted: it is {}", describe(&other)),
+        }
+        let accepted_at = Instant::now();
+        figures.accepted_seconds = Some((accepted_at - begun).as_secs_f64());
+        match self
+            .post(&body)
+            .await
+            .context("accepted, but not when sent again")?
+        {
+            Verdict::Duplicate => figures.is_duplicate = true,
+            other => bail!(
+                "accepted, but sent again it is {} instead of a duplicate: it may be counted twice",
+                describe(&other)
+            ),
+        }
+        if let Some(activities) = &self.activities {
+            let is_stored = activities.is_recorded(&self.user, &self.id).await?;
+            figures.stored = Some(is_stored);
+            ensure!(
+                is_stored,
+                "accepted, but not in the table of activities: is it the table of this deployment?"
+            );
+        }
+        Ok(accepted_at)
+    }
+
+    async fn post(&self, body: &str) -> anyhow::Result<Verdict> {
+        let answer = self.ingest.post_activities(body.into(), 1).await;
+        let verdicts = answer.map_err(|error| self.not_accepted(&error))?;
+        verdicts.results.into_iter().next().context("there is no verdict")
+    }
+
+    fn not_accepted(&self, error: &PostError) -> anyhow::Error {
+        let base = self.ingest.base();
+        let advice = match error.failure {
+            Failure::NotSigned => "look at your AWS credentials",
+            Failure::Status(401 | 403) if self.is_signed => {
+                "look at the region and the clock, and whether your AWS credentials may invoke the function \
+                 (lambda:InvokeFunctionUrl and lambda:InvokeFunction)"
+            }
+            Failure::Status(401 | 403) => "the address is closed; sign with --sign",
+            Failure::Connect | Failure::Timeout | Failure::Broken => "look at the address and the network",
+            Failure::Status(_) | Failure::BadAnswer => "look at the log of ingest, and at the address",
+        };
+        anyhow!("not accepted by {base}: {error}; {advice}")
+    }
+
+    async fn look_at_board(&self) -> anyhow::Result<Option<UserDocument>> {
+        self.serve.find_user(&self.board(), &self.user, Window::All).await
+    }
+
+    /// Where the activity has not come to in time, what to look at, and what the last snapshot tells.
+    async fn stuck(
+        &self,
+        figures: &Figures,
+        stage: &str,
+        look_at: &str,
+        last_error: Option<anyhow::Error>,
+    ) -> anyhow::Error {
+        let got_to = match (figures.counted_seconds, figures.stored) {
+            (Some(_), _) => "counted",
+            (None, Some(true)) => "accepted and stored",
+            (None, _) => "accepted",
+        };
+        let within = age(self.timeout.as_secs_f64());
+        let mut sentence = format!("{got_to} but not {stage} within {within}: look at {look_at}");
+        if let Some(error) = last_error {
+            sentence.push_str(&format!(". The last look failed: {error:#}"));
+        }
+        if let Ok(status) = self.serve.status().await {
+            sentence.push_str(&format!(". {}", figures::describe_status(&status)));
+        }
+        anyhow!(sentence)
+    }
+}
+
+const COUNTING: &str = "the pipe, the queue's depth, the dead letters and the aggregator's log";
+const PUBLISHING: &str = "the snapshot's schedule and its log";
+
+fn describe(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Accepted => "accepted".to_owned(),
+        Verdict::Duplicate => "a duplicate".to_owned(),
+        Verdict::Rejected {
+            error: ItemError { code, detail, .. },
+        } => format!("rejected ({}): {}", printable(code), printable(detail)),
+        Verdict::Unavailable => "not stored, since the store is not available".to_owned(),
+    }
+}
+
+/// Looks until there is something to see or the time is over; then it gives how the last look failed,
+/// if it did.
+async fn poll<T>(
+    deadline: Instant,
+    pace: Duration,
+    mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+) -> Result<T, Option<anyhow::Error>> {
+    let mut last_error = None;
+    while let Ok(seen) = timeout_at(deadline, look()).await {
+        match seen {
+            Ok(Some(seen)) => return Ok(seen),
+            Ok(None) => last_error = None,
+            Err(error) => last_error = Some(error),
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
+        sleep(pace.min(deadline - Instant::now())).await;
+    }
+    Err(last_error)
+}
