@@ -365,7 +365,7 @@ fn a_smoke_test_says_what_ingest_made_of_it() {
 fn a_smoke_test_sees_that_a_repeat_is_accepted_again() {
     let server = Server::start();
     server.store.lock().forgets = true;
-    let smoke = run(&["smoke"], &server.url());
+    let smoke = run(&["smoke", "--timeout", "2s"], &server.url());
     assert_eq!((smoke.code, smoke.stdout.as_str()), (Some(1), ""));
     assert_eq!(
         smoke.stderr,
