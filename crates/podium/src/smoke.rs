@@ -2,7 +2,7 @@
 
 mod figures;
 
-use std::{process::ExitCode, time::Duration};
+use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use domain::{ActivityId, Board, Kind, ProgramId, UserId, Window};
@@ -277,10 +277,10 @@ impl Smoke {
         let within = age(self.timeout.as_secs_f64());
         let mut sentence = format!("{got_to} but not {stage} within {within}: look at {look_at}");
         if let Some(error) = last_error {
-            sentence.push_str(&format!(". The last look failed: {error:#}"));
+            let _ = write!(sentence, ". The last look failed: {error:#}");
         }
         if let Ok(status) = self.serve.status().await {
-            sentence.push_str(&format!(". {}", figures::describe_status(&status)));
+            let _ = write!(sentence, ". {}", figures::describe_status(&status));
         }
         anyhow!(sentence)
     }

@@ -323,7 +323,7 @@ fn what_posts_signs_if_it_is_told_to() {
             .env("AWS_SESSION_TOKEN", "token")
             .env("AWS_REGION", "us-east-1");
         let unsigned: Run = command.output().expect("podium runs").into();
-        assert!(server.store.lock().accepted.len() > 0, "{}", unsigned.stderr);
+        assert!(!server.store.lock().accepted.is_empty(), "{}", unsigned.stderr);
         assert_eq!(server.store.lock().authorization, None, "{args:?}");
         command.env("PODIUM_SIGN", "1").args(["--region", "eu-central-1"]);
         let signed: Run = command.output().expect("podium runs").into();
@@ -365,7 +365,7 @@ fn a_smoke_test_says_what_ingest_made_of_it() {
 fn a_smoke_test_sees_that_a_repeat_is_accepted_again() {
     let server = Server::start();
     server.store.lock().forgets = true;
-    let smoke = run(&["smoke"], &server.url());
+    let smoke = run(&["smoke", "--timeout", "2s"], &server.url());
     assert_eq!((smoke.code, smoke.stdout.as_str()), (Some(1), ""));
     assert_eq!(
         smoke.stderr,

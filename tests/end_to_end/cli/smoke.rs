@@ -147,20 +147,20 @@ async fn the_stage_at_which_it_is_stuck_is_said() {
     stack.stack.aggregation.pause();
     aggregator.expect("there is an aggregator").stop().await;
 
-    let stuck = end(smoke_with_tables(&stack, &["--timeout", "4s"])).await;
-    assert_eq!(stuck.code, Some(1), "{}", stuck.stdout);
-    assert_eq!(stuck.lines().len(), 1, "{}", stuck.stdout);
-    assert!(stuck.stdout.starts_with("ingest     accepted in "));
+    let uncounted = end(smoke_with_tables(&stack, &["--timeout", "4s"])).await;
+    assert_eq!(uncounted.code, Some(1), "{}", uncounted.stdout);
+    assert_eq!(uncounted.lines().len(), 1, "{}", uncounted.stdout);
+    assert!(uncounted.stdout.starts_with("ingest     accepted in "));
     assert!(
-        stuck.stderr.starts_with(
+        uncounted.stderr.starts_with(
             "podium: accepted and stored but not counted within 4 s: look at the pipe, the queue's depth, the \
              dead letters and the aggregator's log. The last snapshot is "
         ),
         "{}",
-        stuck.stderr
+        uncounted.stderr
     );
     // The heartbeats are behind the activity in the queue.
-    assert!(!stuck.stderr.contains("backlog 0"), "{}", stuck.stderr);
+    assert!(!uncounted.stderr.contains("backlog 0"), "{}", uncounted.stderr);
 
     let unlooked = end(smoke(&stack, &["--timeout", "2s", "--json"])).await;
     assert_eq!(unlooked.code, Some(1), "{}", unlooked.stdout);
@@ -209,7 +209,7 @@ async fn a_missing_snapshot_a_wrong_kind_and_wrong_tables_are_said() {
     }
 
     let other = TestStack::start(|_| {}).await;
-    let mut elsewhere = smoke_with_tables(&stack, &[]);
+    let mut elsewhere = smoke_with_tables(&stack, &["--timeout", "8s"]);
     elsewhere.env("AWS_ENDPOINT_URL", &other.stack.aws_url);
     let ended = end(elsewhere).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);

@@ -173,10 +173,11 @@ async fn a_request_is_signed_as_it_arrives() {
     }
 }
 
-/// Gives credentials that last so long, with the number of the call as their token.
+/// Gives credentials that last so long, with the number of the call as their token; as often as it is
+/// to succeed.
 #[derive(Debug)]
 struct Calls {
-    calls: Arc<AtomicU64>,
+    asked: Arc<AtomicU64>,
     last: Option<Duration>,
     succeed: u64,
 }
@@ -186,7 +187,7 @@ impl ProvideCredentials for Calls {
     where
         Self: 'a,
     {
-        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let call = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         future::ProvideCredentials::ready(if call > self.succeed {
             Err(CredentialsError::not_loaded("signed out"))
         } else {
@@ -199,7 +200,7 @@ impl ProvideCredentials for Calls {
 /// Posts three times, and checks which credentials each was signed with; none if it was not sent.
 async fn check_renewal(last: Option<Duration>, succeed: u64, expected: [Option<&str>; 3]) {
     let provider = Calls {
-        calls: Arc::default(),
+        asked: Arc::default(),
         last,
         succeed,
     };
