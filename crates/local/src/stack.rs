@@ -17,7 +17,7 @@ use crate::dynamodb::{DynamoDb, TtlSweeper};
 use crate::endpoint;
 use crate::event_source::{EventSource, EventSourceMapping};
 use crate::lambda::{Function, FunctionConfig, Lambda};
-use crate::pipe::{Pipe, PipeConfig, SendFailure};
+use crate::pipe::{Pipe, PipeConfig, SendFailure, TableStream};
 use crate::scheduler::Schedule;
 use crate::settings::{self, Batching, FunctionSettings};
 use crate::sqs::{NewMessage, Queue, QueueAttributes, Redrive, Sqs};
@@ -227,7 +227,6 @@ fn start_pipe(
 ) -> anyhow::Result<Pipe> {
     let config = PipeConfig {
         name: "podium".to_owned(),
-        table: tables.activities.clone(),
         batch_size: settings::PIPE_BATCH_SIZE,
         filter: Some(settings::PIPE_FILTER.parse()?),
         maximum_retry_attempts: Some(settings::PIPE_MAX_RETRIES),
@@ -247,7 +246,8 @@ fn start_pipe(
         let mut taken = dead_letters.send_batch(vec![NewMessage::new(letter.document().to_string())]);
         std::future::ready(taken.remove(0).map(drop).map_err(anyhow::Error::from))
     };
-    Pipe::start(dynamodb.clone(), config, send, dead_letter)
+    let source = TableStream::new(dynamodb.clone(), &tables.activities);
+    Pipe::start(source, config, send, dead_letter)
 }
 
 fn functions(

@@ -9,20 +9,23 @@ use std::time::Duration;
 use anyhow::bail;
 use aws_sdk_dynamodb::Client;
 use local::dynamodb::DynamoDb;
-use local::pipe::{Condition, DeadLetter, Pipe, PipeConfig, SendFailure};
+use local::pipe::{Condition, DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
 use serde_json::Value;
 use stack::{TABLE, connect, create_table, in_a_process, put, text};
 
 fn config() -> PipeConfig {
     PipeConfig {
         name: "activities-to-queue".into(),
-        table: TABLE.into(),
         batch_size: 10,
         filter: Some(r#"{"eventName":["INSERT"]}"#.parse().expect("a pattern")),
         maximum_retry_attempts: Some(1),
         maximum_record_age: None,
         checkpoint: None,
     }
+}
+
+fn source(dynamodb: &DynamoDb) -> TableStream {
+    TableStream::new(dynamodb.clone(), TABLE)
 }
 
 async fn start() -> (DynamoDb, Client) {
@@ -68,7 +71,7 @@ impl Target {
             letters.lock().expect("letters").push(letter);
             std::future::ready(Ok(()))
         };
-        Pipe::start(dynamodb.clone(), config, send, dead_letter).expect("a pipe")
+        Pipe::start(source(dynamodb), config, send, dead_letter).expect("a pipe")
     }
 
     fn calls(&self) -> Vec<Vec<String>> {
@@ -216,6 +219,11 @@ async fn a_bad_record_is_isolated_and_only_its_position_is_given_up() {
         bad.sequence_number.to_string().as_str()
     );
     assert_eq!(position["streamArn"], bad.stream_arn.as_str());
+    assert_eq!(position["shardId"], bad.shard_id.as_str());
+    assert_eq!(
+        document["context"]["partnerResourceArn"],
+        "arn:aws:pipes:dynoxide:000000000000:pipe/activities-to-queue"
+    );
     assert!(!document.to_string().contains("ann"), "{document}");
     assert_eq!(pipe.counters().dead_lettered, 1);
 }
@@ -283,7 +291,7 @@ async fn a_dead_letter_is_offered_until_it_is_taken() {
     let offers = Arc::new(Mutex::new(Vec::new()));
     let offered = Arc::clone(&offers);
     let pipe = Pipe::start(
-        dynamodb.clone(),
+        source(&dynamodb),
         PipeConfig {
             maximum_retry_attempts: Some(0),
             ..config()
@@ -330,7 +338,7 @@ async fn a_pipe_that_cannot_know_its_position_does_not_start() {
     let check = |config: PipeConfig, expected: &str| {
         let dead_letter = |_| std::future::ready(Ok(()));
         let send = |_| std::future::ready(Ok(Vec::new()));
-        let started = Pipe::start(dynamodb.clone(), config, send, dead_letter);
+        let started = Pipe::start(source(&dynamodb), config, send, dead_letter);
         let error = started.err().expect("an error").to_string();
         assert!(error.contains(expected), "{error}");
     };

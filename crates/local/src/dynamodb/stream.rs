@@ -7,13 +7,15 @@ use dynoxide::Database;
 use dynoxide::actions::get_records::{GetRecordsRequest, Record};
 use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::DynamoDb;
 use super::storage::Lane;
 
-/// A position in a stream: 21 to 40 decimal digits, as AWS has them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A position in a shard: 21 to 40 decimal digits, as AWS has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct SequenceNumber(String);
 
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,12 @@ impl TryFrom<String> for SequenceNumber {
     }
 }
 
+impl From<SequenceNumber> for String {
+    fn from(number: SequenceNumber) -> Self {
+        number.0
+    }
+}
+
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
@@ -46,9 +54,37 @@ pub struct StreamRecord {
     /// In whole seconds.
     pub created_at: Timestamp,
     pub stream_arn: String,
+    pub shard_id: String,
     /// The record as a pipe delivers it: `eventID`, `eventName`, `eventVersion`, `eventSource`,
     /// `awsRegion`, `dynamodb`, `eventSourceARN`, and `userIdentity` on what expired.
     pub document: Value,
+}
+
+impl StreamRecord {
+    /// From a record in the JSON of `GetRecords`, which does not name its stream and has the time of
+    /// its creation as a number with a fraction.
+    pub fn from_api(mut document: Value, stream_arn: &str, shard_id: &str) -> anyhow::Result<Self> {
+        let change = &mut document["dynamodb"];
+        let created_at = change["ApproximateCreationDateTime"]
+            .as_f64()
+            .context("a stream's record has no time of creation")?;
+        let created_at = Timestamp::from_duration(SignedDuration::try_from_secs_f64(created_at)?)?;
+        let created_at = Timestamp::from_second(created_at.as_second())?;
+        change["ApproximateCreationDateTime"] = created_at.as_second().into();
+        let sequence_number = change["SequenceNumber"]
+            .as_str()
+            .context("a stream's record has no sequence number")?
+            .to_owned()
+            .try_into()?;
+        document["eventSourceARN"] = stream_arn.into();
+        Ok(Self {
+            sequence_number,
+            created_at,
+            stream_arn: stream_arn.to_owned(),
+            shard_id: shard_id.to_owned(),
+            document,
+        })
+    }
 }
 
 impl DynamoDb {
@@ -65,9 +101,10 @@ impl DynamoDb {
         let arn = self
             .stream_arn(table)
             .with_context(|| format!("the table {table} has no stream"))?;
+        let shard_id = dynoxide::streams::shard_id(table);
         let request = GetShardIteratorRequest {
             stream_arn: arn.clone(),
-            shard_id: dynoxide::streams::shard_id(table),
+            shard_id: shard_id.clone(),
             shard_iterator_type: match after {
                 Some(_) => "AFTER_SEQUENCE_NUMBER".to_owned(),
                 None => "TRIM_HORIZON".to_owned(),
@@ -81,7 +118,7 @@ impl DynamoDb {
             .with_context(|| format!("reading the stream of {table}"))?;
         records
             .into_iter()
-            .map(|record| to_stream_record(record, &arn))
+            .map(|record| StreamRecord::from_api(serde_json::to_value(record)?, &arn, &shard_id))
             .collect()
     }
 }
@@ -99,18 +136,4 @@ fn get_records(
         limit: Some(limit),
     };
     Ok(database.get_records(request)?.records)
-}
-
-fn to_stream_record(record: Record, arn: &str) -> anyhow::Result<StreamRecord> {
-    let created = SignedDuration::try_from_secs_f64(record.dynamodb.approximate_creation_date_time)?;
-    let created_at = Timestamp::from_duration(created)?;
-    let mut document = serde_json::to_value(&record)?;
-    document["dynamodb"]["ApproximateCreationDateTime"] = created_at.as_second().into();
-    document["eventSourceARN"] = arn.into();
-    Ok(StreamRecord {
-        sequence_number: record.dynamodb.sequence_number.try_into()?,
-        created_at,
-        stream_arn: arn.to_owned(),
-        document,
-    })
 }

@@ -78,6 +78,7 @@ pub(super) struct Outgoing {
     pub(super) sequence_number: SequenceNumber,
     pub(super) created_at: Timestamp,
     pub(super) stream_arn: String,
+    pub(super) shard_id: String,
     pub(super) body: String,
 }
 
@@ -91,7 +92,7 @@ struct Attempt {
 pub(super) struct Stopped;
 
 pub(super) struct Delivery<S, D> {
-    pub(super) config: Arc<PipeConfig>,
+    pub(super) config: PipeConfig,
     pub(super) counters: Arc<Counters>,
     pub(super) state: watch::Receiver<State>,
     pub(super) send: S,
@@ -189,9 +190,9 @@ where
                 sequence_number: record.sequence_number,
                 created_at: record.created_at,
                 given_up_at: Timestamp::now(),
-                pipe_arn: self.config.arn(),
+                pipe_arn: pipe_arn(&self.config.name, &record.stream_arn),
                 stream_arn: record.stream_arn,
-                shard_id: dynoxide::streams::shard_id(&self.config.table),
+                shard_id: record.shard_id,
             };
             let mut retries = 0;
             while let Err(error) = (self.dead_letter)(letter.clone()).await {
@@ -211,6 +212,13 @@ where
             _ = self.state.wait_for(|state| *state == State::Stopped) => Err(Stopped),
         }
     }
+}
+
+/// A pipe is in the region and the account of its source.
+fn pipe_arn(name: &str, stream_arn: &str) -> String {
+    let mut parts = stream_arn.split(':').skip(3);
+    let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    format!("arn:aws:pipes:{region}:{account}:pipe/{name}")
 }
 
 /// Two halves, the first of them last. Splitting is no retry: it happens at most four times to a

@@ -1,4 +1,4 @@
-//! An `EventBridge` pipe from a table's stream to a queue.
+//! An `EventBridge` pipe from a `DynamoDB` stream to a queue.
 //!
 //! As on AWS, every record reaches the target at least once, or its position reaches the
 //! dead-letter target; the parameters have AWS's names.
@@ -6,6 +6,7 @@
 mod checkpoint;
 mod delivery;
 mod filter;
+mod source;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,7 +22,8 @@ use tokio::task::JoinHandle;
 pub use self::delivery::{Condition, DeadLetter, SendFailure};
 use self::delivery::{Delivery, Outgoing, Stopped};
 pub use self::filter::{FilterPattern, InvalidPattern};
-use crate::dynamodb::{DynamoDb, SequenceNumber, StreamRecord};
+pub use self::source::{Position, SHARDS_MAX, Source, TableStream};
+use crate::dynamodb::StreamRecord;
 
 /// The most messages that SQS takes at once.
 pub const BATCH_SIZE_MAX: usize = 10;
@@ -39,8 +42,6 @@ const READ_RETRY_DELAY: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug)]
 pub struct PipeConfig {
     pub name: String,
-    /// The table whose stream is the source.
-    pub table: String,
     /// At most [`BATCH_SIZE_MAX`].
     pub batch_size: usize,
     /// Records that do not match are passed over; without a pattern all are sent.
@@ -51,17 +52,6 @@ pub struct PipeConfig {
     pub maximum_record_age: Option<Duration>,
     /// Where the position is kept over restarts, if it is to be.
     pub checkpoint: Option<PathBuf>,
-}
-
-impl PipeConfig {
-    fn arn(&self) -> String {
-        format!(
-            "arn:aws:pipes:{}:{}:pipe/{}",
-            dynoxide::streams::LOCAL_REGION,
-            dynoxide::streams::LOCAL_ACCOUNT,
-            self.name
-        )
-    }
 }
 
 /// Records counted since the pipe was started.
@@ -98,11 +88,10 @@ enum State {
 
 /// A pipe at work, until it is stopped or dropped.
 pub struct Pipe {
-    dynamodb: DynamoDb,
-    config: Arc<PipeConfig>,
+    source: Arc<dyn Source>,
     counters: Arc<Counters>,
     state: watch::Sender<State>,
-    position: watch::Receiver<Option<SequenceNumber>>,
+    position: watch::Receiver<Position>,
     reader: JoinHandle<()>,
     keeper: Option<JoinHandle<()>>,
 }
@@ -116,7 +105,7 @@ impl Pipe {
     ///
     /// Fails if the batch size is out of bounds or the checkpoint cannot be read.
     pub fn start<S, F, D, G>(
-        dynamodb: DynamoDb,
+        source: impl Source,
         config: PipeConfig,
         send: S,
         dead_letter: D,
@@ -134,9 +123,9 @@ impl Pipe {
         );
         let position = match &config.checkpoint {
             Some(path) => checkpoint::load(path)?,
-            None => None,
+            None => Position::default(),
         };
-        let config = Arc::new(config);
+        let source: Arc<dyn Source> = Arc::new(source);
         let counters = Arc::new(Counters::default());
         let (state, observed) = watch::channel(State::Running);
         let (reached, position) = watch::channel(position);
@@ -145,11 +134,10 @@ impl Pipe {
             .clone()
             .map(|path| tokio::spawn(checkpoint::keep(path, position.clone())));
         let reader = Reader {
-            dynamodb: dynamodb.clone(),
-            changes: dynamodb.changes(),
+            source: Arc::clone(&source),
             reached,
             delivery: Delivery {
-                config: Arc::clone(&config),
+                config,
                 counters: Arc::clone(&counters),
                 state: observed,
                 send,
@@ -157,8 +145,7 @@ impl Pipe {
             },
         };
         Ok(Self {
-            dynamodb,
-            config,
+            source,
             counters,
             state,
             position,
@@ -198,10 +185,11 @@ impl Pipe {
         }
     }
 
-    /// The age of the oldest record that is not dealt with, to about a second; zero if all are.
+    /// The age of the oldest record that is not dealt with, to about a second; zero if all are. Of a
+    /// stream with several shards it is that of the shard which is next.
     pub async fn lag(&self) -> anyhow::Result<Duration> {
         let after = self.position.borrow().clone();
-        let waiting = self.dynamodb.records(&self.config.table, after, 1).await?;
+        let waiting = self.source.records(&after, 1).await?;
         let age = waiting
             .first()
             .map(|record| Timestamp::now().duration_since(record.created_at));
@@ -224,13 +212,12 @@ async fn may_go_on(state: &mut watch::Receiver<State>) -> bool {
 /// Some records to send, and how far the stream is dealt with once they are.
 struct Batch {
     records: Vec<Outgoing>,
-    through: SequenceNumber,
+    through: Position,
 }
 
 struct Reader<S, D> {
-    dynamodb: DynamoDb,
-    changes: watch::Receiver<u64>,
-    reached: watch::Sender<Option<SequenceNumber>>,
+    source: Arc<dyn Source>,
+    reached: watch::Sender<Position>,
     delivery: Delivery<S, D>,
 }
 
@@ -243,10 +230,10 @@ where
 {
     async fn run(mut self) {
         while may_go_on(&mut self.delivery.state).await {
-            // Marked as seen before the read, so that a write during it is read at once.
-            self.changes.mark_unchanged();
+            // Asked for before the read, so that a write during it is read at once.
+            let change = self.source.change();
             match self.read().await {
-                Ok(records) if records.is_empty() => self.wait().await,
+                Ok(records) if records.is_empty() => self.wait(change).await,
                 Ok(records) => {
                     if self.forward(records).await.is_err() {
                         break;
@@ -262,15 +249,14 @@ where
 
     async fn read(&self) -> anyhow::Result<Vec<StreamRecord>> {
         let after = self.reached.borrow().clone();
-        let table = &self.delivery.config.table;
-        self.dynamodb.records(table, after, READ_MAX).await
+        self.source.records(&after, READ_MAX).await
     }
 
     /// Until the stream may have moved or the pipe's state has changed. An error of the latter
     /// means that the pipe was dropped, which the caller sees next.
-    async fn wait(&mut self) {
+    async fn wait(&mut self, change: BoxFuture<'static, ()>) {
         tokio::select! {
-            _ = self.changes.changed() => {}
+            () = change => {}
             _ = self.delivery.state.changed() => {}
             () = tokio::time::sleep(IDLE_READ_EVERY) => {}
         }
@@ -287,7 +273,7 @@ where
             if !batch.records.is_empty() {
                 self.delivery.deliver(batch.records).await?;
             }
-            self.reached.send_replace(Some(batch.through));
+            self.reached.send_modify(|reached| reached.merge(batch.through));
         }
         Ok(())
     }
@@ -306,15 +292,18 @@ fn split(records: Vec<StreamRecord>, filter: Option<&FilterPattern>, size: usize
             Some(batch) => batch,
             None => batches.push_mut(Batch {
                 records: Vec::new(),
-                through: record.sequence_number.clone(),
+                through: Position::default(),
             }),
         };
-        batch.through = record.sequence_number.clone();
+        batch
+            .through
+            .advance(&record.shard_id, record.sequence_number.clone());
         if matches {
             batch.records.push(Outgoing {
                 sequence_number: record.sequence_number,
                 created_at: record.created_at,
                 stream_arn: record.stream_arn,
+                shard_id: record.shard_id,
                 body: record.document.to_string(),
             });
         }

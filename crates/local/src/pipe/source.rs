@@ -1,0 +1,108 @@
+//! What a pipe reads: a stream of one or more shards.
+
+use std::collections::BTreeMap;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::dynamodb::{DynamoDb, SequenceNumber, StreamRecord};
+
+/// Shards whose position is known. AWS replaces a shard about every four hours and forgets it after a
+/// day, so that this is enough for more than a hundred that are written at a time.
+pub const SHARDS_MAX: usize = 1_000;
+
+/// The last record of each shard that is dealt with. A shard that is not in it is read from the
+/// oldest record kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(BTreeMap<String, SequenceNumber>);
+
+impl Position {
+    pub fn of(&self, shard_id: &str) -> Option<&SequenceNumber> {
+        self.0.get(shard_id)
+    }
+
+    pub fn advance(&mut self, shard_id: &str, to: SequenceNumber) {
+        self.0.insert(shard_id.to_owned(), to);
+        self.forget();
+    }
+
+    pub(super) fn merge(&mut self, later: Self) {
+        self.0.extend(later.0);
+        self.forget();
+    }
+
+    /// The name of a shard begins with when it was made, so the first ones are long gone.
+    fn forget(&mut self) {
+        while self.0.len() > SHARDS_MAX {
+            self.0.pop_first();
+        }
+    }
+}
+
+/// A stream, wherever it is.
+pub trait Source: Send + Sync + 'static {
+    /// At most `limit` records that follow `after`; those of one shard oldest first, and those of a
+    /// shard after all of the shard that it replaced. There may be more unless it returns none.
+    fn records<'a>(
+        &'a self,
+        after: &'a Position,
+        limit: usize,
+    ) -> BoxFuture<'a, anyhow::Result<Vec<StreamRecord>>>;
+
+    /// Ready once the stream may have moved since this call.
+    fn change(&self) -> BoxFuture<'static, ()>;
+}
+
+/// The stream of a table of this process.
+pub struct TableStream {
+    dynamodb: DynamoDb,
+    table: String,
+}
+
+impl TableStream {
+    pub fn new(dynamodb: DynamoDb, table: impl Into<String>) -> Self {
+        Self {
+            dynamodb,
+            table: table.into(),
+        }
+    }
+}
+
+impl Source for TableStream {
+    fn records<'a>(
+        &'a self,
+        after: &'a Position,
+        limit: usize,
+    ) -> BoxFuture<'a, anyhow::Result<Vec<StreamRecord>>> {
+        let after = after.of(&dynoxide::streams::shard_id(&self.table)).cloned();
+        self.dynamodb.records(&self.table, after, limit).boxed()
+    }
+
+    fn change(&self) -> BoxFuture<'static, ()> {
+        let mut changes = self.dynamodb.changes();
+        // An error means that the database is closed, which the next read tells.
+        async move { drop(changes.changed().await) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_forgets_the_shards_that_were_made_first() {
+        let number = |digit: usize| SequenceNumber::try_from(format!("{digit:021}")).expect("a number");
+        let mut position = Position::default();
+        for shard in 0..=SHARDS_MAX {
+            position.advance(&format!("shardId-{shard:020}"), number(shard));
+        }
+        assert_eq!(position.0.len(), SHARDS_MAX);
+        assert_eq!(position.of(&format!("shardId-{:020}", 0)), None);
+        assert_eq!(
+            position.of(&format!("shardId-{SHARDS_MAX:020}")),
+            Some(&number(SHARDS_MAX))
+        );
+    }
+}
