@@ -1,0 +1,3 @@
+//! What runs on AWS, as Terraform wires it.
+
+mod pipe;

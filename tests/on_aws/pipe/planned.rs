@@ -1,0 +1,199 @@
+//! What Terraform planned for a pipe, as far as ours does the same.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use local::pipe::PipeConfig;
+use serde::Deserialize;
+use serde_json::Value;
+
+pub struct Planned {
+    pub config: PipeConfig,
+    pub stream_arn: String,
+    /// Names of queues.
+    pub target: String,
+    pub dead_letters: String,
+}
+
+/// An `aws_pipes_pipe`. A block is a list of one object; what is not set is null, empty or absent.
+#[derive(Deserialize)]
+struct PipeResource {
+    name: String,
+    source: String,
+    target: String,
+    source_parameters: [SourceParameters; 1],
+    #[serde(default)]
+    target_parameters: Value,
+    #[serde(default)]
+    enrichment: Value,
+    #[serde(default)]
+    enrichment_parameters: Value,
+    desired_state: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SourceParameters {
+    dynamodb_stream_parameters: [StreamParameters; 1],
+    #[serde(default)]
+    filter_criteria: Vec<FilterCriteria>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct FilterCriteria {
+    filter: Vec<Filter>,
+}
+
+#[derive(Deserialize)]
+struct Filter {
+    pattern: String,
+}
+
+#[derive(Deserialize)]
+struct StreamParameters {
+    starting_position: String,
+    batch_size: usize,
+    on_partial_batch_item_failure: Option<String>,
+    maximum_batching_window_in_seconds: Option<i64>,
+    parallelization_factor: Option<i64>,
+    maximum_retry_attempts: Option<i64>,
+    maximum_record_age_in_seconds: Option<i64>,
+    dead_letter_config: [DeadLetterConfig; 1],
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct DeadLetterConfig {
+    arn: String,
+}
+
+impl Planned {
+    pub fn of(pipe: &Value) -> anyhow::Result<Self> {
+        let resource = PipeResource::deserialize(pipe).context("these are not the values of a pipe")?;
+        resource.ensure_honoured()?;
+        let [source] = &resource.source_parameters;
+        let [stream] = &source.dynamodb_stream_parameters;
+        let [dead_letters] = &stream.dead_letter_config;
+        let patterns: Vec<_> = source
+            .filter_criteria
+            .iter()
+            .flat_map(|all| &all.filter)
+            .collect();
+        ensure!(
+            patterns.len() <= 1,
+            "our pipe has one filter, and the plan {} of them",
+            patterns.len()
+        );
+        let filter = patterns.first().map(|filter| filter.pattern.parse());
+        let retries = bound("maximum_retry_attempts", stream.maximum_retry_attempts)?;
+        let age = bound(
+            "maximum_record_age_in_seconds",
+            stream.maximum_record_age_in_seconds,
+        )?;
+        Ok(Self {
+            config: PipeConfig {
+                name: resource.name.clone(),
+                batch_size: stream.batch_size,
+                filter: filter.transpose()?,
+                maximum_retry_attempts: retries,
+                maximum_record_age: age.map(|age| Duration::from_secs(age.into())),
+                checkpoint: None,
+            },
+            stream_arn: stream_arn(&resource.source)?,
+            target: queue_name(&resource.target)?,
+            dead_letters: queue_name(&dead_letters.arn)?,
+        })
+    }
+}
+
+impl PipeResource {
+    fn ensure_honoured(&self) -> anyhow::Result<()> {
+        let [source] = &self.source_parameters;
+        let [stream] = &source.dynamodb_stream_parameters;
+        let position = &stream.starting_position;
+        ensure!(
+            position == "TRIM_HORIZON",
+            "our pipe begins at TRIM_HORIZON, and the planned one at {position}"
+        );
+        let on_failure = stream.on_partial_batch_item_failure.as_deref();
+        ensure!(
+            on_failure == Some("AUTOMATIC_BISECT"),
+            "our pipe bisects a failing batch (AUTOMATIC_BISECT), and the planned one does {}",
+            on_failure.unwrap_or("not")
+        );
+        let window = stream.maximum_batching_window_in_seconds.unwrap_or(0);
+        ensure!(
+            window == 0,
+            "our pipe does not wait for a batch to fill, and the planned one {window} s"
+        );
+        let factor = stream.parallelization_factor.unwrap_or(1);
+        ensure!(
+            factor == 1,
+            "our pipe sends one batch at a time, and the planned one {factor}"
+        );
+        let state = self.desired_state.as_deref().unwrap_or("RUNNING");
+        ensure!(state == "RUNNING", "the planned pipe is to be {state}");
+        for (name, value) in [
+            ("enrichment", &self.enrichment),
+            ("enrichment_parameters", &self.enrichment_parameters),
+            ("target_parameters", &self.target_parameters),
+        ]
+        .into_iter()
+        .chain(source.others.iter().map(|(name, value)| (name.as_str(), value)))
+        .chain(stream.others.iter().map(|(name, value)| (name.as_str(), value)))
+        {
+            ensure!(
+                is_unset(value),
+                "our pipe knows no {name}, and the plan sets {value}"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A block without content is printed with all its attributes.
+fn is_unset(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(values) => values.iter().all(is_unset),
+        Value::Object(fields) => fields.values().all(is_unset),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Nothing and -1 are AWS's ways of saying "without bound".
+fn bound(name: &str, planned: Option<i64>) -> anyhow::Result<Option<u32>> {
+    match planned {
+        // The provider leaves a zero out when it makes a pipe, and sends it when it changes one.
+        Some(0) => anyhow::bail!("a {name} of 0 is not the same to all that AWS does with it"),
+        Some(planned) if planned > 0 => {
+            let bound = u32::try_from(planned).with_context(|| format!("{name} is {planned}"))?;
+            Ok(Some(bound))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`
+fn resource<'a>(arn: &'a str, service: &str) -> Option<&'a str> {
+    let parts: Vec<_> = arn.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", _, named, _, _, resource] if named == service => Some(resource),
+        _ => None,
+    }
+}
+
+fn stream_arn(arn: &str) -> anyhow::Result<String> {
+    let stream = resource(arn, "dynamodb").filter(|resource| resource.contains("/stream/"));
+    stream.with_context(|| format!("{arn} is not the ARN of a table's stream"))?;
+    Ok(arn.to_owned())
+}
+
+fn queue_name(arn: &str) -> anyhow::Result<String> {
+    let name = resource(arn, "sqs").with_context(|| format!("{arn} is not the ARN of a queue"))?;
+    Ok(name.to_owned())
+}
