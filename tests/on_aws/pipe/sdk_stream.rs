@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use aws_sdk_dynamodbstreams::Client;
+use aws_sdk_dynamodbstreams::error::SdkError;
 use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsOutput;
+use aws_sdk_dynamodbstreams::operation::get_shard_iterator::GetShardIteratorError;
 use aws_sdk_dynamodbstreams::types::{Shard, ShardIteratorType};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -219,12 +221,13 @@ impl SdkStream {
                     .sequence_number(after.to_string())
                     .send()
                     .await;
-                let trimmed = given.as_ref().is_err_and(|error| {
-                    let refused = error.as_service_error();
-                    refused.is_some_and(|refused| refused.is_trimmed_data_access_exception())
-                });
+                let refused = given.as_ref().err().and_then(SdkError::as_service_error);
                 // What was trimmed is gone; the rest is still to be read.
-                if trimmed { from_oldest.send().await } else { given }
+                if refused.is_some_and(GetShardIteratorError::is_trimmed_data_access_exception) {
+                    from_oldest.send().await
+                } else {
+                    given
+                }
             }
         };
         given

@@ -24,13 +24,8 @@ impl Position {
     }
 
     pub fn advance(&mut self, shard_id: &str, to: SequenceNumber) {
-        match self.0.get_mut(shard_id) {
-            Some(position) => *position = to,
-            None => {
-                self.0.insert(shard_id.to_owned(), to);
-                self.forget();
-            }
-        }
+        self.0.insert(shard_id.to_owned(), to);
+        self.forget();
     }
 
     pub(super) fn merge(&mut self, later: Self) {
@@ -89,5 +84,25 @@ impl Source for TableStream {
         let mut changes = self.dynamodb.changes();
         // An error means that the database is closed, which the next read tells.
         async move { drop(changes.changed().await) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_forgets_the_shards_that_were_made_first() {
+        let number = |digit: usize| SequenceNumber::try_from(format!("{digit:021}")).expect("a number");
+        let mut position = Position::default();
+        for shard in 0..=SHARDS_MAX {
+            position.advance(&format!("shardId-{shard:020}"), number(shard));
+        }
+        assert_eq!(position.0.len(), SHARDS_MAX);
+        assert_eq!(position.of(&format!("shardId-{:020}", 0)), None);
+        assert_eq!(
+            position.of(&format!("shardId-{SHARDS_MAX:020}")),
+            Some(&number(SHARDS_MAX))
+        );
     }
 }
