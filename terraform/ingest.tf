@@ -12,6 +12,11 @@ module "ingest" {
   kms_key_arn          = var.kms_key_arn
   log_level            = var.log_level
   log_retention_days   = var.log_retention_days
+  alarm_topic_arn      = aws_sns_topic.alarms.arn
+  alarm_descriptions = {
+    errors    = local.alarm_descriptions["ingest-errors"]
+    throttles = local.alarm_descriptions["ingest-throttles"]
+  }
 
   environment = {
     ENVIRONMENT           = var.environment

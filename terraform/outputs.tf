@@ -68,3 +68,18 @@ output "log_groups" {
     serve      = module.serve.log_group
   }
 }
+
+output "alarm_topic_arn" {
+  description = "Topic that alarms are published to, for whatever else should hear of them."
+  value       = aws_sns_topic.alarms.arn
+}
+
+output "composite_alarm_name" {
+  description = "Name of the alarm that rings when no board should be trusted."
+  value       = aws_cloudwatch_composite_alarm.board_not_to_be_trusted.alarm_name
+}
+
+output "cloudwatch_dashboard_url" {
+  description = "Address of the dashboard of how the deployment fares, in the AWS console."
+  value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.podium.dashboard_name}"
+}

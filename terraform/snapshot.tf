@@ -17,6 +17,11 @@ module "snapshot" {
   kms_key_arn          = var.kms_key_arn
   log_level            = var.log_level
   log_retention_days   = var.log_retention_days
+  alarm_topic_arn      = aws_sns_topic.alarms.arn
+  alarm_descriptions = {
+    errors    = local.alarm_descriptions["snapshot-errors"]
+    throttles = local.alarm_descriptions["snapshot-throttles"]
+  }
 
   environment = {
     ENVIRONMENT           = var.environment
@@ -119,9 +124,16 @@ resource "aws_iam_role_policy" "snapshot_schedule" {
   })
 }
 
+# The scheduler reports failures by group, so this deployment has one of its own.
+resource "aws_scheduler_schedule_group" "snapshot" {
+  name = "${local.name}-snapshot"
+  tags = { stage = "snapshot" }
+}
+
 resource "aws_scheduler_schedule" "snapshot" {
   #checkov:skip=CKV_AWS_297:A schedule holds no data but the name of the function.
   name        = "${local.name}-snapshot"
+  group_name  = aws_scheduler_schedule_group.snapshot.name
   description = "Publishes the boards."
   # AWS wants the unit in the singular for 1, and only then.
   schedule_expression = "rate(${var.snapshot_every_minutes} ${var.snapshot_every_minutes == 1 ? "minute" : "minutes"})"

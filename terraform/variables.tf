@@ -403,4 +403,8 @@ variable "runbook_url" {
     condition     = can(regex("^[^#[:space:]]+$", var.runbook_url))
     error_message = "runbook_url must be without spaces and without a fragment."
   }
+  validation {
+    condition     = length(var.runbook_url) <= 300
+    error_message = "runbook_url must be at most 300 characters: it stands in the alarms' descriptions, for which CloudWatch has 1,024."
+  }
 }

@@ -130,6 +130,29 @@ impl Meter {
 mod tests {
     use super::*;
 
+    /// Terraform reads the names from here, for its alarms and its dashboard.
+    const METRICS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/metrics.json");
+
+    #[test]
+    fn terraform_knows_every_metric() {
+        let metrics: Map<_, _> = Metric::EVERY
+            .iter()
+            .map(|metric| (metric.name().to_owned(), metric.unit().into()))
+            .collect();
+        let rendered = json!({"namespace": NAMESPACE, "metrics": metrics});
+        if std::env::var_os("PODIUM_WRITE_METRICS").is_some() {
+            std::fs::write(METRICS_FILE, format!("{rendered:#}\n")).expect("the file can be written");
+        }
+        let file = std::fs::read_to_string(METRICS_FILE).expect("the file is there");
+        let known: Value = serde_json::from_str(&file).expect("the file is JSON");
+        assert_eq!(
+            known, rendered,
+            "terraform/metrics.json is not what the enum Metric says. Renew it with \
+             `PODIUM_WRITE_METRICS=1 cargo test --workspace --lib -- terraform_knows_every_metric`, and \
+             see to the alarms that name a metric which is gone."
+        );
+    }
+
     #[test]
     fn a_line_has_the_form_that_cloudwatch_reads() {
         let meter = Meter {

@@ -11,6 +11,11 @@ terraform {
 locals {
   tags = { stage = var.stage }
 
+  alarms = {
+    errors    = { metric = "Errors", description = var.alarm_descriptions.errors }
+    throttles = { metric = "Throttles", description = var.alarm_descriptions.throttles }
+  }
+
   statements = concat(
     [
       {
@@ -125,4 +130,27 @@ resource "aws_lambda_alias" "live" {
   name             = "live"
   function_name    = aws_lambda_function.function.function_name
   function_version = aws_lambda_function.function.version
+}
+
+resource "aws_cloudwatch_metric_alarm" "function" {
+  for_each = local.alarms
+
+  alarm_name        = "${var.name}-${each.key}"
+  alarm_description = each.value.description
+  namespace         = "AWS/Lambda"
+  metric_name       = each.value.metric
+  dimensions        = { FunctionName = aws_lambda_function.function.function_name }
+  statistic         = "Sum"
+
+  # One failure is repeated by whoever met it. What goes on in two of three periods is not chance.
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 300
+  evaluation_periods  = 3
+  datapoints_to_alarm = 2
+  treat_missing_data  = "notBreaching"
+
+  alarm_actions = [var.alarm_topic_arn]
+  ok_actions    = [var.alarm_topic_arn]
+  tags          = { stage = "observability" }
 }

@@ -22,3 +22,8 @@ output "role_name" {
   description = "Name of the function's role."
   value       = aws_iam_role.function.name
 }
+
+output "alarms" {
+  description = "The function's alarms, errors and throttles."
+  value       = aws_cloudwatch_metric_alarm.function
+}

@@ -79,3 +79,18 @@ variable "log_retention_days" {
   type        = number
   nullable    = false
 }
+
+variable "alarm_topic_arn" {
+  description = "Topic that the function's alarms are published to."
+  type        = string
+  nullable    = false
+}
+
+variable "alarm_descriptions" {
+  description = "What the function's alarms say: about errors, and about throttled invocations."
+  type = object({
+    errors    = string
+    throttles = string
+  })
+  nullable = false
+}

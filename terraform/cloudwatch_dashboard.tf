@@ -1,0 +1,346 @@
+# One row for each stage, in the order in which an activity meets them: how much, what fails, how long it takes.
+
+locals {
+  # A metric as a widget wants it is [namespace, name, dimension, value, ..., options]; these are its middles.
+  of_function = { for stage, name in local.function_names : stage => ["FunctionName", name] }
+  of_podium   = { for stage, dimensions in local.metric_dimensions : stage => flatten([for name, value in dimensions : [name, value]]) }
+  of_table    = { for table, name in local.tables : table => ["TableName", name] }
+  of_queue    = { for name, queue in local.queues : name => ["QueueName", queue.name] }
+  of_pipe     = ["PipeName", aws_pipes_pipe.activities.name]
+  of_schedule = ["ScheduleGroup", aws_scheduler_schedule_group.snapshot.name]
+
+  every_alarm_arn = [for alarm in local.every_alarm : alarm.arn]
+
+  # The same graphs for both functions that answer requests.
+  request_graphs = {
+    for stage in ["ingest", "serve"] : stage => {
+      failures = {
+        title = "Failed requests", metrics = [
+          concat(["AWS/Lambda", "Url5xxCount"], local.of_function[stage], [{ label = "5xx: ours" }]),
+          concat(["AWS/Lambda", "Url4xxCount"], local.of_function[stage], [{ label = "4xx: theirs, and throttled" }]),
+          concat(["AWS/Lambda", "Errors"], local.of_function[stage], [{ label = "crashes and timeouts" }]),
+          concat(["AWS/Lambda", "Throttles"], local.of_function[stage], [{ label = "throttled" }]),
+        ]
+      }
+      latency = {
+        title = "Time to answer", unit = "ms", alarm_at = local.alarms["${stage}-latency"].threshold, metrics = [
+          concat(["AWS/Lambda", "UrlRequestLatency"], local.of_function[stage], [{ label = "request p50", stat = "p50" }]),
+          concat(["AWS/Lambda", "UrlRequestLatency"], local.of_function[stage], [{ label = "request p99", stat = "p99" }]),
+          concat(["AWS/Lambda", "Duration"], local.of_function[stage], [{ label = "function p99", stat = "p99" }]),
+        ]
+      }
+    }
+  }
+
+  dashboard_rows = [
+    {
+      heading = "Ingest: activities arrive and become facts"
+      graphs = [
+        {
+          title = "Activities", metrics = [
+            for name in ["Accepted", "Duplicates", "Rejected", "Unavailable"] :
+            concat([local.metric_namespace, local.metric[name]], local.of_podium.ingest)
+          ]
+        },
+        local.request_graphs.ingest.failures,
+        local.request_graphs.ingest.latency,
+      ]
+    },
+    {
+      heading = "Stream and pipe: facts are carried to the queue"
+      graphs = [
+        {
+          title = "Events", metrics = [
+            concat(["AWS/EventBridge/Pipes", "EventCount"], local.of_pipe, [{ label = "events" }]),
+            concat(["AWS/EventBridge/Pipes", "Invocations"], local.of_pipe, [{ label = "batches" }]),
+          ]
+        },
+        {
+          title = "Failures", metrics = concat(
+            [
+              for name in local.alarms["pipe-failing"].metrics :
+              concat(["AWS/EventBridge/Pipes", name], local.of_pipe, [{ label = name }])
+            ],
+            [concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue.pipe_dead_letters, [{ label = "dead letters", stat = "Maximum" }])],
+          )
+        },
+        {
+          title = "Time for a batch", unit = "ms", metrics = [
+            concat(["AWS/EventBridge/Pipes", "Duration"], local.of_pipe, [{ label = "average", stat = "Average" }]),
+            concat(["AWS/EventBridge/Pipes", "Duration"], local.of_pipe, [{ label = "longest", stat = "Maximum" }]),
+          ]
+        },
+      ]
+    },
+    {
+      heading = "Queue: activities wait to be counted"
+      graphs = [
+        {
+          title = "Messages", metrics = [
+            concat(["AWS/SQS", "NumberOfMessagesSent"], local.of_queue.activities, [{ label = "sent" }]),
+            concat(["AWS/SQS", "NumberOfMessagesReceived"], local.of_queue.activities, [{ label = "received" }]),
+            concat(["AWS/SQS", "NumberOfMessagesDeleted"], local.of_queue.activities, [{ label = "done" }]),
+          ]
+        },
+        {
+          title = "Depth", stat = "Maximum", alarm_at = var.stale.backlog, metrics = [
+            concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue.activities, [{ label = "waiting" }]),
+            concat(["AWS/SQS", "ApproximateNumberOfMessagesNotVisible"], local.of_queue.activities, [{ label = "in flight" }]),
+            concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue.activities_dead_letters, [{ label = "dead letters" }]),
+          ]
+        },
+        {
+          title = "Age of the oldest message", unit = "s", stat = "Maximum", alarm_at = local.alarms["queue-age"].threshold, metrics = [
+            concat(["AWS/SQS", "ApproximateAgeOfOldestMessage"], local.of_queue.activities, [{ label = "age" }]),
+          ]
+        },
+      ]
+    },
+    {
+      heading = "Aggregator: each activity is counted once"
+      graphs = [
+        {
+          title = "Activities", metrics = [
+            for name in ["Applied", "Duplicates", "BatchSize", "Transactions"] :
+            concat([local.metric_namespace, local.metric[name]], local.of_podium.aggregator, [{ label = name == "BatchSize" ? "Messages" : name }])
+          ]
+        },
+        {
+          title = "Failures", metrics = concat(
+            [
+              for name in ["DeadLettered", "Deferred", "Conflicts", "Retries"] :
+              concat([local.metric_namespace, local.metric[name]], local.of_podium.aggregator)
+            ],
+            [
+              concat(["AWS/Lambda", "Errors"], local.of_function.aggregator, [{ label = "crashes and timeouts" }]),
+              concat(["AWS/Lambda", "Throttles"], local.of_function.aggregator, [{ label = "throttled" }]),
+            ],
+          )
+        },
+        {
+          title = "Time", unit = "ms", metrics = [
+            concat([local.metric_namespace, local.metric["CountedAfter"]], local.of_podium.aggregator, [{ label = "accepted to counted, p50", stat = "p50" }]),
+            concat([local.metric_namespace, local.metric["CountedAfter"]], local.of_podium.aggregator, [{ label = "accepted to counted, longest", stat = "Maximum" }]),
+            concat(["AWS/Lambda", "Duration"], local.of_function.aggregator, [{ label = "function p99", stat = "p99" }]),
+          ]
+        },
+      ]
+    },
+    {
+      heading = "Tables: markers, standings and all the others"
+      graphs = [
+        {
+          title = "Write units", metrics = [
+            for table in keys(local.tables) : concat(["AWS/DynamoDB", "ConsumedWriteCapacityUnits"], local.of_table[table], [{ label = table }])
+          ]
+        },
+        {
+          title = "Read units", metrics = [
+            for table in keys(local.tables) : concat(["AWS/DynamoDB", "ConsumedReadCapacityUnits"], local.of_table[table], [{ label = table }])
+          ]
+        },
+        {
+          title = "Throttled", metrics = [
+            for of in setproduct(keys(local.tables), ["Read", "Write"]) :
+            concat(["AWS/DynamoDB", "${of[1]}ThrottleEvents"], local.of_table[of[0]], [{ label = "${of[0]}: ${lower(of[1])}s" }])
+          ]
+        },
+      ]
+    },
+    {
+      heading = "Snapshot: boards are published"
+      graphs = [
+        {
+          title = "Published", metrics = concat(
+            [
+              for name in ["Published", "PagesWritten"] :
+              concat([local.metric_namespace, local.metric[name]], local.of_podium.snapshot)
+            ],
+            [concat([local.metric_namespace, local.metric["Entries"]], local.of_podium.snapshot, [{ label = "Standings", yAxis = "right" }])],
+          )
+        },
+        {
+          title = "Failures", metrics = concat(
+            [
+              concat(["AWS/Lambda", "Errors"], local.of_function.snapshot, [{ label = "crashes and timeouts" }]),
+              concat(["AWS/Lambda", "Throttles"], local.of_function.snapshot, [{ label = "throttled" }]),
+              concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue.snapshot_dead_letters, [{ label = "failed runs", stat = "Maximum" }]),
+            ],
+            [
+              for name in local.alarms["scheduler-failing"].metrics :
+              concat(["AWS/Scheduler", name], local.of_schedule, [{ label = name }])
+            ],
+          )
+        },
+        {
+          title = "Time for a run", unit = "ms", stat = "Maximum", metrics = [
+            concat([local.metric_namespace, local.metric["SnapshotDuration"]], local.of_podium.snapshot, [{ label = "run" }]),
+            concat(["AWS/Lambda", "Duration"], local.of_function.snapshot, [{ label = "function" }]),
+          ]
+        },
+      ]
+    },
+    {
+      heading = "Freshness: what makes a board stale"
+      graphs = [
+        {
+          title = "Lag of a heartbeat", unit = "s", stat = "Maximum", alarm_at = var.stale.lag_seconds, metrics = [
+            concat([local.metric_namespace, local.metric["Lag"]], local.of_podium.snapshot),
+          ]
+        },
+        {
+          title = "Backlog of the queue", stat = "Maximum", alarm_at = var.stale.backlog, metrics = [
+            concat([local.metric_namespace, local.metric["Backlog"]], local.of_podium.snapshot),
+            concat([local.metric_namespace, local.metric["DeadLetters"]], local.of_podium.snapshot, [{ label = "Dead letters" }]),
+          ]
+        },
+        {
+          title = "Age of a snapshot when it is replaced", unit = "s", stat = "Maximum", alarm_at = local.stale_age_seconds, metrics = [
+            concat([local.metric_namespace, local.metric["SnapshotAge"]], local.of_podium.snapshot, [{ label = "age" }]),
+          ]
+        },
+      ]
+    },
+    {
+      heading = "Serve: boards are read"
+      graphs = [
+        {
+          title = "Requests", metrics = [
+            concat(["AWS/Lambda", "UrlRequestCount"], local.of_function.serve, [{ label = "requests" }]),
+          ]
+        },
+        local.request_graphs.serve.failures,
+        local.request_graphs.serve.latency,
+      ]
+    },
+    {
+      heading = "Cost, at the prices of ${local.prices.region} of ${local.prices.as_of}"
+      graphs = [
+        { title = "By stage", unit = "USD an hour", period = 3600, stacked = true, metrics = concat(local.cost_metrics, local.cost_by_stage) },
+        {
+          title = "A month at the rate of the last hour", period = 3600, view = "singleValue", metrics = concat(local.cost_metrics, [
+            [{ id = "month", label = "USD", expression = "${local.hours_a_month} * (${join(" + ", [for term in local.cost_terms : "FILL(${term.id}, 0) * ${term.usd}"])})" }],
+          ])
+        },
+      ]
+    },
+  ]
+
+  head_height  = 6
+  row_height   = 7
+  graph_height = 6
+
+  dashboard_widgets = concat(
+    [
+      {
+        type       = "text", x = 0, y = 0, width = 10, height = local.head_height
+        properties = { markdown = local.how_to_read }
+      },
+      {
+        type       = "alarm", x = 10, y = 0, width = 14, height = local.head_height
+        properties = { title = "Alarms", alarms = local.every_alarm_arn, sortBy = "stateUpdatedTimestamp" }
+      },
+    ],
+    [
+      for at, row in local.dashboard_rows : {
+        type       = "text", x = 0, y = local.head_height + at * local.row_height, width = 24, height = 1
+        properties = { markdown = "## ${row.heading}", background = "transparent" }
+      }
+    ],
+    flatten([
+      for at, row in local.dashboard_rows : [
+        for column, graph in row.graphs : {
+          type   = "metric"
+          x      = column * floor(24 / length(row.graphs))
+          y      = local.head_height + at * local.row_height + 1
+          width  = floor(24 / length(row.graphs))
+          height = local.graph_height
+          properties = {
+            title       = graph.title
+            region      = var.region
+            view        = try(graph.view, "timeSeries")
+            stacked     = try(graph.stacked, false)
+            stat        = try(graph.stat, "Sum")
+            period      = try(graph.period, 60)
+            metrics     = graph.metrics
+            yAxis       = { left = { min = 0, label = try(graph.unit, ""), showUnits = false } }
+            annotations = { horizontal = [for bound in try([graph.alarm_at], []) : { label = "alarm", value = bound, color = "#d62728" }] }
+          }
+        }
+      ]
+    ]),
+  )
+
+  how_to_read = <<-EOT
+    # ${local.name}: the way of an activity
+
+    From top to bottom as an activity goes. **The first row that has input and no output is where it stands still.**
+    Red lines are where an alarm rings. Counts are by the minute.
+
+    Something wrong? First *Freshness*: is what readers see old, and why? Then the alarms; each says in its description
+    what users see, where to look and what to do. At length: [runbook](${var.runbook_url}).
+
+    Costs are upper bounds: each message is taken for a request of its own, though SQS takes ten at once. Not in them:
+    storage, logs, traces, traffic, and CloudWatch itself, whose metrics, alarms and dashboard have fixed prices.
+  EOT
+}
+
+locals {
+  hours_a_month = 730
+
+  # On demand, in US dollars. Other regions have others.
+  prices = {
+    region            = "us-east-1"
+    as_of             = "November 2024"
+    write_unit        = 0.625 / 1000000
+    read_unit         = 0.125 / 1000000
+    lambda_request    = 0.20 / 1000000
+    lambda_gb_second  = { arm64 = 0.0000133334, x86_64 = 0.0000166667 }[var.architecture]
+    sqs_request       = 0.40 / 1000000
+    pipe_request      = 0.40 / 1000000
+    scheduler_request = 1.00 / 1000000
+  }
+
+  # A table belongs to the stage that writes it. Standings are read by the snapshot, but for the few exact ranks that
+  # serve asks for; published boards are read by serve.
+  costs = concat(
+    flatten([
+      for stage, name in local.function_names : [
+        { stage = stage, metric = ["AWS/Lambda", "Invocations", "FunctionName", name], usd = local.prices.lambda_request },
+        # Reported in milliseconds.
+        { stage = stage, metric = ["AWS/Lambda", "Duration", "FunctionName", name], usd = local.prices.lambda_gb_second * var.function_memory_mb[stage] / 1024 / 1000 },
+      ]
+    ]),
+    [
+      for table, stage in { activities = "ingest", dedup = "aggregator", standings = "aggregator", snapshots = "snapshot" } :
+      { stage = stage, metric = concat(["AWS/DynamoDB", "ConsumedWriteCapacityUnits"], local.of_table[table]), usd = local.prices.write_unit }
+    ],
+    [
+      for table, stage in { activities = "snapshot", dedup = "aggregator", standings = "snapshot", snapshots = "serve" } :
+      { stage = stage, metric = concat(["AWS/DynamoDB", "ConsumedReadCapacityUnits"], local.of_table[table]), usd = local.prices.read_unit }
+    ],
+    [
+      for name in ["NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfMessagesDeleted", "NumberOfEmptyReceives"] :
+      { stage = "queue", metric = concat(["AWS/SQS", name], local.of_queue.activities), usd = local.prices.sqs_request }
+    ],
+    [
+      { stage = "stream", metric = concat(["AWS/EventBridge/Pipes", "EventCount"], local.of_pipe), usd = local.prices.pipe_request },
+      { stage = "snapshot", metric = concat(["AWS/Scheduler", "InvocationAttemptCount"], local.of_schedule), usd = local.prices.scheduler_request },
+    ],
+  )
+  cost_terms = [
+    for at, cost in local.costs : { id = "c${at}", stage = cost.stage, metric = cost.metric, usd = format("%.15f", cost.usd) }
+  ]
+
+  # What the expressions below are made of, and not shown.
+  cost_metrics = [for term in local.cost_terms : concat(term.metric, [{ id = term.id, visible = false }])]
+  cost_by_stage = [
+    for stage in ["ingest", "stream", "queue", "aggregator", "snapshot", "serve"] :
+    [{ id = stage, label = stage, expression = join(" + ", [for term in local.cost_terms : "FILL(${term.id}, 0) * ${term.usd}" if term.stage == stage]) }]
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "podium" {
+  dashboard_name = local.name
+  dashboard_body = jsonencode({ start = "-PT3H", periodOverride = "inherit", widgets = local.dashboard_widgets })
+}

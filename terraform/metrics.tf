@@ -1,0 +1,25 @@
+locals {
+  # What the functions measure. The file is rendered from the enum in crates/telemetry, and a test there holds
+  # them together. A name that is not in it fails the plan.
+  podium_metrics   = jsondecode(file("${path.module}/metrics.json"))
+  metric_namespace = local.podium_metrics.namespace
+  metric           = { for name, unit in local.podium_metrics.metrics : name => name }
+
+  metric_dimensions = {
+    for stage in ["ingest", "aggregator", "snapshot", "serve"] : stage => { Environment = var.environment, Stage = stage }
+  }
+
+  function_names = {
+    ingest     = module.ingest.name
+    aggregator = module.aggregator.name
+    snapshot   = module.snapshot.name
+    serve      = module.serve.name
+  }
+
+  tables = {
+    activities = aws_dynamodb_table.activities.name
+    dedup      = aws_dynamodb_table.dedup.name
+    standings  = aws_dynamodb_table.standings.name
+    snapshots  = aws_dynamodb_table.snapshots.name
+  }
+}
