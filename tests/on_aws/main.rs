@@ -5,3 +5,7 @@ mod deployment;
 mod environments;
 mod permissions;
 mod pipe;
+#[path = "../end_to_end/stack.rs"]
+#[expect(dead_code, reason = "the end-to-end tests use all of it")]
+mod stack;
+mod zips;

@@ -1,0 +1,156 @@
+//! The zips that `scripts/build` makes for Lambda, in place of the functions' binaries.
+
+#![cfg(target_os = "linux")]
+
+use std::fs::{File, Permissions};
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use local::lambda::{InvokeError, Lambda};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zip::ZipArchive;
+
+use crate::stack::TestStack;
+
+/// Where `scripts/build` has put its zips, built for the architecture of this machine.
+const ZIPS: &str = "PODIUM_TEST_ZIPS";
+const FUNCTIONS: [&str; 4] = ["ingest", "aggregator", "snapshot", "serve"];
+/// Lambda takes no larger functions, unpacked.
+const BOOTSTRAP_BYTES_MAX: u64 = 250 * 1024 * 1024;
+
+/// The bootstraps under the names of their functions; `None`, and a word about it, without zips.
+fn unpacked() -> Option<TempDir> {
+    let Some(zips) = std::env::var_os(ZIPS).filter(|path| !path.is_empty()) else {
+        eprintln!("skipped: {ZIPS} does not say where the zips are; scripts/build builds them");
+        return None;
+    };
+    let directory = TempDir::new().expect("a temporary directory");
+    for function in FUNCTIONS {
+        let zip = PathBuf::from(&zips).join(function).join("bootstrap.zip");
+        unpack(&zip, &directory.path().join(function));
+    }
+    Some(directory)
+}
+
+fn unpack(zip: &Path, binary: &Path) {
+    let file = File::open(zip).unwrap_or_else(|error| panic!("{}: {error}", zip.display()));
+    let mut archive = ZipArchive::new(file).expect("a zip");
+    assert_eq!(archive.len(), 1, "{}: there is nothing else in it", zip.display());
+    // Lambda's OS-only runtimes start what has this name.
+    let bootstrap = archive.by_name("bootstrap").expect("a bootstrap");
+    // Lambda keeps the mode, and starts it as a user who does not own it.
+    let mode = bootstrap.unix_mode().expect("a mode");
+    assert_eq!(mode & 0o777, 0o755, "{}", zip.display());
+    let mut file = File::create(binary).expect("a file");
+    // To its end, where the checksum is compared.
+    let written = std::io::copy(&mut bootstrap.take(BOOTSTRAP_BYTES_MAX), &mut file)
+        .unwrap_or_else(|error| panic!("{}: {error}", zip.display()));
+    assert!(
+        written < BOOTSTRAP_BYTES_MAX,
+        "{}: more than {written} bytes",
+        zip.display()
+    );
+    file.set_permissions(Permissions::from_mode(mode))
+        .expect("the mode");
+}
+
+/// User `u0` with one activity, `u1` with three, and so on: 100 of ten users.
+fn activities() -> Vec<Value> {
+    let activity = |index: usize| {
+        json!({
+            "activity_id": format!("a{index}"),
+            "user_id": format!("u{}", index.isqrt()),
+            "program_id": "wellness",
+            "kind": "task_completed",
+        })
+    };
+    (0..100).map(activity).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_deployed_counts_and_ranks() {
+    let Some(functions) = unpacked() else { return };
+    let logs = TempDir::new().expect("a temporary directory");
+    let stack = TestStack::start(|config| {
+        functions.path().clone_into(&mut config.bin_dir);
+        logs.path().clone_into(&mut config.log_dir);
+    })
+    .await;
+    stack.post_all(&activities()).await;
+    stack.wait_until_counted(100).await;
+
+    let board = stack.whole_board("global", 100).await;
+    let listed: Vec<_> = board
+        .entries
+        .iter()
+        .map(|entry| (entry.rank, entry.user_id.to_string(), entry.points))
+        .collect();
+    let expected: Vec<_> = (1..=10)
+        .map(|rank| (rank, format!("u{}", 10 - rank), 10 * (2 * (10 - rank) + 1)))
+        .collect();
+    assert_eq!(listed, expected);
+    for function in stack.stack.lambda.functions() {
+        let (config, stats) = (function.config(), function.stats());
+        assert!(config.binary.starts_with(functions.path()), "{:?}", config.binary);
+        assert!(
+            stats.cold_starts > 0 && stats.errors == 0,
+            "{}: {stats:?}",
+            config.name
+        );
+    }
+    stack.stop().await;
+    for function in FUNCTIONS {
+        check_log(function, &logs.path().join(format!("{function}.log")));
+    }
+}
+
+/// A log is JSON, line by line, as `CloudWatch` needs it, and tells of no error.
+fn check_log(function: &str, log: &Path) {
+    let text = std::fs::read_to_string(log).expect("a log");
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{function}: {line}")))
+        .collect();
+    assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{text}");
+    // Serve measures nothing; its requests are on Lambda's own account.
+    if function != "serve" {
+        let measured = lines.iter().any(|line| line["Stage"] == function);
+        assert!(measured, "{function} tells of its work: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_names_the_variable_that_it_lacks() {
+    /// On AWS there is no other endpoint, and the environment only names a dimension of metrics.
+    const OPTIONAL: [&str; 2] = ["AWS_ENDPOINT_URL", "ENVIRONMENT"];
+    let Some(functions) = unpacked() else { return };
+    let stack = TestStack::start(|config| functions.path().clone_into(&mut config.bin_dir)).await;
+    let logs = TempDir::new().expect("a temporary directory");
+    let mut tried = 0;
+    for function in stack.stack.lambda.functions() {
+        let given = &function.config().environment;
+        for variable in given.keys().filter(|name| !OPTIONAL.contains(&name.as_str())) {
+            let log = logs.path().join(format!("{}-{variable}", function.name()));
+            let mut config = function.config().clone();
+            config.environment.remove(variable);
+            config.log_file = Some(log.clone());
+            let lambda = Lambda::start(vec![config]).expect("a Lambda service");
+            let lacking = lambda.function(function.name()).expect("the function");
+            let answer = lacking.invoke("{}".into()).await;
+            lambda.stop().await;
+            assert!(
+                matches!(answer, Err(InvokeError::Unavailable(_))),
+                "{} starts without {variable}: {answer:?}",
+                function.name()
+            );
+            let told = std::fs::read_to_string(&log).expect("a log");
+            let reason = format!("the environment variable {variable} is not set");
+            assert!(told.contains(&reason), "{}: {told}", function.name());
+            tried += 1;
+        }
+    }
+    assert!(tried >= FUNCTIONS.len(), "{tried} variables tried");
+    stack.stop().await;
+}
