@@ -4,6 +4,7 @@ mod aws;
 mod bench;
 mod board;
 mod client;
+mod cost;
 mod duration;
 mod import;
 mod load;
@@ -41,6 +42,9 @@ enum Command {
     /// Measure the whole system on this machine, beside what is aimed at
     #[command(after_long_help = bench::HELP)]
     Bench(bench::Args),
+    /// What a deployment on AWS costs a month, by stage
+    #[command(after_long_help = cost::HELP)]
+    Cost(cost::Args),
 }
 
 #[tokio::main]
@@ -53,6 +57,7 @@ async fn main() -> ExitCode {
         Command::Smoke(args) => smoke::run(args).await,
         Command::Board(args) => board::run(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Cost(args) => Ok(cost::run(&args)),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("podium: {error:#}");

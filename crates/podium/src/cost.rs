@@ -1,0 +1,245 @@
+//! What a deployment costs a month, stage by stage.
+//!
+//! Worked out from units that `podium bench` measures and from AWS's list prices. It leaves out the free
+//! tier, taxes and data transfer.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use crate::text::grouped;
+
+pub const HELP: &str = "\
+What is assumed: activities are spread evenly over the day and posted one by one; a user is in one program
+and looks at a board five times a day; batching is thrifty. A function's time on AWS is mostly spent waiting
+for DynamoDB, so it is an estimate (10 ms for a post, 30 ms for a batch, 5 ms for a read); units are measured.
+Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
+
+/// US dollars for one of each.
+mod price {
+    pub const WRITE_UNIT: f64 = 0.625e-6;
+    pub const READ_UNIT: f64 = 0.125e-6;
+    pub const TABLE_GB_MONTH: f64 = 0.25;
+    pub const RESTORABLE_GB_MONTH: f64 = 0.20;
+    pub const INVOCATION: f64 = 0.2e-6;
+    pub const GB_SECOND: f64 = 0.000_013_333_4;
+    pub const PIPE_REQUEST: f64 = 0.4e-6;
+    pub const QUEUE_REQUEST: f64 = 0.4e-6;
+    pub const SCHEDULED: f64 = 1e-6;
+    pub const METRIC: f64 = 0.30;
+    pub const ALARM: f64 = 0.10;
+    pub const COMPOSITE_ALARM: f64 = 0.50;
+    pub const DASHBOARD: f64 = 3.0;
+    pub const LOG_GB: f64 = 0.50;
+    pub const TRACE: f64 = 5e-6;
+}
+
+const DAYS: f64 = 30.0;
+const SECONDS_A_DAY: f64 = 86_400.0;
+
+/// A fact, a marker and a standing: 1 + 2 + 2 write units, of which the latter two are in a transaction.
+const UNITS_OF_ONE: f64 = 5.0;
+/// The program's total, which the activities of a transaction share.
+const UNITS_OF_TOTAL: f64 = 2.0;
+/// As measured in full batches of five programs.
+const ACTIVITIES_A_TRANSACTION: f64 = 33.0;
+/// SQS begins with five pollers, each with a batch of its own.
+const POLLERS: f64 = 5.0;
+const BATCH_MAX: f64 = 500.0;
+const BATCHING_WINDOW_SECONDS: f64 = 1.0;
+/// SQS takes and gives ten messages in one request.
+const MESSAGES_A_REQUEST: f64 = 10.0;
+
+/// A standing of 250 bytes, with the counters of all its periods, at half a unit for 4 KB. Those of
+/// `podium bench` are young and half as large: 143 units for 10,000.
+const READ_UNITS_A_STANDING: f64 = 0.03;
+/// Measured by `podium bench`, at 512 MB; on AWS that memory has 0.29 of a CPU.
+const SNAPSHOT_SECONDS_A_STANDING: f64 = 6e-6 / 0.29;
+
+const FACT_BYTES: f64 = 400.0;
+const MARKER_BYTES: f64 = 200.0;
+const MARKER_DAYS: f64 = 90.0;
+/// The metrics that ingest writes for each request.
+const LOG_BYTES_A_POST: f64 = 700.0;
+/// Metrics by stage, alarms, and how often X-Ray looks: once a second and at one in twenty beyond that.
+const METRICS: f64 = 26.0;
+const ALARMS: f64 = 30.0;
+const TRACED_SHARE: f64 = 0.05;
+
+const GIGABYTE: f64 = 1e9;
+
+const READS_A_USER: f64 = 5.0;
+const INGEST_SECONDS: f64 = 0.010;
+const AGGREGATOR_SECONDS: f64 = 0.030;
+const SERVE_SECONDS: f64 = 0.005;
+
+/// Activities a day and users, where none are given.
+const SIZES: [(u64, u64); 3] = [(10_000, 5_000), (100_000, 50_000), (10_000_000, 1_000_000)];
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Activities a day; without it, three sizes are shown
+    #[arg(long, requires = "users", value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
+    activities_per_day: Option<u64>,
+    /// People on the boards
+    #[arg(long, requires = "activities_per_day", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    users: Option<u64>,
+    /// How often the boards are published, in minutes
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=60))]
+    snapshot_every_minutes: u32,
+}
+
+/// What a deployment has to do.
+#[derive(Clone, Copy, Debug)]
+struct Volume {
+    activities_a_day: u64,
+    users: u64,
+    snapshot_every_minutes: u32,
+}
+
+pub fn run(args: &Args) -> ExitCode {
+    let sizes = match (args.activities_per_day, args.users) {
+        (Some(activities), Some(users)) => vec![(activities, users)],
+        _ => SIZES.to_vec(),
+    };
+    print!("{}", table(&volumes(&sizes, args.snapshot_every_minutes)));
+    println!("\n{HELP}");
+    ExitCode::SUCCESS
+}
+
+fn volumes(sizes: &[(u64, u64)], snapshot_every_minutes: u32) -> Vec<Volume> {
+    let volume = |&(activities_a_day, users)| Volume {
+        activities_a_day,
+        users,
+        snapshot_every_minutes,
+    };
+    sizes.iter().map(volume).collect()
+}
+
+/// US dollars a month by stage, in the order in which an activity passes them.
+fn stages(volume: Volume) -> [(&'static str, f64); 8] {
+    #[expect(clippy::cast_precision_loss, reason = "both are far below 2^53")]
+    let (a_day, users) = (volume.activities_a_day as f64, volume.users as f64);
+    let activities = a_day * DAYS;
+    let reads = users * READS_A_USER * DAYS;
+    let function = |invocations: f64, seconds: f64, memory_gb: f64| {
+        invocations * (price::INVOCATION + seconds * memory_gb * price::GB_SECOND)
+    };
+
+    let a_window = a_day / SECONDS_A_DAY * BATCHING_WINDOW_SECONDS;
+    let batch = (a_window / POLLERS).clamp(1.0, BATCH_MAX);
+    let batches = activities / batch;
+    let sharing = batch.min(ACTIVITIES_A_TRANSACTION);
+    // The fact's one unit is ingestion's.
+    let counting_units = UNITS_OF_ONE - 1.0 + UNITS_OF_TOTAL / sharing;
+    let sent = activities / a_window.clamp(1.0, MESSAGES_A_REQUEST);
+    let received = activities / batch.min(MESSAGES_A_REQUEST);
+
+    let snapshots = DAYS * SECONDS_A_DAY / 60.0 / f64::from(volume.snapshot_every_minutes);
+    let snapshot_seconds = 0.2 + users * SNAPSHOT_SECONDS_A_STANDING;
+
+    let traced = (activities + batches + snapshots + reads) * TRACED_SHARE + 4.0 * DAYS * SECONDS_A_DAY;
+    let traced = traced.min(activities + batches + snapshots + reads);
+    [
+        (
+            "ingest",
+            function(activities, INGEST_SECONDS, 0.25) + activities * price::WRITE_UNIT,
+        ),
+        ("stream and pipe", activities * price::PIPE_REQUEST),
+        // Each is sent, received and deleted.
+        ("queue", (sent + 2.0 * received) * price::QUEUE_REQUEST),
+        (
+            "aggregator",
+            function(batches, AGGREGATOR_SECONDS, 0.25) + activities * counting_units * price::WRITE_UNIT,
+        ),
+        (
+            "snapshot",
+            function(snapshots, snapshot_seconds, 0.5)
+                + snapshots * (price::SCHEDULED + users * READ_UNITS_A_STANDING * price::READ_UNIT),
+        ),
+        // The head and a page, of which a reading costs one unit or two.
+        (
+            "serve",
+            function(reads, SERVE_SECONDS, 0.25) + reads * 4.0 * price::READ_UNIT,
+        ),
+        (
+            "storage, after 90 days",
+            (a_day * MARKER_DAYS * FACT_BYTES / GIGABYTE)
+                * (price::TABLE_GB_MONTH + price::RESTORABLE_GB_MONTH)
+                + a_day * MARKER_DAYS * MARKER_BYTES / GIGABYTE * price::TABLE_GB_MONTH,
+        ),
+        (
+            "metrics, logs, traces",
+            METRICS * price::METRIC
+                + ALARMS * price::ALARM
+                + price::COMPOSITE_ALARM
+                + price::DASHBOARD
+                + activities * LOG_BYTES_A_POST / GIGABYTE * price::LOG_GB
+                + traced * price::TRACE,
+        ),
+    ]
+}
+
+/// A column for each volume.
+fn table(volumes: &[Volume]) -> String {
+    const WIDTH: usize = 12;
+    let mut text = String::new();
+    let mut line = |name: &str, cells: Vec<String>| {
+        let _infallible = write!(text, "{name:<24}");
+        for cell in cells {
+            let _infallible = write!(text, "{cell:>WIDTH$}");
+        }
+        text.push('\n');
+    };
+    let each = |value: fn(&Volume) -> u64| volumes.iter().map(|volume| grouped(value(volume))).collect();
+    line("activities a day", each(|volume| volume.activities_a_day));
+    line("users", each(|volume| volume.users));
+    let columns: Vec<_> = volumes.iter().map(|volume| stages(*volume)).collect();
+    for (row, (name, _)) in stages(volumes[0]).iter().enumerate() {
+        let dollars = columns.iter().map(|column| format!("{:.2}", column[row].1));
+        line(name, dollars.collect());
+    }
+    let sum = |column: &[(&str, f64)]| column.iter().map(|(_, dollars)| dollars).sum::<f64>();
+    line(
+        "US dollars a month",
+        columns
+            .iter()
+            .map(|column| format!("{:.2}", sum(column)))
+            .collect(),
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const README: &str = include_str!("../../../README.md");
+
+    #[test]
+    fn the_readme_shows_what_it_prints() {
+        let table = table(&volumes(&SIZES, 1));
+        assert!(README.contains(&table), "README.md must contain\n{table}");
+    }
+
+    #[test]
+    fn rarer_snapshots_cost_less_and_nothing_else_changes() {
+        let volume = Volume {
+            activities_a_day: 100_000,
+            users: 50_000,
+            snapshot_every_minutes: 1,
+        };
+        let often = stages(volume);
+        let seldom = stages(Volume {
+            snapshot_every_minutes: 5,
+            ..volume
+        });
+        for ((stage, often), (_, seldom)) in often.into_iter().zip(seldom) {
+            match stage {
+                "snapshot" => assert!((often / seldom - 5.0).abs() < 1e-9, "{often} {seldom}"),
+                // Fewer snapshots are traced.
+                "metrics, logs, traces" => assert!(often >= seldom),
+                _ => assert!((often - seldom).abs() < 1e-9, "{stage}: {often} {seldom}"),
+            }
+        }
+    }
+}
