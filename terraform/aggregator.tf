@@ -53,17 +53,15 @@ module "aggregator" {
     },
     {
       sid = "TakeMessages"
-      actions = [
-        "sqs:ReceiveMessage",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:ChangeMessageVisibility",
-      ]
+      actions = concat(
+        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+        local.change_visibility_actions,
+      )
       resources = [aws_sqs_queue.activities.arn]
     },
     {
       sid       = "SetAside"
-      actions   = ["sqs:SendMessage"]
+      actions   = local.send_actions
       resources = [aws_sqs_queue.activities_dead_letters.arn]
     },
   ])

@@ -2,6 +2,10 @@ locals {
   # The longest that SQS keeps a message.
   message_retention_seconds = 14 * 24 * 3600
 
+  # In AWS these two include their batches. The emulator wants those to be named.
+  send_actions              = concat(["sqs:SendMessage"], var.emulated ? ["sqs:SendMessageBatch"] : [])
+  change_visibility_actions = concat(["sqs:ChangeMessageVisibility"], var.emulated ? ["sqs:ChangeMessageVisibilityBatch"] : [])
+
   queues = {
     activities              = aws_sqs_queue.activities
     activities_dead_letters = aws_sqs_queue.activities_dead_letters

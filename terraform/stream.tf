@@ -43,7 +43,7 @@ resource "aws_iam_role_policy" "pipe" {
         {
           Sid      = "Send"
           Effect   = "Allow"
-          Action   = ["sqs:SendMessage"]
+          Action   = local.send_actions
           Resource = [aws_sqs_queue.activities.arn, aws_sqs_queue.pipe_dead_letters.arn]
         },
       ],
@@ -63,7 +63,7 @@ resource "terraform_data" "pipe_role_is_known" {
   triggers_replace = [aws_iam_role_policy.pipe.id]
 
   provisioner "local-exec" {
-    command = var.emulated ? "true" : "sleep 15"
+    command = "sleep ${var.role_propagation_seconds}"
   }
 }
 

@@ -61,6 +61,18 @@ variable "emulated" {
   nullable    = false
 }
 
+variable "role_propagation_seconds" {
+  description = "How long a new role is given to be known everywhere in AWS, before the pipe is made that needs it."
+  type        = number
+  default     = 15
+  nullable    = false
+
+  validation {
+    condition     = var.role_propagation_seconds >= 0 && var.role_propagation_seconds <= 300 && floor(var.role_propagation_seconds) == var.role_propagation_seconds
+    error_message = "role_propagation_seconds must be a whole number from 0 to 300."
+  }
+}
+
 # What is counted
 
 variable "time_zone" {

@@ -5,36 +5,37 @@ mock_provider "aws" {
 }
 
 variables {
-  environment   = "test"
-  functions_dir = "tests/functions"
-  emulated      = true
+  environment              = "test"
+  functions_dir            = "tests/functions"
+  role_propagation_seconds = 0
 }
 
 run "refused_1" {
   command = plan
   variables {
-    environment            = "Prod"
-    project                = "Podium"
-    region                 = "Frankfurt"
-    architecture           = "arm"
-    time_zone              = "Europe/Berlin "
-    scoring_policy         = []
-    max_activity_age_days  = 0
-    marker_lifetime_days   = 42
-    standing_shards        = 0
-    batching               = "eager"
-    snapshot_every_minutes = 0
-    listed_users           = 0
-    stale                  = { after_snapshots = 1 }
-    ingest_auth            = "none"
-    allowed_origin         = "intranet.example.com"
-    function_concurrency   = { aggregator = 1 }
-    function_memory_mb     = { ingest = 127 }
-    log_level              = "info"
-    log_retention_days     = 10
-    kms_key_arn            = "alias/podium"
-    alarm_email            = "oncall"
-    runbook_url            = "https://example.com/runbook#top"
+    environment              = "Prod"
+    project                  = "Podium"
+    region                   = "Frankfurt"
+    architecture             = "arm"
+    time_zone                = "Europe/Berlin "
+    scoring_policy           = []
+    max_activity_age_days    = 0
+    marker_lifetime_days     = 42
+    standing_shards          = 0
+    batching                 = "eager"
+    snapshot_every_minutes   = 0
+    listed_users             = 0
+    stale                    = { after_snapshots = 1 }
+    ingest_auth              = "none"
+    allowed_origin           = "intranet.example.com"
+    function_concurrency     = { aggregator = 1 }
+    function_memory_mb       = { ingest = 127 }
+    log_level                = "info"
+    log_retention_days       = 10
+    kms_key_arn              = "alias/podium"
+    alarm_email              = "oncall"
+    runbook_url              = "https://example.com/runbook#top"
+    role_propagation_seconds = 301
   }
   expect_failures = [
     var.environment,
@@ -59,6 +60,7 @@ run "refused_1" {
     var.kms_key_arn,
     var.alarm_email,
     var.runbook_url,
+    var.role_propagation_seconds,
   ]
 }
 

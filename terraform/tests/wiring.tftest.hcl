@@ -6,9 +6,9 @@ mock_provider "aws" {
 }
 
 variables {
-  environment   = "test"
-  functions_dir = "tests/functions"
-  emulated      = true
+  environment              = "test"
+  functions_dir            = "tests/functions"
+  role_propagation_seconds = 0
 }
 
 run "default" {

@@ -241,3 +241,10 @@ override_resource {
     domain_name = "board.cloudfront.net"
   }
 }
+
+override_resource {
+  target = aws_sns_topic.alarms
+  values = {
+    arn = "arn:aws:sns:us-east-1:111122223333:podium-test-alarms"
+  }
+}

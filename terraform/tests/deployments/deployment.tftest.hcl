@@ -6,8 +6,8 @@ mock_provider "aws" {
 }
 
 variables {
-  functions_dir = "tests/functions"
-  emulated      = true
+  functions_dir            = "tests/functions"
+  role_propagation_seconds = 0
 }
 
 run "deployed" {}
