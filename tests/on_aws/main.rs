@@ -1,7 +1,10 @@
 //! Podium on AWS: what Terraform makes, over mocked AWS and over an emulator of it.
 
+mod applied;
+mod apply;
 mod defaults;
 mod deployment;
+mod emulator;
 mod environments;
 mod permissions;
 mod pipe;

@@ -19,13 +19,20 @@ use self::sdk_stream::SdkStream;
 /// Runs what Terraform planned: `pipe` is the values of an `aws_pipes_pipe` as `terraform show -json`
 /// prints them.
 ///
-/// Fails on a value that the pipe does not honour, and if one of the queues is not there.
-pub async fn start_planned(pipe: &Value, config: &SdkConfig) -> anyhow::Result<Pipe> {
+/// The stream is read with the one set of permissions, the queues are sent to with the other. Fails on a
+/// value that the pipe does not honour.
+pub fn start_planned(pipe: &Value, reading: &SdkConfig, sending: &SdkConfig) -> anyhow::Result<Pipe> {
     let planned = Planned::of(pipe)?;
-    let sqs = aws_sdk_sqs::Client::new(config);
-    let target = SdkQueue::find(&sqs, &planned.target).await?;
-    let dead_letters = SdkQueue::find(&sqs, &planned.dead_letters).await?;
-    let source = SdkStream::new(aws_sdk_dynamodbstreams::Client::new(config), planned.stream_arn);
+    let sqs = aws_sdk_sqs::Client::new(sending);
+    let endpoint = sending.endpoint_url().context("an emulator has an endpoint")?;
+    let queue = |path: &str| SdkQueue {
+        sqs: sqs.clone(),
+        // Asking for it is more than the role of a pipe may do.
+        url: format!("{endpoint}/{path}"),
+    };
+    let target = queue(&planned.target);
+    let dead_letters = queue(&planned.dead_letters);
+    let source = SdkStream::new(aws_sdk_dynamodbstreams::Client::new(reading), planned.stream_arn);
     let send = move |bodies: Vec<String>| {
         let target = target.clone();
         async move { target.send(bodies).await }
@@ -50,18 +57,6 @@ struct SdkQueue {
 }
 
 impl SdkQueue {
-    async fn find(sqs: &aws_sdk_sqs::Client, name: &str) -> anyhow::Result<Self> {
-        let found = sqs.get_queue_url().queue_name(name).send().await;
-        let url = found
-            .with_context(|| format!("finding the queue {name}"))?
-            .queue_url
-            .with_context(|| format!("the queue {name} has no URL"))?;
-        Ok(Self {
-            sqs: sqs.clone(),
-            url,
-        })
-    }
-
     /// The messages that were not taken; an error if none were.
     async fn send(&self, bodies: Vec<String>) -> anyhow::Result<Vec<SendFailure>> {
         let entries = bodies

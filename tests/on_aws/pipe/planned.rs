@@ -103,8 +103,8 @@ impl Planned {
                 checkpoint: None,
             },
             stream_arn: stream_arn(&resource.source)?,
-            target: queue_name(&resource.target)?,
-            dead_letters: queue_name(&dead_letters.arn)?,
+            target: queue_path(&resource.target)?,
+            dead_letters: queue_path(&dead_letters.arn)?,
         })
     }
 }
@@ -178,22 +178,23 @@ fn bound(name: &str, planned: Option<i64>) -> anyhow::Result<Option<u32>> {
     }
 }
 
-/// `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`
-fn resource<'a>(arn: &'a str, service: &str) -> Option<&'a str> {
+/// The account and the resource of `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`
+fn resource<'a>(arn: &'a str, service: &str) -> Option<(&'a str, &'a str)> {
     let parts: Vec<_> = arn.splitn(6, ':').collect();
     match parts[..] {
-        ["arn", _, named, _, _, resource] if named == service => Some(resource),
+        ["arn", _, named, _, account, resource] if named == service => Some((account, resource)),
         _ => None,
     }
 }
 
 fn stream_arn(arn: &str) -> anyhow::Result<String> {
-    let stream = resource(arn, "dynamodb").filter(|resource| resource.contains("/stream/"));
+    let stream = resource(arn, "dynamodb").filter(|(_, resource)| resource.contains("/stream/"));
     stream.with_context(|| format!("{arn} is not the ARN of a table's stream"))?;
     Ok(arn.to_owned())
 }
 
-fn queue_name(arn: &str) -> anyhow::Result<String> {
-    let name = resource(arn, "sqs").with_context(|| format!("{arn} is not the ARN of a queue"))?;
-    Ok(name.to_owned())
+/// `ACCOUNT/NAME`, the path of a queue's URL.
+fn queue_path(arn: &str) -> anyhow::Result<String> {
+    let queue = resource(arn, "sqs").with_context(|| format!("{arn} is not the ARN of a queue"))?;
+    Ok(format!("{}/{}", queue.0, queue.1))
 }

@@ -111,7 +111,7 @@ impl Endpoint {
 
     async fn start_pipe(&self) -> Pipe {
         let plan = plan(&self.stream_arn);
-        start_planned(&plan, &self.sdk).await.expect("a pipe")
+        start_planned(&plan, &self.sdk, &self.sdk).expect("a pipe")
     }
 
     /// The records of new items, read in process, by their sequence numbers.

@@ -1,0 +1,154 @@
+//! A deployment of the environment dev in the emulator, by the real Terraform, from the real zips.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::deployment::module;
+use crate::emulator::Emulator;
+
+/// Where the zips are that `scripts/build --arch x86_64` made.
+const ZIPS: &str = "PODIUM_TEST_ZIPS";
+
+pub struct Applied<'a> {
+    emulator: &'a Emulator,
+    module: PathBuf,
+    zips: PathBuf,
+    /// Holds the state, so that none is left with the module.
+    directory: TempDir,
+}
+
+impl<'a> Applied<'a> {
+    /// Applies the environment dev. `None`, and a word about it, without the zips or Terraform.
+    pub async fn apply(emulator: &'a Emulator) -> Option<Self> {
+        let Some(zips) = std::env::var_os(ZIPS).map(PathBuf::from) else {
+            eprintln!("skipped: {ZIPS} does not name the directory of the zips");
+            return None;
+        };
+        let applied = Self {
+            emulator,
+            module: module()?,
+            zips,
+            directory: TempDir::new().expect("a temporary directory"),
+        };
+        applied.on_dev("apply", &["-auto-approve"]).await;
+        Some(applied)
+    }
+
+    /// A second plan, which should change nothing.
+    pub async fn second_plan(&self) -> Plan {
+        let file = self.directory.path().join("second.tfplan").display().to_string();
+        self.on_dev("plan", &[&format!("-out={file}")]).await;
+        let shown = self.succeed(&["show", "-json", &file]).await;
+        Plan(serde_json::from_str(&shown).expect("Terraform prints JSON"))
+    }
+
+    pub async fn output(&self, name: &str) -> String {
+        let output = self.succeed(&["output", &self.state(), "-raw", name]).await;
+        output.trim().to_owned()
+    }
+
+    /// Where the emulator answers for a function's URL, which on AWS has a host of its own.
+    pub async fn function_url(&self, name: &str) -> String {
+        let url = self.output(name).await;
+        let id = url
+            .strip_prefix("https://")
+            .and_then(|host| host.split('.').next());
+        format!(
+            "{}/_aws/lambda-url/{}/",
+            self.emulator.url,
+            id.expect("a function URL")
+        )
+    }
+
+    /// Destroys it and gives what Terraform still knows of: nothing.
+    pub async fn destroy(self) -> String {
+        self.on_dev("destroy", &["-auto-approve"]).await;
+        self.succeed(&["state", "list", &self.state()]).await
+    }
+
+    fn state(&self) -> String {
+        format!(
+            "-state={}",
+            self.directory.path().join("terraform.tfstate").display()
+        )
+    }
+
+    async fn on_dev(&self, command: &str, arguments: &[&str]) -> String {
+        let zips = format!("-var=functions_dir={}", self.zips.display());
+        let state = self.state();
+        let mut all = vec![command, "-input=false", "-no-color", &state, &zips];
+        all.extend([
+            "-var-file=environments/dev.tfvars",
+            "-var=emulated=true",
+            "-var=architecture=x86_64",
+        ]);
+        all.extend(arguments);
+        self.succeed(&all).await
+    }
+
+    async fn succeed(&self, arguments: &[&str]) -> String {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = self
+            .emulator
+            .command("terraform")
+            .arg(format!("-chdir={}", self.module.display()))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .expect("Terraform runs");
+        let (said, error) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert!(status.success(), "terraform {arguments:?}: {error}\n{said}");
+        said.into_owned()
+    }
+}
+
+/// A plan as `terraform show -json` prints it.
+pub struct Plan(Value);
+
+impl Plan {
+    /// What it would change: kinds of resources with an attribute each, or with what becomes of all of it.
+    pub fn differences(&self) -> BTreeSet<String> {
+        let changes = self.0["resource_changes"].as_array().expect("a list of changes");
+        changes
+            .iter()
+            .filter(|change| change["mode"] == "managed" && change["change"]["actions"] != json!(["no-op"]))
+            .flat_map(differences)
+            .collect()
+    }
+
+    /// The attributes that a resource of the root module is to have.
+    pub fn resource(&self, address: &str) -> &Value {
+        let resources = self.0["planned_values"]["root_module"]["resources"].as_array();
+        let resource = resources
+            .into_iter()
+            .flatten()
+            .find(|resource| resource["address"] == address);
+        &resource.unwrap_or_else(|| panic!("there is no {address}"))["values"]
+    }
+}
+
+/// The attributes of a resource that a change changes.
+fn differences(change: &Value) -> Vec<String> {
+    let kind = change["type"].as_str().expect("a kind of resource");
+    let (before, after) = (&change["change"]["before"], &change["change"]["after"]);
+    let unknown = &change["change"]["after_unknown"];
+    let Some(attributes) = after.as_object() else {
+        return vec![format!("{kind} {}", change["change"]["actions"])];
+    };
+    // Terraform holds an empty text for the same as none.
+    let same = |a: &Value, b: &Value| a == b || [a, b].iter().all(|value| value.is_null() || *value == "");
+    attributes
+        .keys()
+        // What is only known once it is made anew follows from what is changed.
+        .filter(|name| !same(&before[*name], &after[*name]) && unknown[*name] != true)
+        .map(|name| format!("{kind} {name}"))
+        .collect()
+}

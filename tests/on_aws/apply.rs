@@ -1,0 +1,344 @@
+//! The whole way of an activity over a real apply, in an emulator of AWS that enforces IAM.
+
+use std::path::Path;
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+
+use crate::applied::Applied;
+use crate::emulator::Emulator;
+use crate::pipe;
+
+/// What the emulator takes and does not show again. Anything else that a second plan would change is a
+/// defect of the module.
+const READ_GAPS: [(&str, &[&str]); 4] = [
+    // Shown with two empty blocks that were never set.
+    (
+        "aws_cloudfront_response_headers_policy",
+        &["custom_headers_config", "remove_headers_config"],
+    ),
+    // Shown without whom it tells and what it says.
+    (
+        "aws_cloudwatch_composite_alarm",
+        &[
+            "actions_enabled",
+            "alarm_actions",
+            "alarm_description",
+            "insufficient_data_actions",
+            "ok_actions",
+        ],
+    ),
+    // The same, and without the form of its metric.
+    (
+        "aws_cloudwatch_metric_alarm",
+        &[
+            "actions_enabled",
+            "alarm_actions",
+            "alarm_description",
+            "dimensions",
+            "evaluate_low_sample_count_percentiles",
+            "extended_statistic",
+            "ok_actions",
+            "period",
+            "statistic",
+            "treat_missing_data",
+        ],
+    ),
+    // Shown without its parameters.
+    (
+        "aws_pipes_pipe",
+        &["log_configuration", "source_parameters", "target_parameters"],
+    ),
+];
+
+/// Employee n has n activities of ten points each.
+const EMPLOYEES: u32 = 10;
+
+fn activities() -> String {
+    let activity = |employee: u32, n: u32| {
+        json!({
+            "activity_id": format!("task-{n}"),
+            "user_id": format!("employee-{employee:02}"),
+            "program_id": "onboarding",
+            "kind": "task_completed",
+        })
+    };
+    (1..=EMPLOYEES)
+        .flat_map(|employee| (0..employee).map(move |n| activity(employee, n)))
+        .map(|activity| format!("{activity}\n"))
+        .collect()
+}
+
+fn board() -> Vec<Value> {
+    (1..=EMPLOYEES)
+        .map(|rank| {
+            let activities = EMPLOYEES + 1 - rank;
+            json!({
+                "rank": rank,
+                "user_id": format!("employee-{activities:02}"),
+                "points": 10 * activities,
+                "activities": activities,
+            })
+        })
+        .collect()
+}
+
+/// Runs one of our own tools against the emulator.
+async fn podium(emulator: &Emulator, arguments: &[&str]) -> String {
+    let output = emulator
+        .command(crate::stack::bin_dir().join("podium"))
+        .args(arguments)
+        .output()
+        .await
+        .expect("podium runs");
+    let (said, error) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success(),
+        "podium {arguments:?}: {error}{said}\n{}",
+        emulator.log()
+    );
+    said.into_owned()
+}
+
+async fn post(emulator: &Emulator, ingest_url: &str, file: &Path) {
+    let file = file.to_str().expect("a path of ASCII");
+    podium(emulator, &["import", file, "--url", ingest_url, "--sign"]).await;
+}
+
+async fn published(emulator: &Emulator, serve_url: &str) -> Vec<Value> {
+    let arguments = ["board", "program:onboarding", "--url", serve_url, "--json"];
+    let document: Value = serde_json::from_str(&podium(emulator, &arguments).await).expect("JSON");
+    let mut entries = document["entries"].as_array().expect("entries").clone();
+    for entry in &mut entries {
+        // Where someone stood one snapshot ago depends on when it was taken.
+        entry.as_object_mut().expect("an object").remove("change");
+    }
+    entries
+}
+
+#[tokio::test]
+async fn an_applied_deployment_counts_each_activity_once() {
+    let Some(emulator) = Emulator::start().await else {
+        return;
+    };
+    let Some(deployment) = Applied::apply(&emulator).await else {
+        return;
+    };
+    let plan = deployment.second_plan().await;
+    let gaps = READ_GAPS.iter().flat_map(|(kind, attributes)| {
+        attributes
+            .iter()
+            .map(move |attribute| format!("{kind} {attribute}"))
+    });
+    assert_eq!(plan.differences(), gaps.collect());
+
+    let ingest_url = deployment.function_url("ingest_url").await;
+    let serve_url = deployment.function_url("serve_url").await;
+    refuses_to_take_unsigned_posts(&emulator, &ingest_url).await;
+
+    // The emulator keeps pipes and does not run them to queues, so ours runs, with the parameters that are
+    // planned. It sends with the permissions of the pipe's role. It reads as the administrator, since the
+    // emulator looks for the name of a stream where no request has it, and refuses every role that names one.
+    let planned = plan.resource("aws_pipes_pipe.activities");
+    let role = emulator.as_role("podium-dev-pipe").await;
+    let pipe = pipe::start_planned(planned, &emulator.as_administrator(), &role).expect("the pipe starts");
+
+    let directory = tempfile::TempDir::new().expect("a temporary directory");
+    for file in ["once.jsonl", "again.jsonl"] {
+        let file = directory.path().join(file);
+        std::fs::write(&file, activities()).expect("a file can be written");
+        post(&emulator, &ingest_url, &file).await;
+    }
+    let stages = smoke(&emulator, &deployment, &ingest_url, &serve_url).await;
+    println!("{stages}");
+    assert_eq!(published(&emulator, &serve_url).await, board());
+    pipe.stop().await.expect("the pipe stops");
+
+    each_role_is_refused_what_is_not_its_own(&emulator).await;
+    assert_eq!(deployment.destroy().await, "");
+    assert_eq!(left_over(&emulator).await, Vec::<String>::new());
+}
+
+async fn refuses_to_take_unsigned_posts(emulator: &Emulator, ingest_url: &str) {
+    let output = emulator
+        .command("curl")
+        .args(["--silent", "--cacert"])
+        .arg(emulator.certificate())
+        .args(["--write-out", "%{http_code}", "--output", "/dev/null"])
+        .args([
+            "--json",
+            r#"{"user_id":"ann","program_id":"x","kind":"task_completed"}"#,
+        ])
+        .arg(format!("{ingest_url}v1/activities"))
+        .output()
+        .await
+        .expect("curl runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "403");
+}
+
+/// Waits until one more activity is on the board, and with it all that were sent before.
+async fn smoke(emulator: &Emulator, deployment: &Applied<'_>, ingest_url: &str, serve_url: &str) -> String {
+    let (activities, dedup) = (
+        deployment.output("activities_table").await,
+        deployment.output("dedup_table").await,
+    );
+    let arguments = [
+        ["--ingest-url", ingest_url],
+        ["--serve-url", serve_url],
+        ["--activities-table", &activities],
+        ["--dedup-table", &dedup],
+    ];
+    podium(
+        emulator,
+        &[&["smoke", "--sign"], arguments.as_flattened()].concat(),
+    )
+    .await
+}
+
+/// What a role was told when it tried something.
+fn verdict<T, E>(attempt: Result<T, aws_sdk_dynamodb::error::SdkError<E>>) -> String
+where
+    E: aws_sdk_dynamodb::error::ProvideErrorMetadata,
+{
+    match attempt {
+        Ok(_) => "allowed".to_owned(),
+        Err(error) => error.code().unwrap_or("no answer").to_owned(),
+    }
+}
+
+/// Tries to read, to write and to read all of each table.
+async fn attempts(emulator: &Emulator, function: &str) -> Vec<String> {
+    let config = emulator.as_role(&format!("podium-dev-{function}")).await;
+    let client = aws_sdk_dynamodb::Client::new(&config);
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let tables = [
+        ("activities", "user_id", Some("activity_id")),
+        ("dedup", "activity", None),
+        ("standings", "shard", Some("member")),
+        ("snapshots", "board", Some("part")),
+    ];
+    let mut lines = Vec::new();
+    for (name, partition, sort) in tables {
+        let table = format!("podium-dev-{name}");
+        let key = [Some(partition), sort].into_iter().flatten();
+        let key: std::collections::HashMap<_, _> = key
+            .map(|attribute| (attribute.to_owned(), text("~test")))
+            .collect();
+        let get = client
+            .get_item()
+            .table_name(&table)
+            .set_key(Some(key.clone()))
+            .send()
+            .await;
+        let put = client
+            .put_item()
+            .table_name(&table)
+            .set_item(Some(key.clone()))
+            .send()
+            .await;
+        let delete = client
+            .delete_item()
+            .table_name(&table)
+            .set_key(Some(key))
+            .send()
+            .await;
+        let scan = client.scan().table_name(&table).limit(1).send().await;
+        let query = client
+            .query()
+            .table_name(&table)
+            .key_condition_expression("#key = :value")
+            .expression_attribute_names("#key", partition)
+            .expression_attribute_values(":value", text("~test"))
+            .send()
+            .await;
+        let verdicts = [
+            ("get", verdict(get)),
+            ("query", verdict(query)),
+            ("scan", verdict(scan)),
+            ("put", verdict(put)),
+            ("delete", verdict(delete)),
+        ];
+        let allowed: Vec<_> = verdicts
+            .iter()
+            .filter_map(|(what, verdict)| match verdict.as_str() {
+                "AccessDeniedException" => None,
+                "allowed" => Some((*what).to_owned()),
+                other => Some(format!("{what}: {other}")),
+            })
+            .collect();
+        lines.push(format!("{function} {name}: {}", allowed.join(" ")));
+    }
+    lines
+}
+
+async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
+    let mut lines = Vec::new();
+    for function in crate::deployment::FUNCTIONS {
+        lines.extend(attempts(emulator, function).await);
+    }
+    assert_eq!(
+        lines,
+        [
+            "ingest activities: put",
+            "ingest dedup: ",
+            "ingest standings: ",
+            "ingest snapshots: ",
+            "aggregator activities: ",
+            "aggregator dedup: put",
+            "aggregator standings: ",
+            "aggregator snapshots: ",
+            // On AWS only the heartbeats: the emulator does not know the condition on the key.
+            "snapshot activities: query put",
+            "snapshot dedup: ",
+            "snapshot standings: get query",
+            "snapshot snapshots: get put",
+            "serve activities: ",
+            "serve dedup: ",
+            "serve standings: query",
+            "serve snapshots: get",
+        ]
+    );
+}
+
+/// What the account still has of ours.
+async fn left_over(emulator: &Emulator) -> Vec<String> {
+    let lists = [
+        ("dynamodb list-tables", "/TableNames"),
+        ("sqs list-queues", "/QueueUrls"),
+        ("lambda list-functions", "/Functions"),
+        ("lambda list-event-source-mappings", "/EventSourceMappings"),
+        ("iam list-roles", "/Roles"),
+        ("iam list-policies --scope Local", "/Policies"),
+        ("logs describe-log-groups", "/logGroups"),
+        ("pipes list-pipes", "/Pipes"),
+        ("scheduler list-schedules", "/Schedules"),
+        ("s3api list-buckets", "/Buckets"),
+        ("cloudfront list-distributions", "/DistributionList/Items"),
+        (
+            "cloudfront list-origin-access-controls",
+            "/OriginAccessControlList/Items",
+        ),
+        ("sns list-topics", "/Topics"),
+        ("cloudwatch describe-alarms", "/MetricAlarms"),
+        ("cloudwatch list-dashboards", "/DashboardEntries"),
+    ];
+    let mut left = Vec::new();
+    for (command, list) in lists {
+        let answer = emulator.aws(command, &[]).await;
+        for item in answer
+            .pointer(list)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            if item.to_string().contains("podium-dev") {
+                left.push(format!("{command}: {item}"));
+            }
+        }
+    }
+    left
+}

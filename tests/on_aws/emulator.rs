@@ -1,0 +1,206 @@
+//! An emulator of AWS that no one here wrote, as a process on loopback: by TLS, since our queues refuse
+//! anything else, and with its IAM enforced.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::tls;
+use aws_types::SdkConfig;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// Where the emulator is; `scripts/test` installs it and sets this.
+const EMULATOR: &str = "PODIUM_TEST_EMULATOR";
+const AWS_CLI: &str = "PODIUM_TEST_AWS_CLI";
+pub const REGION: &str = "us-east-1";
+const ADMIN: &str = "test";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Emulator {
+    pub url: String,
+    directory: TempDir,
+    aws_cli: PathBuf,
+    _process: Child,
+}
+
+impl Emulator {
+    /// `None`, and a word about it, on a machine without the emulator.
+    pub async fn start() -> Option<Self> {
+        let (Some(program), Some(aws_cli)) = (std::env::var_os(EMULATOR), std::env::var_os(AWS_CLI)) else {
+            eprintln!("skipped: {EMULATOR} and {AWS_CLI} do not name the emulator and the AWS CLI");
+            return None;
+        };
+        let directory = TempDir::new().expect("a temporary directory");
+        let certificate = make_certificate(directory.path()).await;
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let url = format!("https://127.0.0.1:{port}");
+        let log = std::fs::File::create(directory.path().join("emulator.log")).expect("a log");
+        let process = Command::new(program)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", directory.path())
+            .env("TMPDIR", directory.path())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("AUTH", "true")
+            .env("USE_SSL", "1")
+            .env("MINISTACK_SSL_CERT", &certificate)
+            .env("MINISTACK_SSL_KEY", directory.path().join("key.pem"))
+            .env("AWS_ACCESS_KEY_ID", ADMIN)
+            .env("AWS_SECRET_ACCESS_KEY", ADMIN)
+            // The functions inherit these two, and so reach the emulator and trust it.
+            .env("AWS_ENDPOINT_URL", &url)
+            .env("SSL_CERT_FILE", &certificate)
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the emulator starts");
+        let emulator = Self {
+            url,
+            directory,
+            aws_cli: aws_cli.into(),
+            _process: process,
+        };
+        emulator.wait_until_ready(port).await;
+        Some(emulator)
+    }
+
+    async fn wait_until_ready(&self, port: u16) {
+        let ready = async {
+            while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(PATIENCE, ready).await.is_ok(),
+            "the emulator does not start: {}",
+            self.log()
+        );
+    }
+
+    /// Its log, without its complaint that our pipe is none of its own, which it makes every second.
+    pub fn log(&self) -> String {
+        let log = std::fs::read_to_string(self.directory.path().join("emulator.log")).unwrap_or_default();
+        let lines = log.lines().filter(|line| !line.contains("[pipes]"));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.path().join("certificate.pem")
+    }
+
+    /// A program that takes the emulator for AWS and itself for the account's administrator.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("AWS_ENDPOINT_URL", &self.url)
+            .env("AWS_CA_BUNDLE", self.certificate())
+            .env("SSL_CERT_FILE", self.certificate())
+            .env("AWS_REGION", REGION)
+            .env("AWS_DEFAULT_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", ADMIN)
+            .env("AWS_SECRET_ACCESS_KEY", ADMIN)
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_PAGER", "")
+            .env_remove("AWS_SESSION_TOKEN")
+            .env_remove("AWS_PROFILE")
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs the AWS CLI and gives the document that it prints, `null` for none.
+    pub async fn aws(&self, command: &str, arguments: &[&str]) -> Value {
+        let output = self
+            .command(&self.aws_cli)
+            .args(["--endpoint-url", &self.url, "--output", "json"])
+            .args(command.split(' '))
+            .args(arguments)
+            .output()
+            .await
+            .expect("the AWS CLI runs");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command} {arguments:?}: {error}");
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    /// The configuration of a client with the permissions of a role, which is made to trust this account.
+    pub async fn as_role(&self, role: &str) -> SdkConfig {
+        let identity = self.aws("sts get-caller-identity", &[]).await;
+        let account = identity["Account"].as_str().expect("an account");
+        let trust = serde_json::json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "AWS": format!("arn:aws:iam::{account}:root") },
+                "Action": "sts:AssumeRole",
+            }],
+        });
+        let (arn, trust) = (format!("arn:aws:iam::{account}:role/{role}"), trust.to_string());
+        let policy = ["--role-name", role, "--policy-document", &trust];
+        self.aws("iam update-assume-role-policy", &policy).await;
+        let session = ["--role-arn", &arn, "--role-session-name", "tests"];
+        let assumed = self.aws("sts assume-role", &session).await;
+        let part = |name: &str| {
+            assumed["Credentials"][name]
+                .as_str()
+                .expect("credentials")
+                .to_owned()
+        };
+        let credentials = Credentials::new(
+            part("AccessKeyId"),
+            part("SecretAccessKey"),
+            Some(part("SessionToken")),
+            None,
+            "assumed",
+        );
+        self.config(credentials)
+    }
+
+    /// The configuration of a client that may do anything.
+    pub fn as_administrator(&self) -> SdkConfig {
+        self.config(Credentials::new(ADMIN, ADMIN, None, None, "administrator"))
+    }
+
+    fn config(&self, credentials: Credentials) -> SdkConfig {
+        let certificate = std::fs::read(self.certificate()).expect("the certificate is there");
+        let trusted = tls::TlsContext::builder()
+            .with_trust_store(tls::TrustStore::empty().with_pem_certificate(certificate))
+            .build()
+            .expect("the certificate is valid");
+        let http_client = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .tls_context(trusted)
+            .build_https();
+        store::aws::config(REGION.to_owned(), credentials, Some(self.url.clone()))
+            .into_builder()
+            .http_client(http_client)
+            .build()
+    }
+}
+
+/// A certificate of its own for loopback, which clients are told to trust.
+async fn make_certificate(directory: &Path) -> PathBuf {
+    let certificate = directory.join("certificate.pem");
+    let made = Command::new("openssl")
+        .args("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split(' '))
+        // Marked as what it is: rustls takes no certificate authority for a server.
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
+        .arg(directory.join("key.pem"))
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .await
+        .expect("openssl runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    certificate
+}
