@@ -55,7 +55,7 @@ const READ_GAPS: [(&str, &[&str]); 4] = [
 /// Employee n has n activities of ten points each.
 const EMPLOYEES: u32 = 10;
 
-fn activities() -> String {
+fn activities() -> Vec<String> {
     let activity = |employee: u32, n: u32| {
         json!({
             "activity_id": format!("task-{n}"),
@@ -66,7 +66,7 @@ fn activities() -> String {
     };
     (1..=EMPLOYEES)
         .flat_map(|employee| (0..employee).map(move |n| activity(employee, n)))
-        .map(|activity| format!("{activity}\n"))
+        .map(|activity| activity.to_string())
         .collect()
 }
 
@@ -150,7 +150,7 @@ async fn an_applied_deployment_counts_each_activity_once() {
     let directory = tempfile::TempDir::new().expect("a temporary directory");
     for file in ["once.jsonl", "again.jsonl"] {
         let file = directory.path().join(file);
-        std::fs::write(&file, activities()).expect("a file can be written");
+        std::fs::write(&file, activities().join("\n")).expect("a file can be written");
         post(&emulator, &ingest_url, &file).await;
     }
     let stages = smoke(&emulator, &deployment, &ingest_url, &serve_url).await;

@@ -109,7 +109,7 @@ impl Endpoint {
             .expect("a delete");
     }
 
-    async fn start_pipe(&self) -> Pipe {
+    fn start_pipe(&self) -> Pipe {
         let plan = plan(&self.stream_arn);
         start_planned(&plan, &self.sdk, &self.sdk).expect("a pipe")
     }
@@ -188,7 +188,7 @@ async fn new_items_and_nothing_else_reach_the_target_as_from_the_stacks_own_pipe
     for index in 10..32 {
         endpoint.put("ann", &format!("a{index}"), "p").await;
     }
-    let pipe = endpoint.start_pipe().await;
+    let pipe = endpoint.start_pipe();
     eventually("what was there before", || pipe.counters().sent == 22).await;
     endpoint.put("ann", "a10", "another").await;
     endpoint.delete("ann", "a11").await;
@@ -230,7 +230,7 @@ fn activity(body: &str) -> String {
 #[tokio::test]
 async fn without_its_target_every_position_is_given_up_after_the_planned_retries() {
     let endpoint = Endpoint::start().await;
-    let pipe = endpoint.start_pipe().await;
+    let pipe = endpoint.start_pipe();
     let deleted = aws_sdk_sqs::Client::new(&endpoint.sdk)
         .delete_queue()
         .queue_url(endpoint.target.url())
