@@ -1,0 +1,57 @@
+// A proxy between the browser and a stack. It remembers what was answered, and can give the page's files from
+// a directory in place of those that are built into the stack.
+
+import { readFile } from "node:fs/promises";
+import { createServer, request } from "node:http";
+import { extname, join, normalize } from "node:path";
+
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+
+export async function startProxy(stackUrl, { page } = {}) {
+  let policy;
+  /// Every answer so far, as it was on the wire.
+  const answers = [];
+
+  async function file(path) {
+    if (!page || path.startsWith("/v1/")) return null;
+    const name = normalize(path === "/" ? "/index.html" : path);
+    const content = await readFile(join(page, name)).catch(() => null);
+    return content && { content, type: TYPES[extname(name)] };
+  }
+
+  const server = createServer(async (asked, answer) => {
+    const { pathname } = new URL(asked.url, stackUrl);
+    const found = await file(pathname);
+    if (found) {
+      policy ??= (await fetch(stackUrl)).headers.get("content-security-policy");
+      answer.writeHead(200, {
+        "content-type": found.type,
+        "content-security-policy": policy,
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-cache",
+      });
+      answer.end(found.content);
+      return;
+    }
+    const { origin, host } = new URL(stackUrl);
+    const passed = request(`${origin}${asked.url}`, { method: asked.method, headers: { ...asked.headers, host } });
+    passed.on("response", (response) => {
+      const length = Number(response.headers["content-length"] ?? 0);
+      answers.push({ path: asked.url, status: response.statusCode, length });
+      answer.writeHead(response.statusCode, response.rawHeaders);
+      response.pipe(answer);
+    });
+    // To the browser it looks like the stack: there is no answer.
+    passed.on("error", () => answer.destroy());
+    asked.pipe(passed);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    answers,
+    close: () => new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    }),
+  };
+}

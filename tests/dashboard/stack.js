@@ -1,0 +1,209 @@
+// A whole stack on this machine for one file of tests, and what tests do with it.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { copyFileSync, linkSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { eventually } from "./eventually.js";
+import { startProxy } from "./proxy.js";
+
+const REPOSITORY = resolve(import.meta.dirname, "../..");
+const BINARIES = process.env.PODIUM_TEST_BIN ??
+  join(resolve(REPOSITORY, process.env.CARGO_TARGET_DIR ?? "target"), "debug");
+const PROGRAMS = ["podium", "ingest", "aggregator", "snapshot", "serve"];
+const BATCH = 100;
+const POSTS_AT_ONCE = 4;
+/// What the aggregator had taken when it died is soon delivered again.
+const VISIBILITY_TIMEOUT_SECONDS = 5;
+/// A connection that is kept open would hold up the stack's end.
+const UNKEPT = { connection: "close" };
+/// Ends the stack when its standard input ends, so that a test which is killed leaves nothing behind.
+const GUARD = '"$@" & stack=$!; cat >/dev/null; kill $stack 2>/dev/null; wait $stack';
+
+/// Starts a stack. `without` names functions whose binaries are away for now. With `dataDir` true the stack can
+/// be killed and started again with what it had.
+export async function startStack({
+  snapshotEvery = "1s",
+  timeZone = "Europe/Berlin",
+  dataDir = false,
+  without = [],
+  binaries = BINARIES,
+} = {}) {
+  const stack = new Stack({ snapshotEvery, timeZone, dataDir, binaries });
+  without.forEach((name) => stack.takeAway(name));
+  try {
+    await stack.start();
+  } catch (error) {
+    await stack.stop();
+    throw error;
+  }
+  return stack;
+}
+
+class Stack {
+  /// Where the page and the API are.
+  url;
+  #directory = mkdtempSync(join(tmpdir(), "podium-dashboard-"));
+  #settings;
+  #port = 0;
+  #guard;
+  #ready;
+  #proxy;
+
+  constructor({ binaries, ...settings }) {
+    this.#settings = settings;
+    process.once("exit", () => this.#removeFiles());
+    for (const name of PROGRAMS) {
+      const [from, to] = [join(binaries, name), join(this.#directory, name)];
+      try {
+        linkSync(from, to);
+      } catch (error) {
+        assert.notEqual(error.code, "ENOENT", `${from} is not built; run cargo build --workspace --bins first`);
+        copyFileSync(from, to);
+      }
+    }
+  }
+
+  /// Starts it, after `kill` once more at the same address.
+  async start() {
+    const args = ["local", "--port", this.#port, "--aws-port", 0];
+    args.push("--snapshot-every", this.#settings.snapshotEvery, "--time-zone", this.#settings.timeZone);
+    args.push("--log-dir", join(this.#directory, "logs"));
+    if (this.#settings.dataDir) args.push("--data-dir", join(this.#directory, "data"));
+    this.#guard = spawn("sh", ["-c", GUARD, "sh", join(this.#directory, "podium"), ...args.map(String)], {
+      // In a process group of its own, so that Ctrl-C ends the test first, and the stack by way of the guard.
+      detached: true,
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    this.#guard.stdin.on("error", () => {});
+    const lines = createInterface({ input: this.#guard.stdout });
+    const { value } = await lines[Symbol.asyncIterator]().next();
+    assert.ok(value, "the stack starts");
+    this.#ready = JSON.parse(value);
+    this.#port = new URL(this.#ready.web).port;
+    const page = process.env.PODIUM_TEST_PAGE;
+    if (page) this.#proxy ??= await startProxy(this.#ready.web, { page });
+    this.url = this.#proxy?.url ?? this.#ready.web;
+    await this.#post("aws", "", JSON.stringify({
+      QueueUrl: `${this.#ready.aws}/000000000000/podium-activities`,
+      Attributes: { VisibilityTimeout: String(VISIBILITY_TIMEOUT_SECONDS) },
+    }), { "content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.SetQueueAttributes" });
+  }
+
+  /// Kills it as a crash of the machine would.
+  async kill() {
+    process.kill(this.#ready.pid, "SIGKILL");
+    await this.#end();
+  }
+
+  /// Stops it for good.
+  async stop() {
+    await this.#end();
+    await this.#proxy?.close();
+    this.#removeFiles();
+  }
+
+  #removeFiles() {
+    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  async #end() {
+    const guard = this.#guard;
+    if (!guard || guard.exitCode !== null || guard.signalCode !== null) return;
+    const ended = new Promise((resolve) => guard.once("exit", resolve));
+    guard.stdin.end();
+    await ended;
+  }
+
+  /// Stops a function: its binary is taken away and its processes are killed.
+  stopFunction(name) {
+    this.takeAway(name);
+    for (const pid of this.#processesOf(name)) process.kill(pid, "SIGKILL");
+  }
+
+  takeAway(name) {
+    renameSync(join(this.#directory, name), join(this.#directory, `${name}.away`));
+  }
+
+  bringBack(name) {
+    renameSync(join(this.#directory, `${name}.away`), join(this.#directory, name));
+  }
+
+  #processesOf(name) {
+    const lines = execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" }).trim().split("\n");
+    return lines
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, parent, program]) => Number(parent) === this.#ready.pid && program.endsWith(name))
+      .map(([pid]) => Number(pid));
+  }
+
+  async get(path) {
+    const response = await fetch(`${this.#ready.web}${path}`, { headers: UNKEPT });
+    return { status: response.status, body: await response.json() };
+  }
+
+  /// A document of the API, which must be there.
+  async document(path) {
+    const { status, body } = await this.get(path);
+    assert.equal(status, 200, `${path}: ${JSON.stringify(body)}`);
+    return body;
+  }
+
+  board(board = "global", { window = "all", limit = 100, from = 1 } = {}) {
+    const place = from === 1 ? "" : `&from=${from}`;
+    return this.document(`/v1/boards/${encodeURIComponent(board)}?window=${window}&limit=${limit}${place}`);
+  }
+
+  user(user, { board = "global", window = "all", around = 2 } = {}) {
+    return this.document(
+      `/v1/boards/${encodeURIComponent(board)}/users/${encodeURIComponent(user)}?window=${window}&around=${around}`,
+    );
+  }
+
+  /// Posts activities in full batches until each is taken.
+  async post(activities) {
+    const batches = [];
+    for (let at = 0; at < activities.length; at += BATCH) batches.push(activities.slice(at, at + BATCH));
+    const poster = async () => {
+      for (let batch = batches.shift(); batch; batch = batches.shift()) {
+        await this.#post("web", "/v1/activities", JSON.stringify(batch), { "content-type": "application/json" });
+      }
+    };
+    await Promise.all(Array.from({ length: POSTS_AT_ONCE }, poster));
+  }
+
+  async #post(place, path, body, headers) {
+    const response = await fetch(`${this.#ready[place]}${path}`, {
+      method: "POST",
+      body,
+      headers: { ...headers, ...UNKEPT },
+    });
+    const answer = await response.text();
+    assert.ok(response.ok && response.status !== 207, `${response.status} ${answer}`);
+  }
+
+  /// Imports a file of activities as its users do.
+  async import(file) {
+    // The import notes its position beside the file, which may be where nothing can be written.
+    const copy = join(this.#directory, "activities.jsonl.gz");
+    copyFileSync(file, copy);
+    const importing = spawn(join(this.#directory, "podium"), ["import", copy, "--url", this.#ready.web], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    const code = await new Promise((resolve) => importing.once("exit", resolve));
+    assert.equal(code, 0, "the import ends well");
+  }
+
+  /// Waits until all boards show so many activities.
+  async counted(activities) {
+    await eventually(`${activities} counted activities`, async () => {
+      const { status, body } = await this.get("/v1/status");
+      assert.equal(status, 200);
+      assert.equal(body.standings.activities, activities);
+      const board = await this.board("global", { limit: 1 });
+      assert.equal(board.activities, activities);
+    });
+  }
+}
