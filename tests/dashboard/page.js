@@ -100,19 +100,45 @@ export class Page {
     })));
   }
 
-  /// What stands in place of a board.
+  /// All words of the page's main part.
   main() {
     return this.text("main");
   }
 
-  // Windows and programs.
-
-  tab_(window) {
-    return this.tab.getByRole("tab", { name: WINDOWS[window], exact: true });
+  async focusUser(user) {
+    await this.#nameOf(user).focus();
   }
 
+  #nameOf(user) {
+    return this.tab.locator(`table#board tr[data-user="${user}"]`).getByText(user, { exact: true });
+  }
+
+  /// The user in whose row the focus is.
+  focusedUser() {
+    return this.tab.evaluate(() => document.activeElement.closest("tr")?.dataset.user ?? null);
+  }
+
+  async scrollTo(top) {
+    await this.tab.evaluate((top) => scrollTo(0, top), top);
+    return this.scrollTop();
+  }
+
+  scrollTop() {
+    return this.tab.evaluate(() => scrollY);
+  }
+
+  async key(key) {
+    await this.tab.keyboard.press(key);
+  }
+
+  // Windows and programs.
+
   async chooseWindow(window) {
-    await this.tab_(window).click();
+    await this.tab.getByRole("tab", { name: WINDOWS[window], exact: true }).click();
+  }
+
+  async focusWindow() {
+    await this.tab.getByRole("tab", { selected: true }).focus();
   }
 
   async window() {
@@ -133,12 +159,22 @@ export class Page {
     await this.#boards().getByText(name, { exact: true }).click();
   }
 
-  boardsText() {
-    return this.#boards().innerText();
+  /// The boards one can choose: each with its name, its points and its share of all points in percent.
+  boards() {
+    return this.#boards().getByRole("listitem").evaluateAll((items) => items.map((item) => {
+      const [name, ...rest] = item.innerText.split(/\n|\t/).map((part) => part.trim()).filter(Boolean);
+      const text = rest.join(" ");
+      return {
+        name,
+        points: Number(text.match(/[\d,]+/)[0].replaceAll(",", "")),
+        share: Number(text.match(/(\d+) ?%/)?.[1]),
+      };
+    }));
   }
 
-  currentBoard() {
-    return this.#boards().locator("[aria-current=page]").innerText();
+  async currentBoard() {
+    const text = await this.#boards().locator("[aria-current=page]").innerText();
+    return text.split("\n")[0].trim();
   }
 
   // Pages.
@@ -161,5 +197,103 @@ export class Page {
 
   async chooseRows(rows) {
     await this.tab.getByLabel("Rows").selectOption(String(rows));
+  }
+
+  // People.
+
+  #search() {
+    return this.tab.getByRole("combobox", { name: "Find a user" });
+  }
+
+  async type(text) {
+    await this.#search().fill("");
+    await this.#search().pressSequentially(text);
+  }
+
+  async find(text) {
+    await this.#search().fill(text);
+    await this.tab.getByRole("button", { name: "Find", exact: true }).click();
+  }
+
+  /// The ids that are suggested, and the one that the arrow keys have reached.
+  async suggestions() {
+    const options = this.tab.getByRole("option").filter({ visible: true });
+    const users = await options.evaluateAll((all) => all.map((option) => option.innerText.trim().split(/\s+/)[0]));
+    const reached = await options.evaluateAll((all) =>
+      all.findIndex((option) => option.getAttribute("aria-selected") === "true"));
+    return { users, reached: users[reached] ?? null };
+  }
+
+  async chooseUser(user) {
+    await this.#nameOf(user).click();
+  }
+
+  /// What is told of the chosen user; null if there is none.
+  async user() {
+    const section = this.tab.locator("section#user");
+    return await section.isVisible() ? section.innerText() : null;
+  }
+
+  neighbours() {
+    return this.#rows("section#user table");
+  }
+
+  /// What the search says of itself.
+  searchMessage() {
+    return this.text("form[role=search]");
+  }
+
+  rowText(user) {
+    return this.text(`table#board tr[data-user="${user}"]`);
+  }
+
+  /// What the device keeps of this page.
+  remembered() {
+    return this.tab.evaluate(() => ({ ...localStorage }));
+  }
+
+  async press(button) {
+    await this.tab.getByRole("button", { name: button, exact: true }).click();
+  }
+
+  hasButton(button) {
+    return this.tab.getByRole("button", { name: button, exact: true }).isVisible();
+  }
+
+  // Downloads.
+
+  /// Downloads what is shown as "CSV" or "JSON".
+  async download(format) {
+    const [download] = await Promise.all([this.tab.waitForEvent("download"), this.press(`Download as ${format}`)]);
+    return { name: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };
+  }
+
+  // Posting.
+
+  #post() {
+    return this.tab.locator("form#post");
+  }
+
+  canPost() {
+    return this.#post().isVisible();
+  }
+
+  async post({ user, program, kind }) {
+    const fields = this.#post();
+    await fields.getByLabel("User").fill(user);
+    await fields.getByLabel("Program").fill(program);
+    await fields.getByLabel("Kind").selectOption(kind);
+    await fields.getByRole("button", { name: "Post" }).click();
+  }
+
+  postResult() {
+    return this.text("#post-result");
+  }
+
+  // What the browser knows.
+
+  /// How many requests there were to paths that match.
+  asked(pattern) {
+    return this.requests.filter((url) => pattern.test(url)).length;
   }
 }

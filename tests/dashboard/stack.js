@@ -6,6 +6,7 @@ import { copyFileSync, linkSync, mkdtempSync, renameSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { eventually } from "./eventually.js";
 import { startProxy } from "./proxy.js";
 
@@ -184,16 +185,20 @@ class Stack {
     assert.ok(response.ok && response.status !== 207, `${response.status} ${answer}`);
   }
 
-  /// Imports a file of activities as its users do.
+  /// Imports a file of activities as its users do. Gives how many were accepted.
   async import(file) {
     // The import notes its position beside the file, which may be where nothing can be written.
     const copy = join(this.#directory, "activities.jsonl.gz");
     copyFileSync(file, copy);
     const importing = spawn(join(this.#directory, "podium"), ["import", copy, "--url", this.#ready.web], {
-      stdio: ["ignore", "ignore", "inherit"],
+      stdio: ["ignore", "pipe", "ignore"],
     });
-    const code = await new Promise((resolve) => importing.once("exit", resolve));
-    assert.equal(code, 0, "the import ends well");
+    const [printed, code] = await Promise.all([
+      text(importing.stdout),
+      new Promise((resolve) => importing.once("exit", resolve)),
+    ]);
+    assert.equal(code, 0, printed);
+    return Number(/^accepted\s+([\d,]+)/m.exec(printed)[1].replaceAll(",", ""));
   }
 
   /// Waits until all boards show so many activities.

@@ -1,0 +1,109 @@
+// The address of the page is the view, to be shared and to go back to.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { recentActivities } from "../activities.js";
+import { eventually } from "../eventually.js";
+import { startStack } from "../stack.js";
+import { visit } from "../visit.js";
+
+const stack = await startStack();
+after(() => stack.stop());
+
+before(async () => {
+  const posted = recentActivities();
+  await stack.post(posted);
+  await stack.counted(posted.length);
+});
+
+/// What makes up a view for those who look at it.
+async function seen(page) {
+  return {
+    board: await page.currentBoard(),
+    window: await page.window(),
+    title: await page.title(),
+    entries: (await page.entries()).map(({ rank, user, points }) => `${rank} ${user} ${points}`),
+    user: (await page.neighbours().catch(() => [])).map(({ user }) => user),
+  };
+}
+
+async function sees(page, expected) {
+  await eventually("the same view", async () => assert.deepEqual(await seen(page), expected));
+}
+
+async function seesUser(page, user) {
+  await eventually(`${user} is chosen`, async () => assert.ok((await page.user())?.includes(user)));
+}
+
+test("the address of a view, opened by someone else, shows the same view", async (t) => {
+  const page = await visit(t, stack);
+  await page.chooseBoard("program-1");
+  await page.chooseWindow("month");
+  await page.chooseRows(25);
+  await page.turn("Next");
+  const user = await eventually("the second page", async () => {
+    const [first] = await page.entries();
+    assert.ok(first.rank > 1);
+    return first.user;
+  });
+  await page.chooseUser(user);
+  await seesUser(page, user);
+  assert.deepEqual(page.view(), { board: "program:program-1", window: "month", from: "26", rows: "25", user });
+  const view = await seen(page);
+  const other = await visit(t, stack, page.view());
+  await sees(other, view);
+});
+
+test("back and forward restore each view", async (t) => {
+  const page = await visit(t, stack);
+  const views = [];
+  const remember = async (isThere) => {
+    await eventually("the next view", async () => assert.ok(await isThere()));
+    views.push(await seen(page));
+  };
+  await remember(async () => (await page.currentBoard()) === "All programs");
+  await page.chooseBoard("program-4");
+  await remember(async () => (await page.title()).includes("program-4") && (await page.entries())[0].points < 1000);
+  await page.chooseWindow("week");
+  const { points } = (await stack.board("program:program-4", { window: "week" })).entries[0];
+  await remember(async () => (await page.window()) === "week" && (await page.entries())[0].points === points);
+  await page.chooseUser((await page.entries())[2].user);
+  await remember(async () => (await page.user()) !== null && (await page.neighbours()).length > 2);
+  await page.chooseRows(25);
+  await page.turn("Next");
+  await remember(async () => (await page.entries())[0].rank > 20);
+  const [start, program, week, chosen, paged] = views;
+
+  await page.tab.goBack();
+  await page.tab.goBack();
+  await sees(page, chosen);
+  await page.tab.goBack();
+  await sees(page, week);
+  await page.tab.goBack();
+  await sees(page, program);
+  await page.tab.goBack();
+  await sees(page, start);
+  for (const view of [program, week, chosen]) {
+    await page.tab.goForward();
+    await sees(page, view);
+  }
+  await page.tab.goForward();
+  await page.tab.goForward();
+  await sees(page, paged);
+});
+
+test("a view's address leaves out what is usual", async (t) => {
+  const page = await visit(t, stack, { window: "day", rows: 25 });
+  await page.chooseWindow("all");
+  await page.chooseRows(100);
+  await eventually("the usual view", async () => assert.deepEqual(page.view(), {}));
+});
+
+test("an address that makes no sense shows the usual view, without a complaint", async (t) => {
+  const usual = await visit(t, stack);
+  const view = await seen(usual);
+  const odd = { board: "<b>", window: "century", from: "-3", rows: "7", user: "", colour: "red" };
+  const page = await visit(t, stack, odd);
+  await sees(page, view);
+  assert.equal(await page.alarm(), null);
+});

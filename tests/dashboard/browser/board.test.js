@@ -1,0 +1,178 @@
+// The board on the page is the API's, and one finds one's way in it.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { activitiesFor, recentActivities } from "../activities.js";
+import { eventually } from "../eventually.js";
+import { WINDOWS } from "../page.js";
+import { startStack } from "../stack.js";
+import { visit } from "../visit.js";
+
+const TIES = { ann: 50, bob: 50, cy: 30, dan: 20, eve: 20, fay: 10 };
+
+const stack = await startStack();
+after(() => stack.stop());
+
+before(async () => {
+  const file = process.env.PODIUM_TEST_ACTIVITIES;
+  const imported = file ? await stack.import(file) : 0;
+  const posted = [...recentActivities(), ...activitiesFor(TIES, { program: "ties" })];
+  await stack.post(posted);
+  await stack.counted(imported + posted.length);
+});
+
+/// What of an entry must be the same on the page. The change is that since the snapshot before, which may be
+/// another one.
+const essence = ({ rank, user, user_id, points, activities }) => ({ rank, user: user ?? user_id, points, activities });
+
+async function showsWhatTheApiHas(page, board, options) {
+  await eventually(`the API's entries of ${board} ${JSON.stringify(options)}`, async () => {
+    const { entries, participants } = await stack.board(board, options);
+    const shown = await page.entries();
+    assert.deepEqual(shown.map(essence), entries.map(essence));
+    for (const entry of shown) {
+      assert.equal(entry.name, entry.user);
+      const equals = entries.filter(({ rank }) => rank === entry.rank).length;
+      // A tie may go on beyond the page.
+      if (equals > 1) assert.ok(entry.tied, `${entry.user} is tied`);
+    }
+    const { from = 1 } = options;
+    const last = Math.min(from + entries.length - 1, participants);
+    const number = (value) => value.toLocaleString("en");
+    const range = `${number(from)}–${number(last)} of ${number(participants)}`;
+    if (entries.length > 0) assert.ok((await page.pagesText()).includes(range), await page.pagesText());
+  });
+}
+
+for (const board of ["global", "program:program-1"]) {
+  for (const window of Object.keys(WINDOWS)) {
+    test(`the board ${board} of ${WINDOWS[window]} has the API's entries, page for page`, async (t) => {
+      const page = await visit(t, stack, { board, window });
+      const limit = 100;
+      const { participants } = await stack.board(board, { window });
+      const pages = Math.min(4, Math.ceil(participants / limit));
+      for (let at = 0; at < pages; at += 1) {
+        if (at > 0) await page.turn("Next");
+        await showsWhatTheApiHas(page, board, { window, limit, from: at * limit + 1 });
+      }
+    });
+  }
+}
+
+test("equal points share a rank on the podium and in the table", async (t) => {
+  const page = await visit(t, stack, { board: "program:ties" });
+  await eventually("the ties", async () => {
+    const ranks = (await page.entries()).map(({ user, rank, tied }) => `${rank}${tied ? "=" : ""} ${user}`);
+    assert.deepEqual(ranks, ["1= ann", "1= bob", "3 cy", "4= dan", "4= eve", "6 fay"]);
+    const [first, second, third, ...rest] = await page.podium();
+    assert.deepEqual(rest, []);
+    for (const [place, user] of [[first, "ann"], [second, "bob"]]) {
+      assert.match(place.text, /1/);
+      assert.match(place.text, /tied/);
+      assert.ok(place.text.includes(user) && place.text.includes("50"), place.text);
+    }
+    assert.deepEqual([first.top, first.height], [second.top, second.height], "both stand equally high");
+    assert.ok(third.text.includes("cy") && !third.text.includes("tied"), third.text);
+    assert.ok(third.height < first.height || third.top > first.top, "the third stands lower");
+  });
+});
+
+test("the podium stays while one pages through the rest", async (t) => {
+  const page = await visit(t, stack, { rows: 25 });
+  const names = async () => (await page.podium()).map(({ text }) => text);
+  const leaders = await names();
+  assert.equal(leaders.length, 3);
+  await page.turn("Next");
+  await showsWhatTheApiHas(page, "global", { limit: 25, from: 26 });
+  assert.deepEqual(await names(), leaders);
+});
+
+test("a window is chosen by mouse and by arrow keys, and says its dates and their zone", async (t) => {
+  const page = await visit(t, stack);
+  const shows = async (window) => {
+    const { window: { first_day, last_day, time_zone } } = await stack.board("global", { window, limit: 1 });
+    await eventually(`the dates of ${window}`, async () => {
+      assert.equal(await page.window(), window);
+      const dates = await page.windowDates();
+      assert.ok(dates.includes(time_zone), dates);
+      const days = [first_day, last_day].filter(Boolean);
+      for (const day of days) assert.ok(dates.includes(`${Number(day.slice(8))}`), `${dates}: ${day}`);
+      if (last_day) assert.ok(dates.includes(last_day.slice(0, 4)), dates);
+      assert.ok((await page.title()).startsWith(WINDOWS[window]), await page.title());
+    });
+    await showsWhatTheApiHas(page, "global", { window });
+  };
+  await shows("all");
+  for (const window of ["day", "week", "month", "all"]) {
+    await page.chooseWindow(window);
+    await shows(window);
+  }
+  await page.focusWindow();
+  const keys = [["ArrowLeft", "month"], ["ArrowLeft", "week"], ["Home", "day"], ["ArrowRight", "week"], ["End", "all"]];
+  for (const [key, window] of keys) {
+    await page.key(key);
+    await shows(window);
+  }
+});
+
+test("programs are listed with their points and shares, and one is chosen", async (t) => {
+  const page = await visit(t, stack, { window: "week" });
+  const [global, ...programs] = (await stack.document("/v1/boards?window=week")).boards;
+  await eventually("the programs", async () => {
+    const listed = await page.boards();
+    assert.deepEqual(
+      listed.map(({ name, points }) => [name, points]),
+      [["All programs", global.points], ...programs.map(({ board, points }) => [board.replace("program:", ""), points])],
+    );
+    for (const { name, points, share } of listed.slice(1)) {
+      const exact = 100 * points / programs.reduce((sum, program) => sum + program.points, 0);
+      assert.ok(Math.abs(share - exact) <= 1, `${name}: ${share} % for ${exact} %`);
+    }
+    assert.equal(await page.currentBoard(), "All programs");
+  });
+  await page.chooseBoard("program-2");
+  await eventually("the program", async () => {
+    assert.equal(await page.currentBoard(), "program-2");
+    assert.equal(await page.title(), "This week · program-2 · Podium");
+  });
+  await showsWhatTheApiHas(page, "program:program-2", { window: "week" });
+});
+
+test("one pages to the next, last, previous and first rows, as many at once as one likes", async (t) => {
+  const page = await visit(t, stack, { rows: 25 });
+  const { participants } = await stack.board("global");
+  const last = Math.floor((participants - 1) / 25) * 25 + 1;
+  const turns = [["Next", 26], ["Next", 51], ["Last", last], ["Previous", last - 25], ["First", 1]];
+  for (const [turn, from] of turns) {
+    await page.turn(turn);
+    await showsWhatTheApiHas(page, "global", { limit: 25, from });
+    assert.equal(page.view().from, from === 1 ? undefined : String(from));
+    const can = await Promise.all(["First", "Previous", "Next", "Last"].map((to) => page.canTurn(to)));
+    assert.deepEqual(can, [from > 1, from > 1, from < last, from < last]);
+  }
+  for (const rows of [1000, 100, 25]) {
+    await page.chooseRows(rows);
+    await showsWhatTheApiHas(page, "global", { limit: rows });
+  }
+});
+
+test("a refresh to a newer generation keeps the place, and the row that has the focus", async (t) => {
+  const page = await visit(t, stack, { rows: 25, from: 51 });
+  await showsWhatTheApiHas(page, "global", { limit: 25, from: 51 });
+  const { user, points } = (await page.entries())[10];
+  await page.focusUser(user);
+  const scrolled = await page.scrollTo(300);
+  // With a few points more one stays among these rows or rises out of them; here it is the total that counts.
+  const counted = (await stack.document("/v1/status")).standings.activities;
+  const more = activitiesFor({ newcomer: 5 }, { program: "ties", batch: "place" });
+  await stack.post(more);
+  await stack.counted(counted + more.length);
+  await eventually("the new participant", async () => {
+    const { participants } = await stack.board("global");
+    assert.ok((await page.pagesText()).includes(`of ${participants.toLocaleString("en")}`));
+  });
+  await showsWhatTheApiHas(page, "global", { limit: 25, from: 51 });
+  assert.equal(await page.focusedUser(), user, `${user} with ${points} points`);
+  assert.equal(await page.scrollTop(), scrolled);
+  assert.equal(page.view().from, "51");
+});

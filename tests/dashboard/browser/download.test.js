@@ -1,0 +1,58 @@
+// What is shown can be taken along.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { activitiesFor } from "../activities.js";
+import { startStack } from "../stack.js";
+import { visit } from "../visit.js";
+
+// Ids that a spreadsheet would take for formulas.
+const POINTS = { "-2.5": 90, "@SUM": 70, ann: 50, "bob-1@example.org": 50, _x: 10 };
+
+const stack = await startStack();
+after(() => stack.stop());
+
+before(async () => {
+  const posted = activitiesFor(POINTS);
+  await stack.post(posted);
+  await stack.counted(posted.length);
+});
+
+/// The cells of a text by RFC 4180.
+function parseCsv(text) {
+  assert.ok(text.endsWith("\r\n"), "each line ends in CR LF");
+  return text.slice(0, -2).split("\r\n").map((line) => {
+    const cells = [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/g)];
+    return cells.map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain);
+  });
+}
+
+test("the CSV has the entries that are shown, and no cell that a spreadsheet would take for a formula", async (t) => {
+  const page = await visit(t, stack, { board: "program:onboarding", window: "week" });
+  const { name, text } = await page.download("CSV");
+  const { window, entries } = await stack.board("program:onboarding", { window: "week" });
+  assert.equal(name, `podium-onboarding-week-${window.first_day}.csv`);
+  const [heads, ...rows] = parseCsv(text);
+  const column = (head) => heads.findIndex((cell) => cell.toLowerCase().replace(/[^a-z]/g, "") === head);
+  const read = rows.map((row) => ["rank", "userid", "points", "activities"].map((head) => row[column(head)]));
+  const defused = (id) => /^[=+@-]/.test(id) ? `'${id}` : id;
+  assert.deepEqual(read, entries.map(({ rank, user_id, points, activities }) =>
+    [rank, defused(user_id), points, activities].map(String)));
+  for (const cell of [heads, ...rows].flat()) {
+    assert.doesNotMatch(cell, /^[=+@\t\r-]./, "nothing but a minus alone begins like a formula");
+  }
+});
+
+test("the JSON has what is shown, with its board, window and generation", async (t) => {
+  const page = await visit(t, stack, { board: "program:onboarding", window: "month" });
+  const { name, text } = await page.download("JSON");
+  const { board, window, entries, generation } = await stack.board("program:onboarding", { window: "month" });
+  assert.equal(name, `podium-onboarding-month-${window.first_day}.json`);
+  const document = JSON.parse(text);
+  assert.equal(document.board, board);
+  assert.deepEqual(document.window, window);
+  assert.ok(document.generation <= generation);
+  assert.ok(!Number.isNaN(Date.parse(document.generated_at ?? document.freshness?.generated_at)));
+  const essence = ({ rank, user_id, points, activities }) => ({ rank, user_id, points, activities });
+  assert.deepEqual(document.entries.map(essence), entries.map(essence));
+});
