@@ -24,7 +24,7 @@ export class Page {
   /// Waits until a board is shown, be it empty.
   async ready() {
     await eventually("a board on the page", async () => {
-      assert.match(await this.freshness(), /^Updated/);
+      assert.match(await this.freshness(), /Updated/);
       assert.equal(await this.tab.locator("[aria-busy=true]").count(), 0);
     });
   }
@@ -76,16 +76,16 @@ export class Page {
       const columns = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
       const number = (text) => Number(text.replace(/[^\d]/g, ""));
       return [...table.tBodies[0].rows].map((row) => {
-        const cell = (name) => row.cells[columns.indexOf(name)];
-        const rank = cell("Rank").textContent;
+        const text = (name) => row.cells[columns.indexOf(name)]?.textContent.trim() ?? "";
+        const rank = text("Rank");
         return {
           rank: Number.parseInt(rank, 10),
           tied: /=/.test(rank) && /tied/.test(rank),
           user: row.dataset.user,
-          name: cell("Name").textContent.trim(),
-          points: number(cell("Points").textContent),
-          activities: number(cell("Activities").textContent),
-          change: cell("Change").textContent.trim(),
+          name: text("Name"),
+          points: number(text("Points")),
+          activities: number(text("Activities")),
+          change: text("Change"),
         };
       });
     });

@@ -15,11 +15,12 @@ const ARGUMENTS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 15_000;
 
 let launching;
+after(async () => (await launching)?.close());
 
-export function browser() {
+function browser() {
   if (!launching) {
     const executablePath = process.env.PODIUM_TEST_CHROMIUM;
     assert.ok(executablePath, "PODIUM_TEST_CHROMIUM names no Chromium; scripts/test-dashboard finds one");
@@ -28,7 +29,6 @@ export function browser() {
       args: ARGUMENTS,
       timeout: PATIENCE_MS,
     });
-    after(async () => (await launching).close());
   }
   return launching;
 }

@@ -23,7 +23,7 @@ before(async () => {
 
 /// What of an entry must be the same on the page. The change is that since the snapshot before, which may be
 /// another one.
-const essence = ({ rank, user, user_id, points, activities }) => ({ rank, user: user ?? user_id, points, activities });
+const essence = ({ rank, user, user_id, points, activities }) => `${rank} ${user ?? user_id} ${points} ${activities}`;
 
 async function showsWhatTheApiHas(page, board, options) {
   await eventually(`the API's entries of ${board} ${JSON.stringify(options)}`, async () => {
