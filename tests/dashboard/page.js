@@ -48,6 +48,12 @@ export class Page {
     return this.text("#freshness");
   }
 
+  /// The age of the board in seconds, as it is told.
+  async age() {
+    const [, count, unit] = /Updated (\d+) (s|min|h) ago/.exec(await this.freshness());
+    return count * { s: 1, min: 60, h: 3600 }[unit];
+  }
+
   /// The banner's text; null while there is none.
   async alarm() {
     const alarm = this.tab.locator("#alarm");
@@ -78,11 +84,14 @@ export class Page {
       return [...table.tBodies[0].rows].map((row) => {
         const text = (name) => row.cells[columns.indexOf(name)]?.textContent.trim() ?? "";
         const rank = text("Rank");
+        const name = row.cells[columns.indexOf("Name")];
+        const user = (name.querySelector("button") ?? name).textContent;
         return {
           rank: Number.parseInt(rank, 10),
           tied: /=/.test(rank) && /tied/.test(rank),
-          user: row.dataset.user,
-          name: text("Name"),
+          user,
+          // What stands beside the name, such as "me".
+          mark: name.textContent.replace(user, "").trim(),
           points: number(text("Points")),
           activities: number(text("Activities")),
           change: text("Change"),
@@ -228,6 +237,11 @@ export class Page {
     await this.#nameOf(user).click();
   }
 
+  /// Chooses the first of the table.
+  async chooseFirst() {
+    await this.tab.locator("table#board tbody tr").first().getByRole("button").click();
+  }
+
   /// What is told of the chosen user; null if there is none.
   async user() {
     const section = this.tab.locator("section#user");
@@ -238,13 +252,13 @@ export class Page {
     return this.#rows("section#user table");
   }
 
-  /// What the search says of itself.
-  searchMessage() {
-    return this.text("form[role=search]");
+  /// What the browser says of what was typed into the search.
+  refusal() {
+    return this.#search().evaluate((input) => input.validationMessage && `${input.validationMessage} ${input.title}`);
   }
 
-  rowText(user) {
-    return this.text(`table#board tr[data-user="${user}"]`);
+  async markOf(wanted) {
+    return (await this.entries()).find(({ user }) => user === wanted).mark;
   }
 
   /// What the device keeps of this page.
@@ -258,6 +272,11 @@ export class Page {
 
   hasButton(button) {
     return this.tab.getByRole("button", { name: button, exact: true }).isVisible();
+  }
+
+  /// Opens the tables of numbers below the pictures.
+  async openTables() {
+    for (const summary of await this.tab.getByText("Data as a table").all()) await summary.click();
   }
 
   // Downloads.
@@ -286,11 +305,34 @@ export class Page {
     await fields.getByRole("button", { name: "Post" }).click();
   }
 
+  /// The label of the field that is marked as wrong.
+  async wrongField() {
+    const label = await this.#post().locator("[aria-invalid=true]").evaluate((field) => field.labels[0].innerText);
+    return label.trim().split(/\s/)[0].toLowerCase();
+  }
+
   postResult() {
     return this.text("#post-result");
   }
 
   // What the browser knows.
+
+  /// Makes the page believe that nobody sees it.
+  async hide() {
+    await this.#setHidden(true);
+  }
+
+  async unhide() {
+    await this.#setHidden(false);
+  }
+
+  async #setHidden(hidden) {
+    await this.tab.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+      Object.defineProperty(document, "visibilityState", { configurable: true, get: () => hidden ? "hidden" : "visible" });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+  }
 
   /// How many requests there were to paths that match.
   asked(pattern) {

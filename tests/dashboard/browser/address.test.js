@@ -23,7 +23,7 @@ async function seen(page) {
     window: await page.window(),
     title: await page.title(),
     entries: (await page.entries()).map(({ rank, user, points }) => `${rank} ${user} ${points}`),
-    user: (await page.neighbours().catch(() => [])).map(({ user }) => user),
+    neighbours: await page.user() === null ? [] : (await page.neighbours()).map(({ user }) => user),
   };
 }
 

@@ -104,22 +104,21 @@ test("an id that is on no board is said to be unknown", async (t) => {
 });
 
 test("a text that can be no id is refused in words", async (t) => {
-  const page = await visit(t, stack, {}, { expected: [/status of 4\d\d/] });
+  const page = await visit(t, stack);
+  const asked = page.asked(/person/);
   await page.find("no such person!");
-  await eventually("the reason", async () => {
-    const told = `${await page.user() ?? ""} ${await page.searchMessage()}`;
-    assert.match(told, /id|character|nobody|no one/i);
-  });
+  assert.match(await page.refusal(), /letters.*digits/i);
+  assert.equal(page.asked(/users\/no/), asked);
 });
 
 test("who I am is remembered over a reload, and known to this device only", async (t) => {
   const page = await visit(t, stack, { user: "user-003" });
   await tells(page, "user-003");
   await page.press("This is me");
-  await eventually("my row", async () => assert.match(await page.rowText("user-003"), /\byou\b/i));
+  await eventually("my row", async () => assert.match(await page.markOf("user-003"), /\bme\b/));
   assert.ok(await page.hasButton("My rank"));
   await page.open({});
-  await eventually("my row", async () => assert.match(await page.rowText("user-003"), /\byou\b/i));
+  await eventually("my row", async () => assert.match(await page.markOf("user-003"), /\bme\b/));
   assert.equal(await page.user(), null);
   assert.deepEqual(await page.remembered(), { "podium.me": "user-003" });
 
@@ -135,7 +134,7 @@ test("who I am is remembered over a reload, and known to this device only", asyn
   assert.ok(mentions().length > 0);
 
   await page.press("This is not me");
-  await eventually("I am forgotten", async () => assert.doesNotMatch(await page.rowText("user-003"), /\byou\b/i));
+  await eventually("I am forgotten", async () => assert.doesNotMatch(await page.markOf("user-003"), /\bme\b/));
   assert.equal(await page.hasButton("My rank"), false);
   assert.deepEqual(await page.remembered(), {});
 });

@@ -1,0 +1,196 @@
+// The page says how old the board is, and never shows an old one as if it were new.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { activitiesFor } from "../activities.js";
+import { eventually } from "../eventually.js";
+import { startProxy } from "../proxy.js";
+import { startStack } from "../stack.js";
+import { visit } from "../visit.js";
+
+const POINTS = { ann: 90, bob: 70, cy: 40 };
+/// Past 10,000 activities that wait, a board is stale.
+const BACKLOG = 10_500;
+const UNREACHABLE = [/net::ERR_(CONNECTION|EMPTY_RESPONSE|INTERNET_DISCONNECTED|SOCKET)/, /status of 50\d/];
+
+const stack = await startStack({ dataDir: true });
+after(() => stack.stop());
+/// Its one snapshot is there from the beginning, so that nothing is to be asked for any more.
+const still = await startStack({ snapshotEvery: "1h" });
+after(() => still.stop());
+const proxy = await startProxy(still.url);
+after(() => proxy.close());
+const young = await startStack({ without: ["snapshot"] });
+after(() => young.stop());
+
+let counted = 0;
+before(() => post(activitiesFor(POINTS)));
+
+async function post(activities) {
+  await stack.post(activities);
+  counted += activities.length;
+  await stack.counted(counted);
+}
+
+const entriesOf = ({ entries }) => entries.map(({ rank, user_id, points }) => `${rank} ${user_id} ${points}`);
+const shownBy = async (page) => (await page.entries()).map(({ rank, user, points }) => `${rank} ${user} ${points}`);
+
+async function showsTheBoard(page) {
+  await eventually("the board as it is now", async () => {
+    assert.deepEqual(await shownBy(page), entriesOf(await stack.board()));
+    assert.equal(await page.alarm(), null);
+    assert.equal(await page.isMarkedAsOld(), false);
+  });
+}
+
+async function showsAsOld(page, entries, alarm) {
+  await eventually(`the banner ${alarm}`, async () => assert.match(await page.alarm() ?? "", alarm));
+  assert.equal(await page.isMarkedAsOld(), true);
+  assert.deepEqual(await shownBy(page), entries, "the last board stays");
+}
+
+test("the age ticks without a request", async (t) => {
+  const page = await visit(t, still);
+  const first = await page.age();
+  const { length } = page.requests;
+  for (const later of [1, 2, 3]) {
+    await eventually(`${later} s later`, async () => assert.ok(await page.age() >= first + later));
+  }
+  assert.equal(page.requests.length, length);
+});
+
+test("the age is the server's, whatever the clock of the device says", async (t) => {
+  const page = await visit(t, still, {}, {
+    before: (tab) => tab.addInitScript(() => {
+      const now = Date.now;
+      Date.now = () => now() - 86_400_000;
+    }),
+  });
+  const { freshness } = await still.document("/v1/status");
+  assert.ok(Math.abs(await page.age() - freshness.age_seconds) <= 2, `${await page.age()} is ${freshness.age_seconds}`);
+});
+
+test("a newer board is shown by itself", async (t) => {
+  const page = await visit(t, stack);
+  await showsTheBoard(page);
+  await post(activitiesFor({ dan: 100 }));
+  await showsTheBoard(page);
+  assert.equal((await page.entries())[0].user, "dan");
+});
+
+test("a hidden tab asks for nothing, and asks at once when it is seen again", async (t) => {
+  const page = await visit(t, stack);
+  await page.hide();
+  const { generation } = await stack.board();
+  const quiet = await eventually("no request under way", async () => {
+    const { length } = page.requests;
+    assert.ok((await stack.board()).generation > generation);
+    return length;
+  });
+  const since = (await stack.board()).generation;
+  await eventually("a few snapshots", async () => assert.ok((await stack.board()).generation >= since + 4));
+  assert.equal(page.requests.length, quiet);
+  await page.unhide();
+  await showsTheBoard(page);
+
+  // Here nothing but being seen again is a reason to ask.
+  const other = await visit(t, still);
+  const before = other.requests.length;
+  await other.hide();
+  await other.unhide();
+  await eventually("a request", async () => assert.ok(other.requests.length > before));
+});
+
+test("a board that has not changed is asked for by its ETag, and is not sent again", async (t) => {
+  const page = await visit(t, proxy);
+  const answersFor = (path) => proxy.answers.filter((answer) => answer.path.startsWith(path)).map(({ status }) => status);
+  const documents = ["/v1/boards/global?", "/v1/boards?", "/v1/boards/global/history?"];
+  for (const expected of [[200], [200, 304], [200, 304, 304]]) {
+    await eventually(`the answers ${expected}`, async () => {
+      for (const path of documents) assert.deepEqual(answersFor(path), expected, path);
+    });
+    await page.hide();
+    await page.unhide();
+  }
+});
+
+test("with the API away the last board stays and is marked as old, until the API is back", async (t) => {
+  const page = await visit(t, stack, {}, { expected: UNREACHABLE });
+  await showsTheBoard(page);
+  const entries = await shownBy(page);
+  await stack.kill();
+  await showsAsOld(page, entries, /^The board cannot be reached/);
+  await stack.start();
+  await showsTheBoard(page);
+  await post(activitiesFor({ eve: 110 }));
+  await showsTheBoard(page);
+});
+
+test("an answer of the platform that is no document does no harm", async (t) => {
+  const page = await visit(t, stack, {}, { expected: UNREACHABLE });
+  await showsTheBoard(page);
+  const entries = await shownBy(page);
+  await page.tab.route("**/v1/**", (route) => route.fulfill({ status: 502, body: "<html>Bad Gateway</html>" }));
+  await showsAsOld(page, entries, /^The board cannot be reached/);
+  await page.tab.unroute("**/v1/**");
+  await showsTheBoard(page);
+});
+
+test("one who is offline is told so", async (t) => {
+  const page = await visit(t, stack, {}, { expected: UNREACHABLE });
+  await showsTheBoard(page);
+  const entries = await shownBy(page);
+  await page.tab.context().setOffline(true);
+  await showsAsOld(page, entries, /^You are offline/);
+  await page.tab.context().setOffline(false);
+  await showsTheBoard(page);
+});
+
+test("a board that is no longer renewed is found to be old by the page alone", async (t) => {
+  // Every answer is for ever the first one, as from a cache that has gone mad: fresh, by its own words.
+  const page = await visit(t, stack, {}, {
+    before: async (tab) => {
+      const kept = new Map();
+      await tab.route("**/v1/**", async (route) => {
+        const { pathname, search } = new URL(route.request().url());
+        const path = pathname + search;
+        if (!kept.has(path)) kept.set(path, await route.fetch());
+        await route.fulfill({ response: kept.get(path) });
+      });
+    },
+  });
+  await eventually("the banner", async () => assert.match(await page.alarm() ?? "", /^This board is out of date/));
+  assert.equal(await page.isMarkedAsOld(), true);
+});
+
+test("with the aggregator stopped the board is said to be out of date, until all is counted", async (t) => {
+  const page = await visit(t, stack);
+  await showsTheBoard(page);
+  const entries = await shownBy(page);
+  stack.stopFunction("aggregator");
+  const waiting = Array.from({ length: BACKLOG }, (_, at) => ({
+    activity_id: `waiting-${at}`,
+    user_id: `user-${at % 50}`,
+    program_id: "wellness",
+    kind: "task_completed",
+  }));
+  await stack.post(waiting);
+  await showsAsOld(page, entries, /^This board is out of date.*activities wait/s);
+  const { freshness } = await stack.document("/v1/status");
+  assert.deepEqual(freshness.stale_reasons, ["backlog"]);
+  stack.bringBack("aggregator");
+  counted += BACKLOG;
+  await stack.counted(counted);
+  await showsTheBoard(page);
+});
+
+test("before the first snapshot the page says so, and shows the board as soon as there is one", async (t) => {
+  const page = await visit(t, young, {}, { ready: false, expected: [/status of 503/] });
+  const { status, body } = await young.get("/v1/boards/global");
+  assert.equal(status, 503);
+  assert.equal(body.code, "nothing_published");
+  await eventually("why there is no board", async () => assert.ok((await page.main()).includes(body.detail)));
+  young.bringBack("snapshot");
+  await page.ready();
+  await eventually("an empty board", async () => assert.match(await page.main(), /Nobody has points here yet/));
+});

@@ -1,0 +1,99 @@
+// What comes from outside is text, whatever is in it.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { eventually } from "../eventually.js";
+import { startStack } from "../stack.js";
+import { visit } from "../visit.js";
+
+// The API refuses such ids, so that they are put into its answers on their way.
+const MARKUP = {
+  USER: '<img src=x onerror="globalThis.ran=1">',
+  OTHER: '"><script>globalThis.ran=1</script>',
+  PROGRAM: "<svg onload=globalThis.ran=1>'&quot;</svg>",
+  DETAIL: "<b onclick=globalThis.ran=1>There is no such user.</b>",
+};
+const FRESHNESS = {
+  generated_at: "2026-11-21T10:00:00Z", age_seconds: 1, lag_seconds: 0.5, backlog: 0, stale: false, stale_reasons: [],
+};
+const HEADING = {
+  board: "global",
+  window: { name: "all", first_day: null, last_day: null, time_zone: "Europe/Berlin" },
+  generation: 7,
+  participants: 2,
+  points: 30,
+  activities: 3,
+};
+const ENTRIES = [
+  { rank: 1, user_id: MARKUP.USER, points: 20, activities: 2, change: null },
+  { rank: 2, user_id: MARKUP.OTHER, points: 10, activities: 1, change: -1 },
+];
+const AT = ["2026-11-20T10:00:00Z", "2026-11-21T10:00:00Z"];
+
+/// The API's answer to a path, with markup for ids.
+function answer({ pathname }) {
+  if (pathname === "/v1/boards") {
+    const boards = ["global", `program:${MARKUP.PROGRAM}`].map((board) => ({ ...HEADING, board }));
+    return { window: HEADING.window, boards, freshness: FRESHNESS };
+  }
+  if (pathname.endsWith("/history")) {
+    const users = ENTRIES.map(({ user_id, points }) => ({ user_id, points: [1, points] }));
+    return { ...HEADING, at: AT, points: [1, 30], users, freshness: FRESHNESS };
+  }
+  if (pathname.endsWith("/users")) return { ...HEADING, entries: ENTRIES, freshness: FRESHNESS };
+  if (pathname.includes("/users/")) {
+    const [entry, below] = ENTRIES;
+    const history = AT.map((at, n) => ({ at, points: 1 + n }));
+    return { ...HEADING, entry, above: [], below: [below], percentile: 100, history, freshness: FRESHNESS };
+  }
+  return { ...HEADING, listed: 2, from: 1, entries: ENTRIES, next_cursor: null, freshness: FRESHNESS };
+}
+
+const stack = await startStack();
+after(() => stack.stop());
+
+async function visitWithMarkup(t, problems = false) {
+  return visit(t, stack, {}, {
+    expected: [/status of 404/],
+    before: (tab) => tab.route("**/v1/**", (route) => {
+      const url = new URL(route.request().url());
+      if (problems && url.pathname.includes("/users/")) {
+        const problem = { title: MARKUP.DETAIL, status: 404, code: "user_not_on_board", detail: MARKUP.DETAIL };
+        return route.fulfill({ status: 404, contentType: "application/problem+json", body: JSON.stringify(problem) });
+      }
+      return route.fulfill({ json: answer(url), headers: { etag: 'W/"1"', "cache-control": "public, max-age=60" } });
+    }),
+  });
+}
+
+async function nothingRan(page) {
+  assert.equal(await page.tab.evaluate(() => globalThis.ran), undefined);
+  assert.equal(await page.tab.locator("img, script:not([src]), [onload], [onerror], [onclick]").count(), 0);
+}
+
+test("ids and names of programs that look like markup are shown as they are, and nothing runs", async (t) => {
+  const page = await visitWithMarkup(t);
+  assert.deepEqual((await page.entries()).map(({ user }) => user), [MARKUP.USER, MARKUP.OTHER]);
+  const [first] = await page.podium();
+  assert.ok(first.text.includes(MARKUP.USER), first.text);
+  await eventually("the program", async () => {
+    assert.ok((await page.boards()).some(({ name }) => name === MARKUP.PROGRAM));
+  });
+  await page.openTables();
+  const words = await page.main();
+  for (const text of [MARKUP.USER, MARKUP.OTHER, MARKUP.PROGRAM]) assert.ok(words.includes(text), text);
+  await page.type("x");
+  await eventually("the suggestions", async () => assert.equal((await page.suggestions()).users.length, 2));
+  await nothingRan(page);
+  await page.chooseFirst();
+  await eventually("the chosen user", async () => assert.equal((await page.neighbours()).length, 2));
+  assert.ok((await page.user()).includes(MARKUP.USER));
+  await nothingRan(page);
+});
+
+test("the words of a problem that look like markup are shown as they are", async (t) => {
+  const page = await visitWithMarkup(t, true);
+  await page.find("ann");
+  await eventually("the problem", async () => assert.ok((await page.user())?.includes(MARKUP.DETAIL)));
+  await nothingRan(page);
+});
