@@ -1,6 +1,6 @@
 // Waiting for what is true after a while.
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 90_000;
 const PAUSE_MS = 50;
 
 /// Repeats `attempt` until it throws nothing more, and gives what it returned. The limit is far longer than

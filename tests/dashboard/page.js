@@ -25,7 +25,7 @@ export class Page {
   async ready() {
     await eventually("a board on the page", async () => {
       assert.match(await this.freshness(), /Updated/);
-      assert.equal(await this.tab.locator("[aria-busy=true]").count(), 0);
+      assert.equal(await this.tab.locator("[aria-busy=true]").filter({ visible: true }).count(), 0);
     });
   }
 
@@ -276,7 +276,22 @@ export class Page {
 
   /// Opens the tables of numbers below the pictures.
   async openTables() {
-    for (const summary of await this.tab.getByText("Data as a table").all()) await summary.click();
+    const summaries = this.tab.getByText("Data as a table").filter({ visible: true });
+    for (const summary of await summaries.all()) await summary.click();
+  }
+
+  /// The table below a picture.
+  numbersOf(figure) {
+    return this.tab.locator(`figure#${figure} table`).evaluate((table) => ({
+      heads: [...table.tHead.rows[0].cells].map((cell) => cell.textContent),
+      rows: [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent)),
+    }));
+  }
+
+  /// The names at the ends of the lines over time.
+  linesDrawn() {
+    return this.tab.locator("figure#race svg text.label").evaluateAll((labels) =>
+      labels.map((label) => label.querySelector("title").textContent));
   }
 
   // Downloads.
@@ -299,9 +314,9 @@ export class Page {
 
   async post({ user, program, kind }) {
     const fields = this.#post();
-    await fields.getByLabel("User").fill(user);
-    await fields.getByLabel("Program").fill(program);
-    await fields.getByLabel("Kind").selectOption(kind);
+    await fields.getByRole("textbox", { name: "User" }).fill(user);
+    await fields.getByRole("combobox", { name: "Program", exact: true }).fill(program);
+    await fields.getByRole("combobox", { name: "Kind" }).selectOption(kind);
     await fields.getByRole("button", { name: "Post" }).click();
   }
 
@@ -316,6 +331,44 @@ export class Page {
   }
 
   // What the browser knows.
+
+  /// Waits until what has changed is on the screen.
+  async settle() {
+    await this.tab.evaluate(() => new Promise((resolve) => {
+      requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve)));
+    }));
+  }
+
+  /// What makes one scroll sideways, but for the list of programs, which may be swiped, and tables of numbers.
+  wider() {
+    return this.tab.evaluate(() => {
+      const told = (element) => `${element.tagName} ${element.id} ${element.className}`;
+      const page = document.documentElement;
+      const wide = page.scrollWidth > innerWidth ? [`the page: ${page.scrollWidth} px`] : [];
+      for (const element of document.body.querySelectorAll("*")) {
+        if (element.closest("nav[aria-label=Boards], .data, svg") || !element.checkVisibility()) continue;
+        const { right, width } = element.getBoundingClientRect();
+        if (width > 1 && right > innerWidth + 1) wide.push(`${told(element)} ends at ${right}`);
+        const scrolls = ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
+        if (scrolls && element.scrollWidth > element.clientWidth) wide.push(`${told(element)} scrolls`);
+      }
+      return wide;
+    });
+  }
+
+  focused() {
+    return this.tab.evaluate(() => document.activeElement.innerText);
+  }
+
+  /// Whether the focus is on the screen, and shown.
+  seesFocus() {
+    return this.tab.evaluate(() => {
+      const { top, bottom, left, right } = document.activeElement.getBoundingClientRect();
+      const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+      const isShown = outlineStyle !== "none" && Number.parseFloat(outlineWidth) > 0;
+      return isShown && bottom > 0 && right > 0 && top < innerHeight && left < innerWidth;
+    });
+  }
 
   /// Makes the page believe that nobody sees it.
   async hide() {

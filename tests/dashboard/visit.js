@@ -15,7 +15,7 @@ const ARGUMENTS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 90_000;
 
 let launching;
 after(async () => (await launching)?.close());
@@ -56,6 +56,7 @@ export async function visit(t, stack, view = {}, { expected = [], before, ready 
   };
   context.on("page", watch);
   t.after(async () => {
+    for (const tab of context.pages()) await tab.unrouteAll({ behavior: "wait" });
     await context.close();
     const unexpected = complaints.filter((complaint) => !expected.some((pattern) => pattern.test(complaint)));
     assert.deepEqual(unexpected, [], "neither the page nor the browser complains");

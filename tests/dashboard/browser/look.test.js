@@ -1,0 +1,167 @@
+// The page can be read and used by everyone, on every screen, and does not move under one's eyes.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { activitiesFor } from "../activities.js";
+import { eventually } from "../eventually.js";
+import { startStack } from "../stack.js";
+import { visit } from "../visit.js";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const NARROW = { width: 320, height: 640 };
+
+const stack = await startStack();
+after(() => stack.stop());
+const empty = await startStack();
+after(() => empty.stop());
+
+// Twelve people, and a name as long as one may be.
+const PEOPLE = Array.from({ length: 12 }, (_, at) => [`person-${at + 1}`, 500 - 30 * at]);
+const POINTS = { ...Object.fromEntries(PEOPLE), ["m".repeat(64)]: 290 };
+let counted = 0;
+before(() => post(activitiesFor(POINTS)));
+
+async function post(activities) {
+  await stack.post(activities);
+  counted += activities.length;
+  await stack.counted(counted);
+}
+
+/// Has the API say that its boards are old.
+const staleAnswers = (tab) => tab.route("**/v1/**", async (route) => {
+  const response = await route.fetch();
+  const json = await response.json();
+  Object.assign(json.freshness, {
+    stale: true, stale_reasons: ["age", "lag", "backlog"], age_seconds: 4000, lag_seconds: 250.5, backlog: 12_345,
+  });
+  await route.fulfill({ response, json });
+});
+
+const STATES = {
+  "a board": { visit: (t, options) => visit(t, stack, {}, options) },
+  "a chosen user": {
+    visit: async (t, options) => {
+      const page = await visit(t, stack, { user: "person-3" }, options);
+      await eventually("the neighbours", async () => assert.equal((await page.neighbours()).length, 6));
+      return page;
+    },
+  },
+  "a board that is out of date": {
+    visit: async (t, options) => {
+      const page = await visit(t, stack, {}, { ...options, before: staleAnswers });
+      await eventually("the banner", async () => assert.match(await page.alarm() ?? "", /^This board is out of date/));
+      return page;
+    },
+  },
+  "an empty board": {
+    visit: async (t, options) => {
+      const page = await visit(t, empty, {}, options);
+      assert.match(await page.main(), /Nobody has points here yet/);
+      return page;
+    },
+  },
+};
+
+for (const [state, { visit: open }] of Object.entries(STATES)) {
+  test(`${state} has no fault in accessibility that axe finds, light or dark, narrow or wide`, async (t) => {
+    // Nothing is half-way between two colours.
+    const page = await open(t, { reducedMotion: "reduce" });
+    await page.openTables();
+    await page.tab.evaluate(AXE);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.tab.emulateMedia({ colorScheme });
+      for (const width of [360, 1440]) {
+        await page.tab.setViewportSize({ width, height: 900 });
+        await page.settle();
+        const violations = await page.tab.evaluate(async () => {
+          const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+          return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" ")}`);
+        });
+        assert.deepEqual(violations, [], `${colorScheme}, ${width} px`);
+      }
+    }
+  });
+
+  test(`${state} fits on a screen of 320 px`, async (t) => {
+    const page = await open(t, { viewport: NARROW });
+    await page.settle();
+    assert.deepEqual(await page.wider(), [], "nothing is wider than the screen");
+  });
+}
+
+/// Collects by how much the layout shifts, from now on.
+async function watchShifts(page) {
+  await page.settle();
+  await page.tab.evaluate(() => {
+    globalThis.shifts = [];
+    const note = ({ value, hadRecentInput, sources }) => {
+      if (hadRecentInput) return;
+      const moved = sources.map(({ node }) => node?.outerHTML?.slice(0, 120) ?? node?.textContent);
+      globalThis.shifts.push({ value, moved });
+    };
+    globalThis.observer = new PerformanceObserver((list) => list.getEntries().forEach(note));
+    globalThis.observer.observe({ type: "layout-shift" });
+  });
+}
+
+async function noShifts(page) {
+  await page.settle();
+  assert.deepEqual(await page.tab.evaluate(() => globalThis.shifts), []);
+}
+
+test("a refresh shifts nothing, be there other points, another order or someone new", async (t) => {
+  const page = await visit(t, stack, { user: "person-3" });
+  await eventually("the neighbours", async () => assert.equal((await page.neighbours()).length, 6));
+  await watchShifts(page);
+  const changes = [{ "person-5": 5 }, { "person-9": 100 }, { "someone-new": 275 }, { "person-1": 2000 }];
+  for (const [at, change] of changes.entries()) {
+    await post(activitiesFor(change, { batch: `shift-${at}` }));
+    const [user] = Object.keys(change);
+    const { entry } = await stack.user(user);
+    await eventually(`${user} with ${entry.points} points`, async () => {
+      const shown = (await page.entries()).find((each) => each.user === user);
+      assert.deepEqual([shown?.rank, shown?.points], [entry.rank, entry.points]);
+    });
+    await noShifts(page);
+  }
+});
+
+test("for those who want less motion nothing is animated", async (t) => {
+  const page = await visit(t, stack, {}, {
+    reducedMotion: "reduce",
+    before: (tab) => tab.addInitScript(() => {
+      globalThis.animated = new Set();
+      const look = () => {
+        for (const { effect } of document.getAnimations()) {
+          if (effect.getComputedTiming().duration > 1) globalThis.animated.add(effect.target.outerHTML.slice(0, 120));
+        }
+        requestAnimationFrame(look);
+      };
+      look();
+    }),
+  });
+  await page.chooseUser("person-4");
+  await page.chooseWindow("day");
+  await page.chooseBoard("onboarding");
+  await eventually("the window", async () => assert.match(await page.title(), /^Today · onboarding/));
+  await post(activitiesFor({ "person-12": 700 }, { batch: "motion" }));
+  await eventually("another order", async () => assert.ok((await page.entries()).find(({ user }) => user === "person-12").rank < 4));
+  await page.press("Close");
+  assert.deepEqual(await page.tab.evaluate(() => [...globalThis.animated]), []);
+  assert.equal(await page.tab.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior), "auto");
+});
+
+test("the keyboard skips to the board, and shows where it is", async (t) => {
+  const page = await visit(t, stack);
+  await page.key("Tab");
+  assert.equal(await page.focused(), "Skip to the board");
+  assert.ok(await page.seesFocus());
+  await page.key("Enter");
+  await eventually("the focus in the board", async () => {
+    await page.key("Tab");
+    assert.notEqual(await page.focusedUser(), null);
+  });
+  assert.ok(await page.seesFocus());
+});

@@ -1,0 +1,54 @@
+// The pictures have the API's numbers, and tell them in tables as well.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { activitiesFor, recentActivities } from "../activities.js";
+import { eventually } from "../eventually.js";
+import { startStack } from "../stack.js";
+import { visit } from "../visit.js";
+
+const stack = await startStack();
+after(() => stack.stop());
+
+before(async () => {
+  const posted = recentActivities({ programs: 11 });
+  await stack.post(posted);
+  await stack.counted(posted.length);
+  const more = activitiesFor({ "user-000": 500, "user-100": 20 });
+  await stack.post(more);
+  await stack.counted(posted.length + more.length);
+});
+
+test("points over time are those of the first five and of the chosen user", async (t) => {
+  const page = await visit(t, stack, { user: "user-100" });
+  await page.openTables();
+  await eventually("the lines", async () => {
+    const { users } = await stack.document("/v1/boards/global/history?window=all");
+    const first = users.slice(0, 5);
+    const user = await stack.user("user-100");
+    const { heads, rows } = await page.numbersOf("race");
+    assert.deepEqual(heads.slice(1), [...first.map(({ user_id }) => user_id), "user-100"]);
+    const last = heads.slice(1).map((_, at) => rows.map((row) => row[at + 1]).findLast((points) => points !== "–"));
+    const now = [...first.map(({ points }) => points.at(-1)), user.entry.points];
+    assert.deepEqual(last, now.map((points) => points.toLocaleString("en")));
+    assert.ok(rows.length > 1 && rows.every(([at]) => /\d\d:\d\d/.test(at)));
+    assert.deepEqual(await page.linesDrawn(), heads.slice(1), "each line is labelled");
+  });
+});
+
+test("shares of programs are those of the window, and the smallest are put together", async (t) => {
+  const page = await visit(t, stack, { window: "day" });
+  await page.openTables();
+  await eventually("the shares", async () => {
+    const [, ...programs] = (await stack.document("/v1/boards?window=day")).boards;
+    const listed = programs.filter(({ points }) => points > 0);
+    const { rows } = await page.numbersOf("shares");
+    assert.ok(rows.length <= 9);
+    const points = rows.map(([, cell]) => Number(cell.replaceAll(",", "")));
+    const sum = (numbers) => numbers.reduce((total, each) => total + each, 0);
+    assert.equal(sum(points), sum(listed.map((program) => program.points)));
+    const names = rows.slice(0, -1).map(([name]) => name);
+    assert.deepEqual(names, listed.slice(0, names.length).map(({ board }) => board.replace("program:", "")));
+    if (listed.length > rows.length) assert.match(rows.at(-1)[0], /others/);
+  });
+});
