@@ -1,9 +1,9 @@
 // What is shown, as a file.
 
-import { dateIn } from "./format.js";
 import { programOf } from "./view.js";
 
-const COLUMNS = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at", "rank", "user_id", "points", "activities", "change"];
+const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];
+const ENTRY = ["rank", "user_id", "points", "activities", "change"];
 
 /** A cell by RFC 4180. A spreadsheet would take a text that begins like a formula for one. */
 export function cell(value) {
@@ -15,8 +15,8 @@ export function cell(value) {
 
 export function csvOf({ board, window, generation, freshness, entries }) {
   const heading = [board, window.name, window.first_day, window.last_day, window.time_zone, generation, freshness.generated_at];
-  const lines = entries.map(({ rank, user_id, points, activities, change }) => [...heading, rank, user_id, points, activities, change]);
-  return [COLUMNS, ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+  const lines = entries.map((entry) => [...heading, ...ENTRY.map((name) => entry[name])]);
+  return [[...HEADING, ...ENTRY], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
 }
 
 export function jsonOf({ board, window, generation, freshness, from, participants, entries }) {
@@ -26,7 +26,7 @@ export function jsonOf({ board, window, generation, freshness, from, participant
 
 /** "podium-onboarding-week-2026-11-16.csv": the first day of the window, or for all time the day of the snapshot. */
 export function fileName({ board, window, freshness }, extension) {
-  const day = window.first_day ?? dateIn(Date.parse(freshness.generated_at), window.time_zone);
+  const day = window.first_day ?? freshness.generated_at.slice(0, 10);
   return `podium-${programOf(board) ?? board}-${window.name}-${day}.${extension}`;
 }
 

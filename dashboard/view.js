@@ -1,5 +1,5 @@
-// A view is what the page shows: a board, a window, the rows from..from+rows and perhaps a user.
-// It lives in the address of the page, so that it can be shared and the back button works.
+// A view is what the page shows: some rows of a board in a window, and perhaps a user. It lives in
+// the address of the page, so that it can be shared and the back button works.
 
 export const WINDOWS = { day: "Today", week: "This week", month: "This month", all: "All time" };
 export const ROWS = [25, 100, 1000];
@@ -14,13 +14,8 @@ export const programOf = (board) => (board.startsWith(PROGRAM) ? board.slice(PRO
 export const nameOf = (board) => programOf(board) ?? "All programs";
 export const titleOf = (view) => `${WINDOWS[view.window]} · ${nameOf(view.board)} · Podium`;
 
-function isBoard(board) {
-  return board === "global" || ID.test(programOf(board) ?? "");
-}
-
-function isFrom(from) {
-  return /^[1-9]\d*$/.test(from) && Number(from) <= FROM_MAX;
-}
+const isBoard = (board) => board === "global" || ID.test(programOf(board) ?? "");
+const isFrom = (from) => /^[1-9]\d{0,4}$/.test(from) && from <= FROM_MAX;
 
 export function parseView(search) {
   const query = new URLSearchParams(search);
@@ -51,11 +46,10 @@ export function userPath(board, user, query) {
 }
 
 export function searchPath(view, text) {
-  const query = new URLSearchParams({ window: view.window, search: text, limit: 10 });
-  return `/v1/boards/${encodeURIComponent(view.board)}/users?${query}`;
+  return `/v1/boards/${encodeURIComponent(view.board)}/users?window=${view.window}&search=${encodeURIComponent(text)}&limit=10`;
 }
 
-/** The documents that make up a view, by the part of the page that shows them; null where there is none. */
+/** The paths of a view, by the part of the page that shows the document; null where there is none. */
 export function documentsOf(view) {
   const board = `/v1/boards/${encodeURIComponent(view.board)}`;
   const window = `window=${view.window}`;
@@ -72,7 +66,7 @@ export function documentsOf(view) {
 
 /** Where the buttons of paging lead; null for one that leads nowhere. */
 export function pagesOf({ from, rows }, listed) {
-  const last = Math.max(1, Math.floor((listed - 1) / rows) * rows + 1);
+  const last = pageWith(Math.max(1, listed), rows).from;
   const forward = from + rows <= listed;
   return {
     First: from > 1 ? 1 : null,
@@ -82,7 +76,5 @@ export function pagesOf({ from, rows }, listed) {
   };
 }
 
-/** With another number of rows, the page that holds the row which was the first. */
-export function withRows(view, rows) {
-  return { ...view, rows, from: Math.floor((view.from - 1) / rows) * rows + 1 };
-}
+/** The page of so many rows that holds the row `from`. */
+export const pageWith = (from, rows) => ({ rows, from: Math.floor((from - 1) / rows) * rows + 1 });
