@@ -5,7 +5,6 @@ import { api, ingest } from "./config.js";
 const TIME_LIMIT_MS = 10_000;
 const KEPT_MAX = 50;
 
-/** Why there is no document, in words for people. */
 export class Problem extends Error {
   constructor(detail, status = 0, { code, field, results } = {}, retryAfter = 0) {
     super(detail);
@@ -20,7 +19,6 @@ export class Problem extends Error {
 
 const kept = new Map();
 
-/** The last answer for a path, if it is kept. */
 export const lastAnswer = (path) => kept.get(path);
 
 function keep(answer) {
@@ -49,7 +47,7 @@ async function problemOf(response) {
   return new Problem(told.detail ?? `The API answered ${status}.`, status, told, Number.parseInt(headers.get("retry-after"), 10) || 0);
 }
 
-/** The document at a path: the very answer of the last time if it has not changed since. */
+/** The very answer of the last time, if the document has not changed since. */
 export function get(path, signal) {
   return withTimeLimit(signal, async (signal) => {
     const earlier = lastAnswer(path);
@@ -59,8 +57,7 @@ export function get(path, signal) {
     const maxAge = Number(/max-age=(\d+)/.exec(response.headers.get("cache-control"))?.[1] ?? 60);
     const etag = response.headers.get("etag");
     if (earlier && etag !== null && etag === earlier.etag) {
-      earlier.maxAge = maxAge;
-      return keep(earlier);
+      return keep(Object.assign(earlier, { maxAge }));
     }
     const document = await response.json();
     return keep({ path, etag, document, receivedAt: performance.now(), maxAge });

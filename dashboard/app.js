@@ -2,17 +2,17 @@
 
 import { get, lastAnswer } from "./api.js";
 import { showBoard, showLoading, showPodium, showProblem } from "./board.js";
-import { lineOf, linesOf, showLine, showRace, showShares } from "./chart.js";
+import { lineOf, linesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
 import { ingest } from "./config.js";
 import { byId, write } from "./element.js";
 import { csvOf, download, fileName, jsonOf } from "./export.js";
 import { ageSeconds, judge } from "./freshness.js";
 import { setMe, whoIsMe } from "./me.js";
 import { startPosting } from "./post.js";
-import { sharesOf, showPrograms } from "./programs.js";
+import { forgetPoints, sharesOf, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { startSearch } from "./search.js";
-import { showUser, showUserLoading, showUserName, showUserProblem } from "./user.js";
+import { showUser, showUserName, showUserProblem } from "./user.js";
 import { documentsOf, pagesOf, parseView, searchPath, titleOf, pageWith, writeView } from "./view.js";
 
 const TICK_MS = 1000;
@@ -26,9 +26,9 @@ let view;
 let shown = {};
 // Why the board could not be reached the last time, in words.
 let trouble = null;
-// Seconds between two snapshots, until a board has told.
+// Seconds between two snapshots, as the last board told.
 let pace = 60;
-let lastTick = null;
+let clocksApart = Infinity;
 
 const show = {
   board(document) {
@@ -47,17 +47,19 @@ const show = {
   },
 };
 
-// The parts that say in their place why there is nothing.
 const fail = {
   board: (text) => showProblem(view, text),
-  history: (text) => byId("race").querySelector(".picture").replaceChildren(text),
+  programs(text) {
+    forgetPoints();
+    showNothing(byId("shares"), text);
+  },
+  history: (text) => showNothing(byId("race"), text),
   user(text) {
     showUserProblem(text);
     showLines();
   },
 };
 
-// Two documents make these pictures; either may come first.
 function showLines() {
   const [board, user] = [shown.history, shown.user].map((answer) => answer?.document ?? null);
   if (board) showRace(byId("race"), linesOf(board, user), view.user, board.window.time_zone);
@@ -70,7 +72,7 @@ function put(part, answer) {
   show[part](answer.document);
 }
 
-/** Asks for a document; resolves to what went wrong, if anything did. */
+// Resolves to what went wrong, if anything did.
 async function loadPart(part, path, signal) {
   try {
     const answer = await get(path, signal);
@@ -117,18 +119,18 @@ function tick() {
   write(byId("as-of"), asOf);
 
   // The monotonic clock may stand still while the device sleeps, and the age with it.
-  const ahead = Date.now() - now;
-  if (lastTick !== null && ahead - lastTick > SLEPT_MS && !document.hidden) refresh();
-  lastTick = ahead;
+  const apart = Date.now() - now;
+  if (apart - clocksApart > SLEPT_MS) refresh();
+  clocksApart = apart;
 }
 
-/** Shows a view: at once what is known of it, then what the API answers. */
+// Shows at once what is known of a view, and then what the API answers.
 function enter(next) {
   view = next;
   shown = {};
   document.title = titleOf(view);
   for (const tab of tabs) {
-    const selected = tab.dataset.window === view.window;
+    const selected = tab.id === `tab-${view.window}`;
     tab.setAttribute("aria-selected", `${selected}`);
     tab.tabIndex = selected ? 0 : -1;
   }
@@ -137,7 +139,7 @@ function enter(next) {
   byId("my-rank").hidden = whoIsMe() === null;
   showUserName(view.user);
   showLoading();
-  showUserLoading();
+  showUserProblem("Loading …");
   for (const [part, path] of Object.entries(documentsOf(view))) {
     const answer = path && lastAnswer(path);
     if (answer) put(part, answer);
@@ -171,7 +173,7 @@ function save(extension, type, write) {
 
 const onClick = (id, action) => byId(id).addEventListener("click", action);
 
-for (const tab of tabs) tab.addEventListener("click", () => go({ window: tab.dataset.window, from: 1 }));
+for (const tab of tabs) onClick(tab.id, () => go({ window: tab.id.slice("tab-".length), from: 1 }));
 document.querySelector("[role=tablist]").addEventListener("keydown", (event) => {
   const at = tabs.indexOf(event.target);
   const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
@@ -183,14 +185,14 @@ document.querySelector("[role=tablist]").addEventListener("keydown", (event) => 
 });
 onClick("programs", (event) => {
   const link = event.target.closest("a");
-  // With a key held down, the browser opens it elsewhere.
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   go({ board: link.dataset.board, from: 1 });
 });
-onClick("pages", ({ target: { dataset } }) => {
-  if (!dataset.page || !shown.board) return;
-  go({ from: pagesOf(view, shown.board.document.listed)[dataset.page] });
+onClick("pages", ({ target }) => {
+  const from = shown.board && pagesOf(view, shown.board.document.listed)[target.textContent];
+  if (!from) return;
+  go({ from });
   byId("board").scrollIntoView({ block: "nearest" });
 });
 document.addEventListener("click", ({ target: { dataset } }) => dataset.choose && choose(dataset.choose));

@@ -4,18 +4,12 @@ import { arrange, byId, heard, make, nameButton, seen, write } from "./element.j
 import { change, count, number, windowDates } from "./format.js";
 import { nameOf, pagesOf, WINDOWS } from "./view.js";
 
-// More changes than these at once are another page rather than news.
-const FLASHES_MAX = 30;
-
 const panel = byId("panel");
 const body = panel.querySelector("tbody");
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let rows = new Map();
 
-/** While nothing is known of a view, the one before it stays, dimmed. */
-export function showLoading() {
-  showMessage("", true);
-}
+// While nothing is known of a view, the one before it stays, dimmed.
+export const showLoading = () => showMessage("", true);
 
 function showMessage(text, busy = false) {
   panel.setAttribute("aria-busy", `${busy}`);
@@ -29,10 +23,10 @@ function showHeading(name, dates, sums) {
   write(byId("sums"), sums.join(" · "));
 }
 
-/** There is no board to show, and this is why. */
 export function showProblem(view, text) {
   showHeading(nameOf(view.board), WINDOWS[view.window], []);
   showRows([], view, null);
+  byId("pages").hidden = true;
   showMessage(text);
 }
 
@@ -73,7 +67,6 @@ function newRow(user) {
 
 function showRows(entries, view, me) {
   const before = rows;
-  const gained = [];
   rows = new Map();
   entries.forEach((entry, i) => {
     const user = entry.user_id;
@@ -81,7 +74,6 @@ function showRows(entries, view, me) {
     rows.set(user, row);
     // An entry that stands lower than its rank shares it with the one above.
     const tied = entry.rank < view.from + i || entry.rank === entries[i + 1]?.rank;
-    if (entry.points > row.points) gained.push(row.cells[2]);
     fillRow(row, entry, tied);
     const marks = [user === me && "me", user === view.user && "chosen"].filter(Boolean);
     row.tr.className = marks.join(" ");
@@ -90,14 +82,12 @@ function showRows(entries, view, me) {
   });
   panel.classList.toggle("empty", entries.length === 0);
   arrange(body, entries.map(({ user_id }) => rows.get(user_id).tr));
-  if (calm.matches || gained.length > FLASHES_MAX) return;
-  for (const cell of gained) cell.animate([{ color: "var(--accent)" }, {}], 1500);
 }
 
 function fillRow(row, entry, tied) {
   const text = JSON.stringify([entry, tied]);
   if (text === row.text) return;
-  Object.assign(row, { text, points: entry.points });
+  row.text = text;
   const [rank, , points, activities, moved] = row.cells;
   const { sign, words } = change(entry.change);
   rank.replaceChildren(number(entry.rank), ...(tied ? [seen(" ="), heard(" tied")] : []));
@@ -110,11 +100,12 @@ function fillRow(row, entry, tied) {
 function showPages({ entries, from, listed, participants }, view) {
   const range = entries.length === 0 ? "0" : `${number(from)}–${number(from + entries.length - 1)}`;
   const unlisted = participants > listed ? ` (the first ${number(listed)} of ${number(participants)} are listed)` : "";
+  byId("pages").hidden = false;
   write(byId("range"), `${range} of ${number(listed)}${unlisted}`);
   const targets = pagesOf(view, listed);
-  for (const button of panel.querySelectorAll("[data-page]")) {
+  for (const button of byId("pages").querySelectorAll("button")) {
     const focused = button === document.activeElement;
-    button.disabled = targets[button.dataset.page] === null;
+    button.disabled = targets[button.textContent] === null;
     // A button that is switched off would lose the focus to nowhere.
     if (focused && button.disabled) panel.focus({ preventScroll: true });
   }

@@ -13,14 +13,13 @@ const isKnown = ({ points }) => points !== null;
 /** A user's line: `{name, points: [{at, points}]}`, `at` in milliseconds, `points` null where unknown. */
 const line = (name, at, points) => ({ name, points: at.map((moment, i) => ({ at: Date.parse(moment), points: points[i] })) });
 
-/** The line of the chosen user: from the board's history if they are in it, or else their own. */
+/** The line of a user: from the board's history if they are in it, or else their own. */
 export function lineOf({ entry: { user_id }, history }, board) {
   const user = board?.users.find((each) => each.user_id === user_id);
   if (user) return line(user_id, board.at, user.points);
   return line(user_id, history.map(({ at }) => at), history.map(({ points }) => points));
 }
 
-/** The lines of the first users and of the chosen one. */
 export function linesOf(board, chosen) {
   const lines = board.users.slice(0, LEADERS).map(({ user_id, points }) => line(user_id, board.at, points));
   const missing = chosen && lines.every(({ name }) => name !== chosen.entry.user_id);
@@ -99,11 +98,15 @@ function linesPicture(lines, chosen, timeZone, width, height) {
   return picture;
 }
 
-/** Puts a picture and its data into a figure, or words where there is none. */
-function fill(figure, picture, data, otherwise) {
-  figure.querySelector(".picture").replaceChildren(picture ?? otherwise);
-  figure.querySelector("details").hidden = picture === null;
-  if (picture) figure.querySelector(".data").replaceChildren(table(...data()));
+function fill(figure, picture, heads, rows) {
+  figure.querySelector(".picture").replaceChildren(picture);
+  figure.querySelector(".data").replaceChildren(table(heads, rows));
+  figure.querySelector("details").hidden = false;
+}
+
+export function showNothing(figure, why) {
+  figure.querySelector(".picture").replaceChildren(why);
+  figure.querySelector("details").hidden = true;
 }
 
 export function showLine(place, own, timeZone) {
@@ -111,16 +114,22 @@ export function showLine(place, own, timeZone) {
 }
 
 export function showRace(figure, lines, chosen, timeZone) {
-  const width = figure.querySelector(".picture").clientWidth;
-  fill(figure, linesPicture(lines, chosen, timeZone, width, 240), () => {
-    const all = lines.map(({ points }) => new Map(points.filter(isKnown).map((point) => [point.at, number(point.points)])));
-    const moments = [...new Set(lines.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
-    const rows = moments.map((at) => [fullTime(at, timeZone), ...all.map((points) => points.get(at) ?? "–")]);
-    return [["Time", ...lines.map(({ name }) => name)], rows];
-  }, "Lines need two snapshots with points; there are not so many yet.");
+  const picture = linesPicture(lines, chosen, timeZone, figure.querySelector(".picture").clientWidth, 240);
+  if (picture === null) {
+    showNothing(figure, "Lines need two snapshots with points; there are not so many yet.");
+    return;
+  }
+  const all = lines.map(({ points }) => new Map(points.filter(isKnown).map((point) => [point.at, number(point.points)])));
+  const moments = [...new Set(lines.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
+  const rows = moments.map((at) => [fullTime(at, timeZone), ...all.map((points) => points.get(at) ?? "–")]);
+  fill(figure, picture, ["Time", ...lines.map(({ name }) => name)], rows);
 }
 
 export function showShares(figure, shares) {
+  if (shares.length === 0) {
+    showNothing(figure, "No program has points in this window yet.");
+    return;
+  }
   const width = figure.querySelector(".picture").clientWidth;
   const label = `Points by program: ${shares.map(({ name, share }) => `${name} ${percent(share)}`).join(", ")}`;
   const picture = canvas(width, shares.length * BAR_HEIGHT, label);
@@ -134,8 +143,6 @@ export function showShares(figure, shares) {
       bar("rail", y, width),
       bar("bar", y, (share / most) * width));
   });
-  fill(figure, shares.length > 0 ? picture : null, () => [
-    ["Program", "Points", "Share"],
-    shares.map(({ name, points, share }) => [name, number(points), percent(share)]),
-  ], "No program has points in this window yet.");
+  const rows = shares.map(({ name, points, share }) => [name, number(points), percent(share)]);
+  fill(figure, picture, ["Program", "Points", "Share"], rows);
 }

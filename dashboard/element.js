@@ -14,14 +14,13 @@ export const make = (name, attributes = {}, ...children) =>
 export const draw = (name, attributes = {}, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
-/** Words for those who hear the page, and a sign for those who see it. */
+// Words for those who hear the page, and a sign for those who see it.
 export const heard = (words) => make("span", { class: "heard" }, words);
 export const seen = (sign) => make("span", { "aria-hidden": "true" }, sign);
 
-/** A name that chooses its user. */
 export const nameButton = (user) => make("button", { type: "button", class: "name", "data-choose": user }, user);
 
-/** Changes the text of an element only if it differs, so that nothing is laid out or spoken again. */
+/** Leaves alone what says it already: it would be laid out and spoken again. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -38,11 +37,8 @@ export function arrange(parent, children) {
   again?.focus({ preventScroll: true });
 }
 
-/** A table whose first column heads its rows. */
 export function table(heads, rows) {
-  const row = ([first, ...rest], scope, kind) =>
-    make("tr", {}, make("th", { scope }, first), ...rest.map((text) => make(kind, kind === "th" ? { scope } : {}, text)));
-  return make("table", {},
-    make("thead", {}, row(heads, "col", "th")),
-    make("tbody", {}, ...rows.map((cells) => row(cells, "row", "td"))));
+  const row = (kind) => ([first, ...rest]) =>
+    make("tr", {}, make("th", {}, first), ...rest.map((text) => make(kind, {}, text)));
+  return make("table", {}, make("thead", {}, row("th")(heads)), make("tbody", {}, ...rows.map(row("td"))));
 }

@@ -5,7 +5,7 @@ import { programOf } from "./view.js";
 const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];
 const ENTRY = ["rank", "user_id", "points", "activities", "change"];
 
-/** A cell by RFC 4180. A spreadsheet would take a text that begins like a formula for one. */
+/** A cell by RFC 4180; a spreadsheet would take some texts for formulas. */
 export function cell(value) {
   if (value === null) return "";
   if (typeof value === "number") return `${value}`;
@@ -24,7 +24,7 @@ export function jsonOf({ board, window, generation, freshness, from, participant
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** "podium-onboarding-week-2026-11-16.csv": the first day of the window, or for all time the day of the snapshot. */
+/** All time has no first day: its files have the day of the snapshot. */
 export function fileName({ board, window, freshness }, extension) {
   const day = window.first_day ?? freshness.generated_at.slice(0, 10);
   return `podium-${programOf(board) ?? board}-${window.name}-${day}.${extension}`;

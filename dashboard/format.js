@@ -12,7 +12,6 @@ export function percent(share) {
   return `${Math.round(share * 100)} %`;
 }
 
-/** Seconds in the unit in which one would say them. */
 export function duration(seconds) {
   if (seconds < 120) return `${Math.floor(seconds)} s`;
   if (seconds < 120 * 60) return `${Math.floor(seconds / 60)} min`;
@@ -50,7 +49,7 @@ export function clockTime(at, timeZone, now) {
 
 export const fullTime = (at, timeZone) => inZone(timeZone, { ...DATE, ...SECONDS }).format(at);
 
-/** Writes the moments of a time axis which is so many milliseconds long. */
+/** For a time axis which is so many milliseconds long. */
 export function axisTime(span, timeZone) {
   const days = span / 86_400_000;
   if (days < 0.01) return inZone(timeZone, SECONDS);
@@ -58,7 +57,6 @@ export function axisTime(span, timeZone) {
   return inZone(timeZone, days < 300 ? DAY : { month: "short", year: "numeric" });
 }
 
-/** Places gained, as a sign for the eye and as words for the ear. */
 export function change(places) {
   if (places === null) return { sign: "new", words: "" };
   if (places === 0) return { sign: "–", words: "no change" };
@@ -67,10 +65,8 @@ export function change(places) {
   return { sign: `${sign} ${number(moved)}`, words: `${way} ${count(moved, "place", "places")}` };
 }
 
-/**
- * The percentile counts all who have no more points, among them the user and whoever is tied.
- * It is rounded down, so that the sentence is true.
- */
+// The percentile counts all who have no more points, the user and the tied among them; it is
+// rounded down, so that the sentence is true.
 export function standing(percentile, participants) {
   if (participants === 1) return "The only one here.";
   const people = count(participants, "person", "people");

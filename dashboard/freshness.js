@@ -2,7 +2,7 @@
 
 import { clockTime, count, duration, number } from "./format.js";
 
-// What is older than this many paces and a margin is out of date, whatever it says of itself.
+// What is older than this is out of date, whatever it says of itself.
 const PACES = 3;
 const MARGIN_SECONDS = 10;
 
@@ -16,12 +16,8 @@ function factsOf({ lag_seconds, backlog }, age) {
   return `Updated ${duration(age)} ago · lag ${lag} · backlog ${number(backlog)}`;
 }
 
-// The alarm is spoken whenever its words change, so that its durations go in strides.
-const STRIDES = [10, 30, 60, 300, 900, 3600, 14_400, 43_200, 172_800, 604_800];
-
-function moreThan(seconds) {
-  return `more than ${duration(STRIDES.findLast((stride) => stride <= seconds) ?? 0)}`;
-}
+// The alarm is spoken whenever its words change, so that its duration doubles rather than ticks.
+const moreThan = (seconds) => `more than ${duration(2 ** Math.floor(Math.log2(seconds)))}`;
 
 const WORDS = {
   age: (_, age) => `there has been no snapshot for ${moreThan(age)}`,
@@ -38,10 +34,8 @@ function staleness(freshness, age, pace) {
 }
 
 /**
- * What to say of the board on the screen.
- *
- * `answer` is the last good one, or null; `trouble` says why no newer one came, or is null; `pace` is
- * the seconds between two snapshots; `now` is of the monotonic clock.
+ * What to say of the board on the screen: `answer` is the last good one, `trouble` says why no newer
+ * one came, `pace` is the seconds between two snapshots, `now` is of the monotonic clock.
  */
 export function judge({ answer, trouble, online, pace, now }) {
   const age = answer && ageSeconds(answer, now);
@@ -58,7 +52,7 @@ export function judge({ answer, trouble, online, pace, now }) {
   };
 }
 
-// Which day is today is told by the server's clock too: when it published, and how long ago that was.
+// Which day is today is told by the server's clock too.
 function asOf({ freshness, window }, age) {
   const published = Date.parse(freshness.generated_at);
   return `as of ${clockTime(published, window.time_zone, published + age * 1000)}`;

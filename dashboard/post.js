@@ -1,4 +1,4 @@
-// Posts an activity and watches for it to be on the board. Only where the page may post.
+// Posts an activity and watches for it to be on the board.
 
 import { get, post } from "./api.js";
 import { byId, write } from "./element.js";
@@ -61,7 +61,6 @@ async function watch(user, before, accepted, onBoard) {
   say(`${accepted}; not on the board after two minutes`);
 }
 
-/** `onBoard` is called when what was posted has reached the board. */
 export function startPosting(onBoard) {
   form.hidden = false;
   form.addEventListener("submit", (event) => {

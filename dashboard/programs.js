@@ -13,7 +13,7 @@ const items = new Map();
 
 const shareOf = (points, all) => (all === 0 ? 0 : points / all);
 
-/** The programs with the most points, and the rest of all points: `[{name, points, share}]`. */
+/** The programs with the most points, and the rest: `[{name, points, share}]`. */
 export function sharesOf([global, ...programs]) {
   const best = programs.filter(({ points }) => points > 0).slice(0, SHARES_MAX);
   const shares = best.map(({ board, points }) => ({ name: nameOf(board), points }));
@@ -41,6 +41,11 @@ export function showPrograms({ boards }, view) {
   arrange(byId("program-ids"), boards.slice(1).map(({ board }) => make("option", { value: programOf(board) })));
   filter.hidden = boards.length - 1 < FILTER_FROM;
   showFiltered();
+}
+
+/** The points of another window are worse than none. */
+export function forgetPoints() {
+  for (const { points } of items.values()) write(points, "");
 }
 
 function showFiltered() {

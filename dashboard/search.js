@@ -39,7 +39,6 @@ function activate(index) {
   input.setAttribute("aria-activedescendant", list.children[index]?.id ?? "");
 }
 
-/** `find(text, signal)` gives entries; `choose(user)` shows one. */
 export function startSearch(find, choose) {
   async function suggest() {
     asking = new AbortController();

@@ -4,25 +4,20 @@ import { arrange, byId, make, nameButton, write } from "./element.js";
 import { number, standing } from "./format.js";
 import { whoIsMe } from "./me.js";
 
-const section = byId("user");
-
-function showState(busy, problem) {
-  section.setAttribute("aria-busy", `${busy}`);
-  byId("user-facts").hidden = problem !== "";
-  write(byId("user-problem"), problem);
+/** Words in the place of the facts. */
+export function showUserProblem(text) {
+  byId("user-facts").hidden = text !== "";
+  write(byId("user-problem"), text);
 }
 
-export const showUserLoading = () => showState(true, "");
-export const showUserProblem = (text) => showState(false, text);
-
 export function showUserName(user) {
-  section.hidden = user === null;
+  byId("user").hidden = user === null;
   write(byId("user-name"), user ?? "");
   write(byId("toggle-me"), user === whoIsMe() ? "This is not me" : "This is me");
 }
 
 export function showUser({ entry, above, below, percentile, participants }) {
-  showState(false, "");
+  showUserProblem("");
   write(byId("user-rank"), number(entry.rank));
   write(byId("user-points"), number(entry.points));
   write(byId("user-activities"), number(entry.activities));

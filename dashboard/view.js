@@ -5,7 +5,6 @@ export const WINDOWS = { day: "Today", week: "This week", month: "This month", a
 export const ROWS = [25, 100, 1000];
 export const START = { board: "global", window: "all", from: 1, rows: 100, user: null };
 
-// The API lists no more entries of a board than this.
 const FROM_MAX = 10_000;
 const ID = /^[A-Za-z0-9._@-]{1,64}$/;
 const PROGRAM = "program:";
@@ -49,7 +48,7 @@ export function searchPath(view, text) {
   return `/v1/boards/${encodeURIComponent(view.board)}/users?window=${view.window}&search=${encodeURIComponent(text)}&limit=10`;
 }
 
-/** The paths of a view, by the part of the page that shows the document; null where there is none. */
+/** The documents of a view, by the part of the page that shows them. */
 export function documentsOf(view) {
   const board = `/v1/boards/${encodeURIComponent(view.board)}`;
   const window = `window=${view.window}`;
@@ -64,13 +63,13 @@ export function documentsOf(view) {
   };
 }
 
-/** Where the buttons of paging lead; null for one that leads nowhere. */
+/** Where the buttons lead, or null. */
 export function pagesOf({ from, rows }, listed) {
   const last = pageWith(Math.max(1, listed), rows).from;
-  const forward = from + rows <= listed;
+  const [back, forward] = [from > 1, from + rows <= listed];
   return {
-    First: from > 1 ? 1 : null,
-    Previous: from > 1 ? Math.max(1, Math.min(from - rows, last)) : null,
+    First: back ? 1 : null,
+    Previous: back ? Math.max(1, Math.min(from - rows, last)) : null,
     Next: forward ? from + rows : null,
     Last: forward ? last : null,
   };
