@@ -8,12 +8,9 @@ const KEPT_MAX = 50;
 export class Problem extends Error {
   constructor(detail, status = 0, { code, field, results } = {}, retryAfter = 0) {
     super(detail);
-    Object.assign(this, { status, code, field, results, retryAfter });
-  }
-
-  /** Whether to try again, rather than believe that there is no such thing. */
-  get unreachable() {
-    return this.status === 0 || this.status === 429 || (this.status >= 500 && this.code !== "nothing_published");
+    // A 404, or that nothing is published yet, is an answer as well.
+    const unreachable = status === 0 || status === 429 || (status >= 500 && code !== "nothing_published");
+    Object.assign(this, { code, field, results, retryAfter, unreachable });
   }
 }
 
@@ -42,9 +39,9 @@ async function withTimeLimit(signal, work) {
 }
 
 async function problemOf(response) {
-  const told = await response.json().catch(() => ({}));
   const { status, headers } = response;
-  return new Problem(told.detail ?? `The API answered ${status}.`, status, told, Number.parseInt(headers.get("retry-after"), 10) || 0);
+  const told = await response.json().catch(() => ({}));
+  return new Problem(told.detail ?? `The API answered ${status}.`, status, told, Number(headers.get("retry-after")) || 0);
 }
 
 /** The very answer of the last time, if the document has not changed since. */
@@ -56,9 +53,7 @@ export function get(path, signal) {
     if (!response.ok) throw await problemOf(response);
     const maxAge = Number(/max-age=(\d+)/.exec(response.headers.get("cache-control"))?.[1] ?? 60);
     const etag = response.headers.get("etag");
-    if (earlier && etag !== null && etag === earlier.etag) {
-      return keep(Object.assign(earlier, { maxAge }));
-    }
+    if (etag !== null && etag === earlier?.etag) return keep(Object.assign(earlier, { maxAge }));
     const document = await response.json();
     return keep({ path, etag, document, receivedAt: performance.now(), maxAge });
   });

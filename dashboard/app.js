@@ -1,21 +1,19 @@
-// Wires the page: the view in its address, the documents of the view, and the parts that show them.
+// Wires the view in the address, the documents of that view, and the parts that show them.
 
 import { get, lastAnswer } from "./api.js";
 import { showBoard, showLoading, showPodium, showProblem } from "./board.js";
-import { lineOf, linesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
+import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
 import { ingest } from "./config.js";
-import { byId, write } from "./element.js";
+import { byId, say } from "./element.js";
 import { csvOf, download, fileName, jsonOf } from "./export.js";
 import { ageSeconds, judge } from "./freshness.js";
-import { setMe, whoIsMe } from "./me.js";
 import { startPosting } from "./post.js";
-import { forgetPoints, sharesOf, showPrograms } from "./programs.js";
+import { forgetPoints, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { startSearch } from "./search.js";
-import { showUser, showUserName, showUserProblem } from "./user.js";
-import { documentsOf, pagesOf, parseView, searchPath, titleOf, pageWith, writeView } from "./view.js";
+import { setMe, showUser, showUserName, showUserProblem, whoIsMe } from "./user.js";
+import { documentsOf, pagesOf, pageWith, parseView, searchPath, titleOf, writeView } from "./view.js";
 
-const TICK_MS = 1000;
 const SLEPT_MS = 5000;
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
@@ -74,23 +72,23 @@ function put(part, answer) {
 
 // Resolves to what went wrong, if anything did.
 async function loadPart(part, path, signal) {
+  let problem = null;
   try {
     const answer = await get(path, signal);
     if (part === "board") noteBoard(answer);
     put(part, answer);
-  } catch (problem) {
+  } catch (error) {
     if (signal.aborted) return null;
+    problem = error;
     if (part === "board") trouble = problem.unreachable ? problem.message : null;
     // An old document is better than none, unless there is no such thing any more.
     if (!shown[part] || !problem.unreachable) {
       delete shown[part];
       fail[part]?.(problem.message);
     }
-    return problem;
-  } finally {
-    if (part === "board" && !signal.aborted) tick();
   }
-  return null;
+  tick();
+  return problem;
 }
 
 function noteBoard(answer) {
@@ -113,10 +111,10 @@ function tick() {
   byId("alarm").hidden = alarm === "";
   byId("as-of").hidden = asOf === "";
   document.querySelector("main").classList.toggle("old", asOf !== "");
-  write(byId("trust"), state);
-  write(byId("alarm"), alarm);
-  write(byId("facts"), facts);
-  write(byId("as-of"), asOf);
+  say("trust", state);
+  say("alarm", alarm);
+  say("facts", facts);
+  say("as-of", asOf);
 
   // The monotonic clock may stand still while the device sleeps, and the age with it.
   const apart = Date.now() - now;
@@ -166,9 +164,9 @@ function closeUser() {
   (row ?? byId("search-text")).focus();
 }
 
-function save(extension, type, write) {
+function save(extension, type, contentOf) {
   const document = shown.board?.document;
-  if (document) download(fileName(document, extension), type, write(document));
+  if (document) download(fileName(document, extension), type, contentOf(document));
 }
 
 const onClick = (id, action) => byId(id).addEventListener("click", action);
@@ -216,5 +214,5 @@ addEventListener("resize", () => {
   if (shown.programs) show.programs(shown.programs.document);
   showLines();
 });
-setInterval(tick, TICK_MS);
+setInterval(tick, 1000);
 enter(parseView(location.search));

@@ -1,6 +1,4 @@
-// The board itself: its heading, the podium, the table and the buttons of paging.
-
-import { arrange, byId, heard, make, nameButton, seen, write } from "./element.js";
+import { arrange, byId, heard, make, nameButton, say, seen, write } from "./element.js";
 import { change, count, number, windowDates } from "./format.js";
 import { nameOf, pagesOf, WINDOWS } from "./view.js";
 
@@ -13,18 +11,17 @@ export const showLoading = () => showMessage("", true);
 
 function showMessage(text, busy = false) {
   panel.setAttribute("aria-busy", `${busy}`);
-  byId("message").hidden = text === "";
-  write(byId("message"), text);
+  say("message", text);
 }
 
 function showHeading(name, dates, sums) {
-  write(byId("board-name"), name);
-  write(byId("window-dates"), dates);
-  write(byId("sums"), sums.join(" · "));
+  say("board-name", name);
+  say("window-dates", dates);
+  say("sums", sums);
 }
 
 export function showProblem(view, text) {
-  showHeading(nameOf(view.board), WINDOWS[view.window], []);
+  showHeading(nameOf(view.board), WINDOWS[view.window], "");
   showRows([], view, null);
   byId("pages").hidden = true;
   showMessage(text);
@@ -32,9 +29,8 @@ export function showProblem(view, text) {
 
 export function showBoard(document, view, me) {
   const { board, window, participants, points, activities, entries } = document;
-  showHeading(nameOf(board), windowDates(window), [
-    count(participants, "person", "people"), count(points, "point", "points"), count(activities, "activity", "activities"),
-  ]);
+  const sums = [count(participants, "person", "people"), count(points, "point"), count(activities, "activity", "activities")];
+  showHeading(nameOf(board), windowDates(window), sums.join(" · "));
   write(panel.querySelector("caption"), `${nameOf(board)}, ${WINDOWS[window.name]}`);
   showRows(entries, view, me);
   showPages(document, view);
@@ -101,7 +97,7 @@ function showPages({ entries, from, listed, participants }, view) {
   const range = entries.length === 0 ? "0" : `${number(from)}–${number(from + entries.length - 1)}`;
   const unlisted = participants > listed ? ` (the first ${number(listed)} of ${number(participants)} are listed)` : "";
   byId("pages").hidden = false;
-  write(byId("range"), `${range} of ${number(listed)}${unlisted}`);
+  say("range", `${range} of ${number(listed)}${unlisted}`);
   const targets = pagesOf(view, listed);
   for (const button of byId("pages").querySelectorAll("button")) {
     const focused = button === document.activeElement;

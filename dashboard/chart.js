@@ -1,9 +1,11 @@
-// The pictures, drawn as SVG in the pixels of the place that they have.
+// Drawn in the pixels of the place that there is, so that the words keep their size.
 
 import { draw, table } from "./element.js";
-import { axisTime, fullTime, number, percent } from "./format.js";
+import { axisTime, clockTime, number, percent } from "./format.js";
+import { programOf } from "./view.js";
 
 const LEADERS = 5;
+const SHARES_MAX = 8;
 const LABEL = { width: 124, height: 15, letters: 14 };
 const BAR_HEIGHT = 38;
 
@@ -24,6 +26,15 @@ export function linesOf(board, chosen) {
   const lines = board.users.slice(0, LEADERS).map(({ user_id, points }) => line(user_id, board.at, points));
   const missing = chosen && lines.every(({ name }) => name !== chosen.entry.user_id);
   return missing ? [...lines, lineOf(chosen, board)] : lines;
+}
+
+/** The programs with the most points, and the rest: `[{name, points, share}]`. */
+export function sharesOf([global, ...programs]) {
+  const best = programs.filter(({ points }) => points > 0).slice(0, SHARES_MAX);
+  const shares = best.map(({ board, points }) => ({ name: programOf(board), points }));
+  const rest = best.reduce((left, { points }) => left - points, global.points);
+  if (rest > 0) shares.push({ name: "others", points: rest });
+  return shares.map((share) => ({ ...share, share: share.points / global.points }));
 }
 
 /** Round numbers from `min` or below to `max` or above. */
@@ -115,21 +126,15 @@ export function showLine(place, own, timeZone) {
 
 export function showRace(figure, lines, chosen, timeZone) {
   const picture = linesPicture(lines, chosen, timeZone, figure.querySelector(".picture").clientWidth, 240);
-  if (picture === null) {
-    showNothing(figure, "Lines need two snapshots with points; there are not so many yet.");
-    return;
-  }
+  if (picture === null) return showNothing(figure, "Lines need two snapshots with points.");
   const all = lines.map(({ points }) => new Map(points.filter(isKnown).map((point) => [point.at, number(point.points)])));
   const moments = [...new Set(lines.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
-  const rows = moments.map((at) => [fullTime(at, timeZone), ...all.map((points) => points.get(at) ?? "–")]);
+  const rows = moments.map((at) => [clockTime(at, timeZone), ...all.map((points) => points.get(at) ?? "–")]);
   fill(figure, picture, ["Time", ...lines.map(({ name }) => name)], rows);
 }
 
 export function showShares(figure, shares) {
-  if (shares.length === 0) {
-    showNothing(figure, "No program has points in this window yet.");
-    return;
-  }
+  if (shares.length === 0) return showNothing(figure, "No program has points yet.");
   const width = figure.querySelector(".picture").clientWidth;
   const label = `Points by program: ${shares.map(({ name, share }) => `${name} ${percent(share)}`).join(", ")}`;
   const picture = canvas(width, shares.length * BAR_HEIGHT, label);

@@ -25,6 +25,8 @@ export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+export const say = (id, text) => write(byId(id), text);
+
 /** Makes these the children, in this order; the focus stays with the user that has it. */
 export function arrange(parent, children) {
   if (children.length === parent.children.length && children.every((child, i) => child === parent.children[i])) return;

@@ -1,5 +1,4 @@
-// What is shown, as a file.
-
+import { make } from "./element.js";
 import { programOf } from "./view.js";
 
 const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];
@@ -32,10 +31,7 @@ export function fileName({ board, window, freshness }, extension) {
 
 export function download(name, type, text) {
   const address = URL.createObjectURL(new Blob([text], { type }));
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name;
-  link.click();
+  make("a", { href: address, download: name }).click();
   // The browser has to have begun reading it.
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }

@@ -1,9 +1,7 @@
-// Numbers, days and durations as people read them.
-
 const english = new Intl.NumberFormat("en");
 
 export const number = (value) => english.format(value);
-export const count = (value, one, many) => `${number(value)} ${value === 1 ? one : many}`;
+export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
 /** A share between 0 and 1; a part is never shown as nothing, nor as the whole. */
 export function percent(share) {
@@ -32,22 +30,17 @@ export function windowDates({ first_day, last_day, time_zone }) {
   const parts = inZone("UTC", { ...DATE, weekday: "short", month: "long" });
   const [first, last] = [first_day, last_day].map((day) =>
     Object.fromEntries(parts.formatToParts(Date.parse(day)).map(({ type, value }) => [type, value])));
-  const sameYear = first.year === last.year;
-  const begin = [first.weekday, first.day];
-  if (!sameYear || first.month !== last.month) begin.push(first.month);
-  if (!sameYear) begin.push(first.year);
-  const end = `${last.weekday} ${last.day} ${last.month} ${last.year}, ${time_zone}`;
-  return first_day === last_day ? end : `${begin.join(" ")} – ${end}`;
+  const date = ({ weekday, day, month, year }) => `${weekday} ${day} ${month} ${year}`;
+  const begin = first.month === last.month ? `${first.weekday} ${first.day}` : date(first);
+  return `${first_day === last_day ? "" : `${begin} – `}${date(last)}, ${time_zone}`;
 }
 
-/** "10:05:32", with the day in front of it if that is not the day of `now`. */
-export function clockTime(at, timeZone, now) {
+/** "10:05:32", with the day in front of it unless that is the day of `now`. */
+export function clockTime(at, timeZone, now = 0) {
   const day = inZone(timeZone, DATE);
   const time = inZone(timeZone, SECONDS).format(at);
   return day.format(at) === day.format(now) ? time : `${day.format(at)}, ${time}`;
 }
-
-export const fullTime = (at, timeZone) => inZone(timeZone, { ...DATE, ...SECONDS }).format(at);
 
 /** For a time axis which is so many milliseconds long. */
 export function axisTime(span, timeZone) {
@@ -62,7 +55,7 @@ export function change(places) {
   if (places === 0) return { sign: "–", words: "no change" };
   const [sign, way] = places > 0 ? ["▲", "up"] : ["▼", "down"];
   const moved = Math.abs(places);
-  return { sign: `${sign} ${number(moved)}`, words: `${way} ${count(moved, "place", "places")}` };
+  return { sign: `${sign} ${number(moved)}`, words: `${way} ${count(moved, "place")}` };
 }
 
 // The percentile counts all who have no more points, the user and the tied among them; it is

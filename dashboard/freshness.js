@@ -30,7 +30,7 @@ function staleness(freshness, age, pace) {
   if (age > PACES * pace + MARGIN_SECONDS) reasons.add("age");
   if (!freshness.stale && reasons.size === 0) return null;
   const words = [...reasons].map((reason) => WORDS[reason]?.(freshness, age) ?? reason);
-  return `This board is out of date: ${new Intl.ListFormat("en").format(words)}.`;
+  return `This board is out of date: ${words.join(", ")}.`;
 }
 
 /**

@@ -1,14 +1,12 @@
-// Posts an activity and watches for it to be on the board.
-
 import { get, post } from "./api.js";
-import { byId, write } from "./element.js";
+import { byId, say } from "./element.js";
 import { userPath } from "./view.js";
 
 const WATCH_EVERY_MS = 1000;
 const WATCH_SECONDS_MAX = 120;
 
 const form = byId("post");
-const say = (text) => write(byId("post-result"), text);
+const tell = (text) => say("post-result", text);
 
 let posted = 0;
 
@@ -22,7 +20,7 @@ async function pointsOf(user) {
 }
 
 function refuse({ field, detail }) {
-  say(field ? `${field}: ${detail}` : detail);
+  tell(field ? `${field}: ${detail}` : detail);
   const input = form.elements.namedItem(field);
   input?.setAttribute("aria-invalid", "true");
   input?.focus();
@@ -31,7 +29,7 @@ function refuse({ field, detail }) {
 async function submit(onBoard) {
   const activity = Object.fromEntries(new FormData(form));
   for (const input of form.elements) input.removeAttribute("aria-invalid");
-  say("Posting …");
+  tell("Posting …");
   try {
     const before = await pointsOf(activity.user_id);
     const { status, activity_id, error } = await post(activity);
@@ -47,18 +45,18 @@ async function watch(user, before, accepted, onBoard) {
   const watched = posted;
   const begin = performance.now();
   const seconds = () => (performance.now() - begin) / 1000;
-  say(`${accepted}; waiting for it to be on the board …`);
+  tell(`${accepted}; waiting for it to be on the board …`);
   while (seconds() < WATCH_SECONDS_MAX) {
     await new Promise((resolve) => setTimeout(resolve, WATCH_EVERY_MS));
     // What was posted after it is watched instead.
     if (watched !== posted) return;
     if ((await pointsOf(user)) > before) {
-      say(`${accepted}; on the board after ${seconds().toFixed(1)} s`);
+      tell(`${accepted}; on the board after ${seconds().toFixed(1)} s`);
       onBoard();
       return;
     }
   }
-  say(`${accepted}; not on the board after two minutes`);
+  tell(`${accepted}; not on the board after two minutes`);
 }
 
 export function startPosting(onBoard) {

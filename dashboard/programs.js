@@ -1,26 +1,12 @@
-// The list of boards, and the programs' shares of all points.
-
 import { arrange, byId, make, write } from "./element.js";
 import { number, percent } from "./format.js";
 import { nameOf, programOf, writeView } from "./view.js";
 
 const FILTER_FROM = 13;
-const SHARES_MAX = 8;
 
 const list = byId("programs").querySelector("ul");
 const filter = byId("program-filter");
 const items = new Map();
-
-const shareOf = (points, all) => (all === 0 ? 0 : points / all);
-
-/** The programs with the most points, and the rest: `[{name, points, share}]`. */
-export function sharesOf([global, ...programs]) {
-  const best = programs.filter(({ points }) => points > 0).slice(0, SHARES_MAX);
-  const shares = best.map(({ board, points }) => ({ name: nameOf(board), points }));
-  const rest = best.reduce((left, { points }) => left - points, global.points);
-  if (rest > 0) shares.push({ name: "others", points: rest });
-  return shares.map((share) => ({ ...share, share: shareOf(share.points, global.points) }));
-}
 
 function newItem(board) {
   const points = make("span", { class: "points" });
@@ -33,7 +19,7 @@ export function showPrograms({ boards }, view) {
   for (const { board, points } of boards) {
     if (!items.has(board)) items.set(board, newItem(board));
     const item = items.get(board);
-    write(item.points, `${number(points)} · ${percent(shareOf(points, boards[0].points))}`);
+    write(item.points, `${number(points)} · ${percent(points / (boards[0].points || 1))}`);
     item.link.href = writeView({ ...view, board, from: 1 }) || "?";
     item.link.ariaCurrent = board === view.board ? "page" : null;
   }

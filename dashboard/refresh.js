@@ -1,5 +1,3 @@
-// When to ask again.
-
 const BACK_OFF_SECONDS_MAX = 60;
 
 // Pages that were opened together shall not ask together for ever.

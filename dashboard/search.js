@@ -1,5 +1,3 @@
-// Finds a user by a part of the id: a combobox with suggestions.
-
 import { byId, make } from "./element.js";
 import { number } from "./format.js";
 

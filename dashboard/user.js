@@ -1,27 +1,44 @@
-// The chosen user: where they stand, who is around, and whether that is me.
+// The chosen user, and me.
 
-import { arrange, byId, make, nameButton, write } from "./element.js";
+import { arrange, byId, make, nameButton, say } from "./element.js";
 import { number, standing } from "./format.js";
-import { whoIsMe } from "./me.js";
+
+const ME = "podium.me";
+
+// Known on this device only; where the browser keeps nothing, until the page is closed.
+let me = null;
+try {
+  me = localStorage.getItem(ME);
+} catch {}
+
+export const whoIsMe = () => me;
+
+export function setMe(user) {
+  me = user;
+  try {
+    if (user === null) localStorage.removeItem(ME);
+    else localStorage.setItem(ME, user);
+  } catch {}
+}
 
 /** Words in the place of the facts. */
 export function showUserProblem(text) {
   byId("user-facts").hidden = text !== "";
-  write(byId("user-problem"), text);
+  say("user-problem", text);
 }
 
 export function showUserName(user) {
   byId("user").hidden = user === null;
-  write(byId("user-name"), user ?? "");
-  write(byId("toggle-me"), user === whoIsMe() ? "This is not me" : "This is me");
+  say("user-name", user ?? "");
+  say("toggle-me", user === me ? "This is not me" : "This is me");
 }
 
 export function showUser({ entry, above, below, percentile, participants }) {
   showUserProblem("");
-  write(byId("user-rank"), number(entry.rank));
-  write(byId("user-points"), number(entry.points));
-  write(byId("user-activities"), number(entry.activities));
-  write(byId("user-standing"), standing(percentile, participants));
+  say("user-rank", number(entry.rank));
+  say("user-points", number(entry.points));
+  say("user-activities", number(entry.activities));
+  say("user-standing", standing(percentile, participants));
   arrange(byId("neighbours"), [...above.map(neighbour), chosen(entry), ...below.map(neighbour)]);
 }
 

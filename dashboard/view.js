@@ -40,17 +40,14 @@ export function writeView(view) {
   return query.size === 0 ? "" : `?${query}`;
 }
 
-export function userPath(board, user, query) {
-  return `/v1/boards/${encodeURIComponent(board)}/users/${encodeURIComponent(user)}?${query}`;
-}
-
-export function searchPath(view, text) {
-  return `/v1/boards/${encodeURIComponent(view.board)}/users?window=${view.window}&search=${encodeURIComponent(text)}&limit=10`;
-}
+const boardPath = (board) => `/v1/boards/${encodeURIComponent(board)}`;
+export const userPath = (board, user, query) => `${boardPath(board)}/users/${encodeURIComponent(user)}?${query}`;
+export const searchPath = ({ board, window }, text) =>
+  `${boardPath(board)}/users?window=${window}&search=${encodeURIComponent(text)}&limit=10`;
 
 /** The documents of a view, by the part of the page that shows them. */
 export function documentsOf(view) {
-  const board = `/v1/boards/${encodeURIComponent(view.board)}`;
+  const board = boardPath(view.board);
   const window = `window=${view.window}`;
   const from = view.from === 1 ? "" : `&from=${view.from}`;
   return {
