@@ -109,6 +109,28 @@ export class Page {
     })));
   }
 
+  /// The sums of the board, in words.
+  sums() {
+    return this.text("#sums");
+  }
+
+  /// Scrolls to the end of the page and back, screen by screen.
+  async scrollThrough() {
+    await this.tab.evaluate(async () => {
+      const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+      const end = () => document.documentElement.scrollHeight - innerHeight;
+      for (let top = 0; top < end(); top += innerHeight) {
+        scrollTo(0, top);
+        await painted();
+      }
+      for (let top = end(); top >= 0; top -= innerHeight) {
+        scrollTo(0, top);
+        await painted();
+      }
+      scrollTo(0, 0);
+    });
+  }
+
   /// All words of the page's main part.
   main() {
     return this.text("main");
@@ -170,7 +192,7 @@ export class Page {
 
   /// The boards one can choose: each with its name, its points and its share of all points in percent.
   boards() {
-    return this.#boards().getByRole("listitem").evaluateAll((items) => items.map((item) => {
+    return this.#boards().getByRole("listitem").filter({ visible: true }).evaluateAll((items) => items.map((item) => {
       const [name, ...rest] = item.innerText.split(/\n|\t/).map((part) => part.trim()).filter(Boolean);
       const text = rest.join(" ");
       return {
@@ -179,6 +201,10 @@ export class Page {
         share: Number(text.match(/(\d+) ?%/)?.[1]),
       };
     }));
+  }
+
+  async filterPrograms(text) {
+    await this.tab.getByRole("searchbox", { name: "Filter programs" }).fill(text);
   }
 
   async currentBoard() {

@@ -1,4 +1,4 @@
-// The pictures have the API's numbers, and tell them in tables as well.
+// Programs and pictures: they have the API's numbers, and the pictures tell them in tables as well.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -11,7 +11,7 @@ const stack = await startStack();
 after(() => stack.stop());
 
 before(async () => {
-  const posted = recentActivities({ programs: 11 });
+  const posted = recentActivities({ programs: 14 });
   await stack.post(posted);
   await stack.counted(posted.length);
   const more = activitiesFor({ "user-000": 500, "user-100": 20 });
@@ -51,4 +51,18 @@ test("shares of programs are those of the window, and the smallest are put toget
     assert.deepEqual(names, listed.slice(0, names.length).map(({ board }) => board.replace("program:", "")));
     if (listed.length > rows.length) assert.match(rows.at(-1)[0], /others/);
   });
+});
+
+test("among many programs one filters for a name", async (t) => {
+  const page = await visit(t, stack);
+  const names = async () => (await page.boards()).map(({ name }) => name);
+  const all = (await stack.document("/v1/boards?window=all")).boards.length;
+  await eventually("all programs", async () => assert.equal((await names()).length, all));
+  await page.filterPrograms("PROGRAM-1");
+  const expected = ["program-1", "program-10", "program-11", "program-12", "program-13"];
+  await eventually("those of the name", async () => {
+    assert.deepEqual((await names()).filter((name) => name !== "All programs").sort(), expected);
+  });
+  await page.filterPrograms("");
+  await eventually("all programs", async () => assert.equal((await names()).length, all));
 });

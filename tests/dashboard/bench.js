@@ -1,0 +1,138 @@
+// Measures the page with 100,000 people on the board: how long it keeps the browser from answering, how soon a
+// board is there, and what it costs to load and to refresh. scripts/bench-dashboard runs it.
+
+import assert from "node:assert/strict";
+import { createWriteStream } from "node:fs";
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
+import { eventually } from "./eventually.js";
+import { launch, openWindow } from "./browser.js";
+import { startStack } from "./stack.js";
+
+const USERS = 100_000;
+const PROGRAMS = 8;
+const ROWS = 1000;
+const REFRESHES = 5;
+const LONGEST_TASK_MS_AIM = 100;
+const PAGE_BYTES_AIM = 60_000;
+const PAGE = resolve(import.meta.dirname, "../../dashboard");
+
+function* lines() {
+  for (let user = 0; user < USERS; user += 1) {
+    // Several equal points, as on a real board, and an order that changes with more of them.
+    const kind = user % 3 === 0 ? "learning_milestone" : user % 3 === 1 ? "task_completed" : "program_check_in";
+    const id = `user-${String(user).padStart(6, "0")}`;
+    yield `${JSON.stringify({ activity_id: "first", user_id: id, program_id: `program-${user % PROGRAMS}`, kind })}\n`;
+  }
+}
+
+/// Some people in the listed part become more active, so that a refresh has something to show.
+const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
+  activity_id: `round-${round}`,
+  user_id: `user-${String(at * 30).padStart(6, "0")}`,
+  program_id: "program-0",
+  kind: "task_completed",
+}));
+
+async function bytesOfPage() {
+  const files = await readdir(PAGE, { recursive: true, withFileTypes: true });
+  const sizes = files.filter((file) => file.isFile()).map((file) => stat(join(file.parentPath ?? file.path, file.name)));
+  return (await Promise.all(sizes)).reduce((sum, { size }) => sum + size, 0);
+}
+
+const figure = (what, value) => console.log(`${what.padEnd(44)} ${value}`);
+const number = (value) => Math.round(value).toLocaleString("en");
+
+/// Notes in the page how long it is busy at a time, and when the first row is there.
+function watchTasks(tab) {
+  return tab.addInitScript(() => {
+    globalThis.tasks = [];
+    new PerformanceObserver((list) => {
+      globalThis.tasks.push(...list.getEntries().map(({ duration }) => duration));
+    }).observe({ type: "longtask", buffered: true });
+    const look = () => {
+      if (document.querySelector("tr[data-user]")) globalThis.firstBoard = performance.now();
+      else requestAnimationFrame(look);
+    };
+    look();
+  });
+}
+
+/// All requests of the page to the API from now on, with their bytes on the wire.
+function watchRequests(tab) {
+  const requests = [];
+  tab.on("requestfinished", async (request) => {
+    const { pathname } = new URL(request.url());
+    if (!pathname.startsWith("/v1/")) return;
+    const entry = { pathname, bytes: 0 };
+    requests.push(entry);
+    const { responseHeadersSize, responseBodySize } = await request.sizes();
+    entry.bytes = responseHeadersSize + responseBodySize;
+  });
+  return requests;
+}
+
+async function measure(stack, browser) {
+  let requests;
+  const page = await openWindow(browser, stack.url, { rows: ROWS }, {
+    before: async (tab) => {
+      requests = watchRequests(tab);
+      await watchTasks(tab);
+    },
+  });
+  const tasks = () => page.tab.evaluate(() => globalThis.tasks);
+  const longest = (durations) => `${number(Math.max(0, ...durations))} ms`;
+  const report = (what, durations) =>
+    figure(`long tasks: ${what}`, `${durations.length}${durations.length ? `, the longest ${longest(durations)}` : ""}`);
+  const during = async (what, act) => {
+    const { length } = await tasks();
+    await act();
+    await page.settle();
+    report(what, (await tasks()).slice(length));
+  };
+
+  figure("people on the board, rows on the page", `${number(USERS)}, ${number(ROWS)}`);
+  figure("time to the first board", `${number(await page.tab.evaluate(() => globalThis.firstBoard))} ms`);
+  report("load", await tasks());
+  await during("scroll to the end and back", () => page.scrollThrough());
+  await during("type a search", async () => {
+    await page.type("user-0123");
+    await eventually("suggestions", async () => assert.equal((await page.suggestions()).users.length, 10));
+  });
+  await during("choose a user", async () => {
+    await page.find("user-054321");
+    await eventually("the user", async () => assert.ok((await page.user())?.includes("54321")));
+  });
+  const { length } = requests;
+  await during(`${REFRESHES} refreshes`, async () => {
+    for (let round = 0; round < REFRESHES; round += 1) {
+      const points = await page.sums();
+      await stack.post(changes(round));
+      await eventually("a refresh", async () => assert.notEqual(await page.sums(), points));
+    }
+  });
+  const refreshes = requests.slice(length);
+  const rounds = refreshes.filter(({ pathname }) => pathname === "/v1/boards/global").length;
+  figure("longest task", `${longest(await tasks())} (aim: below ${LONGEST_TASK_MS_AIM})`);
+  figure("bytes of the page's files", `${number(await bytesOfPage())} (aim: below ${number(PAGE_BYTES_AIM)})`);
+  figure("requests a refresh", (refreshes.length / rounds).toFixed(1));
+  figure("bytes a refresh, on the wire", number(refreshes.reduce((sum, { bytes }) => sum + bytes, 0) / rounds));
+}
+
+const directory = await mkdtemp(join(tmpdir(), "podium-bench-"));
+const stack = await startStack({ snapshotEvery: "5s" });
+const browser = await launch();
+try {
+  const file = join(directory, "activities.jsonl.gz");
+  await pipeline(lines, createGzip({ level: 1 }), createWriteStream(file));
+  await stack.import(file);
+  await stack.counted(USERS);
+  await measure(stack, browser);
+} finally {
+  await browser.close();
+  await stack.stop();
+  await rm(directory, { recursive: true, force: true });
+}

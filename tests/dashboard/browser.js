@@ -1,0 +1,34 @@
+// The real browser.
+
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+import { Page } from "./page.js";
+
+const ARGUMENTS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const PATIENCE_MS = 90_000;
+
+export async function launch() {
+  const executablePath = process.env.PODIUM_TEST_CHROMIUM;
+  assert.ok(executablePath, "PODIUM_TEST_CHROMIUM names no Chromium; scripts/test-dashboard finds one");
+  return chromium.launch({ executablePath, args: ARGUMENTS, timeout: PATIENCE_MS });
+}
+
+/// A window of its own, with nothing from earlier ones, on a view of the page at `url`. `before` is called with
+/// Playwright's page before the first request; `ready` says whether to wait for a board.
+export async function openWindow(browser, url, view = {}, { before, ready = true, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  context.setDefaultTimeout(PATIENCE_MS);
+  const page = new Page(await context.newPage(), url);
+  await before?.(page.tab);
+  await page.open(view, { ready });
+  return page;
+}
