@@ -87,7 +87,7 @@ export class Page {
         const name = row.cells[columns.indexOf("Name")];
         const user = (name.querySelector("button") ?? name).textContent;
         return {
-          rank: Number.parseInt(rank, 10),
+          rank: number(rank),
           tied: /=/.test(rank) && /tied/.test(rank),
           user,
           // What stands beside the name, such as "me".
@@ -302,8 +302,7 @@ export class Page {
 
   /// Opens the tables of numbers below the pictures.
   async openTables() {
-    const summaries = this.tab.getByText("Data as a table").filter({ visible: true });
-    for (const summary of await summaries.all()) await summary.click();
+    await this.tab.locator("details").evaluateAll((all) => all.forEach((details) => { details.open = true; }));
   }
 
   /// The table below a picture.
@@ -317,7 +316,7 @@ export class Page {
   /// The names at the ends of the lines over time.
   linesDrawn() {
     return this.tab.locator("figure#race svg text.label").evaluateAll((labels) =>
-      labels.map((label) => label.querySelector("title").textContent));
+      labels.map((label) => (label.querySelector("title") ?? label).textContent));
   }
 
   // Downloads.
