@@ -17,7 +17,7 @@ use store::{Activities, Published, Snapshots, Standings};
 use telemetry::{Meter, Metric};
 
 pub use boards::MAX_PROGRAMS;
-use boards::{Boards, UserSum, WindowBoard, published_programs, summaries};
+use boards::{Boards, UserSum, WindowBoard, overview, published_programs};
 pub use config::Config;
 use depth::depth;
 
@@ -93,7 +93,7 @@ impl Publisher {
         let (boards, read_units) = self.read(Boards::new(programs, self.listed_users), now).await?;
         let (standings, sum) = boards.taken();
         let boards = boards.finish();
-        let summaries = summaries(&boards);
+        let overviews = overview(&boards);
         let mut run = Run {
             standings,
             read_units,
@@ -105,7 +105,7 @@ impl Publisher {
 
         let duration = started.elapsed();
         let overview = Overview {
-            boards: summaries,
+            boards: overviews,
             status: Status {
                 counted,
                 standings: sum,

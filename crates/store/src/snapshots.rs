@@ -4,14 +4,15 @@
 //! one write. So whoever reads a head and then its pages sees one whole generation, however many
 //! are published meanwhile.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::board::{BoardHeading, BoardSummary, Status};
-use domain::{Board, BoardEntry, Freshness, Histogram, RankedBoard, UserId, Window, WindowSpan};
+use domain::board::{BoardHeading, BoardSummary, BoardSums, Status};
+use domain::{Board, BoardEntry, Freshness, Histogram, History, RankedBoard, UserId, Window, WindowSpan};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
@@ -39,6 +40,7 @@ const OLD_HEAD_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 const REQUESTS_AT_ONCE: usize = 8;
 
 const LATEST: &str = "latest";
+const HISTORY: &str = "history";
 /// The key under which what concerns all boards is kept.
 const ALL_BOARDS: &str = "boards";
 
@@ -62,6 +64,9 @@ pub struct Head {
     pub listed: u64,
     pages: Vec<PageRef>,
     histogram: HistogramRef,
+    /// When the next sample of the history is due; `None` before the first.
+    #[serde(default)]
+    history_due: Option<Timestamp>,
     pub freshness: Freshness,
 }
 
@@ -93,9 +98,44 @@ pub enum Published {
 /// What concerns all boards at once, written last in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
-    pub boards: Vec<BoardSummary>,
+    pub boards: Vec<BoardOverview>,
     pub status: Status,
     pub freshness: Freshness,
+}
+
+/// What one board comes to in each window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardOverview {
+    pub board: Board,
+    #[serde(default)]
+    pub windows: BTreeMap<Window, BoardSums>,
+}
+
+impl Overview {
+    /// The global board first, then the programs with the most points in a window.
+    pub fn boards_in(&self, window: Window) -> Vec<BoardSummary> {
+        let mut boards: Vec<_> = self
+            .boards
+            .iter()
+            .map(|BoardOverview { board, windows }| BoardSummary {
+                board: board.clone(),
+                sums: windows.get(&window).copied().unwrap_or_default(),
+            })
+            .collect();
+        boards.sort_unstable_by(|a, b| {
+            let place =
+                |summary: &BoardSummary| (summary.board != Board::Global, Reverse(summary.sums.points));
+            (place(a), &a.board).cmp(&(place(b), &b.board))
+        });
+        boards
+    }
+}
+
+/// The history of a board in one window, which belongs to this month, week or day alone.
+#[derive(Debug, Serialize, Deserialize)]
+struct WindowHistory {
+    window: WindowSpan,
+    history: History,
 }
 
 impl Head {
@@ -217,6 +257,7 @@ impl Snapshots {
                 .insert(&page.hash, Arc::new(entries.to_vec()));
             pages.push(page);
         }
+        let history_due = self.record(board, previous.as_ref(), &span, now, &ranked).await?;
         let participants = ranked.histogram.participants();
         let histogram = if ranked.histogram.buckets.len() <= INLINE_BUCKETS {
             HistogramRef::Inline(ranked.histogram)
@@ -237,10 +278,48 @@ impl Snapshots {
             listed: ranked.entries.len() as u64,
             pages,
             histogram,
+            history_due,
             freshness,
         };
         self.replace_head(&board_key(board, window), previous, &head, now, pages_written)
             .await
+    }
+
+    /// Adds what is about to be published to the board's history, if a sample is due; returns when the
+    /// next one is.
+    async fn record(
+        &self,
+        board: &Board,
+        previous: Option<&Head>,
+        span: &WindowSpan,
+        now: Timestamp,
+        ranked: &RankedBoard,
+    ) -> Result<Option<Timestamp>, Unavailable> {
+        let due = previous
+            .filter(|previous| previous.window == *span)
+            .and_then(|previous| previous.history_due);
+        if ranked.entries.is_empty() || due.is_some_and(|due| now < due) {
+            return Ok(due);
+        }
+        let history = self
+            .history(board, span)
+            .await?
+            .followed_by(now, ranked.sum.points, &ranked.entries)
+            .thinned();
+        let due = history.next_due();
+        let key = board_key(board, span.name);
+        let window = span.clone();
+        self.put_document(&key, HISTORY, &WindowHistory { window, history }, None)
+            .await?;
+        Ok(due)
+    }
+
+    /// What past snapshots of a window showed; empty where there were none.
+    pub async fn history(&self, board: &Board, span: &WindowSpan) -> Result<History, Unavailable> {
+        let kept: Option<WindowHistory> = self.get_document(&board_key(board, span.name), HISTORY).await?;
+        Ok(kept
+            .filter(|kept| kept.window == *span)
+            .map_or_else(History::default, |kept| kept.history))
     }
 
     /// Replaces the head, if it is still the one that `head` follows.
@@ -474,5 +553,61 @@ impl<'a> PageWriter<'a> {
             hash,
             expires_at: self.expires_at,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_begins_with_the_global_board_and_goes_on_by_points_in_the_window() {
+        let board = |(board, all, day): (&str, u64, u64)| {
+            let sums = |points| BoardSums {
+                points,
+                ..BoardSums::default()
+            };
+            BoardOverview {
+                board: board.parse().unwrap(),
+                windows: [(Window::All, sums(all)), (Window::Day, sums(day))].into(),
+            }
+        };
+        let boards = [
+            ("program:r", 5, 1),
+            ("program:q", 9, 2),
+            ("global", 19, 10),
+            ("program:p", 5, 7),
+        ];
+        let overview = Overview {
+            boards: boards.map(board).to_vec(),
+            status: Status {
+                counted: domain::Tally::default(),
+                standings: domain::Tally::default(),
+                dead_letters: 0,
+                snapshot_seconds: 0.0,
+            },
+            freshness: Freshness {
+                generated_at: Timestamp::UNIX_EPOCH,
+                lag_seconds: None,
+                backlog: 0,
+            },
+        };
+        let check = |window, expected: &[&str]| {
+            let list = overview.boards_in(window).into_iter();
+            let list: Vec<_> = list.map(|s| format!("{}={}", s.board, s.sums.points)).collect();
+            assert_eq!(list, expected);
+        };
+        check(
+            Window::All,
+            &["global=19", "program:q=9", "program:p=5", "program:r=5"],
+        );
+        check(
+            Window::Day,
+            &["global=10", "program:p=7", "program:q=2", "program:r=1"],
+        );
+        check(
+            Window::Week,
+            &["global=0", "program:p=0", "program:q=0", "program:r=0"],
+        );
     }
 }
