@@ -129,7 +129,7 @@ async fn a_history_of_any_length_stays_small() {
         .map(|pair| pair[1].duration_since(pair[0]).as_mins());
     let gaps: Vec<i64> = gaps.collect();
     assert!(
-        history.at.len() <= domain::history::MAX_SAMPLES + 1,
+        history.at.len() <= usize::from(domain::history::MAX_SAMPLES) + 1,
         "{}",
         history.at.len()
     );

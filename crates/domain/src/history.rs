@@ -11,7 +11,7 @@ use crate::calendar::{Calendar, Period, Window};
 use crate::id::UserId;
 
 /// More would not be seen in a picture. A window of a day has one every half hour at its end.
-pub const MAX_SAMPLES: usize = 64;
+pub const MAX_SAMPLES: u8 = 64;
 /// The users whose points are kept: more than are shown, so that one who rises has a past.
 pub const FOLLOWED_USERS: usize = 20;
 
@@ -72,7 +72,7 @@ impl History {
     /// Every second sample, once there are more than [`MAX_SAMPLES`]. From then on they are taken half
     /// as often, so that a history of any length is evenly spaced and costs ever fewer writes.
     pub fn thinned(mut self) -> Self {
-        if self.at.len() <= MAX_SAMPLES {
+        if self.at.len() <= usize::from(MAX_SAMPLES) {
             return self;
         }
         self.at = every_second(self.at);
@@ -81,7 +81,7 @@ impl History {
             user.points = every_second(std::mem::take(&mut user.points));
         }
         if let [first, .., last] = self.at[..] {
-            self.interval_seconds = last.duration_since(first).as_secs() / (MAX_SAMPLES as i64 / 2);
+            self.interval_seconds = last.duration_since(first).as_secs() / i64::from(MAX_SAMPLES / 2);
         }
         self
     }
@@ -224,7 +224,7 @@ mod tests {
             for gap in gaps {
                 now += gap;
                 history = history.followed_by(at(now), 1, &entries("ann=1 bob=1")).thinned();
-                prop_assert!(history.at.len() <= MAX_SAMPLES);
+                prop_assert!(history.at.len() <= usize::from(MAX_SAMPLES));
                 prop_assert!(history.at.is_sorted());
                 prop_assert_eq!(history.at.last(), Some(&at(now)));
                 prop_assert!(history.users.iter().all(|user| user.points.len() == history.at.len()));
