@@ -13,7 +13,7 @@ use crate::id::UserId;
 /// More would not be seen in a picture. A window of a day has one every half hour at its end.
 pub const MAX_SAMPLES: u8 = 64;
 /// The users whose points are kept: more than are shown, so that one who rises has a past.
-pub const FOLLOWED_USERS: usize = 20;
+pub const FOLLOWED_USERS: usize = 10;
 
 /// Past snapshots of one board in one window, oldest first, by columns so that ids are there once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ for DynamoDB, so it is an estimate (10 ms for a post, 30 ms for a batch, 5 ms fo
 Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
 
 /// US dollars for one of each.
-mod price {
+pub mod price {
     pub const WRITE_UNIT: f64 = 0.625e-6;
     pub const READ_UNIT: f64 = 0.125e-6;
     pub const TABLE_GB_MONTH: f64 = 0.25;

@@ -47,6 +47,7 @@ pub struct Run {
     pub published: usize,
     pub superseded: usize,
     pub pages_written: usize,
+    pub write_units: f64,
 }
 
 impl Publisher {
@@ -100,6 +101,7 @@ impl Publisher {
             published: 0,
             superseded: 0,
             pages_written: 0,
+            write_units: 0.0,
         };
         self.publish(boards, freshness, &mut run).await?;
 
@@ -114,7 +116,7 @@ impl Publisher {
             },
             freshness,
         };
-        self.snapshots.publish_overview(&overview).await?;
+        run.write_units += self.snapshots.publish_overview(&overview).await?;
         let age = previous.map(|previous| now.duration_since(previous.freshness.generated_at).as_secs_f64());
         self.measure(&run, &overview, age);
         Ok(run)
@@ -188,9 +190,14 @@ impl Publisher {
             .buffer_unordered(BOARDS_AT_ONCE);
         while let Some((board, published)) = published.try_next().await? {
             match published {
-                Published::Generation { pages_written, .. } => {
+                Published::Generation {
+                    pages_written,
+                    write_units,
+                    ..
+                } => {
                     run.published += 1;
                     run.pages_written += pages_written;
+                    run.write_units += write_units;
                 }
                 Published::Superseded => {
                     tracing::info!(%board, "Another run published this board meanwhile.");
@@ -231,6 +238,7 @@ impl Publisher {
             (Metric::StandingsReadUnits, run.read_units),
             (Metric::Published, run.published as f64),
             (Metric::PagesWritten, run.pages_written as f64),
+            (Metric::SnapshotsWriteUnits, run.write_units),
             (Metric::Backlog, overview.freshness.backlog as f64),
             (Metric::DeadLetters, overview.status.dead_letters as f64),
         ];

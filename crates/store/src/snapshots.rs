@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity};
 use domain::board::{BoardHeading, BoardSummary, BoardSums, Status};
 use domain::{Board, BoardEntry, Freshness, Histogram, History, RankedBoard, UserId, Window, WindowSpan};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -19,9 +19,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Unavailable;
 use crate::keys::{attribute, board_key};
 use crate::page_cache::PageCache;
+use crate::{Unavailable, document};
 
 /// Rows of a page. With ids of full length a page has 75 KB of the 400 KB that an item may have.
 pub const PAGE_ENTRIES: usize = 500;
@@ -85,11 +85,12 @@ enum HistogramRef {
 }
 
 /// What publishing came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Published {
     Generation {
         generation: u64,
         pages_written: usize,
+        write_units: f64,
     },
     /// Another run published meanwhile; what it published stays.
     Superseded,
@@ -257,7 +258,6 @@ impl Snapshots {
                 .insert(&page.hash, Arc::new(entries.to_vec()));
             pages.push(page);
         }
-        let history_due = self.record(board, previous.as_ref(), &span, now, &ranked).await?;
         let participants = ranked.histogram.participants();
         let histogram = if ranked.histogram.buckets.len() <= INLINE_BUCKETS {
             HistogramRef::Inline(ranked.histogram)
@@ -268,7 +268,20 @@ impl Snapshots {
             }
             HistogramRef::Pages(pages)
         };
-        let pages_written = writer.written;
+        let (pages_written, mut write_units) = (writer.written, writer.units);
+        let mut history_due = previous
+            .as_ref()
+            .filter(|previous| previous.window == span)
+            .and_then(|previous| previous.history_due);
+        if !ranked.entries.is_empty() && history_due.is_none_or(|due| now >= due) {
+            let history = self
+                .history(board, &span)
+                .await?
+                .followed_by(now, ranked.sum.points, &ranked.entries)
+                .thinned();
+            history_due = history.next_due();
+            write_units += self.write_history(board, span.clone(), history).await?;
+        }
         let head = Head {
             generation: previous.as_ref().map_or(0, |previous| previous.generation) + 1,
             window: span,
@@ -281,37 +294,30 @@ impl Snapshots {
             history_due,
             freshness,
         };
-        self.replace_head(&board_key(board, window), previous, &head, now, pages_written)
-            .await
+        write_units += match self
+            .replace_head(&board_key(board, window), previous, &head, now)
+            .await?
+        {
+            None => return Ok(Published::Superseded),
+            Some(units) => units,
+        };
+        Ok(Published::Generation {
+            generation: head.generation,
+            pages_written,
+            write_units,
+        })
     }
 
-    /// Adds what is about to be published to the board's history, if a sample is due; returns when the
-    /// next one is.
-    async fn record(
+    /// Keeps the history of a board in one window; returns the write units that it took.
+    pub async fn write_history(
         &self,
         board: &Board,
-        previous: Option<&Head>,
-        span: &WindowSpan,
-        now: Timestamp,
-        ranked: &RankedBoard,
-    ) -> Result<Option<Timestamp>, Unavailable> {
-        let due = previous
-            .filter(|previous| previous.window == *span)
-            .and_then(|previous| previous.history_due);
-        if ranked.entries.is_empty() || due.is_some_and(|due| now < due) {
-            return Ok(due);
-        }
-        let history = self
-            .history(board, span)
-            .await?
-            .followed_by(now, ranked.sum.points, &ranked.entries)
-            .thinned();
-        let due = history.next_due();
-        let key = board_key(board, span.name);
-        let window = span.clone();
+        window: WindowSpan,
+        history: History,
+    ) -> Result<f64, Unavailable> {
+        let key = board_key(board, window.name);
         self.put_document(&key, HISTORY, &WindowHistory { window, history }, None)
-            .await?;
-        Ok(due)
+            .await
     }
 
     /// What past snapshots of a window showed; empty where there were none.
@@ -322,26 +328,29 @@ impl Snapshots {
             .map_or_else(History::default, |kept| kept.history))
     }
 
-    /// Replaces the head, if it is still the one that `head` follows.
+    /// Replaces the head, if it is still the one that `head` follows; returns the write units that it
+    /// took, or `None` if another run was faster.
     async fn replace_head(
         &self,
         key: &str,
         previous: Option<Head>,
         head: &Head,
         now: Timestamp,
-        pages_written: usize,
-    ) -> Result<Published, Unavailable> {
+    ) -> Result<Option<f64>, Unavailable> {
         // Readers who page through the previous generation go on doing so.
+        let mut write_units = 0.0;
         if let Some(previous) = &previous {
             let expires_at = (now + OLD_HEAD_LIFETIME).as_second();
-            self.put_document(key, &old_head(previous.generation), previous, Some(expires_at))
+            write_units += self
+                .put_document(key, &old_head(previous.generation), previous, Some(expires_at))
                 .await?;
         }
         let mut put = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(document_item(key, LATEST, head, None)?))
+            .set_item(Some(document::to_item(key, LATEST, head, None)?))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .item(
                 attribute::GENERATION,
                 AttributeValue::N(head.generation.to_string()),
@@ -354,12 +363,9 @@ impl Snapshots {
                 .expression_attribute_values(":previous", AttributeValue::N(previous.generation.to_string())),
         };
         match put.send().await {
-            Ok(_) => Ok(Published::Generation {
-                generation: head.generation,
-                pages_written,
-            }),
+            Ok(put) => Ok(Some(write_units + units(put.consumed_capacity))),
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                Ok(Published::Superseded)
+                Ok(None)
             }
             Err(error) => Err(Unavailable::new("publishing a head", error)),
         }
@@ -380,7 +386,8 @@ impl Snapshots {
             .collect())
     }
 
-    pub async fn publish_overview(&self, overview: &Overview) -> Result<(), Unavailable> {
+    /// Returns the write units that it took.
+    pub async fn publish_overview(&self, overview: &Overview) -> Result<f64, Unavailable> {
         self.put_document(ALL_BOARDS, LATEST, overview, None).await
     }
 
@@ -438,63 +445,40 @@ impl Snapshots {
         let Some(item) = output.item else {
             return Ok(None);
         };
-        let item: DocumentItem =
-            serde_dynamo::from_item(item).map_err(|error| Unavailable::new("decoding a snapshot", error))?;
-        serde_json::from_str(&item.document)
-            .map(Some)
-            .map_err(|error| Unavailable::new("decoding a snapshot", error))
+        document::from_item(&item).map(Some)
     }
 
+    /// Returns the write units that it took.
     async fn put_document<T: Serialize>(
         &self,
         key: &str,
         part: &str,
         document: &T,
         expires_at: Option<i64>,
-    ) -> Result<(), Unavailable> {
-        self.client
+    ) -> Result<f64, Unavailable> {
+        let put = self
+            .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(document_item(key, part, document, expires_at)?))
+            .set_item(Some(document::to_item(key, part, document, expires_at)?))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map(drop)
-            .map_err(|error| Unavailable::new("writing a snapshot", error))
+            .map_err(|error| Unavailable::new("writing a snapshot", error))?;
+        Ok(units(put.consumed_capacity))
     }
-}
-
-/// An item of this table: its document is JSON text, a third of the size that it would have as
-/// `DynamoDB` attributes.
-#[derive(Serialize, Deserialize)]
-struct DocumentItem {
-    board: String,
-    part: String,
-    document: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_at: Option<i64>,
-}
-
-fn document_item<T: Serialize>(
-    key: &str,
-    part: &str,
-    document: &T,
-    expires_at: Option<i64>,
-) -> Result<HashMap<String, AttributeValue>, Unavailable> {
-    let document =
-        serde_json::to_string(document).map_err(|error| Unavailable::new("encoding a snapshot", error))?;
-    let item = DocumentItem {
-        board: key.to_owned(),
-        part: part.to_owned(),
-        document,
-        expires_at,
-    };
-    serde_dynamo::to_item(item).map_err(|error| Unavailable::new("encoding a snapshot", error))
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("the page {hash} is gone: no snapshot was published for days")]
 struct MissingPage {
     hash: String,
+}
+
+fn units(consumed: Option<ConsumedCapacity>) -> f64 {
+    consumed
+        .and_then(|consumed| consumed.capacity_units)
+        .unwrap_or_default()
 }
 
 fn page_part(hash: &str) -> String {
@@ -513,6 +497,7 @@ struct PageWriter<'a> {
     kept: HashMap<&'a str, i64>,
     expires_at: i64,
     written: usize,
+    units: f64,
 }
 
 impl<'a> PageWriter<'a> {
@@ -534,6 +519,7 @@ impl<'a> PageWriter<'a> {
                 .collect(),
             expires_at: (now + PAGE_LIFETIME).as_second(),
             written: 0,
+            units: 0.0,
         }
     }
 
@@ -545,7 +531,8 @@ impl<'a> PageWriter<'a> {
         if let Some(&expires_at) = self.kept.get(hash.as_str()) {
             return Ok(PageRef { hash, expires_at });
         }
-        self.snapshots
+        self.units += self
+            .snapshots
             .put_document(&self.key, &page_part(&hash), content, Some(self.expires_at))
             .await?;
         self.written += 1;
