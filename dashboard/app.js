@@ -1,174 +1,146 @@
-// Wires the page: the view in its address, the documents of the view, and the parts that show them.
+// Wires the view in the address, the documents of that view, and the parts that show them.
 
 import { get, lastAnswer } from "./api.js";
 import { showBoard, showLoading, showPodium, showProblem } from "./board.js";
-import { lineOf, linesOf, showRace, showShares } from "./chart.js";
+import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
 import { ingest } from "./config.js";
-import { byId, write } from "./element.js";
+import { byId, say } from "./element.js";
 import { csvOf, download, fileName, jsonOf } from "./export.js";
 import { ageSeconds, judge } from "./freshness.js";
-import { setMe, whoIsMe } from "./me.js";
 import { startPosting } from "./post.js";
-import { sharesOf, showCurrent, showPrograms } from "./programs.js";
+import { forgetPoints, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { startSearch } from "./search.js";
-import { showUser, showUserLine, showUserLoading, showUserName, showUserProblem } from "./user.js";
-import { documentsOf, pagesOf, parseView, searchPath, titleOf, withRows, writeView } from "./view.js";
+import { setMe, showUser, showUserName, showUserProblem, whoIsMe } from "./user.js";
+import { documentsOf, pagesOf, pageWith, parseView, searchPath, titleOf, writeView } from "./view.js";
 
-const TICK_MS = 1000;
 const SLEPT_MS = 5000;
-const PACE_SECONDS_USUAL = 60;
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
+const refresh = keepFresh(load);
 
-let view = parseView(location.search);
+let view;
 // The answer that each part of the page shows.
 let shown = {};
-// Why the last try to get the board failed, in words.
+// Why the board could not be reached the last time, in words.
 let trouble = null;
-let pace = PACE_SECONDS_USUAL;
+// Seconds between two snapshots, as the last board told.
+let pace = 60;
+let clocksApart = Infinity;
 
-const parts = {
-  board: {
-    show({ document }) {
-      showBoard(document, view, whoIsMe());
-      if (view.from === 1) showPodium(document.entries.slice(0, 4));
-    },
-    fail(problem) {
-      if (!shown.board || !problem.unreachable) {
-        delete shown.board;
-        showProblem(view, problem.message);
-      }
-    },
+const show = {
+  board(document) {
+    showBoard(document, view, whoIsMe());
+    if (view.from === 1) showPodium(document.entries);
   },
-  leaders: {
-    show: ({ document }) => showPodium(document.entries),
-    fail() {},
+  leaders: ({ entries }) => showPodium(entries),
+  programs(document) {
+    showPrograms(document, view);
+    showShares(byId("shares"), sharesOf(document.boards));
   },
-  programs: {
-    show({ document }) {
-      showPrograms(document, view);
-      showShares(byId("shares"), sharesOf(document.boards));
-    },
-    fail() {},
-  },
-  history: {
-    show: showLines,
-    fail: (problem) => showMissing("race", problem),
-  },
-  user: {
-    show({ document }) {
-      showUser(document);
-      showLines();
-    },
-    fail(problem) {
-      if (!shown.user || !problem.unreachable) {
-        delete shown.user;
-        showUserProblem(problem.message);
-        showLines();
-      }
-    },
+  history: showLines,
+  user(document) {
+    showUser(document);
+    showLines();
   },
 };
 
-function showMissing(figure, problem) {
-  if (!shown.history) byId(figure).querySelector(".picture").replaceChildren(problem.message);
-}
+const fail = {
+  board: (text) => showProblem(view, text),
+  programs(text) {
+    forgetPoints();
+    showNothing(byId("shares"), text);
+  },
+  history: (text) => showNothing(byId("race"), text),
+  user(text) {
+    showUserProblem(text);
+    showLines();
+  },
+};
 
-// Two documents make these pictures, and either may come first.
 function showLines() {
-  const history = shown.history?.document ?? null;
-  const user = shown.user?.document ?? null;
-  const { time_zone } = (history ?? user)?.window ?? {};
-  if (history !== null) showRace(byId("race"), linesOf(history, user), view.user, time_zone);
-  if (user !== null) showUserLine(lineOf(user, history === null ? [] : linesOf(history, user)), time_zone);
+  const [board, user] = [shown.history, shown.user].map((answer) => answer?.document ?? null);
+  if (board) showRace(byId("race"), linesOf(board, user), view.user, board.window.time_zone);
+  if (user) showLine(byId("user-line"), lineOf(user, board), user.window.time_zone);
 }
 
-function show(part, answer) {
+function put(part, answer) {
   if (shown[part] === answer) return;
   shown[part] = answer;
-  parts[part].show(answer);
+  show[part](answer.document);
 }
 
-/** Asks for one document of the view; resolves to what went wrong, or null. */
+// Resolves to what went wrong, if anything did.
 async function loadPart(part, path, signal) {
+  let problem = null;
   try {
     const answer = await get(path, signal);
     if (part === "board") noteBoard(answer);
-    show(part, answer);
-    return null;
-  } catch (problem) {
+    put(part, answer);
+  } catch (error) {
     if (signal.aborted) return null;
-    if (part === "board") trouble = problem.unreachable && problem.code !== "nothing_published" ? problem.message : null;
-    parts[part].fail(problem);
-    return problem;
-  } finally {
-    if (part === "board" && !signal.aborted) tick();
+    problem = error;
+    if (part === "board") trouble = problem.unreachable ? problem.message : null;
+    // An old document is better than none, unless there is no such thing any more.
+    if (!shown[part] || !problem.unreachable) {
+      delete shown[part];
+      fail[part]?.(problem.message);
+    }
   }
+  tick();
+  return problem;
 }
 
 function noteBoard(answer) {
   trouble = null;
-  // Only a new document tells the pace: its age now, and the time until the next one.
-  if (answer !== shown.board && !answer.document.freshness.stale) {
-    pace = ageSeconds(answer, performance.now()) + answer.maxAge;
-  }
+  // Only a new document tells the pace: how old it is, and how long until the next one.
+  if (answer !== shown.board && !answer.document.freshness.stale) pace = ageSeconds(answer, performance.now()) + answer.maxAge;
 }
 
 async function load(signal) {
   const asked = Object.entries(documentsOf(view)).filter(([, path]) => path !== null);
-  const problems = await Promise.all(asked.map(([part, path]) => loadPart(part, path, signal)));
-  const board = problems[0];
-  const failed = board ?? problems.find((problem) => problem?.unreachable);
-  if (failed) return { failed: true, retryAfter: failed.retryAfter };
-  return { failed: false, maxAge: shown.board?.maxAge };
+  const [board, ...others] = await Promise.all(asked.map(([part, path]) => loadPart(part, path, signal)));
+  const problem = board ?? others.find((other) => other?.unreachable);
+  return problem ? { failed: true, retryAfter: problem.retryAfter } : { maxAge: shown.board?.maxAge };
 }
-
-let slept = { wall: Date.now(), monotonic: performance.now() };
 
 function tick() {
   const now = performance.now();
   const { state, alarm, facts, asOf } = judge({ answer: shown.board ?? null, trouble, online: navigator.onLine, pace, now });
-  write(byId("trust"), state);
   byId("freshness").dataset.state = state;
-  write(byId("facts"), facts);
-  write(byId("alarm"), alarm ?? "");
-  byId("alarm").hidden = alarm === null;
-  document.querySelector("main").classList.toggle("old", asOf !== null);
-  byId("as-of").hidden = asOf === null;
-  write(byId("as-of"), asOf ?? "");
-  noticeSleep(now);
+  byId("alarm").hidden = alarm === "";
+  byId("as-of").hidden = asOf === "";
+  document.querySelector("main").classList.toggle("old", asOf !== "");
+  say("trust", state);
+  say("alarm", alarm);
+  say("facts", facts);
+  say("as-of", asOf);
+
+  // The monotonic clock may stand still while the device sleeps, and the age with it.
+  const apart = Date.now() - now;
+  if (apart - clocksApart > SLEPT_MS) refresh();
+  clocksApart = apart;
 }
 
-// The monotonic clock may stand still while the device sleeps, and the age with it: then ask anew.
-function noticeSleep(monotonic) {
-  const wall = Date.now();
-  const asleep = wall - slept.wall - (monotonic - slept.monotonic);
-  slept = { wall, monotonic };
-  if (asleep > SLEPT_MS && !document.hidden) refresh();
-}
-
-/** Shows a view: at once what is known of it, then what the API answers. */
+// Shows at once what is known of a view, and then what the API answers.
 function enter(next) {
   view = next;
   shown = {};
   document.title = titleOf(view);
   for (const tab of tabs) {
-    const selected = tab.dataset.window === view.window;
+    const selected = tab.id === `tab-${view.window}`;
     tab.setAttribute("aria-selected", `${selected}`);
     tab.tabIndex = selected ? 0 : -1;
   }
   byId("panel").setAttribute("aria-labelledby", `tab-${view.window}`);
   byId("rows").value = view.rows;
   byId("my-rank").hidden = whoIsMe() === null;
-  showCurrent(view);
   showUserName(view.user);
-  const documents = documentsOf(view);
-  if (lastAnswer(documents.board) === null) showLoading();
-  if (view.user !== null && lastAnswer(documents.user) === null) showUserLoading();
-  for (const [part, path] of Object.entries(documents)) {
+  showLoading();
+  showUserProblem("Loading …");
+  for (const [part, path] of Object.entries(documentsOf(view))) {
     const answer = path && lastAnswer(path);
-    if (answer) show(part, answer);
+    if (answer) put(part, answer);
   }
   tick();
   refresh();
@@ -187,55 +159,50 @@ function choose(user) {
 }
 
 function closeUser() {
-  const { user } = view;
+  const row = document.querySelector(`#board [data-choose="${CSS.escape(view.user)}"]`);
   go({ user: null });
-  const row = document.querySelector(`tr[data-user="${CSS.escape(user)}"] button`);
   (row ?? byId("search-text")).focus();
 }
 
-const refresh = keepFresh(load);
-
-for (const tab of tabs) {
-  tab.addEventListener("click", () => go({ window: tab.dataset.window, from: 1 }));
+function save(extension, type, contentOf) {
+  const document = shown.board?.document;
+  if (document) download(fileName(document, extension), type, contentOf(document));
 }
+
+const onClick = (id, action) => byId(id).addEventListener("click", action);
+
+for (const tab of tabs) onClick(tab.id, () => go({ window: tab.id.slice("tab-".length), from: 1 }));
 document.querySelector("[role=tablist]").addEventListener("keydown", (event) => {
-  const at = tabs.indexOf(document.activeElement);
-  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+  const at = tabs.indexOf(event.target);
+  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
   if (to === undefined) return;
   event.preventDefault();
   const tab = tabs.at(to % tabs.length);
   tab.focus();
   tab.click();
 });
-document.addEventListener("click", (event) => {
-  const board = event.target.closest("a[data-board]");
-  const user = event.target.closest("[data-choose]");
-  const page = event.target.closest("[data-page]");
-  // With a key held down, a link opens elsewhere.
-  if (board && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
-    event.preventDefault();
-    go({ board: board.dataset.board, from: 1 });
-  } else if (user) {
-    choose(user.dataset.choose);
-  } else if (page) {
-    go({ from: pagesOf(view, shown.board.document.listed)[page.dataset.page] });
-    byId("board").scrollIntoView({ block: "nearest" });
-  }
+onClick("programs", (event) => {
+  const link = event.target.closest("a");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  go({ board: link.dataset.board, from: 1 });
 });
-byId("rows").addEventListener("change", (event) => go(withRows(view, Number(event.target.value))));
-byId("close-user").addEventListener("click", closeUser);
-byId("my-rank").addEventListener("click", () => choose(whoIsMe()));
-byId("toggle-me").addEventListener("click", () => {
+onClick("pages", ({ target }) => {
+  const from = shown.board && pagesOf(view, shown.board.document.listed)[target.textContent];
+  if (!from) return;
+  go({ from });
+  byId("board").scrollIntoView({ block: "nearest" });
+});
+document.addEventListener("click", ({ target: { dataset } }) => dataset.choose && choose(dataset.choose));
+byId("rows").addEventListener("change", ({ target }) => go(pageWith(view.from, Number(target.value))));
+onClick("csv", () => save("csv", "text/csv", csvOf));
+onClick("json", () => save("json", "application/json", jsonOf));
+onClick("close-user", closeUser);
+onClick("my-rank", () => choose(whoIsMe()));
+onClick("toggle-me", () => {
   setMe(view.user === whoIsMe() ? null : view.user);
   enter(view);
 });
-byId("csv").addEventListener("click", () => save("csv", "text/csv;charset=utf-8", csvOf));
-byId("json").addEventListener("click", () => save("json", "application/json", jsonOf));
-
-function save(extension, type, write) {
-  const document = shown.board?.document;
-  if (document) download(fileName(document, extension), type, write(document));
-}
 
 startSearch(async (text, signal) => (await get(searchPath(view, text), signal)).document.entries, choose);
 if (ingest !== null) startPosting(refresh);
@@ -244,8 +211,8 @@ addEventListener("popstate", () => enter(parseView(location.search)));
 addEventListener("offline", tick);
 addEventListener("online", tick);
 addEventListener("resize", () => {
-  if (shown.programs) parts.programs.show(shown.programs);
+  if (shown.programs) show.programs(shown.programs.document);
   showLines();
 });
-setInterval(tick, TICK_MS);
-enter(view);
+setInterval(tick, 1000);
+enter(parseView(location.search));

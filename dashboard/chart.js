@@ -1,56 +1,59 @@
-// The pictures, drawn as SVG in the pixels of the place that they have.
+// Drawn in the pixels of the place that there is, so that the words keep their size.
 
 import { draw, table } from "./element.js";
-import { axisTime, number, percent } from "./format.js";
+import { axisTime, clockTime, number, percent } from "./format.js";
+import { programOf } from "./view.js";
 
 const LEADERS = 5;
-const LABEL_WIDTH = 104;
-const LABEL_HEIGHT = 15;
-const LABEL_LETTERS = 14;
-const shorten = (text) => (text.length <= LABEL_LETTERS ? text : `${text.slice(0, LABEL_LETTERS - 1)}…`);
+const SHARES_MAX = 8;
+const LABEL = { width: 124, height: 15, letters: 14 };
+const BAR_HEIGHT = 38;
 
-/**
- * The lines of the first five users and of the chosen one: `[{name, points: [{at, points}]}]`, with
- * `at` in milliseconds, and `points` null where it is not known.
- */
-export function linesOf(history, user) {
-  const at = history.at.map((each) => Date.parse(each));
-  const lines = history.users.map(({ user_id, points }) => ({
-    name: user_id,
-    points: at.map((moment, i) => ({ at: moment, points: points[i] })),
-  }));
-  const leaders = lines.slice(0, LEADERS);
-  if (user === null || leaders.some(({ name }) => name === user.entry.user_id)) return leaders;
-  return [...leaders, lineOf(user, lines)];
+const shorten = (text, letters) => (text.length <= letters ? text : `${text.slice(0, letters - 1)}…`);
+const isKnown = ({ points }) => points !== null;
+
+/** A user's line: `{name, points: [{at, points}]}`, `at` in milliseconds, `points` null where unknown. */
+const line = (name, at, points) => ({ name, points: at.map((moment, i) => ({ at: Date.parse(moment), points: points[i] })) });
+
+/** The line of a user: from the board's history if they are in it, or else their own. */
+export function lineOf({ entry: { user_id }, history }, board) {
+  const user = board?.users.find((each) => each.user_id === user_id);
+  if (user) return line(user_id, board.at, user.points);
+  return line(user_id, history.map(({ at }) => at), history.map(({ points }) => points));
 }
 
-/** The line of one user, from the board's history if it has it. */
-export function lineOf(user, lines) {
-  const name = user.entry.user_id;
-  const own = () => ({ name, points: user.history.map(({ at, points }) => ({ at: Date.parse(at), points })) });
-  return lines.find((line) => line.name === name) ?? own();
+export function linesOf(board, chosen) {
+  const lines = board.users.slice(0, LEADERS).map(({ user_id, points }) => line(user_id, board.at, points));
+  const missing = chosen && lines.every(({ name }) => name !== chosen.entry.user_id);
+  return missing ? [...lines, lineOf(chosen, board)] : lines;
 }
 
-/** Round numbers from at or below `min` to at or above `max`. */
+/** The programs with the most points, and the rest: `[{name, points, share}]`. */
+export function sharesOf([global, ...programs]) {
+  const best = programs.filter(({ points }) => points > 0).slice(0, SHARES_MAX);
+  const shares = best.map(({ board, points }) => ({ name: programOf(board), points }));
+  const rest = best.reduce((left, { points }) => left - points, global.points);
+  if (rest > 0) shares.push({ name: "others", points: rest });
+  return shares.map((share) => ({ ...share, share: share.points / global.points }));
+}
+
+/** Round numbers from `min` or below to `max` or above. */
 export function ticksOf(min, max) {
-  const rough = Math.max(1, (max - min) / 3);
+  const rough = Math.max(1, (max - min) / 4);
   const magnitude = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((each) => each * magnitude).find((each) => each >= rough);
+  const step = magnitude * [1, 2, 5, 10].find((each) => each * magnitude >= rough);
   const first = Math.floor(min / step) * step;
-  const count = Math.max(1, Math.ceil((max - first) / step));
-  return Array.from({ length: count + 1 }, (_, i) => first + i * step);
+  const steps = Math.max(1, Math.ceil((max - first) / step));
+  return Array.from({ length: steps + 1 }, (_, i) => first + i * step);
 }
 
-/** Moves heights apart to at least `gap` while they keep their order and stay within 0..`end`. */
-export function spreadOut(heights, gap, end) {
-  const order = heights.map((_, i) => i).sort((a, b) => heights[a] - heights[b]);
+/** Moves heights apart to at least `gap`; they keep their order and end at or above `most`. */
+export function spreadOut(heights, gap, most) {
   const placed = [...heights];
-  let least = 0;
-  for (const i of order) {
-    placed[i] = Math.max(placed[i], least);
-    least = placed[i] + gap;
-  }
-  let most = end;
+  const order = [...heights.keys()].sort((a, b) => heights[a] - heights[b]);
+  order.forEach((i, place) => {
+    if (place > 0) placed[i] = Math.max(placed[i], placed[order[place - 1]] + gap);
+  });
   for (const i of order.reverse()) {
     placed[i] = Math.min(placed[i], most);
     most = placed[i] - gap;
@@ -58,118 +61,93 @@ export function spreadOut(heights, gap, end) {
   return placed;
 }
 
-// A gap where the points are not known, and a dot where one moment stands alone.
-function pathOf(points, x, y) {
-  let path = "";
-  let pen = "M";
-  points.forEach((point, i) => {
-    if (point.points === null) {
-      pen = "M";
-      return;
-    }
-    path += `${pen}${x(point.at).toFixed(1)} ${y(point.points).toFixed(1)}`;
-    if (pen === "M" && (points[i + 1]?.points ?? null) === null) path += "h0.1";
-    pen = "L";
-  });
-  return path;
+/** Where points are not known there is a gap; a moment that stands alone becomes a dot. */
+export function pathOf(points, x, y) {
+  return points.map((point, i) => {
+    if (!isKnown(point)) return "";
+    const place = `${x(point.at).toFixed(1)} ${y(point.points).toFixed(1)}`;
+    return i > 0 && isKnown(points[i - 1]) ? `L${place}` : `M${place}h.1`;
+  }).join("");
 }
 
-/** Draws lines, with labels at their ends if there are several; `chosen` is the name of one that stands out. */
-function linesPicture({ lines, chosen, timeZone, width, height, label }) {
-  const known = lines.flatMap(({ points }) => points).filter(({ points }) => points !== null);
-  const begin = Math.min(...known.map(({ at }) => at));
-  const end = Math.max(...known.map(({ at }) => at));
-  const ticks = ticksOf(Math.min(...known.map(({ points }) => points)), Math.max(...known.map(({ points }) => points)));
-  const left = 8 + 7.5 * Math.max(...ticks.map((tick) => number(tick).length));
-  const right = width - (lines.length > 1 ? LABEL_WIDTH : 10);
-  const bottom = height - 24;
-  const top = 10;
-  const x = (at) => left + ((at - begin) / (end - begin)) * (right - left);
-  const y = (points) => bottom - ((points - ticks[0]) / (ticks.at(-1) - ticks[0])) * (bottom - top);
-  const picture = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
+const canvas = (width, height, label) => draw("svg", { width, height, role: "img", "aria-label": label });
+const words = (text, x, y, more) => draw("text", { x, y, ...more }, text);
+const ENDING = { "text-anchor": "end" };
 
+/** The picture of some lines, or null where they have no length. */
+function linesPicture(lines, chosen, timeZone, width, height) {
+  const known = lines.flatMap(({ points }) => points.filter(isKnown));
+  const moments = known.map(({ at }) => at);
+  const begin = Math.min(...moments);
+  const end = Math.max(...moments);
+  if (!(begin < end)) return null;
+  const values = known.map(({ points }) => points);
+  const ticks = ticksOf(Math.min(...values), Math.max(...values));
+  const left = 8 * (1 + number(ticks.at(-1)).length);
+  const right = width - (lines.length > 1 ? LABEL.width : 4);
+  const bottom = height - 24;
+  const x = (at) => left + ((at - begin) / (end - begin)) * (right - left);
+  const y = (points) => bottom - ((points - ticks[0]) / (ticks.at(-1) - ticks[0])) * (bottom - 8);
+  const picture = canvas(width, height, `Points over time: ${lines.map(({ name }) => name).join(", ")}`);
   for (const tick of ticks) {
     picture.append(
-      draw("line", { class: "grid", x1: left, x2: right, y1: y(tick), y2: y(tick) }),
-      draw("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, number(tick)));
+      draw("path", { class: "grid", d: `M${left} ${y(tick)}H${right}` }),
+      words(number(tick), left - 6, y(tick) + 4, ENDING));
   }
   const time = axisTime(end - begin, timeZone);
-  const moments = right - left > 220 ? [begin, (begin + end) / 2, end] : [begin, end];
-  for (const at of moments) {
-    const anchor = at === begin ? "start" : at === end ? "end" : "middle";
-    picture.append(draw("text", { x: x(at), y: height - 6, "text-anchor": anchor }, time.format(at)));
-  }
+  picture.append(words(time.format(begin), left, height - 6), words(time.format(end), right, height - 6, ENDING));
 
-  const ends = lines.map(({ points }) => points.findLast((point) => point.points !== null));
-  const heights = spreadOut(ends.map((last) => (last ? y(last.points) : bottom)), LABEL_HEIGHT, bottom);
+  const ends = lines.map(({ points }) => points.findLast(isKnown)?.points ?? ticks[0]);
+  const heights = spreadOut(ends.map(y), LABEL.height, bottom);
   lines.forEach(({ name, points }, i) => {
-    const kind = `line line-${i + 1}${name === chosen ? " chosen" : ""}`;
+    const kind = `line-${i + 1}${name === chosen ? " chosen" : ""}`;
     picture.append(draw("path", { class: kind, d: pathOf(points, x, y) }));
-    if (lines.length > 1 && ends[i]) {
-      const from = x(ends[i].at);
-      picture.append(
-        draw("path", { class: "leader", d: `M${from + 3} ${y(ends[i].points)}L${right + 8} ${heights[i]}` }),
-        draw("text", { class: `label ${kind}`, x: right + 12, y: heights[i] + 4 }, draw("title", {}, name), shorten(name)));
+    if (lines.length > 1) {
+      picture.append(words(shorten(name, LABEL.letters), right + 12, heights[i] + 4, { class: `label ${kind}` }));
     }
   });
   return picture;
 }
 
-const isDrawable = (lines) => {
-  const moments = lines.flatMap(({ points }) => points).filter(({ points }) => points !== null).map(({ at }) => at);
-  return new Set(moments).size > 1;
-};
+function fill(figure, picture, heads, rows) {
+  figure.querySelector(".picture").replaceChildren(picture);
+  figure.querySelector(".data").replaceChildren(table(heads, rows));
+  figure.querySelector("details").hidden = false;
+}
 
-/** The line of one user, without labels. */
-export function showLine(place, line, timeZone) {
-  if (!isDrawable([line])) {
-    place.replaceChildren();
-    return;
-  }
-  const label = `Points of ${line.name} over time`;
-  place.replaceChildren(linesPicture({ lines: [line], chosen: line.name, timeZone, width: place.clientWidth, height: 96, label }));
+export function showNothing(figure, why) {
+  figure.querySelector(".picture").replaceChildren(why);
+  figure.querySelector("details").hidden = true;
+}
+
+export function showLine(place, own, timeZone) {
+  place.replaceChildren(linesPicture([own], own.name, timeZone, place.clientWidth, 96) ?? "");
 }
 
 export function showRace(figure, lines, chosen, timeZone) {
-  const place = figure.querySelector(".picture");
-  const drawable = isDrawable(lines);
-  figure.querySelector("details").hidden = !drawable;
-  if (!drawable) {
-    place.replaceChildren("There is nothing to draw yet: lines need two snapshots with points.");
-    return;
-  }
-  const label = `Points over time of ${lines.map(({ name }) => name).join(", ")}`;
-  place.replaceChildren(linesPicture({ lines, chosen, timeZone, width: place.clientWidth, height: 240, label }));
+  const picture = linesPicture(lines, chosen, timeZone, figure.querySelector(".picture").clientWidth, 240);
+  if (picture === null) return showNothing(figure, "Lines need two snapshots with points.");
+  const all = lines.map(({ points }) => new Map(points.filter(isKnown).map((point) => [point.at, number(point.points)])));
   const moments = [...new Set(lines.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
-  const known = lines.map(({ points }) => new Map(points.map((point) => [point.at, point.points])));
-  const time = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium", timeZone });
-  const cells = (at) => known.map((points) => (points.get(at) == null ? "–" : number(points.get(at))));
-  figure.querySelector(".data").replaceChildren(
-    table("Points over time", ["Time", ...lines.map(({ name }) => name)], moments.map((at) => [time.format(at), ...cells(at)])));
+  const rows = moments.map((at) => [clockTime(at, timeZone), ...all.map((points) => points.get(at) ?? "–")]);
+  fill(figure, picture, ["Time", ...lines.map(({ name }) => name)], rows);
 }
 
 export function showShares(figure, shares) {
-  const place = figure.querySelector(".picture");
-  figure.querySelector("details").hidden = shares.length === 0;
-  if (shares.length === 0) {
-    place.replaceChildren("No program has points in this window yet.");
-    return;
-  }
-  const width = place.clientWidth;
-  const step = 36;
+  if (shares.length === 0) return showNothing(figure, "No program has points yet.");
+  const width = figure.querySelector(".picture").clientWidth;
+  const label = `Points by program: ${shares.map(({ name, share }) => `${name} ${percent(share)}`).join(", ")}`;
+  const picture = canvas(width, shares.length * BAR_HEIGHT, label);
   const most = Math.max(...shares.map(({ share }) => share));
-  const label = shares.map(({ name, share }) => `${name} ${percent(share)}`).join(", ");
-  const picture = draw("svg", { viewBox: `0 0 ${width} ${shares.length * step}`, width, height: shares.length * step, role: "img", "aria-label": `Points by program: ${label}` });
+  const bar = (kind, y, length) => draw("rect", { class: kind, y, width: length, height: 6, rx: 3 });
   shares.forEach(({ name, points, share }, i) => {
-    const top = i * step;
-    const letters = Math.max(8, Math.floor((width - 120) / 8.5));
+    const y = i * BAR_HEIGHT + 20;
     picture.append(
-      draw("text", { class: "name", x: 0, y: top + 14 }, draw("title", {}, name), name.length <= letters ? name : `${name.slice(0, letters - 1)}…`),
-      draw("text", { x: width, y: top + 14, "text-anchor": "end" }, `${number(points)} · ${percent(share)}`),
-      draw("rect", { class: "rail", x: 0, y: top + 20, width, height: 6, rx: 3 }),
-      draw("rect", { class: name === "others" ? "bar others" : "bar", x: 0, y: top + 20, width: Math.max(2, (share / most) * width), height: 6, rx: 3 }));
+      words(shorten(name, Math.floor((width - 110) / 8)), 0, y - 6, { class: "name" }),
+      words(`${number(points)} · ${percent(share)}`, width, y - 6, ENDING),
+      bar("rail", y, width),
+      bar("bar", y, (share / most) * width));
   });
-  place.replaceChildren(picture);
-  figure.querySelector(".data").replaceChildren(
-    table("Points by program", ["Program", "Points", "Share"], shares.map(({ name, points, share }) => [name, number(points), percent(share)])));
+  const rows = shares.map(({ name, points, share }) => [name, number(points), percent(share)]);
+  fill(figure, picture, ["Program", "Points", "Share"], rows);
 }

@@ -3,9 +3,7 @@
 export const byId = (id) => document.getElementById(id);
 
 function fill(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null) element.setAttribute(name, value);
-  }
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
 }
@@ -16,28 +14,33 @@ export const make = (name, attributes = {}, ...children) =>
 export const draw = (name, attributes = {}, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
-/** Words for those who hear the page. */
-export const heard = (text) => make("span", { class: "heard" }, text);
+// Words for those who hear the page, and a sign for those who see it.
+export const heard = (words) => make("span", { class: "heard" }, words);
+export const seen = (sign) => make("span", { "aria-hidden": "true" }, sign);
 
-/** Changes the text of an element only if it differs, so that nothing is laid out or spoken again. */
+export const nameButton = (user) => make("button", { type: "button", class: "name", "data-choose": user }, user);
+
+/** Leaves alone what says it already: it would be laid out and spoken again. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Makes these the children, in this order. All are put in anew if any has moved; the focus stays. */
+export const say = (id, text) => write(byId(id), text);
+
+/** Makes these the children, in this order; the focus stays with the user that has it. */
 export function arrange(parent, children) {
-  const same = children.length === parent.children.length && children.every((child, i) => child === parent.children[i]);
-  if (same) return;
+  if (children.length === parent.children.length && children.every((child, i) => child === parent.children[i])) return;
   const focused = parent.contains(document.activeElement) ? document.activeElement : null;
   parent.replaceChildren(...children);
-  if (focused?.isConnected) focused.focus({ preventScroll: true });
-  else if (focused) parent.closest("[tabindex]")?.focus({ preventScroll: true });
+  if (focused === null) return;
+  const again = focused.isConnected
+    ? focused
+    : parent.querySelector(`[data-choose="${CSS.escape(focused.dataset.choose)}"]`) ?? parent.closest("[tabindex]");
+  again?.focus({ preventScroll: true });
 }
 
-/** A table of plain cells whose first column heads its rows. */
-export function table(caption, heads, rows) {
-  const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)));
-  const body = rows.map(([first, ...rest]) =>
-    make("tr", {}, make("th", { scope: "row" }, first), ...rest.map((text) => make("td", {}, text))));
-  return make("table", {}, make("caption", {}, caption), make("thead", {}, head), make("tbody", {}, ...body));
+export function table(heads, rows) {
+  const row = (kind) => ([first, ...rest]) =>
+    make("tr", {}, make("th", {}, first), ...rest.map((text) => make(kind, {}, text)));
+  return make("table", {}, make("thead", {}, row("th")(heads)), make("tbody", {}, ...rows.map(row("td"))));
 }

@@ -1,11 +1,10 @@
-// What is shown, as a file.
-
-import { dateIn } from "./format.js";
+import { make } from "./element.js";
 import { programOf } from "./view.js";
 
-const COLUMNS = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at", "rank", "user_id", "points", "activities", "change"];
+const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];
+const ENTRY = ["rank", "user_id", "points", "activities", "change"];
 
-/** A cell by RFC 4180. A spreadsheet would take a text that begins like a formula for one. */
+/** A cell by RFC 4180; a spreadsheet would take some texts for formulas. */
 export function cell(value) {
   if (value === null) return "";
   if (typeof value === "number") return `${value}`;
@@ -15,8 +14,8 @@ export function cell(value) {
 
 export function csvOf({ board, window, generation, freshness, entries }) {
   const heading = [board, window.name, window.first_day, window.last_day, window.time_zone, generation, freshness.generated_at];
-  const lines = entries.map(({ rank, user_id, points, activities, change }) => [...heading, rank, user_id, points, activities, change]);
-  return [COLUMNS, ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+  const lines = entries.map((entry) => [...heading, ...ENTRY.map((name) => entry[name])]);
+  return [[...HEADING, ...ENTRY], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
 }
 
 export function jsonOf({ board, window, generation, freshness, from, participants, entries }) {
@@ -24,18 +23,15 @@ export function jsonOf({ board, window, generation, freshness, from, participant
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** "podium-onboarding-week-2026-11-16.csv": the first day of the window, or for all time the day of the snapshot. */
+/** All time has no first day: its files have the day of the snapshot. */
 export function fileName({ board, window, freshness }, extension) {
-  const day = window.first_day ?? dateIn(Date.parse(freshness.generated_at), window.time_zone);
+  const day = window.first_day ?? freshness.generated_at.slice(0, 10);
   return `podium-${programOf(board) ?? board}-${window.name}-${day}.${extension}`;
 }
 
 export function download(name, type, text) {
   const address = URL.createObjectURL(new Blob([text], { type }));
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name;
-  link.click();
+  make("a", { href: address, download: name }).click();
   // The browser has to have begun reading it.
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }

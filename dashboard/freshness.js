@@ -2,85 +2,58 @@
 
 import { clockTime, count, duration, number } from "./format.js";
 
-// Beyond three paces and this, a board is out of date whatever it says of itself.
-const MARGIN_SECONDS = 10;
+// What is older than this is out of date, whatever it says of itself.
 const PACES = 3;
+const MARGIN_SECONDS = 10;
 
-/** The server says how old the document was; the monotonic clock counts on from there. */
-export function ageSeconds(answer, now) {
-  return answer.document.freshness.age_seconds + (now - answer.receivedAt) / 1000;
+/** The server says how old a document was; the monotonic clock counts on from there. */
+export function ageSeconds({ document, receivedAt }, now) {
+  return document.freshness.age_seconds + (now - receivedAt) / 1000;
 }
 
-/** "Updated 35 s ago · lag 0.8 s · backlog 0" */
-export function facts(freshness, age) {
-  const lag = freshness.lag_seconds === null ? "not measured yet" : `${freshness.lag_seconds.toFixed(1)} s`;
-  return `Updated ${duration(age)} ago · lag ${lag} · backlog ${number(freshness.backlog)}`;
+function factsOf({ lag_seconds, backlog }, age) {
+  const lag = lag_seconds === null ? "not measured yet" : `${lag_seconds.toFixed(1)} s`;
+  return `Updated ${duration(age)} ago · lag ${lag} · backlog ${number(backlog)}`;
 }
 
-// The alarm is spoken whenever its words change, so that its durations must not tick.
-const STEPS = [10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800];
-
-function atLeast(seconds) {
-  const step = STEPS.findLast((each) => each <= seconds);
-  return step === undefined ? duration(seconds) : `more than ${duration(step)}`;
-}
+// The alarm is spoken whenever its words change, so that its duration doubles rather than ticks.
+const moreThan = (seconds) => `more than ${duration(2 ** Math.floor(Math.log2(seconds)))}`;
 
 const WORDS = {
-  age: (_, age) => `there has been no snapshot for ${atLeast(age)}`,
-  lag: ({ lag_seconds }) =>
-    lag_seconds === null
-      ? "how long activities take to be counted is not known"
-      : `activities take ${duration(lag_seconds)} to be counted`,
+  age: (_, age) => `there has been no snapshot for ${moreThan(age)}`,
+  lag: ({ lag_seconds }) => `activities take ${lag_seconds === null ? "unknown time" : duration(lag_seconds)} to be counted`,
   backlog: ({ backlog }) => `${count(backlog, "activity waits", "activities wait")} to be counted`,
 };
 
-function staleReasons(freshness, age, pace) {
-  const reasons = freshness.stale ? [...freshness.stale_reasons] : [];
-  const overdue = age > PACES * pace + MARGIN_SECONDS;
-  if (overdue && !reasons.includes("age")) reasons.push("age");
-  return reasons.map((reason) => WORDS[reason]?.(freshness, age) ?? reason);
-}
-
-function list(sentences) {
-  return new Intl.ListFormat("en").format(sentences);
+function staleness(freshness, age, pace) {
+  const reasons = new Set(freshness.stale ? freshness.stale_reasons : []);
+  if (age > PACES * pace + MARGIN_SECONDS) reasons.add("age");
+  if (!freshness.stale && reasons.size === 0) return null;
+  const words = [...reasons].map((reason) => WORDS[reason]?.(freshness, age) ?? reason);
+  return `This board is out of date: ${words.join(", ")}.`;
 }
 
 /**
- * What to say of the board on the screen.
- *
- * `answer` is the last good one, or null; `trouble` is why no newer one came, or null; `pace` is the
- * seconds between two snapshots; `now` is of the monotonic clock.
+ * What to say of the board on the screen: `answer` is the last good one, `trouble` says why no newer
+ * one came, `pace` is the seconds between two snapshots, `now` is of the monotonic clock.
  */
 export function judge({ answer, trouble, online, pace, now }) {
-  const age = answer === null ? null : ageSeconds(answer, now);
-  const alarm = [];
-  let state = answer === null ? "Loading" : "Up to date";
-  if (answer !== null) {
-    const { freshness } = answer.document;
-    const reasons = staleReasons(freshness, age, pace);
-    if (freshness.stale || reasons.length > 0) {
-      state = "Out of date";
-      alarm.push(reasons.length === 0 ? "This board is out of date." : `This board is out of date: ${list(reasons)}.`);
-    }
-  }
-  const meanwhile = answer === null ? "" : " What you see is what was published last.";
-  if (!online) {
-    state = "Offline";
-    alarm.unshift(`You are offline.${meanwhile}`);
-  } else if (trouble !== null) {
-    state = "Not reachable";
-    alarm.unshift(`The board cannot be reached: ${trouble} The page keeps trying.${meanwhile}`);
-  }
+  const age = answer && ageSeconds(answer, now);
+  const stale = answer && staleness(answer.document.freshness, age, pace);
+  let reach = null;
+  if (!online) reach = "You are offline.";
+  else if (trouble !== null) reach = `The board cannot be reached: ${trouble} This page keeps trying.`;
+  const alarm = [reach, stale].filter(Boolean).join(" ");
   return {
-    state,
-    alarm: alarm.length === 0 ? null : alarm.join(" "),
-    facts: answer === null ? "" : facts(answer.document.freshness, age),
-    asOf: alarm.length === 0 || answer === null ? null : asOf(answer, age),
+    state: !online ? "Offline" : reach ? "Not reachable" : stale ? "Out of date" : answer ? "Up to date" : "Loading",
+    alarm,
+    facts: answer ? factsOf(answer.document.freshness, age) : "",
+    asOf: answer && alarm ? asOf(answer.document, age) : "",
   };
 }
 
-// The day of today is told by the server's clock as well: when it published, and how long ago that was.
-function asOf({ document }, age) {
-  const published = Date.parse(document.freshness.generated_at);
-  return `as of ${clockTime(published, document.window.time_zone, published + age * 1000)}`;
+// Which day is today is told by the server's clock too.
+function asOf({ freshness, window }, age) {
+  const published = Date.parse(freshness.generated_at);
+  return `as of ${clockTime(published, window.time_zone, published + age * 1000)}`;
 }

@@ -1,72 +1,64 @@
-// Posts an activity and watches for it to be on the board. Only where the page may post.
-
 import { get, post } from "./api.js";
-import { byId, write } from "./element.js";
+import { byId, say } from "./element.js";
 import { userPath } from "./view.js";
 
 const WATCH_EVERY_MS = 1000;
-const WATCH_MS_MAX = 120_000;
+const WATCH_SECONDS_MAX = 120;
 
 const form = byId("post");
-const result = byId("post-result");
-const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const tell = (text) => say("post-result", text);
 
-let watched = 0;
+let posted = 0;
 
 async function pointsOf(user) {
   try {
     return (await get(userPath("global", user, "window=all&around=0"))).document.entry.points;
-  } catch (problem) {
-    if (problem.code === "user_not_on_board") return 0;
-    throw problem;
+  } catch ({ code }) {
+    // Nothing is more or less than NaN: what is not known is no progress.
+    return code === "user_not_on_board" ? 0 : NaN;
   }
 }
 
-function showRefusal({ field, detail }) {
-  write(result, field ? `${field}: ${detail}` : detail);
+function refuse({ field, detail }) {
+  tell(field ? `${field}: ${detail}` : detail);
   const input = form.elements.namedItem(field);
   input?.setAttribute("aria-invalid", "true");
   input?.focus();
 }
 
-async function watch(user, before, accepted) {
-  watched += 1;
-  const watching = watched;
-  const begin = performance.now();
-  while (performance.now() - begin < WATCH_MS_MAX) {
-    await wait(WATCH_EVERY_MS);
-    if (watching !== watched) return false;
-    // A try that fails is followed by the next one.
-    const points = await pointsOf(user).catch(() => before);
-    if (points > before) {
-      write(result, `${accepted}; on the board after ${((performance.now() - begin) / 1000).toFixed(1)} s`);
-      return true;
-    }
-  }
-  write(result, `${accepted}; not on the board after two minutes. The line at the top tells why.`);
-  return false;
-}
-
 async function submit(onBoard) {
   const activity = Object.fromEntries(new FormData(form));
   for (const input of form.elements) input.removeAttribute("aria-invalid");
-  write(result, "Posting …");
+  tell("Posting …");
   try {
-    const before = await pointsOf(activity.user_id).catch(() => 0);
+    const before = await pointsOf(activity.user_id);
     const { status, activity_id, error } = await post(activity);
-    if (status === "rejected") {
-      showRefusal(error);
-      return;
-    }
-    const accepted = `${status} as ${activity_id}`;
-    write(result, `${accepted}; waiting for it to be on the board …`);
-    if (await watch(activity.user_id, before, accepted)) onBoard();
+    if (error) refuse(error);
+    else await watch(activity.user_id, before, `${status} as ${activity_id}`, onBoard);
   } catch (problem) {
-    showRefusal(problem.results?.[0]?.error ?? { field: problem.field, detail: problem.message });
+    refuse(problem.results?.[0].error ?? { field: problem.field, detail: problem.message });
   }
 }
 
-/** `onBoard` is called when a posted activity has reached the board. */
+async function watch(user, before, accepted, onBoard) {
+  posted += 1;
+  const watched = posted;
+  const begin = performance.now();
+  const seconds = () => (performance.now() - begin) / 1000;
+  tell(`${accepted}; waiting for it to be on the board …`);
+  while (seconds() < WATCH_SECONDS_MAX) {
+    await new Promise((resolve) => setTimeout(resolve, WATCH_EVERY_MS));
+    // What was posted after it is watched instead.
+    if (watched !== posted) return;
+    if ((await pointsOf(user)) > before) {
+      tell(`${accepted}; on the board after ${seconds().toFixed(1)} s`);
+      onBoard();
+      return;
+    }
+  }
+  tell(`${accepted}; not on the board after two minutes`);
+}
+
 export function startPosting(onBoard) {
   form.hidden = false;
   form.addEventListener("submit", (event) => {

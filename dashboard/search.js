@@ -1,5 +1,3 @@
-// Finds a user by a part of the id: a combobox with suggestions.
-
 import { byId, make } from "./element.js";
 import { number } from "./format.js";
 
@@ -12,42 +10,38 @@ let timer = 0;
 let asking = new AbortController();
 let active = -1;
 
-function close() {
+function stop() {
   clearTimeout(timer);
   asking.abort();
-  list.hidden = true;
-  list.replaceChildren();
-  input.setAttribute("aria-expanded", "false");
-  activate(-1);
-}
-
-function activate(index) {
-  active = index;
-  [...list.children].forEach((option, i) => option.setAttribute("aria-selected", `${i === index}`));
-  if (index < 0) input.removeAttribute("aria-activedescendant");
-  else {
-    input.setAttribute("aria-activedescendant", list.children[index].id);
-    list.children[index].scrollIntoView({ block: "nearest" });
-  }
 }
 
 function open(entries) {
   list.replaceChildren(...entries.map(({ user_id, rank, points }, i) =>
-    make("li", { id: `suggestion-${i}`, role: "option", "data-suggest": user_id },
-      make("span", { class: "name" }, user_id),
-      " ",
+    make("li", { id: `suggestion-${i}`, role: "option", "data-user": user_id },
+      make("span", { class: "name" }, user_id), " ",
       make("span", { class: "points" }, `${number(rank)}. · ${number(points)}`))));
   list.hidden = entries.length === 0;
-  input.setAttribute("aria-expanded", `${entries.length > 0}`);
+  input.setAttribute("aria-expanded", `${!list.hidden}`);
   activate(-1);
 }
 
-/** `find(text, signal)` gives entries; `choose(user)` shows one. */
+function close() {
+  stop();
+  open([]);
+}
+
+/** Marks a suggestion; -1 stands for the text itself. */
+function activate(index) {
+  active = index;
+  [...list.children].forEach((option, i) => option.setAttribute("aria-selected", `${i === index}`));
+  input.setAttribute("aria-activedescendant", list.children[index]?.id ?? "");
+}
+
 export function startSearch(find, choose) {
   async function suggest() {
     asking = new AbortController();
     const { signal } = asking;
-    // Without suggestions one can still type the whole id, so that a failure needs no words here.
+    // The whole id can be typed without suggestions, so that a failure needs no words.
     const entries = await find(input.value.trim(), signal).catch(() => []);
     if (!signal.aborted) open(entries);
   }
@@ -59,33 +53,24 @@ export function startSearch(find, choose) {
   }
 
   input.addEventListener("input", () => {
-    clearTimeout(timer);
-    asking.abort();
-    if (input.value.trim() === "" || !input.validity.valid) close();
-    else timer = setTimeout(suggest, DEBOUNCE_MS);
+    stop();
+    if (input.validity.valid) timer = setTimeout(suggest, DEBOUNCE_MS);
+    else close();
   });
   input.addEventListener("keydown", (event) => {
-    const count = list.children.length;
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step !== undefined && count > 0) {
-      event.preventDefault();
-      // One place more than there are suggestions: that of the text itself.
-      activate(((active + 1 + step + count + 1) % (count + 1)) - 1);
-    } else if (event.key === "Escape") {
-      if (list.hidden) input.value = "";
-      event.preventDefault();
-      close();
-    }
+    const places = list.children.length + 1;
+    const step = { ArrowDown: 1, ArrowUp: places - 1 }[event.key];
+    if (step) activate(((active + 1 + step) % places) - 1);
+    else if (event.key === "Escape") close();
+    else return;
+    event.preventDefault();
   });
   input.addEventListener("blur", close);
-  // The input keeps the focus while a suggestion is pressed, or the list would be gone before the click.
+  // A press would take the focus from the input, and the list would be gone before the click.
   list.addEventListener("pointerdown", (event) => event.preventDefault());
-  list.addEventListener("click", (event) => {
-    const option = event.target.closest("[data-suggest]");
-    if (option) take(option.dataset.suggest);
-  });
+  list.addEventListener("click", ({ target }) => take(target.closest("li").dataset.user));
   byId("search").addEventListener("submit", (event) => {
     event.preventDefault();
-    take(list.children[active]?.dataset.suggest ?? input.value.trim());
+    take(list.children[active]?.dataset.user ?? input.value.trim());
   });
 }

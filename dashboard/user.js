@@ -1,55 +1,47 @@
-// The chosen user: where they stand, who is around, and whether that is me.
+// The chosen user, and me.
 
-import { byId, make, write } from "./element.js";
+import { arrange, byId, make, nameButton, say } from "./element.js";
 import { number, standing } from "./format.js";
-import { showLine } from "./chart.js";
-import { whoIsMe } from "./me.js";
 
-const section = byId("user");
+const ME = "podium.me";
+
+// Known on this device only; where the browser keeps nothing, until the page is closed.
+let me = null;
+try {
+  me = localStorage.getItem(ME);
+} catch {}
+
+export const whoIsMe = () => me;
+
+export function setMe(user) {
+  me = user;
+  try {
+    if (user === null) localStorage.removeItem(ME);
+    else localStorage.setItem(ME, user);
+  } catch {}
+}
+
+/** Words in the place of the facts. */
+export function showUserProblem(text) {
+  byId("user-facts").hidden = text !== "";
+  say("user-problem", text);
+}
 
 export function showUserName(user) {
-  section.hidden = user === null;
-  if (user === null) return;
-  write(byId("user-name"), user);
-  write(byId("toggle-me"), user === whoIsMe() ? "This is not me" : "This is me");
-}
-
-export function showUserLoading() {
-  section.setAttribute("aria-busy", "true");
-  byId("user-facts").hidden = false;
-  write(byId("user-problem"), "");
-}
-
-export function showUserProblem(text) {
-  section.setAttribute("aria-busy", "false");
-  byId("user-facts").hidden = true;
-  write(byId("user-problem"), text);
+  byId("user").hidden = user === null;
+  say("user-name", user ?? "");
+  say("toggle-me", user === me ? "This is not me" : "This is me");
 }
 
 export function showUser({ entry, above, below, percentile, participants }) {
-  showUserLoading();
-  section.setAttribute("aria-busy", "false");
-  write(byId("user-rank"), number(entry.rank));
-  write(byId("user-points"), number(entry.points));
-  write(byId("user-activities"), number(entry.activities));
-  write(byId("user-standing"), standing(percentile, participants));
-  const neighbours = byId("neighbours");
-  const focused = neighbours.contains(document.activeElement) ? document.activeElement.textContent : null;
-  neighbours.replaceChildren(...[...above, entry, ...below].map((each) => neighbour(each, each === entry)));
-  if (focused !== null) {
-    const again = [...neighbours.querySelectorAll("button")].find(({ textContent }) => textContent === focused);
-    (again ?? byId("user-name")).focus({ preventScroll: true });
-  }
+  showUserProblem("");
+  say("user-rank", number(entry.rank));
+  say("user-points", number(entry.points));
+  say("user-activities", number(entry.activities));
+  say("user-standing", standing(percentile, participants));
+  arrange(byId("neighbours"), [...above.map(neighbour), chosen(entry), ...below.map(neighbour)]);
 }
 
-function neighbour({ rank, user_id, points }, isChosen) {
-  const name = isChosen
-    ? make("b", {}, user_id)
-    : make("button", { type: "button", class: "name", "data-choose": user_id }, user_id);
-  const cells = [make("td", {}, number(rank)), make("td", {}, name), make("td", {}, number(points))];
-  return make("tr", isChosen ? { "aria-current": "true" } : {}, ...cells);
-}
-
-export function showUserLine(line, timeZone) {
-  showLine(byId("user-line"), line, timeZone);
-}
+const cells = (entry, name) => [number(entry.rank), name, number(entry.points)].map((content) => make("td", {}, content));
+const neighbour = (entry) => make("tr", {}, ...cells(entry, nameButton(entry.user_id)));
+const chosen = (entry) => make("tr", { "aria-current": "true" }, ...cells(entry, make("b", {}, entry.user_id)));

@@ -1,11 +1,10 @@
-// A view is what the page shows: a board, a window, the rows from..from+rows and perhaps a user.
-// It lives in the address of the page, so that it can be shared and the back button works.
+// A view is what the page shows: some rows of a board in a window, and perhaps a user. It lives in
+// the address of the page, so that it can be shared and the back button works.
 
 export const WINDOWS = { day: "Today", week: "This week", month: "This month", all: "All time" };
 export const ROWS = [25, 100, 1000];
 export const START = { board: "global", window: "all", from: 1, rows: 100, user: null };
 
-// The API lists no more entries of a board than this.
 const FROM_MAX = 10_000;
 const ID = /^[A-Za-z0-9._@-]{1,64}$/;
 const PROGRAM = "program:";
@@ -14,13 +13,8 @@ export const programOf = (board) => (board.startsWith(PROGRAM) ? board.slice(PRO
 export const nameOf = (board) => programOf(board) ?? "All programs";
 export const titleOf = (view) => `${WINDOWS[view.window]} · ${nameOf(view.board)} · Podium`;
 
-function isBoard(board) {
-  return board === "global" || ID.test(programOf(board) ?? "");
-}
-
-function isFrom(from) {
-  return /^[1-9]\d*$/.test(from) && Number(from) <= FROM_MAX;
-}
+const isBoard = (board) => board === "global" || ID.test(programOf(board) ?? "");
+const isFrom = (from) => /^[1-9]\d{0,4}$/.test(from) && from <= FROM_MAX;
 
 export function parseView(search) {
   const query = new URLSearchParams(search);
@@ -46,18 +40,14 @@ export function writeView(view) {
   return query.size === 0 ? "" : `?${query}`;
 }
 
-export function userPath(board, user, query) {
-  return `/v1/boards/${encodeURIComponent(board)}/users/${encodeURIComponent(user)}?${query}`;
-}
+const boardPath = (board) => `/v1/boards/${encodeURIComponent(board)}`;
+export const userPath = (board, user, query) => `${boardPath(board)}/users/${encodeURIComponent(user)}?${query}`;
+export const searchPath = ({ board, window }, text) =>
+  `${boardPath(board)}/users?window=${window}&search=${encodeURIComponent(text)}&limit=10`;
 
-export function searchPath(view, text) {
-  const query = new URLSearchParams({ window: view.window, search: text, limit: 10 });
-  return `/v1/boards/${encodeURIComponent(view.board)}/users?${query}`;
-}
-
-/** The documents that make up a view, by the part of the page that shows them; null where there is none. */
+/** The documents of a view, by the part of the page that shows them. */
 export function documentsOf(view) {
-  const board = `/v1/boards/${encodeURIComponent(view.board)}`;
+  const board = boardPath(view.board);
   const window = `window=${view.window}`;
   const from = view.from === 1 ? "" : `&from=${view.from}`;
   return {
@@ -70,19 +60,17 @@ export function documentsOf(view) {
   };
 }
 
-/** Where the buttons of paging lead; null for one that leads nowhere. */
+/** Where the buttons lead, or null. */
 export function pagesOf({ from, rows }, listed) {
-  const last = Math.max(1, Math.floor((listed - 1) / rows) * rows + 1);
-  const forward = from + rows <= listed;
+  const last = pageWith(Math.max(1, listed), rows).from;
+  const [back, forward] = [from > 1, from + rows <= listed];
   return {
-    First: from > 1 ? 1 : null,
-    Previous: from > 1 ? Math.max(1, Math.min(from - rows, last)) : null,
+    First: back ? 1 : null,
+    Previous: back ? Math.max(1, Math.min(from - rows, last)) : null,
     Next: forward ? from + rows : null,
     Last: forward ? last : null,
   };
 }
 
-/** With another number of rows, the page that holds the row which was the first. */
-export function withRows(view, rows) {
-  return { ...view, rows, from: Math.floor((view.from - 1) / rows) * rows + 1 };
-}
+/** The page of so many rows that holds the row `from`. */
+export const pageWith = (from, rows) => ({ rows, from: Math.floor((from - 1) / rows) * rows + 1 });
