@@ -20,7 +20,7 @@ macro_rules! dashboard {
 }
 
 /// All files of the dashboard, so that the one binary is enough.
-const DASHBOARD: [(&str, &str); 18] = dashboard![
+const DASHBOARD: [(&str, &str); 17] = dashboard![
     "api.js",
     "app.js",
     "board.js",
@@ -31,7 +31,6 @@ const DASHBOARD: [(&str, &str); 18] = dashboard![
     "format.js",
     "freshness.js",
     "index.html",
-    "me.js",
     "post.js",
     "programs.js",
     "refresh.js",
