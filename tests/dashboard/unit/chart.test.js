@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { lineOf, linesOf, pathOf, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
+
+const AT = ["2026-11-21T10:00:00Z", "2026-11-21T10:01:00Z"];
+const HISTORY = { at: AT, users: ["ann", "bob", "cy", "dee", "eve", "fay"].map((user_id, i) => ({ user_id, points: [i === 0 ? null : 1, 9] })) };
+const chosen = (user_id) => ({ entry: { user_id }, history: [{ at: AT[1], points: 4 }] });
+
+test("ticks are round and hold everything", () => {
+  const check = (min, max, expected) => assert.deepEqual(ticksOf(min, max), expected);
+  check(0, 71_865, [0, 20_000, 40_000, 60_000, 80_000]);
+  check(0, 0, [0, 1]);
+  check(7, 7, [7, 8]);
+  check(990, 1013, [990, 1000, 1010, 1020]);
+  check(0, 3, [0, 1, 2, 3]);
+});
+
+test("labels do not lie on each other", () => {
+  const check = (heights, expected) => assert.deepEqual(spreadOut(heights, 10, 100), expected);
+  check([], []);
+  check([50], [50]);
+  check([10, 80], [10, 80]);
+  check([50, 52, 51], [50, 70, 60]);
+  check([99, 100], [90, 100]);
+  check([100, 100, 100], [80, 90, 100]);
+});
+
+test("lines of the first five, and of the chosen one", () => {
+  const names = (user) => linesOf(HISTORY, user).map(({ name }) => name);
+  assert.deepEqual(names(null), ["ann", "bob", "cy", "dee", "eve"]);
+  assert.deepEqual(names(chosen("bob")), ["ann", "bob", "cy", "dee", "eve"]);
+  assert.deepEqual(names(chosen("fay")), ["ann", "bob", "cy", "dee", "eve", "fay"]);
+  assert.deepEqual(names(chosen("zoe")), ["ann", "bob", "cy", "dee", "eve", "zoe"]);
+  assert.deepEqual(linesOf(HISTORY, null)[0].points, [{ at: Date.parse(AT[0]), points: null }, { at: Date.parse(AT[1]), points: 9 }]);
+});
+
+test("a user who is not in the board's history has one of their own", () => {
+  const own = { name: "zoe", points: [{ at: Date.parse(AT[1]), points: 4 }] };
+  assert.deepEqual(lineOf(chosen("zoe"), HISTORY), own);
+  assert.deepEqual(lineOf(chosen("zoe"), null), own);
+  assert.equal(lineOf(chosen("bob"), HISTORY).points.length, 2);
+});
+
+test("a path leaves out what is not known", () => {
+  const path = (...points) => pathOf(points.map((each, at) => ({ at, points: each })), (x) => x, (y) => y);
+  assert.equal(path(1, 2), "M0.0 1.0h.1L1.0 2.0");
+  assert.equal(path(null, 2, null, 3), "M1.0 2.0h.1M3.0 3.0h.1");
+});
+
+test("shares are of all points", () => {
+  const board = (name, points) => ({ board: name, points });
+  const check = (programs, all, expected) =>
+    assert.deepEqual(sharesOf([board("global", all), ...programs]).map(({ name, points, share }) => `${name} ${points} ${share}`), expected);
+  check([], 0, []);
+  check([board("program:a", 0)], 0, []);
+  check([board("program:a", 3), board("program:b", 1)], 4, ["a 3 0.75", "b 1 0.25"]);
+  const ten = Array.from({ length: 10 }, (_, i) => board(`program:p${i}`, 10));
+  const shares = sharesOf([board("global", 100), ...ten]);
+  assert.equal(shares.length, 9);
+  assert.deepEqual(shares.at(-1), { name: "others", points: 20, share: 0.2 });
+});

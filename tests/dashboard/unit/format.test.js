@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { axisTime, change, clockTime, count, duration, number, percent, standing, windowDates } from "../../../dashboard/format.js";
+
+test("numbers", () => {
+  assert.equal(number(37_262), "37,262");
+  assert.equal(count(1, "activity", "activities"), "1 activity");
+  assert.equal(count(0, "activity", "activities"), "0 activities");
+  assert.equal(count(1013, "point"), "1,013 points");
+});
+
+test("a share is never shown as nothing or as the whole", () => {
+  const check = (share, expected) => assert.equal(percent(share), expected);
+  check(0, "0 %");
+  check(0.001, "< 1 %");
+  check(0.125, "13 %");
+  check(0.99, "99 %");
+  check(0.9999, "> 99 %");
+  check(1, "100 %");
+});
+
+test("durations", () => {
+  const check = (seconds, expected) => assert.equal(duration(seconds), expected);
+  check(0.9, "0 s");
+  check(119.9, "119 s");
+  check(120, "2 min");
+  check(7199, "119 min");
+  check(7200, "2 h");
+  check(172_800, "2 days");
+});
+
+test("the dates of a window", () => {
+  const check = (first_day, last_day, expected) =>
+    assert.equal(windowDates({ first_day, last_day, time_zone: "Europe/Berlin" }), `${expected}, Europe/Berlin`);
+  check("2026-11-16", "2026-11-22", "Mon 16 – Sun 22 November 2026");
+  check("2026-11-21", "2026-11-21", "Sat 21 November 2026");
+  check("2026-11-01", "2026-11-30", "Sun 1 – Mon 30 November 2026");
+  check("2026-11-30", "2026-12-06", "Mon 30 November 2026 – Sun 6 December 2026");
+  check("2026-12-28", "2027-01-03", "Mon 28 December 2026 – Sun 3 January 2027");
+  check(null, null, "Since the first activity");
+});
+
+test("a time of the day names the day if it is another one", () => {
+  const at = Date.parse("2026-11-21T23:30:05Z");
+  assert.equal(clockTime(at, "UTC", at + 1000), "23:30:05");
+  assert.equal(clockTime(at, "Europe/Berlin", at), "00:30:05");
+  assert.equal(clockTime(at, "UTC", at + 3_600_000), "21 Nov 2026, 23:30:05");
+  assert.equal(clockTime(at, "UTC"), "21 Nov 2026, 23:30:05");
+});
+
+test("the time axis is as fine as its length asks for", () => {
+  const at = Date.parse("2026-11-21T09:05:07Z");
+  const check = (hours, expected) => assert.equal(axisTime(hours * 3_600_000, "Europe/Berlin").format(at), expected);
+  check(0.1, "10:05:07");
+  check(24, "10:05");
+  check(24 * 7, "21 Nov");
+  check(24 * 365, "Nov 2026");
+});
+
+test("a change has a sign and words", () => {
+  const check = (places, sign, words) => assert.deepEqual(change(places), { sign, words });
+  check(3, "▲ 3", "up 3 places");
+  check(-1, "▼ 1", "down 1 place");
+  check(0, "–", "no change");
+  check(null, "new", "");
+});
+
+test("the standing is never better than it is", () => {
+  const check = (percentile, participants, expected) => assert.equal(standing(percentile, participants), expected);
+  check(100, 1, "The only one here.");
+  check(100, 1013, "At least as many points as everyone.");
+  check(99.97, 1013, "At least as many points as 99 % of 1,013 people.");
+  check(93.4, 30, "At least as many points as 93 % of 30 people.");
+});

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ageSeconds, judge } from "../../../dashboard/freshness.js";
+
+const RECEIVED = 5000;
+
+function answer(freshness = {}) {
+  const document = {
+    window: { time_zone: "Europe/Berlin" },
+    freshness: {
+      generated_at: "2026-11-21T09:05:32Z", age_seconds: 12, lag_seconds: 0.8, backlog: 0, stale: false, stale_reasons: [],
+      ...freshness,
+    },
+  };
+  return { document, receivedAt: RECEIVED };
+}
+
+function said(change, seconds = 0) {
+  return judge({ answer: answer(), trouble: null, online: true, pace: 60, now: RECEIVED + seconds * 1000, ...change });
+}
+
+test("the age is that of the server, counted on", () => {
+  assert.equal(ageSeconds(answer(), RECEIVED), 12);
+  assert.equal(ageSeconds(answer(), RECEIVED + 23_000), 35);
+});
+
+test("all is well", () => {
+  assert.deepEqual(said({}, 23), { state: "Up to date", alarm: "", facts: "Updated 35 s ago · lag 0.8 s · backlog 0", asOf: "" });
+  const { facts } = said({ answer: answer({ lag_seconds: null, backlog: 1234 }) });
+  assert.equal(facts, "Updated 12 s ago · lag not measured yet · backlog 1,234");
+});
+
+test("nothing is known yet", () => {
+  assert.deepEqual(said({ answer: null }), { state: "Loading", alarm: "", facts: "", asOf: "" });
+});
+
+test("a stale board says why", () => {
+  const check = (freshness, why) => {
+    const { state, alarm, asOf } = said({ answer: answer({ stale: true, ...freshness }) });
+    assert.equal(alarm, `This board is out of date: ${why}.`);
+    assert.equal(state, "Out of date");
+    assert.equal(asOf, "as of 10:05:32");
+  };
+  check({ stale_reasons: ["age"], age_seconds: 420 }, "there has been no snapshot for more than 4 min");
+  check({ stale_reasons: ["lag"], lag_seconds: 185.2 }, "activities take 3 min to be counted");
+  check({ stale_reasons: ["lag"], lag_seconds: null }, "activities take unknown time to be counted");
+  check({ stale_reasons: ["backlog"], backlog: 12_345 }, "12,345 activities wait to be counted");
+  check({ stale_reasons: ["backlog"], backlog: 1 }, "1 activity waits to be counted");
+  check({ stale_reasons: ["lag", "backlog"], lag_seconds: 90, backlog: 2 },
+    "activities take 90 s to be counted, 2 activities wait to be counted");
+  check({ stale_reasons: ["moon"] }, "moon");
+});
+
+test("a board that grows old by itself is out of date", () => {
+  assert.equal(said({}, 178).state, "Up to date");
+  assert.equal(said({}, 179).alarm, "This board is out of date: there has been no snapshot for more than 2 min.");
+  assert.equal(said({ pace: 2 }, 5).state, "Out of date");
+});
+
+test("the alarm does not change with every second", () => {
+  const alarms = new Set(Array.from({ length: 3600 }, (_, second) => said({}, 200 + second).alarm));
+  assert.ok(alarms.size <= 6, [...alarms].join("\n"));
+});
+
+test("what cannot be reached comes first", () => {
+  const trouble = "there is no connection to it.";
+  assert.equal(said({ trouble }).alarm, "The board cannot be reached: there is no connection to it. This page keeps trying.");
+  assert.equal(said({ trouble }).state, "Not reachable");
+  assert.match(said({ trouble }, 600).alarm, /^The board cannot be reached: .* This board is out of date: /);
+  assert.match(said({ trouble, online: false }).alarm, /^You are offline\.$/);
+  assert.equal(said({ trouble, answer: null }).asOf, "");
+});
+
+test("a board of yesterday says so", () => {
+  assert.equal(said({}, 86_400).asOf, "as of 21 Nov 2026, 10:05:32");
+});

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { documentsOf, pagesOf, pageWith, parseView, START, titleOf, writeView } from "../../../dashboard/view.js";
+
+test("a view survives its address", () => {
+  const check = (search, change) => {
+    assert.deepEqual(parseView(search), { ...START, ...change });
+    assert.equal(writeView(parseView(search)), search);
+  };
+  check("", {});
+  check("?board=program%3Aonboarding", { board: "program:onboarding" });
+  check("?window=week&from=101&user=ann.lee%40example.org", { window: "week", from: 101, user: "ann.lee@example.org" });
+  check("?from=10000&rows=1000", { from: 10_000, rows: 1000 });
+});
+
+test("what is not known falls back", () => {
+  for (const search of [
+    "?board=", "?board=local", "?board=program:", "?board=program:a%20b", `?board=program:${"x".repeat(65)}`,
+    "?window=year", "?window=toString", "?window=",
+    "?from=0", "?from=-1", "?from=1.5", "?from=1e3", "?from=10001", "?from=x",
+    "?rows=10", "?rows=1e2", "?rows=",
+    "?user=", "?user=%3Cimg%3E", `?user=${"x".repeat(65)}`, "?other=1",
+  ]) {
+    assert.deepEqual(parseView(search), START, search);
+  }
+});
+
+test("the title names window and board", () => {
+  assert.equal(titleOf({ ...START, window: "week", board: "program:onboarding" }), "This week · onboarding · Podium");
+  assert.equal(titleOf(START), "All time · All programs · Podium");
+});
+
+test("a view asks for its documents", () => {
+  assert.deepEqual(documentsOf(START), {
+    board: "/v1/boards/global?window=all&limit=100",
+    leaders: null,
+    programs: "/v1/boards?window=all",
+    history: "/v1/boards/global/history?window=all",
+    user: null,
+  });
+  const view = { board: "program:onboarding", window: "day", from: 26, rows: 25, user: "a@b" };
+  assert.deepEqual(documentsOf(view), {
+    board: "/v1/boards/program%3Aonboarding?window=day&limit=25&from=26",
+    leaders: "/v1/boards/program%3Aonboarding?window=day&limit=4",
+    programs: "/v1/boards?window=day",
+    history: "/v1/boards/program%3Aonboarding/history?window=day",
+    user: "/v1/boards/program%3Aonboarding/users/a%40b?window=day&around=3",
+  });
+});
+
+test("pages lead where there are rows", () => {
+  const check = (from, rows, listed, expected) =>
+    assert.deepEqual(Object.values(pagesOf({ from, rows }, listed)), expected, `${from} ${rows} ${listed}`);
+  check(1, 100, 0, [null, null, null, null]);
+  check(1, 100, 100, [null, null, null, null]);
+  check(1, 100, 101, [null, null, 101, 101]);
+  check(101, 100, 1013, [1, 1, 201, 1001]);
+  check(1001, 100, 1013, [1, 901, null, null]);
+  check(50, 100, 1013, [1, 1, 150, 1001]);
+  // Beyond the end, the way back leads to the last page.
+  check(5001, 100, 1013, [1, 1001, null, null]);
+  check(101, 100, 0, [1, 1, null, null]);
+});
+
+test("another number of rows keeps the first row in sight", () => {
+  assert.deepEqual(pageWith(101, 25), { rows: 25, from: 101 });
+  assert.deepEqual(pageWith(126, 100), { rows: 100, from: 101 });
+  assert.deepEqual(pageWith(901, 1000), { rows: 1000, from: 1 });
+});
