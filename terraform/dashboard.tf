@@ -96,7 +96,7 @@ resource "aws_s3_object" "dashboard_config" {
 
   bucket        = aws_s3_bucket.dashboard[0].id
   key           = "config.js"
-  content       = "export const api = ${jsonencode(local.api_origin)};\n"
+  content       = "export const api = ${jsonencode(local.api_origin)};\nexport const ingest = null;\n"
   content_type  = local.content_types.js
   cache_control = "no-cache"
   tags          = { stage = "dashboard" }

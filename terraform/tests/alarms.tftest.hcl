@@ -161,7 +161,7 @@ run "metrics_are_what_the_functions_measure" {
   assert {
     condition = length(setsubtract(
       # These are the same as what DynamoDB reports by table.
-      setsubtract(keys(jsondecode(file("metrics.json")).metrics), ["ActivitiesWriteUnits", "DedupWriteUnits", "StandingsWriteUnits", "StandingsReadUnits"]),
+      setsubtract(keys(jsondecode(file("metrics.json")).metrics), ["ActivitiesWriteUnits", "DedupWriteUnits", "StandingsWriteUnits", "StandingsReadUnits", "SnapshotsWriteUnits"]),
       flatten([
         for widget in jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets : [
           for metric in try(widget.properties.metrics, []) : metric[1] if metric[0] == "Podium"

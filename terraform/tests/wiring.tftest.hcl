@@ -128,7 +128,7 @@ run "default" {
   # dashboard
 
   assert {
-    condition     = aws_s3_object.dashboard_config[0].content == "export const api = \"https://serve.lambda-url.us-east-1.on.aws\";\n"
+    condition     = aws_s3_object.dashboard_config[0].content == "export const api = \"https://serve.lambda-url.us-east-1.on.aws\";\nexport const ingest = null;\n"
     error_message = "The page must be told where the boards are."
   }
   assert {

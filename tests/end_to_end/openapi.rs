@@ -8,11 +8,12 @@ use std::str::FromStr;
 
 use domain::activity::Metadata;
 use domain::freshness::StaleReason;
+use domain::history::{FOLLOWED_USERS, MAX_SAMPLES};
 use domain::intake::{MAX_AHEAD, RejectionCode, SCHEMA_VERSION};
 use domain::{ActivityId, Board, Kind, ProgramId, UserId, Window};
 use ingest::ItemStatus;
 use serde_json::{Value, json};
-use serve::{Cursor, Route};
+use serve::{Cursor, Route, Start};
 
 use self::description::{Description, check_valid};
 
@@ -111,6 +112,28 @@ fn limits_are_those_of_the_code() {
         serve::MAX_LIMIT.into(),
     );
     check(
+        &format!("{parameters}/From/schema/maximum"),
+        serve::MAX_FROM.into(),
+    );
+    check(
+        &format!("{parameters}/Found/schema/maximum"),
+        serve::MAX_FOUND.into(),
+    );
+    check(
+        "/components/schemas/SearchDocument/properties/entries/maxItems",
+        serve::MAX_FOUND.into(),
+    );
+    let history = "/components/schemas/HistoryDocument/properties";
+    check(&format!("{history}/users/maxItems"), FOLLOWED_USERS.into());
+    // The newest generation follows the samples.
+    for times in [
+        format!("{history}/at"),
+        format!("{history}/total"),
+        "/components/schemas/UserHistory/properties/points".to_owned(),
+    ] {
+        check(&format!("{times}/maxItems"), (MAX_SAMPLES + 1).into());
+    }
+    check(
         &format!("{parameters}/Around/schema/maximum"),
         serve::MAX_AROUND.into(),
     );
@@ -133,6 +156,17 @@ fn parameters_have_the_defaults_and_bounds_of_the_code() {
         Ok(Route::Board { window, limit, .. }) => Some((window, limit)),
         _ => None,
     };
+    let from = |query: &str| match route(&format!("/v1/boards/global{query}")) {
+        Ok(Route::Board {
+            start: Start::After(rows),
+            ..
+        }) => Some(rows + 1),
+        _ => None,
+    };
+    let found = |query: &str| match route(&format!("/v1/boards/global/users?search=a{query}")) {
+        Ok(Route::Search { limit, .. }) => Some(limit),
+        _ => None,
+    };
     let around = |query: &str| match route(&format!("/v1/boards/global/users/ann{query}")) {
         Ok(Route::User { around, .. }) => Some(around),
         _ => None,
@@ -145,12 +179,33 @@ fn parameters_have_the_defaults_and_bounds_of_the_code() {
         around("").expect("the default is good")
     );
 
-    let (limit, neighbours) = (
-        description.validator(schema("Limit")),
-        description.validator(schema("Around")),
+    assert_eq!(schema("From")["default"], from("").expect("the default is good"));
+    assert_eq!(
+        schema("Found")["default"],
+        found("").expect("the default is good")
     );
-    for number in [-1, 0, 1, 2, 49, 50, 51, 999, 1_000, 1_001, i64::MAX] {
+    let [limit, neighbours, first, users] =
+        ["Limit", "Around", "From", "Found"].map(|name| description.validator(schema(name)));
+    for number in [
+        -1,
+        0,
+        1,
+        2,
+        49,
+        50,
+        51,
+        999,
+        1_000,
+        1_001,
+        1_000_000,
+        1_000_001,
+        i64::MAX,
+    ] {
         let value = Value::from(number);
+        let is_taken = from(&format!("?from={number}")).is_some();
+        assert_eq!(first.is_valid(&value), is_taken, "from={number}");
+        let is_taken = found(&format!("&limit={number}")).is_some();
+        assert_eq!(users.is_valid(&value), is_taken, "limit={number}");
         assert_eq!(
             limit.is_valid(&value),
             board(&format!("?limit={number}")).is_some(),

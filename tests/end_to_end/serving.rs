@@ -18,10 +18,12 @@ use store::Snapshots;
 use crate::stack::TestStack;
 use crate::tables::Functions;
 
-const PATHS: [&str; 4] = [
+const PATHS: [&str; 6] = [
     "/v1/boards",
     "/v1/status",
     "/v1/boards/global",
+    "/v1/boards/global/history",
+    "/v1/boards/global/users?search=a",
     "/v1/boards/global/users/ann",
 ];
 

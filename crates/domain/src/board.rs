@@ -3,10 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::WindowSpan;
 use crate::freshness::FreshnessDocument;
+use crate::history::{PointsAt, UserHistory};
 use crate::id::{InvalidId, ProgramId, UserId};
 use crate::standing::Tally;
 
@@ -87,6 +89,10 @@ pub struct BoardHeading {
 pub struct BoardDocument {
     #[serde(flatten)]
     pub heading: BoardHeading,
+    /// How many entries there are to page through; less than `participants` on a large board.
+    pub listed: u64,
+    /// The number of the first of `entries`, counted from 1.
+    pub from: u64,
     pub entries: Vec<BoardEntry>,
     pub next_cursor: Option<String>,
     pub freshness: FreshnessDocument,
@@ -103,13 +109,47 @@ pub struct UserDocument {
     pub below: Vec<BoardEntry>,
     /// The share of participants, in percent, with no more points than this user.
     pub percentile: f64,
+    /// The user's points at the beginnings of days, weeks and the month within the window, and at
+    /// last those of `entry`.
+    pub history: Vec<PointsAt>,
     pub freshness: FreshnessDocument,
 }
 
-/// One row of the list of boards; the counts are of all time.
+/// `GET /v1/boards/{board}/users`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchDocument {
+    #[serde(flatten)]
+    pub heading: BoardHeading,
+    /// The listed users who were looked for, best first.
+    pub entries: Vec<BoardEntry>,
+    pub freshness: FreshnessDocument,
+}
+
+/// `GET /v1/boards/{board}/history`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryDocument {
+    #[serde(flatten)]
+    pub heading: BoardHeading,
+    /// When each of the points was so; the last is the time of this generation.
+    pub at: Vec<Timestamp>,
+    /// Points of the whole board.
+    pub total: Vec<u64>,
+    /// The first users, in the order of the board.
+    pub users: Vec<UserHistory>,
+    pub freshness: FreshnessDocument,
+}
+
+/// One row of the list of boards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoardSummary {
     pub board: Board,
+    #[serde(flatten)]
+    pub sums: BoardSums,
+}
+
+/// What a board comes to in one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardSums {
     pub participants: u64,
     pub points: u64,
     pub activities: u64,
@@ -118,7 +158,8 @@ pub struct BoardSummary {
 /// `GET /v1/boards`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BoardsDocument {
-    /// The global board, then the programs with the most points first.
+    pub window: WindowSpan,
+    /// The global board, then the programs with the most points in the window first.
     pub boards: Vec<BoardSummary>,
     pub freshness: FreshnessDocument,
 }

@@ -67,16 +67,20 @@ impl Period {
     pub fn containing(window: Window, date: Date) -> Option<Self> {
         match window {
             Window::All => None,
-            Window::Month => Some(Self::Month(date.first_of_month())),
-            Window::Week => {
-                let week = date.iso_week_date();
-                let monday = ISOWeekDate::new(week.year(), week.week(), Weekday::Monday);
-                Some(Self::Week(
-                    monday.expect("the Monday of an existing ISO week exists").date(),
-                ))
-            }
+            Window::Month => Some(Self::month(date)),
+            Window::Week => Some(Self::week(date)),
             Window::Day => Some(Self::Day(date)),
         }
+    }
+
+    fn month(date: Date) -> Self {
+        Self::Month(date.first_of_month())
+    }
+
+    fn week(date: Date) -> Self {
+        let week = date.iso_week_date();
+        let monday = ISOWeekDate::new(week.year(), week.week(), Weekday::Monday);
+        Self::Week(monday.expect("the Monday of an existing ISO week exists").date())
     }
 
     pub fn first_day(self) -> Date {
@@ -192,6 +196,19 @@ impl Calendar {
                 Period::containing(window, occurred).filter(|p| p.first_day() >= oldest_kept.first_day())
             })
             .collect()
+    }
+
+    /// The months, weeks and days that have counters: the previous and the running one of each.
+    pub fn kept_pairs(&self, now: Timestamp) -> [(Period, Period); 3] {
+        let today = self.date(now);
+        [Period::month(today), Period::week(today), Period::Day(today)]
+            .map(|running| (running.earlier(1), running))
+    }
+
+    /// The first moment of a period, in this calendar's zone.
+    pub fn beginning(&self, period: Period) -> Timestamp {
+        let midnight = period.first_day().to_zoned(self.zone.clone());
+        midnight.expect("only the ends of time have none").timestamp()
     }
 
     /// The counters that an update removes, so that the standing of a user who is seen at least

@@ -8,6 +8,7 @@ pub mod board;
 pub mod calendar;
 pub mod freshness;
 pub mod histogram;
+pub mod history;
 pub mod id;
 pub mod intake;
 pub mod policy;
@@ -15,10 +16,13 @@ pub mod ranking;
 pub mod standing;
 
 pub use activity::{Activity, Metadata};
-pub use board::{Board, BoardDocument, BoardEntry, UserDocument};
+pub use board::{
+    Board, BoardDocument, BoardEntry, BoardsDocument, HistoryDocument, SearchDocument, UserDocument,
+};
 pub use calendar::{Calendar, Period, Window, WindowSpan};
 pub use freshness::{Freshness, FreshnessBounds, FreshnessDocument};
 pub use histogram::Histogram;
+pub use history::History;
 pub use id::{ActivityId, Kind, ProgramId, UserId};
 pub use intake::{Intake, Rejection, RejectionCode};
 pub use policy::ScoringPolicy;

@@ -3,48 +3,97 @@
 use axum::Router;
 use axum::extract::Request;
 use axum::http::HeaderName;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::routing::{any, get};
 
 use crate::function_url;
 use crate::lambda::Function;
 
-const SECURITY_POLICY: &str =
-    "default-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+macro_rules! dashboard {
+    ($($name:literal),+ $(,)?) => {
+        [$(($name, include_str!(concat!("../../../dashboard/", $name)))),+]
+    };
+}
+
+/// All files of the dashboard, so that the one binary is enough.
+const DASHBOARD: [(&str, &str); 17] = dashboard![
+    "api.js",
+    "app.js",
+    "board.js",
+    "chart.js",
+    "config.js",
+    "element.js",
+    "export.js",
+    "format.js",
+    "freshness.js",
+    "index.html",
+    "post.js",
+    "programs.js",
+    "refresh.js",
+    "search.js",
+    "style.css",
+    "user.js",
+    "view.js",
+];
 
 pub fn router(ingest: Function, serve: Function) -> Router {
     let call =
         |function: Function| any(move |request: Request| function_url::handle(function.clone(), request));
-    Router::new()
+    let api = Router::new()
         .route("/v1/activities", call(ingest))
-        .route("/v1/{*path}", call(serve))
-        .route(
-            "/",
-            file(
-                "text/html; charset=utf-8",
-                include_str!("../../../dashboard/index.html"),
-            ),
-        )
-        .route(
-            "/style.css",
-            file("text/css", include_str!("../../../dashboard/style.css")),
-        )
-        .route(
-            "/app.js",
-            file("text/javascript", include_str!("../../../dashboard/app.js")),
-        )
-        .route(
-            "/config.js",
-            file("text/javascript", include_str!("../../../dashboard/config.js")),
-        )
+        .route("/v1/{*path}", call(serve));
+    DASHBOARD.into_iter().fold(api, |router, (name, content)| {
+        let path = if name == "index.html" {
+            "/"
+        } else {
+            &format!("/{name}")
+        };
+        router.route(path, file(content_type(name), content))
+    })
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.') {
+        Some((_, "html")) => "text/html; charset=utf-8",
+        Some((_, "css")) => "text/css; charset=utf-8",
+        _ => "text/javascript; charset=utf-8",
+    }
 }
 
 fn file(content_type: &'static str, content: &'static str) -> axum::routing::MethodRouter {
-    let headers: [(HeaderName, &str); 4] = [
+    let headers: [(HeaderName, &str); 5] = [
         (CONTENT_TYPE, content_type),
         (CONTENT_SECURITY_POLICY, SECURITY_POLICY),
+        (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (CACHE_CONTROL, "no-cache"),
     ];
     get(async move || (headers, content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_dashboard_is_served_and_all_are_small() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dashboard");
+        let files = std::fs::read_dir(directory).expect("the directory of the dashboard");
+        let mut there: Vec<String> = files
+            .map(|file| {
+                file.expect("a file")
+                    .file_name()
+                    .into_string()
+                    .expect("a plain name")
+            })
+            .collect();
+        there.sort();
+        assert_eq!(there, DASHBOARD.map(|(name, _)| name));
+        let bytes: usize = DASHBOARD.iter().map(|(_, content)| content.len()).sum();
+        assert!(bytes < 60_000, "the dashboard has {bytes} bytes");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod cpu;
 mod functions;
+mod history;
 mod latency;
 mod machine;
 mod metrics;
@@ -74,6 +75,8 @@ enum Part {
     Units,
     /// Publishing the boards of many standings
     Snapshot,
+    /// Units for points over time: of past snapshots, as they are kept, and of day counters instead
+    History,
     /// Starts, memory and sizes of the functions
     Functions,
 }
@@ -123,6 +126,7 @@ async fn measure(args: &Args, report: &mut Report) {
             Part::Latency => latency::measure(length, report, &mut peaks).await,
             Part::Units => units::measure(report, &mut peaks).await,
             Part::Snapshot => snapshots::measure(&args.standings, report, &mut peaks).await,
+            Part::History => history::measure(report, &mut peaks).await,
             Part::Functions => functions::measure(report, &mut peaks).await,
         };
         if let Err(error) = measured {

@@ -38,6 +38,9 @@ pub struct Args {
     /// Who does what depends on this alone [default: any]
     #[arg(long)]
     seed: Option<u64>,
+    /// Let the activities have occurred at any moment of the last such time, instead of now
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    back: Option<Duration>,
     /// Requests without an answer at once; beyond, nothing is sent and an error counted
     #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u16).range(1..))]
     max_outstanding: u16,
@@ -89,6 +92,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         programs: args.programs,
         batch: args.batch,
         seed: args.seed.unwrap_or_else(rand::random),
+        back: args.back,
         outstanding_max: usize::from(args.max_outstanding),
         drain_max: args.wait,
     };

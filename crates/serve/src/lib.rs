@@ -1,30 +1,20 @@
 //! Serves the published boards. Reads only.
 
 mod config;
+mod documents;
 mod response;
 mod route;
 
-use std::fmt::Write as _;
-
-use domain::board::{BoardsDocument, StatusDocument};
-use domain::{
-    Board, BoardDocument, BoardEntry, Calendar, Freshness, FreshnessBounds, FreshnessDocument, Tally,
-    UserDocument, UserId, Window,
-};
+use domain::{Calendar, FreshnessBounds};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use problem::Problem;
-use store::snapshots::Overview;
-use store::standings::CurrentCounters;
-use store::{Head, Snapshots, Standings, Unavailable};
+use store::{Snapshots, Standings, Unavailable};
 
 pub use config::Config;
-use response::{Cacheable, allow_origin, method_not_allowed, preflight};
-pub use route::{Cursor, MAX_AROUND, MAX_LIMIT, Route};
-
-/// A stale board may be mended at any time, so readers look again soon.
-const STALE_MAX_AGE_SECONDS: i64 = 5;
+use response::{allow_origin, method_not_allowed, preflight};
+pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, Route, Start};
 
 const RETRY_AFTER_SECONDS: u32 = 5;
 
@@ -92,23 +82,7 @@ impl Serve {
             Ok(route) => route,
             Err(problem) => return response::problem(problem),
         };
-        let answer = match route {
-            Route::Boards => self.boards(headers, now).await,
-            Route::Status => self.status(headers, now).await,
-            Route::Board {
-                board,
-                window,
-                limit,
-                cursor,
-            } => self.board(headers, &board, window, limit, cursor, now).await,
-            Route::User {
-                board,
-                user,
-                window,
-                around,
-            } => self.user(headers, &board, &user, window, around, now).await,
-        };
-        match answer {
+        match self.answer(route, headers, now).await {
             Ok(response) => response,
             Err(Failure::Problem(problem)) => response::problem(problem),
             Err(Failure::Store(error)) => {
@@ -119,208 +93,48 @@ impl Serve {
         }
     }
 
-    async fn boards(&self, headers: &HeaderMap, now: Timestamp) -> Result<Response<Body>, Failure> {
-        let Overview {
-            boards, freshness, ..
-        } = self.overview().await?;
-        let freshness = freshness.at(now, &self.bounds);
-        let validator = format!("boards{}", freshness_tag(&freshness));
-        Ok(self
-            .cacheable(
-                BoardsDocument {
-                    boards,
-                    freshness: freshness.clone(),
-                },
-                validator,
-                &freshness,
-                now,
-            )
-            .into_response(headers))
-    }
-
-    async fn status(&self, headers: &HeaderMap, now: Timestamp) -> Result<Response<Body>, Failure> {
-        let Overview {
-            status, freshness, ..
-        } = self.overview().await?;
-        let freshness = freshness.at(now, &self.bounds);
-        let validator = format!("status{}", freshness_tag(&freshness));
-        Ok(self
-            .cacheable(
-                StatusDocument {
-                    status,
-                    freshness: freshness.clone(),
-                },
-                validator,
-                &freshness,
-                now,
-            )
-            .into_response(headers))
-    }
-
-    async fn overview(&self) -> Result<Overview, Failure> {
-        let overview = self.snapshots.overview().await?;
-        overview.ok_or_else(|| nothing_published().into())
-    }
-
-    async fn board(
+    async fn answer(
         &self,
+        route: Route,
         headers: &HeaderMap,
-        board: &Board,
-        window: Window,
-        limit: usize,
-        cursor: Option<Cursor>,
         now: Timestamp,
     ) -> Result<Response<Body>, Failure> {
-        let head = match cursor {
-            None => self.head(board, window).await?,
-            Some(cursor) => self.snapshots.generation(board, window, cursor.generation).await?.ok_or_else(|| {
-                let detail = "The generation that the cursor belongs to is no longer kept; begin again without a cursor.";
-                Problem::new(StatusCode::GONE, "cursor_expired", detail).field("cursor")
-            })?,
-        };
-        let from = cursor.map_or(0, |cursor| cursor.rows);
-        let entries = self.snapshots.entries(board, window, &head, from, limit).await?;
-        let next = from + entries.len();
-        let has_more = !entries.is_empty() && (next as u64) < head.listed;
-        let freshness = head.freshness.at(now, &self.bounds);
-        let validator = format!("{}.{from}.{limit}{}", head.generation, freshness_tag(&freshness));
-        let document = BoardDocument {
-            heading: head.heading(board),
-            entries,
-            next_cursor: has_more.then(|| {
-                Cursor {
-                    generation: head.generation,
-                    rows: next,
-                }
-                .to_string()
-            }),
-            freshness: freshness.clone(),
-        };
-        Ok(self
-            .cacheable(document, validator, &freshness, now)
-            .into_response(headers))
-    }
-
-    async fn user(
-        &self,
-        headers: &HeaderMap,
-        board: &Board,
-        user: &UserId,
-        window: Window,
-        around: usize,
-        now: Timestamp,
-    ) -> Result<Response<Body>, Failure> {
-        let head = self.head(board, window).await?;
-        let listed = usize::try_from(head.listed).unwrap_or(usize::MAX);
-        let entries = self.snapshots.entries(board, window, &head, 0, listed).await?;
-        let histogram = self.snapshots.histogram(board, window, &head).await?;
-        let listed_at = entries.iter().position(|entry| entry.user_id == *user);
-        let entry = if let Some(at) = listed_at {
-            entries[at].clone()
-        } else {
-            let tally = self.unlisted(board, user, window, &head.freshness).await?;
-            let Tally { points, activities } = tally.ok_or_else(|| {
-                let detail = format!("{user} has no activity on the board {board} in the window {window}.");
-                Problem::new(StatusCode::NOT_FOUND, "user_not_on_board", detail).field("user")
-            })?;
-            BoardEntry {
-                rank: histogram.rank(points),
-                user_id: user.clone(),
-                points,
-                activities,
-                change: None,
+        let response = match route {
+            Route::Boards { window } => self.boards(window, now).await?.into_response(headers),
+            Route::Status => self.status(now).await?.into_response(headers),
+            Route::Board {
+                board,
+                window,
+                limit,
+                start,
+            } => self
+                .board(&board, window, limit, start, now)
+                .await?
+                .into_response(headers),
+            Route::History { board, window } => {
+                self.history(&board, window, now).await?.into_response(headers)
             }
+            Route::Search {
+                board,
+                window,
+                search,
+                limit,
+            } => self
+                .search(&board, window, &search, limit, now)
+                .await?
+                .into_response(headers),
+            Route::User {
+                board,
+                user,
+                window,
+                around,
+            } => self
+                .user(&board, &user, window, around, now)
+                .await?
+                .into_response(headers),
         };
-        // Whoever is not listed comes after all who are.
-        let at = listed_at.unwrap_or(entries.len());
-        let above = entries[at.saturating_sub(around)..at].to_vec();
-        let below = entries.iter().skip(at + 1).take(around).cloned().collect();
-        let freshness = head.freshness.at(now, &self.bounds);
-        let validator = format!(
-            "{}.{}.{around}{}",
-            head.generation,
-            entry.points,
-            freshness_tag(&freshness)
-        );
-        let document = UserDocument {
-            heading: head.heading(board),
-            percentile: histogram.percentile(entry.points),
-            entry,
-            above,
-            below,
-            freshness: freshness.clone(),
-        };
-        Ok(self
-            .cacheable(document, validator, &freshness, now)
-            .into_response(headers))
+        Ok(response)
     }
-
-    /// The points of a user who is not listed, from the standings, which may be some moments ahead
-    /// of the snapshot; `None` without an activity in the window.
-    async fn unlisted(
-        &self,
-        board: &Board,
-        user: &UserId,
-        window: Window,
-        freshness: &Freshness,
-    ) -> Result<Option<Tally>, Unavailable> {
-        // The counters of the snapshot's own day: past midnight they are no longer today's.
-        let counters = CurrentCounters::at(&self.calendar, freshness.generated_at);
-        let standings = self.standings.of_user(user, &counters).await?;
-        let is_on_board = |program| match board {
-            Board::Global => true,
-            Board::Program(wanted) => *wanted == program,
-        };
-        let tallies = standings
-            .into_iter()
-            .filter(|standing| is_on_board(standing.program.clone()))
-            .map(|standing| standing.tallies.get(window));
-        let sum = tallies.fold(Tally::default(), |sum, tally| sum + tally);
-        Ok((sum.activities > 0).then_some(sum))
-    }
-
-    async fn head(&self, board: &Board, window: Window) -> Result<Head, Failure> {
-        let head = self.snapshots.latest(board, window).await?;
-        head.ok_or_else(|| match board {
-            Board::Global => nothing_published().into(),
-            Board::Program(_) => {
-                let detail = format!("There is no board {board}; see /v1/boards.");
-                Problem::new(StatusCode::NOT_FOUND, "board_not_found", detail)
-                    .field("board")
-                    .into()
-            }
-        })
-    }
-
-    fn cacheable<T>(
-        &self,
-        document: T,
-        validator: String,
-        freshness: &FreshnessDocument,
-        now: Timestamp,
-    ) -> Cacheable<T> {
-        let next = freshness.generated_at + self.snapshot_every;
-        let until_next = now.duration_until(next).as_secs() + 1;
-        let max_age_seconds = if freshness.stale {
-            STALE_MAX_AGE_SECONDS
-        } else {
-            until_next.clamp(1, self.snapshot_every.as_secs().max(1))
-        };
-        Cacheable {
-            document,
-            validator,
-            max_age_seconds,
-        }
-    }
-}
-
-/// The part of a validator that changes when an unchanged board becomes stale.
-fn freshness_tag(freshness: &FreshnessDocument) -> String {
-    let mut tag = format!(".{}", freshness.generated_at.as_millisecond());
-    for reason in &freshness.stale_reasons {
-        let _ = write!(tag, ".{reason:?}");
-    }
-    tag
 }
 
 fn nothing_published() -> Problem {

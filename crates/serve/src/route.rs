@@ -11,17 +11,34 @@ pub const DEFAULT_LIMIT: usize = 100;
 pub const MAX_LIMIT: usize = 1_000;
 pub const DEFAULT_AROUND: usize = 5;
 pub const MAX_AROUND: usize = 50;
+/// As many users as a deployment can list.
+pub const MAX_FROM: usize = 1_000_000;
+pub const DEFAULT_FOUND: usize = 10;
+pub const MAX_FOUND: usize = 50;
 
 /// What can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    Boards,
+    Boards {
+        window: Window,
+    },
     Status,
     Board {
         board: Board,
         window: Window,
         limit: usize,
-        cursor: Option<Cursor>,
+        start: Start,
+    },
+    History {
+        board: Board,
+        window: Window,
+    },
+    Search {
+        board: Board,
+        window: Window,
+        /// Part of a user id, which has the same characters.
+        search: UserId,
+        limit: usize,
     },
     User {
         board: Board,
@@ -29,6 +46,14 @@ pub enum Route {
         window: Window,
         around: usize,
     },
+}
+
+/// Where a page of a board begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// After so many rows of the newest generation.
+    After(usize),
+    Cursor(Cursor),
 }
 
 /// A place within one generation of a board: `42.500` is after 500 rows of generation 42. It stays
@@ -71,13 +96,25 @@ impl Route {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let mut query = Query::parse(uri.query().unwrap_or_default())?;
         let route = match segments[..] {
-            ["v1", "boards"] => Self::Boards,
+            ["v1", "boards"] => Self::Boards {
+                window: query.window()?,
+            },
             ["v1", "status"] => Self::Status,
             ["v1", "boards", board] => Self::Board {
                 board: id("board", board)?,
                 window: query.window()?,
                 limit: query.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?,
-                cursor: query.cursor()?,
+                start: query.start()?,
+            },
+            ["v1", "boards", board, "history"] => Self::History {
+                board: id("board", board)?,
+                window: query.window()?,
+            },
+            ["v1", "boards", board, "users"] => Self::Search {
+                board: id("board", board)?,
+                window: query.window()?,
+                search: query.search()?,
+                limit: query.number("limit", DEFAULT_FOUND, 1..=MAX_FOUND)?,
             },
             ["v1", "boards", board, "users", user] => Self::User {
                 board: id("board", board)?,
@@ -174,14 +211,28 @@ impl Query {
         }
     }
 
-    fn cursor(&mut self) -> Result<Option<Cursor>, Problem> {
+    fn start(&mut self) -> Result<Start, Problem> {
         let Some(raw) = self.take("cursor") else {
-            return Ok(None);
+            let from = self.number("from", 1, 1..=MAX_FROM)?;
+            return Ok(Start::After(from - 1));
         };
-        raw.parse().map(Some).map_err(|InvalidCursor| {
+        if self.take("from").is_some() {
+            let detail = "A cursor says by itself where to go on; leave out from.".to_owned();
+            return Err(invalid("invalid_parameter", "from", detail));
+        }
+        raw.parse().map(Start::Cursor).map_err(|InvalidCursor| {
             let detail = format!("The cursor {raw:?} is not one; take it from a next_cursor.");
             invalid("invalid_parameter", "cursor", detail)
         })
+    }
+
+    fn search(&mut self) -> Result<UserId, Problem> {
+        let Some(raw) = self.take("search") else {
+            let detail = "Say what to look for: search is a part of a user id.".to_owned();
+            return Err(invalid("invalid_parameter", "search", detail));
+        };
+        raw.parse()
+            .map_err(|error| invalid("invalid_parameter", "search", format!("The search {error}.")))
     }
 
     /// A misspelt parameter would otherwise be silently ignored.
@@ -219,15 +270,28 @@ mod tests {
 
     #[test]
     fn what_is_asked_for() {
-        check("/v1/boards", "Boards");
+        check("/v1/boards", "Boards { window: All }");
+        check("/v1/boards?window=day", "Boards { window: Day }");
         check("/v1/status", "Status");
         check(
             "/v1/boards/global",
-            "Board { board: Global, window: All, limit: 100, cursor: None }",
+            "Board { board: Global, window: All, limit: 100, start: After(0) }",
         );
         check(
             "/v1/boards/program%3Acrates-io?window=week&limit=1000&cursor=42.500",
-            r#"Board { board: Program(ProgramId("crates-io")), window: Week, limit: 1000, cursor: Some(Cursor { generation: 42, rows: 500 }) }"#,
+            r#"Board { board: Program(ProgramId("crates-io")), window: Week, limit: 1000, start: Cursor(Cursor { generation: 42, rows: 500 }) }"#,
+        );
+        check(
+            "/v1/boards/global?from=101",
+            "Board { board: Global, window: All, limit: 100, start: After(100) }",
+        );
+        check(
+            "/v1/boards/global/history?window=week",
+            "History { board: Global, window: Week }",
+        );
+        check(
+            "/v1/boards/global/users?search=ann&limit=3",
+            r#"Search { board: Global, window: All, search: UserId("ann"), limit: 3 }"#,
         );
         check(
             "/v1/boards/global/users/ann%40example.com?around=0",
@@ -242,8 +306,28 @@ mod tests {
             "404 There is nothing here; see /v1/boards and /v1/status. []",
         );
         check(
-            "/v1/boards/global/users",
+            "/v1/boards/global/people",
             "404 There is nothing here; see /v1/boards and /v1/status. []",
+        );
+        check(
+            "/v1/boards/global/users",
+            "400 Say what to look for: search is a part of a user id. [search]",
+        );
+        check(
+            "/v1/boards/global/users?search=a%20b",
+            "400 The search has the character ' ' at byte 1; allowed are A-Z a-z 0-9 . _ @ -. [search]",
+        );
+        check(
+            "/v1/boards/global/users?search=a&limit=51",
+            r#"400 The limit is "51"; it must be a whole number from 1 to 50. [limit]"#,
+        );
+        check(
+            "/v1/boards/global?from=0",
+            r#"400 The from is "0"; it must be a whole number from 1 to 1000000. [from]"#,
+        );
+        check(
+            "/v1/boards/global?from=1&cursor=1.2",
+            "400 A cursor says by itself where to go on; leave out from. [from]",
         );
         check(
             "/v1/boards/x",

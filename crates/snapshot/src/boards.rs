@@ -1,10 +1,11 @@
 //! All boards at once, from one pass over the standings.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use domain::board::BoardSummary;
+use domain::board::BoardSums;
 use domain::standing::Tallies;
 use domain::{Board, BoardBuilder, ProgramId, RankedBoard, Standing, Tally, UserId, Window};
+use store::snapshots::BoardOverview;
 
 /// Boards of programs that are published. Each takes memory for its listed users and a write a
 /// minute and window; the programs with the fewest activities are left out.
@@ -107,22 +108,27 @@ pub fn published_programs(totals: &HashMap<ProgramId, Tally>) -> Vec<ProgramId> 
     programs.into_iter().map(|(program, _)| program.clone()).collect()
 }
 
-/// The list of boards: the global one first, then by points.
-pub fn summaries(boards: &[WindowBoard]) -> Vec<BoardSummary> {
-    let mut summaries: Vec<_> = boards
-        .iter()
-        .filter(|board| board.window == Window::All)
-        .map(|WindowBoard { board, ranked, .. }| BoardSummary {
-            board: board.clone(),
+/// What every board comes to in each window.
+pub fn overview(boards: &[WindowBoard]) -> Vec<BoardOverview> {
+    let mut windows_of: BTreeMap<&Board, BTreeMap<Window, BoardSums>> = BTreeMap::new();
+    for WindowBoard {
+        board,
+        window,
+        ranked,
+    } in boards
+    {
+        let sums = BoardSums {
             participants: ranked.histogram.participants(),
             points: ranked.sum.points,
             activities: ranked.sum.activities,
-        })
-        .collect();
-    summaries.sort_unstable_by(|a, b| {
-        (a.board != Board::Global, b.points, &a.board).cmp(&(b.board != Board::Global, a.points, &b.board))
+        };
+        windows_of.entry(board).or_default().insert(*window, sums);
+    }
+    let overviews = windows_of.into_iter().map(|(board, windows)| BoardOverview {
+        board: board.clone(),
+        windows,
     });
-    summaries
+    overviews.collect()
 }
 
 #[cfg(test)]
@@ -197,21 +203,6 @@ mod tests {
                 "program:q week: ",
             ]
         );
-    }
-
-    #[test]
-    fn the_list_begins_with_the_global_board_and_goes_on_by_points() {
-        let mut boards = Boards::new(["p", "q", "r"].map(|program| program.parse().unwrap()), 10);
-        for (user, program, points) in [("ann", "p", 5), ("bob", "q", 9), ("cy", "r", 5)] {
-            let mut sum = UserSum::default();
-            boards.add(standing(user, program, points), &mut sum);
-            boards.finish_shard(sum);
-        }
-        let list: Vec<_> = summaries(&boards.finish())
-            .into_iter()
-            .map(|s| format!("{}={}", s.board, s.points))
-            .collect();
-        assert_eq!(list, ["global=19", "program:q=9", "program:p=5", "program:r=5"]);
     }
 
     #[test]

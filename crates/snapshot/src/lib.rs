@@ -17,7 +17,7 @@ use store::{Activities, Published, Snapshots, Standings};
 use telemetry::{Meter, Metric};
 
 pub use boards::MAX_PROGRAMS;
-use boards::{Boards, UserSum, WindowBoard, published_programs, summaries};
+use boards::{Boards, UserSum, WindowBoard, overview, published_programs};
 pub use config::Config;
 use depth::depth;
 
@@ -47,6 +47,7 @@ pub struct Run {
     pub published: usize,
     pub superseded: usize,
     pub pages_written: usize,
+    pub write_units: f64,
 }
 
 impl Publisher {
@@ -93,19 +94,20 @@ impl Publisher {
         let (boards, read_units) = self.read(Boards::new(programs, self.listed_users), now).await?;
         let (standings, sum) = boards.taken();
         let boards = boards.finish();
-        let summaries = summaries(&boards);
+        let overviews = overview(&boards);
         let mut run = Run {
             standings,
             read_units,
             published: 0,
             superseded: 0,
             pages_written: 0,
+            write_units: 0.0,
         };
         self.publish(boards, freshness, &mut run).await?;
 
         let duration = started.elapsed();
         let overview = Overview {
-            boards: summaries,
+            boards: overviews,
             status: Status {
                 counted,
                 standings: sum,
@@ -114,7 +116,7 @@ impl Publisher {
             },
             freshness,
         };
-        self.snapshots.publish_overview(&overview).await?;
+        run.write_units += self.snapshots.publish_overview(&overview).await?;
         let age = previous.map(|previous| now.duration_since(previous.freshness.generated_at).as_secs_f64());
         self.measure(&run, &overview, age);
         Ok(run)
@@ -188,9 +190,14 @@ impl Publisher {
             .buffer_unordered(BOARDS_AT_ONCE);
         while let Some((board, published)) = published.try_next().await? {
             match published {
-                Published::Generation { pages_written, .. } => {
+                Published::Generation {
+                    pages_written,
+                    write_units,
+                    ..
+                } => {
                     run.published += 1;
                     run.pages_written += pages_written;
+                    run.write_units += write_units;
                 }
                 Published::Superseded => {
                     tracing::info!(%board, "Another run published this board meanwhile.");
@@ -231,6 +238,7 @@ impl Publisher {
             (Metric::StandingsReadUnits, run.read_units),
             (Metric::Published, run.published as f64),
             (Metric::PagesWritten, run.pages_written as f64),
+            (Metric::SnapshotsWriteUnits, run.write_units),
             (Metric::Backlog, overview.freshness.backlog as f64),
             (Metric::DeadLetters, overview.status.dead_letters as f64),
         ];

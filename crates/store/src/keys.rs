@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::{ActivityId, Board, ProgramId, UserId, Window};
+use domain::{ActivityId, Board, Period, ProgramId, UserId, Window};
 use sha2::{Digest, Sha256};
 
 pub(crate) mod attribute {
@@ -24,6 +24,18 @@ pub(crate) mod attribute {
 /// The counter of the activities behind a period's points, which has the period's own name.
 pub(crate) fn activities_of(period: &str) -> String {
     format!("{period} activities")
+}
+
+/// The names of the points and of the activities of a period, or of all time.
+pub(crate) fn counter_names(period: Option<Period>) -> [String; 2] {
+    match period {
+        None => [attribute::POINTS.to_owned(), attribute::ACTIVITIES.to_owned()],
+        Some(period) => {
+            let points = period.to_string();
+            let activities = activities_of(&points);
+            [points, activities]
+        }
+    }
 }
 
 /// Which computation of the counts a marker or a standing belongs to. It begins their keys, so that

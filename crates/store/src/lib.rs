@@ -6,6 +6,7 @@
 pub mod activities;
 pub mod apply;
 pub mod aws;
+mod document;
 pub mod keys;
 mod markers;
 pub mod measure;

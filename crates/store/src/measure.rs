@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{ActivityId, ProgramId, Standing, Tally, UserId};
+use domain::{ActivityId, Period, ProgramId, Standing, Tally, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -60,6 +60,20 @@ pub fn put_totals(table: &str, totals: &BTreeMap<ProgramId, Tally>) -> Value {
             item
         }),
     )
+}
+
+/// Adds the points of earlier days to the standings of a [`put_standings`], of one in so many each day.
+pub fn add_earlier_days(put: &mut Value, table: &str, days: &[Period], one_in: usize) {
+    let puts = put["RequestItems"][table].as_array_mut().into_iter().flatten();
+    for (number, put) in puts.enumerate() {
+        if let Some(item) = put["PutRequest"]["Item"].as_object_mut() {
+            let active = days
+                .iter()
+                .enumerate()
+                .filter(|(day, _)| (number + day) % one_in == 0);
+            item.extend(active.map(|(_, day)| (day.to_string(), json!({ "N": "25" }))));
+        }
+    }
 }
 
 /// A `BatchGetItem` that looks for at most [`MAX_GETS`] markers.

@@ -127,7 +127,7 @@ impl Group {
         let remove: Vec<_> = context
             .long_past
             .iter()
-            .flat_map(|period| counter_names(*period))
+            .flat_map(|period| keys::counter_names(Some(*period)))
             .collect();
         let markers = self.0.iter().map(|activity| Action::Mark {
             marker: keys::marker_key(generation, &activity.user, &activity.id),
@@ -179,13 +179,6 @@ impl Group {
         };
         (0..self.0.len()).filter(|&at| concerns(&self.0[at])).collect()
     }
-}
-
-/// The names of a period's two counters.
-fn counter_names(period: Period) -> [String; 2] {
-    let points = period.to_string();
-    let activities = keys::activities_of(&points);
-    [points, activities]
 }
 
 impl Action {

@@ -4,23 +4,24 @@
 //! one write. So whoever reads a head and then its pages sees one whole generation, however many
 //! are published meanwhile.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::AttributeValue;
-use domain::board::{BoardHeading, BoardSummary, Status};
-use domain::{Board, BoardEntry, Freshness, Histogram, RankedBoard, UserId, Window, WindowSpan};
+use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity};
+use domain::board::{BoardHeading, BoardSummary, BoardSums, Status};
+use domain::{Board, BoardEntry, Freshness, Histogram, History, RankedBoard, UserId, Window, WindowSpan};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Unavailable;
 use crate::keys::{attribute, board_key};
 use crate::page_cache::PageCache;
+use crate::{Unavailable, document};
 
 /// Rows of a page. With ids of full length a page has 75 KB of the 400 KB that an item may have.
 pub const PAGE_ENTRIES: usize = 500;
@@ -39,6 +40,7 @@ const OLD_HEAD_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 const REQUESTS_AT_ONCE: usize = 8;
 
 const LATEST: &str = "latest";
+const HISTORY: &str = "history";
 /// The key under which what concerns all boards is kept.
 const ALL_BOARDS: &str = "boards";
 
@@ -62,6 +64,9 @@ pub struct Head {
     pub listed: u64,
     pages: Vec<PageRef>,
     histogram: HistogramRef,
+    /// When the next sample of the history is due; `None` before the first.
+    #[serde(default)]
+    history_due: Option<Timestamp>,
     pub freshness: Freshness,
 }
 
@@ -80,11 +85,12 @@ enum HistogramRef {
 }
 
 /// What publishing came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Published {
     Generation {
         generation: u64,
         pages_written: usize,
+        write_units: f64,
     },
     /// Another run published meanwhile; what it published stays.
     Superseded,
@@ -93,9 +99,44 @@ pub enum Published {
 /// What concerns all boards at once, written last in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
-    pub boards: Vec<BoardSummary>,
+    pub boards: Vec<BoardOverview>,
     pub status: Status,
     pub freshness: Freshness,
+}
+
+/// What one board comes to in each window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardOverview {
+    pub board: Board,
+    #[serde(default)]
+    pub windows: BTreeMap<Window, BoardSums>,
+}
+
+impl Overview {
+    /// The global board first, then the programs with the most points in a window.
+    pub fn boards_in(&self, window: Window) -> Vec<BoardSummary> {
+        let mut boards: Vec<_> = self
+            .boards
+            .iter()
+            .map(|BoardOverview { board, windows }| BoardSummary {
+                board: board.clone(),
+                sums: windows.get(&window).copied().unwrap_or_default(),
+            })
+            .collect();
+        boards.sort_unstable_by(|a, b| {
+            let place =
+                |summary: &BoardSummary| (summary.board != Board::Global, Reverse(summary.sums.points));
+            (place(a), &a.board).cmp(&(place(b), &b.board))
+        });
+        boards
+    }
+}
+
+/// The history of a board in one window, which belongs to this month, week or day alone.
+#[derive(Debug, Serialize, Deserialize)]
+struct WindowHistory {
+    window: WindowSpan,
+    history: History,
 }
 
 impl Head {
@@ -227,7 +268,20 @@ impl Snapshots {
             }
             HistogramRef::Pages(pages)
         };
-        let pages_written = writer.written;
+        let (pages_written, mut write_units) = (writer.written, writer.units);
+        let mut history_due = previous
+            .as_ref()
+            .filter(|previous| previous.window == span)
+            .and_then(|previous| previous.history_due);
+        if !ranked.entries.is_empty() && history_due.is_none_or(|due| now >= due) {
+            let history = self
+                .history(board, &span)
+                .await?
+                .followed_by(now, ranked.sum.points, &ranked.entries)
+                .thinned();
+            history_due = history.next_due();
+            write_units += self.write_history(board, span.clone(), history).await?;
+        }
         let head = Head {
             generation: previous.as_ref().map_or(0, |previous| previous.generation) + 1,
             window: span,
@@ -237,32 +291,66 @@ impl Snapshots {
             listed: ranked.entries.len() as u64,
             pages,
             histogram,
+            history_due,
             freshness,
         };
-        self.replace_head(&board_key(board, window), previous, &head, now, pages_written)
+        write_units += match self
+            .replace_head(&board_key(board, window), previous, &head, now)
+            .await?
+        {
+            None => return Ok(Published::Superseded),
+            Some(units) => units,
+        };
+        Ok(Published::Generation {
+            generation: head.generation,
+            pages_written,
+            write_units,
+        })
+    }
+
+    /// Keeps the history of a board in one window; returns the write units that it took.
+    pub async fn write_history(
+        &self,
+        board: &Board,
+        window: WindowSpan,
+        history: History,
+    ) -> Result<f64, Unavailable> {
+        let key = board_key(board, window.name);
+        self.put_document(&key, HISTORY, &WindowHistory { window, history }, None)
             .await
     }
 
-    /// Replaces the head, if it is still the one that `head` follows.
+    /// What past snapshots of a window showed; empty where there were none.
+    pub async fn history(&self, board: &Board, span: &WindowSpan) -> Result<History, Unavailable> {
+        let kept: Option<WindowHistory> = self.get_document(&board_key(board, span.name), HISTORY).await?;
+        Ok(kept
+            .filter(|kept| kept.window == *span)
+            .map_or_else(History::default, |kept| kept.history))
+    }
+
+    /// Replaces the head, if it is still the one that `head` follows; returns the write units that it
+    /// took, or `None` if another run was faster.
     async fn replace_head(
         &self,
         key: &str,
         previous: Option<Head>,
         head: &Head,
         now: Timestamp,
-        pages_written: usize,
-    ) -> Result<Published, Unavailable> {
+    ) -> Result<Option<f64>, Unavailable> {
         // Readers who page through the previous generation go on doing so.
+        let mut write_units = 0.0;
         if let Some(previous) = &previous {
             let expires_at = (now + OLD_HEAD_LIFETIME).as_second();
-            self.put_document(key, &old_head(previous.generation), previous, Some(expires_at))
+            write_units += self
+                .put_document(key, &old_head(previous.generation), previous, Some(expires_at))
                 .await?;
         }
         let mut put = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(document_item(key, LATEST, head, None)?))
+            .set_item(Some(document::to_item(key, LATEST, head, None)?))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .item(
                 attribute::GENERATION,
                 AttributeValue::N(head.generation.to_string()),
@@ -275,12 +363,9 @@ impl Snapshots {
                 .expression_attribute_values(":previous", AttributeValue::N(previous.generation.to_string())),
         };
         match put.send().await {
-            Ok(_) => Ok(Published::Generation {
-                generation: head.generation,
-                pages_written,
-            }),
+            Ok(put) => Ok(Some(write_units + units(put.consumed_capacity))),
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                Ok(Published::Superseded)
+                Ok(None)
             }
             Err(error) => Err(Unavailable::new("publishing a head", error)),
         }
@@ -301,7 +386,8 @@ impl Snapshots {
             .collect())
     }
 
-    pub async fn publish_overview(&self, overview: &Overview) -> Result<(), Unavailable> {
+    /// Returns the write units that it took.
+    pub async fn publish_overview(&self, overview: &Overview) -> Result<f64, Unavailable> {
         self.put_document(ALL_BOARDS, LATEST, overview, None).await
     }
 
@@ -359,63 +445,40 @@ impl Snapshots {
         let Some(item) = output.item else {
             return Ok(None);
         };
-        let item: DocumentItem =
-            serde_dynamo::from_item(item).map_err(|error| Unavailable::new("decoding a snapshot", error))?;
-        serde_json::from_str(&item.document)
-            .map(Some)
-            .map_err(|error| Unavailable::new("decoding a snapshot", error))
+        document::from_item(&item).map(Some)
     }
 
+    /// Returns the write units that it took.
     async fn put_document<T: Serialize>(
         &self,
         key: &str,
         part: &str,
         document: &T,
         expires_at: Option<i64>,
-    ) -> Result<(), Unavailable> {
-        self.client
+    ) -> Result<f64, Unavailable> {
+        let put = self
+            .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(document_item(key, part, document, expires_at)?))
+            .set_item(Some(document::to_item(key, part, document, expires_at)?))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map(drop)
-            .map_err(|error| Unavailable::new("writing a snapshot", error))
+            .map_err(|error| Unavailable::new("writing a snapshot", error))?;
+        Ok(units(put.consumed_capacity))
     }
-}
-
-/// An item of this table: its document is JSON text, a third of the size that it would have as
-/// `DynamoDB` attributes.
-#[derive(Serialize, Deserialize)]
-struct DocumentItem {
-    board: String,
-    part: String,
-    document: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_at: Option<i64>,
-}
-
-fn document_item<T: Serialize>(
-    key: &str,
-    part: &str,
-    document: &T,
-    expires_at: Option<i64>,
-) -> Result<HashMap<String, AttributeValue>, Unavailable> {
-    let document =
-        serde_json::to_string(document).map_err(|error| Unavailable::new("encoding a snapshot", error))?;
-    let item = DocumentItem {
-        board: key.to_owned(),
-        part: part.to_owned(),
-        document,
-        expires_at,
-    };
-    serde_dynamo::to_item(item).map_err(|error| Unavailable::new("encoding a snapshot", error))
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("the page {hash} is gone: no snapshot was published for days")]
 struct MissingPage {
     hash: String,
+}
+
+fn units(consumed: Option<ConsumedCapacity>) -> f64 {
+    consumed
+        .and_then(|consumed| consumed.capacity_units)
+        .unwrap_or_default()
 }
 
 fn page_part(hash: &str) -> String {
@@ -434,6 +497,7 @@ struct PageWriter<'a> {
     kept: HashMap<&'a str, i64>,
     expires_at: i64,
     written: usize,
+    units: f64,
 }
 
 impl<'a> PageWriter<'a> {
@@ -455,6 +519,7 @@ impl<'a> PageWriter<'a> {
                 .collect(),
             expires_at: (now + PAGE_LIFETIME).as_second(),
             written: 0,
+            units: 0.0,
         }
     }
 
@@ -466,7 +531,8 @@ impl<'a> PageWriter<'a> {
         if let Some(&expires_at) = self.kept.get(hash.as_str()) {
             return Ok(PageRef { hash, expires_at });
         }
-        self.snapshots
+        self.units += self
+            .snapshots
             .put_document(&self.key, &page_part(&hash), content, Some(self.expires_at))
             .await?;
         self.written += 1;
@@ -474,5 +540,61 @@ impl<'a> PageWriter<'a> {
             hash,
             expires_at: self.expires_at,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_begins_with_the_global_board_and_goes_on_by_points_in_the_window() {
+        let board = |(board, all, day): (&str, u64, u64)| {
+            let sums = |points| BoardSums {
+                points,
+                ..BoardSums::default()
+            };
+            BoardOverview {
+                board: board.parse().unwrap(),
+                windows: [(Window::All, sums(all)), (Window::Day, sums(day))].into(),
+            }
+        };
+        let boards = [
+            ("program:r", 5, 1),
+            ("program:q", 9, 2),
+            ("global", 19, 10),
+            ("program:p", 5, 7),
+        ];
+        let overview = Overview {
+            boards: boards.map(board).to_vec(),
+            status: Status {
+                counted: domain::Tally::default(),
+                standings: domain::Tally::default(),
+                dead_letters: 0,
+                snapshot_seconds: 0.0,
+            },
+            freshness: Freshness {
+                generated_at: Timestamp::UNIX_EPOCH,
+                lag_seconds: None,
+                backlog: 0,
+            },
+        };
+        let check = |window, expected: &[&str]| {
+            let list = overview.boards_in(window).into_iter();
+            let list: Vec<_> = list.map(|s| format!("{}={}", s.board, s.sums.points)).collect();
+            assert_eq!(list, expected);
+        };
+        check(
+            Window::All,
+            &["global=19", "program:q=9", "program:p=5", "program:r=5"],
+        );
+        check(
+            Window::Day,
+            &["global=10", "program:p=7", "program:q=2", "program:r=1"],
+        );
+        check(
+            Window::Week,
+            &["global=0", "program:p=0", "program:q=0", "program:r=0"],
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use domain::standing::Tallies;
-use domain::{Calendar, ProgramId, Standing, Tally, UserId, Window};
+use domain::{Calendar, Period, ProgramId, Standing, Tally, UserId, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -31,20 +31,10 @@ pub struct CurrentCounters {
 
 impl CurrentCounters {
     pub fn at(calendar: &Calendar, now: Timestamp) -> Self {
-        let counters = Window::EVERY
-            .into_iter()
-            .map(|window| match calendar.current(window, now) {
-                None => (
-                    window,
-                    attribute::POINTS.to_owned(),
-                    attribute::ACTIVITIES.to_owned(),
-                ),
-                Some(period) => {
-                    let points = period.to_string();
-                    let activities = keys::activities_of(&points);
-                    (window, points, activities)
-                }
-            });
+        let counters = Window::EVERY.into_iter().map(|window| {
+            let [points, activities] = keys::counter_names(calendar.current(window, now));
+            (window, points, activities)
+        });
         Self {
             names: counters.collect(),
         }
@@ -75,6 +65,21 @@ impl CurrentCounters {
     }
 }
 
+/// All counters of one standing.
+#[derive(Clone, Debug)]
+pub struct Counters(Item);
+
+impl Counters {
+    /// The counters of a period, or of all time.
+    pub fn tally(&self, period: Option<Period>) -> Tally {
+        let [points, activities] = keys::counter_names(period);
+        Tally {
+            points: number(&self.0, &points),
+            activities: number(&self.0, &activities),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct CountedHeartbeat {
     sent_at: Timestamp,
@@ -101,47 +106,17 @@ impl Standings {
         &self,
         shard: String,
         counters: &CurrentCounters,
-        take: impl FnMut(Vec<Standing>),
-    ) -> Result<f64, Unavailable> {
-        self.read(shard, None, counters, take).await
-    }
-
-    /// One user's counters in each of their programs.
-    pub async fn of_user(
-        &self,
-        user: &UserId,
-        counters: &CurrentCounters,
-    ) -> Result<Vec<Standing>, Unavailable> {
-        let shard = self.shards.shard_of(CountGeneration::FIRST, user);
-        let mut standings = Vec::new();
-        self.read(shard, Some(keys::user_prefix(user)), counters, |page| {
-            standings.extend(page);
-        })
-        .await?;
-        Ok(standings)
-    }
-
-    async fn read(
-        &self,
-        shard: String,
-        member_prefix: Option<String>,
-        counters: &CurrentCounters,
         mut take: impl FnMut(Vec<Standing>),
     ) -> Result<f64, Unavailable> {
         let mut request = self
             .client
             .query()
             .table_name(&self.table)
+            .key_condition_expression("#shard = :shard")
             .expression_attribute_names("#shard", attribute::SHARD)
             .expression_attribute_names("#member", attribute::MEMBER)
             .expression_attribute_values(":shard", AttributeValue::S(shard))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        request = match member_prefix {
-            None => request.key_condition_expression("#shard = :shard"),
-            Some(prefix) => request
-                .key_condition_expression("#shard = :shard AND begins_with(#member, :prefix)")
-                .expression_attribute_values(":prefix", AttributeValue::S(prefix)),
-        };
         let mut projection = vec!["#member".to_owned()];
         for (at, name) in counters.attribute_names().enumerate() {
             let placeholder = format!("#c{at}");
@@ -168,6 +143,32 @@ impl Standings {
             );
         }
         Ok(read_units)
+    }
+
+    /// One user's counters in each of their programs.
+    pub async fn of_user(&self, user: &UserId) -> Result<Vec<(ProgramId, Counters)>, Unavailable> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#shard = :shard AND begins_with(#member, :prefix)")
+            .expression_attribute_names("#shard", attribute::SHARD)
+            .expression_attribute_names("#member", attribute::MEMBER)
+            .expression_attribute_values(
+                ":shard",
+                AttributeValue::S(self.shards.shard_of(CountGeneration::FIRST, user)),
+            )
+            .expression_attribute_values(":prefix", AttributeValue::S(keys::user_prefix(user)))
+            .into_paginator()
+            .items()
+            .send();
+        let mut standings = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|error| Unavailable::new("reading a user's standings", error))?;
+            let program = member(&item).and_then(|(_, program)| program.parse().ok());
+            standings.extend(program.map(|program| (program, Counters(item))));
+        }
+        Ok(standings)
     }
 
     /// The control totals of every program.
@@ -238,12 +239,16 @@ const LANES_AT_ONCE: usize = 8;
 /// An item's user, program and current counters. Nothing but [`crate::Counting`] writes standings,
 /// so that an item of another form is not one.
 fn standing(item: &Item, counters: &CurrentCounters) -> Option<Standing> {
-    let (user, program) = text(item, attribute::MEMBER)?.split_once('#')?;
+    let (user, program) = member(item)?;
     Some(Standing {
         user: user.parse().ok()?,
         program: program.parse().ok()?,
         tallies: counters.tallies(item),
     })
+}
+
+fn member(item: &Item) -> Option<(&str, &str)> {
+    text(item, attribute::MEMBER)?.split_once('#')
 }
 
 fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {

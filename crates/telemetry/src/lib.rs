@@ -62,6 +62,7 @@ metrics! {
     DedupWriteUnits: "Count",
     StandingsWriteUnits: "Count",
     StandingsReadUnits: "Count",
+    SnapshotsWriteUnits: "Count",
     /// From sending a heartbeat until it was counted, or until now while it is on its way.
     Lag: "Seconds",
     /// Messages in the queue.

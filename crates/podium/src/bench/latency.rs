@@ -109,6 +109,7 @@ async fn post(api: Api, length: Duration) -> Figures {
         programs: PROGRAMS,
         batch: 1,
         seed: SEED,
+        back: None,
         outstanding_max: OUTSTANDING_MAX,
         drain_max: DRAIN_MAX,
     };

@@ -20,8 +20,9 @@ const LARGE: u32 = 1_000_000;
 const LARGE_DURATION_MAX: Duration = Duration::from_secs(10);
 const LARGE_BYTES_MAX: f64 = 512.0 * 1024.0 * 1024.0;
 
-/// How many standings change before a run that finds some changed: more than a minute brings.
-const CHANGES: usize = 1_000;
+/// One in so many standings changes before a run that finds some changed: a minute of people who do
+/// two things a day.
+const CHANGED_ONE_IN: usize = 700;
 
 /// What the runs over one number of standings took.
 struct Sized {
@@ -73,9 +74,8 @@ async fn measure_one(standings: u32, report: &mut Report, peaks: &mut Peaks) -> 
     // Once more before: after the first run nobody is a newcomer any longer, which pages say.
     let second = publish(&machine, standings).await?;
     let unchanged = publish(&machine, standings).await?;
-    filling
-        .put(&mut Staff::new(1), CHANGES.min(count), |_| ())
-        .await?;
+    let changes = (count / CHANGED_ONE_IN).max(1);
+    filling.put(&mut Staff::new(1), changes, |_| ()).await?;
     let changed = publish(&machine, standings).await?;
     let stats = function.stats();
     let bytes = stats.max_rss_bytes.unwrap_or_default();
@@ -92,7 +92,7 @@ async fn measure_one(standings: u32, report: &mut Report, peaks: &mut Peaks) -> 
     let aim = is_large.then_some(LARGE_DURATION_MAX);
     report.time("the first run, every page", first.duration, aim);
     report.time("a run with nothing changed", unchanged.duration, aim);
-    report.time(format!("a run with {CHANGES} changed"), changed.duration, aim);
+    report.time(format!("a run with {changes} changed"), changed.duration, aim);
     #[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52")]
     report.figure(
         "memory, the most",
@@ -102,9 +102,22 @@ async fn measure_one(standings: u32, report: &mut Report, peaks: &mut Peaks) -> 
     );
     let units = changed.line.get(Metric::StandingsReadUnits).unwrap_or_default();
     report.figure("read units of the standings", units, Unit::Units, None);
+    let written = |run: &Run| run.line.get(Metric::SnapshotsWriteUnits).unwrap_or_default();
+    report.figure(
+        "write units, nothing changed",
+        written(&unchanged),
+        Unit::Units,
+        None,
+    );
+    report.figure(
+        format!("write units, {changes} changed"),
+        written(&changed),
+        Unit::Units,
+        None,
+    );
     let pages = |run: &Run| run.line.get(Metric::PagesWritten).unwrap_or_default();
     report.note(format_args!(
-        "pages written: {} at first, {} in a second run, {} with nothing changed, {} with {CHANGES} changed",
+        "pages written: {} at first, {} in a second run, {} with nothing changed, {} with {changes} changed",
         pages(&first),
         pages(&second),
         pages(&unchanged),

@@ -60,7 +60,7 @@ impl Staff {
     }
 
     /// The next standing: of the same user in another program, or of the next one.
-    fn next(&mut self) -> anyhow::Result<Standing> {
+    pub fn next(&mut self) -> anyhow::Result<Standing> {
         if self.programs_left == 0 {
             self.user += 1;
             self.programs_left = self.random.random_range(1..=PROGRAMS_OF_A_USER_MAX);

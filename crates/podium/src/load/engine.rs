@@ -41,6 +41,8 @@ pub struct Plan {
     /// Activities a request.
     pub batch: u16,
     pub seed: u64,
+    /// How long ago an activity may have occurred; none is now.
+    pub back: Option<Duration>,
     /// Requests without an answer at once; what is due beyond is not sent, and counted.
     pub outstanding_max: usize,
     /// How long to wait, after the last answer, for all to be counted.
@@ -137,7 +139,8 @@ pub async fn run(
     mut on_second: impl FnMut(&Second<'_>),
 ) -> Figures {
     let before = first_status(serve).await;
-    let mut workload = Workload::new(plan.users, plan.programs, plan.seed, rand::random());
+    let mut workload =
+        Workload::new(plan.users, plan.programs, plan.seed, rand::random()).reaching_back(plan.back);
     let mut counts = Counts::default();
     let mut post = Recorder::new();
     let mut post_in_second = Recorder::new();

@@ -1,6 +1,9 @@
 //! Synthetic employees and what they do, the same for the same seed.
 
+use std::time::Duration;
+
 use domain::{ProgramId, UserId};
+use jiff::Timestamp;
 use rand::{RngExt as _, SeedableRng, rngs::StdRng};
 
 use crate::client::wire::{Activity, Kind};
@@ -65,6 +68,7 @@ pub struct Workload {
     programs: Zipf,
     run: String,
     made: u64,
+    back: Option<Duration>,
 }
 
 impl Workload {
@@ -77,7 +81,13 @@ impl Workload {
             programs: Zipf::new(programs),
             run: format!("{run:016x}"),
             made: 0,
+            back: None,
         }
+    }
+
+    /// Activities that occurred within this time, each at any moment of it.
+    pub fn reaching_back(self, back: Option<Duration>) -> Self {
+        Self { back, ..self }
     }
 
     pub fn next(&mut self) -> Activity {
@@ -85,6 +95,7 @@ impl Workload {
         let user = self.users.choose(&mut self.random);
         let program = self.programs.choose(&mut self.random);
         let percent = self.random.random_range(0..100_u32);
+        let share = self.random.random::<f64>();
         Activity {
             activity_id: format!("load-{}-{}", self.run, self.made)
                 .parse()
@@ -96,8 +107,8 @@ impl Workload {
                 TASKS_BELOW..CHECK_INS_BELOW => Kind::ProgramCheckIn,
                 _ => Kind::LearningMilestone,
             },
-            // The server's clock places it in time: this one may be wrong.
-            occurred_at: None,
+            // What occurs now is placed in time by the server's clock: this one may be wrong.
+            occurred_at: self.back.map(|back| Timestamp::now() - back.mul_f64(share)),
         }
     }
 }
@@ -149,6 +160,19 @@ mod tests {
         let ids: HashSet<_> = first.iter().map(|a| a.activity_id.to_string()).collect();
         assert_eq!(ids.len(), 100);
         assert_ne!(first, made(8, 1, 100));
+    }
+
+    #[test]
+    fn what_reaches_back_lies_within_that_time() {
+        let day = Duration::from_hours(24);
+        let mut workload = Workload::new(10, 1, 7, 1).reaching_back(Some(day));
+        let ages = (0..1_000).map(|_| {
+            let occurred_at = workload.next().occurred_at.expect("it has a time");
+            Timestamp::now().duration_since(occurred_at).as_hours()
+        });
+        let ages: HashSet<i64> = ages.collect();
+        assert_eq!(ages, (0..24).collect());
+        assert_eq!(made(7, 1, 1)[0].occurred_at, None);
     }
 
     #[test]

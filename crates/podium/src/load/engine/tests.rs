@@ -86,6 +86,7 @@ fn plan(rate: f64, length_ms: u64) -> Plan {
         programs: 2,
         batch: 1,
         seed: 1,
+        back: None,
         outstanding_max: 1_000,
         drain_max: Duration::from_secs(30),
     }

@@ -1,0 +1,269 @@
+//! The documents, from what is published.
+
+use std::fmt::Write as _;
+
+use domain::board::{BoardsDocument, HistoryDocument, SearchDocument, StatusDocument};
+use domain::history::{self, FOLLOWED_USERS, PointsAt};
+use domain::{
+    Board, BoardDocument, BoardEntry, FreshnessDocument, History, Period, Tally, UserDocument, UserId, Window,
+};
+use jiff::Timestamp;
+use lambda_http::http::StatusCode;
+use problem::Problem;
+use store::snapshots::Overview;
+use store::standings::Counters;
+use store::{Head, Unavailable};
+
+use crate::response::Cacheable;
+use crate::route::{Cursor, Start};
+use crate::{Failure, Serve, nothing_published};
+
+impl Serve {
+    pub(crate) async fn boards(
+        &self,
+        window: Window,
+        now: Timestamp,
+    ) -> Result<Cacheable<BoardsDocument>, Failure> {
+        let overview = self.overview().await?;
+        let freshness = overview.freshness.at(now, &self.bounds);
+        let document = BoardsDocument {
+            window: self.calendar.span(window, freshness.generated_at),
+            boards: overview.boards_in(window),
+            freshness: freshness.clone(),
+        };
+        Ok(self.cacheable(document, format!("boards.{window}"), &freshness, now))
+    }
+
+    pub(crate) async fn status(&self, now: Timestamp) -> Result<Cacheable<StatusDocument>, Failure> {
+        let Overview {
+            status, freshness, ..
+        } = self.overview().await?;
+        let freshness = freshness.at(now, &self.bounds);
+        let document = StatusDocument {
+            status,
+            freshness: freshness.clone(),
+        };
+        Ok(self.cacheable(document, "status".to_owned(), &freshness, now))
+    }
+
+    async fn overview(&self) -> Result<Overview, Failure> {
+        let overview = self.snapshots.overview().await?;
+        overview.ok_or_else(|| nothing_published().into())
+    }
+
+    pub(crate) async fn board(
+        &self,
+        board: &Board,
+        window: Window,
+        limit: usize,
+        start: Start,
+        now: Timestamp,
+    ) -> Result<Cacheable<BoardDocument>, Failure> {
+        let (head, from) = match start {
+            Start::After(rows) => (self.head(board, window).await?, rows),
+            Start::Cursor(Cursor { generation, rows }) => {
+                let head = self.snapshots.generation(board, window, generation).await?;
+                let head = head.ok_or_else(|| {
+                    let detail = "The generation that the cursor belongs to is no longer kept; begin again without a cursor.";
+                    Problem::new(StatusCode::GONE, "cursor_expired", detail).field("cursor")
+                })?;
+                (head, rows)
+            }
+        };
+        let entries = self.snapshots.entries(board, window, &head, from, limit).await?;
+        let next = from + entries.len();
+        let has_more = !entries.is_empty() && (next as u64) < head.listed;
+        let freshness = head.freshness.at(now, &self.bounds);
+        let document = BoardDocument {
+            heading: head.heading(board),
+            listed: head.listed,
+            from: from as u64 + 1,
+            entries,
+            next_cursor: has_more.then(|| {
+                Cursor {
+                    generation: head.generation,
+                    rows: next,
+                }
+                .to_string()
+            }),
+            freshness: freshness.clone(),
+        };
+        let validator = format!("{}.{from}.{limit}", head.generation);
+        Ok(self.cacheable(document, validator, &freshness, now))
+    }
+
+    /// The listed users whose id contains `search`, in whatever case.
+    pub(crate) async fn search(
+        &self,
+        board: &Board,
+        window: Window,
+        search: &UserId,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Cacheable<SearchDocument>, Failure> {
+        let head = self.head(board, window).await?;
+        let wanted = search.as_str().to_ascii_lowercase();
+        let mut entries = self.listed(board, window, &head).await?;
+        entries.retain(|entry| entry.user_id.as_str().to_ascii_lowercase().contains(&wanted));
+        entries.truncate(limit);
+        let freshness = head.freshness.at(now, &self.bounds);
+        let document = SearchDocument {
+            heading: head.heading(board),
+            entries,
+            freshness: freshness.clone(),
+        };
+        let validator = format!("{}.{limit}.{wanted}", head.generation);
+        Ok(self.cacheable(document, validator, &freshness, now))
+    }
+
+    pub(crate) async fn history(
+        &self,
+        board: &Board,
+        window: Window,
+        now: Timestamp,
+    ) -> Result<Cacheable<HistoryDocument>, Failure> {
+        let head = self.head(board, window).await?;
+        let first = self
+            .snapshots
+            .entries(board, window, &head, 0, FOLLOWED_USERS)
+            .await?;
+        let past = self.snapshots.history(board, &head.window).await?;
+        let History {
+            at, points, users, ..
+        } = past.followed_by(head.freshness.generated_at, head.points, &first);
+        let freshness = head.freshness.at(now, &self.bounds);
+        let document = HistoryDocument {
+            heading: head.heading(board),
+            at,
+            total: points,
+            users,
+            freshness: freshness.clone(),
+        };
+        Ok(self.cacheable(document, format!("{}.history", head.generation), &freshness, now))
+    }
+
+    pub(crate) async fn user(
+        &self,
+        board: &Board,
+        user: &UserId,
+        window: Window,
+        around: usize,
+        now: Timestamp,
+    ) -> Result<Cacheable<UserDocument>, Failure> {
+        let head = self.head(board, window).await?;
+        let entries = self.listed(board, window, &head).await?;
+        let histogram = self.snapshots.histogram(board, window, &head).await?;
+        let counters = self.counters(board, user).await?;
+        // The counters of the snapshot's own day: past midnight they are no longer today's.
+        let generated_at = head.freshness.generated_at;
+        let listed_at = entries.iter().position(|entry| entry.user_id == *user);
+        let entry = if let Some(at) = listed_at {
+            entries[at].clone()
+        } else {
+            // From the standings, which may be some moments ahead of the snapshot.
+            let Tally { points, activities } = sum(&counters, self.calendar.current(window, generated_at));
+            if activities == 0 {
+                let detail = format!("{user} has no activity on the board {board} in the window {window}.");
+                return Err(Problem::new(StatusCode::NOT_FOUND, "user_not_on_board", detail)
+                    .field("user")
+                    .into());
+            }
+            BoardEntry {
+                rank: histogram.rank(points),
+                user_id: user.clone(),
+                points,
+                activities,
+                change: None,
+            }
+        };
+        let mut history = history::of_user(&self.calendar, window, generated_at, |period| {
+            sum(&counters, period).points
+        });
+        history.push(PointsAt {
+            at: generated_at,
+            points: entry.points,
+        });
+        // Whoever is not listed comes after all who are.
+        let at = listed_at.unwrap_or(entries.len());
+        let freshness = head.freshness.at(now, &self.bounds);
+        let validator = format!("{}.{}.{around}", head.generation, entry.points);
+        let document = UserDocument {
+            heading: head.heading(board),
+            percentile: histogram.percentile(entry.points),
+            entry,
+            above: entries[at.saturating_sub(around)..at].to_vec(),
+            below: entries.iter().skip(at + 1).take(around).cloned().collect(),
+            history,
+            freshness: freshness.clone(),
+        };
+        Ok(self.cacheable(document, validator, &freshness, now))
+    }
+
+    async fn head(&self, board: &Board, window: Window) -> Result<Head, Failure> {
+        let head = self.snapshots.latest(board, window).await?;
+        head.ok_or_else(|| match board {
+            Board::Global => nothing_published().into(),
+            Board::Program(_) => {
+                let detail = format!("There is no board {board}; see /v1/boards.");
+                Problem::new(StatusCode::NOT_FOUND, "board_not_found", detail)
+                    .field("board")
+                    .into()
+            }
+        })
+    }
+
+    async fn listed(
+        &self,
+        board: &Board,
+        window: Window,
+        head: &Head,
+    ) -> Result<Vec<BoardEntry>, Unavailable> {
+        let listed = usize::try_from(head.listed).unwrap_or(usize::MAX);
+        self.snapshots.entries(board, window, head, 0, listed).await
+    }
+
+    /// A user's counters in each program that is on the board.
+    async fn counters(&self, board: &Board, user: &UserId) -> Result<Vec<Counters>, Unavailable> {
+        let standings = self.standings.of_user(user).await?.into_iter();
+        let on_board = standings.filter(|(program, _)| match board {
+            Board::Global => true,
+            Board::Program(wanted) => wanted == program,
+        });
+        Ok(on_board.map(|(_, counters)| counters).collect())
+    }
+
+    fn cacheable<T>(
+        &self,
+        document: T,
+        mut validator: String,
+        freshness: &FreshnessDocument,
+        now: Timestamp,
+    ) -> Cacheable<T> {
+        // What changes when an unchanged board becomes stale.
+        let _ = write!(validator, ".{}", freshness.generated_at.as_millisecond());
+        for reason in &freshness.stale_reasons {
+            let _ = write!(validator, ".{reason:?}");
+        }
+        Cacheable {
+            document,
+            validator,
+            max_age_seconds: self.max_age_seconds(freshness, now),
+        }
+    }
+
+    fn max_age_seconds(&self, freshness: &FreshnessDocument, now: Timestamp) -> i64 {
+        if freshness.stale {
+            return STALE_MAX_AGE_SECONDS;
+        }
+        let until_next = now.duration_until(freshness.generated_at + self.snapshot_every);
+        (until_next.as_secs() + 1).clamp(1, self.snapshot_every.as_secs().max(1))
+    }
+}
+
+/// A stale board may be mended at any time, so readers look again soon.
+const STALE_MAX_AGE_SECONDS: i64 = 5;
+
+fn sum(counters: &[Counters], period: Option<Period>) -> Tally {
+    let tallies = counters.iter().map(|counters| counters.tally(period));
+    tallies.fold(Tally::default(), |sum, tally| sum + tally)
+}
