@@ -1,4 +1,4 @@
-// Asks the API. An answer is `{path, etag, document, receivedAt, maxAge}`.
+// An answer is `{path, etag, document, receivedAt, maxAge}`.
 
 import { api, ingest } from "./config.js";
 

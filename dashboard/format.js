@@ -35,11 +35,12 @@ export function windowDates({ first_day, last_day, time_zone }) {
   return `${first_day === last_day ? "" : `${begin} – `}${date(last)}, ${time_zone}`;
 }
 
+export const fullTime = (timeZone) => inZone(timeZone, { ...DATE, ...SECONDS });
+
 /** "10:05:32", with the day in front of it unless that is the day of `now`. */
-export function clockTime(at, timeZone, now = 0) {
+export function clockTime(at, timeZone, now) {
   const day = inZone(timeZone, DATE);
-  const time = inZone(timeZone, SECONDS).format(at);
-  return day.format(at) === day.format(now) ? time : `${day.format(at)}, ${time}`;
+  return (day.format(at) === day.format(now) ? inZone(timeZone, SECONDS) : fullTime(timeZone)).format(at);
 }
 
 /** For a time axis which is so many milliseconds long. */

@@ -52,7 +52,6 @@ export function documentsOf(view) {
   const from = view.from === 1 ? "" : `&from=${view.from}`;
   return {
     board: `${board}?${window}&limit=${view.rows}${from}`,
-    // A fourth tells whether the third is tied.
     leaders: view.from === 1 ? null : `${board}?${window}&limit=4`,
     programs: `/v1/boards?${window}`,
     history: `${board}/history?${window}`,
