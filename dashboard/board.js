@@ -7,7 +7,10 @@ const body = panel.querySelector("tbody");
 let rows = new Map();
 
 // While nothing is known of a view, the one before it stays, dimmed.
-export const showLoading = () => showMessage("", true);
+export function showLoading({ board }) {
+  say("board-name", nameOf(board));
+  showMessage("", true);
+}
 
 function showMessage(text, busy = false) {
   panel.setAttribute("aria-busy", `${busy}`);

@@ -4,11 +4,7 @@ export const number = (value) => english.format(value);
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
 /** A share between 0 and 1; a part is never shown as nothing, nor as the whole. */
-export function percent(share) {
-  if (share > 0 && share < 0.01) return "< 1 %";
-  if (share < 1 && share > 0.99) return "> 99 %";
-  return `${Math.round(share * 100)} %`;
-}
+export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.floor(share * 100)} %`);
 
 export function duration(seconds) {
   if (seconds < 120) return `${Math.floor(seconds)} s`;

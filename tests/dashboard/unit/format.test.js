@@ -13,9 +13,9 @@ test("a share is never shown as nothing or as the whole", () => {
   const check = (share, expected) => assert.equal(percent(share), expected);
   check(0, "0 %");
   check(0.001, "< 1 %");
-  check(0.125, "13 %");
+  check(0.125, "12 %");
   check(0.99, "99 %");
-  check(0.9999, "> 99 %");
+  check(0.9999, "99 %");
   check(1, "100 %");
 });
 
