@@ -2,7 +2,7 @@
 // the address of the page, so that it can be shared and the back button works.
 
 export const WINDOWS = { day: "Today", week: "This week", month: "This month", all: "All time" };
-export const ROWS = [25, 100, 1000];
+const ROWS = [25, 100, 1000];
 export const START = { board: "global", window: "all", from: 1, rows: 100, user: null };
 
 const FROM_MAX = 10_000;
