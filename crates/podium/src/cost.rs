@@ -10,8 +10,9 @@ use crate::text::grouped;
 
 pub const HELP: &str = "\
 What is assumed: activities are spread evenly over the day and posted one by one; a user is in one of five
-programs and opens the dashboard five times a day, for four requests each; batching is thrifty. A function's time on AWS is mostly spent waiting
-for DynamoDB, so it is an estimate (10 ms for a post, 30 ms for a batch, 5 ms for a read); units are measured.
+programs and opens the dashboard five times a day, for four requests each; batching is thrifty. A function's
+time on AWS is mostly spent waiting for DynamoDB, so it is an estimate (10 ms for a post, 30 ms for a batch,
+5 ms for a read); units are measured.
 Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
 
 /// US dollars for one of each.
