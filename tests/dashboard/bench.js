@@ -2,6 +2,7 @@
 // board is there, and what it costs to load and to refresh. scripts/bench-dashboard runs it.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,26 +14,33 @@ import { launch, openWindow } from "./browser.js";
 import { startStack } from "./stack.js";
 
 const USERS = 100_000;
+const LISTED_BY_MERIT = 2000;
 const PROGRAMS = 8;
+const KINDS = ["task_completed", "program_check_in", "learning_milestone"];
 const ROWS = 1000;
 const REFRESHES = 5;
 const LONGEST_TASK_MS_AIM = 100;
 const PAGE_BYTES_AIM = 60_000;
 const PAGE = resolve(import.meta.dirname, "../../dashboard");
 
+/// Ids as random as real ones, so that they are not compressed better than those.
+const idOf = (user) => `u-${createHash("sha256").update(String(user)).digest("hex").slice(0, 12)}`;
+
+/// One activity each, and the more the nearer one is to the top; many have equally many points.
 function* lines() {
   for (let user = 0; user < USERS; user += 1) {
-    // Several equal points, as on a real board, and an order that changes with more of them.
-    const kind = user % 3 === 0 ? "learning_milestone" : user % 3 === 1 ? "task_completed" : "program_check_in";
-    const id = `user-${String(user).padStart(6, "0")}`;
-    yield `${JSON.stringify({ activity_id: "first", user_id: id, program_id: `program-${user % PROGRAMS}`, kind })}\n`;
+    const count = 1 + Math.max(0, Math.floor(20 * (1 - user / LISTED_BY_MERIT)));
+    for (let at = 0; at < count; at += 1) {
+      const activity = { activity_id: `a-${at}`, user_id: idOf(user), program_id: `program-${user % PROGRAMS}` };
+      yield `${JSON.stringify({ ...activity, kind: KINDS[(user + at) % KINDS.length] })}\n`;
+    }
   }
 }
 
-/// Some people in the listed part become more active, so that a refresh has something to show.
+/// Some of those shown become more active, so that a refresh has something to show.
 const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
   activity_id: `round-${round}`,
-  user_id: `user-${String(at * 30).padStart(6, "0")}`,
+  user_id: idOf(at * 30),
   program_id: "program-0",
   kind: "task_completed",
 }));
@@ -61,16 +69,12 @@ function watchTasks(tab) {
   });
 }
 
-/// All requests of the page to the API from now on, with their bytes on the wire.
+/// All requests of the page to the API from now on, with what was sent for them.
 function watchRequests(tab) {
   const requests = [];
-  tab.on("requestfinished", async (request) => {
+  tab.on("requestfinished", (request) => {
     const { pathname } = new URL(request.url());
-    if (!pathname.startsWith("/v1/")) return;
-    const entry = { pathname, bytes: 0 };
-    requests.push(entry);
-    const { responseHeadersSize, responseBodySize } = await request.sizes();
-    entry.bytes = responseHeadersSize + responseBodySize;
+    if (pathname.startsWith("/v1/")) requests.push({ pathname, sizes: request.sizes() });
   });
   return requests;
 }
@@ -99,14 +103,18 @@ async function measure(stack, browser) {
   report("load", await tasks());
   await during("scroll to the end and back", () => page.scrollThrough());
   await during("type a search", async () => {
-    await page.type("user-0123");
+    await page.type("u-1");
     await eventually("suggestions", async () => assert.equal((await page.suggestions()).users.length, 10));
   });
   await during("choose a user", async () => {
-    await page.find("user-054321");
-    await eventually("the user", async () => assert.ok((await page.user())?.includes("54321")));
+    const user = idOf(USERS / 2);
+    await page.find(user);
+    await eventually("the user", async () => {
+      assert.ok((await page.user())?.includes(user));
+      assert.ok((await page.neighbours()).some((each) => each.user === user));
+    });
   });
-  const { length } = requests;
+  const begin = requests.length;
   await during(`${REFRESHES} refreshes`, async () => {
     for (let round = 0; round < REFRESHES; round += 1) {
       const points = await page.sums();
@@ -114,12 +122,14 @@ async function measure(stack, browser) {
       await eventually("a refresh", async () => assert.notEqual(await page.sums(), points));
     }
   });
-  const refreshes = requests.slice(length);
+  const refreshes = requests.slice(begin);
   const rounds = refreshes.filter(({ pathname }) => pathname === "/v1/boards/global").length;
   figure("longest task", `${longest(await tasks())} (aim: below ${LONGEST_TASK_MS_AIM})`);
   figure("bytes of the page's files", `${number(await bytesOfPage())} (aim: below ${number(PAGE_BYTES_AIM)})`);
   figure("requests a refresh", (refreshes.length / rounds).toFixed(1));
-  figure("bytes a refresh, on the wire", number(refreshes.reduce((sum, { bytes }) => sum + bytes, 0) / rounds));
+  const sizes = await Promise.all(refreshes.map((request) => request.sizes));
+  const bytes = sizes.map(({ responseHeadersSize, responseBodySize }) => responseHeadersSize + responseBodySize);
+  figure("bytes a refresh, on the wire", number(bytes.reduce((sum, each) => sum + each, 0) / rounds));
 }
 
 const directory = await mkdtemp(join(tmpdir(), "podium-bench-"));
@@ -128,8 +138,8 @@ const browser = await launch();
 try {
   const file = join(directory, "activities.jsonl.gz");
   await pipeline(lines, createGzip({ level: 1 }), createWriteStream(file));
-  await stack.import(file);
-  await stack.counted(USERS);
+  const imported = await stack.import(file);
+  await stack.counted(imported);
   await measure(stack, browser);
 } finally {
   await browser.close();
