@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { copyFileSync, linkSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import {
+  closeSync, copyFileSync, existsSync, linkSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -20,8 +22,20 @@ const POSTS_AT_ONCE = 4;
 const VISIBILITY_TIMEOUT_SECONDS = 5;
 /// A connection that is kept open would hold up the stack's end.
 const UNKEPT = { connection: "close" };
-/// Ends the stack when its standard input ends, so that a test which is killed leaves nothing behind.
-const GUARD = '"$@" & stack=$!; cat >/dev/null; kill $stack 2>/dev/null; wait $stack';
+/// Ends the stack when the guard's standard input ends, and removes its directory unless it was told to keep it.
+/// So a test that is killed leaves nothing behind.
+const GUARD = `
+  "$@" & stack=$!
+  exec >&-
+  keep=$(cat)
+  kill $stack 2>/dev/null
+  wait $stack
+  [ "$keep" ] || rm -rf "$0"
+`;
+
+// A test runner that is killed leaves its files running.
+const runner = process.ppid;
+setInterval(() => process.ppid === runner || process.exit(1), 1000).unref();
 
 /// Starts a stack. `without` names functions whose binaries are away for now. With `dataDir` true the stack can
 /// be killed and started again with what it had.
@@ -32,6 +46,8 @@ export async function startStack({
   without = [],
   binaries = BINARIES,
 } = {}) {
+  const missing = PROGRAMS.filter((name) => !existsSync(join(binaries, name)));
+  assert.deepEqual(missing, [], `not in ${binaries}; run cargo build --workspace --bins first`);
   const stack = new Stack({ snapshotEvery, timeZone, dataDir, binaries });
   without.forEach((name) => stack.takeAway(name));
   try {
@@ -55,13 +71,12 @@ class Stack {
 
   constructor({ binaries, ...settings }) {
     this.#settings = settings;
-    process.once("exit", () => this.#removeFiles());
     for (const name of PROGRAMS) {
       const [from, to] = [join(binaries, name), join(this.#directory, name)];
       try {
         linkSync(from, to);
-      } catch (error) {
-        assert.notEqual(error.code, "ENOENT", `${from} is not built; run cargo build --workspace --bins first`);
+      } catch {
+        // They may be on another disk.
         copyFileSync(from, to);
       }
     }
@@ -73,15 +88,18 @@ class Stack {
     args.push("--snapshot-every", this.#settings.snapshotEvery, "--time-zone", this.#settings.timeZone);
     args.push("--log-dir", join(this.#directory, "logs"));
     if (this.#settings.dataDir) args.push("--data-dir", join(this.#directory, "data"));
-    this.#guard = spawn("sh", ["-c", GUARD, "sh", join(this.#directory, "podium"), ...args.map(String)], {
+    const messages = join(this.#directory, "messages");
+    const log = openSync(messages, "a");
+    this.#guard = spawn("sh", ["-c", GUARD, this.#directory, join(this.#directory, "podium"), ...args.map(String)], {
       // In a process group of its own, so that Ctrl-C ends the test first, and the stack by way of the guard.
       detached: true,
-      stdio: ["pipe", "pipe", "ignore"],
+      stdio: ["pipe", "pipe", log],
     });
+    closeSync(log);
     this.#guard.stdin.on("error", () => {});
     const lines = createInterface({ input: this.#guard.stdout });
     const { value } = await lines[Symbol.asyncIterator]().next();
-    assert.ok(value, "the stack starts");
+    assert.ok(value, `the stack does not start:\n${readFileSync(messages, "utf8")}`);
     this.#ready = JSON.parse(value);
     this.#port = new URL(this.#ready.web).port;
     const page = process.env.PODIUM_TEST_PAGE;
@@ -96,25 +114,21 @@ class Stack {
   /// Kills it as a crash of the machine would.
   async kill() {
     process.kill(this.#ready.pid, "SIGKILL");
-    await this.#end();
+    await this.#end("keep");
   }
 
   /// Stops it for good.
   async stop() {
     await this.#end();
     await this.#proxy?.close();
-    this.#removeFiles();
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  #removeFiles() {
-    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
-  }
-
-  async #end() {
+  async #end(last = "") {
     const guard = this.#guard;
     if (!guard || guard.exitCode !== null || guard.signalCode !== null) return;
     const ended = new Promise((resolve) => guard.once("exit", resolve));
-    guard.stdin.end();
+    guard.stdin.end(last);
     await ended;
   }
 
