@@ -131,6 +131,11 @@ export class Page {
     });
   }
 
+  /// All words of the board's part of the page.
+  board() {
+    return this.tab.getByRole("tabpanel").innerText();
+  }
+
   /// All words of the page's main part.
   main() {
     return this.text("main");

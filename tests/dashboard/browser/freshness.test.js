@@ -189,8 +189,8 @@ test("before the first snapshot the page says so, and shows the board as soon as
   const { status, body } = await young.get("/v1/boards/global");
   assert.equal(status, 503);
   assert.equal(body.code, "nothing_published");
-  await eventually("why there is no board", async () => assert.ok((await page.main()).includes(body.detail)));
+  await eventually("why there is no board", async () => assert.ok((await page.board()).includes(body.detail)));
   young.bringBack("snapshot");
   await page.ready();
-  await eventually("an empty board", async () => assert.match(await page.main(), /Nobody has points here yet/));
+  await eventually("an empty board", async () => assert.match(await page.board(), /Nobody has points here yet/));
 });

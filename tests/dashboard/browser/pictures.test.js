@@ -58,6 +58,8 @@ test("among many programs one filters for a name", async (t) => {
   const names = async () => (await page.boards()).map(({ name }) => name);
   const all = (await stack.document("/v1/boards?window=all")).boards.length;
   await eventually("all programs", async () => assert.equal((await names()).length, all));
+  // It shall not need a refresh.
+  await page.hide();
   await page.filterPrograms("PROGRAM-1");
   const expected = ["program-1", "program-10", "program-11", "program-12", "program-13"];
   await eventually("those of the name", async () => {

@@ -45,7 +45,7 @@ for (const [what, activity, field] of [
     const page = await visit(t, stack, {}, { expected: [/status of 4\d\d/] });
     await page.post({ ...activity, kind: "task_completed" });
     await eventually("the refusal", async () => {
-      assert.match(await page.postResult(), new RegExp(field, "i"));
+      assert.match(await page.postResult(), new RegExp(`^${field}_id: `));
       assert.equal(await page.wrongField(), field);
     });
     assert.doesNotMatch(await page.postResult(), /accepted/);
