@@ -1,11 +1,11 @@
-// Asks the API. An answer is `{path, etag, document, receivedAt, maxAge}`.
+// An answer is `{path, etag, document, receivedAt, maxAge}`.
 
 import { api, ingest } from "./config.js";
 
 const TIME_LIMIT_MS = 10_000;
 const KEPT_MAX = 50;
 
-export class Problem extends Error {
+class Problem extends Error {
   constructor(detail, status = 0, { code, field, results } = {}, retryAfter = 0) {
     super(detail);
     // A 404, or that nothing is published yet, is an answer as well.

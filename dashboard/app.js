@@ -136,7 +136,7 @@ function enter(next) {
   byId("rows").value = view.rows;
   byId("my-rank").hidden = whoIsMe() === null;
   showUserName(view.user);
-  showLoading();
+  showLoading(view);
   showUserProblem("Loading …");
   for (const [part, path] of Object.entries(documentsOf(view))) {
     const answer = path && lastAnswer(path);

@@ -7,7 +7,10 @@ const body = panel.querySelector("tbody");
 let rows = new Map();
 
 // While nothing is known of a view, the one before it stays, dimmed.
-export const showLoading = () => showMessage("", true);
+export function showLoading({ board }) {
+  say("board-name", nameOf(board));
+  showMessage("", true);
+}
 
 function showMessage(text, busy = false) {
   panel.setAttribute("aria-busy", `${busy}`);
@@ -44,7 +47,7 @@ function messageFor({ participants, entries, listed, from, window }) {
   return `Nobody has points here yet. Post an activity, and the next snapshot shows it.${elsewhere}`;
 }
 
-/** The first three of a board; a fourth tells whether the third is tied. */
+/** A fourth entry tells whether the third is tied. */
 export function showPodium(entries) {
   const isTied = (entry) => entries.filter(({ rank }) => rank === entry.rank).length > 1;
   arrange(byId("podium"), entries.slice(0, 3).map((entry) =>
@@ -70,21 +73,21 @@ function showRows(entries, view, me) {
     rows.set(user, row);
     // An entry that stands lower than its rank shares it with the one above.
     const tied = entry.rank < view.from + i || entry.rank === entries[i + 1]?.rank;
-    fillRow(row, entry, tied);
     const marks = [user === me && "me", user === view.user && "chosen"].filter(Boolean);
-    row.tr.className = marks.join(" ");
-    write(row.cells[1].lastChild, marks.join(", "));
-    row.tr.style.setProperty("--part", entry.points / (entries[0].points || 1));
+    fillRow(row, entry, tied, marks, entry.points / (entries[0].points || 1));
   });
   panel.classList.toggle("empty", entries.length === 0);
   arrange(body, entries.map(({ user_id }) => rows.get(user_id).tr));
 }
 
-function fillRow(row, entry, tied) {
-  const text = JSON.stringify([entry, tied]);
-  if (text === row.text) return;
-  row.text = text;
-  const [rank, , points, activities, moved] = row.cells;
+function fillRow(row, entry, tied, marks, part) {
+  const filled = JSON.stringify([entry, tied, marks, part]);
+  if (filled === row.filled) return;
+  row.filled = filled;
+  row.tr.className = marks.join(" ");
+  row.tr.style.setProperty("--part", part);
+  const [rank, name, points, activities, moved] = row.cells;
+  write(name.lastChild, marks.join(", "));
   const { sign, words } = change(entry.change);
   rank.replaceChildren(number(entry.rank), ...(tied ? [seen(" ="), heard(" tied")] : []));
   write(points, number(entry.points));

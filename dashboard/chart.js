@@ -1,7 +1,7 @@
 // Drawn in the pixels of the place that there is, so that the words keep their size.
 
 import { draw, table } from "./element.js";
-import { axisTime, clockTime, number, percent } from "./format.js";
+import { axisTime, fullTime, number, percent } from "./format.js";
 import { programOf } from "./view.js";
 
 const LEADERS = 5;
@@ -129,7 +129,8 @@ export function showRace(figure, lines, chosen, timeZone) {
   if (picture === null) return showNothing(figure, "Lines need two snapshots with points.");
   const all = lines.map(({ points }) => new Map(points.filter(isKnown).map((point) => [point.at, number(point.points)])));
   const moments = [...new Set(lines.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
-  const rows = moments.map((at) => [clockTime(at, timeZone), ...all.map((points) => points.get(at) ?? "–")]);
+  const time = fullTime(timeZone);
+  const rows = moments.map((at) => [time.format(at), ...all.map((points) => points.get(at) ?? "–")]);
   fill(figure, picture, ["Time", ...lines.map(({ name }) => name)], rows);
 }
 
@@ -139,14 +140,12 @@ export function showShares(figure, shares) {
   const label = `Points by program: ${shares.map(({ name, share }) => `${name} ${percent(share)}`).join(", ")}`;
   const picture = canvas(width, shares.length * BAR_HEIGHT, label);
   const most = Math.max(...shares.map(({ share }) => share));
-  const bar = (kind, y, length) => draw("rect", { class: kind, y, width: length, height: 6, rx: 3 });
   shares.forEach(({ name, points, share }, i) => {
     const y = i * BAR_HEIGHT + 20;
     picture.append(
       words(shorten(name, Math.floor((width - 110) / 8)), 0, y - 6, { class: "name" }),
       words(`${number(points)} · ${percent(share)}`, width, y - 6, ENDING),
-      bar("rail", y, width),
-      bar("bar", y, (share / most) * width));
+      draw("rect", { y, width: (share / most) * width, height: 6, rx: 3 }));
   });
   const rows = shares.map(({ name, points, share }) => [name, number(points), percent(share)]);
   fill(figure, picture, ["Program", "Points", "Share"], rows);

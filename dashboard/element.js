@@ -27,11 +27,17 @@ export function write(element, text) {
 
 export const say = (id, text) => write(byId(id), text);
 
-/** Makes these the children, in this order; the focus stays with the user that has it. */
+/**
+ * Makes these the children, in this order; the focus stays with the user that has it. Whatever
+ * follows the first change is put in anew: what only moved would count as a shift of the layout.
+ */
 export function arrange(parent, children) {
-  if (children.length === parent.children.length && children.every((child, i) => child === parent.children[i])) return;
+  const before = [...parent.children];
+  const same = [...before, null].findIndex((child, i) => child !== children[i]);
+  if (same === children.length && same === before.length) return;
   const focused = parent.contains(document.activeElement) ? document.activeElement : null;
-  parent.replaceChildren(...children);
+  for (const child of before.slice(same)) child.remove();
+  parent.append(...children.slice(same));
   if (focused === null) return;
   const again = focused.isConnected
     ? focused

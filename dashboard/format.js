@@ -4,11 +4,7 @@ export const number = (value) => english.format(value);
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
 /** A share between 0 and 1; a part is never shown as nothing, nor as the whole. */
-export function percent(share) {
-  if (share > 0 && share < 0.01) return "< 1 %";
-  if (share < 1 && share > 0.99) return "> 99 %";
-  return `${Math.round(share * 100)} %`;
-}
+export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.floor(share * 100)} %`);
 
 export function duration(seconds) {
   if (seconds < 120) return `${Math.floor(seconds)} s`;
@@ -35,11 +31,12 @@ export function windowDates({ first_day, last_day, time_zone }) {
   return `${first_day === last_day ? "" : `${begin} – `}${date(last)}, ${time_zone}`;
 }
 
+export const fullTime = (timeZone) => inZone(timeZone, { ...DATE, ...SECONDS });
+
 /** "10:05:32", with the day in front of it unless that is the day of `now`. */
-export function clockTime(at, timeZone, now = 0) {
+export function clockTime(at, timeZone, now) {
   const day = inZone(timeZone, DATE);
-  const time = inZone(timeZone, SECONDS).format(at);
-  return day.format(at) === day.format(now) ? time : `${day.format(at)}, ${time}`;
+  return (day.format(at) === day.format(now) ? inZone(timeZone, SECONDS) : fullTime(timeZone)).format(at);
 }
 
 /** For a time axis which is so many milliseconds long. */

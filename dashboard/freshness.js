@@ -16,13 +16,16 @@ function factsOf({ lag_seconds, backlog }, age) {
   return `Updated ${duration(age)} ago · lag ${lag} · backlog ${number(backlog)}`;
 }
 
-// The alarm is spoken whenever its words change, so that its duration doubles rather than ticks.
-const moreThan = (seconds) => `more than ${duration(2 ** Math.floor(Math.log2(seconds)))}`;
+// The alarm is spoken whenever its words change, so that its numbers keep one digit only.
+function floor(value) {
+  const unit = 10 ** Math.floor(Math.log10(value));
+  return Math.floor(value / unit) * unit || 0;
+}
 
 const WORDS = {
-  age: (_, age) => `there has been no snapshot for ${moreThan(age)}`,
-  lag: ({ lag_seconds }) => `activities take ${lag_seconds === null ? "unknown time" : duration(lag_seconds)} to be counted`,
-  backlog: ({ backlog }) => `${count(backlog, "activity waits", "activities wait")} to be counted`,
+  age: (_, age) => `there has been no snapshot for at least ${duration(floor(age))}`,
+  lag: ({ lag_seconds }) => `activities take at least ${duration(floor(lag_seconds))} to be counted`,
+  backlog: ({ backlog }) => `at least ${count(floor(backlog), "activity waits", "activities wait")} to be counted`,
 };
 
 function staleness(freshness, age, pace) {

@@ -36,7 +36,7 @@ async function submit(onBoard) {
     if (error) refuse(error);
     else await watch(activity.user_id, before, `${status} as ${activity_id}`, onBoard);
   } catch (problem) {
-    refuse(problem.results?.[0].error ?? { field: problem.field, detail: problem.message });
+    refuse(problem.results?.[0]?.error ?? { field: problem.field, detail: problem.message });
   }
 }
 

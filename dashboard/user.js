@@ -1,5 +1,3 @@
-// The chosen user, and me.
-
 import { arrange, byId, make, nameButton, say } from "./element.js";
 import { number, standing } from "./format.js";
 
@@ -44,4 +42,4 @@ export function showUser({ entry, above, below, percentile, participants }) {
 
 const cells = (entry, name) => [number(entry.rank), name, number(entry.points)].map((content) => make("td", {}, content));
 const neighbour = (entry) => make("tr", {}, ...cells(entry, nameButton(entry.user_id)));
-const chosen = (entry) => make("tr", { "aria-current": "true" }, ...cells(entry, make("b", {}, entry.user_id)));
+const chosen = (entry) => make("tr", {}, ...cells(entry, make("b", {}, entry.user_id)));

@@ -2,7 +2,7 @@
 // the address of the page, so that it can be shared and the back button works.
 
 export const WINDOWS = { day: "Today", week: "This week", month: "This month", all: "All time" };
-export const ROWS = [25, 100, 1000];
+const ROWS = [25, 100, 1000];
 export const START = { board: "global", window: "all", from: 1, rows: 100, user: null };
 
 const FROM_MAX = 10_000;
@@ -52,7 +52,6 @@ export function documentsOf(view) {
   const from = view.from === 1 ? "" : `&from=${view.from}`;
   return {
     board: `${board}?${window}&limit=${view.rows}${from}`,
-    // A fourth tells whether the third is tied.
     leaders: view.from === 1 ? null : `${board}?${window}&limit=4`,
     programs: `/v1/boards?${window}`,
     history: `${board}/history?${window}`,
