@@ -297,7 +297,7 @@ async fn check_other_origins(stack: &TestStack) {
         assert_eq!(response.headers()["access-control-allow-origin"], "*", "{path}");
         assert_eq!(
             response.headers()["access-control-expose-headers"],
-            "etag",
+            "etag, retry-after",
             "{path}"
         );
     }

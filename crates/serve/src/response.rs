@@ -111,7 +111,10 @@ pub fn method_not_allowed(method: &Method) -> Response<Body> {
 pub fn allow_origin(mut response: Response<Body>, origin: &HeaderValue) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag"));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("etag, retry-after"),
+    );
     response
 }
 
