@@ -47,7 +47,7 @@ const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
 
 async function bytesOfPage() {
   const files = await readdir(PAGE, { recursive: true, withFileTypes: true });
-  const sizes = files.filter((file) => file.isFile()).map((file) => stat(join(file.parentPath ?? file.path, file.name)));
+  const sizes = files.filter((file) => file.isFile()).map((file) => stat(join(file.parentPath, file.name)));
   return (await Promise.all(sizes)).reduce((sum, { size }) => sum + size, 0);
 }
 
@@ -89,8 +89,10 @@ async function measure(stack, browser) {
   });
   const tasks = () => page.tab.evaluate(() => globalThis.tasks);
   const longest = (durations) => `${number(Math.max(0, ...durations))} ms`;
-  const report = (what, durations) =>
-    figure(`long tasks: ${what}`, `${durations.length}${durations.length ? `, the longest ${longest(durations)}` : ""}`);
+  const report = (what, durations) => {
+    const most = durations.length > 0 ? `, the longest ${longest(durations)}` : "";
+    figure(`long tasks: ${what}`, `${durations.length}${most}`);
+  };
   const during = async (what, act) => {
     const { length } = await tasks();
     await act();

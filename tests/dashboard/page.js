@@ -411,8 +411,9 @@ export class Page {
 
   async #setHidden(hidden) {
     await this.tab.evaluate((hidden) => {
+      const visibilityState = hidden ? "hidden" : "visible";
       Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
-      Object.defineProperty(document, "visibilityState", { configurable: true, get: () => hidden ? "hidden" : "visible" });
+      Object.defineProperty(document, "visibilityState", { configurable: true, get: () => visibilityState });
       document.dispatchEvent(new Event("visibilitychange"));
     }, hidden);
   }

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
 import { extname, join, normalize } from "node:path";
 
-const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css" };
 
 export async function startProxy(stackUrl, { page } = {}) {
   let policy;
@@ -36,8 +36,7 @@ export async function startProxy(stackUrl, { page } = {}) {
     const { origin, host } = new URL(stackUrl);
     const passed = request(`${origin}${asked.url}`, { method: asked.method, headers: { ...asked.headers, host } });
     passed.on("response", (response) => {
-      const length = Number(response.headers["content-length"] ?? 0);
-      answers.push({ path: asked.url, status: response.statusCode, length });
+      answers.push({ path: asked.url, status: response.statusCode });
       answer.writeHead(response.statusCode, response.rawHeaders);
       response.pipe(answer);
     });

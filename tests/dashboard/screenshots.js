@@ -8,7 +8,12 @@ import { launch, openWindow } from "./browser.js";
 import { startStack } from "./stack.js";
 
 const WIDTHS = [360, 768, 1440];
-const VIEWS = { board: {}, user: { user: "user-007", rows: 25 }, ties: { board: "program:ties" }, empty: { board: "program:none" } };
+const VIEWS = {
+  board: {},
+  user: { user: "user-007", rows: 25 },
+  ties: { board: "program:ties" },
+  unknown: { board: "program:none" },
+};
 const TIES = { ann: 50, bob: 50, cy: 30, dan: 20, eve: 20, fay: 10 };
 const place = resolve(import.meta.dirname, "../../target/screenshots");
 
@@ -21,7 +26,7 @@ try {
   for (const [name, view] of Object.entries(VIEWS)) {
     for (const width of WIDTHS) {
       for (const colorScheme of ["light", "dark"]) {
-        const options = { viewport: { width, height: 900 }, colorScheme, ready: name !== "empty" };
+        const options = { viewport: { width, height: 900 }, colorScheme, ready: name !== "unknown" };
         const page = await openWindow(browser, stack.url, view, options);
         await page.tab.waitForLoadState("networkidle");
         await page.tab.screenshot({ path: join(place, `${name}-${width}-${colorScheme}.png`) });

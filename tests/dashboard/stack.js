@@ -199,7 +199,8 @@ class Stack {
     assert.ok(response.ok && response.status !== 207, `${response.status} ${answer}`);
   }
 
-  /// Imports a file of activities as its users do. Gives how many were accepted.
+  /// Imports a file of distinct activities as its users do, and gives how many there are. Those that were sent
+  /// again, because an answer was late, are duplicates to the import.
   async import(file) {
     // The import notes its position beside the file, which may be where nothing can be written.
     const copy = join(this.#directory, "activities.jsonl.gz");
@@ -212,7 +213,8 @@ class Stack {
       new Promise((resolve) => importing.once("exit", resolve)),
     ]);
     assert.equal(code, 0, printed);
-    return Number(/^accepted\s+([\d,]+)/m.exec(printed)[1].replaceAll(",", ""));
+    const number = (word) => Number(new RegExp(`^${word}\\s+([\\d,]+)`, "m").exec(printed)[1].replaceAll(",", ""));
+    return number("accepted") + number("duplicate");
   }
 
   /// Waits until all boards show so many activities.

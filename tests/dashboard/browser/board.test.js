@@ -124,11 +124,12 @@ test("a window is chosen by mouse and by arrow keys, and says its dates and thei
 test("programs are listed with their points and shares, and one is chosen", async (t) => {
   const page = await visit(t, stack, { window: "week" });
   const [global, ...programs] = (await stack.document("/v1/boards?window=week")).boards;
+  const names = { global: "All programs" };
   await eventually("the programs", async () => {
     const listed = await page.boards();
     assert.deepEqual(
       listed.map(({ name, points }) => [name, points]),
-      [["All programs", global.points], ...programs.map(({ board, points }) => [board.replace("program:", ""), points])],
+      [global, ...programs].map(({ board, points }) => [names[board] ?? board.replace("program:", ""), points]),
     );
     for (const { name, points, share } of listed.slice(1)) {
       const exact = 100 * points / programs.reduce((sum, program) => sum + program.points, 0);

@@ -103,7 +103,8 @@ test("a hidden tab asks for nothing, and asks at once when it is seen again", as
 
 test("a board that has not changed is asked for by its ETag, and is not sent again", async (t) => {
   const page = await visit(t, proxy);
-  const answersFor = (path) => proxy.answers.filter((answer) => answer.path.startsWith(path)).map(({ status }) => status);
+  const answersFor = (start) =>
+    proxy.answers.filter(({ path }) => path.startsWith(start)).map(({ status }) => status);
   const documents = ["/v1/boards/global?", "/v1/boards?", "/v1/boards/global/history?"];
   for (const expected of [[200], [200, 304], [200, 304, 304]]) {
     await eventually(`the answers ${expected}`, async () => {

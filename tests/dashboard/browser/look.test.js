@@ -147,7 +147,9 @@ test("for those who want less motion nothing is animated", async (t) => {
   await page.chooseBoard("onboarding");
   await eventually("the window", async () => assert.match(await page.title(), /^Today · onboarding/));
   await post(activitiesFor({ "person-12": 700 }, { batch: "motion" }));
-  await eventually("another order", async () => assert.ok((await page.entries()).find(({ user }) => user === "person-12").rank < 4));
+  await eventually("another order", async () => {
+    assert.ok((await page.entries()).find(({ user }) => user === "person-12").rank < 4);
+  });
   await page.press("Close");
   assert.deepEqual(await page.tab.evaluate(() => [...globalThis.animated]), []);
   assert.equal(await page.tab.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior), "auto");
