@@ -18,7 +18,7 @@ export const draw = (name, attributes = {}, ...children) =>
 export const heard = (words) => make("span", { class: "heard" }, words);
 export const seen = (sign) => make("span", { "aria-hidden": "true" }, sign);
 
-export const nameButton = (user) => make("button", { type: "button", class: "name", "data-choose": user }, user);
+export const nameButton = (user) => make("button", { class: "name", "data-choose": user }, user);
 
 /** Leaves alone what says it already: it would be laid out and spoken again. */
 export function write(element, text) {
@@ -27,17 +27,11 @@ export function write(element, text) {
 
 export const say = (id, text) => write(byId(id), text);
 
-/**
- * Makes these the children, in this order; the focus stays with the user that has it. Whatever
- * follows the first change is put in anew: what only moved would count as a shift of the layout.
- */
+/** Makes these the children, in this order; the focus stays with the user that has it. */
 export function arrange(parent, children) {
-  const before = [...parent.children];
-  const same = [...before, null].findIndex((child, i) => child !== children[i]);
-  if (same === children.length && same === before.length) return;
-  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
-  for (const child of before.slice(same)) child.remove();
-  parent.append(...children.slice(same));
+  if (children.length === parent.children.length && children.every((child, i) => child === parent.children[i])) return;
+  const focused = parent.querySelector(":focus");
+  parent.replaceChildren(...children);
   if (focused === null) return;
   const again = focused.isConnected
     ? focused

@@ -74,8 +74,8 @@ async fn measure_one(standings: u32, report: &mut Report, peaks: &mut Peaks) -> 
     // Once more before: after the first run nobody is a newcomer any longer, which pages say.
     let second = publish(&machine, standings).await?;
     let unchanged = publish(&machine, standings).await?;
-    let changes = (count / CHANGED_ONE_IN).max(1);
-    filling.put(&mut Staff::new(1), changes, |_| ()).await?;
+    let moved = (count / CHANGED_ONE_IN).max(1);
+    filling.put(&mut Staff::new(1), moved, |_| ()).await?;
     let changed = publish(&machine, standings).await?;
     let stats = function.stats();
     let bytes = stats.max_rss_bytes.unwrap_or_default();
@@ -92,7 +92,7 @@ async fn measure_one(standings: u32, report: &mut Report, peaks: &mut Peaks) -> 
     let aim = is_large.then_some(LARGE_DURATION_MAX);
     report.time("the first run, every page", first.duration, aim);
     report.time("a run with nothing changed", unchanged.duration, aim);
-    report.time(format!("a run with {changes} changed"), changed.duration, aim);
+    report.time(format!("a run with {moved} changed"), changed.duration, aim);
     #[expect(clippy::cast_precision_loss, reason = "sizes far below 2^52")]
     report.figure(
         "memory, the most",
@@ -110,14 +110,14 @@ async fn measure_one(standings: u32, report: &mut Report, peaks: &mut Peaks) -> 
         None,
     );
     report.figure(
-        format!("write units, {changes} changed"),
+        format!("write units, {moved} changed"),
         written(&changed),
         Unit::Units,
         None,
     );
     let pages = |run: &Run| run.line.get(Metric::PagesWritten).unwrap_or_default();
     report.note(format_args!(
-        "pages written: {} at first, {} in a second run, {} with nothing changed, {} with {changes} changed",
+        "pages written: {} at first, {} in a second run, {} with nothing changed, {} with {moved} changed",
         pages(&first),
         pages(&second),
         pages(&unchanged),
