@@ -15,7 +15,7 @@ use store::plan::{PlanContext, groups};
 use crate::tables::Tables;
 
 /// What an invocation may take, less what is kept free to report.
-const TIME: Duration = Duration::from_secs(27);
+pub const TIME: Duration = Duration::from_secs(27);
 /// What is kept free. No call takes longer.
 const MARGIN: Duration = Duration::from_secs(3);
 const SLOW_CALL: Duration = Duration::from_millis(2_900);
@@ -58,22 +58,26 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub fn draw(random: &mut StdRng) -> Self {
-        match random.random_range(0..100) {
-            0..15 => Self::Conflict,
-            15..25 => Self::CutBefore,
-            25..35 => Self::CutAfter,
-            35..38 => Self::Refused,
-            _ => Self::None,
+    /// None, or with the chance of `percent` one of the others.
+    pub fn draw(random: &mut StdRng, percent: u32) -> Self {
+        if random.random_range(0..100) >= percent {
+            return Self::None;
+        }
+        match random.random_range(0..10) {
+            0..4 => Self::Conflict,
+            4..7 => Self::CutBefore,
+            7..9 => Self::CutAfter,
+            _ => Self::Refused,
         }
     }
 }
 
 impl Worker {
-    pub fn receive(messages: Vec<SqsMessage>, rules: &Rules, now: Timestamp) -> Self {
+    /// `spent` is the time that starting took.
+    pub fn receive(messages: Vec<SqsMessage>, rules: &Rules, now: Timestamp, spent: Duration) -> Self {
         let batch = Batch::sort(&messages, &rules.policy, &rules.calendar, now);
         let groups = groups(batch.countable).into_iter();
-        let groups = groups.map(|group| (Attempts::new(group, rules.context.clone()), Duration::ZERO));
+        let groups = groups.map(|group| (Attempts::new(group, rules.context.clone()), spent));
         Self {
             groups: groups.collect(),
             messages,

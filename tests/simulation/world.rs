@@ -2,6 +2,7 @@
 //! every move.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::UserId;
@@ -14,7 +15,7 @@ use store::keys::CountGeneration;
 use store::plan::PlanContext;
 
 use crate::tables::Tables;
-use crate::worker::{Fault, Rules, Worker};
+use crate::worker::{Fault, Rules, TIME, Worker};
 
 const MOVES: usize = 120;
 /// Without faults everything is counted long before this.
@@ -59,6 +60,8 @@ pub struct World {
     unreadable: u64,
     dead: Vec<SqsMessage>,
     workers: Vec<Worker>,
+    /// How often the tables fail, from never to nearly always.
+    faults_percent: u32,
     is_told: bool,
 }
 
@@ -73,8 +76,10 @@ impl World {
             long_past: calendar.long_past(now),
             markers_expire_at: i64::MAX,
         };
+        let mut random = StdRng::seed_from_u64(seed);
         Self {
-            random: StdRng::seed_from_u64(seed),
+            faults_percent: random.random_range(0..95),
+            random,
             rules: Rules {
                 policy: settings::SCORING_POLICY.parse().expect("a policy"),
                 calendar,
@@ -236,8 +241,13 @@ impl World {
             return;
         }
         self.tell(format_args!("an invocation receives {:?}", ids(&messages)));
+        // Most begin at once, and some with hardly any time left.
+        let spent = match self.random.random_range(0..4) {
+            0 => TIME.mul_f64(self.random.random()),
+            _ => Duration::ZERO,
+        };
         self.workers
-            .push(Worker::receive(messages, &self.rules, self.now));
+            .push(Worker::receive(messages, &self.rules, self.now, spent));
     }
 
     /// An invocation sends a transaction, or tells the queues what became of its messages.
@@ -247,7 +257,7 @@ impl World {
         }
         let at = self.random.random_range(0..self.workers.len());
         let fault = if may_fail {
-            Fault::draw(&mut self.random)
+            Fault::draw(&mut self.random, self.faults_percent)
         } else {
             Fault::None
         };
