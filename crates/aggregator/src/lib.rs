@@ -1,25 +1,24 @@
 //! Counts what the queue delivers, each activity exactly once. Every message gets its own verdict:
 //! counted, never countable and so a dead letter, or to be delivered again.
 
+pub mod batch;
 mod config;
 mod queue;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::{Activity, ActivityId, ScoringPolicy, UserId};
+use domain::ScoringPolicy;
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;
-use store::apply::{Counted, Counting, GroupReport};
+use store::apply::{Counting, GroupReport};
 use store::plan::{Countable, groups};
-use store::stream::{Streamed, parse};
 use telemetry::{Meter, Metric};
 use tokio::time::Instant;
 
+use batch::Batch;
 pub use config::{Config, MarkerLifetime};
-use queue::DeadLetter;
 pub use queue::Queues;
 
 /// Transactions of one batch that are under way at once. They meet only at the control totals.
@@ -32,20 +31,6 @@ pub struct Aggregator {
     policy: ScoringPolicy,
     queues: Queues,
     meter: Meter,
-}
-
-type Key = (UserId, ActivityId);
-
-/// A batch, sorted by what is to be done with its messages.
-#[derive(Default)]
-struct Batch<'a> {
-    countable: Vec<Countable>,
-    /// The messages that ask for an activity to be counted, several where it was delivered twice,
-    /// and when it was received.
-    messages: HashMap<Key, (Vec<&'a SqsMessage>, Timestamp)>,
-    heartbeats: Vec<(&'a SqsMessage, Timestamp)>,
-    dead: Vec<DeadLetter<'a>>,
-    deferred: Vec<&'a SqsMessage>,
 }
 
 impl Aggregator {
@@ -73,42 +58,13 @@ impl Aggregator {
     /// `deadline`.
     pub async fn handle(&self, event: SqsEvent, now: Timestamp, deadline: Instant) -> SqsBatchResponse {
         let deadline = deadline.checked_sub(REPORT_MARGIN).unwrap_or(deadline);
-        let mut batch = self.sort(&event.records, now);
+        let mut batch = Batch::sort(&event.records, &self.policy, self.counting.calendar(), now);
         let reports = self
             .count(std::mem::take(&mut batch.countable), now, deadline)
             .await;
         self.count_heartbeats(&mut batch, now).await;
-        let mut duplicates = 0;
-        let mut applied = 0;
-        let mut received_first = None;
-        for ((user, id), counted) in reports.iter().flat_map(|report| report.results.clone()) {
-            let Some((messages, received_at)) = batch.messages.remove(&(user, id)) else {
-                continue;
-            };
-            match counted {
-                Counted::Applied => {
-                    applied += 1;
-                    duplicates += messages.len() - 1;
-                    received_first =
-                        Some(received_first.map_or(received_at, |first: Timestamp| first.min(received_at)));
-                }
-                Counted::Duplicate => duplicates += messages.len(),
-                Counted::Impossible(reason) => {
-                    let letter = |message| DeadLetter {
-                        message,
-                        code: "not_countable",
-                        reason: reason.clone(),
-                    };
-                    batch.dead.extend(messages.into_iter().map(letter));
-                }
-                Counted::Later(reason) => {
-                    tracing::warn!(
-                        reason,
-                        "An activity could not be counted now and will be delivered again."
-                    );
-                    batch.deferred.extend(messages);
-                }
-            }
+        for (key, counted) in reports.iter().flat_map(|report| &report.results) {
+            batch.conclude(key, counted);
         }
         for letter in &batch.dead {
             tracing::error!(
@@ -125,67 +81,17 @@ impl Aggregator {
         let mut values = measured(&reports);
         values.extend([
             (Metric::BatchSize, as_float(event.records.len())),
-            (Metric::Applied, as_float(applied)),
-            (Metric::Duplicates, as_float(duplicates)),
+            (Metric::Applied, as_float(batch.applied)),
+            (Metric::Duplicates, as_float(batch.duplicates)),
             (Metric::DeadLettered, as_float(dead)),
             (Metric::Deferred, as_float(batch.deferred.len())),
         ]);
-        if let Some(received_first) = received_first {
+        if let Some(received_first) = batch.received_first {
             let waited = Timestamp::now().duration_since(received_first).as_millis_f64();
             values.push((Metric::CountedAfter, waited));
         }
         self.meter.emit(now, &values);
         failures(&batch.deferred)
-    }
-
-    fn sort<'a>(&self, records: &'a [SqsMessage], now: Timestamp) -> Batch<'a> {
-        let mut batch = Batch::default();
-        for message in records {
-            match parse(message.body.as_deref().unwrap_or_default()) {
-                Ok(Streamed::Heartbeat { sent_at }) => batch.heartbeats.push((message, sent_at)),
-                Ok(Streamed::Activity {
-                    activity,
-                    received_at,
-                }) => match self.score(&activity, now) {
-                    Ok(countable) => {
-                        let key = (activity.user, activity.id);
-                        let (messages, _) = batch
-                            .messages
-                            .entry(key)
-                            .or_insert_with(|| (Vec::new(), received_at));
-                        if messages.is_empty() {
-                            batch.countable.push(countable);
-                        }
-                        messages.push(message);
-                    }
-                    Err(reason) => batch.dead.push(DeadLetter {
-                        message,
-                        code: "not_scored",
-                        reason,
-                    }),
-                },
-                Err(error) => batch.dead.push(DeadLetter {
-                    message,
-                    code: error.code,
-                    reason: error.detail,
-                }),
-            }
-        }
-        batch
-    }
-
-    fn score(&self, activity: &Activity, now: Timestamp) -> Result<Countable, String> {
-        let points = self
-            .policy
-            .points(&activity.kind, activity.occurred_at)
-            .map_err(|error| error.to_string())?;
-        Ok(Countable {
-            user: activity.user.clone(),
-            program: activity.program.clone(),
-            id: activity.id.clone(),
-            points,
-            periods: self.counting.calendar().counted_in(activity.occurred_at, now),
-        })
     }
 
     async fn count(&self, countable: Vec<Countable>, now: Timestamp, deadline: Instant) -> Vec<GroupReport> {

@@ -11,6 +11,8 @@ use aws_sdk_sqs::types::{
 };
 use rand::RngExt as _;
 
+use crate::batch::DeadLetter;
+
 /// SQS's limit for one batch.
 const BATCH: usize = 10;
 /// The first redelivery comes within this, and each further one within twice the time.
@@ -26,14 +28,6 @@ pub struct Queues {
     pub client: Client,
     pub queue_url: String,
     pub dead_letter_queue_url: String,
-}
-
-/// A message that can never be counted, and why.
-#[derive(Clone, Debug)]
-pub struct DeadLetter<'a> {
-    pub message: &'a SqsMessage,
-    pub code: &'static str,
-    pub reason: String,
 }
 
 impl Queues {

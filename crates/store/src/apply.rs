@@ -126,6 +126,84 @@ pub fn judge(group: &Group, actions: &[Action], context: &PlanContext, answer: A
     }
 }
 
+/// The counting of a group, one transaction after the other, until each of its activities has a
+/// result. It sends nothing and waits for nothing, so that a simulation runs the same.
+#[derive(Clone, Debug)]
+pub struct Attempts {
+    context: PlanContext,
+    /// Never empty groups; the last is tried next.
+    left: Vec<Group>,
+    /// Pauses that the next group has had.
+    pauses: u32,
+    pub retries: u64,
+    pub results: Vec<((UserId, ActivityId), Counted)>,
+}
+
+impl Attempts {
+    pub fn new(group: Group, context: PlanContext) -> Self {
+        Self {
+            context,
+            left: vec![group],
+            pauses: 0,
+            retries: 0,
+            results: Vec::new(),
+        }
+    }
+
+    /// The next transaction, with its totals in a lane; `None` when nothing is left to be tried.
+    pub fn next(&self, lane: u16) -> Option<Vec<Action>> {
+        let group = self.left.last()?;
+        Some(group.actions(&self.context, lane))
+    }
+
+    /// Takes in the answer to the last transaction, and returns how long to wait before the next one.
+    /// Once no time is left, nothing more is tried. `random` is in 0..1.
+    pub fn take(&mut self, actions: &[Action], answer: Answer, random: f64, time_left: Duration) -> Duration {
+        let Some(group) = self.left.pop() else {
+            return Duration::ZERO;
+        };
+        match judge(&group, actions, &self.context, answer) {
+            Verdict::Applied => self.settle(&group, &Counted::Applied),
+            Verdict::GiveUp(became) => self.settle(&group, &became),
+            Verdict::Halve => {
+                let (first, second) = group.halves().expect("a group of one activity is not halved");
+                self.left.extend([first, second]);
+            }
+            Verdict::TakeOut(out) => {
+                let (positions, became): (Vec<usize>, Vec<Counted>) = out.into_iter().unzip();
+                let keys = positions.iter().map(|&at| group.key(at));
+                self.results.extend(keys.zip(became));
+                self.left.extend(group.without(&positions));
+            }
+            Verdict::Again(cause) => {
+                self.retries += 1;
+                let pause = backoff(self.pauses, random);
+                if pause < time_left {
+                    self.pauses += 1;
+                    self.left.push(group);
+                    return pause;
+                }
+                self.settle(&group, &Counted::Later(cause));
+            }
+        }
+        self.pauses = 0;
+        if time_left.is_zero() {
+            for group in std::mem::take(&mut self.left) {
+                self.settle(
+                    &group,
+                    &Counted::Later("the time of this invocation is up".to_owned()),
+                );
+            }
+        }
+        Duration::ZERO
+    }
+
+    fn settle(&mut self, group: &Group, became: &Counted) {
+        let keys = (0..group.activities().len()).map(|at| group.key(at));
+        self.results.extend(keys.map(|key| (key, became.clone())));
+    }
+}
+
 const BACKOFF_BASE: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
@@ -148,75 +226,26 @@ impl Counting {
     /// Counts a group. Retries what may pass until `deadline`, and reports what is left then as
     /// [`Counted::Later`].
     pub async fn count(&self, group: Group, now: Timestamp, deadline: Instant) -> GroupReport {
-        let context = PlanContext {
+        let mut report = GroupReport::default();
+        let mut attempts = Attempts::new(group, self.context(now));
+        while let Some(actions) = attempts.next(rand::rng().random_range(0..TOTALS_LANES)) {
+            let answer = self.transact(&actions, &mut report).await;
+            let time_left = deadline.saturating_duration_since(Instant::now());
+            let pause = attempts.take(&actions, answer, rand::rng().random(), time_left);
+            tokio::time::sleep(pause).await;
+        }
+        report.retries = attempts.retries;
+        report.results = attempts.results;
+        report
+    }
+
+    fn context(&self, now: Timestamp) -> PlanContext {
+        PlanContext {
             generation: CountGeneration::FIRST,
             shards: self.config.shards,
             long_past: self.config.calendar.long_past(now),
             markers_expire_at: (now + self.config.marker_lifetime).as_second(),
-        };
-        let mut report = GroupReport::default();
-        let mut groups = vec![group];
-        while let Some(group) = groups.pop() {
-            groups.extend(self.count_whole(group, &context, deadline, &mut report).await);
         }
-        report
-    }
-
-    /// Counts one group, or gives back the two halves into which it must be split.
-    async fn count_whole(
-        &self,
-        mut group: Group,
-        context: &PlanContext,
-        deadline: Instant,
-        report: &mut GroupReport,
-    ) -> Vec<Group> {
-        for attempt in 0.. {
-            let lane = rand::rng().random_range(0..TOTALS_LANES);
-            let actions = group.actions(context, lane);
-            let answer = self.transact(&actions, report).await;
-            match judge(&group, &actions, context, answer) {
-                Verdict::Applied => {
-                    report.settle(&group, &Counted::Applied);
-                    return Vec::new();
-                }
-                Verdict::GiveUp(became) => {
-                    report.settle(&group, &became);
-                    return Vec::new();
-                }
-                Verdict::Halve => {
-                    let halves = group.halves().map(|(first, second)| vec![first, second]);
-                    return halves.expect("a group of one activity is not halved");
-                }
-                Verdict::TakeOut(out) => {
-                    let mut positions = Vec::with_capacity(out.len());
-                    for (at, became) in out {
-                        report.results.push((group.key(at), became));
-                        positions.push(at);
-                    }
-                    match group.without(&positions) {
-                        Some(rest) => group = rest,
-                        None => return Vec::new(),
-                    }
-                }
-                Verdict::Again(cause) => {
-                    report.retries += 1;
-                    let pause = backoff(attempt, rand::rng().random());
-                    if Instant::now() + pause >= deadline {
-                        report.settle(&group, &Counted::Later(cause));
-                        return Vec::new();
-                    }
-                    tokio::time::sleep(pause).await;
-                }
-            }
-            if Instant::now() >= deadline {
-                report.settle(
-                    &group,
-                    &Counted::Later("the time of this invocation is up".to_owned()),
-                );
-                return Vec::new();
-            }
-        }
-        unreachable!("the loop ends by returning");
     }
 
     async fn transact(&self, actions: &[Action], report: &mut GroupReport) -> Answer {
@@ -292,14 +321,6 @@ impl Counting {
                 Ok(())
             }
             Err(error) => Err(Unavailable::new("counting a heartbeat", error)),
-        }
-    }
-}
-
-impl GroupReport {
-    fn settle(&mut self, group: &Group, became: &Counted) {
-        for at in 0..group.activities().len() {
-            self.results.push((group.key(at), became.clone()));
         }
     }
 }

@@ -1,0 +1,51 @@
+//! Every interleaving and every crash, from a seed: the aggregator's real decisions over a model of the
+//! tables and the queue.
+//!
+//! `PODIUM_SCHEDULES` says how many schedules are run, `PODIUM_SEED` where they begin. With one schedule
+//! every move is printed.
+
+mod tables;
+mod worker;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use world::World;
+
+const SCHEDULES: u64 = 5_000;
+
+fn number(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(raw) => raw
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} must be a number, not {raw:?}")),
+        Err(_) => default,
+    }
+}
+
+#[test]
+fn whatever_happens_each_accepted_activity_is_counted_once() {
+    let (first, schedules) = (number("PODIUM_SEED", 1), number("PODIUM_SCHEDULES", SCHEDULES));
+    let next = AtomicU64::new(first);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + schedules {
+                        return;
+                    }
+                    let schedule = AssertUnwindSafe(|| World::new(seed, schedules == 1).run());
+                    if catch_unwind(schedule).is_err() {
+                        panic!(
+                            "seed {seed} breaks an invariant, after {} schedules; PODIUM_SEED={seed} PODIUM_SCHEDULES=1 shows it",
+                            seed - first + 1
+                        );
+                    }
+                }
+            });
+        }
+    });
+}

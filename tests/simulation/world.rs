@@ -1,0 +1,371 @@
+//! Clients, the pipe, the queue and the invocations, moved by a seed, with the invariants checked after
+//! every move.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::SqsMessage;
+use domain::UserId;
+use jiff::{SignedDuration, Timestamp};
+use local::settings;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::json;
+use store::keys::CountGeneration;
+use store::plan::PlanContext;
+
+use crate::tables::Tables;
+use crate::worker::{Fault, Rules, TIME, Worker};
+
+const MOVES: usize = 120;
+/// Without faults everything is counted long before this.
+const MOVES_TO_DRAIN: usize = 2_000;
+const WORKERS: usize = 3;
+const BATCH: usize = 10;
+const USERS: [&str; 3] = ["ann", "bob", "cy"];
+const PROGRAMS: [&str; 2] = ["p", "q"];
+/// With its points.
+const KINDS: [(&str, u64); 3] = [
+    ("task_completed", 10),
+    ("program_check_in", 5),
+    ("learning_milestone", 25),
+];
+
+/// An accepted activity.
+struct Fact {
+    user: UserId,
+    member: String,
+    marker: String,
+    points: u64,
+    record: String,
+}
+
+/// A message that is not deleted.
+struct Message {
+    id: String,
+    body: String,
+    is_visible: bool,
+}
+
+pub struct World {
+    random: StdRng,
+    rules: Rules,
+    now: Timestamp,
+    tables: Tables,
+    facts: Vec<Fact>,
+    /// Records that the pipe remembers to have delivered.
+    piped: usize,
+    queue: Vec<Message>,
+    sent: u64,
+    unreadable: u64,
+    dead: Vec<SqsMessage>,
+    workers: Vec<Worker>,
+    /// How often the tables fail, from never to nearly always.
+    faults_percent: u32,
+    is_told: bool,
+}
+
+impl World {
+    /// `is_told` has every move printed.
+    pub fn new(seed: u64, is_told: bool) -> Self {
+        let calendar: domain::Calendar = "Europe/Berlin".parse().expect("a zone");
+        let now: Timestamp = "2026-11-21T22:30:00Z".parse().expect("a time");
+        let context = PlanContext {
+            generation: CountGeneration::FIRST,
+            shards: "4".parse().expect("a number of shards"),
+            long_past: calendar.long_past(now),
+            markers_expire_at: i64::MAX,
+        };
+        let mut random = StdRng::seed_from_u64(seed);
+        Self {
+            faults_percent: random.random_range(0..95),
+            random,
+            rules: Rules {
+                policy: settings::SCORING_POLICY.parse().expect("a policy"),
+                calendar,
+                context,
+            },
+            now,
+            tables: Tables::default(),
+            facts: Vec::new(),
+            piped: 0,
+            queue: Vec::new(),
+            sent: 0,
+            unreadable: 0,
+            dead: Vec::new(),
+            workers: Vec::new(),
+            is_told,
+        }
+    }
+
+    /// Lets anything happen for a while, then only what is good, until all is counted.
+    pub fn run(mut self) {
+        for _ in 0..MOVES {
+            self.any_move();
+            self.check();
+        }
+        for _ in 0..MOVES_TO_DRAIN {
+            if self.is_drained() {
+                return self.check_end();
+            }
+            self.good_move();
+            self.check();
+        }
+        panic!(
+            "{} messages and {} invocations are left for ever",
+            self.queue.len(),
+            self.workers.len()
+        );
+    }
+
+    fn tell(&self, what: impl std::fmt::Display) {
+        if self.is_told {
+            println!("{what}");
+        }
+    }
+
+    fn any_move(&mut self) {
+        match self.random.random_range(0..100) {
+            0..18 => self.post(),
+            18..20 => self.send_unreadable(),
+            20..40 => self.pipe(true),
+            40..43 => self.rewind_pipe(),
+            43..57 => self.invoke(),
+            57..88 => self.step(true),
+            88..92 => self.kill(),
+            92..97 => self.time_out_visibility(),
+            _ => self.jump_clock(),
+        }
+    }
+
+    fn good_move(&mut self) {
+        match self.random.random_range(0..4) {
+            0 => self.pipe(false),
+            1 => self.invoke(),
+            2 => self.step(false),
+            // An invocation that is gone leaves its messages to the timeout.
+            _ if self.workers.is_empty() => self.time_out_visibility(),
+            _ => self.step(false),
+        }
+    }
+
+    /// A client posts; the condition of the put keeps a repeat from becoming a fact, and a stream record.
+    fn post(&mut self) {
+        let id = format!("a{}", self.random.random_range(0..12));
+        let user = USERS[self.random.random_range(0..USERS.len())];
+        let program = PROGRAMS[self.random.random_range(0..PROGRAMS.len())];
+        let (kind, points) = KINDS[self.random.random_range(0..KINDS.len())];
+        let marker = format!("g1#{user}#{id}");
+        if self.facts.iter().any(|fact| fact.marker == marker) {
+            return self.tell(format_args!("{user} posts {id} again"));
+        }
+        self.tell(format_args!("{user} posts {id}"));
+        let hours_ago = self.random.random_range(0..1_500);
+        let occurred_at = self.now - SignedDuration::from_hours(hours_ago);
+        let image = json!({
+            "user_id": {"S": user},
+            "activity_id": {"S": id},
+            "program_id": {"S": program},
+            "kind": {"S": kind},
+            "occurred_at": {"S": occurred_at.to_string()},
+            "received_at": {"S": self.now.to_string()},
+            "schema_version": {"N": "1"},
+        });
+        self.facts.push(Fact {
+            user: user.parse().expect("a user"),
+            member: format!("{user}#{program}"),
+            marker,
+            points,
+            record: json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}).to_string(),
+        });
+    }
+
+    fn send(&mut self, body: String) {
+        self.sent += 1;
+        let id = format!("m{}", self.sent);
+        self.queue.push(Message {
+            id,
+            body,
+            is_visible: true,
+        });
+    }
+
+    fn send_unreadable(&mut self) {
+        self.unreadable += 1;
+        self.send(format!("unreadable {}", self.unreadable));
+        self.tell("something unreadable is sent");
+    }
+
+    /// The pipe delivers the next record, and may stop before it has noted so.
+    fn pipe(&mut self, may_stop: bool) {
+        let Some(fact) = self.facts.get(self.piped) else {
+            return;
+        };
+        let record = fact.record.clone();
+        self.send(record);
+        let is_stopped = may_stop && self.random.random_range(0..5) == 0;
+        self.piped += usize::from(!is_stopped);
+        self.tell(format_args!(
+            "the pipe sends m{}{}",
+            self.sent,
+            if is_stopped { " and stops" } else { "" }
+        ));
+    }
+
+    /// The pipe begins again at an earlier place.
+    fn rewind_pipe(&mut self) {
+        self.piped = self.random.random_range(0..=self.piped);
+        self.tell(format_args!("the pipe goes back to record {}", self.piped));
+    }
+
+    /// Some of the visible messages, in any order, go to a new invocation.
+    fn invoke(&mut self) {
+        if self.workers.len() >= WORKERS {
+            return;
+        }
+        let mut visible: Vec<usize> = (0..self.queue.len())
+            .filter(|&at| self.queue[at].is_visible)
+            .collect();
+        let wanted = self.random.random_range(1..=BATCH);
+        let mut messages = Vec::new();
+        while messages.len() < wanted && !visible.is_empty() {
+            let at = visible.swap_remove(self.random.random_range(0..visible.len()));
+            let taken = &mut self.queue[at];
+            taken.is_visible = false;
+            let mut message = SqsMessage::default();
+            message.message_id = Some(taken.id.clone());
+            message.body = Some(taken.body.clone());
+            messages.push(message);
+        }
+        if messages.is_empty() {
+            return;
+        }
+        self.tell(format_args!("an invocation receives {:?}", ids(&messages)));
+        // Most begin at once, and some with hardly any time left.
+        let spent = match self.random.random_range(0..4) {
+            0 => TIME.mul_f64(self.random.random()),
+            _ => Duration::ZERO,
+        };
+        self.workers
+            .push(Worker::receive(messages, &self.rules, self.now, spent));
+    }
+
+    /// An invocation sends a transaction, or tells the queues what became of its messages.
+    fn step(&mut self, may_fail: bool) {
+        if self.workers.is_empty() {
+            return;
+        }
+        let at = self.random.random_range(0..self.workers.len());
+        let fault = if may_fail {
+            Fault::draw(&mut self.random, self.faults_percent)
+        } else {
+            Fault::None
+        };
+        let worker = &mut self.workers[at];
+        if worker.step(&mut self.tables, fault, &mut self.random) {
+            return self.tell(format_args!("invocation {at} sends a transaction: {fault:?}"));
+        }
+        let worker = self.workers.swap_remove(at);
+        let verdicts = worker.conclude(&self.rules);
+        self.tell(format_args!(
+            "invocation {at} ends: {:?} done, {:?} deferred, {:?} dead",
+            verdicts.done,
+            verdicts.deferred,
+            ids(&verdicts.dead)
+        ));
+        self.dead.extend(verdicts.dead);
+        // It may die after its dead letters are sent, or its answer may be lost.
+        if may_fail && self.random.random_range(0..8) == 0 {
+            return self.tell("and its answer is lost");
+        }
+        self.queue.retain(|message| !verdicts.done.contains(&message.id));
+        for message in &mut self.queue {
+            message.is_visible |= verdicts.deferred.contains(&message.id);
+        }
+    }
+
+    fn kill(&mut self) {
+        if !self.workers.is_empty() {
+            let at = self.random.random_range(0..self.workers.len());
+            self.workers.swap_remove(at);
+            self.tell(format_args!("invocation {at} is killed"));
+        }
+    }
+
+    /// A message becomes visible again, whether or not its invocation is still at it.
+    fn time_out_visibility(&mut self) {
+        let hidden: Vec<usize> = (0..self.queue.len())
+            .filter(|&at| !self.queue[at].is_visible)
+            .collect();
+        if !hidden.is_empty() {
+            let at = hidden[self.random.random_range(0..hidden.len())];
+            self.queue[at].is_visible = true;
+            self.tell(format_args!("{} is visible again", self.queue[at].id));
+        }
+    }
+
+    fn jump_clock(&mut self) {
+        let hours = self.random.random_range(-2..48);
+        self.now += SignedDuration::from_hours(hours);
+        self.rules.context.long_past = self.rules.calendar.long_past(self.now);
+        self.tell(format_args!("it is {}", self.now));
+    }
+
+    fn is_drained(&self) -> bool {
+        self.piped == self.facts.len() && self.queue.is_empty() && self.workers.is_empty()
+    }
+
+    /// Standings and totals are the sums of the activities that have a marker, and of no others.
+    fn check(&self) {
+        let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+        let counted = self
+            .facts
+            .iter()
+            .filter(|fact| self.tables.markers.contains(&fact.marker));
+        for fact in counted.clone() {
+            *expected.entry(fact.member.clone()).or_default() += fact.points;
+        }
+        assert_eq!(self.tables.points(), expected, "standings and markers");
+        let sum: u64 = expected.values().sum();
+        assert_eq!(self.tables.total_points(), sum, "control totals and markers");
+        assert_eq!(counted.count(), self.tables.markers.len(), "markers of nothing");
+    }
+
+    /// Everything accepted is counted, and what can never be is a dead letter.
+    fn check_end(&self) {
+        for fact in &self.facts {
+            assert!(
+                self.tables.markers.contains(&fact.marker),
+                "{} of {} was accepted and is not counted",
+                fact.marker,
+                fact.user
+            );
+        }
+        for number in 1..=self.unreadable {
+            let body = format!("unreadable {number}");
+            assert!(
+                self.dead
+                    .iter()
+                    .any(|letter| letter.body.as_deref() == Some(&body)),
+                "{body} is no dead letter"
+            );
+        }
+        let is_unreadable = |letter: &SqsMessage| {
+            letter
+                .body
+                .as_deref()
+                .is_some_and(|body| body.starts_with("unreadable"))
+        };
+        assert!(
+            self.dead.iter().all(is_unreadable),
+            "what can be counted is a dead letter"
+        );
+    }
+}
+
+fn ids(messages: &[SqsMessage]) -> Vec<&str> {
+    messages
+        .iter()
+        .filter_map(|message| message.message_id.as_deref())
+        .collect()
+}
