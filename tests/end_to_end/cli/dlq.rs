@@ -675,19 +675,15 @@ async fn a_purge_deletes_what_it_has_exported_and_nothing_else() {
         assert_ne!(ended.code, Some(0));
     }
     let few = named("few");
-    let purged = dlq(
-        &stack,
-        &[
-            "purge",
-            "--reason",
-            "not_scored",
-            "--export",
-            &few,
-            "--yes",
-            "podium-activities-dlq",
-        ],
-    );
-    purged.await.check(0);
+    let some = [
+        "purge",
+        "--reason",
+        "not_scored",
+        "--yes",
+        "podium-activities-dlq",
+    ];
+    let purged = dlq(&stack, &[&some[..], &["--export", &few]].concat()).await;
+    purged.check(0);
     assert_eq!(lines(&path("few")).len(), 3);
     assert_eq!((letters.depth().visible, letters.depth().in_flight), (LETTERS, 0));
 
