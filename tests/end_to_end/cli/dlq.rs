@@ -143,6 +143,24 @@ fn send(queue: &Queue, bodies: impl IntoIterator<Item = String>) {
     }
 }
 
+/// How many messages of a queue that nobody reads are activities and no heartbeats.
+async fn waiting_activities(queue: &Queue) -> usize {
+    let mut activities = 0;
+    loop {
+        // They come back soon, and stay away until all were seen.
+        let received = queue
+            .receive(10, Duration::ZERO, Some(Duration::from_secs(2)))
+            .await;
+        if received.is_empty() {
+            return activities;
+        }
+        let is_activity = received
+            .iter()
+            .filter(|message| !message.body().contains("~heartbeat"));
+        activities += is_activity.count();
+    }
+}
+
 /// As the aggregator does with what it cannot score.
 fn bury(queue: &Queue, body: String) {
     let mut letter = NewMessage::new(body);
@@ -519,10 +537,15 @@ async fn what_is_mended_is_redriven_and_counts_once() {
         deliver_twice: true,
         shuffle: Some(7),
     });
-    stack.stack.aggregation.resume();
     let redriven = dlq(&stack, &["redrive", "--rate", "1000"]).await.check(0);
     assert!(redriven.starts_with("113 letters of "), "{redriven}");
     assert_eq!(letters.depth().total(), 0);
+    assert_eq!(
+        waiting_activities(&stack.stack.queue).await,
+        ACTIVITIES + 10,
+        "each was sent once"
+    );
+    stack.stack.aggregation.resume();
     stack.wait_until_counted(ACTIVITIES as u64).await;
     stack.stop().await;
 }

@@ -178,6 +178,7 @@ impl<'a> Sweep<'a> {
             tokio::select! {
                 () = interrupts.next(), if ending != Some(Ending::Interrupted) => {
                     ending = Some(Ending::Interrupted);
+                    self.stop.send_replace(true);
                 }
                 step = lanes.next() => match step {
                     None => break,
@@ -186,15 +187,13 @@ impl<'a> Sweep<'a> {
                     Some(Err(error)) => {
                         ending = ending.or(Some(Ending::Enough));
                         failure = failure.and(Err(error));
+                        self.stop.send_replace(true);
                     }
                 }
             }
             ending = ending.or_else(|| self.ending());
-            match ending {
-                None => lanes.push(self.step(&handle)),
-                // What has the time to wait need not be waited for any more.
-                Some(Ending::Interrupted | Ending::Enough) => drop(self.stop.send_replace(true)),
-                Some(Ending::All | Ending::Full | Ending::OutOfTime) => {}
+            if ending.is_none() {
+                lanes.push(self.step(&handle));
             }
         }
         (ending.unwrap_or(Ending::All), failure)
@@ -245,7 +244,7 @@ impl<'a> Sweep<'a> {
         handle(delivery).await
     }
 
-    /// Waits until then, or gives false if the sweep ends before.
+    /// Waits until then, or gives false if the sweep is interrupted or fails before.
     pub async fn wait_until(&self, then: Instant) -> bool {
         let mut stop = self.stop.subscribe();
         tokio::select! {
