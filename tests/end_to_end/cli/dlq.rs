@@ -237,6 +237,33 @@ async fn become_letters(stack: &TestStack, activities: usize) {
     }
 }
 
+/// What cannot be done is said in a sentence.
+async fn check_refusals(stack: &TestStack, file: &str) {
+    for (args, expected) in [
+        (vec!["export", file], "is there already"),
+        (
+            vec!["show", "nobody"],
+            "there is no letter nobody in podium-activities-dlq",
+        ),
+        (
+            vec!["list", "--older-than", "2h", "--newer-than", "1h"],
+            "no letter is both",
+        ),
+        (
+            vec!["redrive", "--of", "pipe"],
+            "Bring back what the pipe skipped",
+        ),
+        (
+            vec!["list", "--of", "snapshot"],
+            "there is no queue podium-snapshot-dlq at",
+        ),
+    ] {
+        let ended = dlq(stack, &args).await;
+        assert!(ended.stderr.contains(expected), "{args:?}: {}", ended.stderr);
+        ended.check(1);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_are_listed_shown_and_exported_and_stay() {
     let stack = TestStack::start(|config| config.batching = Batching::Prompt).await;
@@ -333,29 +360,7 @@ async fn letters_are_listed_shown_and_exported_and_stay() {
         .expect("it is there");
     assert_eq!(line["attributes"]["reason_code"]["value"], "not_scored", "{line}");
 
-    for (args, expected) in [
-        (vec!["export", file], "is there already"),
-        (
-            vec!["show", "nobody"],
-            "there is no letter nobody in podium-activities-dlq",
-        ),
-        (
-            vec!["list", "--older-than", "2h", "--newer-than", "1h"],
-            "no letter is both",
-        ),
-        (
-            vec!["redrive", "--of", "pipe"],
-            "Bring back what the pipe skipped",
-        ),
-        (
-            vec!["list", "--of", "snapshot"],
-            "there is no queue podium-snapshot-dlq at",
-        ),
-    ] {
-        let ended = dlq(&stack, &args).await;
-        assert!(ended.stderr.contains(expected), "{args:?}: {}", ended.stderr);
-        ended.check(1);
-    }
+    check_refusals(&stack, file).await;
     let depth = letters.depth();
     assert_eq!(
         (depth.visible, depth.in_flight),

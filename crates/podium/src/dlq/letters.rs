@@ -181,7 +181,7 @@ pub fn meaning(code: &str) -> (&'static str, &'static str) {
 /// Which letters are meant; shared by the subcommands.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Choice {
-    /// Only letters with this reason, such as not_scored; `none` for those without one
+    /// Only letters with this reason, such as `not_scored`; `none` for those without one
     #[arg(long, value_name = "CODE")]
     reason: Option<String>,
     /// Only letters that were sent longer ago than this, such as 1h or 2h30m

@@ -68,7 +68,7 @@ pub struct Place {
     /// The deployment's AWS region [default: that of a queue's URL, of your environment or profile]
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
-    /// The AWS services of the stack on this machine [default: http://127.0.0.1:7001]
+    /// The AWS services of the stack on this machine [default: where `podium local` has them]
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     aws_url: Option<Url>,
     /// The queue that letters are sent to again, if not by its name
