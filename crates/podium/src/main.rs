@@ -5,6 +5,7 @@ mod bench;
 mod board;
 mod client;
 mod cost;
+mod dlq;
 mod duration;
 mod import;
 mod load;
@@ -42,6 +43,9 @@ enum Command {
     /// Measure the whole system on this machine, beside what is aimed at
     #[command(after_long_help = bench::HELP)]
     Bench(bench::Args),
+    /// Look at dead letters, keep them in a file, send them again, or delete them
+    #[command(after_long_help = dlq::HELP)]
+    Dlq(dlq::Args),
     /// What a deployment on AWS costs a month, by stage
     #[command(after_long_help = cost::HELP)]
     Cost(cost::Args),
@@ -57,6 +61,7 @@ async fn main() -> ExitCode {
         Command::Smoke(args) => smoke::run(args).await,
         Command::Board(args) => board::run(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Dlq(args) => dlq::run(args).await,
         Command::Cost(args) => Ok(cost::run(&args)),
     };
     ended.unwrap_or_else(|error| {
