@@ -48,7 +48,8 @@ test("a suggestion is chosen by the keyboard alone", async (t) => {
   await page.type("user-02");
   const { users } = await eventually("the suggestions", async () => {
     const suggestions = await page.suggestions();
-    assert.equal(suggestions.users.length, 10);
+    // Not those of what was typed at first, which the whole text's would replace.
+    assert.equal(suggestions.users.filter((user) => user.includes("user-02")).length, 10);
     return suggestions;
   });
   const reached = async (key, user) => {
@@ -61,7 +62,7 @@ test("a suggestion is chosen by the keyboard alone", async (t) => {
   await page.key("Escape");
   await eventually("no suggestions", async () => assert.deepEqual((await page.suggestions()).users, []));
   await page.type("user-02");
-  await eventually("the suggestions", async () => assert.equal((await page.suggestions()).users.length, 10));
+  await eventually("the same suggestions", async () => assert.deepEqual((await page.suggestions()).users, users));
   await reached("ArrowDown", users[0]);
   await page.key("Enter");
   await tells(page, users[0]);
