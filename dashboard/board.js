@@ -74,7 +74,7 @@ function showRows(entries, view, me) {
     // An entry that stands lower than its rank shares it with the one above.
     const tied = entry.rank < view.from + i || entry.rank === entries[i + 1]?.rank;
     const marks = [entry.user_id === me && "me", entry.user_id === view.user && "chosen"].filter(Boolean);
-    fillRow(rows[i], entry, tied, marks, entry.points / (entries[0].points || 1));
+    fillRow(rows[i], entry, tied, marks, (entry.points / (entries[0].points || 1)).toFixed(2));
   });
   for (const { tr } of rows.splice(entries.length)) tr.remove();
   panel.classList.toggle("empty", entries.length === 0);
