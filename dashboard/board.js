@@ -66,7 +66,7 @@ function newRow() {
   return { tr, cells };
 }
 
-// A row keeps its place and changes its words: to move a thousand rows takes half a second.
+// A row keeps its place and changes its words: moving a thousand takes half a second.
 function showRows(entries, view, me) {
   const focused = body.querySelector(":focus")?.dataset.choose;
   entries.forEach((entry, i) => {

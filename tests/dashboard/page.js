@@ -223,7 +223,9 @@ export class Page {
     return this.tab.getByRole("navigation", { name: "Pages" });
   }
 
+  /// A board that is still loading has no pages to turn.
   async turn(to) {
+    await this.tab.locator("[role=tabpanel][aria-busy=false]").waitFor();
     await this.#pages().getByRole("button", { name: to, exact: true }).click();
   }
 
