@@ -217,11 +217,13 @@ class Stack {
     return number("accepted") + number("duplicate");
   }
 
-  /// Waits until all boards show so many activities.
+  /// Waits until all boards show so many activities. The programs are those of the totals, which a snapshot reads
+  /// before the standings: while the totals have less, a program that is new may still be without a board.
   async counted(activities) {
     await eventually(`${activities} counted activities`, async () => {
       const { status, body } = await this.get("/v1/status");
       assert.equal(status, 200);
+      assert.equal(body.counted.activities, activities);
       assert.equal(body.standings.activities, activities);
       const board = await this.board("global", { limit: 1 });
       assert.equal(board.activities, activities);
