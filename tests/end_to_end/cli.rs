@@ -2,6 +2,7 @@
 
 mod dlq;
 mod local_stack;
+mod recovery;
 mod smoke;
 
 use std::io::Write as _;

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use store::keys::CountGeneration;
 use store::snapshots::Overview;
 use store::standings::CurrentCounters;
-use store::{Activities, Published, Snapshots, Standings};
+use store::{Activities, Published, Quality, Snapshots, Standings};
 use telemetry::{Meter, Metric};
 
 pub use boards::MAX_PROGRAMS;
@@ -82,6 +82,7 @@ impl Publisher {
         let freshness = self.freshness(generation, now).await?;
         let dead_letters = depth(&self.queues, &self.dead_letter_queue_url).await?;
         let previous = self.snapshots.overview().await?;
+        let quality = self.standings.quality().await?;
 
         let totals = self.standings.totals(generation).await?;
         let counted = totals.values().fold(Tally::default(), |sum, tally| sum + *tally);
@@ -122,7 +123,7 @@ impl Publisher {
         };
         run.write_units += self.snapshots.publish_overview(&overview).await?;
         let age = previous.map(|previous| now.duration_since(previous.freshness.generated_at).as_secs_f64());
-        self.measure(&run, &overview, age);
+        self.measure(&run, &overview, age, quality);
         Ok(run)
     }
 
@@ -236,7 +237,7 @@ impl Publisher {
         Ok((board, published))
     }
 
-    fn measure(&self, run: &Run, overview: &Overview, age: Option<f64>) {
+    fn measure(&self, run: &Run, overview: &Overview, age: Option<f64>, quality: Option<Quality>) {
         #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
         let mut values = vec![
             (
@@ -253,6 +254,14 @@ impl Publisher {
         ];
         values.extend(overview.freshness.lag_seconds.map(|lag| (Metric::Lag, lag)));
         values.extend(age.map(|age| (Metric::SnapshotAge, age)));
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+        values.extend(quality.into_iter().flat_map(|quality| {
+            [
+                (Metric::Uncounted, quality.uncounted as f64),
+                (Metric::Unfounded, quality.unfounded as f64),
+                (Metric::Disagreeing, quality.disagreeing as f64),
+            ]
+        }));
         self.meter.emit(overview.freshness.generated_at, &values);
     }
 }
