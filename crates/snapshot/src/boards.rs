@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use domain::board::BoardSums;
 use domain::standing::Tallies;
 use domain::{Board, BoardBuilder, ProgramId, RankedBoard, Standing, Tally, UserId, Window};
-use store::snapshots::BoardOverview;
+use store::overview::BoardOverview;
 
 /// Boards of programs that are published. Each takes memory for its listed users and a write a
 /// minute and window; the programs with the fewest activities are left out.
@@ -44,6 +44,14 @@ impl Boards {
             standings: 0,
             sum: Tally::default(),
         }
+    }
+
+    /// Every board in every window.
+    pub fn each(&self) -> Vec<(Board, Window)> {
+        let boards = self.builders.keys();
+        boards
+            .flat_map(|board| Window::EVERY.map(|window| (board.clone(), window)))
+            .collect()
     }
 
     pub fn add(&mut self, standing: Standing, user_sum: &mut UserSum) {

@@ -1,17 +1,20 @@
 //! The tables and every operation on them. No other crate names a table's key or attribute.
 //!
-//! Requests are planned by pure functions that return data ([`plan`]), and what to do after an
-//! answer is decided by a pure function too ([`apply::judge`]); the rest sends and receives.
+//! Requests are planned by pure functions that return data ([`plan`], [`publication`]), and what to do
+//! after an answer is decided by a pure function too ([`apply::judge`]); the rest sends and receives.
 
 pub mod activities;
 pub mod apply;
 pub mod aws;
 mod document;
+pub mod head;
 pub mod keys;
 mod markers;
 pub mod measure;
+pub mod overview;
 mod page_cache;
 pub mod plan;
+pub mod publication;
 pub mod schema;
 pub mod snapshots;
 pub mod standings;
@@ -19,8 +22,9 @@ pub mod stream;
 
 pub use activities::{Activities, Recorded};
 pub use apply::{Counted, Counting, CountingConfig};
+pub use head::Head;
 pub use markers::Markers;
-pub use snapshots::{Head, Published, Snapshots};
+pub use snapshots::{Published, Snapshots};
 pub use standings::Standings;
 
 /// Any failure of the store that no caller branches on. The cause is for the log; nothing of it is
