@@ -32,6 +32,8 @@ pub struct Publishing {
     published: BTreeMap<u64, String>,
     /// When the head of a generation was replaced.
     replaced: BTreeMap<u64, Timestamp>,
+    /// How often the newest run moves though another could, from never to always.
+    overtaking_percent: u32,
     is_told: bool,
 }
 
@@ -59,6 +61,7 @@ impl Publishing {
             readers: Vec::new(),
             published: BTreeMap::new(),
             replaced: BTreeMap::new(),
+            overtaking_percent: random.random_range(0..=100),
             is_told,
         };
         this.tell(format_args!("published is {:?}", this.subject));
@@ -113,13 +116,17 @@ impl Publishing {
         if self.runs.is_empty() {
             return;
         }
-        let at = random.random_range(0..self.runs.len());
+        let at = if random.random_range(0..100) < self.overtaking_percent {
+            self.runs.len() - 1
+        } else {
+            random.random_range(0..self.runs.len())
+        };
         let count = random.random_range(1..=3);
         let step = self.runs[at].step(&self.subject, tables, &self.snapshots, &self.calendar, count);
         let write = match step {
             Step::Read => return self.tell(format_args!("snapshot {at} reads")),
             Step::Done => {
-                self.runs.swap_remove(at);
+                self.runs.remove(at);
                 return self.tell(format_args!("snapshot {at} is done"));
             }
             Step::Write(write) => write,
@@ -127,7 +134,7 @@ impl Publishing {
         let fault = Fault::draw(random, faults_percent);
         self.tell(format_args!("snapshot {at} writes {}: {fault:?}", part(&write)));
         if matches!(fault, Fault::None | Fault::CutAfter) && !self.write(random, tables, now, at, &write) {
-            self.runs.swap_remove(at);
+            self.runs.remove(at);
             return self.tell("and another one was faster");
         }
         // A write is tried again a few times, and then the run fails.
@@ -135,7 +142,7 @@ impl Publishing {
             Fault::None => self.runs[at].advance(),
             Fault::Conflict | Fault::CutBefore | Fault::CutAfter if random.random_range(0..3) > 0 => {}
             _ => {
-                self.runs.swap_remove(at);
+                self.runs.remove(at);
                 self.tell("and fails");
             }
         }
@@ -196,7 +203,7 @@ impl Publishing {
     fn kill(&mut self, random: &mut StdRng) {
         if !self.runs.is_empty() {
             let at = random.random_range(0..self.runs.len());
-            self.runs.swap_remove(at);
+            self.runs.remove(at);
             self.tell(format_args!("snapshot {at} is killed"));
         }
     }

@@ -343,13 +343,6 @@ impl World {
 
     /// Everything accepted is counted and published, and what can never be is a dead letter.
     fn check_end(mut self) {
-        let published = self
-            .publishing
-            .check_end(&mut self.random, &self.tables, self.now);
-        if self.publishing.is_all_time_of_everyone() {
-            let accepted: u64 = self.facts.iter().map(|fact| fact.points).sum();
-            assert_eq!(published, Some(accepted), "accepted and published");
-        }
         for fact in &self.facts {
             assert!(
                 self.tables.markers.contains(&fact.marker),
@@ -377,6 +370,13 @@ impl World {
             self.dead.iter().all(is_unreadable),
             "what can be counted is a dead letter"
         );
+        let published = self
+            .publishing
+            .check_end(&mut self.random, &self.tables, self.now);
+        if self.publishing.is_all_time_of_everyone() {
+            let accepted: u64 = self.facts.iter().map(|fact| fact.points).sum();
+            assert_eq!(published, Some(accepted), "accepted and published");
+        }
     }
 }
 
