@@ -34,6 +34,8 @@ pub struct Publishing {
     replaced: BTreeMap<u64, Timestamp>,
     /// How often the newest run moves though another could, from never to always.
     overtaking_percent: u32,
+    /// The furthest that the clock has been, by which things may have expired though it goes back.
+    furthest: Timestamp,
     is_told: bool,
 }
 
@@ -62,6 +64,7 @@ impl Publishing {
             published: BTreeMap::new(),
             replaced: BTreeMap::new(),
             overtaking_percent: random.random_range(0..=100),
+            furthest: Timestamp::UNIX_EPOCH,
             is_told,
         };
         this.tell(format_args!("published is {:?}", this.subject));
@@ -85,8 +88,8 @@ impl Publishing {
             0..10 => self.start(tables, now),
             10..60 => self.step(random, tables, *now, faults_percent),
             60..62 => self.kill(random),
-            62..72 => self.open(random, *now),
-            72..96 => self.read(random, *now),
+            62..72 => self.open(random),
+            72..96 => self.read(random),
             _ => {
                 self.tell("what has expired is deleted, or some of it");
                 self.snapshots.expire(*now, || random.random_range(0..2) == 0);
@@ -108,6 +111,7 @@ impl Publishing {
 
     /// Runs that have taken too long are killed.
     pub fn pass_time(&mut self, now: Timestamp) {
+        self.furthest = self.furthest.max(now);
         let is_running = |run: &Run| (SignedDuration::ZERO..RUN_TIME).contains(&now.duration_since(run.now));
         self.runs.retain(is_running);
     }
@@ -183,7 +187,7 @@ impl Publishing {
         self.runs[at].check_sums(&self.subject, tables, &head);
         let earlier = self.published.insert(head.generation, document.json.clone());
         assert_eq!(earlier, None, "generation {} is published twice", head.generation);
-        self.read_at_once(random, head, now);
+        self.read_at_once(random, head);
         true
     }
 
@@ -192,9 +196,9 @@ impl Publishing {
         Some(serde_json::from_str(json).expect("a head"))
     }
 
-    fn read_at_once(&self, random: &mut StdRng, head: Head, now: Timestamp) {
+    fn read_at_once(&self, random: &mut StdRng, head: Head) {
         let mut reader = Reader::new(head);
-        while reader.step(&self.snapshots, now) {}
+        while reader.step(&self.snapshots, self.furthest) {}
         if reader.is_done() {
             reader.check(random);
         }
@@ -209,7 +213,7 @@ impl Publishing {
     }
 
     /// Someone begins to read the newest generation, or has a cursor of one before.
-    fn open(&mut self, random: &mut StdRng, now: Timestamp) {
+    fn open(&mut self, random: &mut StdRng) {
         let Some(newest) = self.snapshots.generation else {
             return;
         };
@@ -232,20 +236,20 @@ impl Publishing {
             None => {
                 let promised = self.replaced[&wanted] + OLD_HEAD_LIFETIME - RUN_TIME;
                 assert!(
-                    now >= promised,
+                    self.furthest >= promised,
                     "generation {wanted} is gone, though it is promised until {promised}"
                 );
             }
         }
     }
 
-    fn read(&mut self, random: &mut StdRng, now: Timestamp) {
+    fn read(&mut self, random: &mut StdRng) {
         if self.readers.is_empty() {
             return;
         }
         let at = random.random_range(0..self.readers.len());
         let reader = &mut self.readers[at];
-        if reader.step(&self.snapshots, now) {
+        if reader.step(&self.snapshots, self.furthest) {
             let generation = reader.head.generation;
             return self.tell(format_args!("a reader of generation {generation} reads a page"));
         }
@@ -261,6 +265,7 @@ impl Publishing {
         self.runs.clear();
         for pause in [SignedDuration::ZERO, LONG_PAUSE] {
             now += pause;
+            self.pass_time(now);
             self.snapshots.expire(now, || true);
             let before = self.snapshots.generation;
             self.start(tables, &mut now);

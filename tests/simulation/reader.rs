@@ -28,7 +28,7 @@ impl Reader {
     }
 
     /// Reads the next page. Returns whether the reader goes on; one whose page has expired gives up.
-    pub fn step(&mut self, snapshots: &Snapshots, now: Timestamp) -> bool {
+    pub fn step(&mut self, snapshots: &Snapshots, furthest: Timestamp) -> bool {
         let next = self.head.pages().map(PageRef::part);
         let Some(part) = next.into_iter().find(|part| !self.read.contains_key(part)) else {
             return false;
@@ -36,7 +36,7 @@ impl Reader {
         let Some(content) = snapshots.json(&part) else {
             let promised = self.head.freshness.generated_at + PAGE_RENEWAL - RUN_TIME;
             assert!(
-                now >= promised,
+                furthest >= promised,
                 "{part} of generation {} is not there, though it is promised until {promised}",
                 self.head.generation
             );
