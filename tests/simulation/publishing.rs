@@ -227,20 +227,17 @@ impl Publishing {
         } else {
             self.snapshots.json(&old_head(wanted))
         };
-        match kept {
-            Some(head) => {
-                assert_eq!(head, self.published[&wanted], "generation {wanted} has changed");
-                self.readers
-                    .push(Reader::new(serde_json::from_str(head).expect("a head")));
-            }
-            None => {
-                let promised = self.replaced[&wanted] + OLD_HEAD_LIFETIME - RUN_TIME;
-                assert!(
-                    self.furthest >= promised,
-                    "generation {wanted} is gone, though it is promised until {promised}"
-                );
-            }
-        }
+        let Some(head) = kept else {
+            let promised = self.replaced[&wanted] + OLD_HEAD_LIFETIME - RUN_TIME;
+            assert!(
+                self.furthest >= promised,
+                "generation {wanted} is gone, though it is promised until {promised}"
+            );
+            return;
+        };
+        assert_eq!(head, self.published[&wanted], "generation {wanted} has changed");
+        let head = serde_json::from_str(head).expect("a head");
+        self.readers.push(Reader::new(head));
     }
 
     fn read(&mut self, random: &mut StdRng) {

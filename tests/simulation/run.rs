@@ -1,6 +1,6 @@
 //! One run of the snapshot for one board in one window, step by step: its real ranking and planning.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use domain::standing::Tallies;
@@ -67,7 +67,7 @@ impl Run {
         calendar: &Calendar,
         now: Timestamp,
     ) -> Option<Self> {
-        let mut totals: HashMap<ProgramId, Tally> = HashMap::new();
+        let mut totals: BTreeMap<ProgramId, Tally> = BTreeMap::new();
         for ((_, program), tally) in &tables.totals {
             *totals.entry(program.clone()).or_default() += *tally;
         }

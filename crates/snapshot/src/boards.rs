@@ -109,8 +109,10 @@ impl Boards {
 }
 
 /// The programs that have a board: those with the most activities.
-pub fn published_programs(totals: &HashMap<ProgramId, Tally>) -> Vec<ProgramId> {
-    let mut programs: Vec<_> = totals.iter().collect();
+pub fn published_programs<'a>(
+    totals: impl IntoIterator<Item = (&'a ProgramId, &'a Tally)>,
+) -> Vec<ProgramId> {
+    let mut programs: Vec<_> = totals.into_iter().collect();
     programs.sort_unstable_by_key(|&(program, tally)| (std::cmp::Reverse(tally.activities), program));
     programs.truncate(MAX_PROGRAMS);
     programs.into_iter().map(|(program, _)| program.clone()).collect()
@@ -222,7 +224,7 @@ mod tests {
             };
             (format!("p{n}").parse().unwrap(), tally)
         });
-        let programs = published_programs(&totals.collect());
+        let programs = published_programs(&totals.collect::<HashMap<_, _>>());
         assert_eq!(programs.len(), MAX_PROGRAMS);
         assert_eq!(programs[0].as_str(), format!("p{}", MAX_PROGRAMS + 4));
     }

@@ -103,7 +103,7 @@ impl PageRef {
 impl Rows<'_> {
     /// The rows, out of the contents of the pages.
     pub fn cut(&self, contents: &[impl Borrow<Vec<BoardEntry>>]) -> Vec<BoardEntry> {
-        let rows = contents.iter().flat_map(|page| page.borrow());
+        let rows = contents.iter().flat_map(Borrow::<Vec<BoardEntry>>::borrow);
         rows.skip(self.skip).take(self.limit).cloned().collect()
     }
 }
