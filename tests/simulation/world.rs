@@ -14,10 +14,11 @@ use serde_json::json;
 use store::keys::CountGeneration;
 use store::plan::PlanContext;
 
+use crate::publishing::Publishing;
 use crate::tables::Tables;
 use crate::worker::{Fault, Rules, TIME, Worker};
 
-const MOVES: usize = 120;
+const MOVES: usize = 240;
 /// Without faults everything is counted long before this.
 const MOVES_TO_DRAIN: usize = 2_000;
 const WORKERS: usize = 3;
@@ -60,6 +61,7 @@ pub struct World {
     unreadable: u64,
     dead: Vec<SqsMessage>,
     workers: Vec<Worker>,
+    publishing: Publishing,
     /// How often the tables fail, from never to nearly always.
     faults_percent: u32,
     is_told: bool,
@@ -79,6 +81,7 @@ impl World {
         let mut random = StdRng::seed_from_u64(seed);
         Self {
             faults_percent: random.random_range(0..95),
+            publishing: Publishing::new(&mut random, calendar.clone(), is_told),
             random,
             rules: Rules {
                 policy: settings::SCORING_POLICY.parse().expect("a policy"),
@@ -125,7 +128,7 @@ impl World {
     }
 
     fn any_move(&mut self) {
-        match self.random.random_range(0..100) {
+        match self.random.random_range(0..200) {
             0..18 => self.post(),
             18..20 => self.send_unreadable(),
             20..40 => self.pipe(true),
@@ -134,7 +137,10 @@ impl World {
             57..88 => self.step(true),
             88..92 => self.kill(),
             92..97 => self.time_out_visibility(),
-            _ => self.jump_clock(),
+            97..100 => self.jump_clock(),
+            _ => self
+                .publishing
+                .any_move(&mut self.random, &self.tables, &mut self.now, self.faults_percent),
         }
     }
 
@@ -160,7 +166,9 @@ impl World {
             return self.tell(format_args!("{user} posts {id} again"));
         }
         self.tell(format_args!("{user} posts {id}"));
-        let hours_ago = self.random.random_range(0..1_500);
+        // Half of them of today or yesterday.
+        let hours_max = [24, 1_500][self.random.random_range(0..2)];
+        let hours_ago = self.random.random_range(0..hours_max);
         let occurred_at = self.now - SignedDuration::from_hours(hours_ago);
         let image = json!({
             "user_id": {"S": user},
@@ -305,8 +313,10 @@ impl World {
     }
 
     fn jump_clock(&mut self) {
-        let hours = self.random.random_range(-2..48);
-        self.now += SignedDuration::from_hours(hours);
+        // Now and then for longer than a page is kept.
+        let hours_max = [48, 48, 240][self.random.random_range(0..3)];
+        self.now += SignedDuration::from_hours(self.random.random_range(-2..hours_max));
+        self.publishing.pass_time(self.now);
         self.rules.context.long_past = self.rules.calendar.long_past(self.now);
         self.tell(format_args!("it is {}", self.now));
     }
@@ -331,8 +341,8 @@ impl World {
         assert_eq!(counted.count(), self.tables.markers.len(), "markers of nothing");
     }
 
-    /// Everything accepted is counted, and what can never be is a dead letter.
-    fn check_end(&self) {
+    /// Everything accepted is counted and published, and what can never be is a dead letter.
+    fn check_end(mut self) {
         for fact in &self.facts {
             assert!(
                 self.tables.markers.contains(&fact.marker),
@@ -360,6 +370,13 @@ impl World {
             self.dead.iter().all(is_unreadable),
             "what can be counted is a dead letter"
         );
+        let published = self
+            .publishing
+            .check_end(&mut self.random, &self.tables, self.now);
+        if self.publishing.is_all_time_of_everyone() {
+            let accepted: u64 = self.facts.iter().map(|fact| fact.points).sum();
+            assert_eq!(published, Some(accepted), "accepted and published");
+        }
     }
 }
 
