@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::uri::Authority;
@@ -13,10 +14,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
+use futures::stream;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::dynamodb::DynamoDb;
+use crate::faults::{CallFault, Faults, calls_from_function};
 use crate::sqs::Sqs;
 
 /// What `DynamoDB` allows, the larger of the two services' bounds.
@@ -47,46 +51,108 @@ pub async fn serve(
     sqs: Sqs,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    serve_with_faults(listener, dynamodb, sqs, Faults::none(), stop).await
+}
+
+/// As [`serve`], but the calls of functions meet faults.
+pub async fn serve_with_faults(
+    listener: TcpListener,
+    dynamodb: DynamoDb,
+    sqs: Sqs,
+    faults: Faults,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
     // Answers are small and written at once; waiting to fill a packet costs 40 ms each.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps Nagle's delay");
         }
     });
-    axum::serve(listener, router(dynamodb, sqs))
+    let services = Services {
+        dynamodb,
+        sqs,
+        faults,
+    };
+    axum::serve(listener, router(services))
         .with_graceful_shutdown(stop)
         .await?;
     Ok(())
 }
 
 /// The endpoint's routes: `POST` to any path is a call (SQS clients post to the path of the queue).
-pub fn router(dynamodb: DynamoDb, sqs: Sqs) -> Router {
+fn router(services: Services) -> Router {
     let call = post(call);
     Router::new()
         .route("/", get(async || ABOUT).merge(call.clone()))
         .route("/{*path}", call)
-        .with_state((dynamodb, sqs))
+        .with_state(services)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(refuse_foreign_hosts))
 }
 
-async fn call(State((dynamodb, sqs)): State<(DynamoDb, Sqs)>, headers: HeaderMap, body: Bytes) -> Response {
+#[derive(Clone)]
+struct Services {
+    dynamodb: DynamoDb,
+    sqs: Sqs,
+    faults: Faults,
+}
+
+async fn call(State(services): State<Services>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers
         .get("x-amz-target")
         .and_then(|target| target.to_str().ok())
         .and_then(|target| target.split_once('.'));
-    let answer = match target {
-        Some(("DynamoDB_20120810" | "DynamoDBStreams_20120810", operation)) => {
-            dynamodb.call(operation, body).await
-        }
-        Some(("AmazonSQS", operation)) => sqs.call(operation, &body).await,
-        _ => Answer {
-            status: StatusCode::BAD_REQUEST,
-            query_error: None,
-            body: Bytes::from_static(br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#),
-        },
+    let (service, operation) = target.unwrap_or_default();
+    let fault = if services.faults.are_none() || !calls_from_function(&headers) {
+        None
+    } else {
+        services.faults.of_call(service, operation, &body)
     };
-    answer.into_response()
+    match fault {
+        None => services.answer(service, operation, body).await.into_response(),
+        Some(CallFault::Refused(answer)) => answer.into_response(),
+        Some(CallFault::CutBefore) => cut_off(),
+        Some(CallFault::CutAfter) => {
+            services.answer(service, operation, body).await;
+            cut_off()
+        }
+        Some(CallFault::Slow { before, after }) => {
+            let (service, operation) = (service.to_owned(), operation.to_owned());
+            // In a task of its own: a caller that gives up meanwhile does not take its call back.
+            let answer = tokio::spawn(async move {
+                sleep(before).await;
+                let answer = services.answer(&service, &operation, body).await;
+                sleep(after).await;
+                answer
+            });
+            answer
+                .await
+                .map_or_else(|_| cut_off(), IntoResponse::into_response)
+        }
+    }
+}
+
+impl Services {
+    async fn answer(&self, service: &str, operation: &str, body: Bytes) -> Answer {
+        match service {
+            "DynamoDB_20120810" | "DynamoDBStreams_20120810" => self.dynamodb.call(operation, body).await,
+            "AmazonSQS" => self.sqs.call(operation, &body).await,
+            _ => Answer {
+                status: StatusCode::BAD_REQUEST,
+                query_error: None,
+                body: Bytes::from_static(
+                    br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#,
+                ),
+            },
+        }
+    }
+}
+
+/// Closes the connection without a byte: the server gives up an answer whose body fails before it
+/// has written its head.
+fn cut_off() -> Response {
+    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    Body::from_stream(stream::iter([Err::<Bytes, _>(broken)])).into_response()
 }
 
 impl IntoResponse for Answer {

@@ -36,6 +36,7 @@ fn mapping(queue: &Queue, batch_size: usize, window: Duration) -> EventSourceMap
         batch_size,
         batching_window: window,
         maximum_concurrency: 2,
+        faults: Faults::none(),
     }
 }
 
@@ -331,6 +332,7 @@ async fn settings_that_aws_would_refuse_are_refused() {
     let check = |batch_size, window, concurrency, expected| {
         let mapping = EventSourceMapping {
             maximum_concurrency: concurrency,
+            faults: Faults::none(),
             ..mapping(&queue, batch_size, window)
         };
         assert_eq!(
