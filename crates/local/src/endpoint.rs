@@ -202,7 +202,68 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use aws_credential_types::Credentials;
+    use aws_sdk_dynamodb::Client;
+    use aws_sdk_dynamodb::config::retry::RetryConfig;
+    use aws_sdk_dynamodb::error::SdkError;
+    use aws_sdk_dynamodb::types::AttributeValue;
+    use store::Activities;
+    use store::schema::{TableNames, create_tables};
+
+    use super::*;
+    use crate::faults::{FUNCTION_KEY_ID, Fault};
+
+    fn client(url: &str, key_id: &str) -> Client {
+        let credentials = Credentials::new(key_id, "secret", None, None, "test");
+        let config = store::aws::config("us-east-1".to_owned(), credentials, Some(url.to_owned()));
+        let config = aws_sdk_dynamodb::config::Builder::from(&config).retry_config(RetryConfig::disabled());
+        Client::from_conf(config.build())
+    }
+
+    /// Whether a put under this fault is answered, and whether it is done.
+    async fn check_put(key_id: &str, fault: Fault, expected: (bool, bool)) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let faults = Faults::from_seed(1, []);
+        let dynamodb = DynamoDb::open(None).expect("a database");
+        let sqs = Sqs::new(url.clone(), None).expect("queues");
+        let server = serve_with_faults(listener, dynamodb, sqs, faults.clone(), std::future::pending());
+        let server = tokio::spawn(server);
+        let tables = TableNames::prefixed("test");
+        create_tables(&client(&url, "local"), &tables)
+            .await
+            .expect("tables");
+
+        faults.raise(fault, [tables.activities.as_str()], 1.0);
+        let put = client(&url, key_id)
+            .put_item()
+            .table_name(&tables.activities)
+            .item("user_id", AttributeValue::S("ann".to_owned()))
+            .item("activity_id", AttributeValue::S("a1".to_owned()))
+            .send()
+            .await;
+        let is_answered = !matches!(
+            put,
+            Err(SdkError::DispatchFailure(_) | SdkError::ResponseError(_))
+        );
+        let activities = Activities::new(client(&url, "local"), tables.activities);
+        let (user, id) = ("ann".parse().expect("an id"), "a1".parse().expect("an id"));
+        let is_done = activities.is_recorded(&user, &id).await.expect("an answer");
+        assert_eq!((is_answered, is_done), expected, "{fault} with the key {key_id}");
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn connections_are_cut_before_a_write_or_after_it() {
+        check_put(FUNCTION_KEY_ID, Fault::CutBefore, (false, false)).await;
+        check_put(FUNCTION_KEY_ID, Fault::CutAfter, (false, true)).await;
+        check_put(FUNCTION_KEY_ID, Fault::ServerError, (true, false)).await;
+    }
+
+    #[tokio::test]
+    async fn only_functions_meet_faults() {
+        check_put("local", Fault::CutBefore, (true, true)).await;
+    }
 
     #[test]
     fn only_names_of_this_machine_are_answered() {

@@ -139,7 +139,8 @@ struct Plan {
     raised: RwLock<Vec<Raised>>,
 }
 
-/// A fault that strikes calls which write to some tables more often than others.
+/// A fault that strikes more often for a while: calls that write to some tables or, without any,
+/// everything.
 #[derive(Clone, Debug)]
 struct Raised {
     fault: Fault,
@@ -174,8 +175,8 @@ impl Faults {
     }
 
     /// Strikes `share` of the functions' calls that write to one of these tables, until it is lowered
-    /// again: 1.0 is each of them. Only faults of calls can be raised. Without a plan, as in
-    /// [`none`](Self::none), nothing is.
+    /// again: 1.0 is each of them. With no tables it is that share of whatever the fault may strike.
+    /// Without a plan, as in [`none`](Self::none), nothing is raised.
     pub fn raise<'a>(&self, fault: Fault, tables: impl IntoIterator<Item = &'a str>, share: f64) {
         #[expect(
             clippy::cast_possible_truncation,
@@ -212,13 +213,19 @@ impl Faults {
 
     /// Asks whether a fault strikes now. Whoever makes it happen counts it then.
     pub(crate) fn draw(&self, fault: Fault) -> Option<Draw> {
+        self.draw_for_write(fault, Vec::new)
+    }
+
+    /// As [`draw`](Self::draw), for a call that writes to these tables. They are asked for only if a
+    /// rate is raised.
+    fn draw_for_write(&self, fault: Fault, tables: impl FnOnce() -> Vec<String>) -> Option<Draw> {
         let plan = self.0.as_ref()?;
         let rate = if plan.chosen.contains(&fault) {
             TABLE[fault.index()].2
         } else {
             0
         };
-        plan.draw(fault, rate)
+        plan.draw(fault, plan.raised_rate(fault, tables).unwrap_or(rate))
     }
 
     pub(crate) fn count(&self, fault: Fault) {
@@ -226,29 +233,22 @@ impl Faults {
             plan.injected[fault.index()].fetch_add(1, Ordering::Relaxed);
         }
     }
-
-    /// The raised rate of a fault for calls that write to one of these tables, if it is raised.
-    /// `tables` is asked only if anything is.
-    fn raised_rate(&self, fault: Fault, tables: impl FnOnce() -> Vec<String>) -> Option<u64> {
-        let raised = self
-            .0
-            .as_ref()?
-            .raised
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut of_fault = raised.iter().filter(|raised| raised.fault == fault).peekable();
-        of_fault.peek()?;
-        let tables = tables();
-        of_fault
-            .filter(|raised| tables.iter().any(|table| raised.tables.contains(table)))
-            .map(|raised| raised.rate)
-            .max()
-    }
 }
 
 impl Plan {
     fn raised(&self) -> std::sync::RwLockWriteGuard<'_, Vec<Raised>> {
         self.raised.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn raised_rate(&self, fault: Fault, tables: impl FnOnce() -> Vec<String>) -> Option<u64> {
+        let raised = self.raised.read().unwrap_or_else(PoisonError::into_inner);
+        let mut of_fault = raised.iter().filter(|raised| raised.fault == fault).peekable();
+        of_fault.peek()?;
+        let tables = tables();
+        let strikes = |raised: &&Raised| {
+            raised.tables.is_empty() || tables.iter().any(|table| raised.tables.contains(table))
+        };
+        of_fault.filter(strikes).map(|raised| raised.rate).max()
     }
 
     fn draw(&self, fault: Fault, rate: u64) -> Option<Draw> {

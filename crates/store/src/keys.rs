@@ -113,6 +113,12 @@ pub(crate) fn marker_key(generation: CountGeneration, user: &UserId, id: &Activi
     format!("{generation}#{user}#{id}")
 }
 
+/// The activity that has the marker of this key, if it is one of this generation.
+pub(crate) fn marked(generation: CountGeneration, key: &str) -> Option<(UserId, ActivityId)> {
+    let (user, id) = key.strip_prefix(&format!("{generation}#"))?.split_once('#')?;
+    Some((user.parse().ok()?, id.parse().ok()?))
+}
+
 /// A user's programs are adjacent in a shard, since `#` is in no id.
 pub(crate) fn member_key(user: &UserId, program: &ProgramId) -> String {
     format!("{user}#{program}")
@@ -131,6 +137,15 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+
+    #[test]
+    fn a_marker_tells_its_activity_within_its_generation() {
+        let (user, id) = ("ann@a.b".parse().unwrap(), "course:17".parse().unwrap());
+        let key = marker_key(CountGeneration::FIRST, &user, &id);
+        assert_eq!(marked(CountGeneration::FIRST, &key), Some((user, id)));
+        assert_eq!(marked(CountGeneration(2), &key), None);
+        assert_eq!(marked(CountGeneration::FIRST, "g1#ann"), None);
+    }
 
     #[test]
     fn users_spread_evenly_over_the_shards_and_stay_there() {

@@ -33,4 +33,24 @@ impl Markers {
             .map_err(|error| Unavailable::new("looking for a marker", error))?;
         Ok(output.item.is_some())
     }
+
+    /// Reads which activities have markers, page by page. For an audit: it reads the whole table.
+    pub async fn read_all(&self, mut take: impl FnMut(UserId, ActivityId)) -> Result<(), Unavailable> {
+        let mut items = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| Unavailable::new("reading all markers", error))?;
+            let key = item.get(attribute::ACTIVITY).and_then(|key| key.as_s().ok());
+            if let Some((user, id)) = key.and_then(|key| keys::marked(CountGeneration::FIRST, key)) {
+                take(user, id);
+            }
+        }
+        Ok(())
+    }
 }

@@ -89,10 +89,7 @@ impl Faults {
                 Vec::new()
             }
         };
-        match self.raised_rate(fault, written) {
-            Some(rate) => self.0.as_ref()?.draw(fault, rate),
-            None => self.draw(fault),
-        }
+        self.draw_for_write(fault, written)
     }
 }
 
