@@ -1,5 +1,6 @@
 //! The program `podium`, as its users run it.
 
+mod chaos;
 mod dlq;
 mod local_stack;
 mod recovery;

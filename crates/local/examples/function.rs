@@ -47,6 +47,7 @@ async fn obey(event: LambdaEvent<Order>) -> Result<Value, Error> {
             "variables": std::env::vars().collect::<std::collections::BTreeMap<_, _>>(),
             "request_id": event.context.request_id,
             "arn": event.context.invoked_function_arn,
+            "deadline_ms": event.context.deadline,
         })),
         Order::SleepMillis(millis) => {
             tokio::time::sleep(Duration::from_millis(millis)).await;

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::uri::Authority;
@@ -13,10 +14,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
+use futures::stream;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::dynamodb::DynamoDb;
+use crate::faults::{CallFault, Faults, calls_from_function};
 use crate::sqs::Sqs;
 
 /// What `DynamoDB` allows, the larger of the two services' bounds.
@@ -47,46 +51,108 @@ pub async fn serve(
     sqs: Sqs,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    serve_with_faults(listener, dynamodb, sqs, Faults::none(), stop).await
+}
+
+/// As [`serve`], but the calls of functions meet faults.
+pub async fn serve_with_faults(
+    listener: TcpListener,
+    dynamodb: DynamoDb,
+    sqs: Sqs,
+    faults: Faults,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
     // Answers are small and written at once; waiting to fill a packet costs 40 ms each.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps Nagle's delay");
         }
     });
-    axum::serve(listener, router(dynamodb, sqs))
+    let services = Services {
+        dynamodb,
+        sqs,
+        faults,
+    };
+    axum::serve(listener, router(services))
         .with_graceful_shutdown(stop)
         .await?;
     Ok(())
 }
 
 /// The endpoint's routes: `POST` to any path is a call (SQS clients post to the path of the queue).
-pub fn router(dynamodb: DynamoDb, sqs: Sqs) -> Router {
+fn router(services: Services) -> Router {
     let call = post(call);
     Router::new()
         .route("/", get(async || ABOUT).merge(call.clone()))
         .route("/{*path}", call)
-        .with_state((dynamodb, sqs))
+        .with_state(services)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(refuse_foreign_hosts))
 }
 
-async fn call(State((dynamodb, sqs)): State<(DynamoDb, Sqs)>, headers: HeaderMap, body: Bytes) -> Response {
+#[derive(Clone)]
+struct Services {
+    dynamodb: DynamoDb,
+    sqs: Sqs,
+    faults: Faults,
+}
+
+async fn call(State(services): State<Services>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers
         .get("x-amz-target")
         .and_then(|target| target.to_str().ok())
         .and_then(|target| target.split_once('.'));
-    let answer = match target {
-        Some(("DynamoDB_20120810" | "DynamoDBStreams_20120810", operation)) => {
-            dynamodb.call(operation, body).await
-        }
-        Some(("AmazonSQS", operation)) => sqs.call(operation, &body).await,
-        _ => Answer {
-            status: StatusCode::BAD_REQUEST,
-            query_error: None,
-            body: Bytes::from_static(br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#),
-        },
+    let (service, operation) = target.unwrap_or_default();
+    let fault = if services.faults.are_none() || !calls_from_function(&headers) {
+        None
+    } else {
+        services.faults.of_call(service, operation, &body)
     };
-    answer.into_response()
+    match fault {
+        None => services.answer(service, operation, body).await.into_response(),
+        Some(CallFault::Refused(answer)) => answer.into_response(),
+        Some(CallFault::CutBefore) => cut_off(),
+        Some(CallFault::CutAfter) => {
+            services.answer(service, operation, body).await;
+            cut_off()
+        }
+        Some(CallFault::Slow { before, after }) => {
+            let (service, operation) = (service.to_owned(), operation.to_owned());
+            // In a task of its own: a caller that gives up meanwhile does not take its call back.
+            let answer = tokio::spawn(async move {
+                sleep(before).await;
+                let answer = services.answer(&service, &operation, body).await;
+                sleep(after).await;
+                answer
+            });
+            answer
+                .await
+                .map_or_else(|_| cut_off(), IntoResponse::into_response)
+        }
+    }
+}
+
+impl Services {
+    async fn answer(&self, service: &str, operation: &str, body: Bytes) -> Answer {
+        match service {
+            "DynamoDB_20120810" | "DynamoDBStreams_20120810" => self.dynamodb.call(operation, body).await,
+            "AmazonSQS" => self.sqs.call(operation, &body).await,
+            _ => Answer {
+                status: StatusCode::BAD_REQUEST,
+                query_error: None,
+                body: Bytes::from_static(
+                    br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#,
+                ),
+            },
+        }
+    }
+}
+
+/// Closes the connection without a byte: the server gives up an answer whose body fails before it
+/// has written its head.
+fn cut_off() -> Response {
+    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    Body::from_stream(stream::iter([Err::<Bytes, _>(broken)])).into_response()
 }
 
 impl IntoResponse for Answer {
@@ -136,7 +202,68 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use aws_credential_types::Credentials;
+    use aws_sdk_dynamodb::Client;
+    use aws_sdk_dynamodb::config::retry::RetryConfig;
+    use aws_sdk_dynamodb::error::SdkError;
+    use aws_sdk_dynamodb::types::AttributeValue;
+    use store::Activities;
+    use store::schema::{TableNames, create_tables};
+
+    use super::*;
+    use crate::faults::{FUNCTION_KEY_ID, Fault};
+
+    fn client(url: &str, key_id: &str) -> Client {
+        let credentials = Credentials::new(key_id, "secret", None, None, "test");
+        let config = store::aws::config("us-east-1".to_owned(), credentials, Some(url.to_owned()));
+        let config = aws_sdk_dynamodb::config::Builder::from(&config).retry_config(RetryConfig::disabled());
+        Client::from_conf(config.build())
+    }
+
+    /// Whether a put under this fault is answered, and whether it is done.
+    async fn check_put(key_id: &str, fault: Fault, expected: (bool, bool)) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let faults = Faults::from_seed(1, []);
+        let dynamodb = DynamoDb::open(None).expect("a database");
+        let sqs = Sqs::new(url.clone(), None).expect("queues");
+        let server = serve_with_faults(listener, dynamodb, sqs, faults.clone(), std::future::pending());
+        let server = tokio::spawn(server);
+        let tables = TableNames::prefixed("test");
+        create_tables(&client(&url, "local"), &tables)
+            .await
+            .expect("tables");
+
+        faults.raise(fault, [tables.activities.as_str()], 1.0);
+        let put = client(&url, key_id)
+            .put_item()
+            .table_name(&tables.activities)
+            .item("user_id", AttributeValue::S("ann".to_owned()))
+            .item("activity_id", AttributeValue::S("a1".to_owned()))
+            .send()
+            .await;
+        let is_answered = !matches!(
+            put,
+            Err(SdkError::DispatchFailure(_) | SdkError::ResponseError(_))
+        );
+        let activities = Activities::new(client(&url, "local"), tables.activities);
+        let (user, id) = ("ann".parse().expect("an id"), "a1".parse().expect("an id"));
+        let is_done = activities.is_recorded(&user, &id).await.expect("an answer");
+        assert_eq!((is_answered, is_done), expected, "{fault} with the key {key_id}");
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn connections_are_cut_before_a_write_or_after_it() {
+        check_put(FUNCTION_KEY_ID, Fault::CutBefore, (false, false)).await;
+        check_put(FUNCTION_KEY_ID, Fault::CutAfter, (false, true)).await;
+        check_put(FUNCTION_KEY_ID, Fault::ServerError, (true, false)).await;
+    }
+
+    #[tokio::test]
+    async fn only_functions_meet_faults() {
+        check_put("local", Fault::CutBefore, (true, true)).await;
+    }
 
     #[test]
     fn only_names_of_this_machine_are_answered() {

@@ -14,7 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::sqs::{MAX_BATCH, Queue, ReceiptHandle, Received};
+use crate::faults::{Fault, Faults};
+use crate::sqs::{MAX_BATCH, Queue, ReceiptHandle, Received, SqsError};
 use batch::Batch;
 
 /// The most messages a batch may be set to have.
@@ -42,6 +43,8 @@ pub struct EventSourceMapping {
     pub batching_window: Duration,
     /// The invocations that run at once: 1 to 1,000 (AWS asks for at least 2).
     pub maximum_concurrency: usize,
+    /// What becomes of the deletion of handled messages.
+    pub faults: Faults,
 }
 
 /// Settings that AWS would refuse.
@@ -142,11 +145,11 @@ impl EventSourceMapping {
             if batch.is_empty() {
                 continue;
             }
-            let (invoke, queue) = (invoke.clone(), self.queue.clone());
+            let (invoke, queue, faults) = (invoke.clone(), self.queue.clone(), self.faults.clone());
             let failures = Arc::clone(&failures);
             invocations.spawn(async move {
                 let _slot = slot;
-                if deliver(&queue, batch, invoke).await {
+                if deliver(&queue, batch, invoke, &faults).await {
                     failures.store(0, Ordering::Relaxed);
                 } else {
                     failures.fetch_add(1, Ordering::Relaxed);
@@ -230,7 +233,7 @@ fn back_off(failures: u32) -> Duration {
 /// Invokes with a batch and deletes what succeeded; the rest returns after its visibility timeout.
 /// `false` when the invocation failed as a whole. Messages the function itself reports are none of
 /// that: a few bad ones must not slow the others down.
-async fn deliver<F, Fut, E>(queue: &Queue, batch: Batch, invoke: F) -> bool
+async fn deliver<F, Fut, E>(queue: &Queue, batch: Batch, invoke: F, faults: &Faults) -> bool
 where
     F: Fn(Bytes) -> Fut,
     Fut: Future<Output = Result<Bytes, E>>,
@@ -256,10 +259,29 @@ where
         .filter(|(id, _)| !failed.contains(id))
         .map(|&(_, receipt)| receipt)
         .collect();
-    if let Err(error) = queue.delete_batch(&done) {
+    if let Err(error) = acknowledge(queue, &done, faults) {
         tracing::error!(%error, "handled messages are not deleted and will come again");
     }
     true
+}
+
+/// Deletes handled messages, all with one write, unless there are faults to befall them: those strike
+/// the ten of one call.
+fn acknowledge(queue: &Queue, done: &[ReceiptHandle], faults: &Faults) -> Result<(), SqsError> {
+    if faults.are_none() {
+        return queue.delete_batch(done);
+    }
+    for receipts in done.chunks(MAX_BATCH) {
+        if faults.draw(Fault::LoseAcknowledgement).is_some() {
+            faults.count(Fault::LoseAcknowledgement);
+        } else if faults.draw(Fault::DeliverTwice).is_some() {
+            queue.delete_batch_with_echo(receipts)?;
+            faults.count(Fault::DeliverTwice);
+        } else {
+            queue.delete_batch(receipts)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

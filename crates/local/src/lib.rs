@@ -3,6 +3,7 @@
 pub mod dynamodb;
 pub mod endpoint;
 pub mod event_source;
+pub mod faults;
 pub mod function_url;
 pub mod lambda;
 pub mod pipe;

@@ -11,11 +11,12 @@ use bytes::Bytes;
 use store::schema::{TableNames, create_tables};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::dynamodb::{DynamoDb, TtlSweeper};
 use crate::endpoint;
 use crate::event_source::{EventSource, EventSourceMapping};
+use crate::faults::{Fault, Faults, Striker};
 use crate::lambda::{Function, FunctionConfig, Lambda};
 use crate::pipe::{Pipe, PipeConfig, SendFailure, TableStream};
 use crate::scheduler::Schedule;
@@ -30,6 +31,8 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 /// on one machine a short wait serves better than a refusal.
 const SLOT_WAIT: Duration = Duration::from_secs(5);
 const TTL_SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// How late a message is delivered that a fault holds back.
+const LATE: std::ops::Range<Duration> = Duration::from_millis(500)..Duration::from_secs(5);
 
 /// How the stack is started.
 #[derive(Clone, Debug)]
@@ -52,6 +55,10 @@ pub struct StackConfig {
     pub batching: Batching,
     /// When a message whose invocation died is delivered again.
     pub visibility_timeout: Duration,
+    /// How long every function may take, if not as long as its settings say.
+    pub function_timeout: Option<Duration>,
+    /// What goes wrong.
+    pub faults: Faults,
 }
 
 impl StackConfig {
@@ -72,6 +79,8 @@ impl StackConfig {
             max_activity_age: "unlimited".to_owned(),
             batching: Batching::default(),
             visibility_timeout: settings::VISIBILITY_TIMEOUT,
+            function_timeout: None,
+            faults: Faults::none(),
         })
     }
 }
@@ -88,6 +97,8 @@ pub struct Stack {
     pub pipe: Pipe,
     pub aggregation: EventSource,
     snapshots: Schedule,
+    /// Aborted when it is dropped.
+    striker: JoinSet<()>,
     ttl: TtlSweeper,
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
@@ -109,8 +120,10 @@ impl Stack {
         let queues = create_queues(&sqs, config.visibility_timeout)?;
         servers.push(tokio::spawn({
             let (dynamodb, sqs, stop) = (dynamodb.clone(), sqs.clone(), stopped(&stop));
+            let faults = config.faults.clone();
             async move {
-                if let Err(error) = endpoint::serve(aws_listener, dynamodb, sqs, stop).await {
+                let served = endpoint::serve_with_faults(aws_listener, dynamodb, sqs, faults, stop);
+                if let Err(error) = served.await {
                     tracing::error!(%error, "the AWS endpoint failed");
                 }
             }
@@ -124,12 +137,20 @@ impl Stack {
                 .function(name)
                 .with_context(|| format!("there is no function {name}"))
         };
-        let pipe = start_pipe(&dynamodb, &tables, &queues, place("pipe.json"))?;
+        let pipe = start_pipe(
+            &dynamodb,
+            &tables,
+            &queues,
+            place("pipe.json"),
+            config.faults.clone(),
+        )?;
+        let striker = start_striker(&config.faults, &queues.main, &pipe);
         let aggregation = EventSourceMapping {
             queue: queues.main.clone(),
             batch_size: config.batching.batch_size(),
             batching_window: config.batching.window(),
             maximum_concurrency: settings::AGGREGATOR.concurrency,
+            faults: config.faults.clone(),
         };
         let aggregation = aggregation.start(invoker(function("aggregator")?))?;
         let snapshots = Schedule::start(config.snapshot_every, {
@@ -165,13 +186,15 @@ impl Stack {
             pipe,
             aggregation,
             snapshots,
+            striker,
             servers,
             stop,
         })
     }
 
     /// Stops from the front to the back, so that what is under way is kept, and leaves no process.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.striker.shutdown().await;
         self.stop.send_replace(true);
         self.snapshots.stop(STOP_GRACE).await;
         self.aggregation.stop(STOP_GRACE).await;
@@ -224,6 +247,7 @@ fn start_pipe(
     tables: &TableNames,
     queues: &Queues,
     checkpoint: Option<PathBuf>,
+    faults: Faults,
 ) -> anyhow::Result<Pipe> {
     let config = PipeConfig {
         name: "podium".to_owned(),
@@ -235,7 +259,12 @@ fn start_pipe(
     };
     let (target, dead_letters) = (queues.main.clone(), queues.pipe_dead_letters.clone());
     let send = move |bodies: Vec<String>| {
-        let sent = target.send_batch(bodies.into_iter().map(NewMessage::new).collect());
+        let delay = delivery_delay(&faults);
+        let message = |body| NewMessage {
+            delay,
+            ..NewMessage::new(body)
+        };
+        let sent = target.send_batch(bodies.into_iter().map(message).collect());
         let failures = sent.into_iter().enumerate().filter_map(|(index, sent)| {
             let reason = sent.err()?.to_string();
             Some(SendFailure { index, reason })
@@ -248,6 +277,26 @@ fn start_pipe(
     };
     let source = TableStream::new(dynamodb.clone(), &tables.activities);
     Pipe::start(source, config, send, dead_letter)
+}
+
+/// How late a batch of messages is to be delivered.
+fn delivery_delay(faults: &Faults) -> Option<Duration> {
+    let mut draw = faults.draw(Fault::DeliverLate)?;
+    faults.count(Fault::DeliverLate);
+    Some(draw.within(LATE))
+}
+
+fn start_striker(faults: &Faults, queue: &Queue, pipe: &Pipe) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if !faults.are_none() {
+        let striker = Striker {
+            faults: faults.clone(),
+            queue: queue.clone(),
+            pipe: pipe.restarter(),
+        };
+        tasks.spawn(striker.run());
+    }
+    tasks
 }
 
 fn functions(
@@ -290,7 +339,8 @@ fn functions(
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))
                 .collect::<BTreeMap<_, _>>(),
             concurrency: settings.concurrency,
-            timeout: settings.timeout,
+            timeout: config.function_timeout.unwrap_or(settings.timeout),
+            faults: config.faults.clone(),
             memory_mb: settings.memory_mb,
             log_file: Some(config.log_dir.join(format!("{name}.log"))),
             slot_wait: SLOT_WAIT,

@@ -9,7 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use futures::future::join_all;
-use local::lambda::{Function, FunctionConfig, InvokeError, Lambda, PAYLOAD_BYTES_MAX};
+use local::faults::{Fault, Faults};
+use local::lambda::{Function, FunctionConfig, FunctionStats, InvokeError, Lambda, PAYLOAD_BYTES_MAX};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -410,8 +411,55 @@ async fn kills_a_busy_process_before_an_idle_one() {
     lambda.stop().await;
 }
 
+/// What a function answers, and its stats, when this fault befalls each invocation.
+async fn befallen(fault: Fault, asked: Value) -> (Result<Value, InvokeError>, FunctionStats) {
+    let faults = Faults::from_seed(1, [fault]);
+    faults.raise(fault, [], 1.0);
+    let (lambda, function) = start(FunctionConfig {
+        timeout: Duration::from_secs(2),
+        faults: faults.clone(),
+        ..config()
+    });
+    let answer = order(&function, asked).await;
+    eventually("it has struck", || faults.counts() == [(fault, 1)]).await;
+    eventually("what was struck is gone", || function.stats().busy == 0).await;
+    let stats = function.stats();
+    lambda.stop().await;
+    (answer, stats)
+}
+
+#[tokio::test]
+async fn faults_befall_invocations() {
+    let asked = json!({ "sleep_millis": 60_000 });
+    let (answer, stats) = befallen(Fault::Kill, asked.clone()).await;
+    assert!(matches!(answer, Err(InvokeError::Exited { .. })), "{answer:?}");
+    assert_eq!((stats.kills, stats.crashes), (1, 0));
+    let (answer, stats) = befallen(Fault::OutOfMemory, asked.clone()).await;
+    assert!(matches!(answer, Err(InvokeError::Exited { .. })), "{answer:?}");
+    assert_eq!((stats.over_memory, stats.kills), (1, 0));
+    let (answer, stats) = befallen(Fault::ColdHerd, asked).await;
+    assert!(matches!(answer, Err(InvokeError::Exited { .. })), "{answer:?}");
+    assert_eq!(stats.kills, 1);
+    // It would have answered in time, had it not been made to stand still.
+    let (answer, stats) = befallen(Fault::TimeOut, json!({ "sleep_millis": 1_000 })).await;
+    assert_eq!((answer, stats.timeouts), (Err(InvokeError::TimedOut), 1));
+}
+
+#[tokio::test]
+async fn a_jump_of_the_clock_tells_another_deadline() {
+    let deadline = |answer: Result<Value, InvokeError>| answer.unwrap()["deadline_ms"].as_i64().unwrap();
+    let now = jiff::Timestamp::now().as_millisecond();
+    let (answer, _) = befallen(Fault::ClockJump, json!({ "describe": {} })).await;
+    // The invocation has 2 s from its start on; with this seed it hears of less.
+    let left = deadline(answer) - now;
+    assert!(left < 2_000, "{left} ms");
+}
+
 /// Asks this program to be the process that `no_process_outlives_this_one` kills.
 const PARENT: &str = "PODIUM_TEST_PARENT";
+
+/// The value with which the busy process stands still.
+const FREEZING: &str = "freezing";
 
 /// Not a test of its own: without the variable it does nothing.
 #[tokio::test]
@@ -419,25 +467,29 @@ async fn parent() {
     if std::env::var_os(PARENT).is_none() {
         return;
     }
+    let faults = Faults::from_seed(1, []);
     let (_lambda, function) = start(FunctionConfig {
         concurrency: 2,
+        faults: faults.clone(),
         ..config()
     });
     let idle_and_busy = join_all((0..2).map(|_| order(&function, json!({ "sleep_millis": 50 })))).await;
     for answer in idle_and_busy {
         println!("pid {}", answer.unwrap());
     }
+    if std::env::var_os(PARENT).is_some_and(|asked| asked == FREEZING) {
+        faults.raise(Fault::TimeOut, [], 1.0);
+    }
     println!("ready");
     drop(order(&function, json!({ "sleep_millis": 3_000 })).await);
     std::future::pending::<()>().await;
 }
 
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn no_process_outlives_this_one() {
+/// Starts a parent of two processes.
+async fn parent_of_two(asked: &str) -> (tokio::process::Child, Vec<u64>) {
     let mut parent = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["parent", "--exact", "--nocapture"])
-        .env(PARENT, "1")
+        .env(PARENT, asked)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -454,9 +506,34 @@ async fn no_process_outlives_this_one() {
     }
     assert_eq!(pids.len(), 2);
     assert!(pids.iter().copied().all(is_alive));
+    (parent, pids)
+}
+
+async fn end_with_their_parent(mut parent: tokio::process::Child, pids: Vec<u64>) {
     parent.kill().await.unwrap();
     eventually("the processes of a killed parent are gone", || {
         !pids.iter().copied().any(is_alive)
     })
     .await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_process_outlives_this_one() {
+    let (parent, pids) = parent_of_two("1").await;
+    end_with_their_parent(parent, pids).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn not_even_one_that_stands_still() {
+    let (parent, pids) = parent_of_two(FREEZING).await;
+    let stands_still = |pid: &u64| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ")
+            .next()
+            .is_some_and(|state| state.starts_with('T'))
+    };
+    eventually("one stands still", || pids.iter().any(stands_still)).await;
+    end_with_their_parent(parent, pids).await;
 }

@@ -188,6 +188,26 @@ fn a_restart_goes_on_after_the_checkpoint() {
 }
 
 #[tokio::test]
+async fn a_restart_from_an_earlier_position_sends_again_what_came_after_it() {
+    let (dynamodb, client) = start().await;
+    let target = Target::default();
+    let pipe = target.attach(&dynamodb, config(), take_all);
+    put(&client, "ann", "a1").await;
+    eventually(|| pipe.counters().sent == 1).await;
+    let earlier = pipe.restarter().position();
+    put(&client, "ann", "a2").await;
+    put(&client, "ann", "a3").await;
+    eventually(|| pipe.counters().sent == 3).await;
+    assert!(pipe.restarter().restart(earlier, Duration::ZERO));
+    put(&client, "ann", "a4").await;
+    eventually(|| pipe.counters().sent == 6).await;
+    assert_eq!(target.taken().last().map(String::as_str), Some("a4"));
+    let again = |activity: &str| target.taken().iter().filter(|taken| *taken == activity).count();
+    assert_eq!(["a1", "a2", "a3"].map(again), [1, 2, 2]);
+    pipe.stop().await.expect("a stop");
+}
+
+#[tokio::test]
 async fn a_bad_record_is_isolated_and_only_its_position_is_given_up() {
     let (dynamodb, client) = start().await;
     for activity in ["a1", "a2", "bad", "a4", "a5"] {

@@ -70,14 +70,17 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = StackConfig {
         port: args.port,
         aws_port: args.aws_port,
-        log_dir: args.log_dir.or(kept_logs).unwrap_or(defaults.log_dir),
+        log_dir: args
+            .log_dir
+            .or(kept_logs)
+            .unwrap_or_else(|| defaults.log_dir.clone()),
         data_dir: args.data_dir,
         time_zone: args.time_zone,
         snapshot_every: args.snapshot_every,
         max_activity_age: args.max_activity_age,
         batching: args.batching,
         visibility_timeout: settings::VISIBILITY_TIMEOUT,
-        bin_dir: defaults.bin_dir,
+        ..defaults
     };
     std::fs::create_dir_all(&config.log_dir)?;
     let log_dir = config.log_dir.clone();

@@ -3,6 +3,7 @@
 mod aws;
 mod bench;
 mod board;
+mod chaos;
 mod client;
 mod cost;
 mod counts;
@@ -47,6 +48,9 @@ enum Command {
     /// Measure the whole system on this machine, beside what is aimed at
     #[command(after_long_help = bench::HELP)]
     Bench(bench::Args),
+    /// Load the whole system while everything fails, and see that nothing is lost or counted twice
+    #[command(after_long_help = chaos::HELP)]
+    Chaos(chaos::Args),
     /// Look at dead letters, keep them in a file, send them again, or delete them
     #[command(after_long_help = dlq::HELP)]
     Dlq(dlq::Args),
@@ -71,6 +75,7 @@ async fn main() -> ExitCode {
         Command::Smoke(args) => smoke::run(args).await,
         Command::Board(args) => board::run(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Chaos(args) => chaos::run(args).await,
         Command::Dlq(args) => dlq::run(args).await,
         Command::Reconcile(args) => reconcile::run(args).await,
         Command::Rebuild(args) => rebuild::run(args).await,

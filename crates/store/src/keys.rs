@@ -133,9 +133,7 @@ pub(crate) fn marker_key(generation: CountGeneration, user: &UserId, id: &Activi
 
 /// The activity of a marker of this generation.
 pub(crate) fn of_marker(generation: CountGeneration, marker: &str) -> Option<(UserId, ActivityId)> {
-    let (of, activity) = marker.split_once('#')?;
-    let (user, id) = activity.split_once('#')?;
-    (of == generation.to_string()).then_some(())?;
+    let (user, id) = marker.strip_prefix(&format!("{generation}#"))?.split_once('#')?;
     Some((user.parse().ok()?, id.parse().ok()?))
 }
 

@@ -36,6 +36,7 @@ fn mapping(queue: &Queue, batch_size: usize, window: Duration) -> EventSourceMap
         batch_size,
         batching_window: window,
         maximum_concurrency: 2,
+        faults: Faults::none(),
     }
 }
 
@@ -167,6 +168,41 @@ async fn a_response_is_read_as_aws_reads_it() {
     .await;
     check_response(r#"{"batchItemFailures":"#, None).await;
     check_response(r#""done""#, None).await;
+}
+
+/// How often a message is delivered that its function is done with, when this fault strikes each
+/// deletion of its first two deliveries.
+async fn check_deliveries(fault: Fault, expected: usize) {
+    let faults = Faults::from_seed(1, [fault]);
+    faults.raise(fault, [], 1.0);
+    let queue = queue_with(SOON);
+    send(&queue, ["a".to_owned()]);
+    let invocations = Invocations::default();
+    let (noted, struck) = (invocations.clone(), faults.clone());
+    let source = EventSourceMapping {
+        faults: faults.clone(),
+        ..mapping(&queue, 10, Duration::ZERO)
+    };
+    let source = source
+        .start(move |payload| {
+            noted.note(&payload);
+            if noted.all().len() == 3 {
+                struck.switch_off();
+            }
+            async { Ok::<_, String>(Bytes::new()) }
+        })
+        .unwrap();
+    until("it is deleted", || queue.depth().total() == 0).await;
+    source.stop(PATIENCE).await;
+    assert_eq!(invocations.all().len(), expected, "{fault}");
+    assert_eq!(faults.counts(), [(fault, 2)]);
+}
+
+#[tokio::test]
+async fn faults_bring_back_what_is_done() {
+    check_deliveries(Fault::LoseAcknowledgement, 3).await;
+    // The echo has none of its own.
+    check_deliveries(Fault::DeliverTwice, 2).await;
 }
 
 #[tokio::test]
@@ -331,6 +367,7 @@ async fn settings_that_aws_would_refuse_are_refused() {
     let check = |batch_size, window, concurrency, expected| {
         let mapping = EventSourceMapping {
             maximum_concurrency: concurrency,
+            faults: Faults::none(),
             ..mapping(&queue, batch_size, window)
         };
         assert_eq!(

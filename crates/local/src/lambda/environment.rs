@@ -7,6 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
+use jiff::SignedDuration;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tokio::{
     io::AsyncRead,
@@ -62,6 +64,8 @@ pub struct Invocation {
     pub id: RequestId,
     pub payload: Bytes,
     pub timeout: Duration,
+    /// By how much the deadline that the process is told is off.
+    pub deadline_error: SignedDuration,
 }
 
 /// What a process tells by way of its Runtime API.
@@ -125,11 +129,27 @@ impl Environment {
         (environment, lease, exit)
     }
 
-    /// Kills the process. The first reason given is the one that counts.
-    pub fn end(&self, reason: Ending) {
-        if self.ending.set(reason).is_ok() {
+    /// Kills the process. The first reason given is the one that counts; `false` if there was one.
+    pub fn end(&self, reason: Ending) -> bool {
+        let is_first = self.ending.set(reason).is_ok();
+        if is_first {
             self.kill.notify_one();
         }
+        is_first
+    }
+
+    /// Has the process stand still in the midst of its invocation, until it is killed because its time
+    /// is up. `false` if it has none.
+    ///
+    /// It cannot outlive this process: the system wakes whoever stands still without a parent, and
+    /// ends it.
+    pub fn freeze(&self) -> bool {
+        let pid = self
+            .pid()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(Pid::from_raw);
+        let is_busy = self.ending().is_none() && self.is_running();
+        is_busy && pid.is_some_and(|pid| kill_process(pid, Signal::STOP).is_ok())
     }
 
     pub fn ending(&self) -> Option<Ending> {

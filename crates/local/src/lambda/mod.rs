@@ -7,6 +7,7 @@
 
 mod environment;
 mod error;
+mod faulty;
 mod log;
 mod pool;
 mod runtime_api;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use tokio::task::AbortHandle;
 
+use crate::faults::Faults;
 use environment::EnvironmentId;
 pub use error::InvokeError;
 pub use log::LOG_BYTES_MAX;
@@ -35,7 +37,7 @@ pub const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024;
 pub const IDLE_TIME: Duration = Duration::from_mins(1);
 
 /// One function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FunctionConfig {
     pub name: String,
     /// The program that speaks the Lambda Runtime API.
@@ -52,6 +54,8 @@ pub struct FunctionConfig {
     pub log_file: Option<PathBuf>,
     /// How long an invocation waits for a free environment before it is throttled.
     pub slot_wait: Duration,
+    /// What befalls its invocations.
+    pub faults: Faults,
 }
 
 impl FunctionConfig {
@@ -67,6 +71,7 @@ impl FunctionConfig {
             memory_mb: 128,
             log_file: None,
             slot_wait: Duration::ZERO,
+            faults: Faults::none(),
         }
     }
 }

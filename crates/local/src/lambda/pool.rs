@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::{
     FunctionConfig, FunctionStats, InvokeError, PAYLOAD_BYTES_MAX,
     environment::{Ending, Environment, Invocation, Lease, RequestId, Running},
+    faulty::deadline_error,
     log::{LOG_BYTES_MAX, Log},
     runtime_api::RuntimeApi,
     stats::Counters,
@@ -184,6 +185,7 @@ impl Pool {
                 return;
             }
         };
+        self.befall(&lease.environment);
         let answer = lease.answer(until).await;
         locked(&self.counters).answered(&answer);
         if self.may_be_used_again(&lease) {
@@ -211,6 +213,7 @@ impl Pool {
             id: RequestId(Uuid::new_v4()),
             payload,
             timeout: self.config.timeout,
+            deadline_error: deadline_error(&self.config.faults),
         };
         loop {
             let mut lease = match self.take_idle() {
@@ -400,6 +403,16 @@ impl Pool {
             environment.end(Ending::Killed);
         }
         chosen.is_some()
+    }
+
+    /// Kills all environments; `false` if there are none.
+    pub fn kill_all(&self) -> bool {
+        let fleet = self.fleet.borrow();
+        let killed = fleet
+            .live
+            .iter()
+            .filter(|environment| environment.end(Ending::Killed));
+        killed.count() > 0
     }
 
     pub async fn stop(&self) {

@@ -128,13 +128,12 @@ fn handed_over(function_arn: &str, invocation: Invocation) -> Response {
     let trace = id.simple().to_string();
     let (root, parent) = trace.split_at(24);
     let started = since_epoch(now).as_secs();
+    let deadline_ms = (since_epoch(now + invocation.timeout).as_millis().cast_signed())
+        .saturating_add(invocation.deadline_error.as_millis());
     let headers = [
         ("content-type", "application/json".to_owned()),
         ("lambda-runtime-aws-request-id", id.to_string()),
-        (
-            "lambda-runtime-deadline-ms",
-            since_epoch(now + invocation.timeout).as_millis().to_string(),
-        ),
+        ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
         ("lambda-runtime-invoked-function-arn", function_arn.to_owned()),
         (
             "lambda-runtime-trace-id",

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{EnvironmentId, FunctionConfig};
+use crate::faults::FUNCTION_KEY_ID;
 
 pub(super) const REGION: &str = "us-east-1";
 pub(super) const ACCOUNT: &str = "000000000000";
@@ -27,7 +28,7 @@ pub(super) fn variables(
     let log_stream = format!("{}[{VERSION}]{}", now.strftime("%Y/%m/%d/"), id.0.simple());
     let set_by_lambda = [
         ("_HANDLER", "bootstrap".to_owned()),
-        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+        ("AWS_ACCESS_KEY_ID", FUNCTION_KEY_ID.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
         ("AWS_SESSION_TOKEN", "local".to_owned()),
         ("AWS_REGION", REGION.to_owned()),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub use self::delivery::{Condition, DeadLetter, SendFailure};
@@ -91,9 +91,34 @@ pub struct Pipe {
     source: Arc<dyn Source>,
     counters: Arc<Counters>,
     state: watch::Sender<State>,
-    position: watch::Receiver<Position>,
+    restarter: Restarter,
     reader: JoinHandle<()>,
     keeper: Option<JoinHandle<()>>,
+}
+
+/// Stops a pipe and starts it again, as a deployment or a failure of it would.
+#[derive(Clone)]
+pub struct Restarter {
+    restarts: mpsc::Sender<Restart>,
+    position: watch::Receiver<Position>,
+}
+
+struct Restart {
+    from: Position,
+    down: Duration,
+}
+
+impl Restarter {
+    /// How far the pipe has come.
+    pub fn position(&self) -> Position {
+        self.position.borrow().clone()
+    }
+
+    /// Has the pipe stop after the call under way, and go on from a position it was at, after having
+    /// been down for so long. `false` if it is to be restarted already, or is gone.
+    pub fn restart(&self, from: Position, down: Duration) -> bool {
+        self.restarts.try_send(Restart { from, down }).is_ok()
+    }
 }
 
 impl Pipe {
@@ -129,6 +154,8 @@ impl Pipe {
         let counters = Arc::new(Counters::default());
         let (state, observed) = watch::channel(State::Running);
         let (reached, position) = watch::channel(position);
+        // One at a time: a second one would only undo the first.
+        let (restarts, asked) = mpsc::channel(1);
         let keeper = config
             .checkpoint
             .clone()
@@ -136,6 +163,7 @@ impl Pipe {
         let reader = Reader {
             source: Arc::clone(&source),
             reached,
+            restarts: asked,
             delivery: Delivery {
                 config,
                 counters: Arc::clone(&counters),
@@ -148,7 +176,7 @@ impl Pipe {
             source,
             counters,
             state,
-            position,
+            restarter: Restarter { restarts, position },
             reader: tokio::spawn(reader.run()),
             keeper,
         })
@@ -174,6 +202,10 @@ impl Pipe {
         Ok(())
     }
 
+    pub fn restarter(&self) -> Restarter {
+        self.restarter.clone()
+    }
+
     pub fn counters(&self) -> PipeCounters {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         PipeCounters {
@@ -188,7 +220,7 @@ impl Pipe {
     /// The age of the oldest record that is not dealt with, to about a second; zero if all are. Of a
     /// stream with several shards it is that of the shard which is next.
     pub async fn lag(&self) -> anyhow::Result<Duration> {
-        let after = self.position.borrow().clone();
+        let after = self.restarter.position();
         let waiting = self.source.records(&after, 1).await?;
         let age = waiting
             .first()
@@ -218,6 +250,7 @@ struct Batch {
 struct Reader<S, D> {
     source: Arc<dyn Source>,
     reached: watch::Sender<Position>,
+    restarts: mpsc::Receiver<Restart>,
     delivery: Delivery<S, D>,
 }
 
@@ -230,6 +263,10 @@ where
 {
     async fn run(mut self) {
         while may_go_on(&mut self.delivery.state).await {
+            if let Ok(restart) = self.restarts.try_recv() {
+                self.restart(restart).await;
+                continue;
+            }
             // Asked for before the read, so that a write during it is read at once.
             let change = self.source.change();
             match self.read().await {
@@ -245,6 +282,15 @@ where
                 }
             }
         }
+    }
+
+    async fn restart(&mut self, Restart { from, down }: Restart) {
+        tokio::select! {
+            () = tokio::time::sleep(down) => {}
+            // An error means that the pipe was dropped, which the caller sees next.
+            _ = self.delivery.state.wait_for(|state| *state == State::Stopped) => {}
+        }
+        self.reached.send_replace(from);
     }
 
     async fn read(&self) -> anyhow::Result<Vec<StreamRecord>> {
@@ -274,6 +320,9 @@ where
                 self.delivery.deliver(batch.records).await?;
             }
             self.reached.send_modify(|reached| reached.merge(batch.through));
+            if !self.restarts.is_empty() {
+                break;
+            }
         }
         Ok(())
     }

@@ -292,12 +292,25 @@ impl Queue {
     /// Deletes received messages with one write to the journal. A stale receipt is no error and
     /// deletes nothing.
     pub fn delete_batch(&self, receipts: &[ReceiptHandle]) -> Result<(), SqsError> {
+        self.delete_by(receipts, State::delete)
+    }
+
+    /// As [`delete_batch`](Self::delete_batch), but the messages are delivered once more, as standard
+    /// queues may do.
+    pub fn delete_batch_with_echo(&self, receipts: &[ReceiptHandle]) -> Result<(), SqsError> {
+        self.delete_by(receipts, State::delete_with_echo)
+    }
+
+    fn delete_by(
+        &self,
+        receipts: &[ReceiptHandle],
+        delete: fn(&mut State, Seq, Timestamp),
+    ) -> Result<(), SqsError> {
         let now = Timestamp::now();
         let mut guarded = self.inner.current(now);
         if guarded.deleted {
             return Err(SqsError::QueueDoesNotExist);
         }
-        let was_full = guarded.state.is_full();
         let seqs: Vec<Seq> = receipts
             .iter()
             .filter_map(|&receipt| guarded.state.deletable(receipt))
@@ -307,13 +320,11 @@ impl Queue {
         }
         guarded.record([Entry::Deleted(seqs.clone())])?;
         for seq in seqs {
-            guarded.state.delete(seq, now);
+            delete(&mut guarded.state, seq, now);
         }
-        let wakes = was_full || guarded.state.echoes();
         drop(guarded);
-        if wakes {
-            self.inner.arrivals.notify_waiters();
-        }
+        // A message may be there once more, and a queue that was full takes others.
+        self.inner.arrivals.notify_waiters();
         Ok(())
     }
 
@@ -340,6 +351,22 @@ impl Queue {
 
     pub fn depth(&self) -> Depth {
         self.inner.current(Timestamp::now()).state.depth()
+    }
+
+    /// When the oldest message that is still here was sent.
+    pub fn oldest_sent(&self) -> Option<Timestamp> {
+        self.inner.current(Timestamp::now()).state.oldest_sent()
+    }
+
+    /// Shows now what would become visible within this time, as if the clock jumped ahead and back:
+    /// what is in flight may be delivered again while it is still being handled.
+    pub fn jump_clock(&self, by: Duration) {
+        let now = Timestamp::now();
+        let mut guarded = self.inner.current(now);
+        let retention = guarded.settings.attributes.message_retention;
+        guarded.state.advance(now.after(by), retention);
+        drop(guarded);
+        self.inner.arrivals.notify_waiters();
     }
 
     /// Deletes every message, those in flight too.

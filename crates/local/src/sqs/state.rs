@@ -11,6 +11,7 @@ use super::attributes::QueueName;
 use super::error::SqsError;
 use super::message::{Content, MessageId, ReceiptHandle, Received};
 use super::timestamp::Timestamp;
+use crate::faults::mix;
 
 /// The messages a standard queue lets be in flight.
 pub const MAX_IN_FLIGHT: usize = 120_000;
@@ -71,7 +72,7 @@ struct Held {
     place: Place,
     /// The delivery whose receipt is the current one.
     delivery: Option<u64>,
-    /// Deleted, and delivered once more by `Faults::deliver_twice`.
+    /// Deleted, and delivered once more all the same.
     echo: bool,
 }
 
@@ -209,11 +210,19 @@ impl State {
 
     /// Removes a message that its consumer is done with.
     pub(super) fn delete(&mut self, seq: Seq, now: Timestamp) {
-        let echoes = self.faults.deliver_twice;
+        if self.faults.deliver_twice {
+            self.delete_with_echo(seq, now);
+        } else {
+            self.remove(seq);
+        }
+    }
+
+    /// Deletes a message in vain: it is delivered once more. An echo itself has none.
+    pub(super) fn delete_with_echo(&mut self, seq: Seq, now: Timestamp) {
         let Some(held) = self.messages.get_mut(&seq) else {
             return;
         };
-        if !echoes || held.echo {
+        if held.echo {
             self.remove(seq);
             return;
         }
@@ -297,9 +306,9 @@ impl State {
         }
     }
 
-    /// Whether a deletion may make a message visible.
-    pub(super) fn echoes(&self) -> bool {
-        self.faults.deliver_twice
+    /// When the oldest message was sent.
+    pub(super) fn oldest_sent(&self) -> Option<Timestamp> {
+        self.by_age.first().map(|&(sent, _)| sent)
     }
 
     pub(super) fn set_faults(&mut self, faults: Faults) {
@@ -372,14 +381,6 @@ fn due(waiting: &BTreeSet<(Timestamp, Seq)>, now: Timestamp) -> Vec<(Timestamp, 
         .take_while(|&&(until, _)| until <= now)
         .copied()
         .collect()
-}
-
-/// The finalizer of `SplitMix64`: a bijection whose output looks random.
-fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }
 
 #[cfg(test)]

@@ -87,6 +87,20 @@ async fn a_waiting_receive_wakes_when_a_message_becomes_visible() {
 }
 
 #[tokio::test]
+async fn a_jump_of_the_clock_shows_what_is_in_flight() {
+    let queue = create(&in_memory(), "q");
+    send(&queue, &["a", "b"]);
+    let minute = Duration::from_mins(1);
+    let first = queue.receive(1, NO_WAIT, Some(minute)).await;
+    assert_eq!(receive(&queue, 2 * minute).await, ["b#1"]);
+    queue.jump_clock(minute + Duration::from_secs(1));
+    assert_eq!(receive(&queue, minute).await, ["a#2"]);
+    // The first to receive it is not the last, and deletes nothing any more.
+    queue.delete_batch(&[first[0].receipt]).expect("no error");
+    assert_eq!(queue.depth().total(), 2);
+}
+
+#[tokio::test]
 async fn a_receive_without_messages_ends_after_its_wait() {
     let queue = create(&in_memory(), "q");
     let waiting = queue.receive(1, Duration::from_millis(30), None);

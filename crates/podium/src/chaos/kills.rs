@@ -1,0 +1,73 @@
+//! Kills that are asked for by their number.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use local::lambda::Lambda;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use tokio::time::{Instant, sleep};
+
+/// Whom it strikes, the busier ones more often.
+const VICTIMS: [&str; 8] = [
+    "ingest",
+    "ingest",
+    "ingest",
+    "aggregator",
+    "aggregator",
+    "aggregator",
+    "snapshot",
+    "serve",
+];
+
+/// How long it may take after the load until the last of them is killed.
+const FINISH_MAX: Duration = Duration::from_mins(1);
+const FINISH_EVERY: Duration = Duration::from_millis(20);
+
+pub struct Killer {
+    random: StdRng,
+    wanted: u64,
+    killed: u64,
+}
+
+impl Killer {
+    pub fn new(seed: u64, wanted: u64) -> Self {
+        Self {
+            random: StdRng::seed_from_u64(seed),
+            wanted,
+            killed: 0,
+        }
+    }
+
+    /// Kills as many as are due when this share of the load is behind.
+    pub fn catch_up(&mut self, lambda: &Lambda, share: f64) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a share of a number far below 2^52"
+        )]
+        let due = (self.wanted as f64 * share.clamp(0.0, 1.0)) as u64;
+        for _ in self.killed..due {
+            let victim = VICTIMS.choose(&mut self.random).expect("there are some");
+            self.killed += u64::from(lambda.kill_one(victim));
+        }
+    }
+
+    /// Kills those that are left.
+    pub async fn finish(&mut self, lambda: &Lambda) -> anyhow::Result<()> {
+        let until = Instant::now() + FINISH_MAX;
+        while self.killed < self.wanted {
+            self.catch_up(lambda, 1.0);
+            ensure!(
+                Instant::now() < until,
+                "only {} of {} processes could be killed: there were no more",
+                self.killed,
+                self.wanted
+            );
+            sleep(FINISH_EVERY).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! `podium chaos`: what it reports holds, and it ends.
+
+use serde_json::Value;
+
+use super::{podium, text};
+
+/// Runs it and gives its verdict; it must find nothing lost and nothing double.
+async fn survive(args: &[&str]) -> Value {
+    let mut command = podium();
+    command.arg("chaos").arg("--json").args(args);
+    let output = command.output().await.expect("podium runs");
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "podium {args:?}\n{stdout}\n{stderr}"
+    );
+    let verdict: Value = serde_json::from_str(&stdout).expect("JSON");
+    for row in ["lost", "double", "dead_letters", "boards_torn"] {
+        assert_eq!(verdict[row], 0, "{verdict}");
+    }
+    assert_eq!(verdict["counted"], verdict["accepted"], "{verdict}");
+    verdict
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_all_faults_nothing_is_lost_and_nothing_counted_twice() {
+    let verdict = survive(&["--seed", "7", "--activities", "2000"]).await;
+    assert_eq!(verdict["accepted"], 2_000);
+    let faults = verdict["faults"].as_object().expect("faults");
+    assert_eq!(faults.len(), 17, "{verdict}");
+    // The rare ones need a longer load.
+    for fault in [
+        "throttle",
+        "server-error",
+        "conflict",
+        "cut-before",
+        "cut-after",
+        "deliver-twice",
+    ] {
+        assert!(
+            faults[fault].as_u64().is_some_and(|count| count > 0),
+            "{fault}: {verdict}"
+        );
+    }
+    // A third was sent twice, and what was refused was sent again.
+    let duplicates = verdict["duplicates_refused"].as_u64().expect("a number");
+    assert!(duplicates >= 2_000 / 3, "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_processes_are_killed_as_are_asked_for() {
+    let verdict = survive(&[
+        "--seed",
+        "8",
+        "--activities",
+        "3000",
+        "--faults",
+        "none",
+        "--kills",
+        "40",
+    ])
+    .await;
+    let killed = verdict["processes_killed"].as_u64().expect("a number");
+    assert!(killed >= 40, "{verdict}");
+    assert_eq!(verdict["faults"], serde_json::json!({}));
+}
