@@ -6,6 +6,7 @@
 
 mod publishing;
 mod reader;
+mod rebuild;
 mod run;
 mod snapshots;
 mod tables;

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::UserId;
 use jiff::{SignedDuration, Timestamp};
 use local::settings;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use store::Generations;
+use store::generations::State;
 use store::keys::CountGeneration;
 use store::plan::PlanContext;
 
 use crate::publishing::Publishing;
+use crate::rebuild::Rebuild;
 use crate::tables::Tables;
 use crate::worker::{Fault, Rules, TIME, Worker};
 
@@ -34,9 +36,9 @@ const KINDS: [(&str, u64); 3] = [
 
 /// An accepted activity.
 struct Fact {
-    user: UserId,
     member: String,
-    marker: String,
+    /// The part of its marker's key behind the generation.
+    key: String,
     points: u64,
     record: String,
 }
@@ -52,7 +54,10 @@ pub struct World {
     random: StdRng,
     rules: Rules,
     now: Timestamp,
-    tables: Tables,
+    /// By generation. The first is the live one, and is published.
+    tables: BTreeMap<CountGeneration, Tables>,
+    generations: Generations,
+    rebuild: Option<Rebuild>,
     facts: Vec<Fact>,
     /// Records that the pipe remembers to have delivered.
     piped: usize,
@@ -89,7 +94,9 @@ impl World {
                 context,
             },
             now,
-            tables: Tables::default(),
+            tables: BTreeMap::from([(CountGeneration::FIRST, Tables::default())]),
+            generations: Generations::default(),
+            rebuild: None,
             facts: Vec::new(),
             piped: 0,
             queue: Vec::new(),
@@ -128,7 +135,7 @@ impl World {
     }
 
     fn any_move(&mut self) {
-        match self.random.random_range(0..200) {
+        match self.random.random_range(0..220) {
             0..18 => self.post(),
             18..20 => self.send_unreadable(),
             20..40 => self.pipe(true),
@@ -138,9 +145,14 @@ impl World {
             88..92 => self.kill(),
             92..97 => self.time_out_visibility(),
             97..100 => self.jump_clock(),
-            _ => self
-                .publishing
-                .any_move(&mut self.random, &self.tables, &mut self.now, self.faults_percent),
+            100..118 => self.step_rebuild(true),
+            118..120 => self.stop_rebuild(),
+            _ => self.publishing.any_move(
+                &mut self.random,
+                &self.tables[&CountGeneration::FIRST],
+                &mut self.now,
+                self.faults_percent,
+            ),
         }
     }
 
@@ -148,7 +160,10 @@ impl World {
         match self.random.random_range(0..4) {
             0 => self.pipe(false),
             1 => self.invoke(),
-            2 => self.step(false),
+            2 => {
+                self.step(false);
+                self.step_rebuild(false);
+            }
             // An invocation that is gone leaves its messages to the timeout.
             _ if self.workers.is_empty() => self.time_out_visibility(),
             _ => self.step(false),
@@ -161,8 +176,8 @@ impl World {
         let user = USERS[self.random.random_range(0..USERS.len())];
         let program = PROGRAMS[self.random.random_range(0..PROGRAMS.len())];
         let (kind, points) = KINDS[self.random.random_range(0..KINDS.len())];
-        let marker = format!("g1#{user}#{id}");
-        if self.facts.iter().any(|fact| fact.marker == marker) {
+        let key = format!("{user}#{id}");
+        if self.facts.iter().any(|fact| fact.key == key) {
             return self.tell(format_args!("{user} posts {id} again"));
         }
         self.tell(format_args!("{user} posts {id}"));
@@ -180,9 +195,8 @@ impl World {
             "schema_version": {"N": "1"},
         });
         self.facts.push(Fact {
-            user: user.parse().expect("a user"),
             member: format!("{user}#{program}"),
-            marker,
+            key,
             points,
             record: json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}).to_string(),
         });
@@ -254,8 +268,65 @@ impl World {
             0 => TIME.mul_f64(self.random.random()),
             _ => Duration::ZERO,
         };
-        self.workers
-            .push(Worker::receive(messages, &self.rules, self.now, spent));
+        self.workers.push(Worker::receive(
+            messages,
+            &self.rules,
+            &self.generations,
+            self.now,
+            spent,
+        ));
+    }
+
+    /// A rebuild begins or goes on, and once it has seen all facts its generation is complete.
+    fn step_rebuild(&mut self, may_fail: bool) {
+        let Some(rebuild) = &mut self.rebuild else {
+            if may_fail && self.random.random_range(0..4) == 0 {
+                self.begin_rebuild();
+            }
+            return;
+        };
+        if rebuild.is_done() {
+            if self
+                .generations
+                .beside
+                .is_some_and(|beside| beside.state == State::Growing)
+            {
+                self.generations = self.generations.completed().expect("it is beside the live one");
+                self.tell("the rebuild is complete");
+            }
+            return;
+        }
+        let fault = if may_fail {
+            Fault::draw(&mut self.random, self.faults_percent)
+        } else {
+            Fault::None
+        };
+        let tables = self.tables.entry(rebuild.generation).or_default();
+        rebuild.step(tables, &self.rules, self.now, fault, &mut self.random);
+        self.tell(format_args!("the rebuild goes on: {fault:?}"));
+    }
+
+    fn begin_rebuild(&mut self) {
+        let (generations, generation) = self.generations.with_rebuild();
+        self.generations = generations;
+        let facts = self.facts.iter().map(|fact| fact.record.clone()).collect();
+        self.rebuild = Some(Rebuild::begin(generation, facts, &mut self.random));
+        self.tell(format_args!("a rebuild of {generation} begins"));
+    }
+
+    /// A rebuild is killed, and goes on later, or is given up.
+    fn stop_rebuild(&mut self) {
+        let Some(rebuild) = &mut self.rebuild else {
+            return;
+        };
+        if self.random.random_range(0..3) > 0 {
+            rebuild.kill();
+            return self.tell("the rebuild is killed");
+        }
+        let (alone, given_up) = self.generations.alone().expect("it is beside the live one");
+        self.generations = alone;
+        self.rebuild = None;
+        self.tell(format_args!("{given_up} is given up"));
     }
 
     /// An invocation sends a transaction, or tells the queues what became of its messages.
@@ -322,34 +393,46 @@ impl World {
     }
 
     fn is_drained(&self) -> bool {
-        self.piped == self.facts.len() && self.queue.is_empty() && self.workers.is_empty()
+        let is_rebuilding = self.rebuild.as_ref().is_some_and(|rebuild| !rebuild.is_done());
+        self.piped == self.facts.len() && self.queue.is_empty() && self.workers.is_empty() && !is_rebuilding
     }
 
-    /// Standings and totals are the sums of the activities that have a marker, and of no others.
+    /// In each generation standings and totals are the sums of the activities that have a marker, and of no
+    /// others.
     fn check(&self) {
-        let mut expected: BTreeMap<String, u64> = BTreeMap::new();
-        let counted = self
-            .facts
-            .iter()
-            .filter(|fact| self.tables.markers.contains(&fact.marker));
-        for fact in counted.clone() {
-            *expected.entry(fact.member.clone()).or_default() += fact.points;
+        for (generation, tables) in &self.tables {
+            let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+            let is_marked = |fact: &&Fact| tables.markers.contains(&format!("{generation}#{}", fact.key));
+            let counted = self.facts.iter().filter(is_marked);
+            for fact in counted.clone() {
+                *expected.entry(fact.member.clone()).or_default() += fact.points;
+            }
+            assert_eq!(tables.points(), expected, "standings and markers of {generation}");
+            let sum: u64 = expected.values().sum();
+            assert_eq!(
+                tables.total_points(),
+                sum,
+                "control totals and markers of {generation}"
+            );
+            assert_eq!(
+                counted.count(),
+                tables.markers.len(),
+                "markers of nothing in {generation}"
+            );
         }
-        assert_eq!(self.tables.points(), expected, "standings and markers");
-        let sum: u64 = expected.values().sum();
-        assert_eq!(self.tables.total_points(), sum, "control totals and markers");
-        assert_eq!(counted.count(), self.tables.markers.len(), "markers of nothing");
     }
 
-    /// Everything accepted is counted and published, and what can never be is a dead letter.
+    /// Everything accepted is counted in each generation that is counted into, and published, and what can never be is a dead letter.
     fn check_end(mut self) {
-        for fact in &self.facts {
-            assert!(
-                self.tables.markers.contains(&fact.marker),
-                "{} of {} was accepted and is not counted",
-                fact.marker,
-                fact.user
-            );
+        for generation in self.generations.counted() {
+            let nothing = Tables::default();
+            let tables = self.tables.get(&generation).unwrap_or(&nothing);
+            for Fact { key, .. } in &self.facts {
+                assert!(
+                    tables.markers.contains(&format!("{generation}#{key}")),
+                    "{key} was accepted and is not counted in {generation}"
+                );
+            }
         }
         for number in 1..=self.unreadable {
             let body = format!("unreadable {number}");
@@ -370,9 +453,8 @@ impl World {
             self.dead.iter().all(is_unreadable),
             "what can be counted is a dead letter"
         );
-        let published = self
-            .publishing
-            .check_end(&mut self.random, &self.tables, self.now);
+        let live = &self.tables[&CountGeneration::FIRST];
+        let published = self.publishing.check_end(&mut self.random, live, self.now);
         if self.publishing.is_all_time_of_everyone() {
             let accepted: u64 = self.facts.iter().map(|fact| fact.points).sum();
             assert_eq!(published, Some(accepted), "accepted and published");
