@@ -47,7 +47,7 @@ pub(crate) struct ActivityItem {
 }
 
 impl ActivityItem {
-    fn new(activity: &Activity, received_at: Timestamp) -> Self {
+    pub fn new(activity: &Activity, received_at: Timestamp) -> Self {
         Self {
             user_id: activity.user.clone(),
             activity_id: activity.id.clone(),
