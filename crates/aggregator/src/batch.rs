@@ -122,7 +122,7 @@ fn score(
 ) -> Result<Countable, String> {
     let points = policy
         .points(&activity.kind, activity.occurred_at)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| format!("{} {error}", error.field()))?;
     Ok(Countable {
         user: activity.user.clone(),
         program: activity.program.clone(),
