@@ -144,7 +144,7 @@ impl Stack {
             place("pipe.json"),
             config.faults.clone(),
         )?;
-        let striker = start_striker(&config.faults, &queues.main, &pipe);
+        let striker = start_striker(&config.faults, &queues.main, &pipe, &tables);
         let aggregation = EventSourceMapping {
             queue: queues.main.clone(),
             batch_size: config.batching.batch_size(),
@@ -286,13 +286,14 @@ fn delivery_delay(faults: &Faults) -> Option<Duration> {
     Some(draw.within(LATE))
 }
 
-fn start_striker(faults: &Faults, queue: &Queue, pipe: &Pipe) -> JoinSet<()> {
+fn start_striker(faults: &Faults, queue: &Queue, pipe: &Pipe, tables: &TableNames) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if !faults.are_none() {
         let striker = Striker {
             faults: faults.clone(),
             queue: queue.clone(),
             pipe: pipe.restarter(),
+            tables: tables.clone(),
         };
         tasks.spawn(striker.run());
     }
