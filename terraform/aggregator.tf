@@ -47,8 +47,9 @@ module "aggregator" {
       resources = [aws_dynamodb_table.dedup.arn]
     },
     {
+      # What it gets is which generations to count into.
       sid       = "Count"
-      actions   = ["dynamodb:UpdateItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources = [aws_dynamodb_table.standings.arn]
     },
     {

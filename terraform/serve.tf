@@ -39,7 +39,7 @@ module "serve" {
     },
     {
       sid       = "ReadStandings"
-      actions   = ["dynamodb:Query"]
+      actions   = ["dynamodb:GetItem", "dynamodb:Query"]
       resources = [aws_dynamodb_table.standings.arn]
     },
   ])

@@ -182,15 +182,17 @@ async fn refuses_to_take_unsigned_posts(emulator: &Emulator, ingest_url: &str) {
 
 /// Waits until one more activity is on the board, and with it all that were sent before.
 async fn smoke(emulator: &Emulator, deployment: &Applied<'_>, ingest_url: &str, serve_url: &str) -> String {
-    let (activities, dedup) = (
+    let (activities, dedup, standings) = (
         deployment.output("activities_table").await,
         deployment.output("dedup_table").await,
+        deployment.output("standings_table").await,
     );
     let arguments = [
         ["--ingest-url", ingest_url],
         ["--serve-url", serve_url],
         ["--activities-table", &activities],
         ["--dedup-table", &dedup],
+        ["--standings-table", &standings],
     ];
     podium(
         emulator,
@@ -289,7 +291,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "ingest snapshots: ",
             "aggregator activities: ",
             "aggregator dedup: put",
-            "aggregator standings: ",
+            "aggregator standings: get",
             "aggregator snapshots: ",
             // On AWS only the heartbeats: the emulator does not know the condition on the key.
             "snapshot activities: query put",
@@ -298,7 +300,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "snapshot snapshots: get put",
             "serve activities: ",
             "serve dedup: ",
-            "serve standings: query",
+            "serve standings: get query",
             "serve snapshots: get",
         ]
     );

@@ -77,7 +77,7 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         pipe: sqs:SendMessage on podium-test-activities
         pipe: sqs:SendMessage on podium-test-pipe-dlq
         aggregator: dynamodb:PutItem on table/podium-test-dedup
-        aggregator: dynamodb:UpdateItem on table/podium-test-standings
+        aggregator: dynamodb:GetItem dynamodb:UpdateItem on table/podium-test-standings
         aggregator: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-activities
         aggregator: sqs:SendMessage on podium-test-activities-dlq
         schedule: lambda:InvokeFunction on function:podium-test-snapshot:live
@@ -89,7 +89,7 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         snapshot: sqs:GetQueueAttributes on podium-test-activities-dlq
         snapshot: sqs:SendMessage on podium-test-snapshot-dlq
         serve: dynamodb:GetItem on table/podium-test-snapshots
-        serve: dynamodb:Query on table/podium-test-standings
+        serve: dynamodb:GetItem dynamodb:Query on table/podium-test-standings
         client: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
         client: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
         "#,

@@ -2,9 +2,10 @@
 //! waits, so that a simulation runs the same.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::{Activity, ActivityId, Calendar, ScoringPolicy, UserId};
+use domain::{ActivityId, Calendar, ScoringPolicy, UserId};
 use jiff::Timestamp;
 use store::apply::Counted;
 use store::plan::Countable;
@@ -52,7 +53,7 @@ impl<'a> Batch<'a> {
                 Ok(Streamed::Activity {
                     activity,
                     received_at,
-                }) => match score(&activity, policy, calendar, now) {
+                }) => match Countable::scored(&activity, policy, calendar, now) {
                     Ok(countable) => {
                         let key = (activity.user, activity.id);
                         let (messages, _) = batch
@@ -64,10 +65,10 @@ impl<'a> Batch<'a> {
                         }
                         messages.push(message);
                     }
-                    Err(reason) => batch.dead.push(DeadLetter {
+                    Err(unscored) => batch.dead.push(DeadLetter {
                         message,
                         code: "not_scored",
-                        reason,
+                        reason: unscored.to_string(),
                     }),
                 },
                 Err(error) => batch.dead.push(DeadLetter {
@@ -78,6 +79,16 @@ impl<'a> Batch<'a> {
             }
         }
         batch
+    }
+
+    /// Nothing can be counted for now.
+    pub fn defer_all(&mut self, reason: &str) {
+        let keys: Vec<_> = self.asking.keys().cloned().collect();
+        for key in keys {
+            self.conclude(&key, &Counted::Later(reason.to_owned()));
+        }
+        self.deferred
+            .extend(self.heartbeats.iter().map(|(message, _)| *message));
     }
 
     /// Takes in what became of an activity, for all messages that asked for it.
@@ -114,20 +125,24 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn score(
-    activity: &Activity,
-    policy: &ScoringPolicy,
-    calendar: &Calendar,
-    now: Timestamp,
-) -> Result<Countable, String> {
-    let points = policy
-        .points(&activity.kind, activity.occurred_at)
-        .map_err(|error| error.to_string())?;
-    Ok(Countable {
-        user: activity.user.clone(),
-        program: activity.program.clone(),
-        id: activity.id.clone(),
-        points,
-        periods: calendar.counted_in(activity.occurred_at, now),
-    })
+/// What became of each activity in all generations that it was to be counted into; the results of the
+/// live one come first. It is done with when it is counted in all of them, and what is told of it is what
+/// became of it in the live one.
+pub fn in_all_generations<'r>(
+    results: impl IntoIterator<Item = &'r [(Key, Counted)]>,
+) -> HashMap<Key, Counted> {
+    let mut became: HashMap<Key, Counted> = HashMap::new();
+    for (key, counted) in results.into_iter().flatten() {
+        match became.entry(key.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(counted.clone());
+            }
+            Entry::Occupied(mut entry) => {
+                if matches!(counted, Counted::Later(_)) {
+                    entry.insert(counted.clone());
+                }
+            }
+        }
+    }
+    became
 }

@@ -12,12 +12,14 @@ use domain::ScoringPolicy;
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;
+use store::Generations;
 use store::apply::{Counting, GroupReport};
 use store::plan::{Countable, groups};
 use telemetry::{Meter, Metric};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use batch::Batch;
+use batch::{Batch, in_all_generations};
 pub use config::{Config, MarkerLifetime};
 pub use queue::Queues;
 
@@ -31,6 +33,7 @@ pub struct Aggregator {
     policy: ScoringPolicy,
     queues: Queues,
     meter: Meter,
+    rules_noted: OnceCell<()>,
 }
 
 impl Aggregator {
@@ -51,6 +54,7 @@ impl Aggregator {
             policy,
             queues,
             meter: Meter::from_env("aggregator"),
+            rules_noted: OnceCell::new(),
         }
     }
 
@@ -59,12 +63,22 @@ impl Aggregator {
     pub async fn handle(&self, event: SqsEvent, now: Timestamp, deadline: Instant) -> SqsBatchResponse {
         let deadline = deadline.checked_sub(REPORT_MARGIN).unwrap_or(deadline);
         let mut batch = Batch::sort(&event.records, &self.policy, self.counting.calendar(), now);
-        let reports = self
-            .count(std::mem::take(&mut batch.countable), now, deadline)
-            .await;
-        self.count_heartbeats(&mut batch, now).await;
-        for (key, counted) in reports.iter().flat_map(|report| &report.results) {
-            batch.conclude(key, counted);
+        // Read anew by every invocation: what it counts may be newer than anything remembered.
+        let reports = match self.counting.generations().await {
+            Ok(generations) => {
+                self.note_rules().await;
+                self.count_heartbeats(&mut batch, &generations, now).await;
+                self.count(std::mem::take(&mut batch.countable), &generations, now, deadline)
+                    .await
+            }
+            Err(error) => {
+                batch.defer_all(&error.to_string());
+                Vec::new()
+            }
+        };
+        let results = reports.iter().map(|report| report.results.as_slice());
+        for (key, counted) in in_all_generations(results) {
+            batch.conclude(&key, &counted);
         }
         for letter in &batch.dead {
             tracing::error!(
@@ -94,24 +108,48 @@ impl Aggregator {
         failures(&batch.deferred)
     }
 
-    async fn count(&self, countable: Vec<Countable>, now: Timestamp, deadline: Instant) -> Vec<GroupReport> {
-        stream::iter(groups(countable))
-            .map(|group| self.counting.count(group, now, deadline))
-            .buffer_unordered(TRANSACTIONS_AT_ONCE)
+    /// Counts into each generation by transactions of its own, since an activity may be counted in one of
+    /// them already. The reports of the live one come first.
+    async fn count(
+        &self,
+        countable: Vec<Countable>,
+        generations: &Generations,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Vec<GroupReport> {
+        let groups = groups(countable);
+        stream::iter(generations.counted())
+            .flat_map(|generation| stream::iter(groups.clone()).map(move |group| (generation, group)))
+            .map(|(generation, group)| self.counting.count(group, generation, now, deadline))
+            .buffered(TRANSACTIONS_AT_ONCE)
             .collect()
             .await
     }
 
     /// Of several heartbeats only the last says something.
-    async fn count_heartbeats(&self, batch: &mut Batch<'_>, now: Timestamp) {
+    async fn count_heartbeats(&self, batch: &mut Batch<'_>, generations: &Generations, now: Timestamp) {
         let Some(last) = batch.heartbeats.iter().map(|(_, sent_at)| *sent_at).max() else {
             return;
         };
-        if let Err(error) = self.counting.count_heartbeat(last, now).await {
-            tracing::warn!(%error, "A heartbeat could not be counted and will be delivered again.");
-            batch
-                .deferred
-                .extend(batch.heartbeats.iter().map(|(message, _)| *message));
+        for generation in generations.counted() {
+            if let Err(error) = self.counting.count_heartbeat(last, generation, now).await {
+                tracing::warn!(%error, "A heartbeat could not be counted and will be delivered again.");
+                batch
+                    .deferred
+                    .extend(batch.heartbeats.iter().map(|(message, _)| *message));
+                return;
+            }
+        }
+    }
+
+    /// Once in the life of a process, since its configuration is fixed.
+    async fn note_rules(&self) {
+        let noted = self
+            .rules_noted
+            .get_or_try_init(|| self.counting.note_rules(&self.policy))
+            .await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "The rules could not be noted; the next invocation tries again.");
         }
     }
 }

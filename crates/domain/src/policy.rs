@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::Kind;
 
 /// Points per kind, in versions. An activity is scored by the version in force when it occurred,
 /// so that counting it again, at any later time, gives the same points.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Vec<PolicyVersion>")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<PolicyVersion>", into = "Vec<PolicyVersion>")]
 pub struct ScoringPolicy {
     versions: Vec<PolicyVersion>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyVersion {
     pub effective_from: Timestamp,
@@ -74,6 +74,12 @@ impl ScoringPolicy {
                     .collect::<Vec<_>>()
                     .join(", "),
             })
+    }
+}
+
+impl From<ScoringPolicy> for Vec<PolicyVersion> {
+    fn from(policy: ScoringPolicy) -> Self {
+        policy.versions
     }
 }
 

@@ -6,11 +6,15 @@ mod board;
 mod chaos;
 mod client;
 mod cost;
+mod counts;
+mod deployment;
 mod dlq;
 mod duration;
 mod import;
 mod load;
 mod local;
+mod rebuild;
+mod reconcile;
 mod retry;
 mod smoke;
 mod text;
@@ -50,6 +54,12 @@ enum Command {
     /// Look at dead letters, keep them in a file, send them again, or delete them
     #[command(after_long_help = dlq::HELP)]
     Dlq(dlq::Args),
+    /// Compare the counts with the activities, and correct them
+    #[command(after_long_help = reconcile::HELP)]
+    Reconcile(reconcile::Args),
+    /// Compute the counts anew from the activities, beside those in use
+    #[command(after_long_help = rebuild::HELP)]
+    Rebuild(rebuild::Args),
     /// What a deployment on AWS costs a month, by stage
     #[command(after_long_help = cost::HELP)]
     Cost(cost::Args),
@@ -67,6 +77,8 @@ async fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args).await,
         Command::Chaos(args) => chaos::run(args).await,
         Command::Dlq(args) => dlq::run(args).await,
+        Command::Reconcile(args) => reconcile::run(args).await,
+        Command::Rebuild(args) => rebuild::run(args).await,
         Command::Cost(args) => Ok(cost::run(&args)),
     };
     ended.unwrap_or_else(|error| {

@@ -9,7 +9,8 @@ use domain::{ActivityId, Board, Kind, ProgramId, UserId, Window};
 use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::json;
-use store::{Activities, Markers};
+use store::keys::CountGeneration;
+use store::{Activities, Markers, generations};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::figures::{Figures, Stage};
@@ -52,8 +53,11 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     activities_table: Option<String>,
     /// The table of markers, to see when it is counted
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "standings_table")]
     dedup_table: Option<String>,
+    /// The table of standings, which says which markers count
+    #[arg(long, value_name = "NAME", requires = "dedup_table")]
+    standings_table: Option<String>,
     /// Who did it
     #[arg(long, value_name = "ID", default_value = "podium-smoke")]
     user: UserId,
@@ -98,7 +102,7 @@ struct Smoke {
     ingest: Api,
     serve: Api,
     activities: Option<Activities>,
-    markers: Option<Markers>,
+    markers: Option<(Markers, CountGeneration)>,
     is_signed: bool,
     id: ActivityId,
     user: UserId,
@@ -118,6 +122,13 @@ impl Smoke {
         } else {
             None
         };
+        let mut markers = None;
+        if let (Some(client), Some(dedup), Some(standings)) =
+            (&tables, args.dedup_table, args.standings_table)
+        {
+            let live = generations::read(client, &standings).await?.live;
+            markers = Some((Markers::new(client.clone(), dedup), live));
+        }
         let signer = args.signing.signer(&ingest_url).await?;
         // Of this run alone: one that was sent before would be a duplicate at once.
         let id = format!(
@@ -130,12 +141,9 @@ impl Smoke {
             ingest: Api::new(ingest_url, ANSWER_TIMEOUT)?.signing_with(signer),
             serve: Api::new(serve_url, ANSWER_TIMEOUT)?,
             activities: tables
-                .clone()
                 .zip(args.activities_table)
                 .map(|(client, table)| Activities::new(client, table)),
-            markers: tables
-                .zip(args.dedup_table)
-                .map(|(client, table)| Markers::new(client, table)),
+            markers,
             id: id.parse().context("making an activity id")?,
             user: args.user,
             program: args.program,
@@ -158,10 +166,11 @@ impl Smoke {
         passed(Stage::Ingest, figures);
         let deadline = accepted_at + self.timeout;
 
-        if let Some(markers) = &self.markers {
+        if let Some((markers, generation)) = &self.markers {
             let counted = poll(deadline, MARKER_POLL, async || {
-                let is_counted = markers.is_counted(&self.user, &self.id).await?;
-                Ok(is_counted.then_some(()))
+                let sought = [(self.user.clone(), self.id.clone())];
+                let counted = markers.counted(*generation, &sought).await?;
+                Ok((!counted.is_empty()).then_some(()))
             });
             if let Err(last_error) = counted.await {
                 return Err(self.stuck(figures, "counted", COUNTING, last_error).await);

@@ -224,7 +224,8 @@ impl Serve {
 
     /// A user's counters in each program that is on the board.
     async fn counters(&self, board: &Board, user: &UserId) -> Result<Vec<Counters>, Unavailable> {
-        let standings = self.standings.of_user(user).await?.into_iter();
+        let generation = self.standings.live().await?;
+        let standings = self.standings.of_user(generation, user).await?.into_iter();
         let on_board = standings.filter(|(program, _)| match board {
             Board::Global => true,
             Board::Program(wanted) => wanted == program,

@@ -11,6 +11,7 @@ use domain::freshness::Heartbeats;
 use domain::{Board, Calendar, Freshness, Tally};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use store::keys::CountGeneration;
 use store::snapshots::Overview;
 use store::standings::CurrentCounters;
 use store::{Activities, Published, Snapshots, Standings};
@@ -77,11 +78,12 @@ impl Publisher {
     /// Publishes every board as it is at `now`.
     pub async fn run(&self, now: Timestamp) -> anyhow::Result<Run> {
         let started = std::time::Instant::now();
-        let freshness = self.freshness(now).await?;
+        let generation = self.standings.live().await?;
+        let freshness = self.freshness(generation, now).await?;
         let dead_letters = depth(&self.queues, &self.dead_letter_queue_url).await?;
         let previous = self.snapshots.overview().await?;
 
-        let totals = self.standings.totals().await?;
+        let totals = self.standings.totals(generation).await?;
         let counted = totals.values().fold(Tally::default(), |sum, tally| sum + *tally);
         let programs = published_programs(&totals);
         if programs.len() < totals.len() {
@@ -91,7 +93,9 @@ impl Publisher {
                 "There are more programs than boards; the least active have none."
             );
         }
-        let (boards, read_units) = self.read(Boards::new(programs, self.listed_users), now).await?;
+        let (boards, read_units) = self
+            .read(Boards::new(programs, self.listed_users), generation, now)
+            .await?;
         let (standings, sum) = boards.taken();
         let boards = boards.finish();
         let overviews = overview(&boards);
@@ -123,8 +127,8 @@ impl Publisher {
     }
 
     /// Measures the pipeline, and sends the heartbeat that the next run will look for.
-    async fn freshness(&self, now: Timestamp) -> anyhow::Result<Freshness> {
-        let counted = self.standings.last_heartbeat().await?;
+    async fn freshness(&self, generation: CountGeneration, now: Timestamp) -> anyhow::Result<Freshness> {
+        let counted = self.standings.last_heartbeat(generation).await?;
         let heartbeats = Heartbeats {
             counted,
             waiting_since: self
@@ -143,10 +147,15 @@ impl Publisher {
     }
 
     /// Reads all standings into the boards; with the read units that it took.
-    async fn read(&self, boards: Boards, now: Timestamp) -> anyhow::Result<(Boards, f64)> {
+    async fn read(
+        &self,
+        boards: Boards,
+        generation: CountGeneration,
+        now: Timestamp,
+    ) -> anyhow::Result<(Boards, f64)> {
         let counters = CurrentCounters::at(&self.calendar, now);
         let boards = Arc::new(Mutex::new(boards));
-        let units: Vec<f64> = stream::iter(self.standings.shards())
+        let units: Vec<f64> = stream::iter(self.standings.shards(generation))
             .map(|shard| {
                 let (standings, counters, boards) =
                     (self.standings.clone(), counters.clone(), Arc::clone(&boards));

@@ -7,15 +7,17 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ReturnConsumedCapacity};
-use domain::{ActivityId, Calendar, UserId};
+use domain::{ActivityId, Calendar, ScoringPolicy, UserId};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
 use tokio::time::Instant;
 
 use crate::Unavailable;
 use crate::activities::sortable;
+use crate::generations::{self, Generations};
 use crate::keys::{CountGeneration, ShardCount, TOTALS_LANES, attribute, heartbeat_key};
 use crate::plan::{Action, Group, PlanContext};
+use crate::rules::{self, Rules};
 
 /// The tables and rules by which activities are counted.
 #[derive(Clone, Debug)]
@@ -223,11 +225,33 @@ impl Counting {
         &self.config.calendar
     }
 
-    /// Counts a group. Retries what may pass until `deadline`, and reports what is left then as
-    /// [`Counted::Later`].
-    pub async fn count(&self, group: Group, now: Timestamp, deadline: Instant) -> GroupReport {
+    /// Which generations activities are to be counted into.
+    pub async fn generations(&self) -> Result<Generations, Unavailable> {
+        generations::read(&self.client, &self.config.standings_table).await
+    }
+
+    /// Notes by which rules this counts, for those who count anew.
+    pub async fn note_rules(&self, scoring_policy: &ScoringPolicy) -> Result<(), Unavailable> {
+        let rules = Rules {
+            standing_shards: self.config.shards,
+            marker_lifetime_days: self.config.marker_lifetime.as_hours() / 24,
+            time_zone: self.config.calendar.time_zone().to_owned(),
+            scoring_policy: scoring_policy.clone(),
+        };
+        rules::note(&self.client, &self.config.standings_table, &rules).await
+    }
+
+    /// Counts a group into one generation. Retries what may pass until `deadline`, and reports what is
+    /// left then as [`Counted::Later`].
+    pub async fn count(
+        &self,
+        group: Group,
+        generation: CountGeneration,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> GroupReport {
         let mut report = GroupReport::default();
-        let mut attempts = Attempts::new(group, self.context(now));
+        let mut attempts = Attempts::new(group, self.context(generation, now));
         while let Some(actions) = attempts.next(rand::rng().random_range(0..TOTALS_LANES)) {
             let answer = self.transact(&actions, &mut report).await;
             let time_left = deadline.saturating_duration_since(Instant::now());
@@ -239,9 +263,9 @@ impl Counting {
         report
     }
 
-    fn context(&self, now: Timestamp) -> PlanContext {
+    fn context(&self, generation: CountGeneration, now: Timestamp) -> PlanContext {
         PlanContext {
-            generation: CountGeneration::FIRST,
+            generation,
             shards: self.config.shards,
             long_past: self.config.calendar.long_past(now),
             markers_expire_at: (now + self.config.marker_lifetime).as_second(),
@@ -297,10 +321,15 @@ impl Counting {
         }
     }
 
-    /// Notes that a heartbeat has come through, unless a later one has. Not part of a transaction:
-    /// doing it twice changes nothing.
-    pub async fn count_heartbeat(&self, sent_at: Timestamp, now: Timestamp) -> Result<(), Unavailable> {
-        let (shard, member) = heartbeat_key(CountGeneration::FIRST);
+    /// Notes in a generation that a heartbeat has come through, unless a later one has. Not part of a
+    /// transaction: doing it twice changes nothing.
+    pub async fn count_heartbeat(
+        &self,
+        sent_at: Timestamp,
+        generation: CountGeneration,
+        now: Timestamp,
+    ) -> Result<(), Unavailable> {
+        let (shard, member) = heartbeat_key(generation);
         let update = self
             .client
             .update_item()

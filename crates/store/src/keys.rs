@@ -3,6 +3,7 @@
 use std::fmt;
 
 use domain::{ActivityId, Board, Period, ProgramId, UserId, Window};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub(crate) mod attribute {
@@ -40,11 +41,16 @@ pub(crate) fn counter_names(period: Option<Period>) -> [String; 2] {
 
 /// Which computation of the counts a marker or a standing belongs to. It begins their keys, so that
 /// a rebuilt set can grow beside the one in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct CountGeneration(pub u32);
 
 impl CountGeneration {
     pub const FIRST: Self = Self(1);
+
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 impl fmt::Display for CountGeneration {
@@ -55,7 +61,8 @@ impl fmt::Display for CountGeneration {
 
 /// How many partitions the standings are spread over. Fixed for the life of a table: a user's shard
 /// follows from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u16")]
 pub struct ShardCount(u16);
 
 #[derive(Debug, thiserror::Error)]
@@ -65,12 +72,23 @@ pub struct ShardCount(u16);
 )]
 pub struct InvalidShardCount;
 
+impl TryFrom<u16> for ShardCount {
+    type Error = InvalidShardCount;
+    fn try_from(count: u16) -> Result<Self, InvalidShardCount> {
+        if (1..=Self::MAX).contains(&count) {
+            Ok(Self(count))
+        } else {
+            Err(InvalidShardCount)
+        }
+    }
+}
+
 impl std::str::FromStr for ShardCount {
     type Err = InvalidShardCount;
     fn from_str(raw: &str) -> Result<Self, InvalidShardCount> {
-        match raw.parse() {
-            Ok(count) if (1..=Self::MAX).contains(&count) => Ok(Self(count)),
-            _ => Err(InvalidShardCount),
+        match raw.parse::<u16>() {
+            Ok(count) => count.try_into(),
+            Err(_) => Err(InvalidShardCount),
         }
     }
 }
@@ -113,9 +131,11 @@ pub(crate) fn marker_key(generation: CountGeneration, user: &UserId, id: &Activi
     format!("{generation}#{user}#{id}")
 }
 
-/// The activity that has the marker of this key, if it is one of this generation.
-pub(crate) fn marked(generation: CountGeneration, key: &str) -> Option<(UserId, ActivityId)> {
-    let (user, id) = key.strip_prefix(&format!("{generation}#"))?.split_once('#')?;
+/// The activity of a marker of this generation.
+pub(crate) fn of_marker(generation: CountGeneration, marker: &str) -> Option<(UserId, ActivityId)> {
+    let (of, activity) = marker.split_once('#')?;
+    let (user, id) = activity.split_once('#')?;
+    (of == generation.to_string()).then_some(())?;
     Some((user.parse().ok()?, id.parse().ok()?))
 }
 

@@ -6,12 +6,19 @@
 pub mod activities;
 pub mod apply;
 pub mod aws;
+mod batch_get;
 mod document;
+pub mod facts;
+pub mod generations;
 pub mod keys;
-mod markers;
+pub mod markers;
 pub mod measure;
 mod page_cache;
 pub mod plan;
+pub mod quality;
+pub mod rebuild;
+pub mod repair;
+pub mod rules;
 pub mod schema;
 pub mod snapshots;
 pub mod standings;
@@ -19,7 +26,13 @@ pub mod stream;
 
 pub use activities::{Activities, Recorded};
 pub use apply::{Counted, Counting, CountingConfig};
+pub use facts::{Fact, Facts};
+pub use generations::Generations;
 pub use markers::Markers;
+pub use quality::Quality;
+pub use rebuild::Rebuilds;
+pub use repair::Repairs;
+pub use rules::Rules;
 pub use snapshots::{Head, Published, Snapshots};
 pub use standings::Standings;
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
-use domain::{ActivityId, Period, ProgramId, Tally, UserId};
+use domain::policy::Unscored;
+use domain::{Activity, ActivityId, Calendar, Period, ProgramId, ScoringPolicy, Tally, UserId};
+use jiff::Timestamp;
 
 use crate::keys::{self, CountGeneration, ShardCount, attribute};
 
@@ -93,6 +95,22 @@ pub fn groups(mut batch: Vec<Countable>) -> Vec<Group> {
 }
 
 impl Countable {
+    /// What counting an activity at `now` comes to.
+    pub fn scored(
+        activity: &Activity,
+        policy: &ScoringPolicy,
+        calendar: &Calendar,
+        now: Timestamp,
+    ) -> Result<Self, Unscored> {
+        Ok(Self {
+            user: activity.user.clone(),
+            program: activity.program.clone(),
+            id: activity.id.clone(),
+            points: policy.points(&activity.kind, activity.occurred_at)?,
+            periods: calendar.counted_in(activity.occurred_at, now),
+        })
+    }
+
     fn shares_standing(&self, other: &Self) -> bool {
         (&self.user, &self.program) == (&other.user, &other.program)
     }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::Unavailable;
+use crate::generations;
 use crate::keys::{self, CountGeneration, ShardCount, TOTALS_LANES, attribute, heartbeat_key};
 
 type Item = HashMap<String, AttributeValue>;
@@ -21,6 +22,7 @@ pub struct Standings {
     client: Client,
     table: String,
     shards: ShardCount,
+    is_consistent: bool,
 }
 
 /// The counters that are going on at one moment, by their names.
@@ -66,10 +68,14 @@ impl CurrentCounters {
 }
 
 /// All counters of one standing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Counters(Item);
 
 impl Counters {
+    pub(crate) fn raw(&self, name: &str) -> Option<&AttributeValue> {
+        self.0.get(name)
+    }
+
     /// The counters of a period, or of all time.
     pub fn tally(&self, period: Option<Period>) -> Tally {
         let [points, activities] = keys::counter_names(period);
@@ -92,12 +98,27 @@ impl Standings {
             client,
             table,
             shards,
+            is_consistent: false,
         }
     }
 
-    /// The keys of the shards, each of which can be read by itself.
-    pub fn shards(&self) -> Vec<String> {
-        self.shards.shards(CountGeneration::FIRST).collect()
+    /// For reading all that was counted by now, which takes twice the units.
+    #[must_use]
+    pub fn consistent(self) -> Self {
+        Self {
+            is_consistent: true,
+            ..self
+        }
+    }
+
+    /// The generation to be shown.
+    pub async fn live(&self) -> Result<CountGeneration, Unavailable> {
+        Ok(generations::read(&self.client, &self.table).await?.live)
+    }
+
+    /// The keys of a generation's shards, each of which can be read by itself.
+    pub fn shards(&self, generation: CountGeneration) -> Vec<String> {
+        self.shards.shards(generation).collect()
     }
 
     /// Reads one shard in pages of at most 1 MB and gives each to `take`, in the order of users: one
@@ -116,6 +137,7 @@ impl Standings {
             .expression_attribute_names("#shard", attribute::SHARD)
             .expression_attribute_names("#member", attribute::MEMBER)
             .expression_attribute_values(":shard", AttributeValue::S(shard))
+            .consistent_read(self.is_consistent)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let mut projection = vec!["#member".to_owned()];
         for (at, name) in counters.attribute_names().enumerate() {
@@ -146,7 +168,11 @@ impl Standings {
     }
 
     /// One user's counters in each of their programs.
-    pub async fn of_user(&self, user: &UserId) -> Result<Vec<(ProgramId, Counters)>, Unavailable> {
+    pub async fn of_user(
+        &self,
+        generation: CountGeneration,
+        user: &UserId,
+    ) -> Result<Vec<(ProgramId, Counters)>, Unavailable> {
         let mut pages = self
             .client
             .query()
@@ -156,9 +182,10 @@ impl Standings {
             .expression_attribute_names("#member", attribute::MEMBER)
             .expression_attribute_values(
                 ":shard",
-                AttributeValue::S(self.shards.shard_of(CountGeneration::FIRST, user)),
+                AttributeValue::S(self.shards.shard_of(generation, user)),
             )
             .expression_attribute_values(":prefix", AttributeValue::S(keys::user_prefix(user)))
+            .consistent_read(self.is_consistent)
             .into_paginator()
             .items()
             .send();
@@ -172,26 +199,38 @@ impl Standings {
     }
 
     /// The control totals of every program.
-    pub async fn totals(&self) -> Result<HashMap<ProgramId, Tally>, Unavailable> {
-        let lanes =
-            (0..TOTALS_LANES).map(|lane| self.totals_of_lane(keys::totals_key(CountGeneration::FIRST, lane)));
-        let lanes: Vec<Vec<(ProgramId, Tally)>> = stream::iter(lanes)
+    pub async fn totals(
+        &self,
+        generation: CountGeneration,
+    ) -> Result<HashMap<ProgramId, Tally>, Unavailable> {
+        let lanes = (0..TOTALS_LANES).map(|lane| self.totals_of_lane(keys::totals_key(generation, lane)));
+        let lanes: Vec<Vec<(ProgramId, i64, i64)>> = stream::iter(lanes)
             .buffer_unordered(LANES_AT_ONCE)
             .try_collect()
             .await?;
-        let mut totals: HashMap<ProgramId, Tally> = HashMap::new();
-        for (program, tally) in lanes.into_iter().flatten() {
-            *totals.entry(program).or_default() += tally;
+        let mut sums: HashMap<ProgramId, (i64, i64)> = HashMap::new();
+        for (program, points, activities) in lanes.into_iter().flatten() {
+            let sum = sums.entry(program).or_default();
+            *sum = (sum.0 + points, sum.1 + activities);
         }
-        Ok(totals)
+        let totals = sums.into_iter().map(|(program, (points, activities))| {
+            let tally = Tally {
+                points: u64::try_from(points).unwrap_or_default(),
+                activities: u64::try_from(activities).unwrap_or_default(),
+            };
+            (program, tally)
+        });
+        Ok(totals.collect())
     }
 
-    async fn totals_of_lane(&self, lane: String) -> Result<Vec<(ProgramId, Tally)>, Unavailable> {
+    /// A correction may have left one lane below zero, though never the sum of them.
+    async fn totals_of_lane(&self, lane: String) -> Result<Vec<(ProgramId, i64, i64)>, Unavailable> {
         let mut pages = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression("#shard = :lane")
+            .consistent_read(self.is_consistent)
             .expression_attribute_names("#shard", attribute::SHARD)
             .expression_attribute_values(":lane", AttributeValue::S(lane))
             .into_paginator()
@@ -201,19 +240,20 @@ impl Standings {
             let page = page.map_err(|error| Unavailable::new("reading totals", error))?;
             totals.extend(page.items.unwrap_or_default().iter().filter_map(|item| {
                 let program = text(item, attribute::MEMBER)?.parse().ok()?;
-                let (points, activities) = (
-                    number(item, attribute::POINTS),
-                    number(item, attribute::ACTIVITIES),
-                );
-                Some((program, Tally { points, activities }))
+                let number = |name| item.get(name)?.as_n().ok()?.parse().ok();
+                let points = number(attribute::POINTS).unwrap_or_default();
+                Some((program, points, number(attribute::ACTIVITIES).unwrap_or_default()))
             }));
         }
         Ok(totals)
     }
 
     /// When the last counted heartbeat was sent, and when it was counted.
-    pub async fn last_heartbeat(&self) -> Result<Option<(Timestamp, Timestamp)>, Unavailable> {
-        let (shard, member) = heartbeat_key(CountGeneration::FIRST);
+    pub async fn last_heartbeat(
+        &self,
+        generation: CountGeneration,
+    ) -> Result<Option<(Timestamp, Timestamp)>, Unavailable> {
+        let (shard, member) = heartbeat_key(generation);
         let output = self
             .client
             .get_item()

@@ -46,7 +46,12 @@ fn smoke_with_tables(stack: &TestStack, args: &[&str]) -> Command {
     let tables = &stack.stack.tables;
     let mut command = smoke(stack, &["--activities-table", &tables.activities]);
     command
-        .args(["--dedup-table", &tables.dedup])
+        .args([
+            "--dedup-table",
+            &tables.dedup,
+            "--standings-table",
+            &tables.standings,
+        ])
         .args(args)
         .env("AWS_ENDPOINT_URL", &stack.stack.aws_url)
         .env("AWS_REGION", "eu-central-1")
@@ -227,7 +232,7 @@ async fn without_credentials_or_region_nothing_is_sent() {
     stack.wait_for("the first snapshot", |_| true).await;
     let mut without_credentials = smoke(&stack, &["--sign"]);
     without_credentials.env("AWS_REGION", "eu-central-1");
-    let mut without_region = smoke(&stack, &["--dedup-table", "any"]);
+    let mut without_region = smoke(&stack, &["--dedup-table", "any", "--standings-table", "any"]);
     without_region
         .env("AWS_ACCESS_KEY_ID", "any")
         .env("AWS_SECRET_ACCESS_KEY", "any");

@@ -5,6 +5,7 @@ use domain::history::FOLLOWED_USERS;
 use domain::{Board, BoardEntry, Calendar, History, Period, UserId, Window};
 use jiff::{Span, Timestamp};
 use local::settings::{self, Batching};
+use store::keys::CountGeneration;
 use store::measure::{MAX_PUTS, add_earlier_days, put_standings};
 use store::standings::CurrentCounters;
 use store::{Snapshots, Standings};
@@ -131,7 +132,7 @@ async fn read_units(machine: &Machine, more_days: i64) -> anyhow::Result<f64> {
     let client = aws_sdk_dynamodb::Client::new(&local::sdk_config(&machine.stack.aws_url));
     let standings = Standings::new(client, table.clone(), shards);
     let mut units = 0.0;
-    for shard in standings.shards() {
+    for shard in standings.shards(CountGeneration::FIRST) {
         units += standings.read_shard(shard, &counters, |_| ()).await?;
     }
     Ok(units)

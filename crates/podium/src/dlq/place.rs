@@ -3,21 +3,11 @@
 use std::fmt;
 
 use anyhow::{Context as _, bail, ensure};
-use aws_config::SdkConfig;
-use aws_credential_types::Credentials;
 use aws_sdk_sqs::{Client, error::SdkError, operation::get_queue_url::GetQueueUrlError};
 use reqwest::Url;
 
 use super::queue::Queue;
-use crate::{
-    aws,
-    client::{is_loopback, parse_url},
-};
-
-/// Where `podium local` has its AWS services, unless it is told otherwise.
-const LOCAL_AWS_URL: &str = "http://127.0.0.1:7001";
-/// The one region of the stack on this machine.
-const LOCAL_REGION: &str = "us-east-1";
+use crate::{client::parse_url, deployment::Deployment};
 
 /// Which of the dead-letter queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,18 +49,8 @@ pub struct Place {
     /// Which dead-letter queue
     #[arg(long, value_name = "QUEUE", value_enum, default_value_t = Of::Activities)]
     of: Of,
-    /// A deployment on AWS, such as prod; without it, the stack on this machine
-    #[arg(long, value_name = "NAME", conflicts_with = "aws_url")]
-    environment: Option<String>,
-    /// The project of that deployment, with which the names of its queues begin
-    #[arg(long, value_name = "NAME", default_value = "podium")]
-    project: String,
-    /// The deployment's AWS region [default: that of a queue's URL, of your environment or profile]
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
-    /// The AWS services of the stack on this machine [default: where `podium local` has them]
-    #[arg(long, value_name = "URL", value_parser = parse_url)]
-    aws_url: Option<Url>,
+    #[command(flatten)]
+    deployment: Deployment,
     /// The queue that letters are sent to again, if not by its name
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     queue: Option<Url>,
@@ -91,55 +71,19 @@ pub struct Connection<'a> {
 
 impl Place {
     pub async fn connect(&self) -> anyhow::Result<Connection<'_>> {
-        let local = self.local();
-        let config = match &local {
-            Some(address) => store::aws::config(
-                LOCAL_REGION.to_owned(),
-                Credentials::new("any", "any", None, None, "podium local"),
-                Some(address.clone()),
-            ),
-            None => self.aws_config().await?,
-        };
-        let prefix = match &self.environment {
-            Some(environment) => format!("{}-{environment}", self.project),
-            None => self.project.clone(),
-        };
+        let config = self.deployment.connect(self.queue_url()).await?;
         Ok(Connection {
             client: Client::new(&config),
-            prefix,
-            local,
+            prefix: self.deployment.prefix(),
+            local: self.deployment.local(self.queue_url()),
             place: self,
         })
     }
 
-    /// The address of the stack on this machine, if that is meant.
-    fn local(&self) -> Option<String> {
-        if self.environment.is_some() {
-            return None;
-        }
-        let origin = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
-        if let Some(url) = &self.aws_url {
-            return Some(origin(url));
-        }
-        match self.dead_letter_queue.as_ref().or(self.queue.as_ref()) {
-            Some(url) if is_loopback(url) => Some(url.origin().ascii_serialization()),
-            Some(_) => None,
-            None => Some(LOCAL_AWS_URL.to_owned()),
-        }
+    /// A queue that is named by its URL says where it is.
+    fn queue_url(&self) -> Option<&Url> {
+        self.dead_letter_queue.as_ref().or(self.queue.as_ref())
     }
-
-    async fn aws_config(&self) -> anyhow::Result<SdkConfig> {
-        let named = self.dead_letter_queue.as_ref().or(self.queue.as_ref());
-        let region = self.region.clone();
-        let region = region.or_else(|| named.and_then(region_of).map(ToOwned::to_owned));
-        aws::config(region).await.context("the queues cannot be reached")
-    }
-}
-
-/// The region in the address of a queue, `sqs.REGION.amazonaws.com`.
-fn region_of(queue: &Url) -> Option<&str> {
-    let (region, domain) = queue.host_str()?.strip_prefix("sqs.")?.split_once('.')?;
-    domain.starts_with("amazonaws.com").then_some(region)
 }
 
 impl Connection<'_> {
@@ -157,7 +101,7 @@ impl Connection<'_> {
     pub async fn main(&self, dead_letters: &Queue) -> anyhow::Result<Queue> {
         let main = match (&self.place.queue, &self.place.dead_letter_queue) {
             (Some(url), _) => Queue::new(self.client.clone(), url.as_str().to_owned()),
-            (None, Some(_)) if self.place.environment.is_none() => {
+            (None, Some(_)) if self.place.deployment.environment.is_none() => {
                 bail!("--queue is missing: the URL of the queue that the letters are to be sent to")
             }
             (None, _) => {
@@ -216,7 +160,7 @@ impl Connection<'_> {
     }
 
     fn missing(&self, name: &str) -> String {
-        match (&self.local, &self.place.environment) {
+        match (&self.local, &self.place.deployment.environment) {
             (Some(address), _) => format!("there is no queue {name} at {address}"),
             (None, Some(_)) => format!(
                 "there is no queue {name} in this account and region; look at --environment, --project, \
@@ -231,57 +175,4 @@ fn is_missing(error: &SdkError<GetQueueUrlError>) -> bool {
     error
         .as_service_error()
         .is_some_and(GetQueueUrlError::is_queue_does_not_exist)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-
-    use super::*;
-
-    #[derive(clap::Parser)]
-    struct Command {
-        #[command(flatten)]
-        place: Place,
-    }
-
-    fn check(args: &str, expected: Option<&str>) {
-        let args = args.split_whitespace();
-        let place = Command::try_parse_from(std::iter::once("dlq").chain(args.clone()));
-        let place = place.expect("the options are right").place;
-        assert_eq!(
-            place.local().as_deref(),
-            expected,
-            "{:?}",
-            args.collect::<Vec<_>>()
-        );
-    }
-
-    #[test]
-    fn this_machine_is_meant_unless_another_place_is_named() {
-        check("", Some("http://127.0.0.1:7001"));
-        check("--aws-url http://127.0.0.1:8001/", Some("http://127.0.0.1:8001"));
-        check(
-            "--dead-letter-queue http://localhost:8001/000000000000/x",
-            Some("http://localhost:8001"),
-        );
-        check("--environment prod", None);
-        check(
-            "--dead-letter-queue https://sqs.eu-west-1.amazonaws.com/1/x",
-            None,
-        );
-        check("--queue https://sqs.eu-west-1.amazonaws.com/1/x", None);
-    }
-
-    #[test]
-    fn the_region_is_in_the_url_of_a_queue() {
-        for (url, expected) in [
-            ("https://sqs.eu-west-1.amazonaws.com/1/x", Some("eu-west-1")),
-            ("https://sqs.cn-north-1.amazonaws.com.cn/1/x", Some("cn-north-1")),
-            ("https://queue.example.com/1/x", None),
-            ("http://127.0.0.1:7001/1/x", None),
-        ] {
-            assert_eq!(region_of(&parse_url(url).expect("an address")), expected, "{url}");
-        }
-    }
 }

@@ -1,0 +1,113 @@
+//! The tables of a deployment, with the rules by which it counts.
+
+use anyhow::{Context as _, ensure};
+use domain::Calendar;
+use jiff::SignedDuration;
+use store::keys::CountGeneration;
+use store::schema::TableNames;
+use store::{
+    Counting, CountingConfig, Facts, Generations, Markers, Rebuilds, Repairs, Rules, Snapshots, Standings,
+    generations, rules,
+};
+
+use crate::deployment::Deployment;
+
+#[derive(Clone)]
+pub struct Counts {
+    pub client: aws_sdk_dynamodb::Client,
+    pub tables: TableNames,
+    pub rules: Rules,
+    pub calendar: Calendar,
+    pub marker_lifetime: SignedDuration,
+    pub counting: Counting,
+    pub facts: Facts,
+    pub markers: Markers,
+    /// Consistent, since facts and markers are compared with them.
+    pub standings: Standings,
+    pub rebuilds: Rebuilds,
+    pub repairs: Repairs,
+    pub snapshots: Snapshots,
+}
+
+impl Counts {
+    pub async fn connect(deployment: &Deployment) -> anyhow::Result<Self> {
+        let client = aws_sdk_dynamodb::Client::new(&deployment.connect(None).await?);
+        let tables = TableNames::prefixed(&deployment.prefix());
+        let rules = rules::read(&client, &tables.standings).await.with_context(|| {
+            format!(
+                "the table {} cannot be read; start `podium local`, say where it is with --aws-url, or name a \
+                 deployment on AWS with --environment",
+                tables.standings
+            )
+        })?;
+        let rules = rules.with_context(|| {
+            format!(
+                "the table {} does not say by which rules it is counted into, since no aggregator has run there yet",
+                tables.standings
+            )
+        })?;
+        let calendar: Calendar = rules.time_zone.parse()?;
+        let marker_lifetime = SignedDuration::from_hours(24 * rules.marker_lifetime_days);
+        let (shards, standings, dedup) = (
+            rules.standing_shards,
+            tables.standings.clone(),
+            tables.dedup.clone(),
+        );
+        let counting = CountingConfig {
+            dedup_table: dedup.clone(),
+            standings_table: standings.clone(),
+            shards,
+            marker_lifetime,
+            calendar: calendar.clone(),
+        };
+        Ok(Self {
+            counting: Counting::new(client.clone(), counting),
+            facts: Facts::new(client.clone(), tables.activities.clone()),
+            markers: Markers::new(client.clone(), dedup.clone()),
+            standings: Standings::new(client.clone(), standings.clone(), shards).consistent(),
+            rebuilds: Rebuilds::new(client.clone(), standings.clone(), shards),
+            repairs: Repairs::new(client.clone(), dedup, standings, shards),
+            snapshots: Snapshots::new(client.clone(), tables.snapshots.clone()),
+            client,
+            tables,
+            rules,
+            calendar,
+            marker_lifetime,
+        })
+    }
+
+    pub async fn generations(&self) -> anyhow::Result<Generations> {
+        Ok(generations::read(&self.client, &self.tables.standings).await?)
+    }
+
+    /// Changes the generations from what they are `known` to be.
+    pub async fn change(&self, known: &Generations, wanted: Generations) -> anyhow::Result<Generations> {
+        let changed = generations::replace(&self.client, &self.tables.standings, known, wanted).await?;
+        changed.context(
+            "somebody else changed the generations at the same time; look at `podium rebuild status`",
+        )
+    }
+
+    /// When the last heartbeat that was counted was sent; what was accepted long before it is counted too.
+    pub async fn last_heartbeat(
+        &self,
+        generation: CountGeneration,
+    ) -> anyhow::Result<Option<jiff::Timestamp>> {
+        let counted = self.standings.last_heartbeat(generation).await?;
+        Ok(counted.map(|(sent_at, _)| sent_at))
+    }
+}
+
+/// How many parts of a table are read at once.
+pub const SEGMENTS_DEFAULT: u16 = 8;
+/// `DynamoDB` would take a million; so many connections at once help no one.
+pub const SEGMENTS_MAX: u16 = 256;
+
+pub fn parse_segments(raw: &str) -> anyhow::Result<u16> {
+    let segments: u16 = raw.parse().context("is not a number of segments")?;
+    ensure!(
+        (1..=SEGMENTS_MAX).contains(&segments),
+        "is not from 1 to {SEGMENTS_MAX}"
+    );
+    Ok(segments)
+}

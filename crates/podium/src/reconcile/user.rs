@@ -1,0 +1,132 @@
+//! What the facts of one user come to, beside what is counted of them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use domain::{ActivityId, Calendar, Period, ProgramId, ScoringPolicy, Tally, UserId};
+use jiff::Timestamp;
+use store::facts::Fact;
+use store::plan::Countable;
+use store::repair::Correction;
+use store::standings::Counters;
+
+/// By what a user's counts are judged.
+#[derive(Clone, Debug)]
+pub struct Terms<'a> {
+    pub policy: &'a ScoringPolicy,
+    pub calendar: &'a Calendar,
+    /// Of what was accepted up to here everything should be counted.
+    pub watermark: Option<Timestamp>,
+    /// Of what was accepted before, the markers may be forgotten.
+    pub markers_since: Timestamp,
+    pub now: Timestamp,
+}
+
+/// What is wrong with the counts of a user.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    pub in_flight: u64,
+    pub not_countable: u64,
+    pub uncounted: Vec<Fact>,
+    /// Standings with their sums corrected.
+    pub disagreeing: Vec<Correction>,
+    /// Standings of programs in which the user did nothing that is counted.
+    pub unfounded: Vec<Correction>,
+}
+
+impl Judgement {
+    pub fn is_clean(&self) -> bool {
+        self.uncounted.is_empty() && self.disagreeing.is_empty() && self.unfounded.is_empty()
+    }
+}
+
+/// Judges what was counted of a user. `facts`, `marked` and `standings` are of one moment.
+pub fn judge(
+    user: &UserId,
+    facts: Vec<Fact>,
+    marked: &HashSet<(UserId, ActivityId)>,
+    standings: &[(ProgramId, Counters)],
+    terms: &Terms,
+) -> Judgement {
+    // Every activity that occurred in these was counted in them, whenever that was. Older ones depend on
+    // when it was, and no board shows them.
+    let periods = terms.calendar.kept_pairs(terms.now);
+    let periods: Vec<Option<Period>> = std::iter::once(None)
+        .chain(
+            periods
+                .into_iter()
+                .flat_map(|(previous, running)| [Some(previous), Some(running)]),
+        )
+        .collect();
+
+    let mut judgement = Judgement::default();
+    let mut expected: BTreeMap<ProgramId, Vec<(Option<Period>, Tally)>> = BTreeMap::new();
+    for fact in facts {
+        let Ok(scored) = Countable::scored(&fact.activity, terms.policy, terms.calendar, terms.now) else {
+            judgement.not_countable += 1;
+            continue;
+        };
+        let is_counted = marked.contains(&fact.key()) || fact.received_at < terms.markers_since;
+        if !is_counted {
+            if terms
+                .watermark
+                .is_some_and(|watermark| fact.received_at < watermark)
+            {
+                judgement.uncounted.push(fact);
+            } else {
+                judgement.in_flight += 1;
+            }
+            continue;
+        }
+        let tallies = expected
+            .entry(scored.program)
+            .or_insert_with(|| periods.iter().map(|period| (*period, Tally::default())).collect());
+        for (period, tally) in tallies {
+            if period.is_none_or(|period| scored.periods.contains(&period)) {
+                tally.points += u64::from(scored.points);
+                tally.activities += 1;
+            }
+        }
+    }
+    for (program, counters) in standings {
+        if !expected.contains_key(program) {
+            let nothing: Vec<_> = periods.iter().map(|period| (*period, Tally::default())).collect();
+            if nothing
+                .iter()
+                .any(|(period, _)| counters.tally(*period) != Tally::default())
+            {
+                judgement
+                    .unfounded
+                    .push(correction(user, program.clone(), Some(counters), nothing));
+            }
+        }
+    }
+    for (program, expected) in expected {
+        let found = standings
+            .iter()
+            .find(|(of, _)| *of == program)
+            .map(|(_, counters)| counters);
+        let is_as_expected = |(period, tally): &(Option<Period>, Tally)| {
+            found.map_or_else(Tally::default, |found| found.tally(*period)) == *tally
+        };
+        if !expected.iter().all(is_as_expected) {
+            judgement
+                .disagreeing
+                .push(correction(user, program, found, expected));
+        }
+    }
+    judgement
+}
+
+fn correction(
+    user: &UserId,
+    program: ProgramId,
+    found: Option<&Counters>,
+    expected: Vec<(Option<Period>, Tally)>,
+) -> Correction {
+    Correction::Standing {
+        user: user.clone(),
+        program,
+        found: found.cloned(),
+        expected,
+    }
+}
