@@ -26,7 +26,7 @@ pub enum Fault {
     Throttle,
     /// A table or a queue answers 500.
     ServerError,
-    /// Another transaction is at an item.
+    /// A transaction meets another at an item.
     Conflict,
     /// An answer comes late, at times after its caller has given up; the write happens all the same.
     Slow,
@@ -70,7 +70,7 @@ const EVERYTHING: u64 = 10_000;
 const TABLE: [(Fault, &str, u64); 17] = [
     (Fault::Throttle, "throttle", 60),
     (Fault::ServerError, "server-error", 40),
-    (Fault::Conflict, "conflict", 60),
+    (Fault::Conflict, "conflict", 500),
     (Fault::Slow, "slow", 15),
     (Fault::CutBefore, "cut-before", 30),
     (Fault::CutAfter, "cut-after", 30),
@@ -274,7 +274,7 @@ impl Draw {
 
     /// A time within a range, in whole milliseconds.
     pub(crate) fn within(&mut self, range: Range<Duration>) -> Duration {
-        let millis = u64::try_from((range.end - range.start).as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from(range.end.saturating_sub(range.start).as_millis()).unwrap_or(u64::MAX);
         range.start + Duration::from_millis(self.below(millis.max(1)))
     }
 }

@@ -450,9 +450,9 @@ async fn a_jump_of_the_clock_tells_another_deadline() {
     let deadline = |answer: Result<Value, InvokeError>| answer.unwrap()["deadline_ms"].as_i64().unwrap();
     let now = jiff::Timestamp::now().as_millisecond();
     let (answer, _) = befallen(Fault::ClockJump, json!({ "describe": {} })).await;
-    // The invocation has 2 s, and starting it takes less than 10.
+    // The invocation has 2 s from its start on; with this seed it hears of less.
     let left = deadline(answer) - now;
-    assert!(!(2_000..=12_000).contains(&left), "{left} ms");
+    assert!(left < 2_000, "{left} ms");
 }
 
 /// Asks this program to be the process that `no_process_outlives_this_one` kills.

@@ -47,7 +47,7 @@ Exit status: 0 if nothing was lost, double or dead, no board was torn and all wa
 not, and then the logs are kept.";
 
 /// A message whose invocation died comes again soon, so that a run ends.
-const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(4);
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(3);
 /// The aggregator keeps 3 s of it to report; what stands still is killed then.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(8);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);

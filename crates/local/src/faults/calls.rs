@@ -40,6 +40,9 @@ pub(crate) enum CallFault {
     },
 }
 
+/// The only operation that meets conflicts: what transactions write, nothing else does.
+const TRANSACTION: &str = "TransactWriteItems";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Service {
     DynamoDb,
@@ -73,7 +76,7 @@ impl Faults {
             _ => return None,
         };
         let (fault, draw) = OF_CALLS.into_iter().find_map(|fault| {
-            let can_strike = fault != Fault::Conflict || service == Service::DynamoDb && writes(operation);
+            let can_strike = fault != Fault::Conflict || operation == TRANSACTION;
             let draw = can_strike.then(|| self.draw_for_call(fault, operation, body))?;
             Some((fault, draw?))
         })?;
@@ -124,18 +127,15 @@ fn strike(fault: Fault, mut draw: Draw, service: Service, operation: &str, body:
 }
 
 fn writes(operation: &str) -> bool {
-    matches!(
-        operation,
-        "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems"
-    )
+    let others = ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"];
+    operation == TRANSACTION || others.contains(&operation)
 }
 
 fn refused_by_table(fault: Fault, mut draw: Draw, operation: &str, body: &[u8]) -> Answer {
     const MODEL: &str = "com.amazonaws.dynamodb.v20120810";
-    let is_transaction = operation == "TransactWriteItems";
+    let is_transaction = operation == TRANSACTION;
     let (status, shape) = match fault {
         Fault::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
-        Fault::Conflict if !is_transaction => (StatusCode::BAD_REQUEST, "TransactionConflictException"),
         Fault::Conflict if draw.below(4) == 0 => (StatusCode::BAD_REQUEST, "TransactionInProgressException"),
         Fault::Conflict => return cancelled(body, "TransactionConflict", draw),
         _ if is_transaction && draw.below(2) == 0 => return cancelled(body, "ThrottlingError", draw),
@@ -144,7 +144,7 @@ fn refused_by_table(fault: Fault, mut draw: Draw, operation: &str, body: &[u8]) 
             let message = "Rate of requests exceeds the allowed throughput.";
             return refusal(
                 StatusCode::BAD_REQUEST,
-                json!({ "__type": shape, "message": message }),
+                &json!({ "__type": shape, "message": message }),
             );
         }
         _ => (StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
@@ -152,7 +152,7 @@ fn refused_by_table(fault: Fault, mut draw: Draw, operation: &str, body: &[u8]) 
     let message = format!("The local stack injected a fault: {fault}.");
     refusal(
         status,
-        json!({ "__type": format!("{MODEL}#{shape}"), "message": message }),
+        &json!({ "__type": format!("{MODEL}#{shape}"), "message": message }),
     )
 }
 
@@ -177,7 +177,7 @@ fn cancelled(body: &[u8], code: &str, mut draw: Draw) -> Answer {
         .collect();
     refusal(
         StatusCode::BAD_REQUEST,
-        json!({
+        &json!({
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
             "Message": format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{code}]"),
             "CancellationReasons": reasons,
@@ -203,11 +203,11 @@ fn refused_by_queue(fault: Fault) -> Answer {
     let message = format!("The local stack injected a fault: {fault}.");
     Answer {
         query_error: Some(format!("{code};{blame}")),
-        ..refusal(status, json!({ "__type": shape, "message": message }))
+        ..refusal(status, &json!({ "__type": shape, "message": message }))
     }
 }
 
-fn refusal(status: StatusCode, document: Value) -> Answer {
+fn refusal(status: StatusCode, document: &Value) -> Answer {
     Answer {
         status,
         query_error: None,
@@ -247,12 +247,12 @@ fn tables(body: &[u8]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const TRANSACTION: &[u8] = br#"{"TransactItems":[
+    const WRITES: &[u8] = br#"{"TransactItems":[
         {"Put":{"TableName":"dedup","Item":{"TableName":{"S":"no"}}}},
         {"Update":{"TableName":"standings","Key":{"shard":{"S":"1"}}}}]}"#;
 
     fn refused(fault: Fault, draw: u64, service: Service, operation: &str) -> String {
-        let struck = strike(fault, Draw(draw), service, operation, TRANSACTION);
+        let struck = strike(fault, Draw(draw), service, operation, WRITES);
         let CallFault::Refused(answer) = struck else {
             panic!("{struck:?}");
         };
@@ -316,12 +316,6 @@ mod tests {
             ],
         );
         check(
-            Fault::Conflict,
-            DynamoDb,
-            "PutItem",
-            &["400 TransactionConflictException"],
-        );
-        check(
             Fault::ServerError,
             DynamoDb,
             "Query",
@@ -347,12 +341,21 @@ mod tests {
         faults.raise(Fault::Throttle, ["standings", "other"], 1.0);
         let is_struck = |operation, body| faults.of_call("DynamoDB_20120810", operation, body).is_some();
         for _ in 0..100 {
-            assert!(is_struck("TransactWriteItems", TRANSACTION));
+            assert!(is_struck(TRANSACTION, WRITES));
             assert!(!is_struck("PutItem", br#"{"TableName":"activities"}"#));
             assert!(!is_struck("Query", br#"{"TableName":"standings"}"#));
         }
         faults.lower(Fault::Throttle);
-        assert!(!is_struck("TransactWriteItems", TRANSACTION));
+        assert!(!is_struck(TRANSACTION, WRITES));
+    }
+
+    #[test]
+    fn conflicts_strike_transactions_alone() {
+        let faults = Faults::from_seed(1, [Fault::Conflict]);
+        faults.raise(Fault::Conflict, [], 1.0);
+        assert!(faults.of_call("DynamoDB_20120810", TRANSACTION, WRITES).is_some());
+        assert!(faults.of_call("DynamoDB_20120810", "PutItem", b"{}").is_none());
+        assert!(faults.of_call("AmazonSQS", "SendMessageBatch", b"{}").is_none());
     }
 
     #[test]
