@@ -162,9 +162,9 @@ mod tests {
     fn a_marker_tells_its_activity_within_its_generation() {
         let (user, id) = ("ann@a.b".parse().unwrap(), "course:17".parse().unwrap());
         let key = marker_key(CountGeneration::FIRST, &user, &id);
-        assert_eq!(marked(CountGeneration::FIRST, &key), Some((user, id)));
-        assert_eq!(marked(CountGeneration(2), &key), None);
-        assert_eq!(marked(CountGeneration::FIRST, "g1#ann"), None);
+        assert_eq!(of_marker(CountGeneration::FIRST, &key), Some((user, id)));
+        assert_eq!(of_marker(CountGeneration(2), &key), None);
+        assert_eq!(of_marker(CountGeneration::FIRST, "g1#ann"), None);
     }
 
     #[test]

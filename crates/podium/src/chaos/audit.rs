@@ -8,6 +8,7 @@ use domain::{ActivityId, Board, Calendar, ProgramId, Tally, UserId, Window};
 use jiff::Timestamp;
 use local::{Stack, dynamodb_client, settings};
 use serde::Serialize;
+use store::keys::CountGeneration;
 use store::standings::CurrentCounters;
 use store::{Activities, Markers, Standings};
 
@@ -47,7 +48,7 @@ impl fmt::Display for Difference {
 
 impl Counts {
     /// What there is to be once these activities are counted.
-    pub fn of(activities: &[Activity]) -> Self {
+    pub fn of<'a>(activities: impl IntoIterator<Item = &'a Activity>) -> Self {
         let mut counts = Self::default();
         for activity in activities {
             let key = (activity.user_id.clone(), activity.activity_id.clone());
@@ -146,7 +147,7 @@ pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
     let shards = settings::STANDING_SHARDS.to_string().parse()?;
     let standings = Standings::new(client, stack.tables.standings.clone(), shards);
     let counters = CurrentCounters::at(&"UTC".parse::<Calendar>()?, Timestamp::now());
-    for shard in standings.shards() {
+    for shard in standings.shards(CountGeneration::FIRST) {
         let take = |page: Vec<domain::Standing>| {
             for standing in page {
                 let tally = standing.tallies.get(Window::All);
@@ -155,7 +156,11 @@ pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
         };
         standings.read_shard(shard, &counters, take).await?;
     }
-    counts.totals = standings.totals().await?.into_iter().collect();
+    counts.totals = standings
+        .totals(CountGeneration::FIRST)
+        .await?
+        .into_iter()
+        .collect();
     Ok(counts)
 }
 
