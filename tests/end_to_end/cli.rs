@@ -1,6 +1,7 @@
 //! The program `podium`, as its users run it.
 
 mod chaos;
+mod compare;
 mod dlq;
 mod local_stack;
 mod recovery;

@@ -15,7 +15,7 @@ async fn with_the_aggregator_stopped_ingestion_answers_and_all_is_counted_later(
         .lambda
         .function("aggregator")
         .expect("there is an aggregator");
-    stack.stack.aggregation.pause();
+    stack.stack.aggregation().pause();
     aggregator.stop().await;
 
     let activities: Vec<Value> = (0..ACTIVITIES)
@@ -37,7 +37,7 @@ async fn with_the_aggregator_stopped_ingestion_answers_and_all_is_counted_later(
     assert_eq!(behind.status.counted.activities, 0);
 
     aggregator.start();
-    stack.stack.aggregation.resume();
+    stack.stack.aggregation().resume();
     let status = stack.wait_until_counted(ACTIVITIES as u64).await.status;
     assert_eq!(status.counted.points, 10 * ACTIVITIES as u64);
     stack.stop().await;

@@ -2,6 +2,7 @@
 
 mod applied;
 mod apply;
+mod coupled;
 mod defaults;
 mod deployment;
 mod emulator;

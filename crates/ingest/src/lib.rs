@@ -80,9 +80,22 @@ impl Ingest {
 
     /// Answers one request, which arrived at `received_at`.
     pub async fn handle(&self, request: Request, received_at: Timestamp) -> Response<String> {
+        match self.parse(&request, received_at) {
+            Ok(parsed) => answer(&self.keep(parsed, received_at).await),
+            Err(refusal) => *refusal,
+        }
+    }
+
+    /// The activities of a request, each valid or not, or the answer to one that has none.
+    pub fn parse(
+        &self,
+        request: &Request,
+        received_at: Timestamp,
+    ) -> Result<Vec<Result<Activity, Rejection>>, Box<Response<String>>> {
         if request.uri().path() != "/v1/activities" {
             let detail = "There is nothing here; activities are posted to /v1/activities.";
-            return Problem::new(StatusCode::NOT_FOUND, "not_found", detail).into_response();
+            let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", detail);
+            return Err(Box::new(problem.into_response()));
         }
         if request.method() != Method::POST {
             let detail = format!("{} is not supported here; use POST.", request.method());
@@ -91,26 +104,21 @@ impl Ingest {
             response
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("POST"));
-            return response;
+            return Err(Box::new(response));
         }
         let items = body::check_headers(request.headers()).and_then(|()| body::split(request.body()));
-        match items {
-            Ok(items) => {
-                let parsed = items
-                    .into_iter()
-                    .map(|raw| self.intake.parse(raw, received_at, || new_id(received_at)));
-                let results = self.keep(parsed.collect(), received_at).await;
-                answer(&results)
-            }
-            Err(problem) => {
-                self.meter.emit(received_at, &[(Metric::Rejected, 1.0)]);
-                problem.into_response()
-            }
-        }
+        let items = items.map_err(|problem| {
+            self.meter.emit(received_at, &[(Metric::Rejected, 1.0)]);
+            Box::new(problem.into_response())
+        })?;
+        let parsed = items
+            .into_iter()
+            .map(|raw| self.intake.parse(raw, received_at, || new_id(received_at)));
+        Ok(parsed.collect())
     }
 
     /// Keeps those that are valid, and says of each what became of it.
-    async fn keep(
+    pub async fn keep(
         &self,
         parsed: Vec<Result<Activity, Rejection>>,
         received_at: Timestamp,
@@ -184,7 +192,8 @@ fn new_id(received_at: Timestamp) -> ActivityId {
         .expect("a UUID has only characters of an id")
 }
 
-fn answer(results: &[ItemResult]) -> Response<String> {
+/// The answer to a request whose activities have these results.
+pub fn answer(results: &[ItemResult]) -> Response<String> {
     let count = |status| results.iter().filter(|result| result.status == status).count();
     let (rejected, unavailable) = (count(ItemStatus::Rejected), count(ItemStatus::Unavailable));
     if unavailable > 0 {

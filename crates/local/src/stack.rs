@@ -59,6 +59,9 @@ pub struct StackConfig {
     pub function_timeout: Option<Duration>,
     /// What goes wrong.
     pub faults: Faults,
+    /// Whether one function stores, counts and answers, as before Podium, in place of ingest and of all
+    /// that counts behind it. Only `podium compare` sets it.
+    pub coupled: bool,
 }
 
 impl StackConfig {
@@ -81,8 +84,15 @@ impl StackConfig {
             visibility_timeout: settings::VISIBILITY_TIMEOUT,
             function_timeout: None,
             faults: Faults::none(),
+            coupled: false,
         })
     }
+}
+
+/// The way of a fact to its count.
+struct CountedFrom {
+    pipe: Pipe,
+    queue: EventSource,
 }
 
 /// A running stack.
@@ -94,8 +104,8 @@ pub struct Stack {
     pub lambda: Lambda,
     pub queue: Queue,
     pub dead_letter_queue: Queue,
-    pub pipe: Pipe,
-    pub aggregation: EventSource,
+    /// `None` in a coupled stack, whose queues nothing is sent to.
+    counted_from: Option<CountedFrom>,
     snapshots: Schedule,
     /// Aborted when it is dropped.
     striker: JoinSet<()>,
@@ -137,22 +147,16 @@ impl Stack {
                 .function(name)
                 .with_context(|| format!("there is no function {name}"))
         };
-        let pipe = start_pipe(
-            &dynamodb,
-            &tables,
-            &queues,
-            place("pipe.json"),
-            config.faults.clone(),
-        )?;
-        let striker = start_striker(&config.faults, &queues.main, &pipe, &tables);
-        let aggregation = EventSourceMapping {
-            queue: queues.main.clone(),
-            batch_size: config.batching.batch_size(),
-            batching_window: config.batching.window(),
-            maximum_concurrency: settings::AGGREGATOR.concurrency,
-            faults: config.faults.clone(),
+        let counted_from = if config.coupled {
+            None
+        } else {
+            let checkpoint = place("pipe.json");
+            Some(CountedFrom {
+                pipe: start_pipe(&dynamodb, &tables, &queues, checkpoint, config.faults.clone())?,
+                queue: start_aggregation(&config, &queues, function("aggregator")?)?,
+            })
         };
-        let aggregation = aggregation.start(invoker(function("aggregator")?))?;
+        let striker = start_striker(&config.faults, &queues.main, counted_from.as_ref(), &tables);
         let snapshots = Schedule::start(config.snapshot_every, {
             let invoke = invoker(function("snapshot")?);
             move || {
@@ -162,7 +166,8 @@ impl Stack {
         });
 
         let (web_listener, web_url) = bind(config.port).await?;
-        let router = web::router(function("ingest")?, function("serve")?);
+        let ingest = function(if config.coupled { "coupled" } else { "ingest" })?;
+        let router = web::router(ingest, function("serve")?);
         servers.push(tokio::spawn({
             let stop = stopped(&stop);
             async move {
@@ -183,8 +188,7 @@ impl Stack {
             lambda,
             queue: queues.main,
             dead_letter_queue: queues.dead_letters,
-            pipe,
-            aggregation,
+            counted_from,
             snapshots,
             striker,
             servers,
@@ -192,13 +196,31 @@ impl Stack {
         })
     }
 
+    /// The pipe from the facts to the queue. A coupled stack has none, and must not be asked.
+    pub fn pipe(&self) -> &Pipe {
+        &self.counted_from().pipe
+    }
+
+    /// What has the messages of the queue counted. A coupled stack has none, and must not be asked.
+    pub fn aggregation(&self) -> &EventSource {
+        &self.counted_from().queue
+    }
+
+    fn counted_from(&self) -> &CountedFrom {
+        let counted_from = self.counted_from.as_ref();
+        counted_from.expect("in a coupled stack nothing is counted behind ingestion")
+    }
+
     /// Stops from the front to the back, so that what is under way is kept, and leaves no process.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         self.striker.shutdown().await;
         self.stop.send_replace(true);
         self.snapshots.stop(STOP_GRACE).await;
-        self.aggregation.stop(STOP_GRACE).await;
-        let pipe = self.pipe.stop().await;
+        let mut pipe = Ok(());
+        if let Some(counted_from) = self.counted_from {
+            counted_from.queue.stop(STOP_GRACE).await;
+            pipe = counted_from.pipe.stop().await;
+        }
         self.lambda.stop().await;
         self.ttl.stop().await;
         for server in self.servers {
@@ -279,6 +301,21 @@ fn start_pipe(
     Pipe::start(source, config, send, dead_letter)
 }
 
+fn start_aggregation(
+    config: &StackConfig,
+    queues: &Queues,
+    aggregator: Function,
+) -> anyhow::Result<EventSource> {
+    let mapping = EventSourceMapping {
+        queue: queues.main.clone(),
+        batch_size: config.batching.batch_size(),
+        batching_window: config.batching.window(),
+        maximum_concurrency: settings::AGGREGATOR.concurrency,
+        faults: config.faults.clone(),
+    };
+    Ok(mapping.start(invoker(aggregator))?)
+}
+
 /// How late a batch of messages is to be delivered.
 fn delivery_delay(faults: &Faults) -> Option<Duration> {
     let mut draw = faults.draw(Fault::DeliverLate)?;
@@ -286,9 +323,14 @@ fn delivery_delay(faults: &Faults) -> Option<Duration> {
     Some(draw.within(LATE))
 }
 
-fn start_striker(faults: &Faults, queue: &Queue, pipe: &Pipe, tables: &TableNames) -> JoinSet<()> {
+fn start_striker(
+    faults: &Faults,
+    queue: &Queue,
+    counted_from: Option<&CountedFrom>,
+    tables: &TableNames,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    if !faults.are_none() {
+    if let Some(CountedFrom { pipe, .. }) = counted_from.filter(|_| !faults.are_none()) {
         let striker = Striker {
             faults: faults.clone(),
             queue: queue.clone(),
@@ -299,6 +341,39 @@ fn start_striker(faults: &Faults, queue: &Queue, pipe: &Pipe, tables: &TableName
     }
     tasks
 }
+
+/// What the functions read from their environments.
+const INGEST_READS: &[&str] = &["ACTIVITIES_TABLE", "SCORING_POLICY", "MAX_ACTIVITY_AGE_DAYS"];
+const COUNTING_READS: &[&str] = &[
+    "DEDUP_TABLE",
+    "STANDINGS_TABLE",
+    "STANDING_SHARDS",
+    "MARKER_LIFETIME_DAYS",
+    "TIME_ZONE",
+    "SCORING_POLICY",
+];
+const QUEUES_READS: &[&str] = &["QUEUE_URL", "DEAD_LETTER_QUEUE_URL"];
+const SNAPSHOT_READS: &[&str] = &[
+    "ACTIVITIES_TABLE",
+    "STANDINGS_TABLE",
+    "STANDING_SHARDS",
+    "SNAPSHOTS_TABLE",
+    "TIME_ZONE",
+    "LISTED_USERS",
+    "QUEUE_URL",
+    "DEAD_LETTER_QUEUE_URL",
+];
+const SERVE_READS: &[&str] = &[
+    "SNAPSHOTS_TABLE",
+    "STANDINGS_TABLE",
+    "STANDING_SHARDS",
+    "TIME_ZONE",
+    "SNAPSHOT_EVERY_SECONDS",
+    "STALE_AGE_SECONDS",
+    "STALE_LAG_SECONDS",
+    "STALE_BACKLOG",
+    "ALLOWED_ORIGIN",
+];
 
 fn functions(
     config: &StackConfig,
@@ -348,56 +423,19 @@ fn functions(
             ..FunctionConfig::new(name, binary(&config.bin_dir, name))
         }
     };
-    vec![
-        function(
-            "ingest",
-            settings::INGEST,
-            &["ACTIVITIES_TABLE", "SCORING_POLICY", "MAX_ACTIVITY_AGE_DAYS"],
-        ),
-        function(
-            "aggregator",
-            settings::AGGREGATOR,
-            &[
-                "DEDUP_TABLE",
-                "STANDINGS_TABLE",
-                "STANDING_SHARDS",
-                "MARKER_LIFETIME_DAYS",
-                "TIME_ZONE",
-                "SCORING_POLICY",
-                "QUEUE_URL",
-                "DEAD_LETTER_QUEUE_URL",
-            ],
-        ),
-        function(
-            "snapshot",
-            settings::SNAPSHOT,
-            &[
-                "ACTIVITIES_TABLE",
-                "STANDINGS_TABLE",
-                "STANDING_SHARDS",
-                "SNAPSHOTS_TABLE",
-                "TIME_ZONE",
-                "LISTED_USERS",
-                "QUEUE_URL",
-                "DEAD_LETTER_QUEUE_URL",
-            ],
-        ),
-        function(
-            "serve",
-            settings::SERVE,
-            &[
-                "SNAPSHOTS_TABLE",
-                "STANDINGS_TABLE",
-                "STANDING_SHARDS",
-                "TIME_ZONE",
-                "SNAPSHOT_EVERY_SECONDS",
-                "STALE_AGE_SECONDS",
-                "STALE_LAG_SECONDS",
-                "STALE_BACKLOG",
-                "ALLOWED_ORIGIN",
-            ],
-        ),
-    ]
+    let mut functions = if config.coupled {
+        let reads = [INGEST_READS, COUNTING_READS].concat();
+        vec![function("coupled", settings::INGEST, &reads)]
+    } else {
+        let reads = [COUNTING_READS, QUEUES_READS].concat();
+        vec![
+            function("ingest", settings::INGEST, INGEST_READS),
+            function("aggregator", settings::AGGREGATOR, &reads),
+        ]
+    };
+    functions.push(function("snapshot", settings::SNAPSHOT, SNAPSHOT_READS));
+    functions.push(function("serve", settings::SERVE, SERVE_READS));
+    functions
 }
 
 fn binary(directory: &Path, name: &str) -> PathBuf {

@@ -1,6 +1,6 @@
 //! `podium chaos`: a load on the whole system under faults, and a verdict on what became of it.
 
-mod audit;
+pub mod audit;
 mod kills;
 mod load;
 mod readers;
@@ -24,6 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use self::audit::Counts;
 use self::kills::Killer;
+pub use self::load::USERS;
 use self::load::{Load, Posted};
 use self::readers::Reader;
 use self::verdict::Verdict;
@@ -172,7 +173,7 @@ async fn try_it(args: &Args, logs: &TempDir) -> anyhow::Result<Verdict> {
         sent: load.deliveries(),
         posted,
         boards,
-        dead_letters: stack.dead_letter_queue.depth().total() as u64 + stack.pipe.counters().dead_lettered,
+        dead_letters: stack.dead_letter_queue.depth().total() as u64 + stack.pipe().counters().dead_lettered,
         differences: expected.differences(&counted),
         counted: counted.activities(),
         drained,
@@ -222,7 +223,7 @@ async fn drain(stack: &Stack, api: &Api, expected: &Counts, last_answer: Instant
         if exact_after.is_none() && audit::board(api).await.is_ok_and(|board| board == expected.board) {
             exact_after = Some(last_answer.elapsed());
         }
-        if caught_up_at.is_none() && stack.pipe.lag().await.is_ok_and(|lag| lag.is_zero()) {
+        if caught_up_at.is_none() && stack.pipe().lag().await.is_ok_and(|lag| lag.is_zero()) {
             caught_up_at = Some(Timestamp::now());
         }
         let oldest = stack.queue.oldest_sent();

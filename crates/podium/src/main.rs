@@ -5,6 +5,7 @@ mod bench;
 mod board;
 mod chaos;
 mod client;
+mod compare;
 mod cost;
 mod counts;
 mod deployment;
@@ -51,6 +52,9 @@ enum Command {
     /// Load the whole system while everything fails, and see that nothing is lost or counted twice
     #[command(after_long_help = chaos::HELP)]
     Chaos(chaos::Args),
+    /// Load Podium and the coupled design that it replaces, and put what they do side by side
+    #[command(after_long_help = compare::HELP)]
+    Compare(compare::Args),
     /// Look at dead letters, keep them in a file, send them again, or delete them
     #[command(after_long_help = dlq::HELP)]
     Dlq(dlq::Args),
@@ -76,6 +80,7 @@ async fn main() -> ExitCode {
         Command::Board(args) => board::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Chaos(args) => chaos::run(args).await,
+        Command::Compare(args) => compare::run(args).await,
         Command::Dlq(args) => dlq::run(args).await,
         Command::Reconcile(args) => reconcile::run(args).await,
         Command::Rebuild(args) => rebuild::run(args).await,

@@ -252,7 +252,8 @@ impl Counting {
     ) -> GroupReport {
         let mut report = GroupReport::default();
         let mut attempts = Attempts::new(group, self.context(generation, now));
-        while let Some(actions) = attempts.next(rand::rng().random_range(0..TOTALS_LANES)) {
+        let lane = || rand::rng().random_range(0..TOTALS_LANES);
+        while let Some(actions) = attempts.next(lane()) {
             let answer = self.transact(&actions, &mut report).await;
             let time_left = deadline.saturating_duration_since(Instant::now());
             let pause = attempts.take(&actions, answer, rand::rng().random(), time_left);

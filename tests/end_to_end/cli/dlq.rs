@@ -200,7 +200,7 @@ fn forgetful_aggregator(stack: &TestStack) -> Aggregator {
 /// Posts activities while the aggregator does not know their kind, so that all become dead letters.
 /// The one that knows it is paused when this returns.
 async fn become_letters(stack: &TestStack, activities: usize) {
-    stack.stack.aggregation.pause();
+    stack.stack.aggregation().pause();
     let posted: Vec<Value> = (0..activities)
         .map(|id| {
             json!({
@@ -550,7 +550,7 @@ async fn what_is_mended_is_redriven_and_counts_once() {
         ACTIVITIES + 10,
         "each was sent once"
     );
-    stack.stack.aggregation.resume();
+    stack.stack.aggregation().resume();
     stack.wait_until_counted(ACTIVITIES as u64).await;
     stack.stop().await;
 }
@@ -561,7 +561,7 @@ async fn a_redrive_that_is_killed_or_interrupted_is_run_again() {
     let stack = TestStack::start(|_| {}).await;
     let letters = &stack.stack.dead_letter_queue;
     become_letters(&stack, ACTIVITIES).await;
-    stack.stack.aggregation.resume();
+    stack.stack.aggregation().resume();
 
     let mut killed = command(&stack, &["redrive", "--rate", "100"])
         .spawn()

@@ -200,18 +200,18 @@ async fn stack_with_a_lost_activity() -> TestStack {
     let counted: Vec<_> = (0..5).map(|n| activity("ann", &format!("a{n}"))).collect();
     stack.post_all(&counted).await;
     stack.wait_until_counted(5).await;
-    stack.stack.aggregation.pause();
+    stack.stack.aggregation().pause();
     // What was taken before is done with.
     sleep(Duration::from_secs(2)).await;
     stack.post_all(&[activity("ann", "lost")]).await;
     let until = Instant::now() + PATIENCE;
-    while stack.stack.pipe.counters().sent < 6 {
+    while stack.stack.pipe().counters().sent < 6 {
         assert!(Instant::now() < until, "the pipe does not send");
         sleep(POLL).await;
     }
     sleep(Duration::from_millis(500)).await;
     stack.stack.queue.purge().expect("it is purged");
-    stack.stack.aggregation.resume();
+    stack.stack.aggregation().resume();
     stack
         .wait_for("heartbeats that came later", |status| {
             status.freshness.lag_seconds.is_some_and(|lag| lag < 3.0)

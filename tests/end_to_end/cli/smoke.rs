@@ -149,7 +149,7 @@ async fn the_stage_at_which_it_is_stuck_is_said() {
     let stack = TestStack::start(|_| {}).await;
     stack.wait_for("the first snapshot", |_| true).await;
     let aggregator = stack.stack.lambda.function("aggregator");
-    stack.stack.aggregation.pause();
+    stack.stack.aggregation().pause();
     aggregator.expect("there is an aggregator").stop().await;
 
     let uncounted = end(smoke_with_tables(&stack, &["--timeout", "4s"])).await;

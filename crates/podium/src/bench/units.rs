@@ -44,10 +44,10 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
         eprintln!("write units in full batches, {each} a user ...");
         let mut machine = Machine::start(Batching::Thrifty).await?;
         let mut ingest = machine.log("ingest");
-        machine.stack.aggregation.pause();
+        machine.stack.aggregation().pause();
         post_batches(&machine.api()?, each).await?;
         machine.queued(usize::try_from(IN_BATCHES)?).await?;
-        machine.stack.aggregation.resume();
+        machine.stack.aggregation().resume();
         let (_, lines) = machine.counted(IN_BATCHES.into()).await?;
         report.section(
             &format!("Write units, full batches, {each} a user"),

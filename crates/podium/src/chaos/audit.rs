@@ -50,7 +50,7 @@ impl fmt::Display for Difference {
 
 impl Counts {
     /// What there is to be once these activities are counted.
-    pub fn of(activities: &[Activity]) -> Self {
+    pub fn of<'a>(activities: impl IntoIterator<Item = &'a Activity>) -> Self {
         let mut counts = Self::default();
         for activity in activities {
             let key = (activity.user_id.clone(), activity.activity_id.clone());

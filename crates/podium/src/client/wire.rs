@@ -43,6 +43,13 @@ pub enum Verdict {
     Unavailable,
 }
 
+impl Verdict {
+    /// Whether the item is there, from now or from before.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Accepted | Self::Duplicate)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ItemError {
     pub code: String,

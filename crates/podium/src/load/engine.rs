@@ -69,14 +69,22 @@ struct Ended {
 }
 
 /// When each request is due, computed from its number so that errors do not add up.
-struct Schedule {
+pub struct Schedule {
     started: Instant,
     requests_per_second: f64,
     requests_max: Option<u64>,
 }
 
 impl Schedule {
-    fn new(plan: &Plan, started: Instant) -> Self {
+    pub fn new(started: Instant, requests_per_second: f64, requests_max: Option<u64>) -> Self {
+        Self {
+            started,
+            requests_per_second,
+            requests_max,
+        }
+    }
+
+    fn of_plan(plan: &Plan, started: Instant) -> Self {
         let requests_per_second = plan.rate.max(RATE_MIN) / f64::from(plan.batch);
         let requests_max = plan.length.map(|length| {
             let requests = (length.as_secs_f64() * requests_per_second).round();
@@ -88,15 +96,11 @@ impl Schedule {
             let requests = requests as u64;
             requests.max(1)
         });
-        Self {
-            started,
-            requests_per_second,
-            requests_max,
-        }
+        Self::new(started, requests_per_second, requests_max)
     }
 
     /// None once all have been due.
-    fn due(&self, request: u64) -> Option<Instant> {
+    pub fn due(&self, request: u64) -> Option<Instant> {
         if self.requests_max.is_some_and(|max| request >= max) {
             return None;
         }
@@ -110,7 +114,7 @@ impl Schedule {
 ///
 /// It has a thread of its own because the timers of the runtime are late by a millisecond, which
 /// is as long as many an answer takes.
-fn pace(schedule: Schedule) -> mpsc::Receiver<Instant> {
+pub fn pace(schedule: Schedule) -> mpsc::Receiver<Instant> {
     let (sender, receiver) = mpsc::channel(ARRIVALS_MAX);
     std::thread::spawn(move || {
         for request in 0.. {
@@ -149,7 +153,7 @@ pub async fn run(
     let mut stop = std::pin::pin!(stop);
     let mut is_stopped = false;
     let started = Instant::now();
-    let mut arrivals = pace(Schedule::new(plan, started));
+    let mut arrivals = pace(Schedule::of_plan(plan, started));
     let mut seconds = interval_at(started + SECOND, SECOND);
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut is_ended = false;

@@ -192,7 +192,7 @@ async fn stops_when_told_to() {
 #[test]
 fn requests_are_due_at_even_distances() {
     let started = Instant::now();
-    let schedule = Schedule::new(
+    let schedule = Schedule::of_plan(
         &Plan {
             batch: 10,
             ..plan(100.0, 1_000)
