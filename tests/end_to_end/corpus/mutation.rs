@@ -148,7 +148,7 @@ const SNIPPETS: [&str; 20] = [
 ];
 /// Lengths at both sides of every limit there is.
 const LENGTHS: [usize; 8] = [63, 64, 65, 127, 128, 129, 1_023, 1_100];
-const DEPTHS: [usize; 6] = [1, 7, 8, 9, 130, 200];
+const DEPTHS: [usize; 7] = [1, 7, 8, 9, 130, 200, 30_000];
 
 pub fn mutate(parser: Parser, input: &Input, other: &Input, random: &mut StdRng) -> Input {
     let parsed = std::str::from_utf8(input.bytes()).ok().and_then(Node::parse);
@@ -169,7 +169,12 @@ pub fn mutate(parser: Parser, input: &Input, other: &Input, random: &mut StdRng)
         }
     }
     match parser {
-        Parser::HttpBody => Input::new(bytes),
+        Parser::HttpBody => {
+            if random.random_range(0..1_000) == 0 {
+                bytes.resize(ingest::MAX_BODY_BYTES + random.random_range(0..2), b' ');
+            }
+            Input::new(bytes)
+        }
         // A queue and a stream carry text.
         Parser::QueueMessage | Parser::StreamRecord => {
             Input::new(String::from_utf8_lossy(&bytes).into_owned())
@@ -185,16 +190,23 @@ fn any_value(random: &mut StdRng) -> Node {
     match random.random_range(0..8) {
         0..5 => Node::Scalar(pick(&SCALARS, random).to_owned()),
         5..7 => Node::parse(pick(&STRUCTURES, random)).expect("they are JSON"),
-        _ => {
-            let unit = pick(&["x", "x", "é", " ", "1"], random);
-            let length = LENGTHS.choose(random).expect("there are some");
-            Node::Scalar(format!("\"{}\"", unit.repeat(*length)))
-        }
+        _ => Node::Scalar(long_text(random)),
     }
 }
 
 fn any_key(random: &mut StdRng) -> String {
-    format!("\"{}\"", pick(&KEYS, random))
+    match random.random_range(0..8) {
+        0 => long_text(random),
+        _ => format!("\"{}\"", pick(&KEYS, random)),
+    }
+}
+
+/// A string about as long as some limit, in which a character may lie across it.
+fn long_text(random: &mut StdRng) -> String {
+    let first = pick(&["", "x"], random);
+    let unit = pick(&["x", "x", "é", " ", "1"], random);
+    let length = LENGTHS.choose(random).expect("there are some");
+    format!("\"{first}{}\"", unit.repeat(*length))
 }
 
 fn change(tree: &mut Node, other: Option<Node>, random: &mut StdRng) {
