@@ -152,7 +152,8 @@ impl Fact {
 
 impl FactsPage {
     fn take(&mut self, item: Item) {
-        match streamed(&item.clone().into()) {
+        let position = position(&item);
+        match streamed(&item.into()) {
             Ok(Streamed::Activity {
                 activity,
                 received_at,
@@ -162,8 +163,7 @@ impl FactsPage {
             }),
             Ok(Streamed::Heartbeat { .. }) => {}
             Err(error) => {
-                let key = position(&item)
-                    .map_or_else(String::new, |Position { user, id }| format!("{user} {id}: "));
+                let key = position.map_or_else(String::new, |Position { user, id }| format!("{user} {id}: "));
                 self.unreadable.push(format!("{key}{error}"));
             }
         }
