@@ -202,6 +202,18 @@ locals {
       ]
     },
     {
+      heading = "Data quality: what `podium reconcile` found last and did not repair"
+      graphs = [
+        {
+          title = "Rules that are broken", stat = "Maximum", alarm_at = 1, metrics = [
+            concat([local.metric_namespace, local.metric["Uncounted"]], local.of_podium.snapshot, [{ label = "completeness" }]),
+            concat([local.metric_namespace, local.metric["Unfounded"]], local.of_podium.snapshot, [{ label = "uniqueness" }]),
+            concat([local.metric_namespace, local.metric["Disagreeing"]], local.of_podium.snapshot, [{ label = "agreement" }]),
+          ]
+        },
+      ]
+    },
+    {
       heading = "Serve: boards are read"
       graphs = [
         {

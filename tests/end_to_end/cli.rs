@@ -4,6 +4,7 @@ mod chaos;
 mod compare;
 mod dlq;
 mod local_stack;
+mod recovery;
 mod smoke;
 
 use std::io::Write as _;

@@ -19,8 +19,8 @@ use crate::stack::{TestStack, VISIBILITY_TIMEOUT};
 const KILLS: usize = 25;
 
 #[derive(Debug, Deserialize)]
-struct Expected {
-    activities: u64,
+pub struct Expected {
+    pub activities: u64,
     boards: BTreeMap<String, ExpectedBoard>,
 }
 
@@ -48,7 +48,7 @@ fn open(variable: &str) -> Option<BufReader<GzDecoder<File>>> {
     Some(BufReader::new(GzDecoder::new(file)))
 }
 
-fn data_set() -> Option<(Vec<Value>, Expected)> {
+pub fn data_set() -> Option<(Vec<Value>, Expected)> {
     let activities = open("PODIUM_TEST_ACTIVITIES")?
         .lines()
         .map(|line| serde_json::from_str(&line.expect("a line")).expect("an activity"));
@@ -56,7 +56,7 @@ fn data_set() -> Option<(Vec<Value>, Expected)> {
     Some((activities.collect(), expected))
 }
 
-async fn check_boards(stack: &TestStack, expected: &Expected) {
+pub async fn check_boards(stack: &TestStack, expected: &Expected) {
     let list: BoardsDocument = stack
         .get("/v1/boards")
         .await

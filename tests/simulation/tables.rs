@@ -55,10 +55,15 @@ impl Tables {
                 remove,
             } => {
                 let counters = self.standings.entry((shard.clone(), member.clone())).or_default();
-                let all_time = ("points".to_owned(), *all);
-                let periods = periods.iter().map(|(period, tally)| (period.clone(), *tally));
-                for (name, Tally { points, .. }) in periods.chain([all_time]) {
+                let all_time = ["points".to_owned(), "activities".to_owned()];
+                let periods = periods
+                    .iter()
+                    .map(|(period, tally)| ([period.clone(), format!("{period} activities")], *tally));
+                for ([name, activities_name], Tally { points, activities }) in
+                    periods.chain([(all_time, *all)])
+                {
                     *counters.entry(name).or_default() += points;
+                    *counters.entry(activities_name).or_default() += activities;
                 }
                 for name in remove {
                     counters.remove(name);

@@ -1,16 +1,18 @@
 //! One invocation of the aggregator, step by step: its real decisions, and a clock of its own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aggregator::batch::Batch;
+use aggregator::batch::{Batch, in_all_generations};
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::{Calendar, ScoringPolicy};
 use jiff::Timestamp;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
+use store::Generations;
 use store::apply::{Answer, Attempts, Reason};
-use store::keys::TOTALS_LANES;
-use store::plan::{PlanContext, groups};
+use store::keys::{CountGeneration, TOTALS_LANES};
+use store::plan::{Action, Group, PlanContext, groups};
 
 use crate::tables::Tables;
 
@@ -28,11 +30,21 @@ pub struct Rules {
     pub context: PlanContext,
 }
 
+impl Rules {
+    pub fn context_of(&self, generation: CountGeneration) -> PlanContext {
+        PlanContext {
+            generation,
+            ..self.context.clone()
+        }
+    }
+}
+
 /// An invocation that has received its messages.
 pub struct Worker {
     pub messages: Vec<SqsMessage>,
     now: Timestamp,
-    groups: Vec<(Attempts, Duration)>,
+    /// Those of the live generation first.
+    groups: Vec<(CountGeneration, Attempts, Duration)>,
 }
 
 /// What became of the messages of an invocation.
@@ -58,6 +70,24 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// What the tables answer to a transaction that meets it.
+    pub fn answer(self, tables: &mut Tables, actions: &[Action], random: &mut StdRng) -> Answer {
+        match self {
+            Self::None => tables.transact(actions),
+            Self::Conflict => {
+                let mut reasons = vec![Reason::None; actions.len()];
+                reasons[random.random_range(0..actions.len())] = Reason::Busy;
+                Answer::Cancelled(reasons)
+            }
+            Self::CutBefore => Answer::Unsure("cut off".to_owned()),
+            Self::CutAfter => {
+                tables.transact(actions);
+                Answer::Unsure("cut off".to_owned())
+            }
+            Self::Refused => Answer::Refused("no permission".to_owned()),
+        }
+    }
+
     /// None, or with the chance of `percent` one of the others.
     pub fn draw(random: &mut StdRng, percent: u32) -> Self {
         if random.random_range(0..100) >= percent {
@@ -73,45 +103,51 @@ impl Fault {
 }
 
 impl Worker {
-    /// `spent` is the time that starting took.
-    pub fn receive(messages: Vec<SqsMessage>, rules: &Rules, now: Timestamp, spent: Duration) -> Self {
+    /// Receives its messages and reads the generations. `spent` is the time that starting took.
+    pub fn receive(
+        messages: Vec<SqsMessage>,
+        rules: &Rules,
+        generations: &Generations,
+        now: Timestamp,
+        spent: Duration,
+    ) -> Self {
         let batch = Batch::sort(&messages, &rules.policy, &rules.calendar, now);
-        let groups = groups(batch.countable).into_iter();
-        let groups = groups.map(|group| (Attempts::new(group, rules.context.clone()), spent));
+        let of_batch = groups(batch.countable);
+        let in_each = generations.counted().flat_map(|generation| {
+            let attempts = |group: &Group| Attempts::new(group.clone(), rules.context_of(generation));
+            let groups = of_batch.iter().map(attempts);
+            groups
+                .map(move |attempts| (generation, attempts, spent))
+                .collect::<Vec<_>>()
+        });
         Self {
-            groups: groups.collect(),
+            groups: in_each.collect(),
             messages,
             now,
         }
     }
 
     /// Sends the next transaction of any group. Returns whether there was one.
-    pub fn step(&mut self, tables: &mut Tables, fault: Fault, random: &mut StdRng) -> bool {
+    pub fn step(
+        &mut self,
+        tables: &mut BTreeMap<CountGeneration, Tables>,
+        fault: Fault,
+        random: &mut StdRng,
+    ) -> bool {
         let lane = random.random_range(0..TOTALS_LANES);
         let mut open: Vec<_> = self
             .groups
             .iter_mut()
-            .filter_map(|(attempts, spent)| Some((attempts.next(lane)?, attempts, spent)))
+            .filter_map(|(generation, attempts, spent)| {
+                Some((attempts.next(lane)?, *generation, attempts, spent))
+            })
             .collect();
         if open.is_empty() {
             return false;
         }
         let at = random.random_range(0..open.len());
-        let (actions, attempts, spent) = &mut open[at];
-        let answer = match fault {
-            Fault::None => tables.transact(actions),
-            Fault::Conflict => {
-                let mut reasons = vec![Reason::None; actions.len()];
-                reasons[random.random_range(0..actions.len())] = Reason::Busy;
-                Answer::Cancelled(reasons)
-            }
-            Fault::CutBefore => Answer::Unsure("cut off".to_owned()),
-            Fault::CutAfter => {
-                tables.transact(actions);
-                Answer::Unsure("cut off".to_owned())
-            }
-            Fault::Refused => Answer::Refused("no permission".to_owned()),
-        };
+        let (actions, generation, attempts, spent) = &mut open[at];
+        let answer = fault.answer(tables.entry(*generation).or_default(), actions, random);
         let is_slow = fault != Fault::None && random.random_range(0..4) == 0;
         **spent += if is_slow { SLOW_CALL } else { CALL };
         let pause = attempts.take(actions, answer, random.random(), TIME.saturating_sub(**spent));
@@ -126,10 +162,12 @@ impl Worker {
     /// What is told to the queues once every group has its results.
     pub fn conclude(&self, rules: &Rules) -> Verdicts {
         let mut batch = Batch::sort(&self.messages, &rules.policy, &rules.calendar, self.now);
-        for (attempts, _) in &self.groups {
-            for (key, counted) in &attempts.results {
-                batch.conclude(key, counted);
-            }
+        let results = self
+            .groups
+            .iter()
+            .map(|(_, attempts, _)| attempts.results.as_slice());
+        for (key, counted) in in_all_generations(results) {
+            batch.conclude(&key, &counted);
         }
         let id = |message: &SqsMessage| message.message_id.clone().expect("every message has an id");
         let deferred: Vec<_> = batch.deferred.iter().map(|message| id(message)).collect();

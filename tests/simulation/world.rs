@@ -5,19 +5,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::UserId;
 use jiff::{SignedDuration, Timestamp};
 use local::settings;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use store::Generations;
+use store::generations::State;
 use store::keys::CountGeneration;
 use store::plan::PlanContext;
 
+use crate::publishing::Publishing;
+use crate::rebuild::Rebuild;
 use crate::tables::Tables;
 use crate::worker::{Fault, Rules, TIME, Worker};
 
-const MOVES: usize = 120;
+const MOVES: usize = 240;
 /// Without faults everything is counted long before this.
 const MOVES_TO_DRAIN: usize = 2_000;
 const WORKERS: usize = 3;
@@ -33,9 +36,9 @@ const KINDS: [(&str, u64); 3] = [
 
 /// An accepted activity.
 struct Fact {
-    user: UserId,
     member: String,
-    marker: String,
+    /// The part of its marker's key behind the generation.
+    key: String,
     points: u64,
     record: String,
 }
@@ -51,7 +54,10 @@ pub struct World {
     random: StdRng,
     rules: Rules,
     now: Timestamp,
-    tables: Tables,
+    /// By generation. The first is the live one, and is published.
+    tables: BTreeMap<CountGeneration, Tables>,
+    generations: Generations,
+    rebuild: Option<Rebuild>,
     facts: Vec<Fact>,
     /// Records that the pipe remembers to have delivered.
     piped: usize,
@@ -60,6 +66,7 @@ pub struct World {
     unreadable: u64,
     dead: Vec<SqsMessage>,
     workers: Vec<Worker>,
+    publishing: Publishing,
     /// How often the tables fail, from never to nearly always.
     faults_percent: u32,
     is_told: bool,
@@ -79,6 +86,7 @@ impl World {
         let mut random = StdRng::seed_from_u64(seed);
         Self {
             faults_percent: random.random_range(0..95),
+            publishing: Publishing::new(&mut random, calendar.clone(), is_told),
             random,
             rules: Rules {
                 policy: settings::SCORING_POLICY.parse().expect("a policy"),
@@ -86,7 +94,9 @@ impl World {
                 context,
             },
             now,
-            tables: Tables::default(),
+            tables: BTreeMap::from([(CountGeneration::FIRST, Tables::default())]),
+            generations: Generations::default(),
+            rebuild: None,
             facts: Vec::new(),
             piped: 0,
             queue: Vec::new(),
@@ -125,7 +135,7 @@ impl World {
     }
 
     fn any_move(&mut self) {
-        match self.random.random_range(0..100) {
+        match self.random.random_range(0..220) {
             0..18 => self.post(),
             18..20 => self.send_unreadable(),
             20..40 => self.pipe(true),
@@ -134,7 +144,15 @@ impl World {
             57..88 => self.step(true),
             88..92 => self.kill(),
             92..97 => self.time_out_visibility(),
-            _ => self.jump_clock(),
+            97..100 => self.jump_clock(),
+            100..118 => self.step_rebuild(true),
+            118..120 => self.stop_rebuild(),
+            _ => self.publishing.any_move(
+                &mut self.random,
+                &self.tables[&CountGeneration::FIRST],
+                &mut self.now,
+                self.faults_percent,
+            ),
         }
     }
 
@@ -142,7 +160,10 @@ impl World {
         match self.random.random_range(0..4) {
             0 => self.pipe(false),
             1 => self.invoke(),
-            2 => self.step(false),
+            2 => {
+                self.step(false);
+                self.step_rebuild(false);
+            }
             // An invocation that is gone leaves its messages to the timeout.
             _ if self.workers.is_empty() => self.time_out_visibility(),
             _ => self.step(false),
@@ -155,12 +176,14 @@ impl World {
         let user = USERS[self.random.random_range(0..USERS.len())];
         let program = PROGRAMS[self.random.random_range(0..PROGRAMS.len())];
         let (kind, points) = KINDS[self.random.random_range(0..KINDS.len())];
-        let marker = format!("g1#{user}#{id}");
-        if self.facts.iter().any(|fact| fact.marker == marker) {
+        let key = format!("{user}#{id}");
+        if self.facts.iter().any(|fact| fact.key == key) {
             return self.tell(format_args!("{user} posts {id} again"));
         }
         self.tell(format_args!("{user} posts {id}"));
-        let hours_ago = self.random.random_range(0..1_500);
+        // Half of them of today or yesterday.
+        let hours_max = [24, 1_500][self.random.random_range(0..2)];
+        let hours_ago = self.random.random_range(0..hours_max);
         let occurred_at = self.now - SignedDuration::from_hours(hours_ago);
         let image = json!({
             "user_id": {"S": user},
@@ -172,9 +195,8 @@ impl World {
             "schema_version": {"N": "1"},
         });
         self.facts.push(Fact {
-            user: user.parse().expect("a user"),
             member: format!("{user}#{program}"),
-            marker,
+            key,
             points,
             record: json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}).to_string(),
         });
@@ -246,8 +268,65 @@ impl World {
             0 => TIME.mul_f64(self.random.random()),
             _ => Duration::ZERO,
         };
-        self.workers
-            .push(Worker::receive(messages, &self.rules, self.now, spent));
+        self.workers.push(Worker::receive(
+            messages,
+            &self.rules,
+            &self.generations,
+            self.now,
+            spent,
+        ));
+    }
+
+    /// A rebuild begins or goes on, and once it has seen all facts its generation is complete.
+    fn step_rebuild(&mut self, may_fail: bool) {
+        let Some(rebuild) = &mut self.rebuild else {
+            if may_fail && self.random.random_range(0..4) == 0 {
+                self.begin_rebuild();
+            }
+            return;
+        };
+        if rebuild.is_done() {
+            if self
+                .generations
+                .beside
+                .is_some_and(|beside| beside.state == State::Growing)
+            {
+                self.generations = self.generations.completed().expect("it is beside the live one");
+                self.tell("the rebuild is complete");
+            }
+            return;
+        }
+        let fault = if may_fail {
+            Fault::draw(&mut self.random, self.faults_percent)
+        } else {
+            Fault::None
+        };
+        let tables = self.tables.entry(rebuild.generation).or_default();
+        rebuild.step(tables, &self.rules, self.now, fault, &mut self.random);
+        self.tell(format_args!("the rebuild goes on: {fault:?}"));
+    }
+
+    fn begin_rebuild(&mut self) {
+        let (generations, generation) = self.generations.with_rebuild();
+        self.generations = generations;
+        let facts = self.facts.iter().map(|fact| fact.record.clone()).collect();
+        self.rebuild = Some(Rebuild::begin(generation, facts, &mut self.random));
+        self.tell(format_args!("a rebuild of {generation} begins"));
+    }
+
+    /// A rebuild is killed, and goes on later, or is given up.
+    fn stop_rebuild(&mut self) {
+        let Some(rebuild) = &mut self.rebuild else {
+            return;
+        };
+        if self.random.random_range(0..3) > 0 {
+            rebuild.kill();
+            return self.tell("the rebuild is killed");
+        }
+        let (alone, given_up) = self.generations.alone().expect("it is beside the live one");
+        self.generations = alone;
+        self.rebuild = None;
+        self.tell(format_args!("{given_up} is given up"));
     }
 
     /// An invocation sends a transaction, or tells the queues what became of its messages.
@@ -305,41 +384,55 @@ impl World {
     }
 
     fn jump_clock(&mut self) {
-        let hours = self.random.random_range(-2..48);
-        self.now += SignedDuration::from_hours(hours);
+        // Now and then for longer than a page is kept.
+        let hours_max = [48, 48, 240][self.random.random_range(0..3)];
+        self.now += SignedDuration::from_hours(self.random.random_range(-2..hours_max));
+        self.publishing.pass_time(self.now);
         self.rules.context.long_past = self.rules.calendar.long_past(self.now);
         self.tell(format_args!("it is {}", self.now));
     }
 
     fn is_drained(&self) -> bool {
-        self.piped == self.facts.len() && self.queue.is_empty() && self.workers.is_empty()
+        let is_rebuilding = self.rebuild.as_ref().is_some_and(|rebuild| !rebuild.is_done());
+        self.piped == self.facts.len() && self.queue.is_empty() && self.workers.is_empty() && !is_rebuilding
     }
 
-    /// Standings and totals are the sums of the activities that have a marker, and of no others.
+    /// In each generation standings and totals are the sums of the activities that have a marker, and of no
+    /// others.
     fn check(&self) {
-        let mut expected: BTreeMap<String, u64> = BTreeMap::new();
-        let counted = self
-            .facts
-            .iter()
-            .filter(|fact| self.tables.markers.contains(&fact.marker));
-        for fact in counted.clone() {
-            *expected.entry(fact.member.clone()).or_default() += fact.points;
+        for (generation, tables) in &self.tables {
+            let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+            let is_marked = |fact: &&Fact| tables.markers.contains(&format!("{generation}#{}", fact.key));
+            let counted = self.facts.iter().filter(is_marked);
+            for fact in counted.clone() {
+                *expected.entry(fact.member.clone()).or_default() += fact.points;
+            }
+            assert_eq!(tables.points(), expected, "standings and markers of {generation}");
+            let sum: u64 = expected.values().sum();
+            assert_eq!(
+                tables.total_points(),
+                sum,
+                "control totals and markers of {generation}"
+            );
+            assert_eq!(
+                counted.count(),
+                tables.markers.len(),
+                "markers of nothing in {generation}"
+            );
         }
-        assert_eq!(self.tables.points(), expected, "standings and markers");
-        let sum: u64 = expected.values().sum();
-        assert_eq!(self.tables.total_points(), sum, "control totals and markers");
-        assert_eq!(counted.count(), self.tables.markers.len(), "markers of nothing");
     }
 
-    /// Everything accepted is counted, and what can never be is a dead letter.
-    fn check_end(&self) {
-        for fact in &self.facts {
-            assert!(
-                self.tables.markers.contains(&fact.marker),
-                "{} of {} was accepted and is not counted",
-                fact.marker,
-                fact.user
-            );
+    /// Everything accepted is counted in each generation that is counted into, and published, and what can never be is a dead letter.
+    fn check_end(mut self) {
+        for generation in self.generations.counted() {
+            let nothing = Tables::default();
+            let tables = self.tables.get(&generation).unwrap_or(&nothing);
+            for Fact { key, .. } in &self.facts {
+                assert!(
+                    tables.markers.contains(&format!("{generation}#{key}")),
+                    "{key} was accepted and is not counted in {generation}"
+                );
+            }
         }
         for number in 1..=self.unreadable {
             let body = format!("unreadable {number}");
@@ -360,6 +453,12 @@ impl World {
             self.dead.iter().all(is_unreadable),
             "what can be counted is a dead letter"
         );
+        let live = &self.tables[&CountGeneration::FIRST];
+        let published = self.publishing.check_end(&mut self.random, live, self.now);
+        if self.publishing.is_all_time_of_everyone() {
+            let accepted: u64 = self.facts.iter().map(|fact| fact.points).sum();
+            assert_eq!(published, Some(accepted), "accepted and published");
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use domain::{
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use problem::Problem;
-use store::snapshots::Overview;
+use store::overview::Overview;
 use store::standings::Counters;
 use store::{Head, Unavailable};
 

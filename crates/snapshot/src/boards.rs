@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use domain::board::BoardSums;
 use domain::standing::Tallies;
 use domain::{Board, BoardBuilder, ProgramId, RankedBoard, Standing, Tally, UserId, Window};
-use store::snapshots::BoardOverview;
+use store::overview::BoardOverview;
 
 /// Boards of programs that are published. Each takes memory for its listed users and a write a
 /// minute and window; the programs with the fewest activities are left out.
@@ -44,6 +44,14 @@ impl Boards {
             standings: 0,
             sum: Tally::default(),
         }
+    }
+
+    /// Every board in every window.
+    pub fn each(&self) -> Vec<(Board, Window)> {
+        let boards = self.builders.keys();
+        boards
+            .flat_map(|board| Window::EVERY.map(|window| (board.clone(), window)))
+            .collect()
     }
 
     pub fn add(&mut self, standing: Standing, user_sum: &mut UserSum) {
@@ -101,8 +109,10 @@ impl Boards {
 }
 
 /// The programs that have a board: those with the most activities.
-pub fn published_programs(totals: &HashMap<ProgramId, Tally>) -> Vec<ProgramId> {
-    let mut programs: Vec<_> = totals.iter().collect();
+pub fn published_programs<'a>(
+    totals: impl IntoIterator<Item = (&'a ProgramId, &'a Tally)>,
+) -> Vec<ProgramId> {
+    let mut programs: Vec<_> = totals.into_iter().collect();
     programs.sort_unstable_by_key(|&(program, tally)| (std::cmp::Reverse(tally.activities), program));
     programs.truncate(MAX_PROGRAMS);
     programs.into_iter().map(|(program, _)| program.clone()).collect()
@@ -214,7 +224,7 @@ mod tests {
             };
             (format!("p{n}").parse().unwrap(), tally)
         });
-        let programs = published_programs(&totals.collect());
+        let programs = published_programs(&totals.collect::<HashMap<_, _>>());
         assert_eq!(programs.len(), MAX_PROGRAMS);
         assert_eq!(programs[0].as_str(), format!("p{}", MAX_PROGRAMS + 4));
     }

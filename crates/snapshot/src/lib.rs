@@ -1,20 +1,21 @@
 //! Publishes the boards: one pass over the standings, then pages, heads and the overview.
 
-mod boards;
+pub mod boards;
 mod config;
 mod depth;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::board::Status;
 use domain::freshness::Heartbeats;
-use domain::{Board, Calendar, Freshness, Tally};
+use domain::{Board, Calendar, Freshness, Tally, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::keys::CountGeneration;
-use store::snapshots::Overview;
+use store::overview::Overview;
 use store::standings::CurrentCounters;
-use store::{Activities, Published, Snapshots, Standings};
+use store::{Activities, Head, Published, Quality, Snapshots, Standings};
 use telemetry::{Meter, Metric};
 
 pub use boards::MAX_PROGRAMS;
@@ -82,6 +83,7 @@ impl Publisher {
         let freshness = self.freshness(generation, now).await?;
         let dead_letters = depth(&self.queues, &self.dead_letter_queue_url).await?;
         let previous = self.snapshots.overview().await?;
+        let quality = self.standings.quality().await?;
 
         let totals = self.standings.totals(generation).await?;
         let counted = totals.values().fold(Tally::default(), |sum, tally| sum + *tally);
@@ -93,9 +95,11 @@ impl Publisher {
                 "There are more programs than boards; the least active have none."
             );
         }
-        let (boards, read_units) = self
-            .read(Boards::new(programs, self.listed_users), generation, now)
-            .await?;
+        let boards = Boards::new(programs, self.listed_users);
+        // The heads are read before the standings, so that a run which is overtaken by a later one
+        // steps back rather than publish what is older.
+        let heads = self.heads(&boards).await?;
+        let (boards, read_units) = self.read(boards, generation, now).await?;
         let (standings, sum) = boards.taken();
         let boards = boards.finish();
         let overviews = overview(&boards);
@@ -107,7 +111,7 @@ impl Publisher {
             pages_written: 0,
             write_units: 0.0,
         };
-        self.publish(boards, freshness, &mut run).await?;
+        self.publish(boards, heads, freshness, &mut run).await?;
 
         let duration = started.elapsed();
         let overview = Overview {
@@ -122,7 +126,7 @@ impl Publisher {
         };
         run.write_units += self.snapshots.publish_overview(&overview).await?;
         let age = previous.map(|previous| now.duration_since(previous.freshness.generated_at).as_secs_f64());
-        self.measure(&run, &overview, age);
+        self.measure(&run, &overview, age, quality);
         Ok(run)
     }
 
@@ -144,6 +148,19 @@ impl Publisher {
             lag_seconds: heartbeats.lag_seconds(now),
             backlog,
         })
+    }
+
+    /// The newest heads of boards that were published before.
+    async fn heads(&self, boards: &Boards) -> anyhow::Result<HashMap<(Board, Window), Head>> {
+        let heads: Vec<_> = stream::iter(boards.each())
+            .map(|(board, window)| async move {
+                let head = self.snapshots.latest(&board, window).await?;
+                anyhow::Ok(head.map(|head| ((board, window), head)))
+            })
+            .buffer_unordered(BOARDS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(heads.into_iter().flatten().collect())
     }
 
     /// Reads all standings into the boards; with the read units that it took.
@@ -191,11 +208,15 @@ impl Publisher {
     async fn publish(
         &self,
         boards: Vec<WindowBoard>,
+        mut heads: HashMap<(Board, Window), Head>,
         freshness: Freshness,
         run: &mut Run,
     ) -> anyhow::Result<()> {
         let mut published = stream::iter(boards)
-            .map(|board| self.publish_one(board, freshness))
+            .map(|board| {
+                let previous = heads.remove(&(board.board.clone(), board.window));
+                self.publish_one(board, previous, freshness)
+            })
             .buffer_unordered(BOARDS_AT_ONCE);
         while let Some((board, published)) = published.try_next().await? {
             match published {
@@ -220,6 +241,7 @@ impl Publisher {
     async fn publish_one(
         &self,
         board: WindowBoard,
+        previous: Option<Head>,
         freshness: Freshness,
     ) -> anyhow::Result<(Board, Published)> {
         let WindowBoard {
@@ -227,7 +249,6 @@ impl Publisher {
             window,
             ranked,
         } = board;
-        let previous = self.snapshots.latest(&board, window).await?;
         let span = self.calendar.span(window, freshness.generated_at);
         let published = self
             .snapshots
@@ -236,7 +257,7 @@ impl Publisher {
         Ok((board, published))
     }
 
-    fn measure(&self, run: &Run, overview: &Overview, age: Option<f64>) {
+    fn measure(&self, run: &Run, overview: &Overview, age: Option<f64>, quality: Option<Quality>) {
         #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
         let mut values = vec![
             (
@@ -253,6 +274,14 @@ impl Publisher {
         ];
         values.extend(overview.freshness.lag_seconds.map(|lag| (Metric::Lag, lag)));
         values.extend(age.map(|age| (Metric::SnapshotAge, age)));
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+        values.extend(quality.into_iter().flat_map(|quality| {
+            [
+                (Metric::Uncounted, quality.uncounted as f64),
+                (Metric::Unfounded, quality.unfounded as f64),
+                (Metric::Disagreeing, quality.disagreeing as f64),
+            ]
+        }));
         self.meter.emit(overview.freshness.generated_at, &values);
     }
 }

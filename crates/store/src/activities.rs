@@ -128,37 +128,6 @@ impl Activities {
         Ok(output.item.is_some())
     }
 
-    /// Reads the keys of all activities, page by page. For an audit: it reads the whole table.
-    pub async fn read_keys(&self, mut take: impl FnMut(UserId, ActivityId)) -> Result<(), Unavailable> {
-        #[derive(Deserialize)]
-        struct Key {
-            user_id: String,
-            activity_id: String,
-        }
-        let decoding = |error| Unavailable::new("decoding the key of an activity", error);
-        let mut items = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .projection_expression("#user, #id")
-            .expression_attribute_names("#user", attribute::USER_ID)
-            .expression_attribute_names("#id", attribute::ACTIVITY_ID)
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(item) = items.next().await {
-            let item = item.map_err(|error| Unavailable::new("reading all activities", error))?;
-            let key: Key = serde_dynamo::from_item(item)
-                .map_err(|error| Unavailable::new("decoding the key of an activity", error))?;
-            if key.user_id != HEARTBEAT_USER {
-                let user = key.user_id.parse().map_err(decoding)?;
-                take(user, key.activity_id.parse().map_err(decoding)?);
-            }
-        }
-        Ok(())
-    }
-
     /// A put whose condition cannot hold, so that a function's first request finds its connection
     /// open. It writes nothing and needs no permission but that to put.
     pub async fn warm_up(&self) {

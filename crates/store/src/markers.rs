@@ -82,26 +82,6 @@ impl Markers {
                 .and_then(|key| marker(key).map(ToOwned::to_owned)),
         })
     }
-
-    /// Reads which activities have markers, page by page. For an audit: it reads the whole table.
-    pub async fn read_all(&self, mut take: impl FnMut(UserId, ActivityId)) -> Result<(), Unavailable> {
-        let mut items = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(item) = items.next().await {
-            let item = item.map_err(|error| Unavailable::new("reading all markers", error))?;
-            let key = item.get(attribute::ACTIVITY).and_then(|key| key.as_s().ok());
-            if let Some((user, id)) = key.and_then(|key| keys::of_marker(CountGeneration::FIRST, key)) {
-                take(user, id);
-            }
-        }
-        Ok(())
-    }
 }
 
 fn key(marker: String) -> Item {

@@ -27,6 +27,12 @@ pub enum Correction {
     SendAgain { user: UserId, id: ActivityId },
     /// A marker of no fact is deleted.
     DeleteMarker { user: UserId, id: ActivityId },
+    /// A standing in a shard that is not its user's, where nothing counts into it, is deleted.
+    DeleteStanding {
+        shard: String,
+        user: UserId,
+        program: ProgramId,
+    },
     /// Counters of a standing are set to what its facts come to.
     Standing {
         user: UserId,
@@ -66,6 +72,12 @@ impl fmt::Display for Correction {
         match self {
             Self::SendAgain { user, id } => write!(f, "activity {id} of {user}: sent again"),
             Self::DeleteMarker { user, id } => write!(f, "activity {id} of {user}: marker deleted"),
+            Self::DeleteStanding { shard, user, program } => {
+                write!(
+                    f,
+                    "standing of {user} in {program}: in the wrong shard, {shard}, deleted"
+                )
+            }
             Self::Standing {
                 user,
                 program,
@@ -147,6 +159,13 @@ impl Repairs {
                     attribute::ACTIVITY,
                     string(keys::marker_key(generation, user, id)),
                 );
+                Some(write.delete(delete.build()?).build())
+            }
+            Correction::DeleteStanding { shard, user, program } => {
+                let delete = Delete::builder()
+                    .table_name(&self.standings_table)
+                    .key(attribute::SHARD, string(shard.clone()))
+                    .key(attribute::MEMBER, string(keys::member_key(user, program)));
                 Some(write.delete(delete.build()?).build())
             }
             Correction::Standing {

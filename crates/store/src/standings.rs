@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::Unavailable;
 use crate::generations;
 use crate::keys::{self, CountGeneration, ShardCount, TOTALS_LANES, attribute, heartbeat_key};
+use crate::quality::{self, Quality};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -116,9 +117,19 @@ impl Standings {
         Ok(generations::read(&self.client, &self.table).await?.live)
     }
 
+    /// What the last reconciliation found; `None` before the first.
+    pub async fn quality(&self) -> Result<Option<Quality>, Unavailable> {
+        quality::read(&self.client, &self.table).await
+    }
+
     /// The keys of a generation's shards, each of which can be read by itself.
     pub fn shards(&self, generation: CountGeneration) -> Vec<String> {
         self.shards.shards(generation).collect()
+    }
+
+    /// Whether a user's standings belong into a shard.
+    pub fn is_in(&self, shard: &str, generation: CountGeneration, user: &UserId) -> bool {
+        self.shards.shard_of(generation, user) == shard
     }
 
     /// Reads one shard in pages of at most 1 MB and gives each to `take`, in the order of users: one

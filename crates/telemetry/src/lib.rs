@@ -77,6 +77,13 @@ metrics! {
     PagesWritten: "Count",
     /// Boards, in a window each, that were published.
     Published: "Count",
+    /// Completeness: activities that the last reconciliation found not to be counted, and did not repair.
+    /// This one and the next two are told with every snapshot once there was a reconciliation.
+    Uncounted: "Count",
+    /// Uniqueness: what it found to be counted without being an activity, or more than once.
+    Unfounded: "Count",
+    /// Agreement: sums that it found not to be those of what they are made of.
+    Disagreeing: "Count",
 }
 
 /// Where a metric belongs to: its dimensions in `CloudWatch`.

@@ -8,15 +8,17 @@ use domain::{ActivityId, Board, Calendar, ProgramId, Tally, UserId, Window};
 use jiff::Timestamp;
 use local::{Stack, dynamodb_client, settings};
 use serde::Serialize;
-use store::keys::CountGeneration;
 use store::standings::CurrentCounters;
-use store::{Activities, Markers, Standings};
+use store::{Fact, Facts, Markers, Standings};
 
 use super::readers::entries_max;
 use crate::client::Api;
 use crate::client::wire::{Activity, Kind};
 
 type Key = (UserId, ActivityId);
+
+/// Items that one request asks for.
+const PAGE: i32 = 1_000;
 
 /// Everything that tells which activities there are, each by itself.
 #[derive(Debug, Default)]
@@ -132,22 +134,36 @@ pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
         board: served_board(api).await?,
         ..Counts::default()
     };
-    let activities = Activities::new(client.clone(), stack.tables.activities.clone());
-    activities
-        .read_keys(|user, id| {
-            counts.facts.insert((user, id));
-        })
-        .await?;
-    let markers = Markers::new(client.clone(), stack.tables.dedup.clone());
-    markers
-        .read_all(|user, id| {
-            counts.markers.insert((user, id));
-        })
-        .await?;
     let shards = settings::STANDING_SHARDS.to_string().parse()?;
-    let standings = Standings::new(client, stack.tables.standings.clone(), shards);
+    let standings = Standings::new(client.clone(), stack.tables.standings.clone(), shards).consistent();
+    let generation = standings.live().await?;
+    let facts = Facts::new(client.clone(), stack.tables.activities.clone());
+    let mut after = None;
+    loop {
+        let page = facts.page((0, 1), after.as_ref(), PAGE).await?;
+        ensure!(
+            page.unreadable.is_empty(),
+            "not an activity: {:?}",
+            page.unreadable
+        );
+        counts.facts.extend(page.facts.iter().map(Fact::key));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let markers = Markers::new(client, stack.tables.dedup.clone());
+    let mut after = None;
+    loop {
+        let page = markers.page(generation, (0, 1), after, PAGE).await?;
+        counts.markers.extend(page.marked);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
     let counters = CurrentCounters::at(&"UTC".parse::<Calendar>()?, Timestamp::now());
-    for shard in standings.shards(CountGeneration::FIRST) {
+    for shard in standings.shards(generation) {
         let take = |page: Vec<domain::Standing>| {
             for standing in page {
                 let tally = standing.tallies.get(Window::All);
@@ -156,11 +172,7 @@ pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
         };
         standings.read_shard(shard, &counters, take).await?;
     }
-    counts.totals = standings
-        .totals(CountGeneration::FIRST)
-        .await?
-        .into_iter()
-        .collect();
+    counts.totals = standings.totals(generation).await?.into_iter().collect();
     Ok(counts)
 }
 

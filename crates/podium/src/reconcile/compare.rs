@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::{ProgramId, Tally, UserId};
+use domain::{ActivityId, ProgramId, Standing, Tally, UserId};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::facts::Fact;
@@ -74,7 +74,7 @@ pub async fn compare(
         findings.merge(part);
         users.extend(of_part);
     }
-    findings.merge(comparison.users_without_facts(&users).await?);
+    findings.merge(comparison.standings_without_facts(&users).await?);
     findings.merge(comparison.markers_without_facts().await?);
     findings.disagreeing = comparison.totals(findings.disagreeing).await?;
     Ok(findings)
@@ -205,7 +205,7 @@ impl Comparison<'_> {
         Ok(Some(corrected))
     }
 
-    async fn marked(&self, facts: &[Fact]) -> anyhow::Result<HashSet<(UserId, domain::ActivityId)>> {
+    async fn marked(&self, facts: &[Fact]) -> anyhow::Result<HashSet<(UserId, ActivityId)>> {
         let keys: Vec<_> = facts.iter().map(Fact::key).collect();
         Ok(self.counts.markers.counted(self.scope.generation, &keys).await?)
     }
@@ -221,17 +221,33 @@ impl Comparison<'_> {
         }
     }
 
-    /// Standings of users who have no facts at all.
-    async fn users_without_facts(&self, users: &HashSet<UserId>) -> anyhow::Result<Findings> {
+    /// Standings of users who have no facts at all, and those that are where nobody counts into them.
+    async fn standings_without_facts(&self, users: &HashSet<UserId>) -> anyhow::Result<Findings> {
+        let (standings, generation) = (&self.counts.standings, self.scope.generation);
         let mut findings = Findings::default();
         let counters = CurrentCounters::at(&self.counts.calendar, Timestamp::now());
-        for shard in self.counts.standings.shards(self.scope.generation) {
-            let mut others = HashSet::new();
-            let take = |page: Vec<domain::Standing>| {
-                let unknown = page.into_iter().map(|standing| standing.user);
-                others.extend(unknown.filter(|user| !users.contains(user)));
+        for shard in standings.shards(generation) {
+            let (mut others, mut misplaced) = (HashSet::new(), Vec::new());
+            let take = |page: Vec<Standing>| {
+                for Standing { user, program, .. } in page {
+                    if !standings.is_in(&shard, generation, &user) {
+                        misplaced.push(Correction::DeleteStanding {
+                            shard: shard.clone(),
+                            user,
+                            program,
+                        });
+                    } else if !users.contains(&user) {
+                        others.insert(user);
+                    }
+                }
             };
-            self.counts.standings.read_shard(shard, &counters, take).await?;
+            standings.read_shard(shard.clone(), &counters, take).await?;
+            for correction in misplaced {
+                let corrected = self.correct(&correction).await?;
+                findings
+                    .unfounded
+                    .note(&correction, corrected == Some(Corrected::Done));
+            }
             for user in others {
                 // Whose first activity is newer than the pass over the facts has some by now.
                 self.exactly(&user, &mut findings).await?;
@@ -315,7 +331,7 @@ impl Comparison<'_> {
         let mut sums: HashMap<ProgramId, Tally> = HashMap::new();
         let counters = CurrentCounters::at(&self.counts.calendar, Timestamp::now());
         for shard in self.counts.standings.shards(self.scope.generation) {
-            let take = |page: Vec<domain::Standing>| {
+            let take = |page: Vec<Standing>| {
                 for standing in page {
                     *sums.entry(standing.program).or_default() += standing.tallies.all;
                 }

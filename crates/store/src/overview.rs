@@ -1,0 +1,102 @@
+//! What concerns all boards at once.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use domain::board::{BoardSummary, BoardSums, Status};
+use domain::{Board, Freshness, Window};
+use serde::{Deserialize, Serialize};
+
+/// The list of boards and the status, written last in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    pub boards: Vec<BoardOverview>,
+    pub status: Status,
+    pub freshness: Freshness,
+}
+
+/// What one board comes to in each window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardOverview {
+    pub board: Board,
+    #[serde(default)]
+    pub windows: BTreeMap<Window, BoardSums>,
+}
+
+impl Overview {
+    /// The global board first, then the programs with the most points in a window.
+    pub fn boards_in(&self, window: Window) -> Vec<BoardSummary> {
+        let mut boards: Vec<_> = self
+            .boards
+            .iter()
+            .map(|BoardOverview { board, windows }| BoardSummary {
+                board: board.clone(),
+                sums: windows.get(&window).copied().unwrap_or_default(),
+            })
+            .collect();
+        boards.sort_unstable_by(|a, b| {
+            let place =
+                |summary: &BoardSummary| (summary.board != Board::Global, Reverse(summary.sums.points));
+            (place(a), &a.board).cmp(&(place(b), &b.board))
+        });
+        boards
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn the_list_begins_with_the_global_board_and_goes_on_by_points_in_the_window() {
+        let board = |(board, all, day): (&str, u64, u64)| {
+            let sums = |points| BoardSums {
+                points,
+                ..BoardSums::default()
+            };
+            BoardOverview {
+                board: board.parse().unwrap(),
+                windows: [(Window::All, sums(all)), (Window::Day, sums(day))].into(),
+            }
+        };
+        let boards = [
+            ("program:r", 5, 1),
+            ("program:q", 9, 2),
+            ("global", 19, 10),
+            ("program:p", 5, 7),
+        ];
+        let overview = Overview {
+            boards: boards.map(board).to_vec(),
+            status: Status {
+                counted: domain::Tally::default(),
+                standings: domain::Tally::default(),
+                dead_letters: 0,
+                snapshot_seconds: 0.0,
+            },
+            freshness: Freshness {
+                generated_at: Timestamp::UNIX_EPOCH,
+                lag_seconds: None,
+                backlog: 0,
+            },
+        };
+        let check = |window, expected: &[&str]| {
+            let list = overview.boards_in(window).into_iter();
+            let list: Vec<_> = list.map(|s| format!("{}={}", s.board, s.sums.points)).collect();
+            assert_eq!(list, expected);
+        };
+        check(
+            Window::All,
+            &["global=19", "program:q=9", "program:p=5", "program:r=5"],
+        );
+        check(
+            Window::Day,
+            &["global=10", "program:p=7", "program:q=2", "program:r=1"],
+        );
+        check(
+            Window::Week,
+            &["global=0", "program:p=0", "program:q=0", "program:r=0"],
+        );
+    }
+}

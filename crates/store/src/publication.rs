@@ -1,0 +1,239 @@
+//! Publishing a generation, as far as it is decided: from the head that it follows and the ranked board
+//! to the writes in their order. Nothing here sends or waits, so that a simulation runs the same.
+
+use std::collections::HashMap;
+
+use domain::{BoardEntry, Freshness, History, RankedBoard, WindowSpan};
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Unavailable;
+pub use crate::document::Document;
+use crate::head::{Head, HistogramRef, PageRef, Rows};
+
+/// The parts of a board in a window that are replaced.
+pub const LATEST: &str = "latest";
+pub const HISTORY: &str = "history";
+
+/// Pages that do not change are not written again until they have less than this left, and outlive
+/// their head by at least as long if no snapshot is published any more.
+pub const PAGE_RENEWAL: SignedDuration = SignedDuration::from_hours(3 * 24);
+const PAGE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long a reader may take to page through one generation.
+pub const OLD_HEAD_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+
+/// How a board is cut into pages.
+#[derive(Clone, Copy, Debug)]
+pub struct PageSizes {
+    pub rows: usize,
+    pub buckets: usize,
+    /// A head with more buckets keeps them in pages of their own, so that it stays a few KB.
+    pub inline_buckets: usize,
+}
+
+impl PageSizes {
+    /// With ids of full length a page of rows has 75 KB of the 400 KB that an item may have, and one of
+    /// buckets 200 KB.
+    pub const PUBLISHED: Self = Self {
+        rows: 500,
+        buckets: 5_000,
+        inline_buckets: 64,
+    };
+}
+
+/// A ranked board that is to become the generation after `previous`.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    pub span: WindowSpan,
+    pub previous: Option<Head>,
+    pub ranked: RankedBoard,
+    pub freshness: Freshness,
+    pub sizes: PageSizes,
+}
+
+/// What is to be written, in this order, and that only the last may fail by its condition.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub generation: u64,
+    pub pages_written: usize,
+    pub writes: Vec<Write>,
+    /// The rows of each page by its hash.
+    pub(crate) rows: Vec<(String, Vec<BoardEntry>)>,
+}
+
+/// One write of a publication.
+#[derive(Clone, Debug)]
+pub enum Write {
+    Put(Document),
+    /// Only in place of the head of the generation that it `follows`, or where there is none.
+    ReplaceHead {
+        head: Document,
+        generation: u64,
+        follows: Option<u64>,
+    },
+}
+
+/// The history of a board in one window, which belongs to this month, week or day alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WindowHistory {
+    pub window: WindowSpan,
+    pub history: History,
+}
+
+impl WindowHistory {
+    /// What is left of it in a window: nothing of another day, week or month.
+    pub fn within(self, window: &WindowSpan) -> History {
+        if self.window == *window {
+            self.history
+        } else {
+            History::default()
+        }
+    }
+}
+
+impl Publication {
+    /// The head before, if it is of the same days. A new day begins with everyone new, not with
+    /// everyone fallen since yesterday's end.
+    fn before(&self) -> Option<&Head> {
+        self.previous
+            .as_ref()
+            .filter(|previous| previous.window == self.span)
+    }
+
+    /// The rows that changes of rank are told from.
+    pub fn compared_with(&self) -> Option<Rows<'_>> {
+        self.before().map(|before| before.rows(0, usize::MAX))
+    }
+
+    /// Whether a sample of the history is due.
+    pub fn needs_history(&self) -> bool {
+        let due = self.before().and_then(|before| before.history_due);
+        !self.ranked.entries.is_empty() && due.is_none_or(|due| self.freshness.generated_at >= due)
+    }
+
+    /// `before` are the rows of [`Self::compared_with`] whose pages are still there, and `history` is
+    /// what there is of it if [`Self::needs_history`].
+    pub fn plan(mut self, before: &[BoardEntry], history: Option<History>) -> Result<Planned, Unavailable> {
+        let ranks: HashMap<_, _> = before.iter().map(|row| (row.user_id.clone(), row.rank)).collect();
+        self.ranked.compare(&ranks);
+        let now = self.freshness.generated_at;
+        let mut history_due = self.before().and_then(|before| before.history_due);
+
+        let mut pages = Pages::new(&self);
+        let rows = self.ranked.entries.chunks(self.sizes.rows);
+        let row_pages = rows.clone().map(|rows| pages.add(&rows));
+        let row_pages = row_pages.collect::<Result<Vec<_>, _>>()?;
+        let rows = row_pages.iter().zip(rows);
+        let rows = rows
+            .map(|(page, rows)| (page.hash.clone(), rows.to_vec()))
+            .collect();
+        let buckets = &self.ranked.histogram.buckets;
+        let histogram = if buckets.len() <= self.sizes.inline_buckets {
+            HistogramRef::Inline(self.ranked.histogram.clone())
+        } else {
+            let pages = buckets
+                .chunks(self.sizes.buckets)
+                .map(|buckets| pages.add(&buckets));
+            HistogramRef::Pages(pages.collect::<Result<_, _>>()?)
+        };
+        let mut writes = pages.writes;
+        let pages_written = writes.len();
+
+        if let Some(history) = history {
+            let history = history
+                .followed_by(now, self.ranked.sum.points, &self.ranked.entries)
+                .thinned();
+            history_due = history.next_due();
+            writes.push(Write::Put(history_document(self.span.clone(), history)?));
+        }
+        let follows = self.previous.as_ref().map(|previous| previous.generation);
+        if let Some(previous) = &self.previous {
+            // Readers who page through the previous generation go on doing so.
+            let part = old_head(previous.generation);
+            let expires_at = (now + OLD_HEAD_LIFETIME).as_second();
+            writes.push(Write::Put(Document::new(part, previous, Some(expires_at))?));
+        }
+        let head = Head {
+            generation: follows.unwrap_or(0) + 1,
+            participants: self.ranked.histogram.participants(),
+            points: self.ranked.sum.points,
+            activities: self.ranked.sum.activities,
+            listed: self.ranked.entries.len() as u64,
+            pages: row_pages,
+            rows_per_page: self.sizes.rows,
+            histogram,
+            history_due,
+            freshness: self.freshness,
+            window: self.span,
+        };
+        writes.push(Write::ReplaceHead {
+            head: Document::new(LATEST.to_owned(), &head, None)?,
+            generation: head.generation,
+            follows,
+        });
+        Ok(Planned {
+            generation: head.generation,
+            pages_written,
+            writes,
+            rows,
+        })
+    }
+}
+
+/// Pages of one generation, of which those are written that the previous one does not have.
+struct Pages<'a> {
+    /// The hashes of pages that need no writing, and until when they are kept.
+    kept: HashMap<&'a str, i64>,
+    expires_at: i64,
+    writes: Vec<Write>,
+}
+
+impl<'a> Pages<'a> {
+    fn new(publication: &'a Publication) -> Self {
+        let now = publication.freshness.generated_at;
+        let renew_before = (now + PAGE_RENEWAL).as_second();
+        let pages = publication.previous.iter().flat_map(Head::pages);
+        Self {
+            kept: pages
+                .filter(|page| page.expires_at >= renew_before)
+                .map(|page| (page.hash.as_str(), page.expires_at))
+                .collect(),
+            expires_at: (now + PAGE_LIFETIME).as_second(),
+            writes: Vec::new(),
+        }
+    }
+
+    fn add<T: Serialize>(&mut self, content: &T) -> Result<PageRef, Unavailable> {
+        let json = Document::json(content)?;
+        let hash = content_hash(&json);
+        if let Some(&expires_at) = self.kept.get(hash.as_str()) {
+            return Ok(PageRef { hash, expires_at });
+        }
+        let expires_at = self.expires_at;
+        let page = PageRef { hash, expires_at };
+        self.writes.push(Write::Put(Document {
+            part: page.part(),
+            json,
+            expires_at: Some(expires_at),
+        }));
+        Ok(page)
+    }
+}
+
+/// The name of a page with this content. 128 bits are enough to tell pages apart.
+pub fn content_hash(json: &str) -> String {
+    let mut hash = format!("{:x}", Sha256::digest(json));
+    hash.truncate(32);
+    hash
+}
+
+/// The part under which a head is kept once it is replaced.
+pub fn old_head(generation: u64) -> String {
+    format!("generation {generation:012}")
+}
+
+/// The document of a board's history in one window.
+pub(crate) fn history_document(window: WindowSpan, history: History) -> Result<Document, Unavailable> {
+    Document::new(HISTORY.to_owned(), &WindowHistory { window, history }, None)
+}

@@ -1,0 +1,312 @@
+//! `podium rebuild` and `podium reconcile`: counts that were damaged are right again, while everything goes on.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::UserId;
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::time::sleep;
+
+use super::{podium, text};
+use crate::data_set::{check_boards, data_set};
+use crate::stack::TestStack;
+
+/// Far longer than anything here takes, so that a test which waits in vain ends.
+const PATIENCE: Duration = Duration::from_mins(4);
+const POLL: Duration = Duration::from_millis(50);
+
+fn command(stack: &TestStack, args: &[&str]) -> Command {
+    let mut command = podium();
+    command.args(args).args(["--aws-url", &stack.stack.aws_url]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end; gives what it printed.
+#[track_caller]
+fn ended(output: std::process::Output, code: i32) -> String {
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{stdout}\n{stderr}");
+    stdout
+}
+
+async fn run(stack: &TestStack, args: &[&str], code: i32) -> String {
+    ended(command(stack, args).output().await.expect("podium runs"), code)
+}
+
+/// Compares until the last second is no longer under way.
+async fn reconcile(stack: &TestStack, args: &[&str], code: i32) -> String {
+    run(stack, &[&["reconcile", "--in-flight", "1s"], args].concat(), code).await
+}
+
+fn client(stack: &TestStack) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&local::sdk_config(&stack.stack.aws_url))
+}
+
+fn string(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+/// Adds to the counters of an item of the standings, as no function ever would.
+async fn tamper(stack: &TestStack, shard: &str, member: &str, points: i64) {
+    client(stack)
+        .update_item()
+        .table_name(&stack.stack.tables.standings)
+        .key("shard", string(shard))
+        .key("member", string(member))
+        .update_expression("ADD points :points, activities :one")
+        .expression_attribute_values(":points", AttributeValue::N(points.to_string()))
+        .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+        .send()
+        .await
+        .expect("it is written");
+}
+
+/// The key of every standing of a generation, of some shards.
+async fn standings(stack: &TestStack, shards: std::ops::Range<u8>) -> Vec<(String, String)> {
+    let mut keys = Vec::new();
+    for shard in shards {
+        let shard = format!("g1#{shard:03}");
+        let found = client(stack)
+            .query()
+            .table_name(&stack.stack.tables.standings)
+            .key_condition_expression("#shard = :shard")
+            .expression_attribute_names("#shard", "shard")
+            .expression_attribute_values(":shard", string(&shard))
+            .send()
+            .await
+            .expect("the standings can be read");
+        let member = |item: &std::collections::HashMap<String, AttributeValue>| {
+            item["member"].as_s().expect("a member").clone()
+        };
+        keys.extend(found.items().iter().map(|item| (shard.clone(), member(item))));
+    }
+    keys
+}
+
+async fn audit(stack: &TestStack) -> Vec<String> {
+    let found = client(stack)
+        .query()
+        .table_name(&stack.stack.tables.standings)
+        .key_condition_expression("#shard = :audit")
+        .expression_attribute_names("#shard", "shard")
+        .expression_attribute_values(":audit", string("audit"))
+        .send()
+        .await
+        .expect("the records can be read");
+    let mut records: Vec<_> = found
+        .items()
+        .iter()
+        .map(|item| item["correction"].as_s().expect("a text").clone())
+        .collect();
+    records.sort();
+    records
+}
+
+async fn wait_until_shown(stack: &TestStack, what: &str, is_met: impl Fn(&[(UserId, u64)]) -> bool) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let board = stack.whole_board("global", 100).await;
+        let rows: Vec<_> = board
+            .entries
+            .into_iter()
+            .map(|entry| (entry.user_id, entry.points))
+            .collect();
+        if is_met(&rows) {
+            return;
+        }
+        assert!(
+            Instant::now() < until,
+            "waited {PATIENCE:?} in vain for {what}: {rows:?}"
+        );
+        sleep(POLL).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_under_load_that_is_killed_ends_with_the_expected_boards() {
+    let Some((activities, expected)) = data_set() else {
+        return;
+    };
+    let stack = TestStack::start(|_| {}).await;
+    let (first, second) = activities.split_at(activities.len() / 2);
+    stack.post_all(first).await;
+    stack.wait_until_counted(first.len() as u64).await;
+    // Half of the shards are wrong from now on, and stay so in this generation.
+    for (shard, member) in standings(&stack, 0..16).await {
+        tamper(&stack, &shard, &member, 1_000).await;
+    }
+
+    let load = stack.post_all(second);
+    let rebuild = async {
+        let mut killed = command(&stack, &["rebuild", "run", "--segments", "3"])
+            .spawn()
+            .expect("podium runs");
+        sleep(Duration::from_millis(1_500)).await;
+        killed.kill().await.expect("it is killed");
+        let status = run(&stack, &["rebuild", "status"], 0).await;
+        assert!(
+            status.contains("g2 grows: ") && status.contains("of 3 segments"),
+            "{status}"
+        );
+        run(&stack, &["rebuild", "run", "--segments", "5"], 0).await
+    };
+    let ((), rebuilt) = tokio::join!(load, rebuild);
+    assert!(rebuilt.starts_with("Goes on with g2, beside g1.\n"), "{rebuilt}");
+    stack.wait_until_counted(expected.activities).await;
+    check_boards(&stack, &expected).await;
+
+    // Back at the former generation, which was counted into all the while, and is still damaged.
+    run(&stack, &["rebuild", "switch"], 0).await;
+    stack
+        .wait_for("the damaged counts", |status| {
+            status.status.standings.points > status.status.counted.points
+        })
+        .await;
+    let damaged = reconcile(&stack, &[], 1).await;
+    assert!(damaged.contains("agreement     broken: "), "{damaged}");
+    reconcile(&stack, &["--repair"], 0).await;
+    stack.wait_until_counted(expected.activities).await;
+    check_boards(&stack, &expected).await;
+
+    run(&stack, &["rebuild", "switch"], 0).await;
+    run(&stack, &["rebuild", "finish"], 0).await;
+    assert_eq!(standings(&stack, 0..32).await, []);
+    let clean = reconcile(&stack, &[], 0).await;
+    assert!(
+        clean.contains("completeness  kept\nuniqueness    kept\nagreement     kept\n"),
+        "{clean}"
+    );
+    check_boards(&stack, &expected).await;
+    stack.stop().await;
+}
+
+fn activity(user: &str, id: &str) -> Value {
+    json!({"user_id": user, "activity_id": id, "program_id": "p", "kind": "task_completed"})
+}
+
+/// Five activities of ann, counted, and then one more, which is accepted and whose message is deleted by
+/// somebody's mistake.
+async fn stack_with_a_lost_activity() -> TestStack {
+    let stack = TestStack::start(|_| {}).await;
+    let counted: Vec<_> = (0..5).map(|n| activity("ann", &format!("a{n}"))).collect();
+    stack.post_all(&counted).await;
+    stack.wait_until_counted(5).await;
+    stack.stack.aggregation().pause();
+    // What was taken before is done with.
+    sleep(Duration::from_secs(2)).await;
+    stack.post_all(&[activity("ann", "lost")]).await;
+    let until = Instant::now() + PATIENCE;
+    while stack.stack.pipe().counters().sent < 6 {
+        assert!(Instant::now() < until, "the pipe does not send");
+        sleep(POLL).await;
+    }
+    sleep(Duration::from_millis(500)).await;
+    stack.stack.queue.purge().expect("it is purged");
+    stack.stack.aggregation().resume();
+    stack
+        .wait_for("heartbeats that came later", |status| {
+            status.freshness.lag_seconds.is_some_and(|lag| lag < 3.0)
+        })
+        .await;
+    sleep(Duration::from_secs(3)).await;
+    stack
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_wrong_with_the_counts_is_found_told_and_repaired() {
+    let stack = stack_with_a_lost_activity().await;
+    let tables = &stack.stack.tables;
+    // Of ann, whose shard is known, the sums are wrong; of a ghost there are counts and no activity, and bob's are in a
+    // shard that is not his.
+    tamper(&stack, "g1#013", "ann#p", 7).await;
+    tamper(&stack, "g1#003", "ghost#p", 25).await;
+    tamper(&stack, "g1#031", "bob#p", 5).await;
+    tamper(&stack, "g1#totals#63", "p", 100).await;
+    client(&stack)
+        .put_item()
+        .table_name(&tables.dedup)
+        .item("activity", string("g1#ann#never"))
+        .send()
+        .await
+        .expect("it is written");
+
+    let found = reconcile(&stack, &[], 1).await;
+    for line in [
+        "6 activities of 1 user; 0 under way, 0 that no policy has points for.",
+        "completeness  broken: 1 not counted",
+        "uniqueness    broken: 3 counted without cause",
+        "  standing of ghost in p: all time 25/1 -> 0/0",
+        "  standing of bob in p: in the wrong shard, g1#031, deleted",
+        "  activity never of ann: marker deleted",
+        "agreement     broken: 2 sums that disagree",
+        "  standing of ann in p: all time 57/6 -> 50/5",
+        "freshness     kept: ",
+    ] {
+        assert!(found.contains(line), "no {line:?} in\n{found}");
+    }
+    assert_eq!(
+        audit(&stack).await,
+        [""; 0],
+        "nothing is changed without --repair"
+    );
+
+    let repaired = reconcile(&stack, &["--repair"], 0).await;
+    assert!(
+        repaired.contains("completeness  repaired: 1 not counted"),
+        "{repaired}"
+    );
+    let records = audit(&stack).await;
+    let expected = [
+        "activity lost of ann: sent again",
+        "activity never of ann: marker deleted",
+        "standing of ann in p: all time 57/6 -> 50/5",
+        "standing of bob in p: in the wrong shard, g1#031, deleted",
+        "standing of ghost in p: all time 25/1 -> 0/0",
+    ];
+    assert_eq!(records[..5], expected);
+    // By then the lost one may be counted or not.
+    assert!(records[5].starts_with("total of p: "), "{records:?}");
+    assert_eq!(records.len(), 6);
+
+    wait_until_shown(&stack, "ann alone with all her points", |rows| {
+        rows.len() == 1 && rows[0].0.as_str() == "ann" && rows[0].1 == 60
+    })
+    .await;
+    let status = stack.wait_until_counted(6).await;
+    assert_eq!(status.status.counted.points, 60);
+    sleep(Duration::from_secs(3)).await;
+    let clean = reconcile(&stack, &[], 0).await;
+    assert!(
+        clean.contains("completeness  kept\nuniqueness    kept\nagreement     kept\n"),
+        "{clean}"
+    );
+    assert_eq!(audit(&stack).await.len(), 6, "nothing is changed twice");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_done_to_the_generations_is_said() {
+    let stack = TestStack::start(|_| {}).await;
+    let mut before = command(&stack, &["rebuild", "status"]);
+    let refused = before.output().await.expect("podium runs");
+    let refused = text(refused.stderr);
+    stack.post_all(&[activity("ann", "a")]).await;
+    stack.wait_until_counted(1).await;
+    assert!(
+        refused.is_empty() || refused.contains("no aggregator has run there yet"),
+        "{refused}"
+    );
+    for command in ["switch", "finish"] {
+        let output = self::command(&stack, &["rebuild", command])
+            .output()
+            .await
+            .expect("podium runs");
+        assert_eq!(output.status.code(), Some(1));
+        let told = text(output.stderr);
+        assert_eq!(told, "podium: there is no generation beside the live one\n");
+    }
+    stack.stop().await;
+}

@@ -1,0 +1,291 @@
+//! The snapshot's runs and those who read what they publish, moved by a seed.
+
+use std::collections::BTreeMap;
+
+use domain::{Board, Calendar, Window};
+use jiff::{SignedDuration, Timestamp};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use store::Head;
+use store::publication::{OLD_HEAD_LIFETIME, PageSizes, Write, old_head};
+
+use crate::reader::Reader;
+use crate::run::{RUN_TIME, Run, Step, Subject};
+use crate::snapshots::Snapshots;
+use crate::tables::Tables;
+use crate::worker::Fault;
+
+const RUNS: usize = 2;
+const READERS: usize = 3;
+/// Steps that a run without faults takes at most.
+const STEPS: usize = 100;
+/// Longer than any page is kept.
+const LONG_PAUSE: SignedDuration = SignedDuration::from_hours(10 * 24);
+
+pub struct Publishing {
+    subject: Subject,
+    calendar: Calendar,
+    snapshots: Snapshots,
+    runs: Vec<Run>,
+    readers: Vec<Reader>,
+    /// Each generation's head as it was published.
+    published: BTreeMap<u64, String>,
+    /// When the head of a generation was replaced.
+    replaced: BTreeMap<u64, Timestamp>,
+    /// How often the newest run moves though another could, from never to always.
+    overtaking_percent: u32,
+    /// The furthest that the clock has been, by which things may have expired though it goes back.
+    furthest: Timestamp,
+    is_told: bool,
+}
+
+impl Publishing {
+    pub fn new(random: &mut StdRng, calendar: Calendar, is_told: bool) -> Self {
+        let board = ["global", "program:p"][random.random_range(0..2)];
+        let subject = Subject {
+            board: board.parse().expect("a board"),
+            // Half of them of all time, where points only grow.
+            window: match random.random_range(0..2) {
+                0 => Window::All,
+                _ => Window::EVERY[random.random_range(0..Window::EVERY.len())],
+            },
+            sizes: PageSizes {
+                rows: random.random_range(1..=2),
+                buckets: random.random_range(1..=2),
+                inline_buckets: random.random_range(0..=2),
+            },
+        };
+        let this = Self {
+            subject,
+            calendar,
+            snapshots: Snapshots::default(),
+            runs: Vec::new(),
+            readers: Vec::new(),
+            published: BTreeMap::new(),
+            replaced: BTreeMap::new(),
+            overtaking_percent: random.random_range(0..=100),
+            furthest: Timestamp::UNIX_EPOCH,
+            is_told,
+        };
+        this.tell(format_args!("published is {:?}", this.subject));
+        this
+    }
+
+    fn tell(&self, what: impl std::fmt::Display) {
+        if self.is_told {
+            println!("{what}");
+        }
+    }
+
+    pub fn any_move(
+        &mut self,
+        random: &mut StdRng,
+        tables: &Tables,
+        now: &mut Timestamp,
+        faults_percent: u32,
+    ) {
+        match random.random_range(0..100) {
+            0..10 => self.start(tables, now),
+            10..60 => self.step(random, tables, *now, faults_percent),
+            60..62 => self.kill(random),
+            62..72 => self.open(random),
+            72..96 => self.read(random),
+            _ => {
+                self.tell("what has expired is deleted, or some of it");
+                self.snapshots.expire(*now, || random.random_range(0..2) == 0);
+            }
+        }
+    }
+
+    /// The scheduler starts a run every minute.
+    fn start(&mut self, tables: &Tables, now: &mut Timestamp) {
+        if self.runs.len() >= RUNS {
+            return;
+        }
+        *now += SignedDuration::from_mins(1);
+        self.pass_time(*now);
+        let run = Run::start(&self.subject, tables, &self.snapshots, &self.calendar, *now);
+        self.tell(format_args!("a snapshot begins at {now}"));
+        self.runs.extend(run);
+    }
+
+    /// Runs that have taken too long are killed.
+    pub fn pass_time(&mut self, now: Timestamp) {
+        self.furthest = self.furthest.max(now);
+        let is_running = |run: &Run| (SignedDuration::ZERO..RUN_TIME).contains(&now.duration_since(run.now));
+        self.runs.retain(is_running);
+    }
+
+    fn step(&mut self, random: &mut StdRng, tables: &Tables, now: Timestamp, faults_percent: u32) {
+        if self.runs.is_empty() {
+            return;
+        }
+        let at = if random.random_range(0..100) < self.overtaking_percent {
+            self.runs.len() - 1
+        } else {
+            random.random_range(0..self.runs.len())
+        };
+        let count = random.random_range(1..=3);
+        let step = self.runs[at].step(&self.subject, tables, &self.snapshots, &self.calendar, count);
+        let write = match step {
+            Step::Read => return self.tell(format_args!("snapshot {at} reads")),
+            Step::Done => {
+                self.runs.remove(at);
+                return self.tell(format_args!("snapshot {at} is done"));
+            }
+            Step::Write(write) => write,
+        };
+        let fault = Fault::draw(random, faults_percent);
+        self.tell(format_args!("snapshot {at} writes {}: {fault:?}", part(&write)));
+        if matches!(fault, Fault::None | Fault::CutAfter) && !self.write(random, tables, now, at, &write) {
+            self.runs.remove(at);
+            return self.tell("and another one was faster");
+        }
+        // A write is tried again a few times, and then the run fails.
+        match fault {
+            Fault::None => self.runs[at].advance(),
+            Fault::Conflict | Fault::CutBefore | Fault::CutAfter if random.random_range(0..3) > 0 => {}
+            _ => {
+                self.runs.remove(at);
+                self.tell("and fails");
+            }
+        }
+    }
+
+    /// Returns whether the write's condition held. A new head is whole from its first moment.
+    fn write(
+        &mut self,
+        random: &mut StdRng,
+        tables: &Tables,
+        now: Timestamp,
+        at: usize,
+        write: &Write,
+    ) -> bool {
+        let before = self.head();
+        if !self.snapshots.write(write) {
+            return false;
+        }
+        let Write::ReplaceHead { head: document, .. } = write else {
+            return true;
+        };
+        let head = self.head().expect("it was just written");
+        if let Some(before) = before {
+            assert!(
+                head.generation > before.generation,
+                "generation {} follows {}",
+                head.generation,
+                before.generation
+            );
+            assert!(
+                self.subject.window != Window::All || head.points >= before.points,
+                "the board goes back from {} to {} points",
+                before.points,
+                head.points
+            );
+            self.replaced.insert(before.generation, now);
+        }
+        self.runs[at].check_sums(&self.subject, tables, &head);
+        let earlier = self.published.insert(head.generation, document.json.clone());
+        assert_eq!(earlier, None, "generation {} is published twice", head.generation);
+        self.read_at_once(random, head);
+        true
+    }
+
+    fn head(&self) -> Option<Head> {
+        let json = self.snapshots.latest()?;
+        Some(serde_json::from_str(json).expect("a head"))
+    }
+
+    fn read_at_once(&self, random: &mut StdRng, head: Head) {
+        let mut reader = Reader::new(head);
+        while reader.step(&self.snapshots, self.furthest) {}
+        if reader.is_done() {
+            reader.check(random);
+        }
+    }
+
+    fn kill(&mut self, random: &mut StdRng) {
+        if !self.runs.is_empty() {
+            let at = random.random_range(0..self.runs.len());
+            self.runs.remove(at);
+            self.tell(format_args!("snapshot {at} is killed"));
+        }
+    }
+
+    /// Someone begins to read the newest generation, or has a cursor of one before.
+    fn open(&mut self, random: &mut StdRng) {
+        let Some(newest) = self.snapshots.generation else {
+            return;
+        };
+        if self.readers.len() >= READERS {
+            return;
+        }
+        let wanted = newest.saturating_sub(random.random_range(0..3)).max(1);
+        self.tell(format_args!("someone reads generation {wanted} of {newest}"));
+        let kept = if wanted == newest {
+            self.snapshots.latest()
+        } else {
+            self.snapshots.json(&old_head(wanted))
+        };
+        let Some(head) = kept else {
+            let promised = self.replaced[&wanted] + OLD_HEAD_LIFETIME - RUN_TIME;
+            assert!(
+                self.furthest >= promised,
+                "generation {wanted} is gone, though it is promised until {promised}"
+            );
+            return;
+        };
+        assert_eq!(head, self.published[&wanted], "generation {wanted} has changed");
+        let head = serde_json::from_str(head).expect("a head");
+        self.readers.push(Reader::new(head));
+    }
+
+    fn read(&mut self, random: &mut StdRng) {
+        if self.readers.is_empty() {
+            return;
+        }
+        let at = random.random_range(0..self.readers.len());
+        let reader = &mut self.readers[at];
+        if reader.step(&self.snapshots, self.furthest) {
+            let generation = reader.head.generation;
+            return self.tell(format_args!("a reader of generation {generation} reads a page"));
+        }
+        let reader = self.readers.swap_remove(at);
+        if reader.is_done() {
+            reader.check(random);
+        }
+    }
+
+    /// Without faults the next run publishes, also when nothing was published for so long that all
+    /// pages have expired. Returns the points of the last head, `None` if there is no such board.
+    pub fn check_end(&mut self, random: &mut StdRng, tables: &Tables, mut now: Timestamp) -> Option<u64> {
+        self.runs.clear();
+        for pause in [SignedDuration::ZERO, LONG_PAUSE] {
+            now += pause;
+            self.pass_time(now);
+            self.snapshots.expire(now, || true);
+            let before = self.snapshots.generation;
+            self.start(tables, &mut now);
+            for _ in 0..STEPS {
+                self.step(random, tables, now, 0);
+            }
+            assert!(self.runs.is_empty(), "a run without faults does not end");
+            let is_published = self.snapshots.generation > before;
+            assert!(
+                is_published || before.is_none(),
+                "a run without faults publishes nothing"
+            );
+        }
+        self.head().map(|head| head.points)
+    }
+
+    pub fn is_all_time_of_everyone(&self) -> bool {
+        (&self.subject.board, self.subject.window) == (&Board::Global, Window::All)
+    }
+}
+
+fn part(write: &Write) -> &str {
+    match write {
+        Write::Put(document) | Write::ReplaceHead { head: document, .. } => &document.part,
+    }
+}

@@ -1,0 +1,117 @@
+//! Someone who reads a head, and its pages one after the other.
+
+use std::collections::BTreeMap;
+
+use domain::{BoardEntry, Histogram};
+use jiff::Timestamp;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use store::Head;
+use store::head::{HistogramRef, PageRef};
+use store::publication::{PAGE_RENEWAL, content_hash};
+
+use crate::run::RUN_TIME;
+use crate::snapshots::Snapshots;
+
+pub struct Reader {
+    pub head: Head,
+    /// Contents of the pages that were read, by their parts.
+    read: BTreeMap<String, String>,
+}
+
+impl Reader {
+    pub fn new(head: Head) -> Self {
+        Self {
+            head,
+            read: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the next page. Returns whether the reader goes on; one whose page has expired gives up.
+    pub fn step(&mut self, snapshots: &Snapshots, furthest: Timestamp) -> bool {
+        let next = self.head.pages().map(PageRef::part);
+        let Some(part) = next.into_iter().find(|part| !self.read.contains_key(part)) else {
+            return false;
+        };
+        let Some(content) = snapshots.json(&part) else {
+            let promised = self.head.freshness.generated_at + PAGE_RENEWAL - RUN_TIME;
+            assert!(
+                furthest >= promised,
+                "{part} of generation {} is not there, though it is promised until {promised}",
+                self.head.generation
+            );
+            return false;
+        };
+        let hash = content_hash(content);
+        assert_eq!(
+            part,
+            format!("page {hash}"),
+            "a page has another content than its name"
+        );
+        self.read.insert(part, content.to_owned());
+        true
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.head.pages().all(|page| self.read.contains_key(&page.part()))
+    }
+
+    /// All that was read belongs together, and any cut of it is the same rows.
+    pub fn check(&self, random: &mut StdRng) {
+        let rows = self.rows(0, usize::MAX);
+        let generation = self.head.generation;
+        assert_eq!(
+            rows.len() as u64,
+            self.head.listed,
+            "rows of generation {generation}"
+        );
+        assert_eq!(
+            rows.len() as u64,
+            self.head.participants,
+            "participants of generation {generation}"
+        );
+        let points: u64 = rows.iter().map(|row| row.points).sum();
+        let activities: u64 = rows.iter().map(|row| row.activities).sum();
+        assert_eq!(
+            (points, activities),
+            (self.head.points, self.head.activities),
+            "rows and head of generation {generation}"
+        );
+        let histogram = self.histogram();
+        for row in &rows {
+            assert_eq!(
+                row.rank,
+                histogram.rank(row.points),
+                "the rank of {} by the histogram of generation {generation}",
+                row.user_id
+            );
+        }
+        assert_eq!(histogram.participants(), self.head.participants);
+        let from = random.random_range(0..=rows.len());
+        let limit = random.random_range(0..=rows.len());
+        let cut: Vec<_> = rows.iter().skip(from).take(limit).cloned().collect();
+        assert_eq!(self.rows(from, limit), cut, "{limit} rows after {from}");
+    }
+
+    fn rows(&self, from: usize, limit: usize) -> Vec<BoardEntry> {
+        let rows = self.head.rows(from, limit);
+        let pages: Vec<Vec<BoardEntry>> = rows.pages.iter().map(|page| self.content(page)).collect();
+        rows.cut(&pages)
+    }
+
+    fn histogram(&self) -> Histogram {
+        match self.head.histogram() {
+            HistogramRef::Inline(histogram) => histogram.clone(),
+            HistogramRef::Pages(pages) => {
+                let pages = pages.iter().map(|page| self.content::<Histogram>(page));
+                Histogram {
+                    buckets: pages.flat_map(|page| page.buckets).collect(),
+                }
+            }
+        }
+    }
+
+    fn content<T: serde::de::DeserializeOwned>(&self, page: &PageRef) -> T {
+        serde_json::from_str(&self.read[&page.part()]).expect("a page of its kind")
+    }
+}
