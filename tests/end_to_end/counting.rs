@@ -1,9 +1,7 @@
 //! What the aggregator does with each message of a batch.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use local::sqs::{AttributeValue, Received};
+use local::sqs::AttributeValue;
 use serde_json::json;
 
 use crate::tables::Functions;
@@ -36,17 +34,6 @@ async fn counted(functions: &Functions) -> String {
     functions.publish(now()).await;
     let board = functions.board("/v1/boards/global", now()).await;
     crate::tables::render(&board)
-}
-
-async fn dead_letters(functions: &Functions) -> Vec<Received> {
-    let mut letters = Vec::new();
-    loop {
-        let received = functions.dead_letters.receive(10, Duration::ZERO, None).await;
-        if received.is_empty() {
-            return letters;
-        }
-        letters.extend(received);
-    }
 }
 
 #[tokio::test]
@@ -89,7 +76,7 @@ async fn what_can_never_be_counted_is_a_dead_letter_at_once_and_delays_no_other(
     );
     assert_eq!(counted(&functions).await, "1.ann=10/1 1.bob=10/1");
 
-    let letters = dead_letters(&functions).await;
+    let letters = functions.all_dead_letters().await;
     let mut reasons: Vec<_> = letters
         .iter()
         .map(|letter| {
@@ -109,9 +96,9 @@ async fn what_can_never_be_counted_is_a_dead_letter_at_once_and_delays_no_other(
         reasons,
         [
             "not_a_stream_record: expected ident at line 1 column 2",
-            "not_an_activity: has the character ' ' at byte 3; allowed are A-Z a-z 0-9 . _ @ -",
-            "not_an_insert: the event is \"REMOVE\"; only INSERT is counted",
-            "not_scored: is \"retired_kind\", which the scoring policy does not know; known are learning_milestone, program_check_in, task_completed",
+            "not_an_activity: user_id has the character ' ' at byte 3; allowed are A-Z a-z 0-9 . _ @ -",
+            "not_an_insert: eventName is \"REMOVE\"; only INSERT is counted",
+            "not_scored: kind is \"retired_kind\", which the scoring policy does not know; known are learning_milestone, program_check_in, task_completed",
         ]
     );
 }
@@ -125,7 +112,7 @@ async fn what_cannot_be_counted_in_time_is_delivered_again_and_counts_then() {
         .await;
     assert_eq!(failed.len(), 2, "both are wanted again");
     assert!(
-        dead_letters(&functions).await.is_empty(),
+        functions.all_dead_letters().await.is_empty(),
         "a fault of the store is no fault of a message"
     );
 

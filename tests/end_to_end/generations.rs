@@ -149,3 +149,45 @@ async fn pages_that_did_not_change_are_not_written_again() {
     let third = publish(&snapshots, 7, now).await;
     assert_eq!(written(third), Some((3, 0)));
 }
+
+#[tokio::test]
+async fn a_board_whose_pages_have_all_expired_is_published_again() {
+    let functions = Functions::start("UTC").await;
+    let now = Timestamp::now();
+    // Each with a cache of its own, as that of a new instance of a function.
+    let snapshots = || Snapshots::new(functions.client.clone(), functions.tables.snapshots.clone());
+    publish(&snapshots(), 1, now).await;
+    delete_pages(&functions).await;
+    let published = publish(&snapshots(), 2, now).await;
+    assert_eq!(written(published), Some((2, 3)));
+    let board = functions.board("/v1/boards/global?limit=1000", now).await;
+    check_whole(&board);
+    assert_eq!(board.entries.len(), 1_000);
+    assert!(board.entries.iter().all(|entry| entry.change.is_none()));
+}
+
+/// What the store does some time after they have expired.
+async fn delete_pages(functions: &Functions) {
+    let items = functions.client.scan().table_name(&functions.tables.snapshots);
+    let items = items
+        .send()
+        .await
+        .expect("the snapshots")
+        .items
+        .unwrap_or_default();
+    for mut item in items {
+        item.retain(|attribute, _| attribute == "board" || attribute == "part");
+        if !item["part"].as_s().is_ok_and(|part| part.starts_with("page ")) {
+            continue;
+        }
+        let delete = functions
+            .client
+            .delete_item()
+            .table_name(&functions.tables.snapshots);
+        delete
+            .set_key(Some(item))
+            .send()
+            .await
+            .expect("the page is deleted");
+    }
+}

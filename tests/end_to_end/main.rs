@@ -4,6 +4,7 @@
 mod aws_cli;
 mod bad_input;
 mod cli;
+mod corpus;
 mod counting;
 mod data_set;
 mod fixtures;

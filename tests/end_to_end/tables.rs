@@ -11,7 +11,7 @@ use lambda_http::http::Request;
 use lambda_http::{Body, Response};
 use local::dynamodb::{DynamoDb, SequenceNumber};
 use local::settings;
-use local::sqs::{Queue, QueueAttributes, Sqs};
+use local::sqs::{Queue, QueueAttributes, Received, Sqs};
 use serde_json::Value;
 use serve::Serve;
 use snapshot::Publisher;
@@ -179,6 +179,18 @@ impl Functions {
             .into_iter()
             .map(|failure| failure.item_identifier)
             .collect()
+    }
+
+    /// All dead letters that there are.
+    pub async fn all_dead_letters(&self) -> Vec<Received> {
+        let mut letters = Vec::new();
+        loop {
+            let received = self.dead_letters.receive(10, Duration::ZERO, None).await;
+            if received.is_empty() {
+                return letters;
+            }
+            letters.extend(received);
+        }
     }
 
     /// A fault of the store: no transaction can succeed.

@@ -68,7 +68,7 @@ impl<'a> Batch<'a> {
                     Err(unscored) => batch.dead.push(DeadLetter {
                         message,
                         code: "not_scored",
-                        reason: unscored.to_string(),
+                        reason: format!("{} {unscored}", unscored.field()),
                     }),
                 },
                 Err(error) => batch.dead.push(DeadLetter {

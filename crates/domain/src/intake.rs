@@ -94,12 +94,13 @@ impl Intake {
             schema_version(version)?;
         }
         fields.finish()?;
-        self.policy
-            .points(&kind, occurred_at)
-            .map_err(|error| match &error {
-                Unscored::UnknownKind { .. } => Rejection::new(RejectionCode::UnknownKind, "kind", error),
-                Unscored::BeforePolicy { .. } => Rejection::new(RejectionCode::TooOld, "occurred_at", error),
-            })?;
+        self.policy.points(&kind, occurred_at).map_err(|error| {
+            let code = match &error {
+                Unscored::UnknownKind { .. } => RejectionCode::UnknownKind,
+                Unscored::BeforePolicy { .. } => RejectionCode::TooOld,
+            };
+            Rejection::new(code, error.field(), error)
+        })?;
         let id = id.unwrap_or_else(new_id);
         Ok(Activity {
             id,
@@ -342,9 +343,13 @@ fn malformed(path: &str, error: &serde_json::Error) -> Rejection {
     )
 }
 
-/// A field's name, cut to a length that is fit for an answer and a log.
+/// A field's name, cut to a length that is fit for an answer and a log. One without a character is
+/// quoted, since an empty field means the item itself.
 fn shorten(name: &str) -> String {
     const MAX_CHARS: usize = 64;
+    if name.is_empty() {
+        return r#""""#.to_owned();
+    }
     match name.char_indices().nth(MAX_CHARS) {
         Some((at, _)) => format!("{}…", &name[..at]),
         None => name.to_owned(),

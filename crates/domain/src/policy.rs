@@ -35,6 +35,16 @@ pub enum Unscored {
     },
 }
 
+impl Unscored {
+    /// The field of the activity that is to blame.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::UnknownKind { .. } => "kind",
+            Self::BeforePolicy { .. } => "occurred_at",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPolicy {
     #[error("a scoring policy has 1 to {max} versions, this one has {found}", max = ScoringPolicy::MAX_VERSIONS)]

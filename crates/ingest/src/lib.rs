@@ -1,6 +1,6 @@
 //! Ingestion: takes activities over HTTP and keeps each as a fact. It depends on nothing behind it.
 
-mod body;
+pub mod body;
 mod config;
 
 use domain::{Activity, ActivityId, Intake, Rejection, UserId};

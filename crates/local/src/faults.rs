@@ -30,6 +30,8 @@ pub enum Fault {
     Conflict,
     /// An answer comes late, at times after its caller has given up; the write happens all the same.
     Slow,
+    /// For some seconds every write to some tables is refused: longer than most retries last.
+    Outage,
     /// The connection is closed without an answer, and nothing was done.
     CutBefore,
     /// The connection is closed without an answer, and what was asked for is done.
@@ -62,16 +64,17 @@ pub enum Fault {
 /// Rates are shares of this.
 const EVERYTHING: u64 = 10_000;
 
-/// Each kind with its name, and how many of 10,000 questions are answered with yes. A question is,
-/// for the first six, a call that a function makes; for deliveries, up to ten messages; for the pipe
+/// Each kind with its name, and how many of 10,000 questions are answered with yes. A question is, for
+/// faults of calls, one that a function makes; for deliveries, up to ten messages; for outages, the pipe
 /// and the order, a quarter of a second; and for the others an invocation.
 ///
 /// So many that 100,000 activities meet each kind many times and are through within some minutes.
-const TABLE: [(Fault, &str, u64); 17] = [
+const TABLE: [(Fault, &str, u64); 18] = [
     (Fault::Throttle, "throttle", 60),
     (Fault::ServerError, "server-error", 40),
     (Fault::Conflict, "conflict", 500),
     (Fault::Slow, "slow", 15),
+    (Fault::Outage, "outage", 200),
     (Fault::CutBefore, "cut-before", 30),
     (Fault::CutAfter, "cut-after", 30),
     (Fault::DeliverTwice, "deliver-twice", 300),
@@ -80,10 +83,10 @@ const TABLE: [(Fault, &str, u64); 17] = [
     (Fault::LoseAcknowledgement, "lose-acknowledgement", 200),
     (Fault::PipeRestart, "pipe-restart", 300),
     (Fault::PipeReread, "pipe-reread", 200),
-    (Fault::Kill, "kill", 200),
-    (Fault::TimeOut, "time-out", 20),
-    (Fault::OutOfMemory, "out-of-memory", 50),
-    (Fault::ColdHerd, "cold-herd", 20),
+    (Fault::Kill, "kill", 400),
+    (Fault::TimeOut, "time-out", 30),
+    (Fault::OutOfMemory, "out-of-memory", 100),
+    (Fault::ColdHerd, "cold-herd", 30),
     (Fault::ClockJump, "clock-jump", 200),
 ];
 

@@ -156,7 +156,7 @@ impl Stack {
                 queue: start_aggregation(&config, &queues, function("aggregator")?)?,
             })
         };
-        let striker = start_striker(&config.faults, &queues.main, counted_from.as_ref());
+        let striker = start_striker(&config.faults, &queues.main, counted_from.as_ref(), &tables);
         let snapshots = Schedule::start(config.snapshot_every, {
             let invoke = invoker(function("snapshot")?);
             move || {
@@ -323,13 +323,19 @@ fn delivery_delay(faults: &Faults) -> Option<Duration> {
     Some(draw.within(LATE))
 }
 
-fn start_striker(faults: &Faults, queue: &Queue, counted_from: Option<&CountedFrom>) -> JoinSet<()> {
+fn start_striker(
+    faults: &Faults,
+    queue: &Queue,
+    counted_from: Option<&CountedFrom>,
+    tables: &TableNames,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if let Some(CountedFrom { pipe, .. }) = counted_from.filter(|_| !faults.are_none()) {
         let striker = Striker {
             faults: faults.clone(),
             queue: queue.clone(),
             pipe: pipe.restarter(),
+            tables: tables.clone(),
         };
         tasks.spawn(striker.run());
     }

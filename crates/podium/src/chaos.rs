@@ -36,8 +36,8 @@ activities are sent twice, and what fails is sent again, as a client would. When
 answered, the faults end. Then the verdict is read from the tables themselves and from the board that
 is served, and held against what was sent.
 
-The faults: throttle, server-error, conflict, slow, cut-before and cut-after befall what the functions
-ask of tables and queues; deliver-twice, deliver-late, reorder and lose-acknowledgement the queue;
+The faults: throttle, server-error, conflict, slow, outage, cut-before and cut-after befall what the
+functions ask of tables and queues; deliver-twice, deliver-late, reorder and lose-acknowledgement the queue;
 pipe-restart and pipe-reread the pipe; kill, time-out, out-of-memory and cold-herd the functions;
 clock-jump the deadlines that functions are told, and the clock of the queue.
 

@@ -77,10 +77,10 @@ impl FromStr for Cursor {
     type Err = InvalidCursor;
     fn from_str(raw: &str) -> Result<Self, InvalidCursor> {
         let (generation, rows) = raw.split_once('.').ok_or(InvalidCursor)?;
-        Ok(Self {
-            generation: generation.parse().map_err(|_| InvalidCursor)?,
-            rows: rows.parse().map_err(|_| InvalidCursor)?,
-        })
+        match (generation.parse(), rows.parse()) {
+            (Ok(generation), Ok(rows)) if rows <= MAX_FROM => Ok(Self { generation, rows }),
+            _ => Err(InvalidCursor),
+        }
     }
 }
 
@@ -360,6 +360,10 @@ mod tests {
         check(
             "/v1/boards/global?cursor=x",
             r#"400 The cursor "x" is not one; take it from a next_cursor. [cursor]"#,
+        );
+        check(
+            "/v1/boards/global?cursor=1.18446744073709551615",
+            r#"400 The cursor "1.18446744073709551615" is not one; take it from a next_cursor. [cursor]"#,
         );
         check(
             "/v1/boards/global?limit=1&limit=2",

@@ -33,21 +33,21 @@ pub enum Recorded {
 }
 
 /// An activity as it is stored.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct ActivityItem {
-    pub user_id: UserId,
-    pub activity_id: ActivityId,
-    pub program_id: ProgramId,
-    pub kind: Kind,
-    pub occurred_at: Timestamp,
-    pub received_at: Timestamp,
-    pub schema_version: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<String>,
+    user_id: UserId,
+    activity_id: ActivityId,
+    program_id: ProgramId,
+    kind: Kind,
+    occurred_at: Timestamp,
+    received_at: Timestamp,
+    schema_version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<String>,
 }
 
 impl ActivityItem {
-    fn new(activity: &Activity, received_at: Timestamp) -> Self {
+    pub fn new(activity: &Activity, received_at: Timestamp) -> Self {
         Self {
             user_id: activity.user.clone(),
             activity_id: activity.id.clone(),
@@ -67,10 +67,10 @@ impl ActivityItem {
 /// A heartbeat as it is stored: its id is the time at which it was sent, in a form whose order as
 /// text is the order in time.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct HeartbeatItem {
-    pub user_id: String,
-    pub activity_id: String,
-    pub expires_at: i64,
+struct HeartbeatItem {
+    user_id: String,
+    activity_id: String,
+    expires_at: i64,
 }
 
 /// Milliseconds, always three digits of them.

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use domain::id::HEARTBEAT_USER;
-use domain::{Activity, ActivityId, Metadata, UserId};
+use domain::{Activity, ActivityId, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,6 +13,7 @@ use crate::Unavailable;
 use crate::activities::ActivityItem;
 use crate::batch_get::{MAX_KEYS, batch_get};
 use crate::keys::attribute;
+use crate::stream::{Streamed, streamed};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -29,7 +29,6 @@ pub struct Facts {
 pub struct Fact {
     pub activity: Activity,
     pub received_at: Timestamp,
-    image: Item,
 }
 
 /// How far a segment is read: its last item.
@@ -130,9 +129,11 @@ impl Facts {
 impl Fact {
     /// The record by which the stream told of it, for the queue: so that it can be counted once more as if
     /// it had just come.
-    pub fn record(&self) -> String {
-        let image: HashMap<&String, serde_json::Value> = self
-            .image
+    pub fn record(&self) -> Result<String, Unavailable> {
+        let item = ActivityItem::new(&self.activity, self.received_at);
+        let item: Item =
+            serde_dynamo::to_item(item).map_err(|error| Unavailable::new("encoding a fact", error))?;
+        let image: HashMap<&String, serde_json::Value> = item
             .iter()
             .filter_map(|(name, value)| match value {
                 AttributeValue::S(text) => Some((name, json!({ "S": text }))),
@@ -141,7 +142,7 @@ impl Fact {
                 _ => None,
             })
             .collect();
-        json!({ "eventName": "INSERT", "dynamodb": { "NewImage": image } }).to_string()
+        Ok(json!({ "eventName": "INSERT", "dynamodb": { "NewImage": image } }).to_string())
     }
 
     pub fn key(&self) -> (UserId, ActivityId) {
@@ -151,28 +152,18 @@ impl Fact {
 
 impl FactsPage {
     fn take(&mut self, item: Item) {
-        let position = position(&item);
-        if position
-            .as_ref()
-            .is_some_and(|position| position.user == HEARTBEAT_USER)
-        {
-            return;
-        }
-        match serde_dynamo::from_item::<_, ActivityItem>(item.clone()) {
-            Ok(read) => self.facts.push(Fact {
-                received_at: read.received_at,
-                activity: Activity {
-                    id: read.activity_id,
-                    user: read.user_id,
-                    program: read.program_id,
-                    kind: read.kind,
-                    occurred_at: read.occurred_at,
-                    metadata: read.metadata.map(Metadata::stored),
-                },
-                image: item,
+        match streamed(&item.clone().into()) {
+            Ok(Streamed::Activity {
+                activity,
+                received_at,
+            }) => self.facts.push(Fact {
+                activity,
+                received_at,
             }),
+            Ok(Streamed::Heartbeat { .. }) => {}
             Err(error) => {
-                let key = position.map_or_else(String::new, |Position { user, id }| format!("{user} {id}: "));
+                let key = position(&item)
+                    .map_or_else(String::new, |Position { user, id }| format!("{user} {id}: "));
                 self.unreadable.push(format!("{key}{error}"));
             }
         }
@@ -200,7 +191,7 @@ fn position(item: &Item) -> Option<Position> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{Streamed, parse};
+    use crate::stream::parse;
 
     #[test]
     fn a_fact_told_again_is_read_as_the_stream_s_own_record() {
@@ -217,12 +208,13 @@ mod tests {
             ("metadata".to_owned(), text(r#"{"a":1}"#)),
         ]));
         let fact = &page.facts[0];
+        let record = fact.record().unwrap();
         let Ok(Streamed::Activity {
             activity,
             received_at,
-        }) = parse(&fact.record())
+        }) = parse(&record)
         else {
-            panic!("{}", fact.record());
+            panic!("{record}");
         };
         assert_eq!((&activity, received_at), (&fact.activity, fact.received_at));
     }
@@ -240,6 +232,6 @@ mod tests {
             ("activity_id".to_owned(), text("a1")),
         ]));
         assert!(page.facts.is_empty());
-        assert_eq!(page.unreadable, ["ann a1: missing field `program_id`"]);
+        assert_eq!(page.unreadable, ["ann a1: schema_version is missing"]);
     }
 }

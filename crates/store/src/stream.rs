@@ -1,11 +1,15 @@
 //! Records of the activities' stream, as the pipe puts them into the queue.
 
-use domain::id::HEARTBEAT_USER;
+use std::str::FromStr;
+
+use domain::id::{HEARTBEAT_USER, InvalidId};
+use domain::intake::SCHEMA_VERSION;
 use domain::{Activity, Metadata};
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_dynamo::{AttributeValue, Item};
 
-use crate::activities::{ActivityItem, HeartbeatItem};
+use crate::keys::attribute;
 
 /// What a message of the queue asks to be counted.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,12 +41,7 @@ struct Record {
 #[derive(Deserialize)]
 struct Change {
     #[serde(rename = "NewImage")]
-    new_image: Option<serde_dynamo::Item>,
-}
-
-#[derive(Deserialize)]
-struct Owner {
-    user_id: String,
+    new_image: Option<Item>,
 }
 
 /// Parses the body of a message.
@@ -51,38 +50,80 @@ pub fn parse(body: &str) -> Result<Streamed, Unreadable> {
     let record: Record =
         serde_json::from_str(body).map_err(|error| unreadable("not_a_stream_record", error.to_string()))?;
     if record.event_name != "INSERT" {
-        let detail = format!("the event is {:?}; only INSERT is counted", record.event_name);
+        let name = shorten(&record.event_name);
+        let detail = format!("eventName is {name:?}; only INSERT is counted");
         return Err(unreadable("not_an_insert", detail));
     }
     let image = record.dynamodb.new_image.ok_or_else(|| {
         unreadable(
             "no_new_image",
-            "the stream must have the view type NEW_IMAGE".to_owned(),
+            "dynamodb.NewImage is missing; the stream must have the view type NEW_IMAGE".to_owned(),
         )
     })?;
-    let not_an_activity = |error: serde_dynamo::Error| unreadable("not_an_activity", error.to_string());
-    let owner: Owner = serde_dynamo::from_item(image.clone()).map_err(not_an_activity)?;
-    if owner.user_id == HEARTBEAT_USER {
-        let heartbeat: HeartbeatItem = serde_dynamo::from_item(image).map_err(not_an_activity)?;
-        let sent_at = heartbeat.activity_id.parse();
-        let sent_at =
-            sent_at.map_err(|error: jiff::Error| unreadable("not_an_activity", error.to_string()))?;
-        return Ok(Streamed::Heartbeat { sent_at });
+    streamed(&image).map_err(|detail| unreadable("not_an_activity", detail))
+}
+
+/// What an item asks for, or which of its attributes is wrong.
+pub(crate) fn streamed(image: &Item) -> Result<Streamed, String> {
+    if text(image, attribute::USER_ID)? == HEARTBEAT_USER {
+        return Ok(Streamed::Heartbeat {
+            sent_at: time(image, attribute::ACTIVITY_ID)?,
+        });
     }
-    let item: ActivityItem = serde_dynamo::from_item(image).map_err(not_an_activity)?;
-    let received_at = item.received_at;
+    schema_version(image)?;
     let activity = Activity {
-        id: item.activity_id,
-        user: item.user_id,
-        program: item.program_id,
-        kind: item.kind,
-        occurred_at: item.occurred_at,
-        metadata: item.metadata.map(Metadata::stored),
+        id: id(image, attribute::ACTIVITY_ID)?,
+        user: id(image, attribute::USER_ID)?,
+        program: id(image, "program_id")?,
+        kind: id(image, "kind")?,
+        occurred_at: time(image, "occurred_at")?,
+        metadata: match image.get("metadata") {
+            Some(_) => Some(Metadata::stored(text(image, "metadata")?.to_owned())),
+            None => None,
+        },
     };
     Ok(Streamed::Activity {
         activity,
-        received_at,
+        received_at: time(image, "received_at")?,
     })
+}
+
+fn text<'a>(image: &'a Item, name: &str) -> Result<&'a str, String> {
+    match image.get(name) {
+        Some(AttributeValue::S(text)) => Ok(text),
+        Some(_) => Err(format!("{name} must be a string (S)")),
+        None => Err(format!("{name} is missing")),
+    }
+}
+
+fn id<T: FromStr<Err = InvalidId>>(image: &Item, name: &str) -> Result<T, String> {
+    text(image, name)?
+        .parse()
+        .map_err(|error| format!("{name} {error}"))
+}
+
+fn time(image: &Item, name: &str) -> Result<Timestamp, String> {
+    let text = text(image, name)?;
+    text.parse()
+        .map_err(|_| format!("{name} is {:?}, which is no RFC 3339 time", shorten(text)))
+}
+
+fn schema_version(image: &Item) -> Result<(), String> {
+    match image.get("schema_version") {
+        Some(AttributeValue::N(version)) if *version == SCHEMA_VERSION.to_string() => Ok(()),
+        Some(AttributeValue::N(version)) => Err(format!(
+            "schema_version is {}; only {SCHEMA_VERSION} is known",
+            shorten(version)
+        )),
+        Some(_) => Err("schema_version must be a number (N)".to_owned()),
+        None => Err("schema_version is missing".to_owned()),
+    }
+}
+
+/// A text that somebody sent, cut to a length that is fit for a log.
+fn shorten(text: &str) -> String {
+    const MAX_CHARS: usize = 64;
+    text.chars().take(MAX_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -130,19 +171,24 @@ mod tests {
         );
         check(
             &record("REMOVE", activity),
-            r#"not_an_insert: the event is "REMOVE"; only INSERT is counted"#,
+            r#"not_an_insert: eventName is "REMOVE"; only INSERT is counted"#,
         );
         check(
             r#"{"eventName":"INSERT","dynamodb":{}}"#,
-            "no_new_image: the stream must have the view type NEW_IMAGE",
+            "no_new_image: dynamodb.NewImage is missing; the stream must have the view type NEW_IMAGE",
         );
-        check(
-            &record("INSERT", "{}"),
-            "not_an_activity: missing field `user_id`",
-        );
+        check(&record("INSERT", "{}"), "not_an_activity: user_id is missing");
         check(
             &record("INSERT", &activity.replace("task_completed", "Task!")),
-            "not_an_activity: has the character 'T' at byte 0; allowed are a-z 0-9 _ -",
+            "not_an_activity: kind has the character 'T' at byte 0; allowed are a-z 0-9 _ -",
+        );
+        check(
+            &record("INSERT", &activity.replace(r#"{"S":"ann"}"#, r#"{"N":"1"}"#)),
+            "not_an_activity: user_id must be a string (S)",
+        );
+        check(
+            &record("INSERT", &activity.replace("2026-11-21T09:00:01Z", "today")),
+            r#"not_an_activity: received_at is "today", which is no RFC 3339 time"#,
         );
     }
 }

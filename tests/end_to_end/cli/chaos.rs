@@ -28,7 +28,7 @@ async fn under_all_faults_nothing_is_lost_and_nothing_counted_twice() {
     let verdict = survive(&["--seed", "7", "--activities", "2000"]).await;
     assert_eq!(verdict["accepted"], 2_000);
     let faults = verdict["faults"].as_object().expect("faults");
-    assert_eq!(faults.len(), 17, "{verdict}");
+    assert_eq!(faults.len(), 18, "{verdict}");
     // The rare ones need a longer load.
     for fault in [
         "throttle",

@@ -64,18 +64,24 @@ impl StreamRecord {
     /// From a record in the JSON of `GetRecords`, which does not name its stream and has the time of
     /// its creation as a number with a fraction.
     pub fn from_api(mut document: Value, stream_arn: &str, shard_id: &str) -> anyhow::Result<Self> {
-        let change = &mut document["dynamodb"];
+        let change = document
+            .get_mut("dynamodb")
+            .filter(|change| change.is_object())
+            .context("dynamodb is missing in a stream's record, or no object")?;
         let created_at = change["ApproximateCreationDateTime"]
             .as_f64()
-            .context("a stream's record has no time of creation")?;
-        let created_at = Timestamp::from_duration(SignedDuration::try_from_secs_f64(created_at)?)?;
-        let created_at = Timestamp::from_second(created_at.as_second())?;
+            .context("dynamodb.ApproximateCreationDateTime is missing in a stream's record, or no number")?;
+        let created_at = SignedDuration::try_from_secs_f64(created_at)
+            .and_then(Timestamp::from_duration)
+            .and_then(|created_at| Timestamp::from_second(created_at.as_second()))
+            .context("dynamodb.ApproximateCreationDateTime of a stream's record is no time")?;
         change["ApproximateCreationDateTime"] = created_at.as_second().into();
         let sequence_number = change["SequenceNumber"]
             .as_str()
-            .context("a stream's record has no sequence number")?
+            .context("dynamodb.SequenceNumber is missing in a stream's record, or no string")?
             .to_owned()
-            .try_into()?;
+            .try_into()
+            .context("dynamodb.SequenceNumber of a stream's record is none")?;
         document["eventSourceARN"] = stream_arn.into();
         Ok(Self {
             sequence_number,

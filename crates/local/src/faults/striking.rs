@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
+use store::schema::TableNames;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{Draw, Fault, Faults};
@@ -16,6 +17,8 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 const POSITIONS_KEPT: usize = 8;
 
 const PIPE_DOWN: Range<Duration> = Duration::from_millis(50)..Duration::from_millis(1_000);
+/// More than the time that a function of such a stack has for its retries, at times.
+const OUTAGE: Range<Duration> = Duration::from_millis(500)..Duration::from_secs(8);
 const REORDERED: Range<Duration> = Duration::from_millis(500)..Duration::from_millis(2_000);
 /// More than the visibility timeout of a stack that is tried, so that all in flight come again.
 const QUEUE_JUMP: Range<Duration> = Duration::from_secs(1)..Duration::from_secs(20);
@@ -25,6 +28,7 @@ pub(crate) struct Striker {
     pub(crate) faults: Faults,
     pub(crate) queue: Queue,
     pub(crate) pipe: Restarter,
+    pub(crate) tables: TableNames,
 }
 
 impl Striker {
@@ -33,6 +37,7 @@ impl Striker {
         questions.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut positions: VecDeque<Position> = VecDeque::new();
         let mut reordered_until: Option<Instant> = None;
+        let mut outage: Option<(Fault, Instant)> = None;
         loop {
             questions.tick().await;
             if positions.len() == POSITIONS_KEPT {
@@ -50,14 +55,27 @@ impl Striker {
                 self.queue.jump_clock(draw.within(QUEUE_JUMP));
                 true
             });
+            self.ask(Fault::Outage, |draw| {
+                let is_first = outage.is_none();
+                if is_first {
+                    let refusal = self.refuse_writes(draw);
+                    outage = Some((refusal, Instant::now() + draw.within(OUTAGE)));
+                }
+                is_first
+            });
+            if let Some((refusal, _)) = outage.take_if(|(_, until)| *until <= Instant::now()) {
+                self.faults.lower(refusal);
+            }
             self.ask(Fault::Reorder, |draw| {
                 self.reorder(Some(draw.below(u64::MAX)));
                 reordered_until = Some(Instant::now() + draw.within(REORDERED));
                 true
             });
-            if reordered_until.is_some_and(|until| until <= Instant::now()) {
+            if reordered_until
+                .take_if(|until| *until <= Instant::now())
+                .is_some()
+            {
                 self.reorder(None);
-                reordered_until = None;
             }
         }
     }
@@ -69,6 +87,28 @@ impl Striker {
         {
             self.faults.count(fault);
         }
+    }
+
+    /// Refuses all writes of one stage, and says by which fault.
+    fn refuse_writes(&self, draw: &mut Draw) -> Fault {
+        let refusal = if draw.below(2) == 0 {
+            Fault::Throttle
+        } else {
+            Fault::ServerError
+        };
+        let TableNames {
+            activities,
+            dedup,
+            standings,
+            snapshots,
+        } = &self.tables;
+        let tables: &[&str] = match draw.below(3) {
+            0 => &[activities],
+            1 => &[dedup, standings],
+            _ => &[snapshots],
+        };
+        self.faults.raise(refusal, tables.iter().copied(), 1.0);
+        refusal
     }
 
     fn reorder(&self, shuffle: Option<u64>) {

@@ -165,7 +165,7 @@ mod tests {
             differences: ["facts", "markers", "standings", "totals", "board"].map(exact),
             dead_letters: 0,
             boards: BoardsRead::default(),
-            drained: Some(Duration::from_millis(3_250)),
+            drained: Some(Duration::from_millis(3_260)),
             kills: 12,
             faults: vec![(Fault::Kill, 9)],
         }

@@ -182,7 +182,7 @@ impl Comparison<'_> {
                     .queues
                     .send_message()
                     .queue_url(&repairing.queue_url)
-                    .message_body(fact.record())
+                    .message_body(fact.record()?)
                     .send()
                     .await
                     .context("sending an activity again")?;
@@ -379,4 +379,32 @@ fn disagreeing_totals(
         .collect();
     corrections.sort_by_key(ToString::to_string);
     corrections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(before: u64, sum: u64, after: u64, expected: &[&str]) {
+        let of = |points| {
+            HashMap::from([(
+                "p".parse().expect("an id"),
+                Tally {
+                    points,
+                    activities: 1,
+                },
+            )])
+        };
+        let corrections = disagreeing_totals(&of(before), &of(sum), &of(after));
+        let told: Vec<_> = corrections.iter().map(ToString::to_string).collect();
+        assert_eq!(told, expected, "{before} {sum} {after}");
+    }
+
+    #[test]
+    fn a_sum_lies_between_the_totals_before_and_after() {
+        check(10, 10, 10, &[]);
+        check(10, 15, 20, &[]);
+        check(10, 9, 20, &["total of p: 20/1 -> 9/1"]);
+        check(10, 21, 20, &["total of p: 20/1 -> 21/1"]);
+    }
 }

@@ -130,3 +130,90 @@ fn correction(
         expected,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::Activity;
+
+    use super::*;
+
+    const POLICY: &str = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10}}]"#;
+
+    /// Judges one activity of ann, received at a time of 2026-11-21 or on another day.
+    fn check(kind: &str, received_at: &str, is_marked: bool, expected: &str) {
+        let at = |time: &str| -> Timestamp { time.parse().expect("a time") };
+        let ann: UserId = "ann".parse().expect("an id");
+        let fact = Fact {
+            activity: Activity {
+                id: "a1".parse().expect("an id"),
+                user: ann.clone(),
+                program: "p".parse().expect("an id"),
+                kind: kind.parse().expect("a kind"),
+                occurred_at: at(received_at),
+                metadata: None,
+            },
+            received_at: at(received_at),
+        };
+        let marked = is_marked.then(|| fact.key()).into_iter().collect();
+        let terms = Terms {
+            policy: &POLICY.parse().expect("a policy"),
+            calendar: &"UTC".parse().expect("a zone"),
+            watermark: Some(at("2026-11-21T12:00:00Z")),
+            markers_since: at("2026-08-23T12:05:00Z"),
+            now: at("2026-11-21T12:05:00Z"),
+        };
+        let judgement = judge(&ann, vec![fact], &marked, &[], &terms);
+        let found = format!(
+            "{} in flight, {} not countable, {} uncounted, {} unfounded",
+            judgement.in_flight,
+            judgement.not_countable,
+            judgement.uncounted.len(),
+            judgement.unfounded.len()
+        );
+        let disagreeing = judgement
+            .disagreeing
+            .iter()
+            .map(|correction| format!("; {correction}"));
+        assert_eq!(
+            found + &disagreeing.collect::<String>(),
+            expected,
+            "{kind} {received_at} {is_marked}"
+        );
+    }
+
+    #[test]
+    fn an_activity_is_missed_only_if_it_should_be_counted_by_now() {
+        let (before, after) = ("2026-11-21T11:59:59Z", "2026-11-21T12:00:00Z");
+        let nothing = "0 in flight, 0 not countable, 0 uncounted, 0 unfounded";
+        check(
+            "task_completed",
+            before,
+            false,
+            "0 in flight, 0 not countable, 1 uncounted, 0 unfounded",
+        );
+        check(
+            "task_completed",
+            after,
+            false,
+            "1 in flight, 0 not countable, 0 uncounted, 0 unfounded",
+        );
+        check(
+            "unheard_of",
+            before,
+            false,
+            "0 in flight, 1 not countable, 0 uncounted, 0 unfounded",
+        );
+        // What has a marker must be in the sums, of the periods that it is in.
+        let today = "; standing of ann in p: all time 0/0 -> 10/1 month 2026-11 0/0 -> 10/1 \
+                     week 2026-W47 0/0 -> 10/1 day 2026-11-21 0/0 -> 10/1";
+        check("task_completed", after, true, &format!("{nothing}{today}"));
+        // Of what is older than markers are kept, a missing marker says nothing, and the sums must have it.
+        let long_ago = "; standing of ann in p: all time 0/0 -> 10/1";
+        check(
+            "task_completed",
+            "2026-08-01T12:00:00Z",
+            false,
+            &format!("{nothing}{long_ago}"),
+        );
+    }
+}
