@@ -25,10 +25,9 @@ async fn throttled_counts_refuse_posts_where_they_are_coupled_and_none_where_the
     // It also says by that that nothing was lost, nothing double, and Podium's board right again.
     assert_eq!(output.status.code(), Some(0), "{table}\n{stderr}");
 
-    let [coupled, podium] = row(&table, "  taken at the first attempt");
-    assert_eq!(podium, "100.0 %", "{table}");
-    let coupled: f64 = coupled.trim_end_matches(" %").parse().expect("a share");
-    assert!(coupled < 90.0, "{table}");
+    let share = |cell: &str| -> f64 { cell.trim_end_matches(" %").parse().expect("a share") };
+    let [coupled, podium] = row(&table, "  taken at the first attempt").map(share);
+    assert!(coupled < 90.0 && coupled < podium, "{table}");
     assert_eq!(row(&table, "  given up after 3 attempts")[1], "0.0 %", "{table}");
     assert_eq!(row(&table, "activities acknowledged")[1], "900", "{table}");
     assert_eq!(row(&table, "activities counted")[1], "900", "{table}");

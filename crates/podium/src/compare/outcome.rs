@@ -150,3 +150,102 @@ fn share(number: u64, of: u64) -> String {
     let percent = number as f64 * 100.0 / of as f64;
     format!("{percent:.1} %")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::wire::Kind;
+    use crate::load::figures::Percentiles;
+
+    /// Activities of the users of these letters, all of one program.
+    fn activities(ids: &str) -> Vec<Activity> {
+        let activity = |id: char| Activity {
+            activity_id: "1".parse().expect("an id"),
+            user_id: id.to_string().parse().expect("an id"),
+            program_id: "p".parse().expect("an id"),
+            kind: Kind::TaskCompleted,
+            occurred_at: None,
+        };
+        ids.chars().map(activity).collect()
+    }
+
+    fn keys(ids: &str) -> HashSet<Key> {
+        activities(ids).iter().map(key).collect()
+    }
+
+    /// Of the activities a, b, c and d; what is there has these facts, and has counted these.
+    fn check(acknowledged: &str, facts: &str, counted: &str, expected: &str) {
+        let sent = activities("abcd");
+        let sent: Vec<&Activity> = sent.iter().collect();
+        let mut there = Counts::of(&activities(counted));
+        there.facts = keys(facts);
+        let fates = Fates::of(&sent, &keys(acknowledged), &there);
+        let Fates {
+            lost,
+            stranded,
+            refused,
+            double,
+            ..
+        } = fates;
+        let found = format!("lost {lost}, stranded {stranded}, refused {refused}, double {double}");
+        assert_eq!(found, expected, "{fates:?}");
+        assert_eq!(fates.counted, counted.len() as u64);
+    }
+
+    #[test]
+    fn every_activity_that_is_not_counted_has_one_fate() {
+        check("abcd", "abcd", "abcd", "lost 0, stranded 0, refused 0, double 0");
+        check("", "abcd", "abcd", "lost 0, stranded 0, refused 0, double 0");
+        check("ab", "abc", "ab", "lost 0, stranded 1, refused 1, double 0");
+        check("abcd", "abcd", "abc", "lost 1, stranded 0, refused 0, double 0");
+        check("abcd", "abc", "abcd", "lost 1, stranded 0, refused 0, double 0");
+        // The sums would be right by number alone.
+        check("abcd", "abcd", "abcc", "lost 1, stranded 0, refused 0, double 1");
+    }
+
+    fn outcome(lost: u64, double: u64, right_again: Option<u64>) -> Outcome {
+        Outcome {
+            posted: Posted {
+                posts: 200,
+                at_first: 150,
+                later: 49,
+                first_answers: Percentiles::default(),
+                acknowledged: HashSet::new(),
+            },
+            fates: Fates {
+                lost,
+                double,
+                ..Fates::default()
+            },
+            right_again: right_again.map(Duration::from_secs),
+        }
+    }
+
+    #[test]
+    fn a_comparison_is_good_if_both_hold_what_they_say_and_podium_comes_back() {
+        let throttle = Throttle {
+            from: Duration::from_secs(3),
+            until: Duration::from_secs(7),
+        };
+        let compare = |coupled, podium| Comparison {
+            seed: 7,
+            activities: 1_000,
+            throttle,
+            coupled,
+            podium,
+        };
+        let good = compare(outcome(0, 0, None), outcome(0, 0, Some(2)));
+        assert!(good.is_good());
+        assert!(!compare(outcome(0, 1, None), outcome(0, 0, Some(2))).is_good());
+        assert!(!compare(outcome(0, 0, None), outcome(1, 0, Some(2))).is_good());
+        assert!(!compare(outcome(0, 0, Some(1)), outcome(0, 0, None)).is_good());
+        let table = good.to_string();
+        for line in [
+            "seed 7: 1,000 activities; no counts could be written from second 3 to second 7\n",
+            "  given up after 3 attempts                     0.5 %        0.5 %\n",
+            "board right again after the throttling          never        2.0 s\n",
+        ] {
+            assert!(table.contains(line), "{table}");
+        }
+    }
+}
