@@ -50,7 +50,7 @@ not, and then the logs are kept.";
 /// A message whose invocation died comes again soon, so that a run ends.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(3);
 /// The aggregator keeps 3 s of it to report; what stands still is killed then.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(8);
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(6);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 
 /// A request without an answer by then has failed, and is sent again.

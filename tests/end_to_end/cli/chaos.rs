@@ -33,7 +33,6 @@ async fn under_all_faults_nothing_is_lost_and_nothing_counted_twice() {
     for fault in [
         "throttle",
         "server-error",
-        "conflict",
         "cut-before",
         "cut-after",
         "deliver-twice",

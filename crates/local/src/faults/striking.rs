@@ -17,8 +17,8 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 const POSITIONS_KEPT: usize = 8;
 
 const PIPE_DOWN: Range<Duration> = Duration::from_millis(50)..Duration::from_millis(1_000);
-/// More than the time that a function of such a stack has for its retries, at times.
-const OUTAGE: Range<Duration> = Duration::from_millis(500)..Duration::from_secs(8);
+/// Mostly more than the time that a function of a stack under trial has for its retries.
+const OUTAGE: Range<Duration> = Duration::from_secs(2)..Duration::from_secs(10);
 const REORDERED: Range<Duration> = Duration::from_millis(500)..Duration::from_millis(2_000);
 /// More than the visibility timeout of a stack that is tried, so that all in flight come again.
 const QUEUE_JUMP: Range<Duration> = Duration::from_secs(1)..Duration::from_secs(20);
@@ -102,9 +102,10 @@ impl Striker {
             standings,
             snapshots,
         } = &self.tables;
-        let tables: &[&str] = match draw.below(3) {
+        let tables: &[&str] = match draw.below(4) {
             0 => &[activities],
-            1 => &[dedup, standings],
+            // Most, since what follows it has most forms.
+            1 | 2 => &[dedup, standings],
             _ => &[snapshots],
         };
         self.faults.raise(refusal, tables.iter().copied(), 1.0);
