@@ -73,7 +73,7 @@ impl Throttle {
             length.as_secs(),
             of.as_secs()
         );
-        let from = (of - length) / 2;
+        let from = of.saturating_sub(length) / 2;
         Ok(Self {
             from,
             until: from + length,

@@ -70,7 +70,8 @@ impl Watch {
                 return;
             }
             let changed_at = self.looks.iter().find(|look| look.activities == last.activities);
-            let unchanged_for = last.asked - changed_at.map_or(Duration::ZERO, |look| look.asked);
+            let changed_at = changed_at.map_or(Duration::ZERO, |look| look.asked);
+            let unchanged_for = last.asked.saturating_sub(changed_at);
             let is_one_waiting = queue.oldest_sent().is_some_and(|sent| sent <= last_sent);
             if !is_one_waiting && unchanged_for.min(since.elapsed()) >= QUIET_FOR {
                 return;
@@ -91,7 +92,7 @@ fn right_again_after(
 ) -> Option<Duration> {
     let is_right = |look: &&Look| look.activities >= due_within(look.asked.saturating_sub(RIGHT_WITHIN));
     let first = looks.iter().filter(|look| look.asked >= moment).find(is_right)?;
-    Some(first.came - moment)
+    Some(first.came.saturating_sub(moment))
 }
 
 #[cfg(test)]
