@@ -1,8 +1,8 @@
 //! A Lambda function that does what it is told, for the tests of the Lambda service.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Context, Error, LambdaEvent, run, service_fn};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -39,6 +39,12 @@ async fn main() -> Result<(), Error> {
     run(service_fn(obey)).await
 }
 
+/// How long it believes it has until its deadline.
+fn left_ms(context: &Context) -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    context.deadline.cast_signed() - i64::try_from(since_epoch.as_millis()).unwrap_or_default()
+}
+
 async fn obey(event: LambdaEvent<Order>) -> Result<Value, Error> {
     match event.payload {
         Order::Echo(value) => Ok(value),
@@ -47,7 +53,7 @@ async fn obey(event: LambdaEvent<Order>) -> Result<Value, Error> {
             "variables": std::env::vars().collect::<std::collections::BTreeMap<_, _>>(),
             "request_id": event.context.request_id,
             "arn": event.context.invoked_function_arn,
-            "deadline_ms": event.context.deadline,
+            "left_ms": left_ms(&event.context),
         })),
         Order::SleepMillis(millis) => {
             tokio::time::sleep(Duration::from_millis(millis)).await;
