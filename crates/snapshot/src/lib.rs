@@ -27,6 +27,8 @@ use depth::depth;
 /// of pages.
 const SHARDS_AT_ONCE: usize = 4;
 const BOARDS_AT_ONCE: usize = 8;
+/// Generations are switched by hand, so that the second one stays.
+const GENERATIONS_TRIED: u32 = 3;
 
 #[derive(Clone)]
 pub struct Publisher {
@@ -78,8 +80,20 @@ impl Publisher {
 
     /// Publishes every board as it is at `now`.
     pub async fn run(&self, now: Timestamp) -> anyhow::Result<Run> {
+        for _ in 0..GENERATIONS_TRIED {
+            let generation = self.standings.live().await?;
+            if let Some(run) = self.run_in(generation, now).await? {
+                return Ok(run);
+            }
+            tracing::info!(%generation, "Another generation took its place while it was read.");
+        }
+        anyhow::bail!("the generations change faster than they can be read")
+    }
+
+    /// Publishes a generation of the counts; `None` if another one took its place while it was read. It may
+    /// be deleted by then, and what was read of it only a part.
+    async fn run_in(&self, generation: CountGeneration, now: Timestamp) -> anyhow::Result<Option<Run>> {
         let started = std::time::Instant::now();
-        let generation = self.standings.live().await?;
         let freshness = self.freshness(generation, now).await?;
         let dead_letters = depth(&self.queues, &self.dead_letter_queue_url).await?;
         let previous = self.snapshots.overview().await?;
@@ -100,6 +114,9 @@ impl Publisher {
         // steps back rather than publish what is older.
         let heads = self.heads(&boards).await?;
         let (boards, read_units) = self.read(boards, generation, now).await?;
+        if self.standings.live().await? != generation {
+            return Ok(None);
+        }
         let (standings, sum) = boards.taken();
         let boards = boards.finish();
         let overviews = overview(&boards);
@@ -127,7 +144,7 @@ impl Publisher {
         run.write_units += self.snapshots.publish_overview(&overview).await?;
         let age = previous.map(|previous| now.duration_since(previous.freshness.generated_at).as_secs_f64());
         self.measure(&run, &overview, age, quality);
-        Ok(run)
+        Ok(Some(run))
     }
 
     /// Measures the pipeline, and sends the heartbeat that the next run will look for.
