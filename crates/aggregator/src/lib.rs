@@ -118,12 +118,18 @@ impl Aggregator {
         deadline: Instant,
     ) -> Vec<GroupReport> {
         let groups = groups(countable);
-        stream::iter(generations.counted())
+        let mut reports: Vec<(bool, GroupReport)> = stream::iter(generations.counted())
             .flat_map(|generation| stream::iter(groups.clone()).map(move |group| (generation, group)))
-            .map(|(generation, group)| self.counting.count(group, generation, now, deadline))
-            .buffered(TRANSACTIONS_AT_ONCE)
+            .map(async |(generation, group)| {
+                let report = self.counting.count(group, generation, now, deadline).await;
+                (generation != generations.live, report)
+            })
+            // Unordered, so that a group which meets conflicts holds up no other.
+            .buffer_unordered(TRANSACTIONS_AT_ONCE)
             .collect()
-            .await
+            .await;
+        reports.sort_by_key(|(is_beside, _)| *is_beside);
+        reports.into_iter().map(|(_, report)| report).collect()
     }
 
     /// Of several heartbeats only the last says something.
