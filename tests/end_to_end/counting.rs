@@ -104,6 +104,14 @@ async fn what_can_never_be_counted_is_a_dead_letter_at_once_and_delays_no_other(
 }
 
 #[tokio::test]
+async fn dead_letters_are_sent_on_also_when_they_are_too_large_for_one_batch() {
+    let functions = Functions::start("UTC").await;
+    let batch: Vec<_> = (0..7).map(|_| "x".repeat(400_000)).collect();
+    assert!(functions.deliver(batch, now()).await.is_empty());
+    assert_eq!(functions.all_dead_letters().await.len(), 7);
+}
+
+#[tokio::test]
 async fn what_cannot_be_counted_in_time_is_delivered_again_and_counts_then() {
     let functions = Functions::start("UTC").await;
     functions.take_away_standings().await;

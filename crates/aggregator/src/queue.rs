@@ -13,8 +13,9 @@ use rand::RngExt as _;
 
 use crate::batch::DeadLetter;
 
-/// SQS's limit for one batch.
+/// SQS's limits for one batch: messages, and bytes of their bodies and attributes.
 const BATCH: usize = 10;
+const BATCH_BYTES: usize = 1_048_576;
 /// The first redelivery comes within this, and each further one within twice the time.
 const REDELIVERY_BASE: Duration = Duration::from_secs(2);
 /// With 20 deliveries, at half of each bound on average, this bridges an outage of 80 minutes before a
@@ -22,6 +23,8 @@ const REDELIVERY_BASE: Duration = Duration::from_secs(2);
 const REDELIVERY_MAX: Duration = Duration::from_mins(15);
 /// SQS refuses control characters in attributes, and long ones help no one.
 const MAX_REASON_CHARS: usize = 500;
+/// A reason of characters of 4 bytes, and names, types and the other values.
+const MAX_ATTRIBUTES_BYTES: usize = 4 * MAX_REASON_CHARS + 500;
 
 #[derive(Clone, Debug)]
 pub struct Queues {
@@ -35,18 +38,14 @@ impl Queues {
     /// that they can be redriven once mended. Returns those that could not be sent.
     pub async fn bury<'a>(&self, letters: Vec<DeadLetter<'a>>) -> Vec<&'a SqsMessage> {
         let mut unsent = Vec::new();
-        for batch in letters.chunks(BATCH) {
+        let mut left = letters.as_slice();
+        while !left.is_empty() {
+            let batch;
+            (batch, left) = left.split_at(batch_length(left));
             let entries = batch.iter().enumerate().map(|(at, letter)| {
                 SendMessageBatchRequestEntry::builder()
                     .id(at.to_string())
-                    .message_body(
-                        letter
-                            .message
-                            .body
-                            .as_deref()
-                            .filter(|body| !body.is_empty())
-                            .unwrap_or("(empty)"),
-                    )
+                    .message_body(body(letter))
                     .message_attributes("reason_code", string(letter.code))
                     .message_attributes("reason", string(&printable(&letter.reason)))
                     .message_attributes(
@@ -104,6 +103,22 @@ impl Queues {
             }
         }
     }
+}
+
+fn body<'a>(letter: &DeadLetter<'a>) -> &'a str {
+    let body = letter.message.body.as_deref();
+    body.filter(|body| !body.is_empty()).unwrap_or("(empty)")
+}
+
+/// How many of these letters, of which there is one at least, go into one batch.
+fn batch_length(letters: &[DeadLetter<'_>]) -> usize {
+    let mut bytes = 0;
+    let fitting = letters.iter().take(BATCH).take_while(|letter| {
+        bytes += body(letter).len() + MAX_ATTRIBUTES_BYTES;
+        bytes <= BATCH_BYTES
+    });
+    // One that is too large even by itself is refused, and returned as not sent.
+    fitting.count().max(1)
 }
 
 fn receive_count(message: &SqsMessage) -> u32 {
