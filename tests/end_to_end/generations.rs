@@ -139,6 +139,30 @@ async fn of_two_runs_at_once_one_publishes_and_the_other_steps_back() {
 }
 
 #[tokio::test]
+async fn the_overview_of_a_run_that_was_overtaken_is_not_published() {
+    let functions = Functions::start("UTC").await;
+    let snapshots = Snapshots::new(functions.client.clone(), functions.tables.snapshots.clone());
+    let newest = async || {
+        snapshots
+            .overview()
+            .await
+            .expect("it is read")
+            .expect("published")
+    };
+    functions.publish(Timestamp::now()).await;
+    let mut overtaken = newest().await;
+    overtaken.generation += 1;
+    functions.publish(Timestamp::now()).await;
+    let stays = newest().await;
+    let published = snapshots.publish_overview(&overtaken).await;
+    assert_eq!(published.expect("it is tried"), None);
+    assert_eq!(newest().await, stays);
+    // The next run replaces it as ever.
+    functions.publish(Timestamp::now()).await;
+    assert_eq!(newest().await.generation, stays.generation + 1);
+}
+
+#[tokio::test]
 async fn pages_that_did_not_change_are_not_written_again() {
     let functions = Functions::start("UTC").await;
     let now = Timestamp::now();

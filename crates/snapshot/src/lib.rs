@@ -132,6 +132,7 @@ impl Publisher {
 
         let duration = started.elapsed();
         let overview = Overview {
+            generation: previous.as_ref().map_or(0, |previous| previous.generation) + 1,
             boards: overviews,
             status: Status {
                 counted,
@@ -141,7 +142,11 @@ impl Publisher {
             },
             freshness,
         };
-        run.write_units += self.snapshots.publish_overview(&overview).await?;
+        if let Some(units) = self.snapshots.publish_overview(&overview).await? {
+            run.write_units += units;
+        } else {
+            tracing::info!("Another run published the overview meanwhile.");
+        }
         let age = previous.map(|previous| now.duration_since(previous.freshness.generated_at).as_secs_f64());
         self.measure(&run, &overview, age, quality);
         Ok(Some(run))

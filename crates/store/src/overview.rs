@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// The list of boards and the status, written last in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
+    /// One more than that of the overview which it replaced.
+    #[serde(default)]
+    pub generation: u64,
     pub boards: Vec<BoardOverview>,
     pub status: Status,
     pub freshness: Freshness,
@@ -68,6 +71,7 @@ mod tests {
             ("program:p", 5, 7),
         ];
         let overview = Overview {
+            generation: 1,
             boards: boards.map(board).to_vec(),
             status: Status {
                 counted: domain::Tally::default(),

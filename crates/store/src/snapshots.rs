@@ -221,10 +221,18 @@ impl Snapshots {
         }
     }
 
-    /// Returns the write units that it took.
-    pub async fn publish_overview(&self, overview: &Overview) -> Result<f64, Unavailable> {
-        let document = Document::new(LATEST.to_owned(), overview, None)?;
-        self.put(ALL_BOARDS, document).await
+    /// Publishes an overview in place of the one before. Returns the write units that it took; `None`
+    /// if another run published one meanwhile, which stays.
+    pub async fn publish_overview(&self, overview: &Overview) -> Result<Option<f64>, Unavailable> {
+        let replace = Write::ReplaceHead {
+            head: Document::new(LATEST.to_owned(), overview, None)?,
+            generation: overview.generation,
+            follows: overview
+                .generation
+                .checked_sub(1)
+                .filter(|&previous| previous > 0),
+        };
+        self.write(ALL_BOARDS, replace).await
     }
 
     /// `None` before the first run.
