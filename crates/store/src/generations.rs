@@ -11,11 +11,9 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use crate::Unavailable;
-use crate::keys::{CountGeneration, attribute};
+use crate::keys::CountGeneration;
+use crate::{Unavailable, control};
 
-/// The key under which there is what concerns all generations.
-pub(crate) const CONTROL: &str = "control";
 const GENERATIONS: &str = "generations";
 
 /// The generation that readers show, and perhaps one beside it. The aggregator counts into both.
@@ -135,22 +133,9 @@ impl Generations {
 
 /// Reads which generations there are. Before the first rebuild nothing is written of them.
 pub async fn read(client: &Client, standings_table: &str) -> Result<Generations, Unavailable> {
-    let output = client
-        .get_item()
-        .table_name(standings_table)
-        .key(attribute::SHARD, AttributeValue::S(CONTROL.to_owned()))
-        .key(attribute::MEMBER, AttributeValue::S(GENERATIONS.to_owned()))
-        // An older answer would hide a generation from the activities of a whole batch.
-        .consistent_read(true)
-        .send()
-        .await
-        .map_err(|error| Unavailable::new("reading the generations", error))?;
-    match output.item {
-        None => Ok(Generations::default()),
-        Some(item) => {
-            serde_dynamo::from_item(item).map_err(|error| Unavailable::new("decoding the generations", error))
-        }
-    }
+    // An answer that is not the newest would hide a generation from the activities of a whole batch.
+    let written = control::read(client, standings_table, GENERATIONS).await?;
+    Ok(written.unwrap_or_default())
 }
 
 /// Writes `wanted`, made from `known`; gives it as it is now. `None` if someone else was faster.
@@ -164,14 +149,7 @@ pub async fn replace(
         version: known.version + 1,
         ..wanted
     };
-    let item: std::collections::HashMap<String, AttributeValue> = serde_dynamo::to_item(&wanted)
-        .map_err(|error| Unavailable::new("encoding the generations", error))?;
-    let put = client
-        .put_item()
-        .table_name(standings_table)
-        .set_item(Some(item))
-        .item(attribute::SHARD, AttributeValue::S(CONTROL.to_owned()))
-        .item(attribute::MEMBER, AttributeValue::S(GENERATIONS.to_owned()))
+    let put = control::put(client, standings_table, GENERATIONS, &wanted)?
         .condition_expression("attribute_not_exists(#version) OR #version = :known")
         .expression_attribute_names("#version", "version")
         .expression_attribute_values(":known", AttributeValue::N(known.version.to_string()))

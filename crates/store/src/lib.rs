@@ -7,6 +7,7 @@ pub mod activities;
 pub mod apply;
 pub mod aws;
 mod batch_get;
+mod control;
 mod document;
 pub mod facts;
 pub mod generations;

@@ -1,13 +1,10 @@
 //! What the last reconciliation found, by rule, kept beside the counts: each snapshot makes metrics of it.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::Unavailable;
-use crate::generations::CONTROL;
-use crate::keys::attribute;
+use crate::{Unavailable, control};
 
 const QUALITY: &str = "quality";
 
@@ -25,14 +22,7 @@ pub struct Quality {
 }
 
 pub async fn note(client: &Client, standings_table: &str, quality: &Quality) -> Result<(), Unavailable> {
-    let item = serde_dynamo::to_item(quality)
-        .map_err(|error| Unavailable::new("encoding a reconciliation", error))?;
-    client
-        .put_item()
-        .table_name(standings_table)
-        .set_item(Some(item))
-        .item(attribute::SHARD, AttributeValue::S(CONTROL.to_owned()))
-        .item(attribute::MEMBER, AttributeValue::S(QUALITY.to_owned()))
+    control::put(client, standings_table, QUALITY, quality)?
         .send()
         .await
         .map(drop)
@@ -41,17 +31,5 @@ pub async fn note(client: &Client, standings_table: &str, quality: &Quality) -> 
 
 /// `None` before the first reconciliation.
 pub async fn read(client: &Client, standings_table: &str) -> Result<Option<Quality>, Unavailable> {
-    let output = client
-        .get_item()
-        .table_name(standings_table)
-        .key(attribute::SHARD, AttributeValue::S(CONTROL.to_owned()))
-        .key(attribute::MEMBER, AttributeValue::S(QUALITY.to_owned()))
-        .send()
-        .await
-        .map_err(|error| Unavailable::new("reading the last reconciliation", error))?;
-    output
-        .item
-        .map(serde_dynamo::from_item)
-        .transpose()
-        .map_err(|error| Unavailable::new("decoding the last reconciliation", error))
+    control::read(client, standings_table, QUALITY).await
 }

@@ -5,10 +5,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use crate::Unavailable;
+use crate::control::CONTROL;
 use crate::facts::Position;
-use crate::generations::CONTROL;
 use crate::keys::{self, CountGeneration, ShardCount, attribute};
+use crate::{Unavailable, control};
 
 /// How far a segment of the facts is counted into a new generation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,15 +88,8 @@ impl Rebuilds {
         generation: CountGeneration,
         checkpoint: &Checkpoint,
     ) -> Result<(), Unavailable> {
-        let item = serde_dynamo::to_item(checkpoint)
-            .map_err(|error| Unavailable::new("encoding a checkpoint", error))?;
-        let member = format!("{}{:04}", prefix(generation), checkpoint.segment);
-        self.client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .item(attribute::SHARD, AttributeValue::S(CONTROL.to_owned()))
-            .item(attribute::MEMBER, AttributeValue::S(member))
+        let name = format!("{}{:04}", prefix(generation), checkpoint.segment);
+        control::put(&self.client, &self.table, &name, checkpoint)?
             .send()
             .await
             .map(drop)

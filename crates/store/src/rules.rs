@@ -6,12 +6,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ScoringPolicy;
 use serde::{Deserialize, Serialize};
 
-use crate::Unavailable;
-use crate::generations::CONTROL;
-use crate::keys::{ShardCount, attribute};
+use crate::keys::ShardCount;
+use crate::{Unavailable, control};
 
 const RULES: &str = "rules";
-const DOCUMENT: &str = "rules";
 
 /// What decides, besides an activity itself, how it is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +21,12 @@ pub struct Rules {
     pub scoring_policy: ScoringPolicy,
 }
 
+/// The rules as they are kept: one text, which an update can replace whole.
+#[derive(Deserialize)]
+struct Noted {
+    rules: String,
+}
+
 /// Notes the rules, by an update, which the aggregator may make in any case.
 pub async fn note(client: &Client, standings_table: &str, rules: &Rules) -> Result<(), Unavailable> {
     let document =
@@ -30,10 +34,9 @@ pub async fn note(client: &Client, standings_table: &str, rules: &Rules) -> Resu
     client
         .update_item()
         .table_name(standings_table)
-        .key(attribute::SHARD, AttributeValue::S(CONTROL.to_owned()))
-        .key(attribute::MEMBER, AttributeValue::S(RULES.to_owned()))
+        .set_key(Some(control::key(RULES)))
         .update_expression("SET #rules = :rules")
-        .expression_attribute_names("#rules", DOCUMENT)
+        .expression_attribute_names("#rules", "rules")
         .expression_attribute_values(":rules", AttributeValue::S(document))
         .send()
         .await
@@ -43,20 +46,9 @@ pub async fn note(client: &Client, standings_table: &str, rules: &Rules) -> Resu
 
 /// The rules of the aggregator that started last; `None` if none ever did.
 pub async fn read(client: &Client, standings_table: &str) -> Result<Option<Rules>, Unavailable> {
-    let output = client
-        .get_item()
-        .table_name(standings_table)
-        .key(attribute::SHARD, AttributeValue::S(CONTROL.to_owned()))
-        .key(attribute::MEMBER, AttributeValue::S(RULES.to_owned()))
-        .consistent_read(true)
-        .send()
-        .await
-        .map_err(|error| Unavailable::new("reading the rules", error))?;
-    let item = output.item.unwrap_or_default();
-    let Some(document) = item.get(DOCUMENT).and_then(|document| document.as_s().ok()) else {
-        return Ok(None);
-    };
-    serde_json::from_str(document)
-        .map(Some)
+    let noted: Option<Noted> = control::read(client, standings_table, RULES).await?;
+    noted
+        .map(|noted| serde_json::from_str(&noted.rules))
+        .transpose()
         .map_err(|error| Unavailable::new("decoding the rules", error))
 }
