@@ -7,10 +7,9 @@ mod readers;
 mod verdict;
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,8 +17,6 @@ use local::faults::{Fault, Faults, UnknownFault};
 use local::settings::Batching;
 use local::sqs::Timestamp;
 use local::{Stack, StackConfig};
-use tempfile::TempDir;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use self::audit::Counts;
@@ -29,6 +26,7 @@ use self::load::{Load, Posted};
 use self::readers::Reader;
 use self::verdict::Verdict;
 use crate::client::{Api, parse_url};
+use crate::trial;
 
 pub const HELP: &str = "\
 It starts a system of its own, in memory and on free ports, and leaves nothing behind. A third of the
@@ -102,46 +100,31 @@ impl FromStr for Chosen {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let logs = tempfile::Builder::new().prefix("podium-chaos-").tempdir()?;
-    // Under faults the stack has much to tell, and none of it is news.
-    tracing_subscriber::fmt()
-        .with_writer(Mutex::new(File::create(logs.path().join("stack.log"))?))
-        .with_ansi(false)
-        .with_max_level(tracing::Level::WARN)
-        .init();
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    // Dropping what runs ends its processes and removes its files.
-    let verdict = tokio::select! {
-        verdict = try_it(&args, &logs) => verdict,
-        _ = interrupted.recv() => return Ok(ExitCode::FAILURE),
-        _ = terminated.recv() => return Ok(ExitCode::FAILURE),
+    let show = |verdict: &Verdict| {
+        if args.json {
+            println!("{}", serde_json::to_string(verdict)?);
+        } else {
+            print!("{verdict}");
+        }
+        Ok(())
     };
-    let is_good = verdict.as_ref().is_ok_and(Verdict::is_good);
-    if !is_good {
-        eprintln!("The logs are in {}.", logs.keep().display());
-    }
-    let verdict = verdict?;
-    if args.json {
-        println!("{}", serde_json::to_string(&verdict)?);
-    } else {
-        print!("{verdict}");
-    }
-    Ok(if is_good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    trial::run(
+        "chaos",
+        async |logs| try_it(&args, logs).await,
+        Verdict::is_good,
+        show,
+    )
+    .await
 }
 
-async fn try_it(args: &Args, logs: &TempDir) -> anyhow::Result<Verdict> {
+async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
     let seed = args.seed.unwrap_or_else(rand::random);
     eprintln!("Seed {seed}: the same again with --seed {seed}.");
     let faults = Faults::from_seed(seed, args.faults.0.iter().copied());
     let stack = Stack::start(StackConfig {
         port: 0,
         aws_port: 0,
-        log_dir: logs.path().to_owned(),
+        log_dir: logs.to_owned(),
         snapshot_every: SNAPSHOT_EVERY,
         batching: args.batching,
         visibility_timeout: VISIBILITY_TIMEOUT,

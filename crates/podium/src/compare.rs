@@ -5,16 +5,14 @@ mod load;
 mod outcome;
 mod watch;
 
-use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use local::faults::{Fault, Faults};
 use local::{Stack, StackConfig};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -23,6 +21,7 @@ use self::outcome::{Comparison, Outcome};
 use self::watch::Watch;
 use crate::chaos::audit;
 use crate::client::{Api, parse_url};
+use crate::trial;
 
 pub const HELP: &str = "\
 One after the other it starts both systems, each by itself, in memory and on free ports, and leaves
@@ -97,31 +96,17 @@ enum System {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let logs = tempfile::Builder::new().prefix("podium-compare-").tempdir()?;
-    // What is throttled is told of at length, and is no news.
-    tracing_subscriber::fmt()
-        .with_writer(Mutex::new(File::create(logs.path().join("stack.log"))?))
-        .with_ansi(false)
-        .with_max_level(tracing::Level::WARN)
-        .init();
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    // Dropping what runs ends its processes and removes its files.
-    let compared = tokio::select! {
-        compared = compare(&args, logs.path()) => compared,
-        _ = interrupted.recv() => return Ok(ExitCode::FAILURE),
-        _ = terminated.recv() => return Ok(ExitCode::FAILURE),
+    let show = |comparison: &Comparison| {
+        print!("{comparison}");
+        Ok(())
     };
-    let is_good = compared.as_ref().is_ok_and(Comparison::is_good);
-    if !is_good {
-        eprintln!("The logs are in {}.", logs.keep().display());
-    }
-    print!("{}", compared?);
-    Ok(if is_good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    trial::run(
+        "compare",
+        async |logs| compare(&args, logs).await,
+        Comparison::is_good,
+        show,
+    )
+    .await
 }
 
 async fn compare(args: &Args, logs: &Path) -> anyhow::Result<Comparison> {

@@ -19,6 +19,7 @@ mod reconcile;
 mod retry;
 mod smoke;
 mod text;
+mod trial;
 
 use std::process::ExitCode;
 
