@@ -1,0 +1,239 @@
+//! Nothing counts twice, and nothing is lost, by sending dead letters again.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use aggregator::{Aggregator, MarkerLifetime, Queues};
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use jiff::Timestamp;
+use local::settings::{self, Batching};
+use local::sqs::{Faults, Queue};
+use serde_json::{Value, json};
+use store::{Counting, CountingConfig};
+use tokio::time::sleep;
+
+use super::{PATIENCE, command, dlq, list, reasons, record, send, signal, wait_for};
+use crate::cli::text;
+use crate::stack::TestStack;
+
+/// An aggregator that nobody told how many points a task is worth.
+fn forgetful_aggregator(stack: &TestStack) -> Aggregator {
+    let stack = &stack.stack;
+    let aws = local::sdk_config(&stack.aws_url);
+    let shards = settings::STANDING_SHARDS.to_string();
+    let counting = CountingConfig {
+        dedup_table: stack.tables.dedup.clone(),
+        standings_table: stack.tables.standings.clone(),
+        shards: shards.parse().expect("a number of shards"),
+        marker_lifetime: "90".parse::<MarkerLifetime>().expect("a lifetime").0,
+        calendar: "UTC".parse().expect("a time zone"),
+    };
+    let policy = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"nap":1}}]"#;
+    Aggregator::new(
+        Counting::new(aws_sdk_dynamodb::Client::new(&aws), counting),
+        policy.parse().expect("a policy"),
+        Queues {
+            client: aws_sdk_sqs::Client::new(&aws),
+            queue_url: stack.queue.url(),
+            dead_letter_queue_url: stack.dead_letter_queue.url(),
+        },
+    )
+}
+
+/// Posts activities while the aggregator does not know their kind, so that all become dead letters.
+/// The one that knows it is paused when this returns.
+async fn become_letters(stack: &TestStack, activities: usize) {
+    stack.stack.aggregation().pause();
+    let posted: Vec<Value> = (0..activities)
+        .map(|id| {
+            json!({
+                "activity_id": format!("a{id}"),
+                "user_id": format!("user-{}", id % 7),
+                "program_id": "wellness",
+                "kind": "task_completed",
+            })
+        })
+        .collect();
+    stack.post_all(&posted).await;
+    let aggregator = forgetful_aggregator(stack);
+    let queue = &stack.stack.queue;
+    let until = Instant::now() + PATIENCE;
+    while stack.stack.dead_letter_queue.depth().total() < activities {
+        assert!(
+            Instant::now() < until,
+            "waited {PATIENCE:?} in vain for the letters"
+        );
+        let received = queue.receive(10, Duration::from_millis(100), None).await;
+        let mut event = SqsEvent::default();
+        for received in &received {
+            let mut message = SqsMessage::default();
+            message.message_id = Some(received.id.to_string());
+            message.receipt_handle = Some(received.receipt.to_string());
+            message.body = Some(received.body().to_owned());
+            event.records.push(message);
+        }
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        let response = aggregator.handle(event, Timestamp::now(), deadline).await;
+        assert!(response.batch_item_failures.is_empty(), "{response:?}");
+        let receipts: Vec<_> = received.iter().map(|received| received.receipt).collect();
+        queue.delete_batch(&receipts).expect("they are deleted");
+    }
+}
+
+/// How many messages of a queue that nobody reads are activities and no heartbeats.
+async fn waiting_activities(queue: &Queue) -> usize {
+    let mut activities = 0;
+    loop {
+        // They come back soon, and stay away until all were seen.
+        let received = queue
+            .receive(10, Duration::ZERO, Some(Duration::from_secs(2)))
+            .await;
+        if received.is_empty() {
+            return activities;
+        }
+        let is_activity = received
+            .iter()
+            .filter(|message| !message.body().contains("~heartbeat"));
+        activities += is_activity.count();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_mended_is_redriven_and_counts_once() {
+    const ACTIVITIES: usize = 120;
+    let stack = TestStack::start(|_| {}).await;
+    let letters = &stack.stack.dead_letter_queue;
+    become_letters(&stack, ACTIVITIES).await;
+    assert_eq!(
+        reasons(&list(&stack, &[]).await),
+        BTreeMap::from([("not_scored", ACTIVITIES as u64)])
+    );
+
+    let rehearsed = dlq(&stack, &["redrive", "--dry-run", "--reason", "not_scored"])
+        .await
+        .check(0);
+    assert!(
+        rehearsed.starts_with("would send 120 letters of podium-activities-dlq to podium-activities\n"),
+        "{rehearsed}"
+    );
+    let limited = dlq(&stack, &["redrive", "--limit", "7"]).await.check(0);
+    assert!(limited.starts_with("7 letters of "), "{limited}");
+    assert_eq!(
+        (letters.depth().visible, letters.depth().in_flight),
+        (ACTIVITIES - 7, 0)
+    );
+    let others = dlq(&stack, &["redrive", "--reason", "none"]).await.check(0);
+    assert!(others.starts_with("0 letters of "), "{others}");
+    assert_eq!(
+        (letters.depth().visible, letters.depth().in_flight),
+        (ACTIVITIES - 7, 0)
+    );
+
+    // As after a redrive that died between sending and deleting: ten are in the queue already.
+    let sent = letters.receive(10, Duration::ZERO, Some(Duration::ZERO)).await;
+    send(
+        &stack.stack.queue,
+        sent.iter().map(|letter| letter.body().to_owned()),
+    );
+    // And SQS hands out every letter once more after it was deleted.
+    letters.set_faults(Faults {
+        deliver_twice: true,
+        shuffle: Some(7),
+    });
+    let redriven = dlq(&stack, &["redrive", "--rate", "1000"]).await.check(0);
+    assert!(redriven.starts_with("113 letters of "), "{redriven}");
+    assert_eq!(letters.depth().total(), 0);
+    assert_eq!(
+        waiting_activities(&stack.stack.queue).await,
+        ACTIVITIES + 10,
+        "each was sent once"
+    );
+    stack.stack.aggregation().resume();
+    stack.wait_until_counted(ACTIVITIES as u64).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redrive_that_is_killed_or_interrupted_is_run_again() {
+    const ACTIVITIES: usize = 400;
+    let stack = TestStack::start(|_| {}).await;
+    let letters = &stack.stack.dead_letter_queue;
+    become_letters(&stack, ACTIVITIES).await;
+    stack.stack.aggregation().resume();
+
+    let mut killed = command(&stack, &["redrive", "--rate", "100"])
+        .spawn()
+        .expect("podium runs");
+    wait_for("a part", || letters.depth().total() < ACTIVITIES - 100).await;
+    killed.kill().await.expect("it is killed");
+    let left = letters.depth();
+    assert!(
+        left.total() > 0 && left.in_flight > 0,
+        "it was killed amid its work: {left:?}"
+    );
+
+    let interrupted = command(&stack, &["redrive", "--rate", "100"])
+        .spawn()
+        .expect("podium runs");
+    wait_for("another part", || letters.depth().total() < left.total() - 50).await;
+    signal("INT", &interrupted).await;
+    let output = interrupted.wait_with_output().await.expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", text(output.stderr));
+    assert!(letters.depth().total() > 0, "it was interrupted amid its work");
+    assert!(
+        letters.depth().in_flight <= left.in_flight,
+        "what it had is given back"
+    );
+
+    // What the one that was killed had in hand is hidden for a while.
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let again = dlq(&stack, &["redrive", "--rate", "1000"]).await;
+        if again.code == Some(0) {
+            break;
+        }
+        assert!(
+            again.stderr.contains("hidden: another command"),
+            "{}{}",
+            again.stdout,
+            again.stderr
+        );
+        assert!(
+            Instant::now() < until,
+            "waited {PATIENCE:?} in vain for the last letters"
+        );
+        sleep(Duration::from_secs(2)).await;
+    }
+    assert_eq!(letters.depth().total(), 0, "none is left");
+    stack.wait_until_counted(ACTIVITIES as u64).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_mended_comes_back_and_the_redrive_ends() {
+    const LETTERS: usize = 40;
+    let stack = TestStack::start(|config| config.batching = Batching::Prompt).await;
+    let letters = &stack.stack.dead_letter_queue;
+    send(
+        &stack.stack.queue,
+        (0..LETTERS).map(|id| record(&format!("nap-{id}"), "nap")),
+    );
+    wait_for("the letters", || letters.depth().total() == LETTERS).await;
+    let ids = |listed: &Value| {
+        let lines = listed["oldest"].as_array().expect("letters").iter();
+        lines
+            .map(|line| line["id"].as_str().expect("an id").to_owned())
+            .collect::<HashSet<_>>()
+    };
+    let before = ids(&list(&stack, &["--limit", "100"]).await);
+
+    // Slowly enough for the first ones to come back meanwhile.
+    let redriven = dlq(&stack, &["redrive", "--rate", "10"]).await.check(1);
+    assert!(redriven.starts_with("40 letters of "), "{redriven}");
+    assert!(redriven.contains(" came back already, "), "{redriven}");
+    wait_for("the letters again", || letters.depth().visible == LETTERS).await;
+    let after = ids(&list(&stack, &["--limit", "100"]).await);
+    assert_eq!((before.len(), after.len()), (LETTERS, LETTERS));
+    assert!(before.is_disjoint(&after), "each was sent once");
+    stack.stop().await;
+}
