@@ -158,8 +158,8 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Notes what is wrong, and corrects it if it may. False if something moved meanwhile, of which nothing
-    /// is noted then.
+    /// Notes what is wrong, and corrects it if it may. False if something moved meanwhile: what was corrected
+    /// by then is done and noted, and the rest is to be looked at again.
     async fn settle(&self, judgement: Judgement, findings: &mut Findings) -> anyhow::Result<bool> {
         let sums = [
             (&mut findings.unfounded, &judgement.unfounded),
