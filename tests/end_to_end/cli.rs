@@ -9,7 +9,7 @@ mod smoke;
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use domain::{BoardDocument, UserDocument};
 use flate2::Compression;
@@ -35,18 +35,56 @@ pub fn podium() -> Command {
     command
 }
 
+/// The program, which finds nothing of AWS in its environment.
+fn podium_without_aws() -> Command {
+    let mut command = podium();
+    for name in [
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_ENDPOINT_URL",
+    ] {
+        command.env_remove(name);
+    }
+    command
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+/// What a command printed, and the status with which it ended.
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ended {
+    #[track_caller]
+    fn check(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self.stdout
+    }
+}
+
+async fn end(mut command: Command) -> Ended {
+    let output = command.output().await.expect("podium runs");
+    Ended {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
 /// Runs it against a stack, and gives what it printed if it ended well.
 async fn run(stack: &TestStack, args: &[&str]) -> String {
     let mut command = podium();
     command.args(args).args(["--url", &stack.stack.web_url]);
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().await.expect("podium runs");
-    let (stdout, stderr) = (text(stdout), text(stderr));
-    assert_eq!(status.code(), Some(0), "podium {args:?}\n{stdout}\n{stderr}");
-    stdout
+    end(command).await.check(0)
 }
 
 fn text(output: Vec<u8>) -> String {

@@ -15,48 +15,18 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use super::{podium, text};
+use super::{Ended, end, podium_without_aws};
 use crate::stack::TestStack;
 
 /// Far longer than anything here takes, so that a test which waits in vain ends.
 const PATIENCE: Duration = Duration::from_mins(4);
 const POLL: Duration = Duration::from_millis(20);
 
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ended {
-    #[track_caller]
-    fn check(self, code: i32) -> String {
-        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
-        self.stdout
-    }
-}
-
-/// The command, which finds nothing of AWS in its environment.
+/// The command, which is told of no stack.
 fn bare(args: &[&str]) -> Command {
-    let mut command = podium();
+    let mut command = podium_without_aws();
     command.arg("dlq").args(args);
-    for name in [
-        "AWS_PROFILE",
-        "AWS_REGION",
-        "AWS_DEFAULT_REGION",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AWS_ENDPOINT_URL",
-    ] {
-        command.env_remove(name);
-    }
-    command
-        .env("AWS_CONFIG_FILE", "/dev/null")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -64,15 +34,6 @@ fn command(stack: &TestStack, args: &[&str]) -> Command {
     let mut command = bare(args);
     command.args(["--aws-url", &stack.stack.aws_url]);
     command
-}
-
-async fn end(mut command: Command) -> Ended {
-    let output = command.output().await.expect("podium runs");
-    Ended {
-        code: output.status.code(),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
 }
 
 async fn dlq(stack: &TestStack, args: &[&str]) -> Ended {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use super::{podium, text};
+use super::{end, podium};
 use crate::data_set::{check_boards, data_set};
 use crate::stack::TestStack;
 
@@ -24,16 +24,8 @@ fn command(stack: &TestStack, args: &[&str]) -> Command {
     command
 }
 
-/// Runs a command to its end; gives what it printed.
-#[track_caller]
-fn ended(output: std::process::Output, code: i32) -> String {
-    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{stdout}\n{stderr}");
-    stdout
-}
-
 async fn run(stack: &TestStack, args: &[&str], code: i32) -> String {
-    ended(command(stack, args).output().await.expect("podium runs"), code)
+    end(command(stack, args)).await.check(code)
 }
 
 /// Compares until the last second is no longer under way.
@@ -296,9 +288,7 @@ async fn whatever_is_wrong_with_the_counts_is_found_told_and_repaired() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_done_to_the_generations_is_said() {
     let stack = TestStack::start(|_| {}).await;
-    let mut before = command(&stack, &["rebuild", "status"]);
-    let refused = before.output().await.expect("podium runs");
-    let refused = text(refused.stderr);
+    let refused = end(command(&stack, &["rebuild", "status"])).await.stderr;
     stack.post_all(&[activity("ann", "a")]).await;
     stack.wait_until_counted(1).await;
     assert!(
@@ -306,13 +296,12 @@ async fn what_cannot_be_done_to_the_generations_is_said() {
         "{refused}"
     );
     for command in ["switch", "finish"] {
-        let output = self::command(&stack, &["rebuild", command])
-            .output()
-            .await
-            .expect("podium runs");
-        assert_eq!(output.status.code(), Some(1));
-        let told = text(output.stderr);
-        assert_eq!(told, "podium: there is no generation beside the live one\n");
+        let ended = end(self::command(&stack, &["rebuild", command])).await;
+        assert_eq!(ended.code, Some(1));
+        assert_eq!(
+            ended.stderr,
+            "podium: there is no generation beside the live one\n"
+        );
     }
     stack.stop().await;
 }

@@ -6,38 +6,13 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use super::{podium, text};
+use super::{Ended, end, podium_without_aws};
 use crate::stack::TestStack;
-
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ended {
-    fn lines(&self) -> Vec<&str> {
-        self.stdout.lines().collect()
-    }
-}
 
 /// A command that knows no credentials but those that are given.
 fn smoke(stack: &TestStack, args: &[&str]) -> Command {
-    let mut command = podium();
+    let mut command = podium_without_aws();
     command.args(["smoke", "--url", &stack.stack.web_url]).args(args);
-    command
-        .env("AWS_CONFIG_FILE", "/dev/null")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .env("AWS_EC2_METADATA_DISABLED", "true");
-    for name in [
-        "AWS_PROFILE",
-        "AWS_REGION",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-    ] {
-        command.env_remove(name);
-    }
     command
 }
 
@@ -60,19 +35,10 @@ fn smoke_with_tables(stack: &TestStack, args: &[&str]) -> Command {
     command
 }
 
-async fn end(mut command: Command) -> Ended {
-    let output = command.output().await.expect("podium runs");
-    Ended {
-        code: output.status.code(),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
-}
-
 #[track_caller]
 fn check_lines(ended: &Ended, expected: [(&str, &str); 4]) {
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
-    let lines = ended.lines();
+    let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), expected.len(), "{}", ended.stdout);
     for (line, (beginning, part)) in lines.into_iter().zip(expected) {
         assert!(line.starts_with(beginning) && line.contains(part), "{line}");
@@ -123,7 +89,7 @@ async fn an_activity_is_followed_through_all_stages() {
     ))
     .await;
     assert_eq!(third.code, Some(0), "{}", third.stderr);
-    assert_eq!(third.lines().len(), 1);
+    assert_eq!(third.stdout.lines().count(), 1);
     let figures: Value = serde_json::from_str(&third.stdout).expect("JSON");
     assert_eq!(figures["board"], "program:podium-smoke");
     assert_eq!(figures["points"], 40);
@@ -154,7 +120,7 @@ async fn the_stage_at_which_it_is_stuck_is_said() {
 
     let uncounted = end(smoke_with_tables(&stack, &["--timeout", "4s"])).await;
     assert_eq!(uncounted.code, Some(1), "{}", uncounted.stdout);
-    assert_eq!(uncounted.lines().len(), 1, "{}", uncounted.stdout);
+    assert_eq!(uncounted.stdout.lines().count(), 1, "{}", uncounted.stdout);
     assert!(uncounted.stdout.starts_with("ingest     accepted in "));
     assert!(
         uncounted.stderr.starts_with(

@@ -1,6 +1,7 @@
 //! Whose dead letters they are: those of the stack on this machine, of a deployment, or of given queues.
 
-use super::{bare, end};
+use super::bare;
+use crate::cli::end;
 use crate::stack::TestStack;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
