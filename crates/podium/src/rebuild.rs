@@ -3,13 +3,18 @@
 mod grow;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use store::generations::{Beside, State};
+use store::keys::CountGeneration;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     counts::{Counts, SEGMENTS_DEFAULT, parse_segments},
     deployment::Deployment,
-    reconcile::{self, Scope},
+    duration,
+    reconcile::{self, Findings, Scope},
     text::{counted, grouped},
 };
 
@@ -25,12 +30,17 @@ change over; the former generation is still counted into, and one write changes 
   podium rebuild switch    change over to the other generation, and back by the same command
   podium rebuild finish    give up the generation beside the live one, and delete its counts
 
-A rebuild that is killed goes on where it was, from checkpoints: start it again. It reads every
-activity (half a read unit a KB, and more for the comparison) and writes what counting writes, about
-five write units each. Two generations cost the aggregator twice the write units until `finish`.
+It is shown only if it has every activity that was accepted until the comparison; those on their way
+get some time (--in-flight). A rebuild that is killed goes on where it was, from checkpoints: start it again. It
+reads every activity (half a read unit a KB, and more for the comparison) and writes what counting
+writes, about five write units each. Two generations cost the aggregator twice the write units until
+`finish`.
 
 It counts by the rules that the aggregator notes beside the counts: scoring policy, time zone, shards.
 Without an option it means the stack of `podium local`; with --environment NAME a deployment on AWS.";
+
+/// Between the first two comparisons; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -57,6 +67,9 @@ struct RunArgs {
     /// Parts of the activities that are counted at once; a rebuild that goes on keeps its own
     #[arg(long, value_name = "NUMBER", default_value_t = SEGMENTS_DEFAULT, value_parser = parse_segments)]
     segments: u16,
+    /// How long an activity may be under way
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
+    in_flight: Duration,
     /// Compare, and leave the change to `podium rebuild switch`
     #[arg(long)]
     no_switch: bool,
@@ -97,15 +110,12 @@ async fn rebuild(args: RunArgs) -> anyhow::Result<ExitCode> {
         grouped(grown.not_countable)
     );
 
-    let scope = Scope {
-        generation,
-        ..Scope::live(&counts).await?
-    };
-    let findings = reconcile::compare(&counts, &scope, None).await?;
+    let findings = compare(&counts, generation, args.in_flight).await?;
     print!("{findings}");
     if !findings.is_clean() {
         println!(
-            "{generation} does not agree with the facts and is not shown. Run this again, or give it up."
+            "{generation} does not agree with the activities and is not shown. Bring back what is missing (podium \
+             reconcile --repair) and run this again, or give it up (podium rebuild finish)."
         );
         return Ok(ExitCode::FAILURE);
     }
@@ -121,6 +131,35 @@ async fn rebuild(args: RunArgs) -> anyhow::Result<ExitCode> {
          rebuild finish."
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Compares a generation with everything that was accepted until now. The newest of it may be on its way
+/// to the counts, so that what is missing is looked for again, with growing pauses.
+async fn compare(
+    counts: &Counts,
+    generation: CountGeneration,
+    in_flight: Duration,
+) -> anyhow::Result<Findings> {
+    let scope = Scope {
+        generation,
+        watermark: Some(Timestamp::now()),
+        segments: SEGMENTS_DEFAULT,
+    };
+    let until = Instant::now() + in_flight;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let findings = reconcile::compare(counts, &scope, None).await?;
+        let missing = findings.uncounted.left();
+        if missing == 0 || Instant::now() >= until {
+            return Ok(findings);
+        }
+        println!(
+            "{} not counted yet, and may be under way; compares again.",
+            counted(missing, "activity is", "activities are"),
+        );
+        sleep(pause.min(until - Instant::now())).await;
+        pause *= 2;
+    }
 }
 
 async fn status(counts: &Counts) -> anyhow::Result<ExitCode> {

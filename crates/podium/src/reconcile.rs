@@ -15,6 +15,7 @@ use store::quality;
 
 use self::compare::Repairing;
 pub use self::compare::compare;
+pub use self::findings::Findings;
 use crate::{
     counts::{Counts, SEGMENTS_DEFAULT, parse_segments},
     deployment::Deployment,
@@ -69,15 +70,9 @@ pub struct Scope {
     pub segments: u16,
 }
 
-const IN_FLIGHT: SignedDuration = SignedDuration::from_mins(5);
-
 impl Scope {
-    /// The live generation, with the usual time under way.
-    pub async fn live(counts: &Counts) -> anyhow::Result<Self> {
-        Self::new(counts, IN_FLIGHT, SEGMENTS_DEFAULT).await
-    }
-
-    async fn new(counts: &Counts, in_flight: SignedDuration, segments: u16) -> anyhow::Result<Self> {
+    /// The live generation.
+    async fn live(counts: &Counts, in_flight: SignedDuration, segments: u16) -> anyhow::Result<Self> {
         let generation = counts.generations().await?.live;
         let heartbeat = counts.last_heartbeat(generation).await?;
         Ok(Self {
@@ -91,7 +86,7 @@ impl Scope {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let counts = Counts::connect(&args.deployment).await?;
     let in_flight = args.in_flight.try_into().context("--in-flight is too long")?;
-    let scope = Scope::new(&counts, in_flight, args.segments).await?;
+    let scope = Scope::live(&counts, in_flight, args.segments).await?;
     match scope.watermark {
         Some(watermark) => println!(
             "Compares {} with what was accepted until {watermark:.0}.",

@@ -181,6 +181,48 @@ async fn a_rebuild_under_load_that_is_killed_ends_with_the_expected_boards() {
     stack.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_lacks_what_was_accepted_a_moment_ago_is_not_shown() {
+    let stack = TestStack::start(|_| {}).await;
+    let posted: Vec<_> = (0..5).map(|n| activity("ann", &format!("a{n}"))).collect();
+    stack.post_all(&posted).await;
+    stack.wait_until_counted(5).await;
+    let told = run(&stack, &["rebuild", "run", "--no-switch"], 0).await;
+    assert!(told.contains("completeness  kept\n"), "{told}");
+
+    // As if it were still growing, and one activity had been passed over.
+    let tables = &stack.stack.tables;
+    client(&stack)
+        .update_item()
+        .table_name(&tables.standings)
+        .key("shard", string("control"))
+        .key("member", string("generations"))
+        .update_expression("SET beside.#state = :growing")
+        .expression_attribute_names("#state", "state")
+        .expression_attribute_values(":growing", string("growing"))
+        .send()
+        .await
+        .expect("it is written");
+    client(&stack)
+        .delete_item()
+        .table_name(&tables.dedup)
+        .key("activity", string("g2#ann#a3"))
+        .send()
+        .await
+        .expect("it is deleted");
+    let told = run(&stack, &["rebuild", "run", "--in-flight", "2s"], 1).await;
+    for line in [
+        "1 activity is not counted yet, and may be under way; compares again.\n",
+        "completeness  broken: 1 not counted\n",
+        "g2 does not agree with the activities and is not shown. ",
+    ] {
+        assert!(told.contains(line), "no {line:?} in\n{told}");
+    }
+    let status = run(&stack, &["rebuild", "status"], 0).await;
+    assert!(status.starts_with("g1 is shown.\ng2 grows: "), "{status}");
+    stack.stop().await;
+}
+
 fn activity(user: &str, id: &str) -> Value {
     json!({"user_id": user, "activity_id": id, "program_id": "p", "kind": "task_completed"})
 }
