@@ -53,8 +53,14 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 
 /// A request without an answer by then has failed, and is sent again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long all may take, after the last POST, to be counted and shown.
-const DRAIN_MAX: Duration = Duration::from_mins(4);
+/// How long all may take, after the last POST, to be counted and shown: more than the longest pause before
+/// a redelivery, which is a quarter of an hour.
+const DRAIN_MAX: Duration = Duration::from_mins(20);
+/// How long after the last count a board may show it.
+const SHOWN_WITHIN: Duration = Duration::from_secs(30);
+/// What still waits for its redelivery once the board is exact is redelivered this often, to see that it
+/// changes nothing. More often it would end as a dead letter, after 20 times.
+const HURRY_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -195,13 +201,15 @@ async fn post(stack: &Stack, api: &Api, load: &Load, killer: &mut Killer) -> any
     }
 }
 
-/// Waits until the board is exact, and then until nothing that could still change it is under way.
-/// Returns how long after the last answer it was exact; `None` if it was not in time.
+/// Waits until the board is exact, and until nothing that could still change it is under way. Returns how
+/// long after the last answer it was exact; `None` if it was not, though it had time.
 async fn drain(stack: &Stack, api: &Api, expected: &Counts, last_answer: Instant) -> Option<Duration> {
     let until = Instant::now() + DRAIN_MAX;
     let mut exact_after = None;
     // Heartbeats are always under way; so it is what was sent before the pipe had caught up that counts.
     let mut caught_up_at = None;
+    let mut quiet_since: Option<Instant> = None;
+    let mut hurried: Option<Instant> = None;
     while Instant::now() < until {
         if exact_after.is_none() && audit::board(api).await.is_ok_and(|board| board == expected.board) {
             exact_after = Some(last_answer.elapsed());
@@ -210,13 +218,18 @@ async fn drain(stack: &Stack, api: &Api, expected: &Counts, last_answer: Instant
             caught_up_at = Some(Timestamp::now());
         }
         let oldest = stack.queue.oldest_sent();
-        let is_quiet = caught_up_at.is_some_and(|at| oldest.is_none_or(|sent| sent > at));
-        if exact_after.is_some() && is_quiet {
-            return exact_after;
+        if caught_up_at.is_some_and(|at| oldest.is_none_or(|sent| sent > at)) {
+            let since = *quiet_since.get_or_insert_with(Instant::now);
+            if exact_after.is_some() || since.elapsed() >= SHOWN_WITHIN {
+                break;
+            }
+        } else if exact_after.is_some() && hurried.is_none_or(|at| at.elapsed() >= HURRY_EVERY) {
+            stack.queue.jump_clock(DRAIN_MAX);
+            hurried = Some(Instant::now());
         }
         sleep(LOOK_EVERY).await;
     }
-    None
+    exact_after
 }
 
 #[cfg(test)]
