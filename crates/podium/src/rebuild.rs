@@ -105,8 +105,8 @@ async fn rebuild(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     let grown = grow::grow(&counts, generation, i32::from(args.segments)).await?;
     println!(
-        "{} are counted, {} cannot be.",
-        counted(grown.facts - grown.not_countable, "activity", "activities"),
+        "{} counted, {} cannot be.",
+        counted(grown.facts - grown.not_countable, "activity is", "activities are"),
         grouped(grown.not_countable)
     );
 

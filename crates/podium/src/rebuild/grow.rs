@@ -12,7 +12,7 @@ use store::plan::{Countable, groups};
 use store::rebuild::Checkpoint;
 use tokio::time::Instant;
 
-use crate::{counts::Counts, text::grouped};
+use crate::{counts::Counts, text};
 
 /// Facts between two checkpoints: a kill costs at most so many for each segment, counted for nothing.
 const PAGE: i32 = 1_000;
@@ -85,8 +85,8 @@ async fn grow_segment(
         if checkpoint.is_done {
             let (number, of) = (checkpoint.segment + 1, checkpoint.segments);
             println!(
-                "Segment {number} of {of}: {} activities.",
-                grouped(checkpoint.facts)
+                "Segment {number} of {of}: {}.",
+                text::counted(checkpoint.facts, "activity", "activities")
             );
         }
     }
