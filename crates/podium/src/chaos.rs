@@ -1,6 +1,5 @@
 //! `podium chaos`: a load on the whole system under faults, and a verdict on what became of it.
 
-pub mod audit;
 mod kills;
 mod load;
 mod readers;
@@ -19,14 +18,13 @@ use local::sqs::Timestamp;
 use local::{Stack, StackConfig};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use self::audit::Counts;
 use self::kills::Killer;
-pub use self::load::USERS;
 use self::load::{Load, Posted};
 use self::readers::Reader;
 use self::verdict::Verdict;
 use crate::client::{Api, parse_url};
 use crate::trial;
+use crate::trial::audit::{self, Counts};
 
 pub const HELP: &str = "\
 It starts a system of its own, in memory and on free ports, and leaves nothing behind. A third of the

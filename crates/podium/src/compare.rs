@@ -19,9 +19,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use self::load::{ANSWER_TIMEOUT, Load, Posted};
 use self::outcome::{Comparison, Outcome};
 use self::watch::Watch;
-use crate::chaos::audit;
 use crate::client::{Api, parse_url};
-use crate::trial;
+use crate::trial::{self, audit};
 
 pub const HELP: &str = "\
 One after the other it starts both systems, each by itself, in memory and on free ports, and leaves

@@ -1,12 +1,17 @@
 //! How a command tries out a system of its own: its logs go to a directory, which stays if the outcome
 //! is bad, and an interrupt ends all that runs.
 
+pub mod audit;
+
 use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Who has activities: so many that all of a board's entries come in one answer.
+pub const USERS: u16 = 1_000;
 
 /// Runs a trial, which gets the directory for its logs, and shows what it came to.
 pub async fn run<T>(

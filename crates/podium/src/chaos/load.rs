@@ -13,9 +13,8 @@ use crate::client::wire::{Activity, Verdict};
 use crate::client::{Api, Verdicts};
 use crate::load::workload::Workload;
 use crate::retry;
+use crate::trial::USERS;
 
-/// All of a board's entries come in one answer.
-pub const USERS: u32 = 1_000;
 const PROGRAMS: u32 = 5;
 const BACK: Duration = Duration::from_hours(24);
 
@@ -55,7 +54,7 @@ pub struct Posted {
 
 impl Load {
     pub fn new(seed: u64, activities: usize) -> Self {
-        let mut workload = Workload::new(USERS, PROGRAMS, seed, seed).reaching_back(Some(BACK));
+        let mut workload = Workload::new(USERS.into(), PROGRAMS, seed, seed).reaching_back(Some(BACK));
         let activities: Vec<Activity> = (0..activities).map(|_| workload.next()).collect();
         let mut random = StdRng::seed_from_u64(seed);
         let again = rand::seq::index::sample(&mut random, activities.len(), activities.len() / TWICE_ONE_IN);

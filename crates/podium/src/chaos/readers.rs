@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::load::USERS;
 use crate::client::Api;
 use crate::client::wire::BoardDocument;
+use crate::trial::USERS;
 
 const READ_EVERY: Duration = Duration::from_millis(200);
 
@@ -34,7 +34,7 @@ impl Reader {
         let task = tokio::spawn(async move {
             let mut seen = BoardsRead::default();
             while !*stopped.borrow() && stopped.has_changed().is_ok() {
-                match api.board(&Board::Global, Window::All, entries_max()).await {
+                match api.board(&Board::Global, Window::All, USERS).await {
                     Ok((board, _)) => {
                         seen.read += 1;
                         seen.torn += u64::from(is_torn(&board));
@@ -52,10 +52,6 @@ impl Reader {
         self.stop.send_replace(true);
         self.task.await.expect("reading neither panics nor is cancelled")
     }
-}
-
-pub fn entries_max() -> u16 {
-    u16::try_from(USERS).expect("an answer has at most 1,000 entries")
 }
 
 fn is_torn(board: &BoardDocument) -> bool {

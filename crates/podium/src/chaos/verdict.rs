@@ -8,10 +8,10 @@ use local::faults::Fault;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use super::audit::Difference;
 use super::load::Posted;
 use super::readers::BoardsRead;
 use crate::text::grouped;
+use crate::trial::audit::Difference;
 
 pub struct Verdict {
     pub seed: u64,

@@ -11,13 +11,13 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::chaos::USERS;
 use crate::client::wire::{Activity, Verdict};
 use crate::client::{Api, Verdicts};
 use crate::load::engine::{Schedule, pace};
 use crate::load::figures::{Percentiles, Recorder};
 use crate::load::workload::Workload;
 use crate::retry;
+use crate::trial::USERS;
 
 const PROGRAMS: u32 = 5;
 const ACTIVITIES_A_POST: usize = 5;
@@ -59,7 +59,7 @@ struct Heard {
 
 impl Load {
     pub fn new(seed: u64, activities: usize) -> Self {
-        let mut workload = Workload::new(USERS, PROGRAMS, seed, seed);
+        let mut workload = Workload::new(USERS.into(), PROGRAMS, seed, seed);
         let activities: Vec<Activity> = (0..activities).map(|_| workload.next()).collect();
         Self {
             seed,

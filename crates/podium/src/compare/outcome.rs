@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::Throttle;
 use super::load::{ATTEMPTS, Key, Load, Posted, key};
 use super::watch::Watch;
-use crate::chaos::audit::Counts;
 use crate::client::wire::Activity;
 use crate::text::{grouped, latency};
+use crate::trial::audit::Counts;
 
 /// What became of the load in one system.
 #[derive(Debug)]

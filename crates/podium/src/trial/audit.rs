@@ -11,7 +11,7 @@ use serde::Serialize;
 use store::standings::CurrentCounters;
 use store::{Fact, Facts, Markers, Standings};
 
-use super::readers::entries_max;
+use super::USERS;
 use crate::client::Api;
 use crate::client::wire::{Activity, Kind};
 
@@ -190,7 +190,7 @@ async fn served_board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
 
 /// The global board of all time, as it is served.
 pub async fn board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
-    let (document, _) = api.board(&Board::Global, Window::All, entries_max()).await?;
+    let (document, _) = api.board(&Board::Global, Window::All, USERS).await?;
     ensure!(
         document.next_cursor.is_none(),
         "the board has more users than were sent"
