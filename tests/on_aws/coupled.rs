@@ -22,7 +22,7 @@ fn texts(directory: &Path) -> Vec<(PathBuf, String)> {
 #[test]
 fn nothing_that_deploys_knows_the_coupled_function() {
     assert!(
-        Path::new(ROOT).join("crates/coupled/src/main.rs").exists(),
+        Path::new(ROOT).join("crates/lab/src/bin/coupled.rs").exists(),
         "it goes by another name now"
     );
     for directory in DEPLOYING {

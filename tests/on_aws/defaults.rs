@@ -189,3 +189,9 @@ fn each_function_is_given_its_own_tables_and_queues() {
         }
     }
 }
+
+#[test]
+fn reconcile_calls_a_board_old_when_serve_calls_it_stale() {
+    let stale_age = settings::SNAPSHOT_EVERY * settings::STALE_AFTER_SNAPSHOTS;
+    assert_eq!(operate::reconcile::BOARD_AGE_MAX.unsigned_abs(), stale_age);
+}

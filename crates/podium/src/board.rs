@@ -11,7 +11,7 @@ use std::{
 use domain::{Board, UserId, Window};
 
 use self::render::Paint;
-use crate::client::{Api, Target};
+use client::{Api, Target};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use crate::text::grouped;
+use operate::price;
+use terminal::text::grouped;
 
 pub const HELP: &str = "\
 What is assumed: activities are spread evenly over the day and posted one by one; a user is in one of five
@@ -14,25 +15,6 @@ programs and opens the dashboard five times a day, for four requests each; batch
 time on AWS is mostly spent waiting for DynamoDB, so it is an estimate (10 ms for a post, 30 ms for a batch,
 5 ms for a read); units are measured.
 Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
-
-/// US dollars for one of each.
-pub mod price {
-    pub const WRITE_UNIT: f64 = 0.625e-6;
-    pub const READ_UNIT: f64 = 0.125e-6;
-    pub const TABLE_GB_MONTH: f64 = 0.25;
-    pub const RESTORABLE_GB_MONTH: f64 = 0.20;
-    pub const INVOCATION: f64 = 0.2e-6;
-    pub const GB_SECOND: f64 = 0.000_013_333_4;
-    pub const PIPE_REQUEST: f64 = 0.4e-6;
-    pub const QUEUE_REQUEST: f64 = 0.4e-6;
-    pub const SCHEDULED: f64 = 1e-6;
-    pub const METRIC: f64 = 0.30;
-    pub const ALARM: f64 = 0.10;
-    pub const COMPOSITE_ALARM: f64 = 0.50;
-    pub const DASHBOARD: f64 = 3.0;
-    pub const LOG_GB: f64 = 0.50;
-    pub const TRACE: f64 = 5e-6;
-}
 
 const DAYS: f64 = 30.0;
 const SECONDS_A_DAY: f64 = 86_400.0;

@@ -24,11 +24,9 @@ use self::{
     resume::Journal,
     tally::Tally,
 };
-use crate::{
-    client::{Api, Signing, Target},
-    duration,
-    text::{counted, grouped},
-};
+use client::{Api, Signing, Target};
+use terminal::duration;
+use terminal::text::{counted, grouped};
 
 /// An answer that takes longer is not waited for; the batch is sent again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

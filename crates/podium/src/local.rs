@@ -10,7 +10,7 @@ use local::{Stack, StackConfig};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::duration;
+use terminal::duration;
 
 pub const HELP: &str = "\
 Once it is ready, one line of JSON on standard output names the addresses, the process id and the

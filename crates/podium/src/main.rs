@@ -1,29 +1,16 @@
 //! `podium`: the command line of the leaderboard pipeline.
 
-mod aws;
-mod bench;
 mod board;
-mod chaos;
-mod client;
-mod compare;
 mod cost;
-mod counts;
-mod deployment;
-mod dlq;
-mod duration;
 mod import;
-mod load;
 mod local;
-mod rebuild;
-mod reconcile;
-mod retry;
 mod smoke;
-mod text;
-mod trial;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use lab::{bench, chaos, compare, load};
+use operate::{dlq, rebuild, reconcile};
 
 #[derive(Parser)]
 #[command(name = "podium", version, about = "Leaderboards from what people have done")]

@@ -14,15 +14,13 @@ use store::{Activities, Markers, generations};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::figures::{Figures, Stage};
-use crate::{
-    aws,
-    client::{
-        Api, Failure, PostError, Signing, Target, parse_url,
-        wire::{ItemError, UserDocument, Verdict},
-    },
-    duration,
-    text::{age, printable},
+use client::aws;
+use client::{
+    Api, Failure, PostError, Signing, Target, parse_url,
+    wire::{ItemError, UserDocument, Verdict},
 };
+use terminal::duration;
+use terminal::text::{age, printable};
 
 /// The first request may have to wait for a function to start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use domain::{ActivityId, Board, Period, ProgramId, UserId, Window};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub(crate) mod attribute {
+pub mod attribute {
     pub const USER_ID: &str = "user_id";
     pub const ACTIVITY_ID: &str = "activity_id";
     pub const ACTIVITY: &str = "activity";
@@ -102,7 +102,7 @@ impl ShardCount {
         (0..self.0).map(move |shard| shard_key(generation, shard))
     }
 
-    pub(crate) fn shard_of(self, generation: CountGeneration, user: &UserId) -> String {
+    pub fn shard_of(self, generation: CountGeneration, user: &UserId) -> String {
         let digest = Sha256::digest(user.as_str());
         let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
         let shard = u16::try_from(hash % u32::from(self.0)).expect("it is less than a u16");
@@ -118,7 +118,7 @@ fn shard_key(generation: CountGeneration, shard: u16) -> String {
 /// program at the same time seldom collide: four at a time meet in 9 of 100 cases, and are retried.
 pub const TOTALS_LANES: u16 = 64;
 
-pub(crate) fn totals_key(generation: CountGeneration, lane: u16) -> String {
+pub fn totals_key(generation: CountGeneration, lane: u16) -> String {
     format!("{generation}#totals#{lane:02}")
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn heartbeat_key(generation: CountGeneration) -> (String, String) {
     (format!("{generation}#heartbeat"), "last".to_owned())
 }
 
-pub(crate) fn marker_key(generation: CountGeneration, user: &UserId, id: &ActivityId) -> String {
+pub fn marker_key(generation: CountGeneration, user: &UserId, id: &ActivityId) -> String {
     format!("{generation}#{user}#{id}")
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn of_marker(generation: CountGeneration, marker: &str) -> Option<(Us
 }
 
 /// A user's programs are adjacent in a shard, since `#` is in no id.
-pub(crate) fn member_key(user: &UserId, program: &ProgramId) -> String {
+pub fn member_key(user: &UserId, program: &ProgramId) -> String {
     format!("{user}#{program}")
 }
 

@@ -14,7 +14,6 @@ pub mod generations;
 pub mod head;
 pub mod keys;
 pub mod markers;
-pub mod measure;
 pub mod overview;
 mod page_cache;
 pub mod plan;

@@ -44,7 +44,7 @@ impl CurrentCounters {
     }
 
     /// Each window with the names of its points and of its activities.
-    pub(crate) fn named(&self) -> impl Iterator<Item = (Window, &str, &str)> {
+    pub fn named(&self) -> impl Iterator<Item = (Window, &str, &str)> {
         self.names
             .iter()
             .map(|(window, points, activities)| (*window, points.as_str(), activities.as_str()))

@@ -2,10 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::{
-    client::wire::{BoardDocument, Entry, Freshness, UserDocument, WindowDocument},
-    text::{age, counted, grouped, printable},
-};
+use client::wire::{BoardDocument, Entry, Freshness, UserDocument, WindowDocument};
+use terminal::text::{age, counted, grouped, printable};
 
 /// Whether the text may hold escape sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

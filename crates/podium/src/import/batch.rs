@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::tally::{Place, Rejection};
-use crate::client::wire::{BODY_BYTES_MAX, ITEMS_MAX};
+use client::wire::{BODY_BYTES_MAX, ITEMS_MAX};
 
 /// The brackets of the array.
 const BRACKETS_BYTES: usize = 2;

@@ -20,10 +20,8 @@ use super::{
     batch::{Batch, Batcher, Item, Read},
     tally::Place,
 };
-use crate::{
-    client::wire::{Activity, Kind},
-    text::counted,
-};
+use client::wire::{Activity, Kind};
+use terminal::text::counted;
 
 /// The raw author, not the one of `.mailmap`: a mapping added later would change users, and the
 /// same commit under another user is another activity. Every field ends with a NUL (`-z`), which

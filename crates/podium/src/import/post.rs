@@ -12,12 +12,10 @@ use super::{
     batch::{Batch, Item, Read, body},
     tally::{Place, Rejection, Tally},
 };
-use crate::{
-    client::{
-        Api, Failure, PostError, Verdicts,
-        wire::{ItemError, Verdict},
-    },
-    retry,
+use client::retry;
+use client::{
+    Api, Failure, PostError, Verdicts,
+    wire::{ItemError, Verdict},
 };
 
 pub struct Poster {

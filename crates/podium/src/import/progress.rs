@@ -9,7 +9,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{batch::Read, tally::Tally};
-use crate::text::{counted, grouped};
+use terminal::text::{counted, grouped};
 
 /// Often enough to see it move, seldom enough for a log.
 const LINE_EVERY: Duration = Duration::from_secs(5);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::{grouped, printable};
+use terminal::text::{grouped, printable};
 
 /// Rejections kept with all that is known of them; the rest are counted by code.
 const SHOWN_MAX: usize = 10;

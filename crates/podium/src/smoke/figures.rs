@@ -3,10 +3,8 @@
 use domain::ActivityId;
 use serde::Serialize;
 
-use crate::{
-    client::wire::{Status, UserDocument},
-    text::{age, counted, grouped, latency, printable},
-};
+use client::wire::{Status, UserDocument};
+use terminal::text::{age, counted, grouped, latency, printable};
 
 /// The stages that are told of, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

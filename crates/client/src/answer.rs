@@ -1,0 +1,213 @@
+//! What an answer to a POST of activities means.
+
+use std::{error::Error as _, fmt, time::Duration};
+
+use reqwest::{
+    StatusCode,
+    header::{HeaderMap, RETRY_AFTER},
+};
+
+use crate::describe;
+use crate::wire::{PostAnswer, Verdict};
+
+/// One verdict for each item sent, in order.
+#[derive(Debug)]
+pub struct Verdicts {
+    pub results: Vec<Verdict>,
+    /// What the server asked to be left alone for; only of use if an item was `Unavailable`.
+    pub retry_after: Option<Duration>,
+}
+
+/// A POST without verdicts: what became of its items is not known.
+#[derive(Debug)]
+pub struct PostError {
+    pub failure: Failure,
+    pub detail: String,
+    pub retry_after: Option<Duration>,
+}
+
+/// The kinds of failure, few enough to count by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// There are no credentials, or none any more; nothing was sent.
+    NotSigned,
+    Connect,
+    Timeout,
+    Broken,
+    Status(u16),
+    BadAnswer,
+}
+
+impl Failure {
+    /// Whether the same may well succeed later. It may always be sent again: activity ids make
+    /// a repeat harmless.
+    pub fn is_transient(self) -> bool {
+        match self {
+            Self::Connect | Self::Timeout | Self::Broken => true,
+            Self::Status(status) => matches!(status, 408 | 429 | 500..),
+            Self::NotSigned | Self::BadAnswer => false,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSigned => f.write_str("not signed"),
+            Self::Connect => f.write_str("not connected"),
+            Self::Timeout => f.write_str("timed out"),
+            Self::Broken => f.write_str("connection broken"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::BadAnswer => f.write_str("answer not understood"),
+        }
+    }
+}
+
+impl fmt::Display for PostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.failure {
+            Failure::Status(_) => write!(f, "the server answered {}", self.detail),
+            Failure::BadAnswer => write!(f, "the answer was not understood: {}", self.detail),
+            failure => write!(f, "{failure} ({})", self.detail),
+        }
+    }
+}
+
+impl PostError {
+    pub(crate) fn from_transport(error: &reqwest::Error) -> Self {
+        let failure = if error.is_connect() {
+            Failure::Connect
+        } else if error.is_timeout() {
+            Failure::Timeout
+        } else {
+            Failure::Broken
+        };
+        Self {
+            failure,
+            detail: innermost(error),
+            retry_after: None,
+        }
+    }
+
+    pub(crate) fn not_signed(error: &anyhow::Error) -> Self {
+        Self {
+            failure: Failure::NotSigned,
+            detail: format!("{error:#}"),
+            retry_after: None,
+        }
+    }
+
+    pub(crate) fn bad_answer(detail: &str) -> Self {
+        let detail = detail.to_owned();
+        Self {
+            failure: Failure::BadAnswer,
+            detail,
+            retry_after: None,
+        }
+    }
+}
+
+/// The cause at the bottom ("Connection refused") says more than the layers above it.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    let mut source = error.source();
+    while let Some(deeper) = source {
+        cause = deeper;
+        source = deeper.source();
+    }
+    cause.to_string()
+}
+
+/// Only seconds are understood; a date would trust two clocks to agree.
+pub(crate) fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+pub(crate) fn parse(
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: &[u8],
+    items: usize,
+) -> Result<Verdicts, PostError> {
+    let has_verdicts = status.is_success()
+        || matches!(
+            status,
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::SERVICE_UNAVAILABLE
+        );
+    match serde_json::from_slice::<PostAnswer>(body) {
+        Ok(PostAnswer { results }) if has_verdicts && results.len() == items => {
+            Ok(Verdicts { results, retry_after })
+        }
+        Ok(PostAnswer { results }) if status.is_success() => Err(PostError::bad_answer(&format!(
+            "{items} activities were sent, and {} verdicts came back",
+            results.len()
+        ))),
+        Err(error) if status.is_success() => Err(PostError::bad_answer(&error.to_string())),
+        _ => Err(PostError {
+            failure: Failure::Status(status.as_u16()),
+            detail: describe(status, body),
+            retry_after,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, body: &str, items: usize, expected: &str) {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let answer = match parse(status, None, body.as_bytes(), items) {
+            Ok(Verdicts { results, .. }) => format!("{results:?}"),
+            Err(error) => format!("{error} (again: {})", error.failure.is_transient()),
+        };
+        assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn verdicts_and_refusals() {
+        let accepted = r#"{"results":[{"status":"accepted","activity_id":"a"}]}"#;
+        check(202, accepted, 1, "[Accepted]");
+        check(
+            207,
+            r#"{"results":[{"status":"duplicate","activity_id":"a"},
+                {"status":"rejected","activity_id":null,
+                 "error":{"code":"unknown_kind","field":"kind","detail":"no"}}]}"#,
+            2,
+            r#"[Duplicate, Rejected { error: ItemError { code: "unknown_kind", field: Some("kind"), detail: "no" } }]"#,
+        );
+        check(
+            503,
+            r#"{"title":"Unavailable","status":503,"results":[{"status":"unavailable"}]}"#,
+            1,
+            "[Unavailable]",
+        );
+        check(
+            503,
+            "busy",
+            1,
+            "the server answered 503 Service Unavailable (again: true)",
+        );
+        check(
+            429,
+            "",
+            1,
+            "the server answered 429 Too Many Requests (again: true)",
+        );
+        check(502, "", 1, "the server answered 502 Bad Gateway (again: true)");
+        check(
+            400,
+            r#"{"title":"Bad Request","status":400,"detail":"not JSON"}"#,
+            1,
+            "the server answered 400: not JSON (again: false)",
+        );
+        check(404, "", 1, "the server answered 404 Not Found (again: false)");
+        check(
+            202,
+            accepted,
+            2,
+            "the answer was not understood: 2 activities were sent, and 1 verdicts came back (again: false)",
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! The HTTP API as a client sees it.
+
+mod answer;
+pub mod aws;
+pub mod retry;
+mod signature;
+pub mod wire;
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail, ensure};
+use domain::{Board, UserId, Window};
+use reqwest::{
+    Response, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
+    redirect,
+};
+use serde::de::DeserializeOwned;
+
+use self::wire::{BoardDocument, Problem, Status, UserDocument};
+pub use self::{
+    answer::{Failure, PostError, Verdicts},
+    signature::{Signer, Signing},
+};
+
+/// A connection that takes longer than this is not going to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest answer read: a thousand entries of a board take about 150 KB.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Where the API is; shared by the subcommands.
+#[derive(clap::Args)]
+pub struct Target {
+    /// Where the API is
+    #[arg(long, env = "PODIUM_URL", default_value = "http://127.0.0.1:7000", value_parser = parse_url)]
+    pub url: Url,
+}
+
+/// Parses the address of an API: `http` or `https`, with a host.
+pub fn parse_url(raw: &str) -> Result<Url, String> {
+    let url = Url::parse(raw).map_err(|error| format!("{error}; it looks like http://host:port"))?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() {
+        Ok(url)
+    } else {
+        Err("only http:// and https:// addresses can be reached".to_owned())
+    }
+}
+
+/// Makes `ring` the cryptography of this process; the HTTP client is built without one of its own.
+pub fn install_tls() {
+    // The one error is that a provider is installed already, which is just what is wanted.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A connection pool to one API.
+#[derive(Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    base: Url,
+    signer: Option<Signer>,
+}
+
+impl Api {
+    /// `answer_timeout` is for one whole request, from connecting to the last byte of the answer.
+    pub fn new(base: Url, answer_timeout: Duration) -> anyhow::Result<Self> {
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("podium/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(answer_timeout)
+            // A POST that follows a redirect becomes a GET: better to show the redirect.
+            .redirect(redirect::Policy::none());
+        if is_loopback(&base) {
+            http = http.no_proxy();
+        }
+        let http = http.build().context("could not set up the HTTP client")?;
+        Ok(Self {
+            http,
+            base,
+            signer: None,
+        })
+    }
+
+    /// The same, whose posts are signed. Boards are read by anyone.
+    pub fn signing_with(self, signer: Option<Signer>) -> Self {
+        Self { signer, ..self }
+    }
+
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Posts `items` activities, as one JSON array; the verdicts come back in its order.
+    pub async fn post_activities(&self, body: Vec<u8>, items: usize) -> Result<Verdicts, PostError> {
+        let url = self.endpoint(&["v1", "activities"]);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(signer) = &self.signer {
+            let signed = signer.sign(&url, &headers, &body).await;
+            headers.extend(signed.map_err(|error| PostError::not_signed(&error))?);
+        }
+        let response = self
+            .http
+            .post(url)
+            .headers(headers)
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| PostError::from_transport(&error))?;
+        let status = response.status();
+        let retry_after = answer::parse_retry_after(response.headers());
+        let body = match read_bounded(response).await {
+            Ok(body) => body,
+            Err(ReadError::Transport(error)) => return Err(PostError::from_transport(&error)),
+            Err(ReadError::TooLong) => return Err(PostError::bad_answer("it is too long")),
+        };
+        answer::parse(status, retry_after, &body, items)
+    }
+
+    /// Loads a board: the document, and the same as the JSON text that came.
+    pub async fn board(
+        &self,
+        board: &Board,
+        window: Window,
+        limit: u16,
+    ) -> anyhow::Result<(BoardDocument, String)> {
+        let mut url = self.endpoint(&["v1", "boards", &board.to_string()]);
+        url.query_pairs_mut()
+            .append_pair("window", window.as_str())
+            .append_pair("limit", &limit.to_string());
+        self.get(url).await
+    }
+
+    /// Loads one user's place on a board, with the neighbours listed around it.
+    pub async fn user(
+        &self,
+        board: &Board,
+        user: &UserId,
+        window: Window,
+    ) -> anyhow::Result<(UserDocument, String)> {
+        self.get(self.user_url(board, user, window)).await
+    }
+
+    /// The same, or none while no snapshot has this user on this board.
+    pub async fn find_user(
+        &self,
+        board: &Board,
+        user: &UserId,
+        window: Window,
+    ) -> anyhow::Result<Option<UserDocument>> {
+        let (status, body) = self.fetch(self.user_url(board, user, window)).await?;
+        let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
+        match problem.code.as_deref() {
+            Some("nothing_published" | "board_not_found" | "user_not_on_board") => Ok(None),
+            _ => Ok(Some(self.read(status, body)?.0)),
+        }
+    }
+
+    pub async fn status(&self) -> anyhow::Result<Status> {
+        let (status, _) = self.get(self.endpoint(&["v1", "status"])).await?;
+        Ok(status)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, url: Url) -> anyhow::Result<(T, String)> {
+        let (status, body) = self.fetch(url).await?;
+        self.read(status, body)
+    }
+
+    async fn fetch(&self, url: Url) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+        let base = &self.base;
+        let unreachable = |error| anyhow!("could not reach {base}: {}", PostError::from_transport(&error));
+        let response = self.http.get(url).send().await.map_err(unreachable)?;
+        let status = response.status();
+        match read_bounded(response).await {
+            Ok(body) => Ok((status, body)),
+            Err(ReadError::Transport(error)) => Err(unreachable(error)),
+            Err(ReadError::TooLong) => bail!("{base} sent an answer that is too long"),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, status: StatusCode, body: Vec<u8>) -> anyhow::Result<(T, String)> {
+        let base = &self.base;
+        ensure!(
+            status == StatusCode::OK,
+            "{base} answered {}",
+            describe(status, &body)
+        );
+        let text = String::from_utf8(body);
+        let text = text.with_context(|| format!("{base} sent an answer that is not text"))?;
+        let document = serde_json::from_str(&text);
+        let document = document.with_context(|| format!("{base} sent an answer of another shape"))?;
+        Ok((document, text))
+    }
+
+    fn user_url(&self, board: &Board, user: &UserId, window: Window) -> Url {
+        let mut url = self.endpoint(&["v1", "boards", &board.to_string(), "users", user.as_str()]);
+        url.query_pairs_mut().append_pair("window", window.as_str());
+        url
+    }
+
+    fn endpoint(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .expect("an http address always has a path")
+            .pop_if_empty()
+            .extend(segments);
+        url
+    }
+}
+
+pub fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+/// A refusal in words: the status, and the detail of its problem document if it has one.
+fn describe(status: StatusCode, body: &[u8]) -> String {
+    let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+    match problem.detail.or(problem.title) {
+        Some(detail) => format!("{}: {}", status.as_u16(), terminal::text::printable(&detail)),
+        None => status.to_string(),
+    }
+}
+
+enum ReadError {
+    Transport(reqwest::Error),
+    TooLong,
+}
+
+async fn read_bounded(mut response: Response) -> Result<Vec<u8>, ReadError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(ReadError::Transport)? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(ReadError::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(base: &str, segments: &[&str], expected: &str) {
+        install_tls();
+        let base = parse_url(base).expect("an address");
+        let api = Api::new(base, Duration::from_secs(1)).expect("a client");
+        assert_eq!(api.endpoint(segments).as_str(), expected);
+    }
+
+    #[test]
+    fn addresses_keep_their_base_path_and_escape_names() {
+        check("http://a:7000", &["v1", "status"], "http://a:7000/v1/status");
+        check("http://a:7000/", &["v1", "status"], "http://a:7000/v1/status");
+        check(
+            "https://a/podium",
+            &["v1", "status"],
+            "https://a/podium/v1/status",
+        );
+        check(
+            "http://a",
+            &["boards", "program:a/b?c"],
+            "http://a/boards/program:a%2Fb%3Fc",
+        );
+    }
+
+    #[test]
+    fn refuses_addresses_it_cannot_reach() {
+        for raw in ["127.0.0.1:7000", "ftp://a", "http://", "file:///x"] {
+            assert!(parse_url(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn knows_loopback() {
+        let yes = ["http://127.0.0.1:7000", "http://[::1]:7000", "http://localhost"];
+        let no = ["http://10.0.0.1", "https://127.0.0.1.example.com"];
+        for (raw, expected) in yes
+            .map(|raw| (raw, true))
+            .into_iter()
+            .chain(no.map(|raw| (raw, false)))
+        {
+            assert_eq!(
+                is_loopback(&parse_url(raw).expect("an address")),
+                expected,
+                "{raw}"
+            );
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The documents of the HTTP API, as far as this client reads and writes them.
+
+use domain::{ActivityId, ProgramId, UserId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The server's limits for one POST.
+pub const ITEMS_MAX: usize = 100;
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    TaskCompleted,
+    ProgramCheckIn,
+    LearningMilestone,
+}
+
+/// An activity as it is sent. Without `occurred_at` it occurs when the server receives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the API calls it so")]
+pub struct Activity {
+    pub activity_id: ActivityId,
+    pub user_id: UserId,
+    pub program_id: ProgramId,
+    pub kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct PostAnswer {
+    pub results: Vec<Verdict>,
+}
+
+/// What became of one item.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum Verdict {
+    Accepted,
+    Duplicate,
+    Rejected { error: ItemError },
+    Unavailable,
+}
+
+impl Verdict {
+    /// Whether the item is there, from now or from before.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Accepted | Self::Duplicate)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ItemError {
+    pub code: String,
+    pub field: Option<String>,
+    pub detail: String,
+}
+
+/// A problem document (RFC 9457).
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Problem {
+    pub code: Option<String>,
+    pub title: Option<String>,
+    pub detail: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct WindowDocument {
+    pub name: String,
+    /// Neither day is given for all time.
+    pub first_day: Option<String>,
+    pub last_day: Option<String>,
+    pub time_zone: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Freshness {
+    pub age_seconds: f64,
+    /// Not given until a heartbeat has been counted.
+    pub lag_seconds: Option<f64>,
+    pub backlog: Option<u64>,
+    pub stale: bool,
+    #[serde(default)]
+    pub stale_reasons: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Entry {
+    pub rank: u64,
+    pub user_id: String,
+    pub points: u64,
+    pub activities: u64,
+    /// Places gained, or lost if negative; none for a newcomer.
+    pub change: Option<i64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct BoardDocument {
+    pub board: String,
+    pub window: WindowDocument,
+    pub participants: u64,
+    pub points: u64,
+    pub activities: u64,
+    pub entries: Vec<Entry>,
+    pub next_cursor: Option<String>,
+    pub freshness: Freshness,
+}
+
+/// One user's place, and the neighbours listed around it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct UserDocument {
+    pub board: String,
+    pub window: WindowDocument,
+    pub generation: u64,
+    pub participants: u64,
+    pub points: u64,
+    pub activities: u64,
+    pub entry: Entry,
+    #[serde(default)]
+    pub above: Vec<Entry>,
+    #[serde(default)]
+    pub below: Vec<Entry>,
+    pub freshness: Freshness,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Status {
+    pub freshness: Freshness,
+    pub counted: Counted,
+    #[serde(default)]
+    pub dead_letters: u64,
+}
+
+/// The sums as of the last snapshot.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Counted {
+    pub activities: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_activity_is_written_as_the_api_reads_it() {
+        let activity = Activity {
+            activity_id: "a:1".parse().expect("an id"),
+            user_id: "ann".parse().expect("an id"),
+            program_id: "onboarding".parse().expect("an id"),
+            kind: Kind::ProgramCheckIn,
+            occurred_at: Some(Timestamp::UNIX_EPOCH),
+        };
+        assert_eq!(
+            serde_json::to_string(&activity).expect("JSON"),
+            r#"{"activity_id":"a:1","user_id":"ann","program_id":"onboarding","kind":"program_check_in","occurred_at":"1970-01-01T00:00:00Z"}"#
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! A whole system for one part of the measurements, and the threads that load it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use local::lambda::Function;
+use local::settings::Batching;
+use local::{Stack, StackConfig};
+use serde_json::Value;
+use telemetry::Metric;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, sleep};
+
+use super::cpu::LOAD_THREAD;
+use super::metrics::{Line, MetricLog};
+use super::{ANSWER_TIMEOUT, COUNTING_MAX};
+use client::{Api, parse_url};
+
+/// One snapshot, at the start: a further one would disturb what is measured.
+const SNAPSHOT_EVERY: Duration = Duration::from_hours(24);
+
+/// How often a log is looked at for what has been counted.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// One thread makes far more load than the rest can take on two processors.
+const LOAD_THREADS: usize = 1;
+
+/// The most memory that any process of each function has had, in bytes.
+#[derive(Debug, Default)]
+pub struct Peaks(pub BTreeMap<String, u64>);
+
+/// A running system.
+pub struct Machine {
+    pub stack: Stack,
+    aggregator: MetricLog,
+    load: LoadRuntime,
+    logs: TempDir,
+}
+
+struct LoadRuntime(Option<Runtime>);
+
+impl Drop for LoadRuntime {
+    fn drop(&mut self) {
+        // Within async code a runtime may not be waited for.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Machine {
+    /// Starts a system in memory, and waits until its first snapshot is over.
+    pub async fn start(batching: Batching) -> anyhow::Result<Self> {
+        let logs = tempfile::Builder::new().prefix("podium-bench-").tempdir()?;
+        let stack = Stack::start(StackConfig {
+            port: 0,
+            aws_port: 0,
+            log_dir: logs.path().to_owned(),
+            snapshot_every: SNAPSHOT_EVERY,
+            batching,
+            ..StackConfig::new()?
+        })
+        .await?;
+        let load = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(LOAD_THREADS)
+            .thread_name(LOAD_THREAD)
+            .enable_all()
+            .build()?;
+        let mut machine = Self {
+            stack,
+            aggregator: MetricLog::new(logs.path().join("aggregator.log")),
+            load: LoadRuntime(Some(load)),
+            logs,
+        };
+        // It also sends a heartbeat, and the first batch of the aggregator is that.
+        let first_snapshot = machine.log("snapshot");
+        machine.first_line(first_snapshot).await?;
+        let first_batch = machine.log("aggregator");
+        machine.first_line(first_batch).await?;
+        machine.aggregator.read()?;
+        Ok(machine)
+    }
+
+    async fn first_line(&self, mut log: MetricLog) -> anyhow::Result<()> {
+        let until = Instant::now() + COUNTING_MAX;
+        while log.read()?.is_empty() {
+            ensure!(Instant::now() < until, "the system does not get going");
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// The metrics of a function, from the first on.
+    pub fn log(&self, function: &str) -> MetricLog {
+        MetricLog::new(self.logs.path().join(format!("{function}.log")))
+    }
+
+    pub fn function(&self, name: &str) -> anyhow::Result<Function> {
+        let function = self.stack.lambda.function(name);
+        function.with_context(|| format!("there is no function {name}"))
+    }
+
+    pub fn api(&self) -> anyhow::Result<Api> {
+        let url = parse_url(&self.stack.web_url).map_err(anyhow::Error::msg)?;
+        Api::new(url, ANSWER_TIMEOUT)
+    }
+
+    /// Runs `load` on threads of its own, whose processor time can be told from the system's.
+    pub async fn load<T: Send + 'static>(
+        &self,
+        load: impl Future<Output = T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let runtime = self.load.0.as_ref().context("the load has ended")?;
+        runtime.spawn(load).await.context("the load failed")
+    }
+
+    /// Waits until `activities` more are counted than at the last call, and returns when they were
+    /// and what the aggregator measured on the way. Anything more is not right, and fails.
+    pub async fn counted(&mut self, activities: u64) -> anyhow::Result<(Instant, Vec<Line>)> {
+        let until = Instant::now() + COUNTING_MAX;
+        let mut lines = Vec::new();
+        loop {
+            lines.extend(self.aggregator.read()?);
+            let now = Instant::now();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a count, and the cast saturates"
+            )]
+            let applied = super::metrics::sum(&lines, Metric::Applied) as u64;
+            match applied {
+                _ if applied == activities => return Ok((now, lines)),
+                _ if applied > activities => bail!("{applied} are counted where {activities} were posted"),
+                _ if now > until => bail!("only {applied} of {activities} are counted in {COUNTING_MAX:?}"),
+                _ => sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    /// Waits until `messages` are in the queue.
+    pub async fn queued(&self, messages: usize) -> anyhow::Result<()> {
+        let until = Instant::now() + COUNTING_MAX;
+        while self.stack.queue.depth().total() < messages {
+            ensure!(Instant::now() < until, "{messages} messages do not arrive");
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Keeps what memory the functions had, and ends the system.
+    pub async fn stop(self, peaks: &mut Peaks) -> anyhow::Result<()> {
+        for function in self.stack.lambda.functions() {
+            if let Some(bytes) = function.stats().max_rss_bytes {
+                let peak = peaks.0.entry(function.name().to_owned()).or_default();
+                *peak = bytes.max(*peak);
+            }
+        }
+        drop(self.load);
+        self.stack.stop().await
+    }
+}
+
+/// One call of the tables, in this process; `request` and the answer are the JSON of the protocol.
+pub async fn call(
+    dynamodb: &local::dynamodb::DynamoDb,
+    operation: &str,
+    request: &Value,
+) -> anyhow::Result<Bytes> {
+    let answer = dynamodb.call(operation, Bytes::from(request.to_string())).await;
+    ensure!(
+        answer.status.is_success(),
+        "{operation} failed: {}",
+        String::from_utf8_lossy(&answer.body)
+    );
+    Ok(answer.body)
+}

@@ -1,0 +1,105 @@
+//! Single activities, watched from their POST until their markers are there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::measure::{MAX_GETS, MarkerKey, find_markers, found_markers};
+use anyhow::ensure;
+use local::dynamodb::DynamoDb;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::COUNTING_MAX;
+use super::machine::call;
+use super::throughput::post_until_accepted;
+use crate::load::figures::{Percentiles, Recorder};
+use client::{Api, wire};
+
+/// Between two probes: 20 a second are nothing beside the load.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// How the probes are made and looked for.
+pub struct Watch {
+    pub dynamodb: DynamoDb,
+    pub dedup_table: String,
+    pub length: Duration,
+    /// Between two looks; a figure is late by half of it on average.
+    pub look_every: Duration,
+}
+
+/// When the POST of each probe that is not counted yet was begun.
+type Pending = Arc<Mutex<HashMap<MarkerKey, Instant>>>;
+
+/// Posts probes of distinct users, and measures from the begin of each POST until its marker is in
+/// the table. Many are looked for by one read, so that what is measured is not disturbed.
+pub async fn run(api: Api, watch: Watch) -> anyhow::Result<Percentiles> {
+    let pending = Pending::default();
+    let mut posting = tokio::spawn(post(api, Arc::clone(&pending), watch.length));
+    let mut counted = Recorder::new();
+    let mut looks = interval(watch.look_every);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let until = Instant::now() + watch.length + COUNTING_MAX;
+    let mut is_posted = false;
+    loop {
+        tokio::select! {
+            posted = &mut posting, if !is_posted => {
+                posted??;
+                is_posted = true;
+            }
+            _ = looks.tick() => {}
+        }
+        let sought: Vec<MarkerKey> = locked(&pending).keys().take(MAX_GETS).cloned().collect();
+        if sought.is_empty() {
+            if is_posted {
+                return Ok(counted.percentiles());
+            }
+            continue;
+        }
+        ensure!(
+            Instant::now() < until,
+            "{} probes are never counted",
+            sought.len()
+        );
+        let request = find_markers(&watch.dedup_table, sought.iter());
+        let answer = call(&watch.dynamodb, "BatchGetItem", &request).await?;
+        let now = Instant::now();
+        for marker in found_markers(&answer)? {
+            if let Some(begun) = locked(&pending).remove(&marker) {
+                counted.record(now - begun);
+            }
+        }
+    }
+}
+
+async fn post(api: Api, pending: Pending, length: Duration) -> anyhow::Result<()> {
+    let mut posts = JoinSet::new();
+    let mut due = interval(EVERY);
+    let until = Instant::now() + length;
+    for number in 0.. {
+        due.tick().await;
+        if Instant::now() >= until {
+            break;
+        }
+        let name = format!("probe-{number}");
+        let marker = MarkerKey::of(&name.parse()?, &name.parse()?);
+        let activity = wire::Activity {
+            activity_id: name.parse().map_err(anyhow::Error::msg)?,
+            user_id: name.parse().map_err(anyhow::Error::msg)?,
+            program_id: "onboarding".parse().map_err(anyhow::Error::msg)?,
+            kind: wire::Kind::TaskCompleted,
+            occurred_at: None,
+        };
+        let api = api.clone();
+        locked(&pending).insert(marker, Instant::now());
+        posts.spawn(async move { post_until_accepted(&api, &[activity]).await });
+    }
+    while let Some(posted) = posts.join_next().await {
+        posted??;
+    }
+    Ok(())
+}
+
+fn locked(pending: &Pending) -> std::sync::MutexGuard<'_, HashMap<MarkerKey, Instant>> {
+    pending.lock().unwrap_or_else(PoisonError::into_inner)
+}

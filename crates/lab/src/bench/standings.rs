@@ -1,0 +1,200 @@
+//! Synthetic standings, in any number.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::measure::{MAX_PUTS, put_standings, put_totals};
+use anyhow::Context as _;
+use domain::standing::Tallies;
+use domain::{Calendar, ProgramId, Standing, Tally, UserId};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use local::dynamodb::DynamoDb;
+use local::settings;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use store::keys::ShardCount;
+use store::standings::CurrentCounters;
+
+use super::SEED;
+use super::machine::call;
+
+const PROGRAMS: u32 = 20;
+const PROGRAMS_OF_A_USER_MAX: u32 = 3;
+
+/// The points of half of the activities.
+const POINTS: u32 = 10;
+/// Nobody has done more.
+const ACTIVITIES_MAX: u32 = 5_000;
+
+/// Of a hundred who have ever done something, so many did in the month, the week and the day.
+const ACTIVE_IN_MONTH: u32 = 60;
+const ACTIVE_IN_WEEK: u32 = 30;
+const ACTIVE_IN_DAY: u32 = 8;
+
+/// Requests in the hands of the tables at once, so that they are written and read beside each other.
+const PUTS_AT_ONCE: usize = 8;
+
+/// Standings made between two pauses: a bound for the memory that they take.
+const CHUNK: usize = MAX_PUTS * 400;
+
+/// An endless staff, always the same.
+pub struct Staff {
+    random: StdRng,
+    /// Activities that each has done in every window, beyond those that it begins with.
+    more: u32,
+    user: u64,
+    programs_left: u32,
+    first_program: u32,
+}
+
+impl Staff {
+    pub fn new(more: u32) -> Self {
+        Self {
+            random: StdRng::seed_from_u64(SEED),
+            more,
+            user: 0,
+            programs_left: 0,
+            first_program: 0,
+        }
+    }
+
+    /// The next standing: of the same user in another program, or of the next one.
+    pub fn next(&mut self) -> anyhow::Result<Standing> {
+        if self.programs_left == 0 {
+            self.user += 1;
+            self.programs_left = self.random.random_range(1..=PROGRAMS_OF_A_USER_MAX);
+            self.first_program = self.random.random_range(0..PROGRAMS);
+        }
+        self.programs_left -= 1;
+        let program = (self.first_program + self.programs_left) % PROGRAMS;
+        Ok(Standing {
+            user: format!("employee-{}", self.user).parse::<UserId>()?,
+            program: format!("program-{program}").parse::<ProgramId>()?,
+            tallies: self.tallies(),
+        })
+    }
+
+    fn tallies(&mut self) -> Tallies {
+        // One in n has done n times as much as one must: the law of Zipf.
+        let share = self.random.random_range(f64::EPSILON..1.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not negative, and the cast saturates"
+        )]
+        let all = ((1.0 / share) as u32).clamp(1, ACTIVITIES_MAX);
+        let active = self.random.random_range(0..100);
+        let part = |below: u32, of: u32| if active < below { all.div_ceil(of) } else { 0 };
+        Tallies {
+            all: self.tally(all),
+            month: self.tally(part(ACTIVE_IN_MONTH, 4)),
+            week: self.tally(part(ACTIVE_IN_WEEK, 12)),
+            day: self.tally(part(ACTIVE_IN_DAY, 60)),
+        }
+    }
+
+    /// Half of the activities earn more than the least.
+    fn tally(&mut self, activities: u32) -> Tally {
+        let better = self.random.random_range(0..=activities / 2);
+        Tally {
+            points: u64::from((activities + self.more) * POINTS + better * POINTS / 2),
+            activities: u64::from(activities + self.more),
+        }
+    }
+}
+
+/// Puts synthetic standings.
+pub struct Filling {
+    dynamodb: DynamoDb,
+    table: Arc<str>,
+    shards: ShardCount,
+    counters: Arc<CurrentCounters>,
+}
+
+impl Filling {
+    pub fn new(dynamodb: DynamoDb, table: &str) -> anyhow::Result<Self> {
+        let calendar: Calendar = "UTC".parse()?;
+        Ok(Self {
+            dynamodb,
+            table: table.into(),
+            shards: settings::STANDING_SHARDS.to_string().parse()?,
+            counters: Arc::new(CurrentCounters::at(&calendar, Timestamp::now())),
+        })
+    }
+
+    /// Puts the next `count` standings of a staff; those that are there are replaced. Tells
+    /// `on_chunk` how many there are so far, and returns their sums by program.
+    pub async fn put(
+        &self,
+        staff: &mut Staff,
+        count: usize,
+        mut on_chunk: impl FnMut(usize),
+    ) -> anyhow::Result<BTreeMap<ProgramId, Tally>> {
+        let mut totals: BTreeMap<ProgramId, Tally> = BTreeMap::new();
+        let mut done = 0;
+        while done < count {
+            let chunk: Vec<Standing> = (0..CHUNK.min(count - done))
+                .map(|_| staff.next())
+                .collect::<anyhow::Result<_>>()?;
+            done += chunk.len();
+            for standing in &chunk {
+                *totals.entry(standing.program.clone()).or_default() += standing.tallies.all;
+            }
+            self.put_chunk(chunk).await?;
+            on_chunk(done);
+        }
+        Ok(totals)
+    }
+
+    /// Puts the control totals, which name the programs that have boards.
+    pub async fn put_totals(&self, totals: &BTreeMap<ProgramId, Tally>) -> anyhow::Result<()> {
+        let request = put_totals(&self.table, totals);
+        call(&self.dynamodb, "BatchWriteItem", &request).await?;
+        Ok(())
+    }
+
+    async fn put_chunk(&self, chunk: Vec<Standing>) -> anyhow::Result<()> {
+        stream::iter(chunk.chunks(MAX_PUTS).map(<[Standing]>::to_vec))
+            .map(|batch| {
+                let (dynamodb, table) = (self.dynamodb.clone(), Arc::clone(&self.table));
+                let (shards, counters) = (self.shards, Arc::clone(&self.counters));
+                // A task of its own, so that requests are made on every processor.
+                let put = tokio::spawn(async move {
+                    let request = put_standings(&table, shards, &counters, &batch);
+                    call(&dynamodb, "BatchWriteItem", &request).await
+                });
+                async { put.await.context("putting standings")? }
+            })
+            .buffer_unordered(PUTS_AT_ONCE)
+            .try_for_each(|_| async { Ok(()) })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_staff_is_uneven_and_adds_up() {
+        let mut staff = Staff::new(0);
+        let standings: Vec<Standing> = (0..20_000).map(|_| staff.next().expect("valid names")).collect();
+        let users: std::collections::HashSet<_> = standings.iter().map(|s| &s.user).collect();
+        assert!((9_000..11_000).contains(&users.len()), "{} users", users.len());
+        let keys: std::collections::HashSet<_> = standings.iter().map(|s| (&s.user, &s.program)).collect();
+        assert_eq!(keys.len(), standings.len());
+        let active = |of: fn(&Tallies) -> Tally| {
+            let active = standings.iter().filter(|s| of(&s.tallies).activities > 0);
+            active.count() * 100 / standings.len()
+        };
+        assert_eq!(active(|tallies| tallies.all), 100);
+        assert!((55..65).contains(&active(|tallies| tallies.month)));
+        assert!((4..12).contains(&active(|tallies| tallies.day)));
+        let once = standings.iter().filter(|s| s.tallies.all.activities == 1).count();
+        assert!(
+            (8_000..12_000).contains(&once),
+            "half have done one thing, not {once}"
+        );
+    }
+}

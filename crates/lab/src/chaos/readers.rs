@@ -1,0 +1,61 @@
+//! Someone who looks at the board all the while, as the dashboard does.
+
+use std::time::Duration;
+
+use domain::{Board, Window};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::trial::USERS;
+use client::Api;
+use client::wire::BoardDocument;
+
+const READ_EVERY: Duration = Duration::from_millis(200);
+
+/// What the board looked like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BoardsRead {
+    pub read: u64,
+    /// The sums were not those of the entries: parts of several generations.
+    pub torn: u64,
+    /// No answer, or not yet a board.
+    pub failed: u64,
+}
+
+pub struct Reader {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<BoardsRead>,
+}
+
+impl Reader {
+    pub fn start(api: Api) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            let mut seen = BoardsRead::default();
+            while !*stopped.borrow() && stopped.has_changed().is_ok() {
+                match api.board(&Board::Global, Window::All, USERS).await {
+                    Ok((board, _)) => {
+                        seen.read += 1;
+                        seen.torn += u64::from(is_torn(&board));
+                    }
+                    Err(_) => seen.failed += 1,
+                }
+                sleep(READ_EVERY).await;
+            }
+            seen
+        });
+        Self { stop, task }
+    }
+
+    pub async fn stop(self) -> BoardsRead {
+        self.stop.send_replace(true);
+        self.task.await.expect("reading neither panics nor is cancelled")
+    }
+}
+
+fn is_torn(board: &BoardDocument) -> bool {
+    let points: u64 = board.entries.iter().map(|entry| entry.points).sum();
+    let activities: u64 = board.entries.iter().map(|entry| entry.activities).sum();
+    (board.participants, board.points, board.activities) != (board.entries.len() as u64, points, activities)
+}

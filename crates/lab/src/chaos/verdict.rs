@@ -1,0 +1,207 @@
+//! What became of a load.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use local::faults::Fault;
+use serde::{Serialize, Serializer};
+use serde_json::json;
+
+use super::load::Posted;
+use super::readers::BoardsRead;
+use crate::trial::audit::Difference;
+use terminal::text::grouped;
+
+pub struct Verdict {
+    pub seed: u64,
+    /// Activities, those that were sent twice counted twice.
+    pub sent: u64,
+    pub posted: Posted,
+    /// Activities in the standings.
+    pub counted: u64,
+    pub differences: [Difference; 5],
+    pub dead_letters: u64,
+    pub boards: BoardsRead,
+    /// From the last answer until the board was exact; `None` if it was not in time.
+    pub drained: Option<Duration>,
+    pub kills: u64,
+    pub faults: Vec<(Fault, u64)>,
+}
+
+impl Verdict {
+    /// Accepted and not counted, by the place that lacks most.
+    fn lost(&self) -> u64 {
+        self.differences
+            .iter()
+            .map(|each| each.missing)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Counted more than once, or without having been sent.
+    fn double(&self) -> u64 {
+        self.differences
+            .iter()
+            .map(|each| each.excess)
+            .max()
+            .unwrap_or_default()
+    }
+
+    pub fn is_good(&self) -> bool {
+        let bad = [self.lost(), self.double(), self.dead_letters, self.boards.torn];
+        bad == [0; 4] && self.drained.is_some()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let posted = &self.posted;
+        writeln!(f, "{:<20} {:>10}", "seed", self.seed)?;
+        let mut row = |name: &str, number: u64, note: String| {
+            writeln!(
+                f,
+                "{}",
+                format!("{name:<20} {:>10}  {note}", grouped(number)).trim_end()
+            )
+        };
+        row(
+            "accepted",
+            posted.activities,
+            format!(
+                "sent {} times within {:.0} s in {} requests, {} of them again",
+                grouped(self.sent),
+                posted.span.as_secs_f64(),
+                grouped(posted.requests + posted.repeats),
+                grouped(posted.repeats)
+            ),
+        )?;
+        row("counted", self.counted, String::new())?;
+        row("lost", self.lost(), String::new())?;
+        let differences: Vec<String> = self.differences.iter().map(Difference::to_string).collect();
+        row("double", self.double(), differences.join(", "))?;
+        row("duplicates refused", posted.duplicates, String::new())?;
+        row("dead letters", self.dead_letters, String::new())?;
+        row(
+            "boards read",
+            self.boards.read,
+            format!(
+                "{} torn, {} without an answer",
+                self.boards.torn, self.boards.failed
+            ),
+        )?;
+        row("processes killed", self.kills, String::new())?;
+        for (fault, count) in &self.faults {
+            row(&fault.to_string(), *count, String::new())?;
+        }
+        match self.drained {
+            Some(after) => writeln!(
+                f,
+                "time to drain        {:>10}",
+                format!("{:.1} s", after.as_secs_f64())
+            ),
+            None => writeln!(
+                f,
+                "time to drain             never  the board was not exact in time"
+            ),
+        }
+    }
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let faults: BTreeMap<String, u64> = self
+            .faults
+            .iter()
+            .map(|(fault, count)| (fault.to_string(), *count))
+            .collect();
+        json!({
+            "seed": self.seed,
+            "accepted": self.posted.activities,
+            "counted": self.counted,
+            "lost": self.lost(),
+            "double": self.double(),
+            "differences": self.differences,
+            "duplicates_refused": self.posted.duplicates,
+            "dead_letters": self.dead_letters,
+            "sent": self.sent,
+            "requests": self.posted.requests,
+            "repeats": self.posted.repeats,
+            "post_seconds": self.posted.span.as_secs_f64(),
+            "boards_read": self.boards.read,
+            "boards_torn": self.boards.torn,
+            "boards_failed": self.boards.failed,
+            "drain_seconds": self.drained.map(|after| after.as_secs_f64()),
+            "processes_killed": self.kills,
+            "faults": faults,
+        })
+        .serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn verdict() -> Verdict {
+        let exact = |of| Difference {
+            of,
+            ..Difference::default()
+        };
+        Verdict {
+            seed: 7,
+            sent: 1_333,
+            posted: Posted {
+                activities: 1_000,
+                duplicates: 340,
+                requests: 54,
+                repeats: 3,
+                span: Duration::from_secs(2),
+                last_answer: Instant::now(),
+            },
+            counted: 1_000,
+            differences: ["facts", "markers", "standings", "totals", "board"].map(exact),
+            dead_letters: 0,
+            boards: BoardsRead::default(),
+            drained: Some(Duration::from_millis(3_260)),
+            kills: 12,
+            faults: vec![(Fault::Kill, 9)],
+        }
+    }
+
+    fn check(change: impl FnOnce(&mut Verdict), expected: bool) {
+        let mut changed = verdict();
+        change(&mut changed);
+        assert_eq!(changed.is_good(), expected, "{changed}");
+    }
+
+    #[test]
+    fn a_run_is_good_only_if_everything_is() {
+        check(|_| {}, true);
+        check(|verdict| verdict.differences[1].missing = 1, false);
+        check(|verdict| verdict.differences[4].excess = 1, false);
+        check(|verdict| verdict.dead_letters = 1, false);
+        check(|verdict| verdict.boards.torn = 1, false);
+        check(|verdict| verdict.boards.failed = 1, true);
+        check(|verdict| verdict.drained = None, false);
+    }
+
+    #[test]
+    fn it_is_printed_in_rows() {
+        let mut verdict = verdict();
+        verdict.differences[2].excess = 2;
+        let text = verdict.to_string();
+        for row in [
+            "accepted                  1,000  sent 1,333 times within 2 s in 57 requests, 3 of them again\n",
+            "double                        2  facts exact, markers exact, standings: 0 missing, 2 too many, totals",
+            "kill                          9\n",
+            "time to drain             3.3 s\n",
+        ] {
+            assert!(text.contains(row), "{text}");
+        }
+        let json = serde_json::to_value(&verdict).expect("JSON");
+        assert_eq!((&json["double"], &json["faults"]["kill"]), (&json!(2), &json!(9)));
+    }
+}

@@ -1,0 +1,162 @@
+//! `podium load`: synthetic activities at a fixed rate, and what became of them.
+
+pub mod engine;
+pub mod figures;
+pub mod workload;
+
+use std::{process::ExitCode, time::Duration};
+
+use reqwest::Url;
+
+use self::engine::{Plan, Second};
+use client::{Api, Signing, Target, parse_url};
+use terminal::duration;
+use terminal::text::{grouped, latency};
+
+/// A request without an answer by then has failed.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Activities a second, begun on schedule whether or not those before are answered
+    #[arg(long, value_name = "N", value_parser = parse_rate)]
+    rate: f64,
+    /// How long: a time such as 30s or 5m, or "forever" (until Ctrl-C)
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_length)]
+    length: Length,
+    /// Employees; the second is half as active as the first, the third a third, and so on
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    users: u32,
+    /// Programs they take part in
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    programs: u32,
+    /// Activities a request
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    batch: u16,
+    /// Who does what depends on this alone [default: any]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Let the activities have occurred at any moment of the last such time, instead of now
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    back: Option<Duration>,
+    /// Requests without an answer at once; beyond, nothing is sent and an error counted
+    #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u16).range(1..))]
+    max_outstanding: u16,
+    /// How long to wait afterwards for all to be counted
+    #[arg(long, value_name = "TIME", default_value = "3m", value_parser = duration::parse)]
+    wait: Duration,
+    /// Where boards and status are served, if elsewhere
+    #[arg(long, value_name = "URL", env = "PODIUM_SERVE_URL", value_parser = parse_url)]
+    serve_url: Option<Url>,
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Length {
+    Forever,
+    Span(Duration),
+}
+
+fn parse_length(raw: &str) -> Result<Length, String> {
+    if raw == "forever" {
+        Ok(Length::Forever)
+    } else {
+        duration::parse(raw).map(Length::Span)
+    }
+}
+
+fn parse_rate(raw: &str) -> Result<f64, String> {
+    match raw.parse() {
+        Ok(rate) if (0.01..=1_000_000.0).contains(&rate) => Ok(rate),
+        _ => Err("a rate is a number from 0.01 to 1000000".to_owned()),
+    }
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let serve_url = args.serve_url.unwrap_or_else(|| args.target.url.clone());
+    let signer = args.signing.signer(&args.target.url).await?;
+    let ingest = Api::new(args.target.url, ANSWER_TIMEOUT)?.signing_with(signer);
+    let serve = Api::new(serve_url, ANSWER_TIMEOUT)?;
+    let plan = Plan {
+        rate: args.rate,
+        length: match args.length {
+            Length::Forever => None,
+            Length::Span(span) => Some(span),
+        },
+        users: args.users,
+        programs: args.programs,
+        batch: args.batch,
+        seed: args.seed.unwrap_or_else(rand::random),
+        back: args.back,
+        outstanding_max: usize::from(args.max_outstanding),
+        drain_max: args.wait,
+    };
+    println!("sending to {}, seed {}", ingest.base(), plan.seed);
+    let load = engine::run(&ingest, &serve, &plan, interrupted(), print_second);
+    let figures = tokio::select! {
+        figures = load => figures,
+        // The first Ctrl-C lets what is under way end; the second does not.
+        () = interrupted_twice() => return Ok(ExitCode::FAILURE),
+    };
+    println!("{figures}");
+    Ok(if figures.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn interrupted() {
+    // Without a handler Ctrl-C ends the process, which is as good.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn interrupted_twice() {
+    interrupted().await;
+    interrupted().await;
+}
+
+fn print_second(second: &Second<'_>) {
+    let counts = second.counts;
+    println!(
+        "{:>4} s  sent {}  accepted {}  errors {}  p50 {}  p99 {}  outstanding {}",
+        second.elapsed.as_secs(),
+        grouped(counts.sent),
+        grouped(counts.accepted),
+        grouped(counts.errors_total() + counts.rejected),
+        latency(second.post.p50),
+        latency(second.post.p99),
+        second.outstanding,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_is_as_long_as_said_or_without_end() {
+        assert_eq!(parse_length("forever"), Ok(Length::Forever));
+        assert_eq!(parse_length("5m"), Ok(Length::Span(Duration::from_mins(5))));
+        assert!(parse_length("for ever").is_err());
+    }
+
+    #[test]
+    fn rates_are_positive_numbers() {
+        for (raw, expected) in [
+            ("0.5", true),
+            ("2000", true),
+            ("0", false),
+            ("-1", false),
+            ("NaN", false),
+            ("inf", false),
+        ] {
+            assert_eq!(parse_rate(raw).is_ok(), expected, "{raw}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The open-loop engine: requests are begun when they are due, whatever became of those before.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
+};
+
+use super::{
+    figures::{Counts, Drain, Figures, LoadError, Percentiles, Recorder},
+    workload::Workload,
+};
+use client::{
+    Api, PostError, Verdicts,
+    wire::{Activity, Status, Verdict},
+};
+
+/// How often the status is asked for; snapshots are made less often than that.
+const DRAIN_POLL: Duration = Duration::from_millis(250);
+const FIRST_STATUS_WAIT: Duration = Duration::from_secs(5);
+
+/// Arrivals told of before they are begun; more of them wait, without losing their times.
+const ARRIVALS_MAX: usize = 1_024;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Beyond this it could not be told when a request is due.
+const RATE_MIN: f64 = 0.001;
+
+/// A load to be run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Activities a second.
+    pub rate: f64,
+    /// None is until stopped.
+    pub length: Option<Duration>,
+    pub users: u32,
+    pub programs: u32,
+    /// Activities a request.
+    pub batch: u16,
+    pub seed: u64,
+    /// How long ago an activity may have occurred; none is now.
+    pub back: Option<Duration>,
+    /// Requests without an answer at once; what is due beyond is not sent, and counted.
+    pub outstanding_max: usize,
+    /// How long to wait, after the last answer, for all to be counted.
+    pub drain_max: Duration,
+}
+
+/// A load under way, as of a whole second.
+#[derive(Debug)]
+pub struct Second<'a> {
+    pub elapsed: Duration,
+    /// Since the beginning.
+    pub counts: &'a Counts,
+    /// Of the requests that ended in this second.
+    pub post: Percentiles,
+    pub outstanding: usize,
+}
+
+/// A request that has ended.
+struct Ended {
+    activities: u64,
+    /// From when it was due.
+    latency: Duration,
+    answer: Result<Verdicts, PostError>,
+}
+
+/// When each request is due, computed from its number so that errors do not add up.
+pub struct Schedule {
+    started: Instant,
+    requests_per_second: f64,
+    requests_max: Option<u64>,
+}
+
+impl Schedule {
+    pub fn new(started: Instant, requests_per_second: f64, requests_max: Option<u64>) -> Self {
+        Self {
+            started,
+            requests_per_second,
+            requests_max,
+        }
+    }
+
+    fn of_plan(plan: &Plan, started: Instant) -> Self {
+        let requests_per_second = plan.rate.max(RATE_MIN) / f64::from(plan.batch);
+        let requests_max = plan.length.map(|length| {
+            let requests = (length.as_secs_f64() * requests_per_second).round();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "whole and not negative, and the cast saturates"
+            )]
+            let requests = requests as u64;
+            requests.max(1)
+        });
+        Self::new(started, requests_per_second, requests_max)
+    }
+
+    /// None once all have been due.
+    pub fn due(&self, request: u64) -> Option<Instant> {
+        if self.requests_max.is_some_and(|max| request >= max) {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "exact for a million years at any rate")]
+        let seconds = request as f64 / self.requests_per_second;
+        Some(self.started + Duration::from_secs_f64(seconds))
+    }
+}
+
+/// Tells when each request is due, as it becomes due, until all have been or nobody listens.
+///
+/// It has a thread of its own because the timers of the runtime are late by a millisecond, which
+/// is as long as many an answer takes.
+pub fn pace(schedule: Schedule) -> mpsc::Receiver<Instant> {
+    let (sender, receiver) = mpsc::channel(ARRIVALS_MAX);
+    std::thread::spawn(move || {
+        for request in 0.. {
+            let Some(due) = schedule.due(request) else {
+                return;
+            };
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if sender.blocking_send(due).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Posts to `ingest` as planned, until the plan or `stop` ends it, then watches `serve` until
+/// all is counted.
+///
+/// Latencies are measured from when a request was due, and failures are among them. Nothing is
+/// sent again: a repeat would hide the failure.
+pub async fn run(
+    ingest: &Api,
+    serve: &Api,
+    plan: &Plan,
+    stop: impl Future<Output = ()>,
+    mut on_second: impl FnMut(&Second<'_>),
+) -> Figures {
+    let before = first_status(serve).await;
+    let mut workload =
+        Workload::new(plan.users, plan.programs, plan.seed, rand::random()).reaching_back(plan.back);
+    let mut counts = Counts::default();
+    let mut post = Recorder::new();
+    let mut post_in_second = Recorder::new();
+    let mut start_delay = Recorder::new();
+    let mut outstanding: JoinSet<Ended> = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    let mut is_stopped = false;
+    let started = Instant::now();
+    let mut arrivals = pace(Schedule::of_plan(plan, started));
+    let mut seconds = interval_at(started + SECOND, SECOND);
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut is_ended = false;
+    let mut last_answer = started;
+
+    while !is_ended || !outstanding.is_empty() {
+        tokio::select! {
+            biased;
+            () = &mut stop, if !is_stopped => {
+                is_stopped = true;
+                is_ended = true;
+            }
+            _ = seconds.tick() => {
+                let elapsed = started.elapsed();
+                let post = post_in_second.percentiles();
+                on_second(&Second { elapsed, counts: &counts, post, outstanding: outstanding.len() });
+                post_in_second.clear();
+            }
+            Some(ended) = outstanding.join_next() => {
+                last_answer = Instant::now();
+                let ended = ended.expect("a request is never cancelled and does not panic");
+                post.record(ended.latency);
+                post_in_second.record(ended.latency);
+                tally(ended, &mut counts);
+            }
+            due = arrivals.recv(), if !is_ended => {
+                let Some(due) = due else {
+                    is_ended = true;
+                    continue;
+                };
+                let activities: Vec<Activity> = (0..plan.batch).map(|_| workload.next()).collect();
+                if outstanding.len() >= plan.outstanding_max {
+                    counts.count_error(LoadError::Overflow, u64::from(plan.batch));
+                } else {
+                    counts.sent += u64::from(plan.batch);
+                    start_delay.record(due.elapsed());
+                    outstanding.spawn(post_once(ingest.clone(), activities, due));
+                }
+            }
+        }
+    }
+
+    let elapsed = last_answer - started;
+    let drain = match before {
+        _ if is_stopped => Drain::NotAwaited,
+        None => Drain::Unknown,
+        Some(before) => tokio::select! {
+            drain = drain(serve, &before, counts.accepted, last_answer, plan.drain_max) => drain,
+            () = &mut stop => Drain::NotAwaited,
+        },
+    };
+    Figures {
+        counts,
+        elapsed,
+        post: post.percentiles(),
+        start_delay: start_delay.percentiles(),
+        drain,
+    }
+}
+
+async fn post_once(api: Api, activities: Vec<Activity>, due: Instant) -> Ended {
+    let body = serde_json::to_vec(&activities).expect("activities are always JSON");
+    let answer = api.post_activities(body, activities.len()).await;
+    let activities = u64::try_from(activities.len()).unwrap_or(u64::MAX);
+    Ended {
+        activities,
+        latency: due.elapsed(),
+        answer,
+    }
+}
+
+fn tally(ended: Ended, counts: &mut Counts) {
+    match ended.answer {
+        Err(error) => counts.count_error(LoadError::Failed(error.failure), ended.activities),
+        Ok(Verdicts { results, .. }) => {
+            for verdict in results {
+                match verdict {
+                    Verdict::Accepted => counts.accepted += 1,
+                    Verdict::Duplicate => counts.duplicate += 1,
+                    Verdict::Rejected { .. } => counts.rejected += 1,
+                    Verdict::Unavailable => counts.count_error(LoadError::Unavailable, 1),
+                }
+            }
+        }
+    }
+}
+
+/// What is counted before the load. A system that was just started publishes its first snapshot soon.
+async fn first_status(serve: &Api) -> Option<Status> {
+    let until = Instant::now() + FIRST_STATUS_WAIT;
+    loop {
+        match serve.status().await {
+            Ok(status) => return Some(status),
+            Err(_) if Instant::now() >= until => return None,
+            Err(_) => sleep(DRAIN_POLL).await,
+        }
+    }
+}
+
+/// Waits until `accepted` more are counted than `before`. More than that, or a backlog from
+/// before, are somebody else's, and may have been counted in place of ours.
+async fn drain(
+    serve: &Api,
+    before: &Status,
+    accepted: u64,
+    last_answer: Instant,
+    drain_max: Duration,
+) -> Drain {
+    // A heartbeat of the system's own may be on its way.
+    let is_alone = before.freshness.backlog.unwrap_or_default() <= 1;
+    let mut rise = None;
+    let all_counted = async {
+        loop {
+            if let Ok(now) = serve.status().await {
+                let risen = now.counted.activities.saturating_sub(before.counted.activities);
+                rise = Some(risen);
+                if risen >= accepted {
+                    let after = last_answer.elapsed();
+                    return Drain::Counted {
+                        after,
+                        certain: is_alone && risen == accepted,
+                    };
+                }
+            }
+            sleep(DRAIN_POLL).await;
+        }
+    };
+    match timeout(drain_max, all_counted).await {
+        Ok(drain) => drain,
+        Err(_) => match rise {
+            Some(counted) => Drain::Incomplete {
+                counted,
+                waited: last_answer.elapsed(),
+            },
+            None => Drain::Unknown,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! What is stored, held against what was sent.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use anyhow::{Context as _, ensure};
+use domain::{ActivityId, Board, Calendar, ProgramId, Tally, UserId, Window};
+use jiff::Timestamp;
+use local::{Stack, dynamodb_client, settings};
+use serde::Serialize;
+use store::standings::CurrentCounters;
+use store::{Fact, Facts, Markers, Standings};
+
+use super::USERS;
+use client::Api;
+use client::wire::{Activity, Kind};
+
+type Key = (UserId, ActivityId);
+
+/// Items that one request asks for.
+const PAGE: i32 = 1_000;
+
+/// Everything that tells which activities there are, each by itself.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub facts: HashSet<Key>,
+    pub markers: HashSet<Key>,
+    pub standings: BTreeMap<(UserId, ProgramId), Tally>,
+    pub totals: BTreeMap<ProgramId, Tally>,
+    pub board: BTreeMap<UserId, Tally>,
+}
+
+/// How one of them differs from what was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    pub of: &'static str,
+    pub missing: u64,
+    pub excess: u64,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { of, missing, excess } = self;
+        match (missing, excess) {
+            (0, 0) => write!(f, "{of} exact"),
+            _ => write!(f, "{of}: {missing} missing, {excess} too many"),
+        }
+    }
+}
+
+impl Counts {
+    /// What there is to be once these activities are counted.
+    pub fn of<'a>(activities: impl IntoIterator<Item = &'a Activity>) -> Self {
+        let mut counts = Self::default();
+        for activity in activities {
+            let key = (activity.user_id.clone(), activity.activity_id.clone());
+            let tally = Tally {
+                points: points(activity.kind),
+                activities: 1,
+            };
+            let standing = (activity.user_id.clone(), activity.program_id.clone());
+            *counts.standings.entry(standing).or_default() += tally;
+            *counts.totals.entry(activity.program_id.clone()).or_default() += tally;
+            *counts.board.entry(activity.user_id.clone()).or_default() += tally;
+            counts.markers.insert(key.clone());
+            counts.facts.insert(key);
+        }
+        counts
+    }
+
+    /// How many activities the standings have.
+    pub fn activities(&self) -> u64 {
+        self.standings.values().map(|tally| tally.activities).sum()
+    }
+
+    /// How what is there differs from this, in each of the places.
+    pub fn differences(&self, there: &Self) -> [Difference; 5] {
+        [
+            of_keys("facts", &self.facts, &there.facts),
+            of_keys("markers", &self.markers, &there.markers),
+            of_sums("standings", &self.standings, &there.standings),
+            of_sums("totals", &self.totals, &there.totals),
+            of_sums("board", &self.board, &there.board),
+        ]
+    }
+}
+
+/// As the README says, and not as the functions are told: it is what they are held against.
+fn points(kind: Kind) -> u64 {
+    match kind {
+        Kind::TaskCompleted => 10,
+        Kind::ProgramCheckIn => 5,
+        Kind::LearningMilestone => 25,
+    }
+}
+
+fn of_keys(of: &'static str, expected: &HashSet<Key>, there: &HashSet<Key>) -> Difference {
+    Difference {
+        of,
+        missing: expected.difference(there).count() as u64,
+        excess: there.difference(expected).count() as u64,
+    }
+}
+
+fn of_sums<K: Ord>(
+    of: &'static str,
+    expected: &BTreeMap<K, Tally>,
+    there: &BTreeMap<K, Tally>,
+) -> Difference {
+    let mut difference = Difference {
+        of,
+        ..Difference::default()
+    };
+    let both = expected
+        .keys()
+        .chain(there.keys().filter(|key| !expected.contains_key(*key)));
+    for key in both {
+        let expected = expected.get(key).copied().unwrap_or_default();
+        let there = there.get(key).copied().unwrap_or_default();
+        let missing = expected.activities.saturating_sub(there.activities);
+        let excess = there.activities.saturating_sub(expected.activities);
+        // With as many activities, other points mean that one was counted as another.
+        let is_as_many = missing == 0 && excess == 0;
+        difference.missing += missing + u64::from(is_as_many && there.points < expected.points);
+        difference.excess += excess + u64::from(is_as_many && there.points > expected.points);
+    }
+    difference
+}
+
+/// Reads all of it: four from the tables themselves, and the board as it is served.
+pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
+    let client = dynamodb_client(&stack.aws_url);
+    let mut counts = Counts {
+        board: served_board(api).await?,
+        ..Counts::default()
+    };
+    let shards = settings::STANDING_SHARDS.to_string().parse()?;
+    let standings = Standings::new(client.clone(), stack.tables.standings.clone(), shards).consistent();
+    let generation = standings.live().await?;
+    let facts = Facts::new(client.clone(), stack.tables.activities.clone());
+    let mut after = None;
+    loop {
+        let page = facts.page((0, 1), after.as_ref(), PAGE).await?;
+        ensure!(
+            page.unreadable.is_empty(),
+            "not an activity: {:?}",
+            page.unreadable
+        );
+        counts.facts.extend(page.facts.iter().map(Fact::key));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let markers = Markers::new(client, stack.tables.dedup.clone());
+    let mut after = None;
+    loop {
+        let page = markers.page(generation, (0, 1), after, PAGE).await?;
+        counts.markers.extend(page.marked);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let counters = CurrentCounters::at(&"UTC".parse::<Calendar>()?, Timestamp::now());
+    for shard in standings.shards(generation) {
+        let take = |page: Vec<domain::Standing>| {
+            for standing in page {
+                let tally = standing.tallies.get(Window::All);
+                counts.standings.insert((standing.user, standing.program), tally);
+            }
+        };
+        standings.read_shard(shard, &counters, take).await?;
+    }
+    counts.totals = standings.totals(generation).await?.into_iter().collect();
+    Ok(counts)
+}
+
+/// A process that stood still when the faults ended takes one invocation with it.
+const BOARD_ATTEMPTS: u32 = 3;
+
+async fn served_board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
+    for _ in 1..BOARD_ATTEMPTS {
+        if let Ok(board) = board(api).await {
+            return Ok(board);
+        }
+    }
+    board(api).await
+}
+
+/// The global board of all time, as it is served.
+pub async fn board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
+    let (document, _) = api.board(&Board::Global, Window::All, USERS).await?;
+    ensure!(
+        document.next_cursor.is_none(),
+        "the board has more users than were sent"
+    );
+    let entries = document.entries.into_iter().map(|entry| {
+        let user: UserId = entry
+            .user_id
+            .parse()
+            .context("the board shows a user of no such id")?;
+        let tally = Tally {
+            points: entry.points,
+            activities: entry.activities,
+        };
+        Ok((user, tally))
+    });
+    entries.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Activities such as `ann1`, all of one program and one kind.
+    fn counts(ids: &str) -> Counts {
+        let activity = |id: &str| Activity {
+            activity_id: id.parse().expect("an id"),
+            user_id: id[..3].parse().expect("an id"),
+            program_id: "p".parse().expect("an id"),
+            kind: Kind::TaskCompleted,
+            occurred_at: None,
+        };
+        let activities: Vec<Activity> = ids.split_whitespace().map(activity).collect();
+        Counts::of(&activities)
+    }
+
+    fn check(there: &Counts, expected: [(u64, u64); 5]) {
+        let differences = counts("ann1 ann2 bob1").differences(there);
+        assert_eq!(differences.map(|each| (each.missing, each.excess)), expected);
+    }
+
+    #[test]
+    fn each_place_tells_what_it_lacks_and_what_it_has_too_many() {
+        check(&counts("bob1 ann2 ann1"), [(0, 0); 5]);
+        check(&counts("ann1 bob1"), [(1, 0); 5]);
+        check(&Counts::default(), [(3, 0); 5]);
+        check(&counts("ann1 ann2 bob1 cyd1"), [(0, 1); 5]);
+        // One lost and one double of another user: the total alone would not show it.
+        let mut mixed = counts("ann1 bob1 bob2");
+        mixed.markers = counts("ann1 ann2 bob1").markers;
+        check(&mixed, [(1, 1), (0, 0), (1, 1), (0, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn other_points_for_as_many_activities_are_a_difference() {
+        let mut there = counts("ann1 ann2 bob1");
+        there.totals.values_mut().for_each(|tally| tally.points += 1);
+        there.board.values_mut().for_each(|tally| tally.points -= 1);
+        check(&there, [(0, 0), (0, 0), (0, 0), (0, 1), (2, 0)]);
+    }
+}
