@@ -1,4 +1,4 @@
-//! `podium bench`: what the whole system does on this machine, beside what is aimed at.
+//! `podium bench`: measures the whole system on this machine and compares it with its targets.
 
 mod cpu;
 mod functions;
@@ -25,32 +25,32 @@ use self::machine::Peaks;
 use self::report::Report;
 
 pub const HELP: &str = "\
-Each part starts a system of its own, in memory and on free ports, and leaves nothing behind. The
-figures go to standard output, the progress to standard error. They are those of one run: other work
-on the machine shows in them, and so does the load itself, which is made by this same process.";
+Each part starts its own stack in memory and on free ports, and leaves nothing behind. Figures go to
+standard output, progress to standard error. The figures come from a single run: they include the
+effect of other work on this machine, and of the load itself, which this process generates.";
 
-/// Employees and programs of the loads: the defaults of `podium load`.
+/// Users and programs of the loads: the defaults of `podium load`.
 const USERS: u32 = 1_000;
 const PROGRAMS: u32 = 5;
 
-/// Fixed, so that two runs post the same.
+/// Fixed, so that every run posts the same activities.
 const SEED: u64 = 2_026;
 
-/// A request without an answer by then has failed.
+/// A request without an answer after this time has failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long anything posted may take until it is counted; a part in which it takes longer has failed.
+/// The limit from a POST until its activities are counted. A part that takes longer has failed.
 const COUNTING_MAX: Duration = Duration::from_mins(3);
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only these parts
+    /// Run only these parts
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     only: Vec<Part>,
-    /// How long each load lasts
+    /// Seconds that each load lasts
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// How many standings there are when the boards are published
+    /// Numbers of standings to publish boards from
     #[arg(
         long,
         value_name = "N",
@@ -59,12 +59,12 @@ pub struct Args {
         value_parser = clap::value_parser!(u32).range(100..=10_000_000)
     )]
     standings: Vec<u32>,
-    /// Write the figures here as well, as JSON
+    /// Also write the figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-/// What is measured, in the order in which it is.
+/// The parts, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// Activities a second, from the first POST until all are counted
@@ -75,7 +75,7 @@ enum Part {
     Units,
     /// Publishing the boards of many standings
     Snapshot,
-    /// Units for points over time: of past snapshots, as they are kept, and of day counters instead
+    /// Units for points over time: samples of past snapshots, compared with day counters
     History,
     /// Starts, memory and sizes of the functions
     Functions,
@@ -88,14 +88,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .init();
     if cfg!(debug_assertions) {
         eprintln!("==================================================================");
-        eprintln!("THIS IS A DEBUG BUILD: no figure below says anything about Podium.");
+        eprintln!("THIS IS A DEBUG BUILD: its figures say nothing about Podium's speed.");
         eprintln!("Build with `cargo build --release --workspace --bins`.");
         eprintln!("==================================================================");
     }
     let mut report = Report::begin();
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
-    // Dropping what runs ends its processes and removes its files.
+    // Dropping the future ends its processes and removes its files.
     tokio::select! {
         () = measure(&args, &mut report) => {}
         _ = interrupted.recv() => return Ok(ExitCode::FAILURE),
@@ -113,7 +113,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Runs the parts one after the other. One that fails does not keep the others from being measured.
+/// Runs the parts one after the other. If one fails, the others still run.
 async fn measure(args: &Args, report: &mut Report) {
     let length = Duration::from_secs(args.seconds);
     let mut peaks = Peaks::default();

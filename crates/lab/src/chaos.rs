@@ -1,4 +1,4 @@
-//! `podium chaos`: a load on the whole system under faults, and a verdict on what became of it.
+//! `podium chaos`: loads the whole system under faults and verifies the result.
 
 mod kills;
 mod load;
@@ -12,6 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use client::{Api, parse_url};
 use local::faults::{Fault, Faults, UnknownFault};
 use local::settings::Batching;
 use local::sqs::Timestamp;
@@ -24,59 +25,61 @@ use self::readers::Reader;
 use self::verdict::Verdict;
 use crate::trial;
 use crate::trial::audit::{self, Counts};
-use client::{Api, parse_url};
 
 pub const HELP: &str = "\
-It starts a system of its own, in memory and on free ports, and leaves nothing behind. A third of the
-activities are sent twice, and what fails is sent again, as a client would. When the last POST is
-answered, the faults end. Then the verdict is read from the tables themselves and from the board that
-is served, and held against what was sent.
+It starts its own stack in memory and on free ports, and leaves nothing behind. A third of the
+activities are sent twice, and failed requests are retried, as a client would. The faults end when
+the last POST is answered. Then the tables and the served board are read and compared with what was
+sent.
 
-The faults: throttle, server-error, conflict, slow, outage, cut-before and cut-after befall what the
-functions ask of tables and queues; deliver-twice, deliver-late, reorder and lose-acknowledgement the queue;
-pipe-restart and pipe-reread the pipe; kill, time-out, out-of-memory and cold-herd the functions;
-clock-jump the deadlines that functions are told, and the clock of the queue.
+Faults by the part that they affect:
+  calls of the functions to tables and queues
+               throttle, server-error, conflict, slow, outage, cut-before, cut-after
+  the queue    deliver-twice, deliver-late, reorder, lose-acknowledgement
+  the pipe     pipe-restart, pipe-reread
+  processes    kill, time-out, out-of-memory, cold-herd
+  clocks       clock-jump: the deadlines given to functions, and the clock of the queue
 
-The same seed sends the same and makes the same decisions. Which call meets which of them depends on
-how the processes run side by side.
+A seed repeats the load and the fault decisions. Which call each fault hits depends on how the
+processes interleave.
 
-Exit status: 0 if nothing was lost, double or dead, no board was torn and all was counted in time; 1 if
-not, and then the logs are kept.";
+Exit status: 0 if nothing was lost, counted twice or dead-lettered, no board was torn and everything
+was counted in time; otherwise 1, and the logs are kept.";
 
-/// A message whose invocation died comes again soon, so that a run ends.
+/// Short, so that messages of a killed invocation return soon and the run ends.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(3);
-/// The aggregator keeps 3 s of it to report; what stands still is killed then.
+/// The aggregator reserves 3 s of it to report. A hanging process is killed when it is over.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(6);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 
-/// A request without an answer by then has failed, and is sent again.
+/// A request without an answer after this time has failed and is retried.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long all may take, after the last POST, to be counted and shown: more than the longest pause before
-/// a redelivery, which is a quarter of an hour.
+/// The limit from the last POST until everything is counted and shown. It exceeds the longest pause
+/// before a redelivery, which is 15 minutes.
 const DRAIN_MAX: Duration = Duration::from_mins(20);
-/// How long after the last count a board may show it.
+/// The limit from the last count until a board shows it.
 const SHOWN_WITHIN: Duration = Duration::from_secs(30);
-/// What still waits for its redelivery once the board is exact is redelivered this often, to see that it
-/// changes nothing. More often it would end as a dead letter, after 20 times.
+/// How often waiting messages are redelivered once the board is exact, to verify that they change
+/// nothing. More often would make them dead letters, after 20 receives.
 const HURRY_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// What is sent and what goes wrong follow from it [default: any]
+    /// Determines the load and the faults [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// How many are sent, a third of them twice
+    /// Number of activities to send, a third of them twice
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(3..=1_000_000))]
     activities: u32,
-    /// "all", "none", or the names of some
+    /// "all", "none", or names separated by commas
     #[arg(long, value_name = "FAULTS", default_value = "all")]
     faults: Chosen,
-    /// Besides, kill so many processes, spread over the load
+    /// Also kill this many processes, spread over the load
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     kills: u64,
-    /// How messages are taken to be counted: "prompt" or "thrifty", as for `podium local`
+    /// How the aggregator batches messages: "prompt" or "thrifty", as for `podium local`
     #[arg(long, value_name = "MODE", default_value = "thrifty")]
     batching: Batching,
     /// Print the verdict as one line of JSON
@@ -123,7 +126,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
     let seed = args.seed.unwrap_or_else(rand::random);
-    eprintln!("Seed {seed}: the same again with --seed {seed}.");
+    eprintln!("Seed {seed}: repeat this run with --seed {seed}.");
     let faults = Faults::from_seed(seed, args.faults.0.iter().copied());
     let stack = Stack::start(StackConfig {
         port: 0,
@@ -154,7 +157,7 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
     let drained = drain(&stack, &api, &expected, posted.last_answer).await;
     let counted = audit::read(&stack, &api)
         .await
-        .context("reading what was counted")?;
+        .context("cannot read the counts after the run")?;
     let verdict = Verdict {
         seed,
         sent: load.deliveries(),
@@ -175,7 +178,7 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
     Ok(verdict)
 }
 
-/// Sends the load, while processes are killed in step with it.
+/// Sends the load and kills processes in step with it.
 async fn post(stack: &Stack, api: &Api, load: &Load, killer: &mut Killer) -> anyhow::Result<Posted> {
     let started = Instant::now();
     let mut posting = std::pin::pin!(load.post(api));
@@ -199,12 +202,12 @@ async fn post(stack: &Stack, api: &Api, load: &Load, killer: &mut Killer) -> any
     }
 }
 
-/// Waits until the board is exact, and until nothing that could still change it is under way. Returns how
-/// long after the last answer it was exact; `None` if it was not, though it had time.
+/// Waits until the board is exact and nothing that could change it is under way. Returns the time from
+/// the last answer until the board was exact, or `None` if it was not exact in time.
 async fn drain(stack: &Stack, api: &Api, expected: &Counts, last_answer: Instant) -> Option<Duration> {
     let until = Instant::now() + DRAIN_MAX;
     let mut exact_after = None;
-    // Heartbeats are always under way; so it is what was sent before the pipe had caught up that counts.
+    // Heartbeats are always under way, so only messages sent before the pipe caught up matter.
     let mut caught_up_at = None;
     let mut quiet_since: Option<Instant> = None;
     let mut hurried: Option<Instant> = None;

@@ -1,5 +1,5 @@
-//! `podium compare`: the coupled design that Podium replaces, and Podium, under the same load and the
-//! same throttling of their counts.
+//! `podium compare`: runs Podium and the coupled design that it replaces under the same load while
+//! their counting is throttled.
 
 mod load;
 mod outcome;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use client::{Api, parse_url};
 use local::faults::{Fault, Faults};
 use local::{Stack, StackConfig};
 use tokio::task::JoinSet;
@@ -20,43 +21,42 @@ use self::load::{ANSWER_TIMEOUT, Load, Posted};
 use self::outcome::{Comparison, Outcome};
 use self::watch::Watch;
 use crate::trial::{self, audit};
-use client::{Api, parse_url};
 
 pub const HELP: &str = "\
-One after the other it starts both systems, each by itself, in memory and on free ports, and leaves
-nothing behind. The coupled one stores an activity, counts it and then answers, in one function, with
-Podium's own parsing, counting and tables; only this command ever starts it.
+It starts the two systems one after the other, in memory and on free ports, and leaves nothing behind.
+The coupled one stores an activity, counts it and then answers, all in one function built from Podium's
+own parsing, counting and tables. Only this command ever starts it.
 
-Both get the same: 20 posts a second of 5 activities, sent when they are due whatever became of those
-before. A client waits 5 s for an answer and sends a post 3 times at most, with growing pauses. In the
+Both get the same load: 20 posts a second of 5 activities, sent when they are due regardless of earlier
+ones. A client waits 5 s for an answer and sends a post at most 3 times, with growing pauses. In the
 middle of the load all writes of counts are throttled for a while.
 
-Lost is what was acknowledged, or kept, and is not counted. The board is right again when it shows all
-that was sent until 5 s before, and at the end is exact to the activity.
+An activity is lost if it was acknowledged or stored but not counted. The board is right again when it
+shows everything sent up to 5 s ago, provided that it is exact at the end.
 
-Exit status: 0 if neither lost what it had acknowledged or counted anything twice, and Podium's board
-was right again; 1 if not, and then the logs are kept.";
+Exit status: 0 if neither system lost an acknowledged activity or counted one twice, and Podium's board
+was right again; otherwise 1, and the logs are kept.";
 
-/// As often as one can, so that it is the counting that is measured.
+/// As often as possible, so that counting dominates the measurement.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
-/// How long a system may take to publish its first board.
+/// The limit for a stack to publish its first board.
 const START_MAX: Duration = Duration::from_mins(1);
 const START_LOOK_EVERY: Duration = Duration::from_millis(250);
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// What is sent follows from it [default: any]
+    /// Determines the load [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// How many are sent to each, 100 a second
+    /// Number of activities to send to each system, 100 a second
     #[arg(long, value_name = "N", default_value_t = 6_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     activities: u32,
-    /// How long no counts can be written
+    /// How long writes of counts are throttled
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=3_600))]
     throttle: u64,
 }
 
-/// When counts are throttled, from the beginning of the load.
+/// When counting is throttled, from the start of the load.
 #[derive(Clone, Copy, Debug)]
 pub struct Throttle {
     pub from: Duration,
@@ -78,7 +78,7 @@ impl Throttle {
         })
     }
 
-    async fn befall(self, faults: Faults, tables: [String; 2], started: Instant) {
+    async fn apply(self, faults: Faults, tables: [String; 2], started: Instant) {
         sleep_until(started + self.from).await;
         if self.until > self.from {
             faults.raise(Fault::Throttle, tables.iter().map(String::as_str), 1.0);
@@ -136,7 +136,7 @@ async fn try_it(
     );
     let log_dir = logs.join(format!("{system:?}").to_lowercase());
     std::fs::create_dir(&log_dir)?;
-    // Nothing but the throttling goes wrong.
+    // Throttling is the only fault.
     let faults = Faults::from_seed(seed, []);
     let stack = Stack::start(StackConfig {
         port: 0,
@@ -154,7 +154,7 @@ async fn try_it(
 
     let started = Instant::now();
     let counts = [stack.tables.dedup.clone(), stack.tables.standings.clone()];
-    let throttling = throttle.befall(faults, counts, started);
+    let throttling = throttle.apply(faults, counts, started);
     let posting = Arc::clone(load).post(api.clone(), started);
     let mut under_way = JoinSet::new();
     under_way.spawn(async { tokio::join!(posting, throttling).0 });
@@ -170,7 +170,7 @@ async fn try_it(
         .await;
     let there = audit::read(&stack, &api)
         .await
-        .context("reading what was counted")?;
+        .context("cannot read the counts after the run")?;
     stack.stop().await?;
     Ok(Outcome::new(load, posted, &there, &watch, throttle))
 }
@@ -178,7 +178,10 @@ async fn try_it(
 async fn first_board(api: &Api) -> anyhow::Result<()> {
     let until = Instant::now() + START_MAX;
     while let Err(error) = api.status().await {
-        ensure!(Instant::now() < until, "the system does not get going: {error:#}");
+        ensure!(
+            Instant::now() < until,
+            "the stack did not publish a board in time: {error:#}"
+        );
         sleep(START_LOOK_EVERY).await;
     }
     Ok(())

@@ -1,12 +1,11 @@
 //! The design that Podium replaces: one path that stores an activity, counts it and then answers.
 //!
-//! It is a baseline for `podium compare` and nothing else: no deployment has it, and no stack but the
-//! one that this command starts. What is compared is the coupling. So everything else is the same as
-//! in Podium and as good: the parsing and the facts of ingestion, and the counting of the aggregator,
-//! with its transactions, markers and retries. It is kind to its clients where its like often are not:
-//! a fact that was kept by an attempt that failed later is counted when the same is sent again, and it
-//! says that it is busy while they still listen. What it cannot do is count anything that nobody sends
-//! again, for nothing but a request makes it count.
+//! It is a baseline for `podium compare`. No deployment contains it, and only that command starts it.
+//! The comparison is about coupling, so everything else is Podium's own: parsing and facts from
+//! ingestion, and the aggregator's counting with its transactions, markers and retries. The baseline is
+//! more careful than most systems of its kind: a retry counts a fact that an earlier attempt stored but
+//! did not count, and it answers 503 before its clients time out. It cannot count an activity that its
+//! client does not send again, since only a request triggers counting.
 
 mod config;
 
@@ -23,7 +22,7 @@ use tokio::time::Instant;
 
 pub use config::Config;
 
-/// How long counting may take. Clients who wait for 5 s hear that it failed before they go.
+/// The limit for counting. Clients wait 5 s, so they still get an answer when it fails.
 const COUNT_WITHIN: Duration = Duration::from_secs(4);
 
 type Key = (UserId, ActivityId);
@@ -48,8 +47,8 @@ impl Coupled {
         self.ingest.warm_up().await;
     }
 
-    /// Answers one request, which arrived at `received_at` and at `arrived`, once all of its
-    /// activities are kept and counted. Those that are not are answered as unavailable.
+    /// Answers one request, which arrived at `received_at` and `arrived` (wall and monotonic clock), after
+    /// its activities are stored and counted. The answer reports the others as unavailable.
     pub async fn handle(
         &self,
         request: Request,
@@ -85,7 +84,7 @@ impl Coupled {
     fn countable(&self, parsed: &[Result<Activity, Rejection>], now: Timestamp) -> Vec<Countable> {
         let calendar = self.counting.calendar();
         let scored = |activity| Countable::scored(activity, &self.policy, calendar, now);
-        // What the policy does not know was refused by the parsing.
+        // Parsing has already refused kinds that the policy does not know.
         parsed
             .iter()
             .flatten()
@@ -93,9 +92,9 @@ impl Coupled {
             .collect()
     }
 
-    /// Counts activities that are kept, and returns those that could not be counted. A duplicate may
-    /// be one whose first attempt ended between its fact and its count, so it is counted as well: its
-    /// marker tells. A client who sends another activity under the same id is not provided for.
+    /// Counts stored activities and returns those that could not be counted. Duplicates are counted too:
+    /// an earlier attempt may have stored the fact and failed to count it, and the marker prevents a
+    /// double count. Two different activities with one id are not supported.
     async fn count(
         &self,
         activities: Vec<Countable>,

@@ -1,4 +1,4 @@
-//! `podium load`: synthetic activities at a fixed rate, and what became of them.
+//! `podium load`: sends synthetic activities at a fixed rate and reports the results.
 
 pub mod engine;
 pub mod figures;
@@ -6,46 +6,46 @@ pub mod workload;
 
 use std::{process::ExitCode, time::Duration};
 
-use reqwest::Url;
-
-use self::engine::{Plan, Second};
 use client::{Api, Signing, Target, parse_url};
+use reqwest::Url;
 use terminal::duration;
 use terminal::text::{grouped, latency};
 
-/// A request without an answer by then has failed.
+use self::engine::{Plan, Second};
+
+/// A request without an answer after this time has failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Activities a second, begun on schedule whether or not those before are answered
+    /// Activities a second, sent on schedule whether or not earlier ones are answered
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     rate: f64,
-    /// How long: a time such as 30s or 5m, or "forever" (until Ctrl-C)
+    /// How long to send, such as 30s or 5m, or "forever" (until Ctrl-C)
     #[arg(long = "for", value_name = "TIME", value_parser = parse_length)]
     length: Length,
-    /// Employees; the second is half as active as the first, the third a third, and so on
+    /// Number of users; the second is half as active as the first, the third a third, and so on
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     users: u32,
-    /// Programs they take part in
+    /// Number of programs
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     programs: u32,
-    /// Activities a request
+    /// Activities per request
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     batch: u16,
-    /// Who does what depends on this alone [default: any]
+    /// Determines users, programs and kinds [default: random]
     #[arg(long)]
     seed: Option<u64>,
-    /// Let the activities have occurred at any moment of the last such time, instead of now
+    /// Spread the activities' times over this much of the past, instead of now
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     back: Option<Duration>,
-    /// Requests without an answer at once; beyond, nothing is sent and an error counted
+    /// Maximum of unanswered requests; beyond it, requests are not sent and count as errors
     #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u16).range(1..))]
     max_outstanding: u16,
-    /// How long to wait afterwards for all to be counted
+    /// How long to wait after the load for everything to be counted
     #[arg(long, value_name = "TIME", default_value = "3m", value_parser = duration::parse)]
     wait: Duration,
-    /// Where boards and status are served, if elsewhere
+    /// Address of boards and status, if different from --url
     #[arg(long, value_name = "URL", env = "PODIUM_SERVE_URL", value_parser = parse_url)]
     serve_url: Option<Url>,
     #[command(flatten)]
@@ -98,7 +98,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let load = engine::run(&ingest, &serve, &plan, interrupted(), print_second);
     let figures = tokio::select! {
         figures = load => figures,
-        // The first Ctrl-C lets what is under way end; the second does not.
+        // The first Ctrl-C waits for requests under way; the second does not.
         () = interrupted_twice() => return Ok(ExitCode::FAILURE),
     };
     println!("{figures}");
@@ -110,7 +110,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn interrupted() {
-    // Without a handler Ctrl-C ends the process, which is as good.
+    // Without a handler, Ctrl-C ends the process, which is acceptable.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

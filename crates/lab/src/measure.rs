@@ -1,6 +1,6 @@
-//! Requests that only measurements make: standings in numbers that counting would take hours to
-//! reach, and markers looked for beside the path. They are bodies of `DynamoDB`'s JSON protocol,
-//! for an emulator in the same process.
+//! Requests that only measurements make: numbers of standings that counting would take hours to reach,
+//! and look-ups of markers next to the normal path. They are bodies of `DynamoDB`'s JSON protocol for
+//! the embedded tables in the same process.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,8 +28,8 @@ impl MarkerKey {
     }
 }
 
-/// A `BatchWriteItem` that puts at most [`MAX_PUTS`] standings as counting would have left them.
-/// A window without activities has no counter.
+/// A `BatchWriteItem` that puts at most [`MAX_PUTS`] standings in the form that counting leaves. A
+/// window without activities has no counter.
 pub fn put_standings(
     table: &str,
     shards: ShardCount,
@@ -62,7 +62,7 @@ pub fn put_totals(table: &str, totals: &BTreeMap<ProgramId, Tally>) -> Value {
     )
 }
 
-/// Adds the points of earlier days to the standings of a [`put_standings`], of one in so many each day.
+/// Adds counters of earlier days to the standings of a [`put_standings`]: each day to one in `one_in`.
 pub fn add_earlier_days(put: &mut Value, table: &str, days: &[Period], one_in: usize) {
     let puts = put["RequestItems"][table].as_array_mut().into_iter().flatten();
     for (number, put) in puts.enumerate() {
@@ -76,7 +76,7 @@ pub fn add_earlier_days(put: &mut Value, table: &str, days: &[Period], one_in: u
     }
 }
 
-/// A `BatchGetItem` that looks for at most [`MAX_GETS`] markers.
+/// A `BatchGetItem` for at most [`MAX_GETS`] markers.
 pub fn find_markers<'a>(table: &str, markers: impl Iterator<Item = &'a MarkerKey>) -> Value {
     let keys: Vec<_> = markers
         .map(|MarkerKey(marker)| json!({ attribute::ACTIVITY: { "S": marker } }))
@@ -84,7 +84,7 @@ pub fn find_markers<'a>(table: &str, markers: impl Iterator<Item = &'a MarkerKey
     json!({ "RequestItems": { table: { "Keys": keys, "ConsistentRead": true } } })
 }
 
-/// The markers in the answer to [`find_markers`]; those that are not there are left out.
+/// The markers in the answer to [`find_markers`], without those that do not exist.
 pub fn found_markers(answer: &[u8]) -> serde_json::Result<Vec<MarkerKey>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]

@@ -1,5 +1,5 @@
-//! How a command tries out a system of its own: its logs go to a directory, which stays if the outcome
-//! is bad, and an interrupt ends all that runs.
+//! Runs a command against its own stack. Logs go to a directory that is kept when the run fails, and an
+//! interrupt stops everything.
 
 pub mod audit;
 
@@ -10,10 +10,10 @@ use std::sync::Mutex;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Who has activities: so many that all of a board's entries come in one answer.
+/// The number of users. All of their rows fit into one answer of a board.
 pub const USERS: u16 = 1_000;
 
-/// Runs a trial, which gets the directory for its logs, and shows what it came to.
+/// Runs a trial with a directory for its logs and shows its result.
 pub async fn run<T>(
     name: &str,
     trial: impl AsyncFnOnce(&Path) -> anyhow::Result<T>,
@@ -23,7 +23,7 @@ pub async fn run<T>(
     let logs = tempfile::Builder::new()
         .prefix(&format!("podium-{name}-"))
         .tempdir()?;
-    // A stack on which things go wrong on purpose has much to tell, and none of it is news.
+    // A stack with injected faults logs many expected failures.
     tracing_subscriber::fmt()
         .with_writer(Mutex::new(File::create(logs.path().join("stack.log"))?))
         .with_ansi(false)
@@ -31,7 +31,7 @@ pub async fn run<T>(
         .init();
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
-    // Dropping what runs ends its processes and removes its files.
+    // Dropping the future ends its processes and removes its files.
     let outcome = tokio::select! {
         outcome = trial(logs.path()) => outcome,
         _ = interrupted.recv() => return Ok(ExitCode::FAILURE),

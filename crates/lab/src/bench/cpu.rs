@@ -1,28 +1,28 @@
-//! Which part of the whole takes the processors.
+//! CPU time by part of the stack.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use local::lambda::Lambda;
 
-/// The name of the threads that make load. Linux keeps 15 bytes of it.
+/// The name of the threads that send load. Linux keeps 15 bytes of it.
 pub const LOAD_THREAD: &str = "podium-load";
-/// The name that the stack gives the thread of its tables.
+/// The name of the stack's DynamoDB thread.
 const TABLES_THREAD: &str = "dynamodb";
 
-/// What is none of the bench's: the noise in its figures.
+/// CPU time of other programs: the noise in the figures.
 const ELSE: &str = "everything else on this machine";
 
 /// `sysconf(_SC_CLK_TCK)` is 100 on every architecture this runs on.
 const MILLIS_PER_TICK: u64 = 10;
 
-/// Processor time by part, since the start of each process.
+/// CPU time by part since the start of each process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuTimes(BTreeMap<String, Duration>);
 
 impl CpuTimes {
-    /// Reads those of the functions, of this process by its threads, and of the machine. Without
-    /// `/proc` there are none.
+    /// Reads the CPU time of the functions, of this process by thread, and of the machine. Empty where
+    /// there is no `/proc`.
     pub fn read(lambda: &Lambda) -> Self {
         let mut times: BTreeMap<String, Duration> = lambda
             .functions()
@@ -55,7 +55,7 @@ impl CpuTimes {
         self.0.get(part).copied().unwrap_or_default()
     }
 
-    /// Every part that took something, the most first.
+    /// The parts that used CPU time, the largest first.
     pub fn by_part(&self) -> Vec<(&str, Duration)> {
         let used = self.0.iter().filter(|(_, cpu)| !cpu.is_zero());
         let mut parts: Vec<_> = used.map(|(part, cpu)| (part.as_str(), *cpu)).collect();
@@ -64,7 +64,7 @@ impl CpuTimes {
     }
 }
 
-/// The time that all processors have worked.
+/// The busy time of all processors.
 fn machine_busy() -> Option<Duration> {
     parse_busy(&std::fs::read_to_string("/proc/stat").ok()?)
 }
@@ -80,7 +80,7 @@ fn parse_busy(stat: &str) -> Option<Duration> {
     Some(Duration::from_millis(ticks * MILLIS_PER_TICK))
 }
 
-/// The living threads of this process by name.
+/// The live threads of this process by name.
 fn threads() -> Vec<(String, Duration)> {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
         return Vec::new();

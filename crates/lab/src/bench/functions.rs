@@ -13,7 +13,7 @@ use serde_json::json;
 use super::machine::{Machine, Peaks};
 use super::report::{Aim, Report, Unit};
 
-/// Starts of each function, one after the other on an otherwise idle system.
+/// Starts measured per function, one at a time on an otherwise idle system.
 const STARTS: usize = 20;
 const INIT_MAX: Duration = Duration::from_millis(10);
 
@@ -75,10 +75,10 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
     Ok(())
 }
 
-/// The microseconds of each start.
+/// The duration of each start, in microseconds.
 async fn starts(machine: &Machine, name: &str) -> anyhow::Result<Vec<u64>> {
     let function = machine.function(name)?;
-    // What it then answers is of no interest: it has asked for its first work by then.
+    // Its answer does not matter: the start is over once it asks for its first event.
     let payload = Bytes::from(json!({ "Records": [] }).to_string());
     let before = function.stats().init_micros.len();
     for _ in 0..STARTS {

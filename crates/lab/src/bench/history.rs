@@ -1,11 +1,11 @@
-//! What points over time cost, kept in either of two ways: as samples of past snapshots, which is what
-//! is done, or as counters of more days in every standing, which each snapshot would read.
+//! The cost of points over time in two designs: samples of past snapshots, which Podium uses, and
+//! counters for more days in every standing, which each snapshot would have to read.
 
-use crate::measure::{MAX_PUTS, add_earlier_days, put_standings};
 use domain::history::FOLLOWED_USERS;
 use domain::{Board, BoardEntry, Calendar, History, Period, UserId, Window};
 use jiff::{Span, Timestamp};
 use local::settings::{self, Batching};
+use operate::price;
 use store::keys::CountGeneration;
 use store::standings::CurrentCounters;
 use store::{Snapshots, Standings};
@@ -13,13 +13,13 @@ use store::{Snapshots, Standings};
 use super::machine::{Machine, Peaks, call};
 use super::report::{Report, Unit};
 use super::standings::Staff;
-use operate::price;
+use crate::measure::{MAX_PUTS, add_earlier_days, put_standings};
 
 /// Snapshots come every minute.
 const MINUTES_OF_A_DAY: i64 = 24 * 60;
 
 const STANDINGS: usize = 10_000;
-/// A fortnight, of which two days are counted as it is.
+/// 14 days, of which standings count two already.
 const MORE_DAYS: i64 = 12;
 /// One in three is active on a day.
 const ACTIVE_ONE_IN: usize = 3;
@@ -33,7 +33,7 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
         "Points over time from past snapshots",
         format_args!("a snapshot every minute"),
     );
-    // All time goes on for ever and costs ever less; its first month stands for it.
+    // The all-time history never ends and gets cheaper as it is thinned; its first month represents it.
     for (window, days) in [
         (Window::Day, 1),
         (Window::Week, 7),
@@ -71,7 +71,7 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
     machine.stop(peaks).await
 }
 
-/// The write units of all samples of one board over so many days.
+/// The write units of all samples of one board over this many days.
 async fn samples(machine: &Machine, window: Window, days: i64) -> anyhow::Result<f64> {
     let calendar: Calendar = "UTC".parse()?;
     let start: Timestamp = "2026-11-01T00:00:00Z".parse()?;
@@ -97,7 +97,7 @@ async fn samples(machine: &Machine, window: Window, days: i64) -> anyhow::Result
     Ok(units)
 }
 
-/// Every one of them does something every few minutes, the first most often.
+/// Every user is active every few minutes, the first ones most often.
 fn board_at(users: &[UserId], minute: i64) -> Vec<BoardEntry> {
     let entries = (1..).zip(users).map(|(rank, user_id)| BoardEntry {
         rank,
@@ -109,7 +109,7 @@ fn board_at(users: &[UserId], minute: i64) -> Vec<BoardEntry> {
     entries.collect()
 }
 
-/// What it takes to read all standings once, with counters of so many days before yesterday.
+/// The read units for all standings once, with counters for this many days before yesterday.
 async fn read_units(machine: &Machine, more_days: i64) -> anyhow::Result<f64> {
     let calendar: Calendar = "UTC".parse()?;
     let now = Timestamp::now();

@@ -1,7 +1,8 @@
-//! How long a POST takes, and how long until what it brought is counted, at a fixed rate.
+//! How long a POST takes, and how long until its activities are counted, at a fixed rate.
 
 use std::time::Duration;
 
+use client::Api;
 use local::settings::Batching;
 
 use super::cpu::CpuTimes;
@@ -11,21 +12,20 @@ use super::report::Report;
 use super::{PROGRAMS, SEED, USERS};
 use crate::load::engine::{self, Plan};
 use crate::load::figures::{Figures, Percentiles};
-use client::Api;
 
 /// Activities a second, one a request.
 const RATE: f64 = 1_000.0;
 
-/// Before anything is measured, so that connections are open and processes are started.
+/// Load before the measurement, so that connections are open and processes have started.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// Nothing is to be read from the boards here, so there is nothing to wait for.
+/// This part reads no boards, so it does not wait for any.
 const DRAIN_MAX: Duration = Duration::from_millis(1);
 const OUTSTANDING_MAX: usize = 1_024;
 
 const POST_P99_MAX: Duration = Duration::from_millis(20);
 
-/// What is aimed at with one way of batching.
+/// The targets for one batching mode.
 struct Expected {
     batching: Batching,
     name: &'static str,

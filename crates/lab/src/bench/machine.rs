@@ -1,4 +1,4 @@
-//! A whole system for one part of the measurements, and the threads that load it.
+//! A whole stack for one part of the measurements, and the threads that load it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
+use client::{Api, parse_url};
 use local::lambda::Function;
 use local::settings::Batching;
 use local::{Stack, StackConfig};
@@ -18,18 +19,17 @@ use tokio::time::{Instant, sleep};
 use super::cpu::LOAD_THREAD;
 use super::metrics::{Line, MetricLog};
 use super::{ANSWER_TIMEOUT, COUNTING_MAX};
-use client::{Api, parse_url};
 
-/// One snapshot, at the start: a further one would disturb what is measured.
+/// One snapshot at the start. Another one would disturb the measurement.
 const SNAPSHOT_EVERY: Duration = Duration::from_hours(24);
 
-/// How often a log is looked at for what has been counted.
+/// How often a log is read for newly counted activities.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// One thread makes far more load than the rest can take on two processors.
+/// One thread can send far more load than the stack can handle on two processors.
 const LOAD_THREADS: usize = 1;
 
-/// The most memory that any process of each function has had, in bytes.
+/// The peak memory of any process of each function, in bytes.
 #[derive(Debug, Default)]
 pub struct Peaks(pub BTreeMap<String, u64>);
 
@@ -45,7 +45,7 @@ struct LoadRuntime(Option<Runtime>);
 
 impl Drop for LoadRuntime {
     fn drop(&mut self) {
-        // Within async code a runtime may not be waited for.
+        // A runtime cannot be shut down blockingly from async code.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
@@ -53,7 +53,7 @@ impl Drop for LoadRuntime {
 }
 
 impl Machine {
-    /// Starts a system in memory, and waits until its first snapshot is over.
+    /// Starts a stack in memory and waits for its first snapshot to end.
     pub async fn start(batching: Batching) -> anyhow::Result<Self> {
         let logs = tempfile::Builder::new().prefix("podium-bench-").tempdir()?;
         let stack = Stack::start(StackConfig {
@@ -76,7 +76,7 @@ impl Machine {
             load: LoadRuntime(Some(load)),
             logs,
         };
-        // It also sends a heartbeat, and the first batch of the aggregator is that.
+        // The snapshot also sends a heartbeat, which is the aggregator's first batch.
         let first_snapshot = machine.log("snapshot");
         machine.first_line(first_snapshot).await?;
         let first_batch = machine.log("aggregator");
@@ -88,13 +88,16 @@ impl Machine {
     async fn first_line(&self, mut log: MetricLog) -> anyhow::Result<()> {
         let until = Instant::now() + COUNTING_MAX;
         while log.read()?.is_empty() {
-            ensure!(Instant::now() < until, "the system does not get going");
+            ensure!(
+                Instant::now() < until,
+                "the stack did not publish its first snapshot in time"
+            );
             sleep(LOOK_EVERY).await;
         }
         Ok(())
     }
 
-    /// The metrics of a function, from the first on.
+    /// All metrics of a function, from the first line of its log.
     pub fn log(&self, function: &str) -> MetricLog {
         MetricLog::new(self.logs.path().join(format!("{function}.log")))
     }
@@ -109,7 +112,7 @@ impl Machine {
         Api::new(url, ANSWER_TIMEOUT)
     }
 
-    /// Runs `load` on threads of its own, whose processor time can be told from the system's.
+    /// Runs `load` on separate threads, so that its CPU time can be told from the stack's.
     pub async fn load<T: Send + 'static>(
         &self,
         load: impl Future<Output = T> + Send + 'static,
@@ -118,8 +121,8 @@ impl Machine {
         runtime.spawn(load).await.context("the load failed")
     }
 
-    /// Waits until `activities` more are counted than at the last call, and returns when they were
-    /// and what the aggregator measured on the way. Anything more is not right, and fails.
+    /// Waits until exactly `activities` more are counted than at the last call. Returns when that was
+    /// and the aggregator's metrics until then. Fails if more are counted.
     pub async fn counted(&mut self, activities: u64) -> anyhow::Result<(Instant, Vec<Line>)> {
         let until = Instant::now() + COUNTING_MAX;
         let mut lines = Vec::new();
@@ -134,8 +137,12 @@ impl Machine {
             let applied = super::metrics::sum(&lines, Metric::Applied) as u64;
             match applied {
                 _ if applied == activities => return Ok((now, lines)),
-                _ if applied > activities => bail!("{applied} are counted where {activities} were posted"),
-                _ if now > until => bail!("only {applied} of {activities} are counted in {COUNTING_MAX:?}"),
+                _ if applied > activities => {
+                    bail!("{applied} activities were counted but only {activities} were posted")
+                }
+                _ if now > until => {
+                    bail!("only {applied} of {activities} activities were counted within {COUNTING_MAX:?}")
+                }
                 _ => sleep(LOOK_EVERY).await,
             }
         }
@@ -145,13 +152,16 @@ impl Machine {
     pub async fn queued(&self, messages: usize) -> anyhow::Result<()> {
         let until = Instant::now() + COUNTING_MAX;
         while self.stack.queue.depth().total() < messages {
-            ensure!(Instant::now() < until, "{messages} messages do not arrive");
+            ensure!(
+                Instant::now() < until,
+                "{messages} messages did not reach the queue in time"
+            );
             sleep(LOOK_EVERY).await;
         }
         Ok(())
     }
 
-    /// Keeps what memory the functions had, and ends the system.
+    /// Records the functions' memory and stops the stack.
     pub async fn stop(self, peaks: &mut Peaks) -> anyhow::Result<()> {
         for function in self.stack.lambda.functions() {
             if let Some(bytes) = function.stats().max_rss_bytes {
@@ -164,7 +174,7 @@ impl Machine {
     }
 }
 
-/// One call of the tables, in this process; `request` and the answer are the JSON of the protocol.
+/// One DynamoDB call within this process. `request` and the answer are the protocol's JSON.
 pub async fn call(
     dynamodb: &local::dynamodb::DynamoDb,
     operation: &str,

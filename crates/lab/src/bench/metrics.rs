@@ -1,4 +1,4 @@
-//! What the functions measured of themselves, read from their logs.
+//! The functions' own metrics, read from their logs.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -42,7 +42,7 @@ impl MetricLog {
         Self { path, read_bytes: 0 }
     }
 
-    /// The lines of metrics that were written since the last call.
+    /// The metric lines written since the last call.
     pub fn read(&mut self) -> anyhow::Result<Vec<Line>> {
         self.read_whole_lines()
             .with_context(|| format!("reading {}", self.path.display()))

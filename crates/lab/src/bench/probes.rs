@@ -1,11 +1,11 @@
-//! Single activities, watched from their POST until their markers are there.
+//! Measures single activities from their POST until their markers exist.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::measure::{MAX_GETS, MarkerKey, find_markers, found_markers};
 use anyhow::ensure;
+use client::{Api, wire};
 use local::dynamodb::DynamoDb;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -14,25 +14,25 @@ use super::COUNTING_MAX;
 use super::machine::call;
 use super::throughput::post_until_accepted;
 use crate::load::figures::{Percentiles, Recorder};
-use client::{Api, wire};
+use crate::measure::{MAX_GETS, MarkerKey, find_markers, found_markers};
 
-/// Between two probes: 20 a second are nothing beside the load.
+/// The interval between two probes. 20 a second are negligible next to the load.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// How the probes are made and looked for.
+/// How probes are sent and looked up.
 pub struct Watch {
     pub dynamodb: DynamoDb,
     pub dedup_table: String,
     pub length: Duration,
-    /// Between two looks; a figure is late by half of it on average.
+    /// The interval between two look-ups. A figure is late by half of it on average.
     pub look_every: Duration,
 }
 
-/// When the POST of each probe that is not counted yet was begun.
+/// When the POST of each uncounted probe started.
 type Pending = Arc<Mutex<HashMap<MarkerKey, Instant>>>;
 
-/// Posts probes of distinct users, and measures from the begin of each POST until its marker is in
-/// the table. Many are looked for by one read, so that what is measured is not disturbed.
+/// Posts probes of distinct users and measures from the start of each POST until its marker is in
+/// the table. One read looks up many markers, to disturb the measurement as little as possible.
 pub async fn run(api: Api, watch: Watch) -> anyhow::Result<Percentiles> {
     let pending = Pending::default();
     let mut posting = tokio::spawn(post(api, Arc::clone(&pending), watch.length));

@@ -1,13 +1,12 @@
-//! The figures, as they are read by people and by programs.
+//! The figures, for people and for programs.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-
 use terminal::text::{grouped, latency};
 
-/// What a figure is in.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     PerSecond,
@@ -18,7 +17,7 @@ pub enum Unit {
     Times,
 }
 
-/// What a figure should be.
+/// The target of a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Aim {
     AtLeast(f64),
@@ -68,7 +67,7 @@ impl Figure {
     }
 }
 
-/// Prints figures as they come, and keeps them for the table at the end.
+/// Prints figures as they arrive and keeps them for the final table.
 #[derive(Debug)]
 pub struct Report {
     section: String,
@@ -122,7 +121,7 @@ impl Report {
         self.figure(name, span.as_secs_f64(), Unit::Seconds, aim);
     }
 
-    /// Something to know about the figures.
+    /// A remark on the figures.
     pub fn note(&mut self, text: fmt::Arguments<'_>) {
         println!("  {text}");
         self.notes.push(format!("{}: {text}", self.section));
@@ -133,7 +132,7 @@ impl Report {
         self.failures.push(what.to_owned());
     }
 
-    /// Whether everything could be measured. That an aim is missed is a finding, and no failure.
+    /// Whether everything could be measured. A missed target is a finding, not a failure.
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty()
     }
@@ -209,7 +208,7 @@ fn profile() -> &'static str {
     }
 }
 
-/// Of the last minute; what else the machine was doing when it began.
+/// The load average of the last minute before the start, caused by other work.
 fn load_average() -> String {
     std::fs::read_to_string("/proc/loadavg")
         .ok()

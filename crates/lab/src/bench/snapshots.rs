@@ -1,4 +1,4 @@
-//! Publishing the boards of many standings.
+//! Measures the publication of boards from many standings.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use local::settings::{self, Batching};
 use telemetry::Metric;
+use terminal::text::grouped;
 use tokio::time::Instant;
 
 use super::cpu::CpuTimes;
@@ -13,18 +14,17 @@ use super::machine::{Machine, Peaks};
 use super::metrics::Line;
 use super::report::{Aim, Report, Unit};
 use super::standings::{Filling, Staff};
-use terminal::text::grouped;
 
-/// What is aimed at for this many standings.
+/// The target for this many standings.
 const LARGE: u32 = 1_000_000;
 const LARGE_DURATION_MAX: Duration = Duration::from_secs(10);
 const LARGE_BYTES_MAX: f64 = 512.0 * 1024.0 * 1024.0;
 
-/// One in so many standings changes before a run that finds some changed: a minute of people who do
-/// two things a day.
+/// One in this many standings changes before a run that finds changes: a minute of users with two
+/// activities a day.
 const CHANGED_ONE_IN: usize = 700;
 
-/// What the runs over one number of standings took.
+/// What the runs over one number of standings cost.
 struct Sized {
     standings: u32,
     duration: Duration,
@@ -33,7 +33,7 @@ struct Sized {
 
 /// One run of the function.
 struct Run {
-    /// As the function measured it.
+    /// As measured by the function.
     duration: Duration,
     line: Line,
 }
@@ -64,14 +64,14 @@ async fn measure_one(standings: u32, report: &mut Report, peaks: &mut Peaks) -> 
         .await?;
     filling.put_totals(&totals).await?;
     let filled = started.elapsed();
-    // A process of its own for each size, so that the memory is that of this one.
+    // A new process for each size, so that the memory is that of this size alone.
     let function = machine.function("snapshot")?;
     function.stop().await;
     function.start();
     let cpu = CpuTimes::read(&machine.stack.lambda);
     let first = publish(&machine, standings).await?;
     let cpu = CpuTimes::read(&machine.stack.lambda).since(&cpu);
-    // Once more before: after the first run nobody is a newcomer any longer, which pages say.
+    // An extra run first: pages mark newcomers, and after it no user is one.
     let second = publish(&machine, standings).await?;
     let unchanged = publish(&machine, standings).await?;
     let moved = (count / CHANGED_ONE_IN).max(1);
@@ -151,7 +151,7 @@ async fn publish(machine: &Machine, standings: u32) -> anyhow::Result<Run> {
         .invoke(Bytes::from_static(b"{}"))
         .await;
     invoked.map_err(anyhow::Error::from).context("publishing")?;
-    // The line is copied by another task than the answer.
+    // The log line and the answer arrive through different tasks.
     let until = Instant::now() + super::ANSWER_TIMEOUT;
     let line = loop {
         if let Some(line) = log.read()?.pop() {
@@ -172,7 +172,7 @@ async fn publish(machine: &Machine, standings: u32) -> anyhow::Result<Run> {
     })
 }
 
-/// How time and memory have grown beside the standings: no faster than they.
+/// How time and memory grew relative to the standings. They must not grow faster.
 fn grown(report: &mut Report, smaller: &Sized, larger: &Sized) {
     let standings = f64::from(larger.standings) / f64::from(smaller.standings);
     report.section(

@@ -1,4 +1,4 @@
-//! Synthetic standings, in any number.
+//! Synthetic standings in any number.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,24 +24,24 @@ const PROGRAMS_OF_A_USER_MAX: u32 = 3;
 
 /// The points of half of the activities.
 const POINTS: u32 = 10;
-/// Nobody has done more.
+/// The maximum of points that a user has.
 const ACTIVITIES_MAX: u32 = 5_000;
 
-/// Of a hundred who have ever done something, so many did in the month, the week and the day.
+/// Of 100 users with any activity, how many were active this month, this week and today.
 const ACTIVE_IN_MONTH: u32 = 60;
 const ACTIVE_IN_WEEK: u32 = 30;
 const ACTIVE_IN_DAY: u32 = 8;
 
-/// Requests in the hands of the tables at once, so that they are written and read beside each other.
+/// Concurrent requests to the tables.
 const PUTS_AT_ONCE: usize = 8;
 
-/// Standings made between two pauses: a bound for the memory that they take.
+/// Standings generated per chunk, which bounds their memory.
 const CHUNK: usize = MAX_PUTS * 400;
 
-/// An endless staff, always the same.
+/// An endless, deterministic sequence of users.
 pub struct Staff {
     random: StdRng,
-    /// Activities that each has done in every window, beyond those that it begins with.
+    /// Activities of each user in every window, in addition to the initial ones.
     more: u32,
     user: u64,
     programs_left: u32,
@@ -59,7 +59,7 @@ impl Staff {
         }
     }
 
-    /// The next standing: of the same user in another program, or of the next one.
+    /// The next standing: the same user in another program, or the next user.
     pub fn next(&mut self) -> anyhow::Result<Standing> {
         if self.programs_left == 0 {
             self.user += 1;
@@ -76,7 +76,7 @@ impl Staff {
     }
 
     fn tallies(&mut self) -> Tallies {
-        // One in n has done n times as much as one must: the law of Zipf.
+        // Zipf's law: one user in n has n times the minimum.
         let share = self.random.random_range(f64::EPSILON..1.0);
         #[expect(
             clippy::cast_possible_truncation,
@@ -94,7 +94,7 @@ impl Staff {
         }
     }
 
-    /// Half of the activities earn more than the least.
+    /// Half of the activities earn more than the minimum.
     fn tally(&mut self, activities: u32) -> Tally {
         let better = self.random.random_range(0..=activities / 2);
         Tally {
@@ -123,8 +123,8 @@ impl Filling {
         })
     }
 
-    /// Puts the next `count` standings of a staff; those that are there are replaced. Tells
-    /// `on_chunk` how many there are so far, and returns their sums by program.
+    /// Puts the next `count` standings of a staff, replacing existing ones. Calls `on_chunk` with the
+    /// number so far, and returns the sums by program.
     pub async fn put(
         &self,
         staff: &mut Staff,
@@ -147,7 +147,7 @@ impl Filling {
         Ok(totals)
     }
 
-    /// Puts the control totals, which name the programs that have boards.
+    /// Puts the control totals, which determine the programs that have boards.
     pub async fn put_totals(&self, totals: &BTreeMap<ProgramId, Tally>) -> anyhow::Result<()> {
         let request = put_totals(&self.table, totals);
         call(&self.dynamodb, "BatchWriteItem", &request).await?;
@@ -159,7 +159,7 @@ impl Filling {
             .map(|batch| {
                 let (dynamodb, table) = (self.dynamodb.clone(), Arc::clone(&self.table));
                 let (shards, counters) = (self.shards, Arc::clone(&self.counters));
-                // A task of its own, so that requests are made on every processor.
+                // A separate task, so that requests use every processor.
                 let put = tokio::spawn(async move {
                     let request = put_standings(&table, shards, &counters, &batch);
                     call(&dynamodb, "BatchWriteItem", &request).await

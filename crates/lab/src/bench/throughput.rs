@@ -1,8 +1,10 @@
-//! Activities a second, as fast as the system takes them.
+//! Activities a second at full speed.
 
 use std::time::Duration;
 
 use anyhow::bail;
+use client::retry;
+use client::{Api, Verdicts, wire::Activity, wire::Verdict};
 use futures::future::try_join_all;
 use local::settings::Batching;
 use telemetry::Metric;
@@ -14,16 +16,14 @@ use super::metrics::sum;
 use super::report::{Aim, Report, Unit};
 use super::{PROGRAMS, SEED, USERS};
 use crate::load::workload::Workload;
-use client::retry;
-use client::{Api, Verdicts, wire::Activity, wire::Verdict};
 
-/// Posts under way at once: each connection begins its next one when the one before is answered.
+/// Concurrent posts. Each connection sends its next one when the previous one is answered.
 const CONNECTIONS: u16 = 16;
 
-/// A POST that is refused more often in a row ends the measurement.
+/// A POST refused more often than this in a row ends the measurement.
 const ATTEMPTS_MAX: u32 = 8;
 
-/// Activities a request, and how many should be counted a second.
+/// Activities per request, and the target of counted activities a second.
 const LOADS: [(u16, f64); 2] = [(10, 3_000.0), (1, 1_500.0)];
 
 pub async fn measure(length: Duration, report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<()> {
@@ -110,7 +110,7 @@ async fn drive(machine: &Machine, batch: u16, length: Duration) -> anyhow::Resul
         .await?
 }
 
-/// Posts one request after the other; returns the activities accepted and the requests refused.
+/// Posts requests one after the other. Returns the accepted activities and the refused requests.
 async fn post_until(api: Api, until: Instant, batch: u16, connection: u16) -> anyhow::Result<(u64, u64)> {
     let connection = u64::from(connection);
     let mut workload = Workload::new(USERS, PROGRAMS, SEED + connection, connection);
@@ -123,7 +123,7 @@ async fn post_until(api: Api, until: Instant, batch: u16, connection: u16) -> an
     Ok((accepted, refused))
 }
 
-/// Posts until everything is accepted; returns how often it was refused before.
+/// Retries a POST until everything is accepted. Returns how often it was refused.
 pub async fn post_until_accepted(api: &Api, activities: &[Activity]) -> anyhow::Result<u64> {
     let body = serde_json::to_vec(activities)?;
     for attempt in 0..ATTEMPTS_MAX {

@@ -1,5 +1,6 @@
-//! What an activity costs in write units, as the functions read it from the tables' answers.
+//! The write units of an activity, as the tables report them to the functions.
 
+use client::{Api, wire};
 use futures::stream::{self, TryStreamExt as _};
 use local::settings::Batching;
 use telemetry::Metric;
@@ -9,13 +10,12 @@ use super::machine::{Machine, Peaks};
 use super::metrics::{Line, MetricLog, sum};
 use super::report::{Aim, Report, Unit};
 use super::throughput::post_until_accepted;
-use client::{Api, wire};
 
-/// Activities that are counted one by one.
+/// Activities counted one at a time.
 const ALONE: u32 = 200;
 const ALONE_MAX: f64 = 7.0;
 
-/// Activities that wait in the queue before they are counted in full batches: ten of them.
+/// Activities queued before counting starts, enough for ten full batches.
 const IN_BATCHES: u32 = 5_000;
 const BATCHED_MAX: f64 = 5.2;
 const BATCHED_BY_FOUR_MAX: f64 = 3.7;
@@ -99,7 +99,7 @@ async fn post_batches(api: &Api, each: u32) -> anyhow::Result<()> {
         .await
 }
 
-/// The activity of a number, of users who do `each` of them, one after the other, in one program.
+/// Activity `number`, where each user has `each` consecutive activities in one program.
 fn activity(name: &str, number: u32, each: u32) -> anyhow::Result<wire::Activity> {
     let user = number / each;
     Ok(wire::Activity {

@@ -1,4 +1,4 @@
-//! Kills that are asked for by their number.
+//! Kills a given number of processes, spread over the load.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use tokio::time::{Instant, sleep};
 
-/// Whom it strikes, the busier ones more often.
+/// The functions to kill, the busier ones more often.
 const VICTIMS: [&str; 8] = [
     "ingest",
     "ingest",
@@ -21,7 +21,7 @@ const VICTIMS: [&str; 8] = [
     "serve",
 ];
 
-/// How long it may take after the load until the last of them is killed.
+/// The limit for the remaining kills after the load has ended.
 const FINISH_MAX: Duration = Duration::from_mins(1);
 const FINISH_EVERY: Duration = Duration::from_millis(20);
 
@@ -40,7 +40,7 @@ impl Killer {
         }
     }
 
-    /// Kills as many as are due when this share of the load is behind.
+    /// Kills as many processes as are due once this share of the load is answered.
     pub fn catch_up(&mut self, lambda: &Lambda, share: f64) {
         #[expect(
             clippy::cast_possible_truncation,
@@ -55,7 +55,7 @@ impl Killer {
         }
     }
 
-    /// Kills those that are left.
+    /// Kills the remaining number.
     pub async fn finish(&mut self, lambda: &Lambda) -> anyhow::Result<()> {
         let until = Instant::now() + FINISH_MAX;
         while self.killed < self.wanted {

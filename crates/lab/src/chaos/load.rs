@@ -1,9 +1,12 @@
-//! What is sent, and sending it until it is answered.
+//! The load: its activities, and sending them until they are acknowledged.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
+use client::retry;
+use client::wire::{Activity, Verdict};
+use client::{Api, Verdicts};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -11,24 +14,21 @@ use tokio::time::{Instant, sleep};
 
 use crate::load::workload::Workload;
 use crate::trial::USERS;
-use client::retry;
-use client::wire::{Activity, Verdict};
-use client::{Api, Verdicts};
 
 const PROGRAMS: u32 = 5;
 const BACK: Duration = Duration::from_hours(24);
 
-/// Of so many activities one is sent twice.
+/// One in this many activities is sent twice.
 const TWICE_ONE_IN: usize = 3;
-/// The second time comes within so many activities of the first, at times in the same request or
+/// The repeat follows within this many activities of the first, sometimes in the same request or
 /// while the first is under way.
 const TWICE_WITHIN: usize = 2_000;
 const BATCH: usize = 25;
 const CONNECTIONS: usize = 16;
 
-/// A request that is refused for so long ends the run: the system does not come back.
+/// A request refused for this long ends the run: the stack does not recover.
 const GIVE_UP_AFTER: Duration = Duration::from_mins(5);
-/// A client that waits longer would only prolong the run.
+/// A longer pause would only prolong the run.
 const WAIT_MAX: Duration = Duration::from_secs(3);
 
 pub struct Load {
@@ -39,14 +39,14 @@ pub struct Load {
     duplicates: AtomicU64,
 }
 
-/// A load all of whose activities were acknowledged.
+/// A load after all of its activities were acknowledged.
 #[derive(Debug)]
 pub struct Posted {
     pub activities: u64,
-    /// Activities that were answered with `duplicate`.
+    /// Activities answered with `duplicate`.
     pub duplicates: u64,
     pub requests: u64,
-    /// Requests that were sent again.
+    /// Requests that were retried.
     pub repeats: u64,
     pub span: Duration,
     pub last_answer: Instant,
@@ -77,7 +77,7 @@ impl Load {
         }
     }
 
-    /// How many activities are sent, those that are sent twice counted twice.
+    /// How many activities are sent; one that is sent twice counts twice.
     pub fn deliveries(&self) -> u64 {
         self.requests.iter().map(|request| request.len() as u64).sum()
     }
@@ -87,7 +87,7 @@ impl Load {
         self.answered.load(Ordering::Relaxed) as f64 / self.requests.len() as f64
     }
 
-    /// Sends all requests, each until all of its activities are kept.
+    /// Sends all requests, each until all of its activities are stored.
     pub async fn post(&self, api: &Api) -> anyhow::Result<Posted> {
         let started = Instant::now();
         let posts: Vec<_> = self

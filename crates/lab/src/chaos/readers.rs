@@ -1,25 +1,25 @@
-//! Someone who looks at the board all the while, as the dashboard does.
+//! A reader that polls the board during the run, as the dashboard does.
 
 use std::time::Duration;
 
+use client::Api;
+use client::wire::BoardDocument;
 use domain::{Board, Window};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::trial::USERS;
-use client::Api;
-use client::wire::BoardDocument;
 
 const READ_EVERY: Duration = Duration::from_millis(200);
 
-/// What the board looked like.
+/// What the reader saw.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BoardsRead {
     pub read: u64,
-    /// The sums were not those of the entries: parts of several generations.
+    /// Answers whose sums do not match their entries: a mixture of generations.
     pub torn: u64,
-    /// No answer, or not yet a board.
+    /// Requests without an answer or without a board.
     pub failed: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What became of a load.
+//! The verdict on a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,15 +7,15 @@ use std::time::Duration;
 use local::faults::Fault;
 use serde::{Serialize, Serializer};
 use serde_json::json;
+use terminal::text::grouped;
 
 use super::load::Posted;
 use super::readers::BoardsRead;
 use crate::trial::audit::Difference;
-use terminal::text::grouped;
 
 pub struct Verdict {
     pub seed: u64,
-    /// Activities, those that were sent twice counted twice.
+    /// Activities sent; one that was sent twice counts twice.
     pub sent: u64,
     pub posted: Posted,
     /// Activities in the standings.
@@ -23,14 +23,14 @@ pub struct Verdict {
     pub differences: [Difference; 5],
     pub dead_letters: u64,
     pub boards: BoardsRead,
-    /// From the last answer until the board was exact; `None` if it was not in time.
+    /// From the last answer until the board was exact. `None` if it was not exact in time.
     pub drained: Option<Duration>,
     pub kills: u64,
     pub faults: Vec<(Fault, u64)>,
 }
 
 impl Verdict {
-    /// Accepted and not counted, by the place that lacks most.
+    /// Accepted but not counted, according to the table that lacks the most.
     fn lost(&self) -> u64 {
         self.differences
             .iter()
@@ -39,7 +39,7 @@ impl Verdict {
             .unwrap_or_default()
     }
 
-    /// Counted more than once, or without having been sent.
+    /// Counted more than once, or counted without being sent.
     fn double(&self) -> u64 {
         self.differences
             .iter()

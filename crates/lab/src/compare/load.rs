@@ -1,10 +1,13 @@
-//! The clients, who are the same for both systems.
+//! The clients, identical for both systems.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use client::retry;
+use client::wire::{Activity, Verdict};
+use client::{Api, Verdicts};
 use domain::{ActivityId, UserId};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -15,9 +18,6 @@ use crate::load::engine::{Schedule, pace};
 use crate::load::figures::{Percentiles, Recorder};
 use crate::load::workload::Workload;
 use crate::trial::USERS;
-use client::retry;
-use client::wire::{Activity, Verdict};
-use client::{Api, Verdicts};
 
 const PROGRAMS: u32 = 5;
 const ACTIVITIES_A_POST: usize = 5;
@@ -25,8 +25,7 @@ const POSTS_A_SECOND: u32 = 20;
 
 /// How long a client waits for an answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a client sends the same before it gives up. So the posts of some 20 s are under way at
-/// once at most.
+/// Attempts of a client before it gives up. This bounds the posts under way to those of about 20 s.
 pub const ATTEMPTS: u32 = 3;
 
 pub type Key = (UserId, ActivityId);
@@ -36,22 +35,22 @@ pub struct Load {
     posts: Vec<Vec<Activity>>,
 }
 
-/// What the clients heard.
+/// The answers that the clients got.
 #[derive(Debug)]
 pub struct Posted {
     pub posts: u64,
-    /// All activities of the post were acknowledged by the first answer.
+    /// Posts fully acknowledged by the first answer.
     pub at_first: u64,
-    /// By a later one.
+    /// Posts fully acknowledged by a later answer.
     pub later: u64,
     /// From when a post was due until its first attempt was answered, refused or timed out.
     pub first_answers: Percentiles,
     pub acknowledged: HashSet<Key>,
 }
 
-/// What one client heard.
+/// The result of one client.
 struct Heard {
-    /// The attempt that was the last one needed, from 0.
+    /// The attempt that succeeded, counted from 0.
     taken_at: Option<u32>,
     first_answer: Duration,
     acknowledged: Vec<Key>,
@@ -74,12 +73,12 @@ impl Load {
         self.posts.iter().flatten()
     }
 
-    /// From when the first post is due until as long after the last one as they lie apart.
+    /// From the first due post until one interval after the last.
     pub fn length(&self) -> Duration {
         Duration::from_secs_f64(self.posts_f64() / f64::from(POSTS_A_SECOND))
     }
 
-    /// How many activities are due at the latest so long after the beginning.
+    /// How many activities are due this long after the start.
     pub fn due_within(&self, time: Duration) -> u64 {
         let due = (time.as_secs_f64() * f64::from(POSTS_A_SECOND)).floor() + 1.0;
         #[expect(
@@ -96,8 +95,8 @@ impl Load {
         self.posts.len() as f64
     }
 
-    /// Begins every post when it is due, whatever became of those before, and ends when each is taken
-    /// or given up.
+    /// Starts every post when it is due, regardless of earlier ones, and ends when each was acknowledged or
+    /// given up.
     pub async fn post(self: Arc<Self>, api: Api, started: Instant) -> anyhow::Result<Posted> {
         let posts = self.posts.len() as u64;
         let mut arrivals = pace(Schedule::new(started, f64::from(POSTS_A_SECOND), Some(posts)));

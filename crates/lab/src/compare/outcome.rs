@@ -1,36 +1,38 @@
-//! What became of the load in each system, side by side.
+//! The outcome in each system, as a table.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
+use client::wire::Activity;
+use terminal::text::{grouped, latency};
+
 use super::Throttle;
 use super::load::{ATTEMPTS, Key, Load, Posted, key};
 use super::watch::Watch;
 use crate::trial::audit::Counts;
-use client::wire::Activity;
-use terminal::text::{grouped, latency};
 
-/// What became of the load in one system.
+/// The outcome in one system.
 #[derive(Debug)]
 pub struct Outcome {
     pub posted: Posted,
     pub fates: Fates,
-    /// After the throttling; `None` if the board never was, or was not exact in the end.
+    /// From the end of the throttling until the board was right. `None` if it never was, or was not exact
+    /// in the end.
     pub right_again: Option<Duration>,
 }
 
-/// What became of the activities.
+/// The fate of the activities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fates {
     pub acknowledged: u64,
-    /// In the standings.
+    /// Counted in the standings.
     pub counted: u64,
-    /// Acknowledged, and not counted.
+    /// Acknowledged but not counted.
     pub lost: u64,
-    /// Kept as a fact, and not counted, after its client had given up.
+    /// Stored as a fact but not counted, and its client gave up.
     pub stranded: u64,
-    /// Neither kept nor counted, after its client had given up.
+    /// Neither stored nor counted, and its client gave up.
     pub refused: u64,
     /// Counted more than once.
     pub double: u64,
@@ -81,7 +83,7 @@ impl Fates {
                 (false, false, _) => fates.refused += 1,
             }
         }
-        // What has a marker is to be in the sums, once.
+        // Every activity with a marker must be in the sums once.
         let [.., standings, totals, _] = Counts::of(marked).differences(there);
         fates.lost += standings.missing.max(totals.missing);
         fates.double = standings.excess.max(totals.excess);
@@ -157,7 +159,7 @@ mod tests {
     use crate::load::figures::Percentiles;
     use client::wire::Kind;
 
-    /// Activities of the users of these letters, all of one program.
+    /// One activity for each of these one-character users, all in one program.
     fn activities(ids: &str) -> Vec<Activity> {
         let activity = |id: char| Activity {
             activity_id: "1".parse().expect("an id"),
@@ -173,7 +175,7 @@ mod tests {
         activities(ids).iter().map(key).collect()
     }
 
-    /// Of the activities a, b, c and d; what is there has these facts, and has counted these.
+    /// Posts the activities a, b, c and d; the tables hold these facts and these counts.
     fn check(acknowledged: &str, facts: &str, counted: &str, expected: &str) {
         let sent = activities("abcd");
         let sent: Vec<&Activity> = sent.iter().collect();
@@ -199,7 +201,7 @@ mod tests {
         check("ab", "abc", "ab", "lost 0, stranded 1, refused 1, double 0");
         check("abcd", "abcd", "abc", "lost 1, stranded 0, refused 0, double 0");
         check("abcd", "abc", "abcd", "lost 1, stranded 0, refused 0, double 0");
-        // The sums would be right by number alone.
+        // The number of activities alone would look right.
         check("abcd", "abcd", "abcc", "lost 1, stranded 0, refused 0, double 1");
     }
 

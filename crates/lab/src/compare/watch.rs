@@ -1,26 +1,26 @@
-//! Watching the board while it falls behind and catches up.
+//! Watches the board while it falls behind and catches up.
 
 use std::time::Duration;
 
+use client::Api;
 use local::sqs::{Queue, Timestamp};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::load::Load;
-use client::Api;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A board that shows what was sent until so long ago is right: a snapshot a second, a batch that
-/// is collected for a second, and some time for each.
+/// A board is right if it shows everything sent up to this long ago: one second for the snapshot, one
+/// to collect a batch, and some time to process each.
 const RIGHT_WITHIN: Duration = Duration::from_secs(5);
-/// Longer than anything a client left behind can go on, and a snapshot after it.
+/// Longer than any work that a client left behind, plus one snapshot.
 const QUIET_FOR: Duration = Duration::from_secs(15);
-/// How long all may take, after the last answer, to be counted and shown.
+/// The limit from the last answer until everything is counted and shown.
 const SETTLE_MAX: Duration = Duration::from_mins(5);
 
 /// What the board showed at a moment.
 #[derive(Clone, Copy, Debug)]
 struct Look {
-    /// When it was asked for and when it came, from the beginning of the load.
+    /// When it was requested and when it arrived, since the start of the load.
     asked: Duration,
     came: Duration,
     activities: u64,
@@ -30,7 +30,7 @@ pub struct Watch {
     api: Api,
     started: Instant,
     times: Interval,
-    /// Four a second, for as long as the load and what settles after it.
+    /// Four a second, during the load and while it settles.
     looks: Vec<Look>,
 }
 
@@ -46,7 +46,7 @@ impl Watch {
         }
     }
 
-    /// Looks at the board when it is time for it. What cannot be read is no look.
+    /// Reads the board when the next look is due. A failed read is not recorded.
     pub async fn look(&mut self) {
         self.times.tick().await;
         let asked = self.started.elapsed();
@@ -59,8 +59,8 @@ impl Watch {
         }
     }
 
-    /// Looks on until the board shows as many activities as were sent, or until no more can come:
-    /// nothing that was sent waits in the queue, and nothing has changed for a while.
+    /// Watches until the board shows as many activities as were sent, or until no more can arrive: the
+    /// queue holds nothing that was sent, and nothing has changed for a while.
     pub async fn until_settled(&mut self, queue: &Queue, sent: u64) {
         let (last_sent, since) = (Timestamp::now(), Instant::now());
         while since.elapsed() < SETTLE_MAX {
@@ -79,7 +79,7 @@ impl Watch {
         }
     }
 
-    /// How long after a moment the board first was right; `None` if it never was.
+    /// The time from a moment until the board was first right. `None` if it never was.
     pub fn right_again_after(&self, moment: Duration, load: &Load) -> Option<Duration> {
         right_again_after(&self.looks, moment, |time| load.due_within(time))
     }
@@ -99,7 +99,7 @@ fn right_again_after(
 mod tests {
     use super::*;
 
-    /// One activity is due each second, and each look is at a second, with what it shows then.
+    /// One activity is due each second. Each look gives a second and the activities shown then.
     fn check(looks: &[(u64, u64)], moment: u64, expected: Option<u64>) {
         let looks: Vec<Look> = looks
             .iter()
@@ -118,7 +118,7 @@ mod tests {
         check(&[(20, 15)], 20, Some(0));
         check(&[(20, 14)], 20, None);
         check(&[(20, 5), (21, 5), (22, 16), (23, 18), (24, 24)], 20, Some(3));
-        // What it was before does not matter.
+        // Earlier looks do not matter.
         check(&[(9, 9), (20, 9), (30, 25)], 20, Some(10));
         check(&[], 20, None);
     }

@@ -2,7 +2,7 @@ use aggregator::MarkerLifetime;
 use store::CountingConfig;
 use store::aws::{parsed, required};
 
-/// What this function reads from its environment: what ingestion reads, and what counting does.
+/// The function's environment variables: those of ingestion and those of counting.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub ingest: ingest::Config,

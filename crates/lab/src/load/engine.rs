@@ -1,7 +1,11 @@
-//! The open-loop engine: requests are begun when they are due, whatever became of those before.
+//! The open-loop engine: requests start when they are due, regardless of earlier ones.
 
 use std::time::Duration;
 
+use client::{
+    Api, PostError, Verdicts,
+    wire::{Activity, Status, Verdict},
+};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -12,63 +16,59 @@ use super::{
     figures::{Counts, Drain, Figures, LoadError, Percentiles, Recorder},
     workload::Workload,
 };
-use client::{
-    Api, PostError, Verdicts,
-    wire::{Activity, Status, Verdict},
-};
 
-/// How often the status is asked for; snapshots are made less often than that.
+/// How often the status is polled. Snapshots are less frequent.
 const DRAIN_POLL: Duration = Duration::from_millis(250);
 const FIRST_STATUS_WAIT: Duration = Duration::from_secs(5);
 
-/// Arrivals told of before they are begun; more of them wait, without losing their times.
+/// Due requests buffered before they start. Further ones wait and keep their due times.
 const ARRIVALS_MAX: usize = 1_024;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Beyond this it could not be told when a request is due.
+/// Above this rate, due times could not be computed exactly.
 const RATE_MIN: f64 = 0.001;
 
-/// A load to be run.
+/// A load to run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Activities a second.
     pub rate: f64,
-    /// None is until stopped.
+    /// `None` runs until stopped.
     pub length: Option<Duration>,
     pub users: u32,
     pub programs: u32,
     /// Activities a request.
     pub batch: u16,
     pub seed: u64,
-    /// How long ago an activity may have occurred; none is now.
+    /// How long ago an activity may have occurred. `None` means now.
     pub back: Option<Duration>,
-    /// Requests without an answer at once; what is due beyond is not sent, and counted.
+    /// The maximum of unanswered requests. Requests due beyond it are not sent and counted as errors.
     pub outstanding_max: usize,
-    /// How long to wait, after the last answer, for all to be counted.
+    /// How long to wait after the last answer for everything to be counted.
     pub drain_max: Duration,
 }
 
-/// A load under way, as of a whole second.
+/// The progress of a load, once a second.
 #[derive(Debug)]
 pub struct Second<'a> {
     pub elapsed: Duration,
     /// Since the beginning.
     pub counts: &'a Counts,
-    /// Of the requests that ended in this second.
+    /// Requests that ended in this second.
     pub post: Percentiles,
     pub outstanding: usize,
 }
 
-/// A request that has ended.
+/// A finished request.
 struct Ended {
     activities: u64,
-    /// From when it was due.
+    /// Measured from when it was due.
     latency: Duration,
     answer: Result<Verdicts, PostError>,
 }
 
-/// When each request is due, computed from its number so that errors do not add up.
+/// When each request is due, computed from its number so that rounding errors do not accumulate.
 pub struct Schedule {
     started: Instant,
     requests_per_second: f64,
@@ -99,7 +99,7 @@ impl Schedule {
         Self::new(started, requests_per_second, requests_max)
     }
 
-    /// None once all have been due.
+    /// `None` after the last request.
     pub fn due(&self, request: u64) -> Option<Instant> {
         if self.requests_max.is_some_and(|max| request >= max) {
             return None;
@@ -110,10 +110,10 @@ impl Schedule {
     }
 }
 
-/// Tells when each request is due, as it becomes due, until all have been or nobody listens.
+/// Sends a message when each request is due, until the last one or until the receiver is gone.
 ///
-/// It has a thread of its own because the timers of the runtime are late by a millisecond, which
-/// is as long as many an answer takes.
+/// It runs on a separate thread because the runtime's timers are up to a millisecond late, as long as
+/// many answers take.
 pub fn pace(schedule: Schedule) -> mpsc::Receiver<Instant> {
     let (sender, receiver) = mpsc::channel(ARRIVALS_MAX);
     std::thread::spawn(move || {
@@ -130,11 +130,11 @@ pub fn pace(schedule: Schedule) -> mpsc::Receiver<Instant> {
     receiver
 }
 
-/// Posts to `ingest` as planned, until the plan or `stop` ends it, then watches `serve` until
-/// all is counted.
+/// Posts to `ingest` until the plan or `stop` ends the load, then polls `serve` until everything is
+/// counted.
 ///
-/// Latencies are measured from when a request was due, and failures are among them. Nothing is
-/// sent again: a repeat would hide the failure.
+/// Latencies start when a request was due and include failures. Failed requests are not retried, since
+/// a retry would hide the failure.
 pub async fn run(
     ingest: &Api,
     serve: &Api,
@@ -241,7 +241,7 @@ fn tally(ended: Ended, counts: &mut Counts) {
     }
 }
 
-/// What is counted before the load. A system that was just started publishes its first snapshot soon.
+/// The count before the load. A stack that was just started publishes its first snapshot soon.
 async fn first_status(serve: &Api) -> Option<Status> {
     let until = Instant::now() + FIRST_STATUS_WAIT;
     loop {
@@ -253,8 +253,8 @@ async fn first_status(serve: &Api) -> Option<Status> {
     }
 }
 
-/// Waits until `accepted` more are counted than `before`. More than that, or a backlog from
-/// before, are somebody else's, and may have been counted in place of ours.
+/// Waits until `accepted` more are counted than `before`. A larger count, or a backlog from before the
+/// load, comes from another client, so that this load may not be counted completely.
 async fn drain(
     serve: &Api,
     before: &Status,
@@ -262,7 +262,7 @@ async fn drain(
     last_answer: Instant,
     drain_max: Duration,
 ) -> Drain {
-    // A heartbeat of the system's own may be on its way.
+    // A heartbeat may be under way.
     let is_alone = before.freshness.backlog.unwrap_or_default() <= 1;
     let mut rise = None;
     let all_counted = async {

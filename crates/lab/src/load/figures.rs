@@ -1,24 +1,23 @@
-//! What a load measured.
+//! The figures of a load.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use hdrhistogram::Histogram;
-
 use client::Failure;
+use hdrhistogram::Histogram;
 use terminal::text::{counted, grouped, latency};
 
-/// An hour in microseconds; more is recorded as that.
+/// One hour in microseconds. Longer latencies are recorded as this.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
 
 /// Three significant digits: a percentile is off by at most 0.1%.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// Why an activity has no verdict.
+/// Why an activity got no verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LoadError {
-    /// Not sent, because as many requests as allowed were without an answer.
+    /// Not sent, because the maximum of unanswered requests was reached.
     Overflow,
-    /// The server answered, but could not store it.
+    /// The server answered but could not store it.
     Unavailable,
     Failed(Failure),
 }
@@ -33,8 +32,8 @@ impl fmt::Display for LoadError {
     }
 }
 
-/// Activities by what became of them: `sent` is the sum of the verdicts and of the errors other
-/// than [`LoadError::Overflow`], once every request has ended.
+/// Activities by result. Once every request has ended, `sent` is the sum of the verdicts and of all
+/// errors but [`LoadError::Overflow`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     pub sent: u64,
@@ -54,7 +53,7 @@ impl Counts {
     }
 }
 
-/// Times, to be summed up as percentiles.
+/// Latencies, summarised as percentiles.
 pub struct Recorder(Histogram<u64>);
 
 impl Recorder {
@@ -114,17 +113,17 @@ impl fmt::Display for Percentiles {
     }
 }
 
-/// How long it took until all that was accepted was counted.
+/// The time until everything accepted was counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drain {
-    /// `after` the last answer to a POST. It can be no more exact than the snapshots are often.
-    /// Unless `certain`, something else was being counted at the same time.
+    /// `after` the last answer to a POST, accurate to the interval of snapshots. Unless `certain`, other
+    /// activities were counted at the same time.
     Counted { after: Duration, certain: bool },
-    /// Only `counted` of the activities within the time waited.
+    /// Only `counted` of the activities in time.
     Incomplete { counted: u64, waited: Duration },
-    /// The status could not be read before the load, or not after it.
+    /// The status could not be read before or after the load.
     Unknown,
-    /// The load was stopped by hand.
+    /// The user stopped the load.
     NotAwaited,
 }
 
@@ -141,7 +140,7 @@ impl fmt::Display for Drain {
             Self::Incomplete { counted, waited } => {
                 write!(f, "only {} within {}", grouped(*counted), latency(*waited))
             }
-            Self::Unknown => f.write_str("not known, for the status could not be read"),
+            Self::Unknown => f.write_str("unknown: the status could not be read"),
             Self::NotAwaited => f.write_str("not waited for"),
         }
     }
@@ -153,17 +152,17 @@ pub struct Figures {
     pub counts: Counts,
     /// From the first arrival to the last answer.
     pub elapsed: Duration,
-    /// From when each request was due to the end of its answer or its failure, whichever it
-    /// was, so that a stall shows in every request that it held up.
+    /// From when each request was due to the end of its answer or its failure. A stall therefore shows in
+    /// every request that it delayed.
     pub post: Percentiles,
-    /// From when each request was due to when it was begun. If this is not small against `post`
-    /// then it was this machine that could not keep up.
+    /// From when each request was due to when it started. If this is not small compared with `post`, the
+    /// client machine could not keep up.
     pub start_delay: Percentiles,
     pub drain: Drain,
 }
 
 impl Figures {
-    /// Whether every activity was accepted, and counted if that was waited for.
+    /// Whether every activity was accepted and, if the command waited for it, counted.
     pub fn is_clean(&self) -> bool {
         let all_counted = matches!(self.drain, Drain::Counted { .. } | Drain::NotAwaited);
         self.counts.rejected == 0 && self.counts.errors.is_empty() && all_counted

@@ -1,12 +1,11 @@
-//! Synthetic employees and what they do, the same for the same seed.
+//! Synthetic users and their activities, determined by a seed.
 
 use std::time::Duration;
 
+use client::wire::{Activity, Kind};
 use domain::{ProgramId, UserId};
 use jiff::Timestamp;
 use rand::{RngExt as _, SeedableRng, rngs::StdRng};
-
-use client::wire::{Activity, Kind};
 
 const FIRST_NAMES: [&str; 32] = [
     "ada", "amir", "ana", "ben", "chidi", "clara", "dana", "diego", "elif", "emil", "farah", "finn", "grace",
@@ -35,10 +34,10 @@ const PROGRAM_NAMES: [&str; 8] = [
 const TASKS_BELOW: u32 = 80;
 const CHECK_INS_BELOW: u32 = 95;
 
-/// Ranks from 0 with a chance in inverse proportion to their place: the second is chosen half
-/// as often as the first. The exponent of 1 is about what activity in organisations follows.
+/// Draws ranks from 0 with Zipf's law: the second is drawn half as often as the first. Activity in
+/// organisations follows an exponent of about 1.
 struct Zipf {
-    /// Sums of the weights up to each rank.
+    /// Cumulative weights up to each rank.
     cumulative: Vec<f64>,
 }
 
@@ -61,7 +60,7 @@ impl Zipf {
     }
 }
 
-/// An endless source of activities by a fixed staff.
+/// An endless source of activities of a fixed set of users.
 pub struct Workload {
     random: StdRng,
     users: Zipf,
@@ -72,8 +71,8 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Who does what depends on `seed` alone. The ids also depend on `run`, so that the same
-    /// seed can be run again and count again.
+    /// Users and kinds depend on `seed` alone. Ids also depend on `run`, so that a second run with the
+    /// same seed counts again.
     pub fn new(users: u32, programs: u32, seed: u64, run: u64) -> Self {
         Self {
             random: StdRng::seed_from_u64(seed),
@@ -85,7 +84,7 @@ impl Workload {
         }
     }
 
-    /// Activities that occurred within this time, each at any moment of it.
+    /// Spreads the activities' times over the past `span`.
     pub fn reaching_back(self, back: Option<Duration>) -> Self {
         Self { back, ..self }
     }
@@ -107,14 +106,14 @@ impl Workload {
                 TASKS_BELOW..CHECK_INS_BELOW => Kind::ProgramCheckIn,
                 _ => Kind::LearningMilestone,
             },
-            // What occurs now is placed in time by the server's clock: this one may be wrong.
+            // The server's clock sets the time of current activities, since this machine's may be wrong.
             occurred_at: self.back.map(|back| Timestamp::now() - back.mul_f64(share)),
         }
     }
 }
 
-/// A name for each rank, with a number once the names are used up. The stride spreads the last
-/// names, and reaches every pair since it is odd and the number of pairs is a power of two.
+/// A name for each rank, with a number once all names are used. The stride spreads the last names. It
+/// reaches every pair, since it is odd and the number of pairs is a power of two.
 fn user_name(rank: usize) -> UserId {
     const PAIRS: usize = FIRST_NAMES.len() * LAST_NAMES.len();
     const STRIDE: usize = 397;

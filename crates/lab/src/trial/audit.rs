@@ -1,9 +1,11 @@
-//! What is stored, held against what was sent.
+//! Reads everything that was stored and compares it with what was sent.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use anyhow::{Context as _, ensure};
+use client::Api;
+use client::wire::{Activity, Kind};
 use domain::{ActivityId, Board, Calendar, ProgramId, Tally, UserId, Window};
 use jiff::Timestamp;
 use local::{Stack, dynamodb_client, settings};
@@ -12,15 +14,13 @@ use store::standings::CurrentCounters;
 use store::{Fact, Facts, Markers, Standings};
 
 use super::USERS;
-use client::Api;
-use client::wire::{Activity, Kind};
 
 type Key = (UserId, ActivityId);
 
-/// Items that one request asks for.
+/// Items per request.
 const PAGE: i32 = 1_000;
 
-/// Everything that tells which activities there are, each by itself.
+/// Each place that records activities, read independently.
 #[derive(Debug, Default)]
 pub struct Counts {
     pub facts: HashSet<Key>,
@@ -30,7 +30,7 @@ pub struct Counts {
     pub board: BTreeMap<UserId, Tally>,
 }
 
-/// How one of them differs from what was sent.
+/// How one place differs from what was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Difference {
     pub of: &'static str,
@@ -49,7 +49,7 @@ impl fmt::Display for Difference {
 }
 
 impl Counts {
-    /// What there is to be once these activities are counted.
+    /// The expected state once these activities are counted.
     pub fn of<'a>(activities: impl IntoIterator<Item = &'a Activity>) -> Self {
         let mut counts = Self::default();
         for activity in activities {
@@ -68,12 +68,12 @@ impl Counts {
         counts
     }
 
-    /// How many activities the standings have.
+    /// The number of activities in the standings.
     pub fn activities(&self) -> u64 {
         self.standings.values().map(|tally| tally.activities).sum()
     }
 
-    /// How what is there differs from this, in each of the places.
+    /// How the actual state differs from this one, for each place.
     pub fn differences(&self, there: &Self) -> [Difference; 5] {
         [
             of_keys("facts", &self.facts, &there.facts),
@@ -85,7 +85,7 @@ impl Counts {
     }
 }
 
-/// As the README says, and not as the functions are told: it is what they are held against.
+/// The points in the README. Deliberately independent of the functions' policy, which it checks.
 fn points(kind: Kind) -> u64 {
     match kind {
         Kind::TaskCompleted => 10,
@@ -119,7 +119,7 @@ fn of_sums<K: Ord>(
         let there = there.get(key).copied().unwrap_or_default();
         let missing = expected.activities.saturating_sub(there.activities);
         let excess = there.activities.saturating_sub(expected.activities);
-        // With as many activities, other points mean that one was counted as another.
+        // Equal numbers of activities with different points mean that one was counted as another.
         let is_as_many = missing == 0 && excess == 0;
         difference.missing += missing + u64::from(is_as_many && there.points < expected.points);
         difference.excess += excess + u64::from(is_as_many && there.points > expected.points);
@@ -127,7 +127,7 @@ fn of_sums<K: Ord>(
     difference
 }
 
-/// Reads all of it: four from the tables themselves, and the board as it is served.
+/// Reads every place: four from the tables, and the board from the API.
 pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
     let client = dynamodb_client(&stack.aws_url);
     let mut counts = Counts {
@@ -176,7 +176,7 @@ pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
     Ok(counts)
 }
 
-/// A process that stood still when the faults ended takes one invocation with it.
+/// A process that hung when the faults ended still fails one invocation.
 const BOARD_ATTEMPTS: u32 = 3;
 
 async fn served_board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
@@ -188,7 +188,7 @@ async fn served_board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
     board(api).await
 }
 
-/// The global board of all time, as it is served.
+/// The global all-time board from the API.
 pub async fn board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
     let (document, _) = api.board(&Board::Global, Window::All, USERS).await?;
     ensure!(
@@ -199,7 +199,7 @@ pub async fn board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
         let user: UserId = entry
             .user_id
             .parse()
-            .context("the board shows a user of no such id")?;
+            .context("the board has a row with an invalid user id")?;
         let tally = Tally {
             points: entry.points,
             activities: entry.activities,
@@ -213,7 +213,7 @@ pub async fn board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
 mod tests {
     use super::*;
 
-    /// Activities such as `ann1`, all of one program and one kind.
+    /// Activities such as `ann1`, all of the same program and kind.
     fn counts(ids: &str) -> Counts {
         let activity = |id: &str| Activity {
             activity_id: id.parse().expect("an id"),
@@ -237,7 +237,7 @@ mod tests {
         check(&counts("ann1 bob1"), [(1, 0); 5]);
         check(&Counts::default(), [(3, 0); 5]);
         check(&counts("ann1 ann2 bob1 cyd1"), [(0, 1); 5]);
-        // One lost and one double of another user: the total alone would not show it.
+        // One lost and one double of another user: the total alone would look right.
         let mut mixed = counts("ann1 bob1 bob2");
         mixed.markers = counts("ann1 ann2 bob1").markers;
         check(&mixed, [(1, 1), (0, 0), (1, 1), (0, 0), (1, 1)]);

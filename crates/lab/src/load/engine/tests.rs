@@ -14,18 +14,18 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use client::{Failure, install_tls, parse_url};
 use serde_json::{Value, json};
 use tokio::time::sleep_until;
 
 use super::*;
-use client::{Failure, install_tls, parse_url};
 
 /// A server that accepts everything once `opens_after` has passed since it was started.
 #[derive(Clone)]
 struct Server {
     opens: Instant,
     accepted: Arc<AtomicU64>,
-    /// Counted by others, beside what is accepted here.
+    /// Counted for other clients, in addition to what this server accepts.
     counted_besides: u64,
     fails_with: Option<StatusCode>,
 }
