@@ -120,7 +120,7 @@ test("with the API away the last board stays and is marked as old, until the API
   await showsTheBoard(page);
   const entries = await shownBy(page);
   await stack.kill();
-  await showsAsOld(page, entries, /^The board cannot be reached/);
+  await showsAsOld(page, entries, /^Cannot load the latest board/);
   await stack.start();
   await showsTheBoard(page);
   await post(activitiesFor({ eve: 110 }));
@@ -132,7 +132,7 @@ test("an answer of the platform that is no document does no harm", async (t) => 
   await showsTheBoard(page);
   const entries = await shownBy(page);
   await page.tab.route("**/v1/**", (route) => route.fulfill({ status: 502, body: "<html>Bad Gateway</html>" }));
-  await showsAsOld(page, entries, /^The board cannot be reached/);
+  await showsAsOld(page, entries, /^Cannot load the latest board/);
   await page.tab.unroute("**/v1/**");
   await showsTheBoard(page);
 });
@@ -142,7 +142,7 @@ test("one who is offline is told so", async (t) => {
   await showsTheBoard(page);
   const entries = await shownBy(page);
   await page.tab.context().setOffline(true);
-  await showsAsOld(page, entries, /^You are offline/);
+  await showsAsOld(page, entries, /^You are offline\. This board is from \d\d:\d\d:\d\d\./);
   await page.tab.context().setOffline(false);
   await showsTheBoard(page);
 });
@@ -176,7 +176,7 @@ test("with the aggregator stopped the board is said to be out of date, until all
     kind: "task_completed",
   }));
   await stack.post(waiting);
-  await showsAsOld(page, entries, /^This board is out of date.*activities wait/s);
+  await showsAsOld(page, entries, /^This board is out of date.*activities are waiting/s);
   const { freshness } = await stack.document("/v1/status");
   assert.deepEqual(freshness.stale_reasons, ["backlog"]);
   stack.bringBack("aggregator");
@@ -193,5 +193,5 @@ test("before the first snapshot the page says so, and shows the board as soon as
   await eventually("why there is no board", async () => assert.ok((await page.board()).includes(body.detail)));
   young.bringBack("snapshot");
   await page.ready();
-  await eventually("an empty board", async () => assert.match(await page.board(), /Nobody has points here yet/));
+  await eventually("an empty board", async () => assert.match(await page.board(), /No one has points here yet/));
 });

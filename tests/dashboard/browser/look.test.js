@@ -58,7 +58,7 @@ const STATES = {
   "an empty board": {
     visit: async (t, options) => {
       const page = await visit(t, empty, {}, options);
-      assert.match(await page.board(), /Nobody has points here yet/);
+      assert.match(await page.board(), /No one has points here yet/);
       return page;
     },
   },
