@@ -75,7 +75,7 @@ test("an id is found whole, and told with its neighbours as the API has them", a
   await page.find("user-007");
   await tells(page, "user-007", { window: "week" });
   await page.press("Close");
-  await eventually("nobody is chosen", async () => assert.equal(await page.user(), null));
+  await eventually("no user is chosen", async () => assert.equal(await page.user(), null));
   assert.equal(page.view().user, undefined);
 });
 
