@@ -7,8 +7,12 @@ import { eventually } from "../eventually.js";
 import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
-const stack = await testStack({ activities: recentActivities({ programs: 14 }) });
-before(() => stack.add(activitiesFor({ "user-000": 500, "user-100": 20 })));
+const stack = await testStack();
+
+before(async () => {
+  await stack.add(recentActivities({ programs: 14 }));
+  await stack.add(activitiesFor({ "user-000": 500, "user-100": 20 }));
+});
 
 test("points over time are those of the first five and of the chosen user", async (t) => {
   const page = await visit(t, stack, { user: "user-100" });
