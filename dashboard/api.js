@@ -8,7 +8,7 @@ const KEPT_MAX = 50;
 class Problem extends Error {
   constructor(detail, status = 0, { code, field, results } = {}, retryAfter = 0) {
     super(detail);
-    // A 404, or that nothing is published yet, is an answer as well.
+    // A 404 or `nothing_published` is a normal answer.
     const unreachable = status === 0 || status === 429 || (status >= 500 && code !== "nothing_published");
     Object.assign(this, { code, field, results, retryAfter, unreachable });
   }
@@ -32,7 +32,7 @@ async function withTimeLimit(signal, work) {
     return await work(signal ? AbortSignal.any([signal, limit.signal]) : limit.signal);
   } catch (error) {
     if (signal?.aborted || error instanceof Problem) throw error;
-    throw new Problem(limit.signal.aborted ? "there was no answer in time." : "there is no connection to it.");
+    throw new Problem(`The server ${limit.signal.aborted ? "did not answer in time" : "cannot be reached"}.`);
   } finally {
     clearTimeout(timer);
   }
@@ -40,15 +40,15 @@ async function withTimeLimit(signal, work) {
 
 async function problemOf(response) {
   const { status, headers } = response;
-  const told = await response.json().catch(() => ({}));
-  return new Problem(told.detail ?? `The API answered ${status}.`, status, told, Number(headers.get("retry-after")) || 0);
+  const body = await response.json().catch(() => ({}));
+  return new Problem(body.detail ?? `The server answered with error ${status}.`, status, body, Number(headers.get("retry-after")) || 0);
 }
 
-/** The very answer of the last time, if the document has not changed since. */
+/** Returns the same answer object as before if the document has not changed. */
 export function get(path, signal) {
   return withTimeLimit(signal, async (signal) => {
     const earlier = lastAnswer(path);
-    // What the browser kept from an earlier visit has the age of then, and 304 would not say so.
+    // A response cached in an earlier visit has an old age, which a 304 would not correct.
     const response = await fetch(`${api}${path}`, { cache: earlier ? "no-cache" : "reload", signal });
     if (!response.ok) throw await problemOf(response);
     const maxAge = Number(/max-age=(\d+)/.exec(response.headers.get("cache-control"))?.[1] ?? 60);

@@ -1,4 +1,4 @@
-// Wires the view in the address, the documents of that view, and the parts that show them.
+// Connects the view in the URL, its API documents and the page parts that show them.
 
 import { get, lastAnswer } from "./api.js";
 import { showBoard, showLoading, showPodium, showProblem } from "./board.js";
@@ -22,9 +22,9 @@ const refresh = keepFresh(load);
 let view;
 // The answer that each part of the page shows.
 let shown = {};
-// Why the board could not be reached the last time, in words.
+// Why the last request for the board failed, as text.
 let trouble = null;
-// Seconds between two snapshots, as the last board told.
+// Seconds between snapshots, as of the last board.
 let pace = 60;
 let clocksApart = Infinity;
 
@@ -70,7 +70,7 @@ function put(part, answer) {
   show[part](answer.document);
 }
 
-// Resolves to what went wrong, if anything did.
+// Resolves to the problem, or null.
 async function loadPart(part, path, signal) {
   let problem = null;
   try {
@@ -81,7 +81,7 @@ async function loadPart(part, path, signal) {
     if (signal.aborted) return null;
     problem = error;
     if (part === "board") trouble = problem.unreachable ? problem.message : null;
-    // An old document is better than none, unless there is no such thing any more.
+    // The old document stays, unless the API says that it is gone.
     if (!shown[part] || !problem.unreachable) {
       delete shown[part];
       fail[part]?.(problem.message);
@@ -93,7 +93,7 @@ async function loadPart(part, path, signal) {
 
 function noteBoard(answer) {
   trouble = null;
-  // Only a new document tells the pace: how old it is, and how long until the next one.
+  // Pace: age plus time to the next snapshot. Only a new document gives both.
   if (answer !== shown.board && !answer.document.freshness.stale) pace = ageSeconds(answer, performance.now()) + answer.maxAge;
 }
 
@@ -116,13 +116,13 @@ function tick() {
   say("facts", facts);
   say("as-of", asOf);
 
-  // The monotonic clock may stand still while the device sleeps, and the age with it.
+  // The monotonic clock, and so the age, may stop while the device sleeps.
   const apart = Date.now() - now;
   if (apart - clocksApart > SLEPT_MS) refresh();
   clocksApart = apart;
 }
 
-// Shows at once what is known of a view, and then what the API answers.
+// Shows cached answers for a view at once, then loads new ones.
 function enter(next) {
   view = next;
   shown = {};
@@ -137,7 +137,7 @@ function enter(next) {
   byId("my-rank").hidden = whoIsMe() === null;
   showUserName(view.user);
   showLoading(view);
-  showUserProblem("Loading …");
+  showUserProblem("Loading…");
   for (const [part, path] of Object.entries(documentsOf(view))) {
     const answer = path && lastAnswer(path);
     if (answer) put(part, answer);

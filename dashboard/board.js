@@ -6,7 +6,7 @@ const panel = byId("panel");
 const body = panel.querySelector("tbody");
 const rows = [];
 
-// While nothing is known of a view, the one before it stays, dimmed.
+// The previous view stays, dimmed, until the new one loads.
 export function showLoading({ board }) {
   say("board-name", nameOf(board));
   showMessage("", true);
@@ -42,12 +42,12 @@ export function showBoard(document, view, me) {
 
 function messageFor({ participants, entries, listed, from, window }) {
   if (entries.length > 0) return "";
-  if (participants > 0) return `There is no row ${number(from)}: the last one is ${number(listed)}.`;
-  const elsewhere = window.name === "all" ? "" : " Or look at a longer window.";
-  return `Nobody has points here yet. Post an activity, and the next snapshot shows it.${elsewhere}`;
+  if (participants > 0) return `There is no row ${number(from)}. The last row is ${number(listed)}: press Previous to go there.`;
+  const elsewhere = window.name === "all" ? "" : " You can also choose a longer window.";
+  return `No one has points here yet. Points appear soon after the first activity.${elsewhere}`;
 }
 
-/** A fourth entry tells whether the third is tied. */
+/** The fourth entry shows whether the third is tied. */
 export function showPodium(entries) {
   const isTied = (entry) => entries.filter(({ rank }) => rank === entry.rank).length > 1;
   arrange(byId("podium"), entries.slice(0, 3).map((entry) =>
@@ -66,12 +66,12 @@ function newRow() {
   return { tr, cells };
 }
 
-// A row keeps its place and changes its words: moving a thousand takes half a second.
+// Rows stay in place and change their text: moving 1000 rows takes 0.5 s.
 function showRows(entries, view, me) {
   const focused = body.querySelector(":focus")?.dataset.choose;
   entries.forEach((entry, i) => {
     rows[i] ??= newRow();
-    // An entry that stands lower than its rank shares it with the one above.
+    // A rank smaller than the row number is shared with the row above.
     const tied = entry.rank < view.from + i || entry.rank === entries[i + 1]?.rank;
     const marks = [entry.user_id === me && "me", entry.user_id === view.user && "chosen"].filter(Boolean);
     fillRow(rows[i], entry, tied, marks, (entry.points / (entries[0].points || 1)).toFixed(2));
@@ -97,6 +97,7 @@ function fillRow(row, entry, tied, marks, part) {
   rank.replaceChildren(number(entry.rank), ...(tied ? [seen(" ="), heard(" tied")] : []));
   write(points, number(entry.points));
   write(activities, number(entry.activities));
+  activities.dataset.unit = entry.activities === 1 ? " activity" : " activities";
   moved.className = entry.change > 0 ? "up" : entry.change < 0 ? "down" : "";
   moved.replaceChildren(...(words ? [seen(sign), heard(words)] : [sign]));
 }
@@ -110,7 +111,7 @@ function showPages({ entries, from, listed, participants }, view) {
   for (const button of byId("pages").querySelectorAll("button")) {
     const focused = button === document.activeElement;
     button.disabled = targets[button.textContent] === null;
-    // A button that is switched off would lose the focus to nowhere.
+    // A disabled button would lose the focus.
     if (focused && button.disabled) panel.focus({ preventScroll: true });
   }
 }

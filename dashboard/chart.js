@@ -1,4 +1,4 @@
-// Drawn in the pixels of the place that there is, so that the words keep their size.
+// Charts are drawn at their real pixel width, so that text is never scaled.
 
 import { draw, table } from "./element.js";
 import { axisTime, fullTime, number, percent } from "./format.js";
@@ -15,7 +15,7 @@ const isKnown = ({ points }) => points !== null;
 /** A user's line: `{name, points: [{at, points}]}`, `at` in milliseconds, `points` null where unknown. */
 const line = (name, at, points) => ({ name, points: at.map((moment, i) => ({ at: Date.parse(moment), points: points[i] })) });
 
-/** The line of a user: from the board's history if they are in it, or else their own. */
+/** A user's line, from the board's history if it has the user, else from their own. */
 export function lineOf({ entry: { user_id }, history }, board) {
   const user = board?.users.find((each) => each.user_id === user_id);
   if (user) return line(user_id, board.at, user.points);
@@ -28,7 +28,7 @@ export function linesOf(board, chosen) {
   return missing ? [...lines, lineOf(chosen, board)] : lines;
 }
 
-/** The programs with the most points, and the rest: `[{name, points, share}]`. */
+/** The programs with the most points, and the rest as one: `[{name, points, share}]`. */
 export function sharesOf([global, ...programs]) {
   const best = programs.filter(({ points }) => points > 0).slice(0, SHARES_MAX);
   const shares = best.map(({ board, points }) => ({ name: programOf(board), points }));
@@ -47,7 +47,7 @@ export function ticksOf(min, max) {
   return Array.from({ length: steps + 1 }, (_, i) => first + i * step);
 }
 
-/** Moves heights apart to at least `gap`; they keep their order and end at or above `most`. */
+/** Spreads heights at least `gap` apart, in the same order, with none above `most`. */
 export function spreadOut(heights, gap, most) {
   const placed = [...heights];
   const order = [...heights.keys()].sort((a, b) => heights[a] - heights[b]);
@@ -61,7 +61,7 @@ export function spreadOut(heights, gap, most) {
   return placed;
 }
 
-/** Where points are not known there is a gap; a moment that stands alone becomes a dot. */
+/** Unknown points leave a gap; an isolated point becomes a dot. */
 export function pathOf(points, x, y) {
   return points.map((point, i) => {
     if (!isKnown(point)) return "";
@@ -74,7 +74,7 @@ const canvas = (width, height, label) => draw("svg", { width, height, role: "img
 const words = (text, x, y, more) => draw("text", { x, y, ...more }, text);
 const ENDING = { "text-anchor": "end" };
 
-/** The picture of some lines, or null where they have no length. */
+/** Draws the lines; null if they span no time. */
 function linesPicture(lines, chosen, timeZone, width, height) {
   const known = lines.flatMap(({ points }) => points.filter(isKnown));
   const moments = known.map(({ at }) => at);
@@ -126,7 +126,7 @@ export function showLine(place, own, timeZone) {
 
 export function showRace(figure, lines, chosen, timeZone) {
   const picture = linesPicture(lines, chosen, timeZone, figure.querySelector(".picture").clientWidth, 240);
-  if (picture === null) return showNothing(figure, "Lines need two snapshots with points.");
+  if (picture === null) return showNothing(figure, "This chart appears after two board updates with points.");
   const all = lines.map(({ points }) => new Map(points.filter(isKnown).map((point) => [point.at, number(point.points)])));
   const moments = [...new Set(lines.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
   const time = fullTime(timeZone);

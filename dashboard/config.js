@@ -1,5 +1,5 @@
-// Where the API is: with the page itself, on one machine. A deployment puts another file in its place.
+// The API's address; empty if it is the page's own. A deployment replaces this file.
 export const api = "";
 
-// Where activities are posted, or null where the page may not post.
+// The address for posting activities; null if this page may not post.
 export const ingest = "";

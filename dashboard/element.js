@@ -1,4 +1,4 @@
-// Makes elements. What comes from outside becomes text or the value of an attribute, never markup.
+// Makes elements. External data becomes text or attribute values, never markup.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -14,20 +14,20 @@ export const make = (name, attributes = {}, ...children) =>
 export const draw = (name, attributes = {}, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
-// Words for those who hear the page, and a sign for those who see it.
+// Text for screen readers only, and a sign that is hidden from them.
 export const heard = (words) => make("span", { class: "heard" }, words);
 export const seen = (sign) => make("span", { "aria-hidden": "true" }, sign);
 
 export const nameButton = (user) => make("button", { class: "name", "data-choose": user }, user);
 
-/** Leaves alone what says it already: it would be laid out and spoken again. */
+/** Skips unchanged text, which would be laid out and spoken again. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 export const say = (id, text) => write(byId(id), text);
 
-/** Makes these the children, in this order; the focus stays with the user that has it. */
+/** Replaces the children; the focus stays on the same user. */
 export function arrange(parent, children) {
   if (children.length === parent.children.length && children.every((child, i) => child === parent.children[i])) return;
   const focused = parent.querySelector(":focus");

@@ -4,7 +4,7 @@ import { programOf } from "./view.js";
 const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];
 const ENTRY = ["rank", "user_id", "points", "activities", "change"];
 
-/** A cell by RFC 4180; a spreadsheet would take some texts for formulas. */
+/** An RFC 4180 cell; the ' keeps spreadsheets from reading text as a formula. */
 export function cell(value) {
   if (value === null) return "";
   if (typeof value === "number") return `${value}`;
@@ -23,7 +23,7 @@ export function jsonOf({ board, window, generation, freshness, from, participant
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** All time has no first day: its files have the day of the snapshot. */
+/** All time has no first day, so its files use the day of the snapshot. */
 export function fileName({ board, window, freshness }, extension) {
   const day = window.first_day ?? freshness.generated_at.slice(0, 10);
   return `podium-${programOf(board) ?? board}-${window.name}-${day}.${extension}`;
@@ -32,6 +32,6 @@ export function fileName({ board, window, freshness }, extension) {
 export function download(name, type, text) {
   const address = URL.createObjectURL(new Blob([text], { type }));
   make("a", { href: address, download: name }).click();
-  // The browser has to have begun reading it.
+  // By then the browser has started to read it.
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }

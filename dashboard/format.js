@@ -3,8 +3,8 @@ const english = new Intl.NumberFormat("en");
 export const number = (value) => english.format(value);
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
-/** A share between 0 and 1; a part is never shown as nothing, nor as the whole. */
-export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.floor(share * 100)} %`);
+/** `share` is 0 to 1. A part never shows as 0% or 100%. */
+export const percent = (share) => (share > 0 && share < 0.01 ? "<1%" : `${Math.floor(share * 100)}%`);
 
 export function duration(seconds) {
   if (seconds < 120) return `${Math.floor(seconds)} s`;
@@ -22,7 +22,7 @@ const DATE = { ...DAY, year: "numeric" };
 /** "Mon 16 – Sun 22 November 2026, Europe/Berlin" */
 export function windowDates({ first_day, last_day, time_zone }) {
   if (first_day === null) return `Since the first activity, ${time_zone}`;
-  // A day without a time, read as UTC and shown as UTC, stays that day.
+  // A date that is parsed and shown in UTC stays the same.
   const parts = inZone("UTC", { ...DATE, weekday: "short", month: "long" });
   const [first, last] = [first_day, last_day].map((day) =>
     Object.fromEntries(parts.formatToParts(Date.parse(day)).map(({ type, value }) => [type, value])));
@@ -33,13 +33,13 @@ export function windowDates({ first_day, last_day, time_zone }) {
 
 export const fullTime = (timeZone) => inZone(timeZone, { ...DATE, ...SECONDS });
 
-/** "10:05:32", with the day in front of it unless that is the day of `now`. */
+/** "10:05:32", with the date in front unless it is that of `now`. */
 export function clockTime(at, timeZone, now) {
   const day = inZone(timeZone, DATE);
   return (day.format(at) === day.format(now) ? inZone(timeZone, SECONDS) : fullTime(timeZone)).format(at);
 }
 
-/** For a time axis which is so many milliseconds long. */
+/** For a time axis of `span` milliseconds. */
 export function axisTime(span, timeZone) {
   const days = span / 86_400_000;
   if (days < 0.01) return inZone(timeZone, SECONDS);
@@ -55,10 +55,10 @@ export function change(places) {
   return { sign: `${sign} ${number(moved)}`, words: `${way} ${count(moved, "place")}` };
 }
 
-// The percentile counts all who have no more points, the user and the tied among them; it is
-// rounded down, so that the sentence is true.
+// The percentile counts everyone with at most the user's points, the user included.
+// It is rounded down, so that the sentence is true.
 export function standing(percentile, participants) {
-  if (participants === 1) return "The only one here.";
+  if (participants === 1) return "The only person on this board.";
   const people = count(participants, "person", "people");
-  return `At least as many points as ${percentile === 100 ? "everyone" : `${Math.floor(percentile)} % of ${people}`}.`;
+  return `At least as many points as ${percentile === 100 ? "everyone else" : `${Math.floor(percentile)}% of ${people}`}.`;
 }

@@ -14,7 +14,7 @@ async function pointsOf(user) {
   try {
     return (await get(userPath("global", user, "window=all&around=0"))).document.entry.points;
   } catch ({ code }) {
-    // Nothing is more or less than NaN: what is not known is no progress.
+    // Comparing with NaN is false, so unknown points are no progress.
     return code === "user_not_on_board" ? 0 : NaN;
   }
 }
@@ -29,14 +29,15 @@ function refuse({ field, detail }) {
 async function submit(onBoard) {
   const activity = Object.fromEntries(new FormData(form));
   for (const input of form.elements) input.removeAttribute("aria-invalid");
-  tell("Posting …");
+  tell("Posting…");
   try {
     const before = await pointsOf(activity.user_id);
     const { status, activity_id, error } = await post(activity);
     if (error) refuse(error);
-    else await watch(activity.user_id, before, `${status} as ${activity_id}`, onBoard);
+    else await watch(activity.user_id, before, `Activity ${activity_id} ${status}`, onBoard);
   } catch (problem) {
-    refuse(problem.results?.[0]?.error ?? { field: problem.field, detail: problem.message });
+    const advice = problem.unreachable ? " Check the board before you post again." : "";
+    refuse(problem.results?.[0]?.error ?? { field: problem.field, detail: `${problem.message}${advice}` });
   }
 }
 
@@ -45,18 +46,18 @@ async function watch(user, before, accepted, onBoard) {
   const watched = posted;
   const begin = performance.now();
   const seconds = () => (performance.now() - begin) / 1000;
-  tell(`${accepted}; waiting for it to be on the board …`);
+  tell(`${accepted}. Waiting for it to appear on the board…`);
   while (seconds() < WATCH_SECONDS_MAX) {
     await new Promise((resolve) => setTimeout(resolve, WATCH_EVERY_MS));
-    // What was posted after it is watched instead.
+    // Only the latest activity is watched.
     if (watched !== posted) return;
     if ((await pointsOf(user)) > before) {
-      tell(`${accepted}; on the board after ${seconds().toFixed(1)} s`);
+      tell(`${accepted}. It appeared on the board after ${seconds().toFixed(1)} s.`);
       onBoard();
       return;
     }
   }
-  tell(`${accepted}; not on the board after two minutes`);
+  tell(`${accepted}. It is not on the board after two minutes. It is saved: check the board later.`);
 }
 
 export function startPosting(onBoard) {

@@ -29,7 +29,7 @@ export function showPrograms({ boards }, view) {
   showFiltered();
 }
 
-// Points of another window are worse than none.
+// Points of another window would mislead.
 export function forgetPoints() {
   for (const { points } of items.values()) write(points, "");
 }

@@ -1,9 +1,9 @@
 const BACK_OFF_SECONDS_MAX = 60;
 
-// Pages that were opened together shall not ask together for ever.
+// Jitter: pages opened at the same time must not keep loading together.
 const spread = (seconds, random) => 1000 * seconds * (1 + 0.1 * random);
 
-/** Milliseconds; `random` is within 0..1. */
+/** Milliseconds; `random` is 0 to 1. */
 export function delayAfterAnswer(maxAge, random) {
   return spread(Math.max(1, maxAge), random);
 }
@@ -14,8 +14,8 @@ export function delayAfterFailure(failures, retryAfter, random) {
 }
 
 /**
- * Calls `load(signal)` while the page can be seen; it resolves to `{maxAge}` or to
- * `{failed, retryAfter}`. The returned function gives up what is being loaded and begins anew.
+ * Calls `load(signal)` while the page is visible; it resolves to `{maxAge}` or to
+ * `{failed, retryAfter}`. The returned function aborts the current load and starts again.
  */
 export function keepFresh(load) {
   let failures = 0;

@@ -19,7 +19,7 @@ function open(entries) {
   list.replaceChildren(...entries.map(({ user_id, rank, points }, i) =>
     make("li", { id: `suggestion-${i}`, role: "option", "data-user": user_id },
       make("span", { class: "name" }, user_id), " ",
-      make("span", { class: "points" }, `${number(rank)}. · ${number(points)}`))));
+      make("span", { class: "points" }, `#${number(rank)} · ${number(points)}`))));
   list.hidden = entries.length === 0;
   input.setAttribute("aria-expanded", `${!list.hidden}`);
   activate(-1);
@@ -30,7 +30,7 @@ function close() {
   open([]);
 }
 
-/** Marks a suggestion; -1 stands for the text itself. */
+/** Highlights a suggestion; -1 is the typed text itself. */
 function activate(index) {
   active = index;
   [...list.children].forEach((option, i) => option.setAttribute("aria-selected", `${i === index}`));
@@ -41,7 +41,7 @@ export function startSearch(find, choose) {
   async function suggest() {
     asking = new AbortController();
     const { signal } = asking;
-    // The whole id can be typed without suggestions, so that a failure needs no words.
+    // Without suggestions a full id can still be typed, so failures are silent.
     const entries = await find(input.value.trim(), signal).catch(() => []);
     if (!signal.aborted) open(entries);
   }
@@ -66,7 +66,7 @@ export function startSearch(find, choose) {
     event.preventDefault();
   });
   input.addEventListener("blur", close);
-  // A press would take the focus from the input, and the list would be gone before the click.
+  // A press would blur the input, which closes the list before the click.
   list.addEventListener("pointerdown", (event) => event.preventDefault());
   list.addEventListener("click", ({ target }) => take(target.closest("li").dataset.user));
   byId("search").addEventListener("submit", (event) => {

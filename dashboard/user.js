@@ -3,7 +3,7 @@ import { number, standing } from "./format.js";
 
 const ME = "podium.me";
 
-// Known on this device only; where the browser keeps nothing, until the page is closed.
+// Kept on this device only; without storage, until the page closes.
 let me = null;
 try {
   me = localStorage.getItem(ME);
@@ -19,7 +19,7 @@ export function setMe(user) {
   } catch {}
 }
 
-/** Words in the place of the facts. */
+/** Shows a text instead of the facts. */
 export function showUserProblem(text) {
   byId("user-facts").hidden = text !== "";
   say("user-problem", text);

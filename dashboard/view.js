@@ -1,5 +1,5 @@
-// A view is what the page shows: some rows of a board in a window, and perhaps a user. It lives in
-// the address of the page, so that it can be shared and the back button works.
+// A view is what the page shows: rows of a board in a window, and possibly a user. It is kept in
+// the URL, so that links and the back button work.
 
 export const WINDOWS = { day: "Today", week: "This week", month: "This month", all: "All time" };
 const ROWS = [25, 100, 1000];
@@ -31,7 +31,7 @@ export function parseView(search) {
   };
 }
 
-/** The query string of a view, empty for the one that the page starts with. */
+/** The query string of a view; empty for the default view. */
 export function writeView(view) {
   const query = new URLSearchParams();
   for (const [name, usual] of Object.entries(START)) {
@@ -45,7 +45,7 @@ export const userPath = (board, user, query) => `${boardPath(board)}/users/${enc
 export const searchPath = ({ board, window }, text) =>
   `${boardPath(board)}/users?window=${window}&search=${encodeURIComponent(text)}&limit=10`;
 
-/** The documents of a view, by the part of the page that shows them. */
+/** The API paths of a view, by the part of the page that shows them. */
 export function documentsOf(view) {
   const board = boardPath(view.board);
   const window = `window=${view.window}`;
@@ -59,7 +59,7 @@ export function documentsOf(view) {
   };
 }
 
-/** Where the buttons lead, or null. */
+/** The row that each button leads to; null disables it. */
 export function pagesOf({ from, rows }, listed) {
   const last = pageWith(Math.max(1, listed), rows).from;
   const [back, forward] = [from > 1, from + rows <= listed];
@@ -71,5 +71,5 @@ export function pagesOf({ from, rows }, listed) {
   };
 }
 
-/** The page of so many rows that holds the row `from`. */
+/** The page of `rows` rows that contains the row `from`. */
 export const pageWith = (from, rows) => ({ rows, from: Math.floor((from - 1) / rows) * rows + 1 });

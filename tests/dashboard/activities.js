@@ -1,13 +1,13 @@
-// Deterministic activities for the boards of tests.
+// Deterministic activities for tests.
 
 const HOUR_MS = 3_600_000;
 const KINDS = ["task_completed", "program_check_in", "learning_milestone"];
 
-/// `count` activities of `users` people in `programs` programs within the last 40 days, the most of them today.
-/// Those at the front have more; many have equally many.
+/// `count` activities of `users` users in `programs` programs over the last 40 days, most of them today. Users with
+/// low numbers have more activities; many users are tied.
 export function recentActivities({ count = 3000, users = 260, programs = 5, now = Date.now() } = {}) {
   return Array.from({ length: count }, (_, at) => {
-    // Small squares come more often than large ones.
+    // Squaring favours low user numbers.
     const user = Math.floor(((at * 7919) % count) ** 2 / count ** 2 * users);
     return {
       activity_id: `recent-${at}`,
@@ -19,7 +19,7 @@ export function recentActivities({ count = 3000, users = 260, programs = 5, now 
   });
 }
 
-/// Activities that give people these points in a program: multiples of ten, or of five.
+/// Activities that give users these points in a program. Points must be multiples of five.
 export function activitiesFor(points, { program = "onboarding", batch = "first" } = {}) {
   return Object.entries(points).flatMap(([user, wanted]) => {
     const tens = Array(Math.floor(wanted / 10)).fill("task_completed");

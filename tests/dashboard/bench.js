@@ -1,5 +1,5 @@
-// Measures the page with 100,000 people on the board: how long it keeps the browser from answering, how soon a
-// board is there, and what it costs to load and to refresh. scripts/bench-dashboard runs it.
+// Measures the page with 100,000 users on the board: how long it blocks the browser, how soon the first board
+// appears, and what a refresh costs. scripts/bench-dashboard runs it.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -23,10 +23,10 @@ const LONGEST_TASK_MS_AIM = 100;
 const PAGE_BYTES_AIM = 60_000;
 const PAGE = resolve(import.meta.dirname, "../../dashboard");
 
-/// Ids as random as real ones, so that they are not compressed better than those.
+/// Ids as random as real ones, so that they do not compress better.
 const idOf = (user) => `u-${createHash("sha256").update(String(user)).digest("hex").slice(0, 12)}`;
 
-/// One activity each, and the more the nearer one is to the top; many have equally many points.
+/// One activity for each user, and more for users near the top. Many users are tied.
 function* lines() {
   for (let user = 0; user < USERS; user += 1) {
     const count = 1 + Math.max(0, Math.floor(20 * (1 - user / LISTED_BY_MERIT)));
@@ -37,7 +37,7 @@ function* lines() {
   }
 }
 
-/// Some of those shown become more active, so that a refresh has something to show.
+/// New activities of some users on the page, so that a refresh has changes to show.
 const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
   activity_id: `round-${round}`,
   user_id: idOf(at * 30),
@@ -54,7 +54,7 @@ async function bytesOfPage() {
 const figure = (what, value) => console.log(`${what.padEnd(44)} ${value}`);
 const number = (value) => Math.round(value).toLocaleString("en");
 
-/// Notes in the page how long it is busy at a time, and when the first row is there.
+/// Records the page's long tasks and when its first row appears.
 function watchTasks(tab) {
   return tab.addInitScript(() => {
     globalThis.tasks = [];
@@ -69,7 +69,7 @@ function watchTasks(tab) {
   });
 }
 
-/// All requests of the page to the API from now on, with what was sent for them.
+/// Collects the page's API requests from now on, with their sizes.
 function watchRequests(tab) {
   const requests = [];
   tab.on("requestfinished", (request) => {
@@ -100,7 +100,7 @@ async function measure(stack, browser) {
     report(what, (await tasks()).slice(length));
   };
 
-  figure("people on the board, rows on the page", `${number(USERS)}, ${number(ROWS)}`);
+  figure("users on the board, rows on the page", `${number(USERS)}, ${number(ROWS)}`);
   figure("time to the first board", `${number(await page.tab.evaluate(() => globalThis.firstBoard))} ms`);
   report("load", await tasks());
   await during("scroll to the end and back", () => page.scrollThrough());
@@ -140,8 +140,8 @@ const browser = await launch();
 try {
   const file = join(directory, "activities.jsonl.gz");
   await pipeline(lines, createGzip({ level: 1 }), createWriteStream(file));
-  const imported = await stack.import(file);
-  await stack.counted(imported);
+  await stack.import(file);
+  await stack.counted();
   await measure(stack, browser);
 } finally {
   await browser.close();

@@ -1,4 +1,4 @@
-// The real browser.
+// Launches Chromium and opens the page in it.
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
@@ -18,12 +18,12 @@ const PATIENCE_MS = 90_000;
 
 export async function launch() {
   const executablePath = process.env.PODIUM_TEST_CHROMIUM;
-  assert.ok(executablePath, "PODIUM_TEST_CHROMIUM names no Chromium; scripts/test-dashboard finds one");
+  assert.ok(executablePath, "PODIUM_TEST_CHROMIUM is not set; run scripts/test-dashboard, which sets it");
   return chromium.launch({ executablePath, args: ARGUMENTS, timeout: PATIENCE_MS });
 }
 
-/// A window of its own, with nothing from earlier ones, on a view of the page at `url`. `before` is called with
-/// Playwright's page before the first request; `ready` says whether to wait for a board.
+/// Opens a view of the page at `url` in a new window without stored data. `before` is called with Playwright's page
+/// before the first request; `ready` says whether to wait for a board.
 export async function openWindow(browser, url, view = {}, { before, ready = true, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   context.setDefaultTimeout(PATIENCE_MS);

@@ -1,4 +1,4 @@
-// What a user does with the page and reads from it. Only this file knows the page's elements.
+// What a user can do on the page and read from it. Only this file knows the page's elements.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ export class Page {
   constructor(tab, url) {
     this.tab = tab;
     this.url = url;
-    /// The addresses of all requests so far.
+    /// The URLs of all requests so far.
     this.requests = [];
     tab.on("request", (request) => this.requests.push(request.url()));
   }
@@ -21,7 +21,7 @@ export class Page {
     if (ready) await this.ready();
   }
 
-  /// Waits until a board is shown, be it empty.
+  /// Waits until a board is shown, even an empty one.
   async ready() {
     await eventually("a board on the page", async () => {
       assert.match(await this.freshness(), /Updated/);
@@ -29,7 +29,7 @@ export class Page {
     });
   }
 
-  /// The view as its address tells it.
+  /// The view as given in the URL.
   view() {
     return Object.fromEntries(new URL(this.tab.url()).searchParams);
   }
@@ -48,25 +48,25 @@ export class Page {
     return this.text("#freshness");
   }
 
-  /// The age of the board in seconds, as it is told.
+  /// The displayed age of the board in seconds.
   async age() {
     const [, count, unit] = /Updated (\d+) (s|min|h) ago/.exec(await this.freshness());
     return count * { s: 1, min: 60, h: 3600 }[unit];
   }
 
-  /// The banner's text; null while there is none.
+  /// The banner's text, or null.
   async alarm() {
     const alarm = this.tab.locator("#alarm");
     return await alarm.isVisible() ? alarm.innerText() : null;
   }
 
-  /// Whether the board is marked as old, by its look and in words.
+  /// Whether the board is marked as old. The style and the text must agree.
   async isMarkedAsOld() {
     const [old, words] = await this.tab.locator("main").evaluate((main) => [
       main.classList.contains("old"),
       /as of \d\d:\d\d:\d\d/.test(main.innerText),
     ]);
-    assert.equal(old, words, "an old board is marked by more than its look");
+    assert.equal(old, words, "an old board is marked by its style and by text");
     return old;
   }
 
@@ -90,7 +90,7 @@ export class Page {
           rank: number(rank),
           tied: /=/.test(rank) && /tied/.test(rank),
           user,
-          // What stands beside the name, such as "me".
+          // The label next to the name, such as "me".
           mark: name.textContent.replace(user, "").trim(),
           points: number(text("Points")),
           activities: number(text("Activities")),
@@ -109,7 +109,7 @@ export class Page {
     })));
   }
 
-  /// The sums of the board, in words.
+  /// The text with the board's sums.
   sums() {
     return this.text("#sums");
   }
@@ -131,12 +131,12 @@ export class Page {
     });
   }
 
-  /// All words of the board's part of the page.
+  /// The text of the board section.
   board() {
     return this.tab.getByRole("tabpanel").innerText();
   }
 
-  /// All words of the page's main part.
+  /// The text of the page's main part.
   main() {
     return this.text("main");
   }
@@ -195,7 +195,7 @@ export class Page {
     await this.#boards().getByText(name, { exact: true }).click();
   }
 
-  /// The boards one can choose: each with its name, its points and its share of all points in percent.
+  /// The boards to choose from, with name, points and share of all points in percent.
   boards() {
     return this.#boards().getByRole("listitem").filter({ visible: true }).evaluateAll((items) => items.map((item) => {
       const [name, ...rest] = item.innerText.split(/\n|\t/).map((part) => part.trim()).filter(Boolean);
@@ -223,7 +223,7 @@ export class Page {
     return this.tab.getByRole("navigation", { name: "Pages" });
   }
 
-  /// A board that is still loading has no pages to turn.
+  /// Waits for the board to load: until then its buttons do not react.
   async turn(to) {
     await this.tab.locator("[role=tabpanel][aria-busy=false]").waitFor();
     await this.#pages().getByRole("button", { name: to, exact: true }).click();
@@ -241,7 +241,7 @@ export class Page {
     await this.tab.getByLabel("Rows").selectOption(String(rows));
   }
 
-  // People.
+  // Users.
 
   #search() {
     return this.tab.getByRole("combobox", { name: "Find a user" });
@@ -257,7 +257,7 @@ export class Page {
     await this.tab.getByRole("button", { name: "Find", exact: true }).click();
   }
 
-  /// The ids that are suggested, and the one that the arrow keys have reached.
+  /// The suggested ids, and the one selected with the arrow keys.
   async suggestions() {
     const options = this.tab.getByRole("option").filter({ visible: true });
     const users = await options.evaluateAll((all) => all.map((option) => option.innerText.trim().split(/\s+/)[0]));
@@ -270,12 +270,12 @@ export class Page {
     await this.#nameOf(user).click();
   }
 
-  /// Chooses the first of the table.
+  /// Chooses the first user in the table.
   async chooseFirst() {
     await this.tab.locator("table#board tbody tr").first().getByRole("button").click();
   }
 
-  /// What is told of the chosen user; null if there is none.
+  /// The text about the chosen user, or null.
   async user() {
     const section = this.tab.locator("section#user");
     return await section.isVisible() ? section.innerText() : null;
@@ -285,7 +285,7 @@ export class Page {
     return this.#rows("section#user table");
   }
 
-  /// What the browser says of what was typed into the search.
+  /// The browser's validation message for the search text.
   refusal() {
     return this.#search().evaluate((input) => input.validationMessage && `${input.validationMessage} ${input.title}`);
   }
@@ -294,7 +294,7 @@ export class Page {
     return (await this.entries()).find(({ user }) => user === wanted).mark;
   }
 
-  /// What the device keeps of this page.
+  /// What the page has stored on the device.
   remembered() {
     return this.tab.evaluate(() => ({ ...localStorage }));
   }
@@ -307,12 +307,12 @@ export class Page {
     return this.tab.getByRole("button", { name: button, exact: true }).isVisible();
   }
 
-  /// Opens the tables of numbers below the pictures.
+  /// Opens the data tables below the charts.
   async openTables() {
     await this.tab.locator("details").evaluateAll((all) => all.forEach((details) => { details.open = true; }));
   }
 
-  /// The table below a picture.
+  /// The data table below a chart.
   numbersOf(figure) {
     return this.tab.locator(`figure#${figure} table`).evaluate((table) => ({
       heads: [...table.tHead.rows[0].cells].map((cell) => cell.textContent),
@@ -320,7 +320,7 @@ export class Page {
     }));
   }
 
-  /// The names at the ends of the lines over time.
+  /// The labels of the lines over time.
   linesDrawn() {
     return this.tab.locator("figure#race svg text.label").evaluateAll((labels) =>
       labels.map((label) => (label.querySelector("title") ?? label).textContent));
@@ -362,27 +362,27 @@ export class Page {
     return this.text("#post-result");
   }
 
-  // What the browser knows.
+  // Browser state.
 
-  /// Waits until what has changed is on the screen.
+  /// Waits until changes are painted.
   async settle() {
     await this.tab.evaluate(() => new Promise((resolve) => {
       requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve)));
     }));
   }
 
-  /// What makes one scroll sideways, but for the list of programs, which may be swiped, and tables of numbers.
+  /// What causes horizontal scrolling. The list of programs and the data tables may scroll by themselves.
   wider() {
     return this.tab.evaluate(() => {
-      const told = (element) => `${element.tagName} ${element.id} ${element.className}`;
+      const name = (element) => `${element.tagName} ${element.id} ${element.className}`;
       const page = document.documentElement;
       const wide = page.scrollWidth > innerWidth ? [`the page: ${page.scrollWidth} px`] : [];
       for (const element of document.body.querySelectorAll("*")) {
         if (element.closest("nav[aria-label=Boards], .data, svg") || !element.checkVisibility()) continue;
         const { right, width } = element.getBoundingClientRect();
-        if (width > 1 && right > innerWidth + 1) wide.push(`${told(element)} ends at ${right}`);
+        if (width > 1 && right > innerWidth + 1) wide.push(`${name(element)} ends at ${right}`);
         const scrolls = ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
-        if (scrolls && element.scrollWidth > element.clientWidth) wide.push(`${told(element)} scrolls`);
+        if (scrolls && element.scrollWidth > element.clientWidth) wide.push(`${name(element)} scrolls`);
       }
       return wide;
     });
@@ -392,7 +392,7 @@ export class Page {
     return this.tab.evaluate(() => document.activeElement.innerText);
   }
 
-  /// Whether the focus is on the screen, and shown.
+  /// Whether the focused element is on the screen with a visible outline.
   seesFocus() {
     return this.tab.evaluate(() => {
       const { top, bottom, left, right } = document.activeElement.getBoundingClientRect();
@@ -402,7 +402,7 @@ export class Page {
     });
   }
 
-  /// Makes the page believe that nobody sees it.
+  /// Makes the page believe that its tab is hidden.
   async hide() {
     await this.#setHidden(true);
   }
@@ -420,7 +420,7 @@ export class Page {
     }, hidden);
   }
 
-  /// How many requests there were to paths that match.
+  /// The number of requests whose URL matches.
   asked(pattern) {
     return this.requests.filter((url) => pattern.test(url)).length;
   }

@@ -1,5 +1,5 @@
-// A proxy between the browser and a stack. It remembers what was answered, and can give the page's files from
-// a directory in place of those that are built into the stack.
+// A proxy between the browser and a stack. It records responses, and can serve the page's files from a directory
+// instead of those built into the stack.
 
 import { readFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
@@ -9,7 +9,7 @@ const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", "
 
 export async function startProxy(stackUrl, { page } = {}) {
   let policy;
-  /// Every answer so far, as it was on the wire.
+  /// Path and status of every response so far.
   const answers = [];
 
   async function file(path) {
@@ -40,7 +40,7 @@ export async function startProxy(stackUrl, { page } = {}) {
       answer.writeHead(response.statusCode, response.rawHeaders);
       response.pipe(answer);
     });
-    // To the browser it looks like the stack: there is no answer.
+    // The browser must see what it would see without the proxy: no response.
     passed.on("error", () => answer.destroy());
     asked.pipe(passed);
   });

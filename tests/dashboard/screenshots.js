@@ -1,5 +1,5 @@
-// Takes pictures of the page into target/screenshots, to look at by hand. After scripts/test-dashboard has
-// installed what it needs: PODIUM_TEST_CHROMIUM=$(scripts/install-tool chromium) node tests/dashboard/screenshots.js
+// Writes screenshots of the page to target/screenshots, for manual review. Run scripts/test-dashboard first, which
+// installs the dependencies: PODIUM_TEST_CHROMIUM=$(scripts/install-tool chromium) node tests/dashboard/screenshots.js
 
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -21,8 +21,7 @@ mkdirSync(place, { recursive: true });
 const stack = await startStack();
 const browser = await launch();
 try {
-  for (const batch of [recentActivities(), activitiesFor(TIES, { program: "ties" })]) await stack.post(batch);
-  await stack.counted(recentActivities().length + activitiesFor(TIES).length);
+  await stack.add([...recentActivities(), ...activitiesFor(TIES, { program: "ties" })]);
   for (const [name, view] of Object.entries(VIEWS)) {
     for (const width of WIDTHS) {
       for (const colorScheme of ["light", "dark"]) {
@@ -38,4 +37,4 @@ try {
   await browser.close();
   await stack.stop();
 }
-console.log(`The pictures are in ${place}.`);
+console.log(`The screenshots are in ${place}.`);

@@ -1,4 +1,4 @@
-// A whole stack on this machine for one file of tests, and what tests do with it.
+// Runs a complete Podium stack on this machine, and controls it for tests.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
@@ -18,12 +18,12 @@ const BINARIES = process.env.PODIUM_TEST_BIN ??
 const PROGRAMS = ["podium", "ingest", "aggregator", "snapshot", "serve"];
 const BATCH = 100;
 const POSTS_AT_ONCE = 4;
-/// What the aggregator had taken when it died is soon delivered again.
+/// Short, so that messages held by a killed aggregator are soon redelivered.
 const VISIBILITY_TIMEOUT_SECONDS = 5;
-/// A connection that is kept open would hold up the stack's end.
-const UNKEPT = { connection: "close" };
-/// Ends the stack when the guard's standard input ends, and removes its directory unless it was told to keep it.
-/// So a test that is killed leaves nothing behind.
+/// A connection that is kept alive would delay the stack's shutdown.
+const NO_KEEP_ALIVE = { connection: "close" };
+/// Stops the stack when the guard's standard input closes, and removes its directory unless the input says to keep
+/// it. So a killed test leaves nothing behind.
 const GUARD = `
   "$@" & stack=$!
   exec >&-
@@ -33,12 +33,12 @@ const GUARD = `
   [ "$keep" ] || rm -rf "$0"
 `;
 
-// A test runner that is killed leaves its files running.
+// A killed test runner would leave the processes of its test files running.
 const runner = process.ppid;
 setInterval(() => process.ppid === runner || process.exit(1), 1000).unref();
 
-/// Starts a stack. `without` names functions whose binaries are away for now. With `dataDir` true the stack can
-/// be killed and started again with what it had.
+/// Starts a stack. `without` names functions whose binaries are missing at first. With `dataDir`, the stack keeps
+/// its data when it is killed and started again.
 export async function startStack({
   snapshotEvery = "1s",
   timeZone = "Europe/Berlin",
@@ -60,7 +60,7 @@ export async function startStack({
 }
 
 class Stack {
-  /// Where the page and the API are.
+  /// The address of the page and the API.
   url;
   #directory = mkdtempSync(join(tmpdir(), "podium-dashboard-"));
   #settings;
@@ -68,6 +68,8 @@ class Stack {
   #guard;
   #ready;
   #proxy;
+  /// Activities accepted so far.
+  #accepted = 0;
 
   constructor({ binaries, ...settings }) {
     this.#settings = settings;
@@ -76,13 +78,13 @@ class Stack {
       try {
         linkSync(from, to);
       } catch {
-        // They may be on another disk.
+        // A hard link cannot cross file systems.
         copyFileSync(from, to);
       }
     }
   }
 
-  /// Starts it, after `kill` once more at the same address.
+  /// Starts the stack; after `kill`, at the same address.
   async start() {
     const args = ["local", "--port", this.#port, "--aws-port", 0];
     args.push("--snapshot-every", this.#settings.snapshotEvery, "--time-zone", this.#settings.timeZone);
@@ -91,7 +93,7 @@ class Stack {
     const messages = join(this.#directory, "messages");
     const log = openSync(messages, "a");
     this.#guard = spawn("sh", ["-c", GUARD, this.#directory, join(this.#directory, "podium"), ...args.map(String)], {
-      // In a process group of its own, so that Ctrl-C ends the test first, and the stack by way of the guard.
+      // A separate process group: Ctrl-C ends the test first, and the guard then stops the stack.
       detached: true,
       stdio: ["pipe", "pipe", log],
     });
@@ -111,28 +113,28 @@ class Stack {
     }), { "content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.SetQueueAttributes" });
   }
 
-  /// Kills it as a crash of the machine would.
+  /// Kills the stack abruptly, like a crash of the machine.
   async kill() {
     process.kill(this.#ready.pid, "SIGKILL");
     await this.#end("keep");
   }
 
-  /// Stops it for good.
+  /// Stops the stack and removes its files.
   async stop() {
     await this.#end();
     await this.#proxy?.close();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  async #end(last = "") {
+  async #end(message = "") {
     const guard = this.#guard;
     if (!guard || guard.exitCode !== null || guard.signalCode !== null) return;
     const ended = new Promise((resolve) => guard.once("exit", resolve));
-    guard.stdin.end(last);
+    guard.stdin.end(message);
     await ended;
   }
 
-  /// Stops a function: its binary is taken away and its processes are killed.
+  /// Stops a function: hides its binary and kills its processes.
   stopFunction(name) {
     this.takeAway(name);
     for (const pid of this.#processesOf(name)) process.kill(pid, "SIGKILL");
@@ -155,11 +157,11 @@ class Stack {
   }
 
   async get(path) {
-    const response = await fetch(`${this.#ready.web}${path}`, { headers: UNKEPT });
+    const response = await fetch(`${this.#ready.web}${path}`, { headers: NO_KEEP_ALIVE });
     return { status: response.status, body: await response.json() };
   }
 
-  /// A document of the API, which must be there.
+  /// A document of the API; fails on any status but 200.
   async document(path) {
     const { status, body } = await this.get(path);
     assert.equal(status, 200, `${path}: ${JSON.stringify(body)}`);
@@ -177,7 +179,13 @@ class Stack {
     );
   }
 
-  /// Posts activities in full batches until each is taken.
+  /// Posts activities, and waits until the boards show them.
+  async add(activities) {
+    await this.post(activities);
+    await this.counted();
+  }
+
+  /// Posts activities in full batches, and fails unless all are accepted.
   async post(activities) {
     const batches = [];
     for (let at = 0; at < activities.length; at += BATCH) batches.push(activities.slice(at, at + BATCH));
@@ -187,22 +195,22 @@ class Stack {
       }
     };
     await Promise.all(Array.from({ length: POSTS_AT_ONCE }, poster));
+    this.#accepted += activities.length;
   }
 
   async #post(place, path, body, headers) {
     const response = await fetch(`${this.#ready[place]}${path}`, {
       method: "POST",
       body,
-      headers: { ...headers, ...UNKEPT },
+      headers: { ...headers, ...NO_KEEP_ALIVE },
     });
     const answer = await response.text();
     assert.ok(response.ok && response.status !== 207, `${response.status} ${answer}`);
   }
 
-  /// Imports a file of distinct activities as its users do, and gives how many there are. Those that were sent
-  /// again, because an answer was late, are duplicates to the import.
+  /// Imports a file of distinct activities with `podium import`.
   async import(file) {
-    // The import notes its position beside the file, which may be where nothing can be written.
+    // The import writes its position next to the file, whose directory may be read-only.
     const copy = join(this.#directory, "activities.jsonl.gz");
     copyFileSync(file, copy);
     const importing = spawn(join(this.#directory, "podium"), ["import", copy, "--url", this.#ready.web], {
@@ -214,12 +222,14 @@ class Stack {
     ]);
     assert.equal(code, 0, printed);
     const number = (word) => Number(new RegExp(`^${word}\\s+([\\d,]+)`, "m").exec(printed)[1].replaceAll(",", ""));
-    return number("accepted") + number("duplicate");
+    // The import sends a batch again when its response is late, and then reports duplicates.
+    this.#accepted += number("accepted") + number("duplicate");
   }
 
-  /// Waits until all boards show so many activities. The programs are those of the totals, which a snapshot reads
-  /// before the standings: while the totals have less, a program that is new may still be without a board.
-  async counted(activities) {
+  /// Waits until all boards show every accepted activity. A snapshot takes the programs from the totals, which it
+  /// reads before the standings: while the totals are behind, a new program may have no board yet.
+  async counted() {
+    const activities = this.#accepted;
     await eventually(`${activities} counted activities`, async () => {
       const { status, body } = await this.get("/v1/status");
       assert.equal(status, 200);

@@ -1,4 +1,4 @@
-// A visit to the page by a test, which fails if anything goes wrong on the way.
+// Opens the page for a test, which fails on unexpected errors and requests.
 
 import assert from "node:assert/strict";
 import { after } from "node:test";
@@ -7,9 +7,9 @@ import { launch, openWindow } from "./browser.js";
 let browser;
 after(async () => (await browser)?.close());
 
-/// Opens a view of the stack's page for the test `t`, with the options of `openWindow`. At the test's end it must
-/// hold that nothing was asked of another machine, and that neither the page nor the browser complained, but for
-/// what matches `expected`: the failures of the network that the test itself causes.
+/// Opens a view of the stack's page for the test `t`, with the options of `openWindow`. At its end the test fails if
+/// the page sent a request to another machine or logged an error or warning. Messages that match `expected` are
+/// allowed: network failures that the test itself causes.
 export async function visit(t, stack, view = {}, { expected = [], before, ...options } = {}) {
   const complaints = [];
   let tab;
@@ -17,7 +17,7 @@ export async function visit(t, stack, view = {}, { expected = [], before, ...opt
     await tab?.unrouteAll({ behavior: "wait" });
     await tab?.context().close();
     const unexpected = complaints.filter((complaint) => !expected.some((pattern) => pattern.test(complaint)));
-    assert.deepEqual(unexpected, [], "neither the page nor the browser complains");
+    assert.deepEqual(unexpected, [], "the page and the browser report no errors");
   });
   browser ??= launch();
   return openWindow(await browser, stack.url, view, {
@@ -32,7 +32,7 @@ export async function visit(t, stack, view = {}, { expected = [], before, ...opt
       tab.on("request", (request) => {
         const { origin, protocol } = new URL(request.url());
         const stays = origin === stack.url || ["blob:", "data:"].includes(protocol);
-        if (!stays) complaints.push(`a request leaves the machine: ${request.url()}`);
+        if (!stays) complaints.push(`a request to another machine: ${request.url()}`);
       });
       await before?.(tab);
     },

@@ -1,28 +1,25 @@
-// The board on the page is the API's, and one finds one's way in it.
+// The page shows the API's board, and users can navigate it.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { activitiesFor, recentActivities } from "../activities.js";
 import { eventually } from "../eventually.js";
 import { WINDOWS } from "../page.js";
-import { startStack } from "../stack.js";
+import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
 const TIES = { ann: 50, bob: 50, cy: 30, dan: 20, eve: 20, fay: 10 };
 
-const stack = await startStack();
-after(() => stack.stop());
+const stack = await testStack();
 
 before(async () => {
   const file = process.env.PODIUM_TEST_ACTIVITIES;
-  const imported = file ? await stack.import(file) : 0;
-  const posted = [...recentActivities(), ...activitiesFor(TIES, { program: "ties" })];
-  await stack.post(posted);
-  await stack.counted(imported + posted.length);
+  if (file) await stack.import(file);
+  await stack.add([...recentActivities(), ...activitiesFor(TIES, { program: "ties" })]);
 });
 
-/// What of an entry must be the same on the page. The change is that since the snapshot before, which may be
-/// another one.
+/// The parts of an entry that must match on the page. The change is left out, as page and API may be at different
+/// snapshots.
 const essence = ({ rank, user, user_id, points, activities }) => `${rank} ${user ?? user_id} ${points} ${activities}`;
 
 async function showsWhatTheApiHas(page, board, options) {
@@ -32,7 +29,7 @@ async function showsWhatTheApiHas(page, board, options) {
     assert.deepEqual(shown.map(essence), entries.map(essence));
     for (const entry of shown) {
       const equals = entries.filter(({ rank }) => rank === entry.rank).length;
-      // A tie may go on beyond the page.
+      // A tie may continue on the next page.
       if (equals > 1) assert.ok(entry.tied, `${entry.user} is tied`);
     }
     const { from = 1 } = options;
@@ -70,9 +67,9 @@ test("equal points share a rank on the podium and in the table", async (t) => {
       assert.match(place.text, /tied/);
       assert.ok(place.text.includes(user) && place.text.includes("50"), place.text);
     }
-    assert.deepEqual([first.top, first.height], [second.top, second.height], "both stand equally high");
+    assert.deepEqual([first.top, first.height], [second.top, second.height], "both are at the same height");
     assert.ok(third.text.includes("cy") && !third.text.includes("tied"), third.text);
-    assert.ok(third.height < first.height || third.top > first.top, "the third stands lower");
+    assert.ok(third.height < first.height || third.top > first.top, "the third is lower");
   });
 });
 
@@ -164,13 +161,7 @@ test("one pages to the next, last, previous and first rows, as many at once as o
 });
 
 test("a row that rises keeps the focus", async (t) => {
-  const counted = async () => (await stack.document("/v1/status")).standings.activities;
-  const add = async (points, batch) => {
-    const more = activitiesFor(points, { program: "rising", batch });
-    const wanted = await counted() + more.length;
-    await stack.post(more);
-    await stack.counted(wanted);
-  };
+  const add = (points, batch) => stack.add(activitiesFor(points, { program: "rising", batch }));
   await add({ gil: 30, hal: 20, ida: 10 }, "first");
   const page = await visit(t, stack, { board: "program:rising" });
   await page.focusUser("ida");
@@ -186,10 +177,7 @@ test("a refresh to a newer generation keeps the place, and the row that has the 
   const { user } = (await page.entries())[10];
   await page.focusUser(user);
   const scrolled = await page.scrollTo(300);
-  const counted = (await stack.document("/v1/status")).standings.activities;
-  const more = activitiesFor({ newcomer: 5 }, { program: "ties", batch: "place" });
-  await stack.post(more);
-  await stack.counted(counted + more.length);
+  await stack.add(activitiesFor({ newcomer: 5 }, { program: "ties", batch: "place" }));
   await eventually("the new participant", async () => {
     const { participants } = await stack.board("global");
     assert.ok((await page.pagesText()).includes(`of ${participants.toLocaleString("en")}`));

@@ -1,24 +1,17 @@
-// What is shown can be taken along.
+// The shown board can be downloaded.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { activitiesFor } from "../activities.js";
-import { startStack } from "../stack.js";
+import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
-// Ids that a spreadsheet would take for formulas.
+// Includes ids that a spreadsheet would read as formulas.
 const POINTS = { "-2.5": 90, "@SUM": 70, ann: 50, "bob-1@example.org": 50, _x: 10 };
 
-const stack = await startStack();
-after(() => stack.stop());
+const stack = await testStack({ activities: activitiesFor(POINTS) });
 
-before(async () => {
-  const posted = activitiesFor(POINTS);
-  await stack.post(posted);
-  await stack.counted(posted.length);
-});
-
-/// The cells of a text by RFC 4180.
+/// The cells of an RFC 4180 text.
 function parseCsv(text) {
   assert.ok(text.endsWith("\r\n"), "each line ends in CR LF");
   return text.slice(0, -2).split("\r\n").map((line) => {
@@ -39,7 +32,7 @@ test("the CSV has the entries that are shown, and no cell that a spreadsheet wou
   assert.deepEqual(read, entries.map(({ rank, user_id, points, activities }) =>
     [rank, defused(user_id), points, activities].map(String)));
   for (const cell of [heads, ...rows].flat()) {
-    assert.doesNotMatch(cell, /^[=+@\t\r-]./, "nothing but a minus alone begins like a formula");
+    assert.doesNotMatch(cell, /^[=+@\t\r-]./, "only a lone minus may look like the start of a formula");
   }
 });
 

@@ -1,36 +1,24 @@
-// The page says how old the board is, and never shows an old one as if it were new.
+// The page says how old the board is, and never presents an old one as new.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { activitiesFor } from "../activities.js";
 import { eventually } from "../eventually.js";
 import { startProxy } from "../proxy.js";
-import { startStack } from "../stack.js";
+import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
 const POINTS = { ann: 90, bob: 70, cy: 40 };
-/// Past 10,000 activities that wait, a board is stale.
+/// A board is stale when more than 10,000 activities are waiting.
 const BACKLOG = 10_500;
 const UNREACHABLE = [/net::ERR_(CONNECTION|EMPTY_RESPONSE|INTERNET_DISCONNECTED|SOCKET)/, /status of 50\d/];
 
-const stack = await startStack({ dataDir: true });
-after(() => stack.stop());
-/// Its one snapshot is there from the beginning, so that nothing is to be asked for any more.
-const still = await startStack({ snapshotEvery: "1h" });
-after(() => still.stop());
+const stack = await testStack({ activities: activitiesFor(POINTS), dataDir: true });
+/// Publishes one snapshot at the start, so the page has no reason for further requests.
+const still = await testStack({ snapshotEvery: "1h" });
 const proxy = await startProxy(still.url);
 after(() => proxy.close());
-const young = await startStack({ without: ["snapshot"] });
-after(() => young.stop());
-
-let counted = 0;
-before(() => post(activitiesFor(POINTS)));
-
-async function post(activities) {
-  await stack.post(activities);
-  counted += activities.length;
-  await stack.counted(counted);
-}
+const young = await testStack({ without: ["snapshot"] });
 
 const entriesOf = ({ entries }) => entries.map(({ rank, user_id, points }) => `${rank} ${user_id} ${points}`);
 const shownBy = async (page) => (await page.entries()).map(({ rank, user, points }) => `${rank} ${user} ${points}`);
@@ -46,7 +34,7 @@ async function showsTheBoard(page) {
 async function showsAsOld(page, entries, alarm) {
   await eventually(`the banner ${alarm}`, async () => assert.match(await page.alarm() ?? "", alarm));
   assert.equal(await page.isMarkedAsOld(), true);
-  assert.deepEqual(await shownBy(page), entries, "the last board stays");
+  assert.deepEqual(await shownBy(page), entries, "the last board stays on the page");
 }
 
 test("the age ticks without a request", async (t) => {
@@ -73,7 +61,7 @@ test("the age is the server's, whatever the clock of the device says", async (t)
 test("a newer board is shown by itself", async (t) => {
   const page = await visit(t, stack);
   await showsTheBoard(page);
-  await post(activitiesFor({ dan: 100 }));
+  await stack.add(activitiesFor({ dan: 100 }));
   await showsTheBoard(page);
   assert.equal((await page.entries())[0].user, "dan");
 });
@@ -93,7 +81,7 @@ test("a hidden tab asks for nothing, and asks at once when it is seen again", as
   await page.unhide();
   await showsTheBoard(page);
 
-  // Here nothing but being seen again is a reason to ask.
+  // This board does not change, so only becoming visible causes a request.
   const other = await visit(t, still);
   const before = other.requests.length;
   await other.hide();
@@ -120,10 +108,10 @@ test("with the API away the last board stays and is marked as old, until the API
   await showsTheBoard(page);
   const entries = await shownBy(page);
   await stack.kill();
-  await showsAsOld(page, entries, /^The board cannot be reached/);
+  await showsAsOld(page, entries, /^Cannot load the latest board/);
   await stack.start();
   await showsTheBoard(page);
-  await post(activitiesFor({ eve: 110 }));
+  await stack.add(activitiesFor({ eve: 110 }));
   await showsTheBoard(page);
 });
 
@@ -132,7 +120,7 @@ test("an answer of the platform that is no document does no harm", async (t) => 
   await showsTheBoard(page);
   const entries = await shownBy(page);
   await page.tab.route("**/v1/**", (route) => route.fulfill({ status: 502, body: "<html>Bad Gateway</html>" }));
-  await showsAsOld(page, entries, /^The board cannot be reached/);
+  await showsAsOld(page, entries, /^Cannot load the latest board/);
   await page.tab.unroute("**/v1/**");
   await showsTheBoard(page);
 });
@@ -142,13 +130,13 @@ test("one who is offline is told so", async (t) => {
   await showsTheBoard(page);
   const entries = await shownBy(page);
   await page.tab.context().setOffline(true);
-  await showsAsOld(page, entries, /^You are offline/);
+  await showsAsOld(page, entries, /^You are offline\. This board is from \d\d:\d\d:\d\d\./);
   await page.tab.context().setOffline(false);
   await showsTheBoard(page);
 });
 
 test("a board that is no longer renewed is found to be old by the page alone", async (t) => {
-  // Every answer is for ever the first one, as from a cache that has gone mad: fresh, by its own words.
+  // Repeats the first response for each path, like a broken cache. It always claims to be fresh.
   const page = await visit(t, stack, {}, {
     before: async (tab) => {
       const kept = new Map();
@@ -176,12 +164,11 @@ test("with the aggregator stopped the board is said to be out of date, until all
     kind: "task_completed",
   }));
   await stack.post(waiting);
-  await showsAsOld(page, entries, /^This board is out of date.*activities wait/s);
+  await showsAsOld(page, entries, /^This board is out of date.*activities are waiting/s);
   const { freshness } = await stack.document("/v1/status");
   assert.deepEqual(freshness.stale_reasons, ["backlog"]);
   stack.bringBack("aggregator");
-  counted += BACKLOG;
-  await stack.counted(counted);
+  await stack.counted();
   await showsTheBoard(page);
 });
 
@@ -193,5 +180,5 @@ test("before the first snapshot the page says so, and shows the board as soon as
   await eventually("why there is no board", async () => assert.ok((await page.board()).includes(body.detail)));
   young.bringBack("snapshot");
   await page.ready();
-  await eventually("an empty board", async () => assert.match(await page.board(), /Nobody has points here yet/));
+  await eventually("an empty board", async () => assert.match(await page.board(), /No one has points here yet/));
 });

@@ -1,35 +1,25 @@
-// The page can be read and used by everyone, on every screen, and does not move under one's eyes.
+// The page is accessible, fits every screen, and does not shift while it is read.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { activitiesFor } from "../activities.js";
 import { eventually } from "../eventually.js";
-import { startStack } from "../stack.js";
+import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const NARROW = { width: 320, height: 640 };
 
-const stack = await startStack();
-after(() => stack.stop());
-const empty = await startStack();
-after(() => empty.stop());
-
-// Twelve people, and a name as long as one may be.
+// Twelve users, and one with the longest allowed id.
 const PEOPLE = Array.from({ length: 12 }, (_, at) => [`person-${at + 1}`, 500 - 30 * at]);
 const POINTS = { ...Object.fromEntries(PEOPLE), ["m".repeat(64)]: 290 };
-let counted = 0;
-before(() => post(activitiesFor(POINTS)));
 
-async function post(activities) {
-  await stack.post(activities);
-  counted += activities.length;
-  await stack.counted(counted);
-}
+const stack = await testStack({ activities: activitiesFor(POINTS) });
+const empty = await testStack();
 
-/// Has the API say that its boards are old.
+/// Makes the API report stale boards.
 const staleAnswers = (tab) => tab.route("**/v1/**", async (route) => {
   const response = await route.fetch();
   const json = await response.json();
@@ -58,7 +48,7 @@ const STATES = {
   "an empty board": {
     visit: async (t, options) => {
       const page = await visit(t, empty, {}, options);
-      assert.match(await page.board(), /Nobody has points here yet/);
+      assert.match(await page.board(), /No one has points here yet/);
       return page;
     },
   },
@@ -66,7 +56,7 @@ const STATES = {
 
 for (const [state, { visit: open }] of Object.entries(STATES)) {
   test(`${state} has no fault in accessibility that axe finds, light or dark, narrow or wide`, async (t) => {
-    // Nothing is half-way between two colours.
+    // Without this, axe could measure a colour in mid-transition.
     const page = await open(t, { reducedMotion: "reduce" });
     await page.openTables();
     await page.tab.evaluate(AXE);
@@ -91,7 +81,7 @@ for (const [state, { visit: open }] of Object.entries(STATES)) {
   });
 }
 
-/// Collects by how much the layout shifts, from now on.
+/// Records layout shifts from now on.
 async function watchShifts(page) {
   await page.settle();
   await page.tab.evaluate(() => {
@@ -117,7 +107,7 @@ test("a refresh shifts nothing, be there other points, another order or someone 
   await watchShifts(page);
   const changes = [{ "person-5": 5 }, { "person-9": 100 }, { "someone-new": 275 }, { "person-1": 2000 }];
   for (const [at, change] of changes.entries()) {
-    await post(activitiesFor(change, { batch: `shift-${at}` }));
+    await stack.add(activitiesFor(change, { batch: `shift-${at}` }));
     const [user] = Object.keys(change);
     const { entry } = await stack.user(user);
     await eventually(`${user} with ${entry.points} points`, async () => {
@@ -146,7 +136,7 @@ test("for those who want less motion nothing is animated", async (t) => {
   await page.chooseWindow("day");
   await page.chooseBoard("onboarding");
   await eventually("the window", async () => assert.match(await page.title(), /^Today · onboarding/));
-  await post(activitiesFor({ "person-12": 700 }, { batch: "motion" }));
+  await stack.add(activitiesFor({ "person-12": 700 }, { batch: "motion" }));
   await eventually("another order", async () => {
     assert.ok((await page.entries()).find(({ user }) => user === "person-12").rank < 4);
   });

@@ -1,22 +1,17 @@
-// Programs and pictures: they have the API's numbers, and the pictures tell them in tables as well.
+// The list of programs and the charts show the API's numbers, and each chart also has a data table.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { activitiesFor, recentActivities } from "../activities.js";
 import { eventually } from "../eventually.js";
-import { startStack } from "../stack.js";
+import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
-const stack = await startStack();
-after(() => stack.stop());
+const stack = await testStack();
 
 before(async () => {
-  const posted = recentActivities({ programs: 14 });
-  await stack.post(posted);
-  await stack.counted(posted.length);
-  const more = activitiesFor({ "user-000": 500, "user-100": 20 });
-  await stack.post(more);
-  await stack.counted(posted.length + more.length);
+  await stack.add(recentActivities({ programs: 14 }));
+  await stack.add(activitiesFor({ "user-000": 500, "user-100": 20 }));
 });
 
 test("points over time are those of the first five and of the chosen user", async (t) => {
@@ -58,7 +53,7 @@ test("among many programs one filters for a name", async (t) => {
   const names = async () => (await page.boards()).map(({ name }) => name);
   const all = (await stack.document("/v1/boards?window=all")).boards.length;
   await eventually("all programs", async () => assert.equal((await names()).length, all));
-  // It shall not need a refresh.
+  // Filtering must work without a refresh.
   await page.hide();
   await page.filterPrograms("PROGRAM-1");
   const expected = ["program-1", "program-10", "program-11", "program-12", "program-13"];

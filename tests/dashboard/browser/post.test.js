@@ -1,20 +1,13 @@
-// Where the page may post, an activity that is posted there reaches the board.
+// An activity posted on the page reaches the board; where posting is closed there is no form.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { activitiesFor } from "../activities.js";
 import { eventually } from "../eventually.js";
-import { startStack } from "../stack.js";
+import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
-const stack = await startStack();
-after(() => stack.stop());
-
-before(async () => {
-  const posted = activitiesFor({ ann: 20, bob: 10 });
-  await stack.post(posted);
-  await stack.counted(posted.length);
-});
+const stack = await testStack({ activities: activitiesFor({ ann: 20, bob: 10 }) });
 
 test("an activity that is posted on the page arrives on the board, without a reload", async (t) => {
   const page = await visit(t, stack);
@@ -28,7 +21,7 @@ test("an activity that is posted on the page arrives on the board, without a rel
 });
 
 test("someone who posts for the first time is on the board as well", async (t) => {
-  // As long as one has no points, the API says that one is on no board.
+  // The API answers 404 for a user without points.
   const page = await visit(t, stack, {}, { expected: [/status of 404.*users\/cy/s] });
   await page.post({ user: "cy", program: "wellness", kind: "program_check_in" });
   await eventually("the activity on the board", async () => {

@@ -1,13 +1,13 @@
-// What comes from outside is text, whatever is in it.
+// External data is shown as text, never as markup.
 
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { eventually } from "../eventually.js";
 import { fixture } from "../fixtures.js";
-import { startStack } from "../stack.js";
+import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
-// The API refuses such ids, so that they are put into its answers on their way.
+// The API rejects such ids, so the test puts them into its responses.
 const MARKUP = {
   USER: '<img src=x onerror="globalThis.ran=1">',
   OTHER: '"><script>globalThis.ran=1</script>',
@@ -16,7 +16,7 @@ const MARKUP = {
 };
 const WORDS = { bob: MARKUP.USER, "ann.lee": MARKUP.OTHER, "program:onboarding": `program:${MARKUP.PROGRAM}` };
 
-/// The API's answer to a path, with markup for ids.
+/// The API's response to a path, with markup as ids.
 function answer({ pathname }) {
   if (pathname === "/v1/boards") return fixture("boards", WORDS);
   if (pathname.endsWith("/history")) return fixture("history", WORDS);
@@ -25,8 +25,7 @@ function answer({ pathname }) {
   return fixture("board", WORDS);
 }
 
-const stack = await startStack();
-after(() => stack.stop());
+const stack = await testStack();
 
 async function visitWithMarkup(t, problems = false) {
   return visit(t, stack, {}, {

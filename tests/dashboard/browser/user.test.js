@@ -1,24 +1,17 @@
-// Finding a person, and oneself.
+// Finding a user, and one's own rank.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { recentActivities } from "../activities.js";
 import { eventually } from "../eventually.js";
-import { startStack } from "../stack.js";
+import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
-const stack = await startStack();
-after(() => stack.stop());
-
-before(async () => {
-  const posted = recentActivities();
-  await stack.post(posted);
-  await stack.counted(posted.length);
-});
+const stack = await testStack({ activities: recentActivities() });
 
 const essence = ({ rank, user, user_id, points }) => `${rank} ${user ?? user_id} ${points}`;
 
-/// The section of the chosen user says what the API does.
+/// The section of the chosen user shows what the API returns.
 async function tells(page, user, options = {}) {
   await eventually(`${user} as the API has them`, async () => {
     const { entry, above, below, percentile } = await stack.user(user, { ...options, around: 3 });
@@ -48,7 +41,7 @@ test("a suggestion is chosen by the keyboard alone", async (t) => {
   await page.type("user-02");
   const { users } = await eventually("the suggestions", async () => {
     const suggestions = await page.suggestions();
-    // Not those of what was typed at first, which the whole text's would replace.
+    // Suggestions for the first characters do not count: those for the whole text replace them.
     assert.equal(suggestions.users.filter((user) => user.includes("user-02")).length, 10);
     return suggestions;
   });
@@ -73,7 +66,7 @@ test("a text that nobody's id contains says so, and asks no more than the last o
   const page = await visit(t, stack);
   await page.type("nobody-at-all");
   await eventually("the search", async () => assert.ok(page.asked(/search=nobody-at-all/) > 0));
-  assert.ok(page.asked(/search=/) <= 3, "it waits until one has typed");
+  assert.ok(page.asked(/search=/) <= 3, "it waits until typing stops");
   assert.deepEqual((await page.suggestions()).users, []);
 });
 
@@ -82,7 +75,7 @@ test("an id is found whole, and told with its neighbours as the API has them", a
   await page.find("user-007");
   await tells(page, "user-007", { window: "week" });
   await page.press("Close");
-  await eventually("nobody is chosen", async () => assert.equal(await page.user(), null));
+  await eventually("no user is chosen", async () => assert.equal(await page.user(), null));
   assert.equal(page.view().user, undefined);
 });
 
@@ -123,7 +116,7 @@ test("who I am is remembered over a reload, and known to this device only", asyn
   assert.equal(await page.user(), null);
   assert.deepEqual(await page.remembered(), { "podium.me": "user-003" });
 
-  // A visit after that tells nobody, until one asks for one's rank.
+  // Later visits do not send the id until "My rank" is pressed.
   const earlier = page.requests.length;
   await page.tab.reload();
   await page.ready();

@@ -11,12 +11,12 @@ test("numbers", () => {
 
 test("a share is never shown as nothing or as the whole", () => {
   const check = (share, expected) => assert.equal(percent(share), expected);
-  check(0, "0 %");
-  check(0.001, "< 1 %");
-  check(0.125, "12 %");
-  check(0.99, "99 %");
-  check(0.9999, "99 %");
-  check(1, "100 %");
+  check(0, "0%");
+  check(0.001, "<1%");
+  check(0.125, "12%");
+  check(0.99, "99%");
+  check(0.9999, "99%");
+  check(1, "100%");
 });
 
 test("durations", () => {
@@ -67,8 +67,8 @@ test("a change has a sign and words", () => {
 
 test("the standing is never better than it is", () => {
   const check = (percentile, participants, expected) => assert.equal(standing(percentile, participants), expected);
-  check(100, 1, "The only one here.");
-  check(100, 1013, "At least as many points as everyone.");
-  check(99.97, 1013, "At least as many points as 99 % of 1,013 people.");
-  check(93.4, 30, "At least as many points as 93 % of 30 people.");
+  check(100, 1, "The only person on this board.");
+  check(100, 1013, "At least as many points as everyone else.");
+  check(99.97, 1013, "At least as many points as 99% of 1,013 people.");
+  check(93.4, 30, "At least as many points as 93% of 30 people.");
 });

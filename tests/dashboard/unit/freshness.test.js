@@ -41,19 +41,19 @@ test("a stale board says why", () => {
     assert.equal(state, "Out of date");
     assert.equal(asOf, "as of 10:05:32");
   };
-  check({ stale_reasons: ["age"], age_seconds: 420 }, "there has been no snapshot for at least 6 min");
+  check({ stale_reasons: ["age"], age_seconds: 420 }, "it was last updated at least 6 min ago");
   check({ stale_reasons: ["lag"], lag_seconds: 185.2 }, "activities take at least 100 s to be counted");
   check({ stale_reasons: ["lag"], lag_seconds: null }, "activities take at least 0 s to be counted");
-  check({ stale_reasons: ["backlog"], backlog: 12_345 }, "at least 10,000 activities wait to be counted");
-  check({ stale_reasons: ["backlog"], backlog: 1 }, "at least 1 activity waits to be counted");
+  check({ stale_reasons: ["backlog"], backlog: 12_345 }, "at least 10,000 activities are waiting to be counted");
+  check({ stale_reasons: ["backlog"], backlog: 1 }, "at least 1 activity is waiting to be counted");
   check({ stale_reasons: ["lag", "backlog"], lag_seconds: 90, backlog: 2 },
-    "activities take at least 90 s to be counted, at least 2 activities wait to be counted");
+    "activities take at least 90 s to be counted; at least 2 activities are waiting to be counted");
   check({ stale_reasons: ["moon"] }, "moon");
 });
 
 test("a board that grows old by itself is out of date", () => {
   assert.equal(said({}, 178).state, "Up to date");
-  assert.equal(said({}, 179).alarm, "This board is out of date: there has been no snapshot for at least 100 s.");
+  assert.equal(said({}, 179).alarm, "This board is out of date: it was last updated at least 100 s ago.");
   assert.equal(said({ pace: 2 }, 5).state, "Out of date");
 });
 
@@ -63,11 +63,13 @@ test("the alarm does not change with every second", () => {
 });
 
 test("what cannot be reached comes first", () => {
-  const trouble = "there is no connection to it.";
-  assert.equal(said({ trouble }).alarm, "The board cannot be reached: there is no connection to it. This page keeps trying.");
-  assert.equal(said({ trouble }).state, "Not reachable");
-  assert.match(said({ trouble }, 600).alarm, /^The board cannot be reached: .* This board is out of date: /);
-  assert.match(said({ trouble, online: false }).alarm, /^You are offline\.$/);
+  const trouble = "The server cannot be reached.";
+  const alarm = "Cannot load the latest board. The server cannot be reached. This page keeps trying.";
+  assert.equal(said({ trouble }).alarm, `${alarm} This board is from 10:05:32.`);
+  assert.equal(said({ trouble }).state, "Not updating");
+  assert.match(said({ trouble }, 600).alarm, /^Cannot load the latest board\. .* This board is from .* It is out of date: /);
+  assert.match(said({ trouble, online: false }).alarm, /^You are offline\. This board is from 10:05:32\.$/);
+  assert.equal(said({ trouble, answer: null }).alarm, alarm);
   assert.equal(said({ trouble, answer: null }).asOf, "");
 });
 

@@ -57,7 +57,7 @@ test("pages lead where there are rows", () => {
   check(101, 100, 1013, [1, 1, 201, 1001]);
   check(1001, 100, 1013, [1, 901, null, null]);
   check(50, 100, 1013, [1, 1, 150, 1001]);
-  // Beyond the end, the way back leads to the last page.
+  // Beyond the end, Previous leads to the last page.
   check(5001, 100, 1013, [1, 1001, null, null]);
   check(101, 100, 0, [1, 1, null, null]);
 });
