@@ -68,7 +68,7 @@ locals {
     ingest-latency = merge(local.slow_requests, {
       dimensions = { FunctionName = module.ingest.name }
       users_see  = "One post in a hundred takes longer than a second. Clients may time out."
-      check      = "Dashboard, row Ingest, graph Time to answer. Is function p99 high (slow table) or only request p99 (cold starts)?"
+      check      = "CloudWatch dashboard, row Ingest, graph Time to answer. Is function p99 high (slow table) or only request p99 (cold starts)?"
       do         = "A few cold starts: nothing. Many: raise function_memory_mb.ingest. Slow table: check the table activities for throttling."
     })
     ingest-unavailable = merge(local.sustained, {
@@ -89,7 +89,7 @@ locals {
     serve-latency = merge(local.slow_requests, {
       dimensions = { FunctionName = module.serve.name }
       users_see  = "One board in a hundred takes longer than a second to load."
-      check      = "Dashboard, row Serve, graph Time to answer. Is function p99 high (slow table) or only request p99 (cold starts)?"
+      check      = "CloudWatch dashboard, row Serve, graph Time to answer. Is function p99 high (slow table) or only request p99 (cold starts)?"
       do         = "A few cold starts: nothing. Many: raise function_memory_mb.serve. Slow table: check the table snapshots for throttling."
     })
   }
@@ -174,14 +174,14 @@ locals {
       metrics   = [local.metric["Lag"]]
       threshold = var.stale.lag_seconds
       users_see = "New activities appear late, and boards say that they are stale (lag). Nothing is lost."
-      check     = "Dashboard, from top to bottom: which of pipe, queue and aggregator has input but no output?"
+      check     = "CloudWatch dashboard, from top to bottom: which of pipe, queue and aggregator has input but no output?"
       do        = "Fix the first such stage. Its own alarm says how."
     })
     backlog = merge(local.freshness, {
       metrics   = [local.metric["Backlog"]]
       threshold = var.stale.backlog
       users_see = "Recent activities are missing, and boards say that they are stale (backlog). The queue keeps them for 14 days."
-      check     = "Dashboard, rows Queue and Aggregator: is the queue growing or shrinking? Is the aggregator failing, or at its limit?"
+      check     = "CloudWatch dashboard, rows Queue and Aggregator: is the queue growing or shrinking? Is the aggregator failing, or at its limit?"
       do        = "Shrinking: wait. Growing without errors: raise function_concurrency.aggregator. Growing with errors: see aggregator-errors."
     })
   }
