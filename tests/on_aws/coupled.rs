@@ -1,11 +1,11 @@
-//! The coupled design is a baseline on one machine. Nothing that deploys knows of it.
+//! The coupled design is a local baseline. Nothing that deploys may mention it.
 
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const DEPLOYING: [&str; 3] = ["terraform", "scripts", ".github"];
 
-/// The files below a directory that are text, without what Terraform has put there.
+/// All text files in a directory tree, except `.terraform`.
 fn texts(directory: &Path) -> Vec<(PathBuf, String)> {
     let mut texts_there = Vec::new();
     for entry in std::fs::read_dir(directory).expect("a directory") {
@@ -23,7 +23,7 @@ fn texts(directory: &Path) -> Vec<(PathBuf, String)> {
 fn nothing_that_deploys_knows_the_coupled_function() {
     assert!(
         Path::new(ROOT).join("crates/coupled/src/main.rs").exists(),
-        "it goes by another name now"
+        "crates/coupled was renamed: change the name in this test"
     );
     for directory in DEPLOYING {
         let texts = texts(&Path::new(ROOT).join(directory));
@@ -33,7 +33,7 @@ fn nothing_that_deploys_knows_the_coupled_function() {
         }
     }
     let build = std::fs::read_to_string(Path::new(ROOT).join("scripts/build")).expect("scripts/build");
-    // By their names, so that a function is not built for being there.
+    // The script must list the functions, so that a new crate is not deployed by accident.
     assert!(
         build.contains("\nfunctions=(ingest aggregator snapshot serve)\n"),
         "{build}"
