@@ -61,8 +61,8 @@ locals {
   request_alarms = {
     ingest-5xx = merge(local.server_errors, {
       dimensions = { FunctionName = module.ingest.name }
-      users_see  = "Posting activities fails with 502 or 503. Activities already answered with accepted are safe."
-      check      = "Errors in ${module.ingest.log_group} (Logs Insights). Do ingest-errors or activities-table-throttled ring, too?"
+      users_see  = "Posting activities fails with 502 or 503. Activities already answered with \"accepted\" are safe."
+      check      = "Errors in ${module.ingest.log_group} (Logs Insights). Is ingest-errors or activities-table-throttled ringing as well?"
       do         = "If it started with a deployment, roll back ingest. Otherwise fix the table activities. Clients retry."
     })
     ingest-latency = merge(local.slow_requests, {
@@ -83,7 +83,7 @@ locals {
     serve-5xx = merge(local.server_errors, {
       dimensions = { FunctionName = module.serve.name }
       users_see  = "Boards and the dashboard do not load. Posting and counting continue; nothing is lost."
-      check      = "Errors in ${module.serve.log_group} (Logs Insights). Do serve-errors or snapshots-table-throttled ring, too?"
+      check      = "Errors in ${module.serve.log_group} (Logs Insights). Is serve-errors or snapshots-table-throttled ringing as well?"
       do         = "If it started with a deployment, roll back serve. Otherwise fix the tables snapshots and standings."
     })
     serve-latency = merge(local.slow_requests, {
@@ -119,7 +119,7 @@ locals {
       threshold = 300
       users_see = "The latest activities of some users are missing for some minutes. The rest of each board is correct."
       check     = "Warnings in ${module.aggregator.log_group}: the field reason says why a message was deferred."
-      do        = "Fix the cause, usually a throttled table or a missing permission. Nothing is lost: a message is delivered up to 20 times, then goes to the DLQ."
+      do        = "Fix the cause, usually a throttled table or a missing permission. Nothing is lost: a message that fails 20 times goes to the DLQ."
     }
     activities-dead-letters = merge(local.dead_letters, {
       dimensions = { QueueName = aws_sqs_queue.activities_dead_letters.name }
@@ -167,7 +167,7 @@ locals {
       # A snapshot that does not run reports nothing.
       missing   = "breaching"
       users_see = "Boards are frozen and say that they are stale (age). Posting and counting continue; nothing is lost."
-      check     = "Errors in ${module.snapshot.log_group} (Logs Insights). Do snapshot-errors or scheduler-failing ring, too?"
+      check     = "Errors in ${module.snapshot.log_group} (Logs Insights). Is snapshot-errors or scheduler-failing ringing as well?"
       do        = "Invoke the snapshot by hand and read its answer. If it started with a deployment, roll back snapshot."
     }
     lag = merge(local.freshness, {
@@ -220,16 +220,28 @@ locals {
       }
     }
     throttles = {
-      for stage, users_see in {
-        ingest     = "Some posts are answered with 429. Clients retry."
-        aggregator = "New points appear late. Messages are redelivered; nothing is lost."
-        snapshot   = "Boards are published late: a run takes longer than the interval, or the account is at its limit."
-        serve      = "Some boards do not load (429)."
+      for stage, alarm in {
+        ingest = {
+          users_see = "Some posts are answered with 429. Clients retry."
+          do        = "Raise function_concurrency.ingest"
+        }
+        aggregator = {
+          users_see = "New points appear late. Messages are redelivered; nothing is lost."
+          do        = "Set reserve_concurrency"
+        }
+        snapshot = {
+          users_see = "Boards are published late: a run takes longer than the interval, or the account is at its limit."
+          do        = "Raise function_memory_mb.snapshot or snapshot_every_minutes"
+        }
+        serve = {
+          users_see = "Some boards do not load (429)."
+          do        = "Raise function_concurrency.serve"
+        }
         } : stage => {
         severity  = "today"
-        users_see = users_see
+        users_see = alarm.users_see
         check     = "ConcurrentExecutions of ${local.name}-${stage} against its limit, and of the account against its quota."
-        do        = "${stage == "snapshot" ? "Raise function_memory_mb.snapshot or snapshot_every_minutes" : "Raise function_concurrency.${stage}"}, or request a higher concurrency quota from AWS."
+        do        = "${alarm.do} and apply. If the account is at its quota, request a higher one from AWS."
       }
     }
   }
@@ -258,7 +270,13 @@ locals {
       { for stage, alarm in local.function_alarms.throttles : "${stage}-throttles" => alarm },
       local.composite_alarms,
     ) :
-    name => "${local.severities[alarm.severity]} What users see: ${alarm.users_see} Check: ${alarm.check} Do: ${alarm.do} Runbook: ${var.runbook_url}#${name}"
+    name => join("\n", [
+      local.severities[alarm.severity],
+      "What users see: ${alarm.users_see}",
+      "Check: ${alarm.check}",
+      "Do: ${alarm.do}",
+      "Runbook: ${var.runbook_url}#${name}",
+    ])
   }
 
   function_alarm_descriptions = {
