@@ -10,22 +10,14 @@ locals {
 module "aggregator" {
   source = "./modules/function"
 
-  name                 = "${local.name}-aggregator"
   stage                = "aggregator"
   description          = "Counts each activity exactly once."
-  zip                  = "${var.functions_dir}/aggregator/bootstrap.zip"
-  architecture         = var.architecture
   memory_mb            = var.function_memory_mb.aggregator
   timeout_seconds      = local.aggregator_timeout_seconds
   reserved_concurrency = var.reserve_concurrency ? var.function_concurrency.aggregator : -1
-  kms_key_arn          = var.kms_key_arn
-  log_level            = var.log_level
-  log_retention_days   = var.log_retention_days
+  settings             = local.function_settings
   alarm_topic_arn      = aws_sns_topic.alarms.arn
-  alarm_descriptions = {
-    errors    = local.alarm_descriptions["aggregator-errors"]
-    throttles = local.alarm_descriptions["aggregator-throttles"]
-  }
+  alarm_descriptions   = local.function_alarm_descriptions.aggregator
 
   environment = {
     ENVIRONMENT           = var.environment
@@ -39,7 +31,7 @@ module "aggregator" {
     DEAD_LETTER_QUEUE_URL = aws_sqs_queue.activities_dead_letters.url
   }
 
-  # A transaction needs the permissions of the writes in it.
+  # A transaction needs the permission for each write in it.
   statements = concat(local.kms_statements, [
     {
       sid       = "Mark"
@@ -47,7 +39,7 @@ module "aggregator" {
       resources = [aws_dynamodb_table.dedup.arn]
     },
     {
-      # What it gets is which generations to count into.
+      # GetItem reads which generations to count into.
       sid       = "Count"
       actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
       resources = [aws_dynamodb_table.standings.arn]
@@ -61,7 +53,7 @@ module "aggregator" {
       resources = [aws_sqs_queue.activities.arn]
     },
     {
-      sid       = "SetAside"
+      sid       = "SendToDlq"
       actions   = local.send_actions
       resources = [aws_sqs_queue.activities_dead_letters.arn]
     },
@@ -73,7 +65,7 @@ resource "aws_lambda_event_source_mapping" "activities" {
   function_name                      = module.aggregator.alias_arn
   batch_size                         = local.batching.size
   maximum_batching_window_in_seconds = local.batching.window_seconds
-  # One message that fails brings back itself alone.
+  # Only the failed messages of a batch are redelivered.
   function_response_types = ["ReportBatchItemFailures"]
 
   scaling_config {

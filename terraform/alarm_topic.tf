@@ -1,6 +1,6 @@
-# Where alarms go, and where whatever else should hear of them, a pager or a chat, can listen.
+# Alarms are published here. Subscribe a pager or a chat to it as well.
 resource "aws_sns_topic" "alarms" {
-  #checkov:skip=CKV_AWS_26:Encrypted with a key of the account's where kms_key_arn names one. To a topic with AWS's own key CloudWatch cannot publish.
+  #checkov:skip=CKV_AWS_26:Encrypted with kms_key_arn if it is set. CloudWatch cannot publish to a topic that is encrypted with an AWS-managed key.
   name              = "${local.name}-alarms"
   kms_master_key_id = var.kms_key_arn
   tags              = { stage = "observability" }
@@ -19,14 +19,10 @@ resource "aws_sns_topic_policy" "alarms" {
         Resource  = aws_sns_topic.alarms.arn
         Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
       },
-      {
-        Sid       = "TlsOnly"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "sns:Publish"
-        Resource  = aws_sns_topic.alarms.arn
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      },
+      merge(local.tls_only, {
+        Action   = "sns:Publish"
+        Resource = aws_sns_topic.alarms.arn
+      }),
     ]
   })
 }

@@ -1,99 +1,109 @@
-# What somebody has to be told. Each alarm says when it rings, and in words: what users see, where to look and what
-# to do. The words stand in the mail. An alarm's name is a heading in docs/RUNBOOK.md, which says the same at length.
+# Every alarm and its description. A description says what users see, what to check first and what to do, because the
+# on-call engineer may see nothing but the mail. An alarm's name is also a heading in docs/RUNBOOK.md, which has the
+# details.
 
 locals {
-  # Whoever meets one failure repeats it. What goes on in three of five minutes is not chance.
-  lasting = { statistic = "Sum", period = 60, evaluation_periods = 5, datapoints = 3, threshold = 0 }
+  # Options of `podium` that select this deployment.
+  cli_options = "${var.project == "podium" ? "" : "--project ${var.project} "}--environment ${var.environment}"
 
-  # For what may fail only now and then, because it is tried only now and then.
-  repeated = { statistic = "Sum", period = 300, evaluation_periods = 3, datapoints = 2, threshold = 0 }
+  # Clients retry a single failure, so only failures in three of five minutes ring.
+  sustained = { statistic = "Sum", period = 60, evaluation_periods = 5, datapoints = 3, threshold = 0 }
 
-  # For what should not be there at all.
-  present = { statistic = "Maximum", period = 60, evaluation_periods = 1, datapoints = 1, threshold = 0 }
+  # For rare attempts: a failure in two of three five-minute periods rings.
+  recurring = { statistic = "Sum", period = 300, evaluation_periods = 3, datapoints = 2, threshold = 0 }
 
-  # What a snapshot measures comes as often as the snapshot. Three minutes of it, so that a burst which is worked
-  # off at once wakes nobody.
-  published_periods = max(1, ceil(3 / var.snapshot_every_minutes))
-  measured = {
-    statistic          = "Maximum"
-    period             = local.snapshot_every_seconds
-    evaluation_periods = local.published_periods
-    datapoints         = local.published_periods
+  server_errors = merge(local.sustained, {
+    severity  = "now"
+    namespace = "AWS/Lambda"
+    metrics   = ["Url5xxCount"]
+  })
+
+  # A request takes one or two calls to DynamoDB, which take milliseconds; a cold start takes some tenths of a second.
+  slow_requests = {
+    severity           = "today"
+    namespace          = "AWS/Lambda"
+    metrics            = ["UrlRequestLatency"]
+    statistic          = "p99"
+    period             = 300
+    evaluation_periods = 1
+    datapoints         = 1
+    threshold          = 1000 # milliseconds
   }
 
-  alarms = merge(local.request_alarms, local.way_alarms, local.board_alarms, local.table_alarms)
+  # A DLQ should be empty, so one message rings.
+  dead_letters = {
+    severity           = "today"
+    namespace          = "AWS/SQS"
+    metrics            = ["ApproximateNumberOfMessagesVisible"]
+    statistic          = "Maximum"
+    period             = 60
+    evaluation_periods = 1
+    datapoints         = 1
+    threshold          = 0
+  }
 
-  # Of those who post and those who read.
+  # Each snapshot run measures these once. They ring after three minutes (or one run, if that is longer), so that a
+  # short burst wakes no one.
+  freshness_periods = max(1, ceil(3 / var.snapshot_every_minutes))
+  freshness = {
+    severity           = "now"
+    namespace          = local.metric_namespace
+    dimensions         = local.metric_dimensions.snapshot
+    statistic          = "Maximum"
+    period             = local.snapshot_every_seconds
+    evaluation_periods = local.freshness_periods
+    datapoints         = local.freshness_periods
+  }
+
+  alarms = merge(local.request_alarms, local.pipeline_alarms, local.board_alarms, local.table_alarms)
+
+  # Posting and reading.
   request_alarms = {
-    ingest-5xx = merge(local.lasting, {
-      severity   = "now"
-      namespace  = "AWS/Lambda"
-      metrics    = ["Url5xxCount"]
+    ingest-5xx = merge(local.server_errors, {
       dimensions = { FunctionName = module.ingest.name }
-      sees       = "Posting activities fails with 502 or 503. What was answered as accepted is safe."
-      look       = "Logs Insights on ${module.ingest.log_group}; the alarms ingest-errors and activities-table-throttled."
-      do         = "Roll back ingest if it began with a deployment; otherwise see to the table. Clients send again."
+      users_see  = "Posting activities fails with 502 or 503. Activities already answered with \"accepted\" are safe."
+      check      = "Errors in ${module.ingest.log_group} (Logs Insights). Is ingest-errors or activities-table-throttled ringing as well?"
+      do         = "If it started with a deployment, roll back ingest. Otherwise fix the table activities. Clients retry."
     })
-    ingest-latency = {
-      severity           = "today"
-      namespace          = "AWS/Lambda"
-      metrics            = ["UrlRequestLatency"]
-      dimensions         = { FunctionName = module.ingest.name }
-      statistic          = "p99"
-      period             = 300
-      evaluation_periods = 1
-      datapoints         = 1
-      # A put takes milliseconds and a cold start some tenths of a second. In milliseconds.
-      threshold = 1000
-      sees      = "One post in a hundred takes longer than a second; clients may run into their timeouts."
-      look      = "On the dashboard, ingest: is it the function's own duration, or does it wait to be started?"
-      do        = "Cold starts: nothing, or more memory. Its own duration: see to the table of activities."
-    }
-    ingest-unavailable = merge(local.lasting, {
+    ingest-latency = merge(local.slow_requests, {
+      dimensions = { FunctionName = module.ingest.name }
+      users_see  = "One post in a hundred takes longer than a second. Clients may time out."
+      check      = "CloudWatch dashboard, row Ingest, graph Time to answer. Is function p99 high (slow table) or only request p99 (cold starts)?"
+      do         = "A few cold starts: nothing. Many: raise function_memory_mb.ingest. Slow table: check the table activities for throttling."
+    })
+    ingest-unavailable = merge(local.sustained, {
       severity   = "now"
       namespace  = local.metric_namespace
       metrics    = [local.metric["Unavailable"]]
       dimensions = local.metric_dimensions.ingest
-      sees       = "Some activities are answered with 503 and Retry-After. None is lost while clients send them again."
-      look       = "The errors in ${module.ingest.log_group} name what DynamoDB answered."
-      do         = "Throttled: wait, or raise the account's quota. Denied or not found: restore the role or the table."
+      users_see  = "Some activities are answered with 503 and Retry-After. None is lost as long as clients retry."
+      check      = "Errors in ${module.ingest.log_group}: they contain DynamoDB's answer."
+      do         = "Throttled: wait, or request a higher account quota. Access denied or table not found: run terraform plan and apply."
     })
-    serve-5xx = merge(local.lasting, {
-      severity   = "now"
-      namespace  = "AWS/Lambda"
-      metrics    = ["Url5xxCount"]
+    serve-5xx = merge(local.server_errors, {
       dimensions = { FunctionName = module.serve.name }
-      sees       = "Boards and the dashboard do not load. Nothing is lost: posting and counting go on."
-      look       = "Logs Insights on ${module.serve.log_group}; the alarms serve-errors and snapshots-table-throttled."
-      do         = "Roll back serve if it began with a deployment; otherwise see to the tables that it reads."
+      users_see  = "Boards and the dashboard do not load. Posting and counting continue; nothing is lost."
+      check      = "Errors in ${module.serve.log_group} (Logs Insights). Is serve-errors or snapshots-table-throttled ringing as well?"
+      do         = "If it started with a deployment, roll back serve. Otherwise fix the tables snapshots and standings."
     })
-    serve-latency = {
-      severity           = "today"
-      namespace          = "AWS/Lambda"
-      metrics            = ["UrlRequestLatency"]
-      dimensions         = { FunctionName = module.serve.name }
-      statistic          = "p99"
-      period             = 300
-      evaluation_periods = 1
-      datapoints         = 1
-      # A page is one or two reads, and a cold start some tenths of a second. In milliseconds.
-      threshold = 1000
-      sees      = "One board in a hundred takes longer than a second to load."
-      look      = "On the dashboard, serve: is it the function's own duration, or does it wait to be started?"
-      do        = "Cold starts: nothing, or more memory. Its own duration: see to the table of snapshots."
-    }
+    serve-latency = merge(local.slow_requests, {
+      dimensions = { FunctionName = module.serve.name }
+      users_see  = "One board in a hundred takes longer than a second to load."
+      check      = "CloudWatch dashboard, row Serve, graph Time to answer. Is function p99 high (slow table) or only request p99 (cold starts)?"
+      do         = "A few cold starts: nothing. Many: raise function_memory_mb.serve. Slow table: check the table snapshots for throttling."
+    })
   }
 
-  # Of the way from the table to the standings.
-  way_alarms = {
-    pipe-failing = merge(local.repeated, {
+  # From the table of activities to the standings, and the schedule of the snapshot.
+  pipeline_alarms = {
+    pipe-failing = merge(local.recurring, {
       severity   = "now"
       namespace  = "AWS/EventBridge/Pipes"
       metrics    = ["ExecutionFailed", "ExecutionPartiallyFailed", "ExecutionThrottled", "ExecutionTimeout"]
       dimensions = { PipeName = aws_pipes_pipe.activities.name }
-      sees       = "Nothing at first; then new activities do not appear, and boards say that they are stale."
-      look       = "The errors in ${aws_cloudwatch_log_group.pipe.name}, and the pipe's state."
-      do         = "Mend the pipe's role, key or queue within 20 hours: until then it tries again by itself."
+      users_see  = "Nothing at first. Within minutes new activities are missing from the boards, which then say that they are stale."
+      check      = "Errors in ${aws_cloudwatch_log_group.pipe.name}, and the state of the pipe ${aws_pipes_pipe.activities.name}."
+      do         = "Restore the pipe's role, KMS key or queue within 20 hours. Until then it retries; later it skips records."
     })
     queue-age = {
       severity           = "today"
@@ -104,52 +114,43 @@ locals {
       period             = 60
       evaluation_periods = 3
       datapoints         = 3
-      # A message is counted within seconds, and comes back after at most three minutes from an invocation that
-      # died. What is older was put off more than once.
+      # A message is counted within seconds, or redelivered within three minutes if its invocation dies. An older one
+      # was deferred more than once.
       threshold = 300
-      sees      = "Some people's latest activities are missing, for minutes. The rest of the board is right."
-      look      = "Warnings in ${module.aggregator.log_group}: what was put off, and why."
-      do        = "Mend what they name. Nothing is lost: messages come back by themselves, up to 20 times."
+      users_see = "The latest activities of some users are missing for some minutes. The rest of each board is correct."
+      check     = "Warnings in ${module.aggregator.log_group}: the field reason says why a message was deferred."
+      do        = "Fix the cause, usually a throttled table or a missing permission. Nothing is lost: a message that fails 20 times goes to the DLQ."
     }
-    activities-dead-letters = merge(local.present, {
-      severity   = "today"
-      namespace  = "AWS/SQS"
-      metrics    = ["ApproximateNumberOfMessagesVisible"]
+    activities-dead-letters = merge(local.dead_letters, {
       dimensions = { QueueName = aws_sqs_queue.activities_dead_letters.name }
-      sees       = "Points are missing from the boards, and stay missing until somebody sees to it."
-      look       = "Receive a message of the queue ${aws_sqs_queue.activities_dead_letters.name}: its attributes name the reason."
-      do         = "Mend the reason, then redrive within 14 days. What was counted already is not counted again."
+      users_see  = "Points are missing from the boards, and stay missing until an operator acts."
+      check      = "podium dlq list ${local.cli_options}. It shows the reasons and what to do about each."
+      do         = "Fix the cause, then run podium dlq redrive ${local.cli_options} within 14 days. No activity is counted twice."
     })
-    pipe-dead-letters = merge(local.present, {
-      severity   = "today"
-      namespace  = "AWS/SQS"
-      metrics    = ["ApproximateNumberOfMessagesVisible"]
+    pipe-dead-letters = merge(local.dead_letters, {
       dimensions = { QueueName = aws_sqs_queue.pipe_dead_letters.name }
-      sees       = "Points are missing from the boards: activities are kept, but they never got into the queue."
-      look       = "Receive a message of the queue ${aws_sqs_queue.pipe_dead_letters.name}: it names a position in the stream."
-      do         = "Read the records there and send them to the queue; the stream keeps them for 24 hours only."
+      users_see  = "Points are missing from the boards. The activities are stored, but they never reached the queue."
+      check      = "podium dlq list --of pipe ${local.cli_options}. It shows why the pipe gave up. Did pipe-failing ring before?"
+      do         = "Fix the pipe, then run podium reconcile --repair ${local.cli_options}. It finds the activities in their table and queues them again."
     })
-    snapshot-dead-letters = merge(local.present, {
-      severity   = "today"
-      namespace  = "AWS/SQS"
-      metrics    = ["ApproximateNumberOfMessagesVisible"]
+    snapshot-dead-letters = merge(local.dead_letters, {
       dimensions = { QueueName = aws_sqs_queue.snapshot_dead_letters.name }
-      sees       = "Boards were once renewed later than usual. The next run makes up for it."
-      look       = "Receive a message of the queue ${aws_sqs_queue.snapshot_dead_letters.name}: it holds the error."
-      do         = "Mend it if it comes again; then purge the queue. Do not redrive: an old run is worth nothing."
+      users_see  = "Boards were published late once. The next run made up for it."
+      check      = "podium dlq list --of snapshot ${local.cli_options}. It shows the error."
+      do         = "If it recurs, fix the error. Then purge the queue. Do not redrive: an old run is worthless."
     })
-    scheduler-failing = merge(local.repeated, {
+    scheduler-failing = merge(local.recurring, {
       severity   = "today"
       namespace  = "AWS/Scheduler"
       metrics    = ["TargetErrorCount", "TargetErrorThrottledCount", "InvocationDroppedCount"]
       dimensions = { ScheduleGroup = aws_scheduler_schedule_group.snapshot.name }
-      sees       = "Boards are renewed later than usual, or not at all; then not-published tells so, too."
-      look       = "Messages of the queue ${aws_sqs_queue.snapshot_dead_letters.name}; the schedule's role."
-      do         = "Restore the role's permission to invoke the alias live. Meanwhile invoke the snapshot by hand."
+      users_see  = "Boards are published late, or not at all; in that case not-published rings, too."
+      check      = "podium dlq list --of snapshot ${local.cli_options}, and the role of the schedule."
+      do         = "Restore the role's permission to invoke the alias live (terraform apply). Until then invoke the snapshot by hand."
     })
   }
 
-  # Of what readers are shown.
+  # What readers are shown.
   board_alarms = {
     not-published = {
       severity   = "now"
@@ -158,102 +159,108 @@ locals {
       dimensions = local.metric_dimensions.snapshot
       statistic  = "Sum"
       period     = local.snapshot_every_seconds
-      # As many as make a board stale. CloudWatch looks back for a day at most.
+      # As many missing runs as make a board stale. CloudWatch evaluates one day at most.
       evaluation_periods = min(var.stale.after_snapshots, floor(24 * 3600 / local.snapshot_every_seconds))
       datapoints         = min(var.stale.after_snapshots, floor(24 * 3600 / local.snapshot_every_seconds))
       comparison         = "LessThanThreshold"
       threshold          = 1
-      # Who does not run does not say so.
-      missing = "breaching"
-      sees    = "Boards stand still and say stale: age. Posting and counting go on, and nothing is lost."
-      look    = "Logs Insights on ${module.snapshot.log_group}; the alarms snapshot-errors and scheduler-failing."
-      do      = "Invoke the snapshot by hand and read its answer; roll it back if it began with a deployment."
+      # A snapshot that does not run reports nothing.
+      missing   = "breaching"
+      users_see = "Boards are frozen and say that they are stale (age). Posting and counting continue; nothing is lost."
+      check     = "Errors in ${module.snapshot.log_group} (Logs Insights). Is snapshot-errors or scheduler-failing ringing as well?"
+      do        = "Invoke the snapshot by hand and read its answer. If it started with a deployment, roll back snapshot."
     }
-    lag = merge(local.measured, {
-      severity   = "now"
-      namespace  = local.metric_namespace
-      metrics    = [local.metric["Lag"]]
-      dimensions = local.metric_dimensions.snapshot
-      threshold  = var.stale.lag_seconds
-      sees       = "What people do appears late, and boards say stale: lag. Nothing is lost."
-      look       = "Where it stands still, on the dashboard from left to right: pipe, queue, aggregator."
-      do         = "See to the first stage that has input and no output; its own alarm says how."
+    lag = merge(local.freshness, {
+      metrics   = [local.metric["Lag"]]
+      threshold = var.stale.lag_seconds
+      users_see = "New activities appear late, and boards say that they are stale (lag). Nothing is lost."
+      check     = "CloudWatch dashboard, from top to bottom: which of pipe, queue and aggregator has input but no output?"
+      do        = "Fix the first such stage. Its own alarm says how."
     })
-    backlog = merge(local.measured, {
-      severity   = "now"
-      namespace  = local.metric_namespace
-      metrics    = [local.metric["Backlog"]]
-      dimensions = local.metric_dimensions.snapshot
-      threshold  = var.stale.backlog
-      sees       = "Recent activities are missing, and boards say stale: backlog. Nothing is lost for 14 days."
-      look       = "Does the queue grow or shrink? Is the aggregator failing, or only at its bound?"
-      do         = "Shrinking: wait. Growing without errors: raise function_concurrency.aggregator."
+    backlog = merge(local.freshness, {
+      metrics   = [local.metric["Backlog"]]
+      threshold = var.stale.backlog
+      users_see = "Recent activities are missing, and boards say that they are stale (backlog). The queue keeps them for 14 days."
+      check     = "CloudWatch dashboard, rows Queue and Aggregator: is the queue growing or shrinking? Is the aggregator failing, or at its limit?"
+      do        = "Shrinking: wait. Growing without errors: raise function_concurrency.aggregator. Growing with errors: see aggregator-errors."
     })
   }
 
-  # DynamoDB reports these by table, and only when there are any.
+  # DynamoDB reports throttling per table, and only when it happens.
   table_alarms = {
-    for table, sees in {
-      activities = "Posts take longer or are answered with 503, and clients send again."
-      dedup      = "New points appear late. The aggregator tries again, and nothing is lost."
-      standings  = "New points appear late, or boards are renewed late. Both are tried again, and nothing is lost."
-      snapshots  = "Boards load slowly or with 503, or are renewed late."
-      } : "${table}-table-throttled" => merge(local.lasting, {
+    for table, users_see in {
+      activities = "Posts are slow or answered with 503. Clients retry."
+      dedup      = "New points appear late. The aggregator retries; nothing is lost."
+      standings  = "New points appear late, or boards are published late. Both are retried; nothing is lost."
+      snapshots  = "Boards load slowly or with 503, or are published late."
+      } : "${table}-table-throttled" => merge(local.sustained, {
         severity   = "today"
         namespace  = "AWS/DynamoDB"
         metrics    = ["ReadThrottleEvents", "WriteThrottleEvents"]
         dimensions = { TableName = local.tables[table] }
-        sees       = sees
-        look       = "The table's throttling metrics by cause in CloudWatch: key range, account, or on-demand maximum."
-        do         = "A key range splits by itself within minutes. For an account's limit, ask AWS for a higher quota."
+        users_see  = users_see
+        check      = "CloudWatch metrics of ${local.tables[table]}: is the cause a hot key range, the account quota or the table's maximum?"
+        do         = "Hot key range: wait some minutes, DynamoDB splits it. Account quota: request a higher one from AWS."
     })
   }
 
-  # Of the functions themselves; the alarms are in their module.
+  # The alarms that every function has; modules/function creates them.
   function_alarms = {
     errors = {
-      for stage, sees in {
-        ingest     = "Some posts are answered with 502, and clients send them again."
-        aggregator = "New points appear late. The messages come back, and nothing is lost or counted twice."
-        snapshot   = "Boards are renewed late, with the next run that succeeds."
-        serve      = "Some boards do not load, with 502."
+      for stage, users_see in {
+        ingest     = "Some posts are answered with 502. Clients retry."
+        aggregator = "New points appear late. Messages are redelivered; nothing is lost or counted twice."
+        snapshot   = "Boards are published late, by the next run that succeeds."
+        serve      = "Some boards do not load (502)."
         } : stage => {
-        severity = "today"
-        sees     = sees
-        look     = "Logs Insights on /aws/lambda/${local.name}-${stage}: the last errors, timeouts, exhausted memory."
-        do       = "Roll back to the previous version if it began with a deployment."
+        severity  = "today"
+        users_see = users_see
+        check     = "The latest errors in /aws/lambda/${local.name}-${stage} (Logs Insights): crash, timeout or out of memory?"
+        do        = "If it started with a deployment, roll back ${stage}. Out of memory: raise function_memory_mb.${stage}."
       }
     }
     throttles = {
-      for stage, sees in {
-        ingest     = "Some posts are answered with 429, and clients send them again."
-        aggregator = "New points appear late. The messages come back, and nothing is lost."
-        snapshot   = "Boards are renewed late: a run does not end before the next one, or the account is at its limit."
-        serve      = "Some boards do not load, with 429."
+      for stage, alarm in {
+        ingest = {
+          users_see = "Some posts are answered with 429. Clients retry."
+          do        = "Raise function_concurrency.ingest"
+        }
+        aggregator = {
+          users_see = "New points appear late. Messages are redelivered; nothing is lost."
+          do        = "Set reserve_concurrency"
+        }
+        snapshot = {
+          users_see = "Boards are published late: a run takes longer than the interval, or the account is at its limit."
+          do        = "Raise function_memory_mb.snapshot or snapshot_every_minutes"
+        }
+        serve = {
+          users_see = "Some boards do not load (429)."
+          do        = "Raise function_concurrency.serve"
+        }
         } : stage => {
-        severity = "today"
-        sees     = sees
-        look     = "The function's ConcurrentExecutions beside its bound, and the account's beside its quota."
-        do       = "Raise the bound in the variables, or ask AWS for a higher quota of concurrent executions."
+        severity  = "today"
+        users_see = alarm.users_see
+        check     = "ConcurrentExecutions of ${local.name}-${stage} against its limit, and of the account against its quota."
+        do        = "${alarm.do} and apply. If the account is at its quota, request a higher one from AWS."
       }
     }
   }
 
-  # Anything after which a board is old or lacks points, so that nobody should act on it. Not in it: what readers
-  # cannot see at all (serve), what clients know and repeat (ingest), and what only may become one of these.
-  distrust = {
+  # Rings when a board is old or lacks points. It leaves out what readers notice themselves (serve), what clients
+  # retry (ingest), and what only may lead to one of these.
+  composite_alarms = {
     board-not-to-be-trusted = {
-      severity = "now"
-      because  = ["not-published", "lag", "backlog", "activities-dead-letters", "pipe-dead-letters"]
-      sees     = "Boards that are old, behind, or lack points. Do not pay out or announce anything by them."
-      look     = "Which of these is in alarm: not published, lag, backlog, dead letters of the queue or of the pipe."
-      do       = "What that one's own section says. Tell those who use the boards until it is over."
+      severity  = "now"
+      any_of    = ["not-published", "lag", "backlog", "activities-dead-letters", "pipe-dead-letters"]
+      users_see = "Boards that are old, behind or lacking points. Nothing should be paid out or announced from them."
+      check     = "Which of its five alarms rings: not-published, lag, backlog, activities-dead-letters or pipe-dead-letters?"
+      do        = "Follow that alarm's section of the runbook. Tell the readers of the boards now, and again when it is over."
     }
   }
 
   severities = {
     now   = "Act now."
-    today = "Look at it today."
+    today = "Handle it today."
   }
 
   alarm_descriptions = {
@@ -261,9 +268,22 @@ locals {
       local.alarms,
       { for stage, alarm in local.function_alarms.errors : "${stage}-errors" => alarm },
       { for stage, alarm in local.function_alarms.throttles : "${stage}-throttles" => alarm },
-      local.distrust,
+      local.composite_alarms,
     ) :
-    name => "${local.severities[alarm.severity]} What users see: ${alarm.sees} Look: ${alarm.look} Do: ${alarm.do} Runbook: ${var.runbook_url}#${name}"
+    name => join("\n", [
+      local.severities[alarm.severity],
+      "What users see: ${alarm.users_see}",
+      "Check: ${alarm.check}",
+      "Do: ${alarm.do}",
+      "Runbook: ${var.runbook_url}#${name}",
+    ])
+  }
+
+  function_alarm_descriptions = {
+    for stage in ["ingest", "aggregator", "snapshot", "serve"] : stage => {
+      errors    = local.alarm_descriptions["${stage}-errors"]
+      throttles = local.alarm_descriptions["${stage}-throttles"]
+    }
   }
 }
 
@@ -281,22 +301,22 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   threshold           = each.value.threshold
   evaluation_periods  = each.value.evaluation_periods
   datapoints_to_alarm = each.value.datapoints
-  # Most of these are only reported when there is something to report.
+  # Most of these metrics are only reported when something happens.
   treat_missing_data = try(each.value.missing, "notBreaching")
   alarm_actions      = [aws_sns_topic.alarms.arn]
   ok_actions         = [aws_sns_topic.alarms.arn]
 
-  # Either one metric ...
+  # Either one metric,
   namespace          = each.value.is_sum ? null : each.value.namespace
   metric_name        = each.value.is_sum ? null : each.value.metrics[0]
   dimensions         = each.value.is_sum ? null : each.value.dimensions
   period             = each.value.is_sum ? null : each.value.period
   statistic          = each.value.is_sum || each.value.is_percentile ? null : each.value.statistic
   extended_statistic = each.value.is_percentile ? each.value.statistic : null
-  # A percentile of three requests says nothing.
+  # A percentile of a few requests is meaningless.
   evaluate_low_sample_count_percentiles = each.value.is_percentile ? "ignore" : null
 
-  # ... or the sum of several. One that is not reported in a period counts as 0.
+  # or the sum of several; a metric without data in a period counts as 0.
   dynamic "metric_query" {
     for_each = each.value.is_sum ? [range(length(each.value.metrics))] : []
     content {
@@ -327,7 +347,7 @@ resource "aws_cloudwatch_composite_alarm" "board_not_to_be_trusted" {
   alarm_name        = "${local.name}-board-not-to-be-trusted"
   alarm_description = local.alarm_descriptions["board-not-to-be-trusted"]
   alarm_rule = join(" OR ", [
-    for name in local.distrust.board-not-to-be-trusted.because : "ALARM(\"${aws_cloudwatch_metric_alarm.this[name].alarm_name}\")"
+    for name in local.composite_alarms.board-not-to-be-trusted.any_of : "ALARM(\"${aws_cloudwatch_metric_alarm.this[name].alarm_name}\")"
   ])
   alarm_actions = [aws_sns_topic.alarms.arn]
   ok_actions    = [aws_sns_topic.alarms.arn]

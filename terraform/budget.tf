@@ -9,11 +9,11 @@ resource "aws_budgets_budget" "monthly" {
 
   cost_filter {
     name = "TagKeyValue"
-    # The tag's name and its value with a dollar sign between them.
+    # The format is TAG$VALUE.
     values = [format("user:environment$%s", var.environment)]
   }
 
-  # While there is still time to do something about it.
+  # Early enough to act on it.
   notification {
     notification_type          = "FORECASTED"
     comparison_operator        = "GREATER_THAN"

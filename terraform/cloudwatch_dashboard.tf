@@ -1,7 +1,7 @@
-# One row for each stage, in the order in which an activity meets them: how much, what fails, how long it takes.
+# One row per stage, in the order in which an activity passes them. Each row shows volume, failures and duration.
 
 locals {
-  # A metric as a widget wants it is [namespace, name, dimension, value, ..., options]; these are its middles.
+  # A widget takes a metric as [namespace, name, dimension, value, ..., options]. These are the dimensions and values.
   of_function = { for stage, name in local.function_names : stage => ["FunctionName", name] }
   of_podium   = { for stage, dimensions in local.metric_dimensions : stage => flatten([for name, value in dimensions : [name, value]]) }
   of_table    = { for table, name in local.tables : table => ["TableName", name] }
@@ -11,16 +11,23 @@ locals {
 
   every_alarm_arn = [for alarm in local.every_alarm : alarm.arn]
 
-  # The same graphs for both functions that answer requests.
+  # Graphs that several functions share.
+  function_failures = {
+    for stage, of in local.of_function : stage => [
+      concat(["AWS/Lambda", "Errors"], of, [{ label = "crashes and timeouts" }]),
+      concat(["AWS/Lambda", "Throttles"], of, [{ label = "throttled" }]),
+    ]
+  }
   request_graphs = {
     for stage in ["ingest", "serve"] : stage => {
       failures = {
-        title = "Failed requests", metrics = [
-          concat(["AWS/Lambda", "Url5xxCount"], local.of_function[stage], [{ label = "5xx: ours" }]),
-          concat(["AWS/Lambda", "Url4xxCount"], local.of_function[stage], [{ label = "4xx: theirs, and throttled" }]),
-          concat(["AWS/Lambda", "Errors"], local.of_function[stage], [{ label = "crashes and timeouts" }]),
-          concat(["AWS/Lambda", "Throttles"], local.of_function[stage], [{ label = "throttled" }]),
-        ]
+        title = "Failed requests", metrics = concat(
+          [
+            concat(["AWS/Lambda", "Url5xxCount"], local.of_function[stage], [{ label = "5xx: server errors" }]),
+            concat(["AWS/Lambda", "Url4xxCount"], local.of_function[stage], [{ label = "4xx: client errors and throttled" }]),
+          ],
+          local.function_failures[stage],
+        )
       }
       latency = {
         title = "Time to answer", unit = "ms", alarm_at = local.alarms["${stage}-latency"].threshold, metrics = [
@@ -34,7 +41,7 @@ locals {
 
   dashboard_rows = [
     {
-      heading = "Ingest: activities arrive and become facts"
+      heading = "Ingest: activities are accepted and stored as facts"
       graphs = [
         {
           title = "Activities", metrics = [
@@ -47,7 +54,7 @@ locals {
       ]
     },
     {
-      heading = "Stream and pipe: facts are carried to the queue"
+      heading = "Stream and pipe: facts are sent to the queue"
       graphs = [
         {
           title = "Events", metrics = [
@@ -65,7 +72,7 @@ locals {
           )
         },
         {
-          title = "Time for a batch", unit = "ms", metrics = [
+          title = "Time per batch", unit = "ms", metrics = [
             concat(["AWS/EventBridge/Pipes", "Duration"], local.of_pipe, [{ label = "average", stat = "Average" }]),
             concat(["AWS/EventBridge/Pipes", "Duration"], local.of_pipe, [{ label = "longest", stat = "Maximum" }]),
           ]
@@ -79,7 +86,7 @@ locals {
           title = "Messages", metrics = [
             concat(["AWS/SQS", "NumberOfMessagesSent"], local.of_queue.activities, [{ label = "sent" }]),
             concat(["AWS/SQS", "NumberOfMessagesReceived"], local.of_queue.activities, [{ label = "received" }]),
-            concat(["AWS/SQS", "NumberOfMessagesDeleted"], local.of_queue.activities, [{ label = "done" }]),
+            concat(["AWS/SQS", "NumberOfMessagesDeleted"], local.of_queue.activities, [{ label = "deleted (counted)" }]),
           ]
         },
         {
@@ -111,10 +118,7 @@ locals {
               for name in ["DeadLettered", "Deferred", "Conflicts", "Retries"] :
               concat([local.metric_namespace, local.metric[name]], local.of_podium.aggregator)
             ],
-            [
-              concat(["AWS/Lambda", "Errors"], local.of_function.aggregator, [{ label = "crashes and timeouts" }]),
-              concat(["AWS/Lambda", "Throttles"], local.of_function.aggregator, [{ label = "throttled" }]),
-            ],
+            local.function_failures.aggregator,
           )
         },
         {
@@ -127,7 +131,7 @@ locals {
       ]
     },
     {
-      heading = "Tables: markers, standings and all the others"
+      heading = "Tables: capacity used, and throttling"
       graphs = [
         {
           title = "Write units", metrics = [
@@ -140,7 +144,7 @@ locals {
           ]
         },
         {
-          title = "Throttled", metrics = [
+          title = "Throttled calls", metrics = [
             for of in setproduct(keys(local.tables), ["Read", "Write"]) :
             concat(["AWS/DynamoDB", "${of[1]}ThrottleEvents"], local.of_table[of[0]], [{ label = "${of[0]}: ${lower(of[1])}s" }])
           ]
@@ -161,11 +165,8 @@ locals {
         },
         {
           title = "Failures", metrics = concat(
-            [
-              concat(["AWS/Lambda", "Errors"], local.of_function.snapshot, [{ label = "crashes and timeouts" }]),
-              concat(["AWS/Lambda", "Throttles"], local.of_function.snapshot, [{ label = "throttled" }]),
-              concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue.snapshot_dead_letters, [{ label = "failed runs", stat = "Maximum" }]),
-            ],
+            local.function_failures.snapshot,
+            [concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue.snapshot_dead_letters, [{ label = "failed runs", stat = "Maximum" }])],
             [
               for name in local.alarms["scheduler-failing"].metrics :
               concat(["AWS/Scheduler", name], local.of_schedule, [{ label = name }])
@@ -173,7 +174,7 @@ locals {
           )
         },
         {
-          title = "Time for a run", unit = "ms", stat = "Maximum", metrics = [
+          title = "Time per run", unit = "ms", stat = "Maximum", metrics = [
             concat([local.metric_namespace, local.metric["SnapshotDuration"]], local.of_podium.snapshot, [{ label = "run" }]),
             concat(["AWS/Lambda", "Duration"], local.of_function.snapshot, [{ label = "function" }]),
           ]
@@ -189,23 +190,23 @@ locals {
           ]
         },
         {
-          title = "Backlog of the queue", stat = "Maximum", alarm_at = var.stale.backlog, metrics = [
+          title = "Backlog in the queue", stat = "Maximum", alarm_at = var.stale.backlog, metrics = [
             concat([local.metric_namespace, local.metric["Backlog"]], local.of_podium.snapshot),
             concat([local.metric_namespace, local.metric["DeadLetters"]], local.of_podium.snapshot, [{ label = "Dead letters" }]),
           ]
         },
         {
-          title = "Age of a snapshot when it is replaced", unit = "s", stat = "Maximum", alarm_at = local.stale_age_seconds, metrics = [
+          title = "Age of the previous snapshot when it is replaced", unit = "s", stat = "Maximum", alarm_at = local.stale_age_seconds, metrics = [
             concat([local.metric_namespace, local.metric["SnapshotAge"]], local.of_podium.snapshot, [{ label = "age" }]),
           ]
         },
       ]
     },
     {
-      heading = "Data quality: what `podium reconcile` found last and did not repair"
+      heading = "Data quality: what the last `podium reconcile` found and did not repair"
       graphs = [
         {
-          title = "Rules that are broken", stat = "Maximum", alarm_at = 1, metrics = [
+          title = "Broken rules", stat = "Maximum", alarm_at = 1, metrics = [
             concat([local.metric_namespace, local.metric["Uncounted"]], local.of_podium.snapshot, [{ label = "completeness" }]),
             concat([local.metric_namespace, local.metric["Unfounded"]], local.of_podium.snapshot, [{ label = "uniqueness" }]),
             concat([local.metric_namespace, local.metric["Disagreeing"]], local.of_podium.snapshot, [{ label = "agreement" }]),
@@ -226,11 +227,11 @@ locals {
       ]
     },
     {
-      heading = "Cost, at the prices of ${local.prices.region} of ${local.prices.as_of}"
+      heading = "Cost, at ${local.prices.region} prices of ${local.prices.as_of}"
       graphs = [
-        { title = "By stage", unit = "USD an hour", period = 3600, stacked = true, metrics = concat(local.cost_metrics, local.cost_by_stage) },
+        { title = "By stage", unit = "USD per hour", period = 3600, stacked = true, metrics = concat(local.cost_metrics, local.cost_by_stage) },
         {
-          title = "A month at the rate of the last hour", period = 3600, view = "singleValue", metrics = concat(local.cost_metrics, [
+          title = "Per month, at the rate of the last hour", period = 3600, view = "singleValue", metrics = concat(local.cost_metrics, [
             [{ id = "month", label = "USD", expression = "${local.hours_a_month} * (${join(" + ", [for term in local.cost_terms : "FILL(${term.id}, 0) * ${term.usd}"])})" }],
           ])
         },
@@ -284,23 +285,23 @@ locals {
   )
 
   how_to_read = <<-EOT
-    # ${local.name}: the way of an activity
+    # ${local.name}: the path of an activity
 
-    From top to bottom as an activity goes. **The first row that has input and no output is where it stands still.**
-    Red lines are where an alarm rings. Counts are by the minute.
+    Each row is a stage; an activity passes them from top to bottom. **The first row with input but no output is where it
+    is stuck.** Red lines are alarm thresholds. Counts are per minute.
 
-    Something wrong? First *Freshness*: is what readers see old, and why? Then the alarms; each says in its description
-    what users see, where to look and what to do. At length: [runbook](${var.runbook_url}).
+    Is something wrong? Start with *Freshness*: is what readers see old, and why? Then look at the alarms. The description
+    of each says what users see, what to check and what to do. For details see the [runbook](${var.runbook_url}).
 
-    Costs are upper bounds: each message is taken for a request of its own, though SQS takes ten at once. Not in them:
-    storage, logs, traces, traffic, and CloudWatch itself, whose metrics, alarms and dashboard have fixed prices.
+    Costs are upper bounds: each message is priced as one SQS request, although SQS takes ten per request. Not included
+    are storage, logs, traces, traffic and CloudWatch itself, whose metrics, alarms and dashboard have fixed prices.
   EOT
 }
 
 locals {
   hours_a_month = 730
 
-  # On demand, in US dollars. Other regions have others.
+  # On-demand prices in US dollars. They differ by region.
   prices = {
     region            = "us-east-1"
     as_of             = "November 2024"
@@ -313,13 +314,13 @@ locals {
     scheduler_request = 1.00 / 1000000
   }
 
-  # A table belongs to the stage that writes it. Standings are read by the snapshot, but for the few exact ranks that
-  # serve asks for; published boards are read by serve.
+  # Writes are charged to the stage that writes the table, and reads to the stage that reads it most. Serve also reads
+  # some standings, for exact ranks of single users.
   costs = concat(
     flatten([
       for stage, name in local.function_names : [
         { stage = stage, metric = ["AWS/Lambda", "Invocations", "FunctionName", name], usd = local.prices.lambda_request },
-        # Reported in milliseconds.
+        # CloudWatch reports the duration in milliseconds.
         { stage = stage, metric = ["AWS/Lambda", "Duration", "FunctionName", name], usd = local.prices.lambda_gb_second * var.function_memory_mb[stage] / 1024 / 1000 },
       ]
     ]),
@@ -344,7 +345,7 @@ locals {
     for at, cost in local.costs : { id = "c${at}", stage = cost.stage, metric = cost.metric, usd = format("%.15f", cost.usd) }
   ]
 
-  # What the expressions below are made of, and not shown.
+  # Hidden inputs of the expressions below.
   cost_metrics = [for term in local.cost_terms : concat(term.metric, [{ id = term.id, visible = false }])]
   cost_by_stage = [
     for stage in ["ingest", "stream", "queue", "aggregator", "snapshot", "serve"] :

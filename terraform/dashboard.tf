@@ -1,7 +1,7 @@
 locals {
   dashboard_dir = "${path.module}/../dashboard"
 
-  # The page learns from config.js where the API is; the one in the directory is for one machine.
+  # config.js tells the page where the API is. The file in the directory is for the local stack.
   dashboard_files = var.dashboard ? setsubtract(fileset(local.dashboard_dir, "**"), ["config.js"]) : []
 
   content_types = {
@@ -25,16 +25,16 @@ locals {
 }
 
 resource "aws_s3_bucket" "dashboard" {
-  #checkov:skip=CKV_AWS_18:CloudFront alone reads it, and all that it holds is public.
-  #checkov:skip=CKV_AWS_21:The files are in the repository, in every version.
-  #checkov:skip=CKV_AWS_144:Deployed again in a minute from the repository.
-  #checkov:skip=CKV_AWS_145:The files are public; S3's own encryption is enough for them.
-  #checkov:skip=CKV2_AWS_6:It has one, just below; checkov does not see it where there is a count.
-  #checkov:skip=CKV2_AWS_61:It holds a handful of files and no versions of them.
-  #checkov:skip=CKV2_AWS_62:Nothing has to follow a new file.
+  #checkov:skip=CKV_AWS_18:Only CloudFront reads it, and its contents are public.
+  #checkov:skip=CKV_AWS_21:The repository has every version of the files.
+  #checkov:skip=CKV_AWS_144:The repository can deploy it again within a minute.
+  #checkov:skip=CKV_AWS_145:The files are public; default encryption is enough.
+  #checkov:skip=CKV2_AWS_6:It has one below, which checkov does not find because of count.
+  #checkov:skip=CKV2_AWS_61:It holds a few unversioned files.
+  #checkov:skip=CKV2_AWS_62:Nothing reacts to a new file.
   count = var.dashboard ? 1 : 0
 
-  # Names of buckets are global.
+  # Bucket names are globally unique.
   bucket        = "${local.name}-dashboard-${local.account_id}-${var.region}"
   force_destroy = true
   tags          = { stage = "dashboard" }
@@ -65,14 +65,10 @@ resource "aws_s3_bucket_policy" "dashboard" {
         Resource  = "${aws_s3_bucket.dashboard[0].arn}/*"
         Condition = { StringEquals = { "AWS:SourceArn" = aws_cloudfront_distribution.dashboard[0].arn } }
       },
-      {
-        Sid       = "TlsOnly"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "s3:*"
-        Resource  = [aws_s3_bucket.dashboard[0].arn, "${aws_s3_bucket.dashboard[0].arn}/*"]
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      },
+      merge(local.tls_only, {
+        Action   = "s3:*"
+        Resource = [aws_s3_bucket.dashboard[0].arn, "${aws_s3_bucket.dashboard[0].arn}/*"]
+      }),
     ]
   })
 
@@ -106,18 +102,18 @@ resource "aws_cloudfront_origin_access_control" "dashboard" {
   count = var.dashboard ? 1 : 0
 
   name                              = "${local.name}-dashboard"
-  description                       = "CloudFront alone reads the files of the dashboard."
+  description                       = "Lets only CloudFront read the dashboard's files."
   origin_access_control_origin_type = "s3"
   signing_behavior                  = "always"
   signing_protocol                  = "sigv4"
 }
 
 resource "aws_cloudfront_response_headers_policy" "dashboard" {
-  #checkov:skip=CKV_AWS_259:It has all that the check wants but preload, which is for domains of one's own.
+  #checkov:skip=CKV_AWS_259:It meets the check except for preload, which needs a custom domain.
   count = var.dashboard ? 1 : 0
 
   name    = "${local.name}-dashboard"
-  comment = "What the dashboard may do: run its own scripts and read the boards."
+  comment = "Security headers: the dashboard runs its own scripts and reads the boards."
 
   security_headers_config {
     content_security_policy {
@@ -144,14 +140,14 @@ resource "aws_cloudfront_response_headers_policy" "dashboard" {
 }
 
 resource "aws_cloudfront_distribution" "dashboard" {
-  #checkov:skip=CKV_AWS_68:Static public files; a web application firewall would cost more than all the rest.
-  #checkov:skip=CKV_AWS_86:Who looks at the board is nobody's business; errors are in CloudFront's own metrics.
-  #checkov:skip=CKV_AWS_174:Without a domain of one's own, CloudFront's certificate fixes the protocol versions.
-  #checkov:skip=CKV_AWS_310:The one origin is a bucket, which is in several zones already.
-  #checkov:skip=CKV_AWS_374:Employees travel.
-  #checkov:skip=CKV2_AWS_32:It has one, just above; checkov does not see it where there is a count.
-  #checkov:skip=CKV2_AWS_42:Without a domain of one's own there is CloudFront's certificate.
-  #checkov:skip=CKV2_AWS_47:Static public files; a web application firewall would cost more than all the rest.
+  #checkov:skip=CKV_AWS_68:Static public files; a web application firewall would cost more than everything else.
+  #checkov:skip=CKV_AWS_86:Access logs would record who reads the boards; CloudFront's metrics show errors.
+  #checkov:skip=CKV_AWS_174:Without a custom domain, CloudFront's certificate fixes the protocol versions.
+  #checkov:skip=CKV_AWS_310:The only origin is a bucket, which spans several zones.
+  #checkov:skip=CKV_AWS_374:Employees travel, so access is not limited to some countries.
+  #checkov:skip=CKV2_AWS_32:It has one above, which checkov does not find because of count.
+  #checkov:skip=CKV2_AWS_42:Without a custom domain, CloudFront's certificate is used.
+  #checkov:skip=CKV2_AWS_47:Static public files; a web application firewall would cost more than everything else.
   count = var.dashboard ? 1 : 0
 
   comment             = "${local.name} dashboard"
@@ -175,7 +171,7 @@ resource "aws_cloudfront_distribution" "dashboard" {
     viewer_protocol_policy     = "redirect-to-https"
     compress                   = true
     response_headers_policy_id = aws_cloudfront_response_headers_policy.dashboard[0].id
-    # AWS's own policy "CachingOptimized", which heeds the files' Cache-Control.
+    # AWS's managed policy "CachingOptimized", which respects the files' Cache-Control.
     cache_policy_id = "658327ea-f89d-4fab-a63d-7e88639e58f6"
   }
 

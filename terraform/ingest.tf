@@ -1,22 +1,14 @@
 module "ingest" {
   source = "./modules/function"
 
-  name                 = "${local.name}-ingest"
   stage                = "ingest"
-  description          = "Takes activities over HTTP and keeps each as a fact."
-  zip                  = "${var.functions_dir}/ingest/bootstrap.zip"
-  architecture         = var.architecture
+  description          = "Accepts activities over HTTP and stores each as a fact."
   memory_mb            = var.function_memory_mb.ingest
   timeout_seconds      = 10
   reserved_concurrency = var.reserve_concurrency ? var.function_concurrency.ingest : -1
-  kms_key_arn          = var.kms_key_arn
-  log_level            = var.log_level
-  log_retention_days   = var.log_retention_days
+  settings             = local.function_settings
   alarm_topic_arn      = aws_sns_topic.alarms.arn
-  alarm_descriptions = {
-    errors    = local.alarm_descriptions["ingest-errors"]
-    throttles = local.alarm_descriptions["ingest-throttles"]
-  }
+  alarm_descriptions   = local.function_alarm_descriptions.ingest
 
   environment = {
     ENVIRONMENT           = var.environment
@@ -41,8 +33,8 @@ module "ingest_url" {
   auth          = var.ingest_auth
 }
 
-# To be attached to whoever posts activities to a closed URL. Both actions are needed; the second one is of no
-# use beside the URL.
+# Attach this to the roles or users that post activities while ingest_auth is AWS_IAM. AWS requires both actions. The
+# second allows an invocation through the URL only.
 resource "aws_iam_policy" "post_activities" {
   name        = "${local.name}-post-activities"
   description = "Allows posting activities to the Podium deployment ${var.environment}."

@@ -1,6 +1,6 @@
 locals {
-  # What the functions measure. The file is rendered from the enum in crates/telemetry, and a test there holds
-  # them together. A name that is not in it fails the plan.
+  # The metrics of the functions. A test in crates/telemetry checks that this file matches the enum there. An unknown
+  # name in local.metric["..."] fails the plan.
   podium_metrics   = jsondecode(file("${path.module}/metrics.json"))
   metric_namespace = local.podium_metrics.namespace
   metric           = { for name, unit in local.podium_metrics.metrics : name => name }

@@ -1,40 +1,40 @@
 output "region" {
-  description = "Region of the deployment."
+  description = "AWS region of the deployment."
   value       = var.region
 }
 
 output "ingest_url" {
-  description = "Where activities are posted, to v1/activities."
+  description = "Base URL for posting activities. Append v1/activities."
   value       = module.ingest_url.url
 }
 
 output "ingest_auth" {
-  description = "AWS_IAM if posts must be signed, or NONE."
+  description = "AWS_IAM if posts must be signed, NONE otherwise."
   value       = var.ingest_auth
 }
 
 output "post_activities_policy_arn" {
-  description = "Policy to attach to whoever posts activities to a closed URL."
+  description = "ARN of the IAM policy to attach to the roles and users that post activities while ingest_auth is AWS_IAM."
   value       = aws_iam_policy.post_activities.arn
 }
 
 output "activity_kinds" {
-  description = "Kinds of activity that the newest version of the scoring policy knows."
+  description = "Kinds of activity that the newest version of the scoring policy scores."
   value       = keys(var.scoring_policy[length(var.scoring_policy) - 1].points)
 }
 
 output "serve_url" {
-  description = "Where boards are read, from v1/boards on."
+  description = "Base URL for reading boards. Append v1/boards."
   value       = module.serve_url.url
 }
 
 output "dashboard_url" {
-  description = "Address of the dashboard, or null without one."
+  description = "URL of the leaderboard dashboard, or null if dashboard is false."
   value       = var.dashboard ? "https://${aws_cloudfront_distribution.dashboard[0].domain_name}/" : null
 }
 
 output "activities_table" {
-  description = "Name of the table of facts."
+  description = "Name of the table of activities (facts)."
   value       = aws_dynamodb_table.activities.name
 }
 
@@ -54,12 +54,12 @@ output "snapshots_table" {
 }
 
 output "queue_urls" {
-  description = "URLs of the queue and of the dead-letter queues, by what they hold."
+  description = "URLs of the queue and of the DLQs, by what they hold."
   value       = { for name, queue in local.queues : name => queue.url }
 }
 
 output "log_groups" {
-  description = "Log groups, by stage."
+  description = "Names of the log groups, by stage."
   value = {
     ingest     = module.ingest.log_group
     stream     = aws_cloudwatch_log_group.pipe.name
@@ -70,16 +70,16 @@ output "log_groups" {
 }
 
 output "alarm_topic_arn" {
-  description = "Topic that alarms are published to, for whatever else should hear of them."
+  description = "ARN of the SNS topic that alarms are published to. Subscribe a pager or a chat to it."
   value       = aws_sns_topic.alarms.arn
 }
 
 output "composite_alarm_name" {
-  description = "Name of the alarm that rings when no board should be trusted."
+  description = "Name of the composite alarm that rings when boards should not be trusted."
   value       = aws_cloudwatch_composite_alarm.board_not_to_be_trusted.alarm_name
 }
 
 output "cloudwatch_dashboard_url" {
-  description = "Address of the dashboard of how the deployment fares, in the AWS console."
+  description = "URL of the CloudWatch dashboard that shows how the deployment performs."
   value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.podium.dashboard_name}"
 }

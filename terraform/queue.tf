@@ -1,8 +1,8 @@
 locals {
-  # The longest that SQS keeps a message.
+  # The maximum that SQS allows.
   message_retention_seconds = 14 * 24 * 3600
 
-  # In AWS these two include their batches. The emulator wants those to be named.
+  # On AWS each of these also allows the batch call. The emulator needs the batch call by name.
   send_actions              = concat(["sqs:SendMessage"], var.emulated ? ["sqs:SendMessageBatch"] : [])
   change_visibility_actions = concat(["sqs:ChangeMessageVisibility"], var.emulated ? ["sqs:ChangeMessageVisibilityBatch"] : [])
 
@@ -20,12 +20,12 @@ resource "aws_sqs_queue" "activities" {
   sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
   kms_master_key_id         = var.kms_key_arn
 
-  # Six times the function's timeout, as AWS advises, so that no message is delivered again while a slow
-  # invocation still works on it.
+  # Six times the function's timeout, as AWS recommends, so that a message is not redelivered while a slow
+  # invocation still processes it.
   visibility_timeout_seconds = 6 * local.aggregator_timeout_seconds
 
-  # What can never be counted becomes a dead letter at once, by the aggregator. This is for what fails again
-  # and again; with the pauses between deliveries it lasts 80 minutes on average.
+  # The aggregator sends a message that can never be counted to the DLQ at once. This limit is for a message that
+  # keeps failing. With the pauses between deliveries it is reached after 80 minutes on average.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.activities_dead_letters.arn
     maxReceiveCount     = 20
@@ -42,7 +42,7 @@ resource "aws_sqs_queue" "activities_dead_letters" {
   tags                      = { stage = "queue" }
 }
 
-# Positions in the stream that the pipe gave up.
+# Positions of the stream records that the pipe gave up.
 resource "aws_sqs_queue" "pipe_dead_letters" {
   name                      = "${local.name}-pipe-dlq"
   message_retention_seconds = local.message_retention_seconds
@@ -51,8 +51,8 @@ resource "aws_sqs_queue" "pipe_dead_letters" {
   tags                      = { stage = "stream" }
 }
 
-# Runs of the snapshot that failed, or that the scheduler could not start. The next run makes up for them, so
-# they are kept for a day, to be looked at.
+# Snapshot runs that failed or that the scheduler could not start. The next run makes up for them, so one day is
+# enough to find the cause.
 resource "aws_sqs_queue" "snapshot_dead_letters" {
   name                      = "${local.name}-snapshot-dlq"
   message_retention_seconds = 24 * 3600
@@ -84,13 +84,9 @@ resource "aws_sqs_queue_policy" "tls_only" {
   queue_url = each.value.id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "TlsOnly"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = "sqs:*"
-      Resource  = each.value.arn
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+    Statement = [merge(local.tls_only, {
+      Action   = "sqs:*"
+      Resource = each.value.arn
+    })]
   })
 }

@@ -1,22 +1,14 @@
 module "serve" {
   source = "./modules/function"
 
-  name                 = "${local.name}-serve"
   stage                = "serve"
-  description          = "Answers with boards, from the newest snapshot."
-  zip                  = "${var.functions_dir}/serve/bootstrap.zip"
-  architecture         = var.architecture
+  description          = "Serves boards from the newest snapshot."
   memory_mb            = var.function_memory_mb.serve
   timeout_seconds      = 10
   reserved_concurrency = var.reserve_concurrency ? var.function_concurrency.serve : -1
-  kms_key_arn          = var.kms_key_arn
-  log_level            = var.log_level
-  log_retention_days   = var.log_retention_days
+  settings             = local.function_settings
   alarm_topic_arn      = aws_sns_topic.alarms.arn
-  alarm_descriptions = {
-    errors    = local.alarm_descriptions["serve-errors"]
-    throttles = local.alarm_descriptions["serve-throttles"]
-  }
+  alarm_descriptions   = local.function_alarm_descriptions.serve
 
   environment = {
     ENVIRONMENT            = var.environment

@@ -6,22 +6,14 @@ locals {
 module "snapshot" {
   source = "./modules/function"
 
-  name                 = "${local.name}-snapshot"
   stage                = "snapshot"
-  description          = "Ranks the standings and publishes every board."
-  zip                  = "${var.functions_dir}/snapshot/bootstrap.zip"
-  architecture         = var.architecture
+  description          = "Ranks the standings and publishes all boards."
   memory_mb            = var.function_memory_mb.snapshot
   timeout_seconds      = 60
   reserved_concurrency = var.reserve_concurrency ? 1 : -1
-  kms_key_arn          = var.kms_key_arn
-  log_level            = var.log_level
-  log_retention_days   = var.log_retention_days
+  settings             = local.function_settings
   alarm_topic_arn      = aws_sns_topic.alarms.arn
-  alarm_descriptions = {
-    errors    = local.alarm_descriptions["snapshot-errors"]
-    throttles = local.alarm_descriptions["snapshot-throttles"]
-  }
+  alarm_descriptions   = local.function_alarm_descriptions.snapshot
 
   environment = {
     ENVIRONMENT           = var.environment
@@ -37,7 +29,7 @@ module "snapshot" {
 
   statements = concat(local.kms_statements, [
     {
-      # Of the facts it may touch the heartbeats alone.
+      # It may read and write heartbeats, but no user's activities.
       sid       = "Heartbeats"
       actions   = ["dynamodb:PutItem", "dynamodb:Query"]
       resources = [aws_dynamodb_table.activities.arn]
@@ -66,7 +58,7 @@ module "snapshot" {
   ])
 }
 
-# A run that failed is not repeated: the next one is as good, and soon.
+# A failed run is not retried: the next one does the same work soon.
 resource "aws_lambda_function_event_invoke_config" "snapshot" {
   function_name                = module.snapshot.name
   qualifier                    = module.snapshot.alias_name
@@ -81,17 +73,9 @@ resource "aws_lambda_function_event_invoke_config" "snapshot" {
 }
 
 resource "aws_iam_role" "snapshot_schedule" {
-  name = "${local.name}-snapshot-schedule"
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "scheduler.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
-    }]
-  })
-  tags = { stage = "snapshot" }
+  name               = "${local.name}-snapshot-schedule"
+  assume_role_policy = local.trust_policies["scheduler"]
+  tags               = { stage = "snapshot" }
 }
 
 resource "aws_iam_role_policy" "snapshot_schedule" {
@@ -114,28 +98,23 @@ resource "aws_iam_role_policy" "snapshot_schedule" {
           Resource = [aws_sqs_queue.snapshot_dead_letters.arn]
         },
       ],
-      [for statement in local.kms_statements : {
-        Sid      = statement.sid
-        Effect   = "Allow"
-        Action   = statement.actions
-        Resource = statement.resources
-      }],
+      local.kms_policy_statements,
     )
   })
 }
 
-# The scheduler reports failures by group, so this deployment has one of its own.
+# The scheduler reports failures per group, so each deployment needs its own.
 resource "aws_scheduler_schedule_group" "snapshot" {
   name = "${local.name}-snapshot"
   tags = { stage = "snapshot" }
 }
 
 resource "aws_scheduler_schedule" "snapshot" {
-  #checkov:skip=CKV_AWS_297:A schedule holds no data but the name of the function.
+  #checkov:skip=CKV_AWS_297:A schedule holds no data except the function's name.
   name        = "${local.name}-snapshot"
   group_name  = aws_scheduler_schedule_group.snapshot.name
-  description = "Publishes the boards."
-  # AWS wants the unit in the singular for 1, and only then.
+  description = "Starts a snapshot, which publishes all boards."
+  # AWS requires the singular for 1, and the plural otherwise.
   schedule_expression = "rate(${var.snapshot_every_minutes} ${var.snapshot_every_minutes == 1 ? "minute" : "minutes"})"
 
   flexible_time_window {

@@ -1,7 +1,7 @@
 resource "aws_cloudwatch_log_group" "pipe" {
-  #checkov:skip=CKV_AWS_158:Encrypted with a key of the account's where kms_key_arn names one, and with AWS's own otherwise.
-  #checkov:skip=CKV_AWS_338:How long logs are kept is the operator's choice; no log holds what is not in a table.
-  # Below this prefix AWS lets its services write without a growing resource policy.
+  #checkov:skip=CKV_AWS_158:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
+  #checkov:skip=CKV_AWS_338:The operator chooses the retention. The tables, not the logs, are the record.
+  # For this prefix AWS grants its services write access without adding to a resource policy of limited size.
   name              = "/aws/vendedlogs/pipes/${local.name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
@@ -9,17 +9,9 @@ resource "aws_cloudwatch_log_group" "pipe" {
 }
 
 resource "aws_iam_role" "pipe" {
-  name = "${local.name}-pipe"
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "pipes.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
-    }]
-  })
-  tags = { stage = "stream" }
+  name               = "${local.name}-pipe"
+  assume_role_policy = local.trust_policies["pipes"]
+  tags               = { stage = "stream" }
 }
 
 resource "aws_iam_role_policy" "pipe" {
@@ -47,18 +39,13 @@ resource "aws_iam_role_policy" "pipe" {
           Resource = [aws_sqs_queue.activities.arn, aws_sqs_queue.pipe_dead_letters.arn]
         },
       ],
-      [for statement in local.kms_statements : {
-        Sid      = statement.sid
-        Effect   = "Allow"
-        Action   = statement.actions
-        Resource = statement.resources
-      }],
+      local.kms_policy_statements,
     )
   })
 }
 
-# A pipe is checked against its role when it is made. IAM needs some seconds until a new policy is known
-# everywhere, and without them the first apply fails.
+# AWS checks the role's permissions when it creates the pipe. A new IAM policy takes some seconds to propagate, and
+# without this wait the first apply fails.
 resource "terraform_data" "pipe_role_is_known" {
   triggers_replace = [aws_iam_role_policy.pipe.id]
 
@@ -74,7 +61,7 @@ resource "aws_pipes_pipe" "activities" {
   source      = aws_dynamodb_table.activities.stream_arn
   target      = aws_sqs_queue.activities.arn
 
-  # Every number is set: the provider sends those that are not as 0 in an update, which AWS refuses.
+  # Set every number: on an update the provider sends unset ones as 0, which AWS refuses.
   source_parameters {
     filter_criteria {
       filter {
@@ -83,15 +70,15 @@ resource "aws_pipes_pipe" "activities" {
     }
 
     dynamodb_stream_parameters {
-      # LATEST would lose what is written before the pipe runs.
+      # LATEST would lose activities that are written before the pipe runs.
       starting_position = "TRIM_HORIZON"
-      # SQS takes ten messages at once; a larger batch would only be cut up.
+      # SQS takes at most ten messages per call; a larger batch would be split.
       batch_size                         = 10
       maximum_batching_window_in_seconds = 0
       parallelization_factor             = 1
       on_partial_batch_item_failure      = "AUTOMATIC_BISECT"
-      # Without a bound, one record that is refused would hold up its shard. The age is less than the 24 hours
-      # that a stream keeps its records, so that what is given up is still there to be looked at.
+      # Without limits, one record that fails would block its shard. The age is below the 24 hours for which a
+      # stream keeps its records, so that a record the pipe gave up can still be read.
       maximum_retry_attempts        = 100
       maximum_record_age_in_seconds = 20 * 3600
 

@@ -1,6 +1,6 @@
-# The facts. All else can be computed from them, so they are what is protected from loss.
+# The facts. Every other table can be rebuilt from them, so only this one has backups.
 resource "aws_dynamodb_table" "activities" {
-  #checkov:skip=CKV_AWS_119:Encrypted with a key of the account's where kms_key_arn names one, and with AWS's own otherwise.
+  #checkov:skip=CKV_AWS_119:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
   name                        = "${local.name}-activities"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "user_id"
@@ -18,7 +18,7 @@ resource "aws_dynamodb_table" "activities" {
     type = "S"
   }
 
-  # Of all facts only heartbeats carry a time of expiry.
+  # Only heartbeats carry this attribute. Activities never expire.
   ttl {
     attribute_name = "expires_at"
     enabled        = true
@@ -37,8 +37,8 @@ resource "aws_dynamodb_table" "activities" {
 }
 
 resource "aws_dynamodb_table" "dedup" {
-  #checkov:skip=CKV_AWS_28:Rebuilt from the activities, which can be restored to any second.
-  #checkov:skip=CKV_AWS_119:Encrypted with a key of the account's where kms_key_arn names one, and with AWS's own otherwise.
+  #checkov:skip=CKV_AWS_28:Can be rebuilt from the table activities, which has point-in-time recovery.
+  #checkov:skip=CKV_AWS_119:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
   name                        = "${local.name}-dedup"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "activity"
@@ -63,8 +63,8 @@ resource "aws_dynamodb_table" "dedup" {
 }
 
 resource "aws_dynamodb_table" "standings" {
-  #checkov:skip=CKV_AWS_28:Rebuilt from the activities, which can be restored to any second.
-  #checkov:skip=CKV_AWS_119:Encrypted with a key of the account's where kms_key_arn names one, and with AWS's own otherwise.
+  #checkov:skip=CKV_AWS_28:Can be rebuilt from the table activities, which has point-in-time recovery.
+  #checkov:skip=CKV_AWS_119:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
   name                        = "${local.name}-standings"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "shard"
@@ -89,8 +89,8 @@ resource "aws_dynamodb_table" "standings" {
 }
 
 resource "aws_dynamodb_table" "snapshots" {
-  #checkov:skip=CKV_AWS_28:The next snapshot writes it anew.
-  #checkov:skip=CKV_AWS_119:Encrypted with a key of the account's where kms_key_arn names one, and with AWS's own otherwise.
+  #checkov:skip=CKV_AWS_28:The next snapshot run writes it again.
+  #checkov:skip=CKV_AWS_119:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
   name                        = "${local.name}-snapshots"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "board"

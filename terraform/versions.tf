@@ -12,7 +12,7 @@ terraform {
 provider "aws" {
   region = var.region
 
-  # An emulator has no account to ask about and answers at one address, which AWS_ENDPOINT_URL names.
+  # An emulator has no instance metadata or real account, and serves everything at AWS_ENDPOINT_URL.
   skip_credentials_validation = var.emulated
   skip_metadata_api_check     = var.emulated
   s3_use_path_style           = var.emulated

@@ -1,4 +1,4 @@
-# To try things out: cheap, quick to see an activity counted, and gone without a trace after a destroy.
+# For experiments: cheap, counts an activity at once, and leaves nothing behind after a destroy.
 environment            = "dev"
 batching               = "prompt"
 deletion_protection    = false
@@ -6,5 +6,5 @@ point_in_time_recovery = false
 log_retention_days     = 7
 log_level              = "DEBUG"
 
-# A new account may run 10 functions at once, of which none can be reserved.
+# A new account may run 10 functions at once and cannot reserve any of them.
 reserve_concurrency = false

@@ -1,4 +1,4 @@
-# The defaults are meant for production. Name who is told when the board is not to be trusted:
+# The defaults are meant for production. Uncomment these to be notified of alarms and cost:
 # alarm_email        = "oncall@example.com"
 # monthly_budget_usd = 100
 environment        = "prod"

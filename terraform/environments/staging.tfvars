@@ -1,4 +1,4 @@
-# As prod, but it can be destroyed.
+# Like prod, but it can be destroyed.
 environment         = "staging"
 deletion_protection = false
 log_retention_days  = 14

@@ -1,4 +1,5 @@
-# Every validation refuses what it should; a run tries one bad value of each variable that has one more. That the defaults and what is allowed pass is seen in the other files.
+# Every validation rejects bad values. Each run tries one bad value of every variable that still has an untried one.
+# The other files check that the defaults and allowed values pass.
 
 mock_provider "aws" {
   source = "./tests/aws"

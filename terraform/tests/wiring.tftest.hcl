@@ -1,5 +1,5 @@
-# What is wired to what, over mocked AWS, whose every ARN and URL is another. What each function reads and may do
-# is checked by tests/on_aws, which see into the modules.
+# How the resources are connected, on mocked AWS with unique ARNs and URLs. tests/on_aws can read the modules, so they
+# check the environment and permissions of each function.
 
 mock_provider "aws" {
   source = "./tests/aws"
@@ -20,7 +20,7 @@ run "default" {
   }
   assert {
     condition     = aws_pipes_pipe.activities.source == aws_dynamodb_table.activities.stream_arn && aws_pipes_pipe.activities.target == aws_sqs_queue.activities.arn
-    error_message = "The pipe must lead from the stream of the activities to their queue."
+    error_message = "The pipe must connect the stream of the table activities to the queue activities."
   }
   assert {
     condition     = aws_pipes_pipe.activities.role_arn == aws_iam_role.pipe.arn
@@ -28,11 +28,11 @@ run "default" {
   }
   assert {
     condition     = jsondecode(aws_pipes_pipe.activities.source_parameters[0].filter_criteria[0].filter[0].pattern) == { eventName = ["INSERT"] }
-    error_message = "The pipe must pass on new activities only: the expiry of heartbeats is an event too."
+    error_message = "The pipe must pass only new activities on: the expiry of a heartbeat is a stream record, too."
   }
   assert {
     condition     = aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].starting_position == "TRIM_HORIZON"
-    error_message = "The pipe must begin with the oldest record, or it loses what is written before it runs."
+    error_message = "The pipe must start at the oldest record, or it loses activities that are written before it runs."
   }
   assert {
     condition     = aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].on_partial_batch_item_failure == "AUTOMATIC_BISECT"
@@ -40,7 +40,7 @@ run "default" {
   }
   assert {
     condition     = aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].dead_letter_config[0].arn == aws_sqs_queue.pipe_dead_letters.arn
-    error_message = "What the pipe gives up must reach its dead-letter queue."
+    error_message = "Records that the pipe gives up must go to its DLQ."
   }
   assert {
     condition = alltrue([
@@ -49,11 +49,11 @@ run "default" {
         aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].maximum_record_age_in_seconds,
       ] : number > 0
     ])
-    error_message = "The pipe's retries and the age of what it sends must have a bound: -1 has one bad record hold up its shard."
+    error_message = "The pipe's retries and record age must be limited: with -1, one bad record blocks its shard."
   }
   assert {
     condition     = aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].maximum_record_age_in_seconds < 24 * 3600
-    error_message = "The pipe must give up a record while the stream still has it, which is 24 hours."
+    error_message = "The pipe must give up a record before the stream drops it after 24 hours."
   }
   assert {
     condition     = aws_pipes_pipe.activities.log_configuration[0].cloudwatch_logs_log_destination[0].log_group_arn == aws_cloudwatch_log_group.pipe.arn
@@ -64,14 +64,14 @@ run "default" {
 
   assert {
     condition     = jsondecode(aws_sqs_queue.activities.redrive_policy).deadLetterTargetArn == aws_sqs_queue.activities_dead_letters.arn
-    error_message = "What fails again and again must reach the dead-letter queue of the activities."
+    error_message = "Messages that keep failing must go to the DLQ of the activities."
   }
   assert {
     condition = jsondecode(aws_sqs_queue_redrive_allow_policy.activities_dead_letters.redrive_allow_policy) == {
       redrivePermission = "byQueue"
       sourceQueueArns   = [aws_sqs_queue.activities.arn]
     }
-    error_message = "Only the queue of the activities may use their dead-letter queue."
+    error_message = "Only the queue of the activities may use the DLQ of the activities."
   }
   assert {
     condition     = aws_sqs_queue.activities.visibility_timeout_seconds == 6 * local.aggregator_timeout_seconds
@@ -79,46 +79,46 @@ run "default" {
   }
   assert {
     condition     = aws_sqs_queue.activities.message_retention_seconds == 1209600 && aws_sqs_queue.activities_dead_letters.message_retention_seconds == 1209600
-    error_message = "Messages must be kept as long as SQS can, 14 days."
+    error_message = "Messages must be kept for 14 days, the maximum of SQS."
   }
   assert {
     condition     = var.marker_lifetime_days * 24 * 3600 > aws_sqs_queue.activities.message_retention_seconds * 2 + aws_sqs_queue.activities_dead_letters.message_retention_seconds
-    error_message = "A marker must outlive the queue, the dead-letter queue and the queue after a redrive, or an activity counts twice."
+    error_message = "A marker must outlive a message in the queue, in the DLQ and in the queue after a redrive, or an activity counts twice."
   }
   assert {
     condition     = aws_lambda_event_source_mapping.activities.event_source_arn == aws_sqs_queue.activities.arn && aws_lambda_event_source_mapping.activities.function_name == module.aggregator.alias_arn
-    error_message = "The mapping must lead from the queue to the live aggregator."
+    error_message = "The mapping must connect the queue to the alias live of the aggregator."
   }
   assert {
     condition     = contains(aws_lambda_event_source_mapping.activities.function_response_types, "ReportBatchItemFailures")
-    error_message = "Without partial batch responses one bad message brings back all."
+    error_message = "The mapping must accept partial batch responses, or one bad message causes the whole batch to be redelivered."
   }
   assert {
     condition     = aws_lambda_event_source_mapping.activities.scaling_config[0].maximum_concurrency == var.function_concurrency.aggregator
-    error_message = "The mapping must ask for no more than the aggregator has, or messages are throttled away."
+    error_message = "The mapping's concurrency must be the aggregator's, or throttled messages use up their deliveries."
   }
   assert {
     condition     = toset(keys(aws_sqs_queue_policy.tls_only)) == toset(keys(local.queues))
-    error_message = "Every queue must refuse what does not come by TLS."
+    error_message = "Every queue must refuse connections without TLS."
   }
 
   # scheduler -> snapshot
 
   assert {
     condition     = aws_scheduler_schedule.snapshot.target[0].arn == module.snapshot.alias_arn && aws_scheduler_schedule.snapshot.target[0].role_arn == aws_iam_role.snapshot_schedule.arn
-    error_message = "The schedule must invoke the live snapshot, by its own role."
+    error_message = "The schedule must invoke the alias live of the snapshot, with its own role."
   }
   assert {
     condition     = aws_scheduler_schedule.snapshot.target[0].dead_letter_config[0].arn == aws_sqs_queue.snapshot_dead_letters.arn
-    error_message = "Runs that the scheduler cannot start must reach a dead-letter queue."
+    error_message = "Runs that the scheduler cannot start must go to a DLQ."
   }
   assert {
     condition     = aws_lambda_function_event_invoke_config.snapshot.destination_config[0].on_failure[0].destination == aws_sqs_queue.snapshot_dead_letters.arn && aws_lambda_function_event_invoke_config.snapshot.qualifier == module.snapshot.alias_name
-    error_message = "Failed runs of the live snapshot must reach a dead-letter queue."
+    error_message = "Failed runs of the snapshot's alias live must go to a DLQ."
   }
   assert {
     condition     = aws_scheduler_schedule.snapshot.schedule_expression == "rate(1 minute)"
-    error_message = "By default the boards are published every minute."
+    error_message = "By default the boards must be published every minute."
   }
   assert {
     condition     = local.stale_age_seconds >= 2 * local.snapshot_every_seconds
@@ -129,15 +129,15 @@ run "default" {
 
   assert {
     condition     = aws_s3_object.dashboard_config[0].content == "export const api = \"https://serve.lambda-url.us-east-1.on.aws\";\nexport const ingest = null;\n"
-    error_message = "The page must be told where the boards are."
+    error_message = "config.js must name the URL of the boards."
   }
   assert {
     condition     = strcontains(local.content_security_policy, "connect-src 'self' https://serve.lambda-url.us-east-1.on.aws;")
-    error_message = "The page must be allowed to read the boards."
+    error_message = "The content security policy must allow the page to read the boards."
   }
   assert {
     condition     = contains(keys(aws_s3_object.dashboard), "index.html") && !contains(keys(aws_s3_object.dashboard), "config.js")
-    error_message = "The page's files must be deployed, but for the config of one machine."
+    error_message = "All files of the page must be deployed, except the config.js of the local stack."
   }
   assert {
     condition = alltrue([
@@ -145,18 +145,18 @@ run "default" {
       statement.Condition.StringEquals["AWS:SourceArn"] == aws_cloudfront_distribution.dashboard[0].arn
       if statement.Effect == "Allow"
     ])
-    error_message = "This distribution alone may read the bucket."
+    error_message = "Only this distribution may read the bucket."
   }
   assert {
     condition     = aws_cloudfront_distribution.dashboard[0].default_cache_behavior[0].response_headers_policy_id == aws_cloudfront_response_headers_policy.dashboard[0].id
-    error_message = "The page must be sent with its security headers."
+    error_message = "The page must be served with its security headers."
   }
 
   # what is closed by default
 
   assert {
     condition     = var.ingest_auth == "AWS_IAM" && output.ingest_auth == "AWS_IAM"
-    error_message = "Nobody may post unsigned by default."
+    error_message = "By default posts must be signed."
   }
   assert {
     condition = alltrue([
@@ -172,11 +172,11 @@ run "default" {
       for table in [aws_dynamodb_table.activities, aws_dynamodb_table.dedup, aws_dynamodb_table.standings, aws_dynamodb_table.snapshots] :
       table.deletion_protection_enabled && table.billing_mode == "PAY_PER_REQUEST"
     ])
-    error_message = "Tables are on demand, and protected from deletion by default."
+    error_message = "By default tables must be on-demand and protected from deletion."
   }
   assert {
     condition     = aws_dynamodb_table.activities.point_in_time_recovery[0].enabled
-    error_message = "The facts can be restored by default."
+    error_message = "By default the table of activities must have point-in-time recovery."
   }
 }
 
@@ -186,7 +186,7 @@ run "prompt" {
   }
   assert {
     condition     = aws_lambda_event_source_mapping.activities.batch_size == 10 && aws_lambda_event_source_mapping.activities.maximum_batching_window_in_seconds == 0
-    error_message = "Prompt batching waits for nothing."
+    error_message = "Prompt batching must not wait."
   }
 }
 
@@ -196,7 +196,7 @@ run "every_five_minutes" {
   }
   assert {
     condition     = aws_scheduler_schedule.snapshot.schedule_expression == "rate(5 minutes)" && local.stale_age_seconds == 900
-    error_message = "The schedule and the bound of staleness must follow snapshot_every_minutes."
+    error_message = "The schedule and the limit of staleness must follow snapshot_every_minutes."
   }
 }
 
@@ -209,11 +209,11 @@ run "own_key" {
       for table in [aws_dynamodb_table.activities, aws_dynamodb_table.dedup, aws_dynamodb_table.standings, aws_dynamodb_table.snapshots] :
       table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
     ])
-    error_message = "Every table must be encrypted by the key that was named."
+    error_message = "Every table must be encrypted with kms_key_arn."
   }
   assert {
     condition     = alltrue([for queue in local.queues : queue.kms_master_key_id == var.kms_key_arn])
-    error_message = "Every queue must be encrypted by the key that was named."
+    error_message = "Every queue must be encrypted with kms_key_arn."
   }
 }
 
@@ -224,6 +224,6 @@ run "without_a_dashboard" {
   }
   assert {
     condition     = output.dashboard_url == null && length(aws_s3_bucket.dashboard) == 0 && length(aws_cloudfront_distribution.dashboard) == 0
-    error_message = "Without a dashboard there is no bucket and no CDN."
+    error_message = "Without a dashboard there must be no bucket and no CDN."
   }
 }

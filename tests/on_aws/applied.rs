@@ -1,4 +1,4 @@
-//! A deployment of the environment dev in the emulator, by the real Terraform, from the real zips.
+//! Deploys the environment dev to the emulator with real Terraform and real zips.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,22 +10,24 @@ use tempfile::TempDir;
 use crate::deployment::module;
 use crate::emulator::Emulator;
 
-/// Where the zips are that `scripts/build --arch x86_64` made.
+/// The directory of the zips that `scripts/build --arch x86_64` made.
 const ZIPS: &str = "PODIUM_TEST_ZIPS";
 
 pub struct Applied<'a> {
     emulator: &'a Emulator,
     module: PathBuf,
     zips: PathBuf,
-    /// Holds the state, so that none is left with the module.
+    /// Holds Terraform's state, so that none is left in the module's directory.
     directory: TempDir,
 }
 
 impl<'a> Applied<'a> {
-    /// Applies the environment dev. `None`, and a word about it, without the zips or Terraform.
+    /// Applies the environment dev. Prints why and returns `None` without the zips or Terraform.
     pub async fn apply(emulator: &'a Emulator) -> Option<Self> {
         let Some(zips) = std::env::var_os(ZIPS).map(PathBuf::from) else {
-            eprintln!("skipped: {ZIPS} does not name the directory of the zips");
+            eprintln!(
+                "skipped: set {ZIPS} to the directory that scripts/build --arch x86_64 --output wrote the zips to"
+            );
             return None;
         };
         let applied = Self {
@@ -38,7 +40,7 @@ impl<'a> Applied<'a> {
         Some(applied)
     }
 
-    /// A second plan, which should change nothing.
+    /// Plans again after the apply. The plan should change nothing.
     pub async fn second_plan(&self) -> Plan {
         let file = self.directory.path().join("second.tfplan").display().to_string();
         self.on_dev("plan", &[&format!("-out={file}")]).await;
@@ -51,7 +53,7 @@ impl<'a> Applied<'a> {
         output.trim().to_owned()
     }
 
-    /// Where the emulator answers for a function's URL, which on AWS has a host of its own.
+    /// The emulator's address for a function URL. On AWS each function URL has its own host.
     pub async fn function_url(&self, name: &str) -> String {
         let url = self.output(name).await;
         let id = url
@@ -64,7 +66,7 @@ impl<'a> Applied<'a> {
         )
     }
 
-    /// Destroys it and gives what Terraform still knows of: nothing.
+    /// Destroys the deployment and returns the resources left in the state, which should be none.
     pub async fn destroy(self) -> String {
         self.on_dev("destroy", &["-auto-approve"]).await;
         self.succeed(&["state", "list", &self.state()]).await
@@ -114,7 +116,7 @@ impl<'a> Applied<'a> {
 pub struct Plan(Value);
 
 impl Plan {
-    /// What it would change: kinds of resources with an attribute each, or with what becomes of all of it.
+    /// The planned changes, as `TYPE ATTRIBUTE`, or `TYPE ACTIONS` for a resource that would be deleted.
     pub fn differences(&self) -> BTreeSet<String> {
         let changes = self.0["resource_changes"].as_array().expect("a list of changes");
         changes
@@ -124,7 +126,7 @@ impl Plan {
             .collect()
     }
 
-    /// The attributes that a resource of the root module is to have.
+    /// The planned attributes of a resource in the root module.
     pub fn resource(&self, address: &str) -> &Value {
         let resources = self.0["planned_values"]["root_module"]["resources"].as_array();
         let resource = resources
@@ -135,19 +137,19 @@ impl Plan {
     }
 }
 
-/// The attributes of a resource that a change changes.
+/// The attributes that a change affects.
 fn differences(change: &Value) -> Vec<String> {
-    let kind = change["type"].as_str().expect("a kind of resource");
+    let kind = change["type"].as_str().expect("a resource type");
     let (before, after) = (&change["change"]["before"], &change["change"]["after"]);
     let unknown = &change["change"]["after_unknown"];
     let Some(attributes) = after.as_object() else {
         return vec![format!("{kind} {}", change["change"]["actions"])];
     };
-    // Terraform holds an empty text for the same as none.
+    // Terraform treats an empty string as unset.
     let same = |a: &Value, b: &Value| a == b || [a, b].iter().all(|value| value.is_null() || *value == "");
     attributes
         .keys()
-        // What is only known once it is made anew follows from what is changed.
+        // Attributes known only after the apply follow from the other changes.
         .filter(|name| !same(&before[*name], &after[*name]) && unknown[*name] != true)
         .map(|name| format!("{kind} {name}"))
         .collect()

@@ -1,4 +1,4 @@
-//! The whole way of an activity over a real apply, in an emulator of AWS that enforces IAM.
+//! The whole path of an activity through a real deployment, in an AWS emulator that enforces IAM.
 
 use std::path::Path;
 
@@ -10,15 +10,15 @@ use crate::applied::Applied;
 use crate::emulator::Emulator;
 use crate::pipe;
 
-/// What the emulator takes and does not show again. Anything else that a second plan would change is a
+/// Attributes that the emulator accepts but does not return. Any other change in a second plan is a
 /// defect of the module.
 const READ_GAPS: [(&str, &[&str]); 4] = [
-    // Shown with two empty blocks that were never set.
+    // Returned with two empty blocks that were never set.
     (
         "aws_cloudfront_response_headers_policy",
         &["custom_headers_config", "remove_headers_config"],
     ),
-    // Shown without whom it tells and what it says.
+    // Returned without actions and description.
     (
         "aws_cloudwatch_composite_alarm",
         &[
@@ -29,7 +29,7 @@ const READ_GAPS: [(&str, &[&str]); 4] = [
             "ok_actions",
         ],
     ),
-    // The same, and without the form of its metric.
+    // The same, and without the details of its metric.
     (
         "aws_cloudwatch_metric_alarm",
         &[
@@ -45,14 +45,14 @@ const READ_GAPS: [(&str, &[&str]); 4] = [
             "treat_missing_data",
         ],
     ),
-    // Shown without its parameters.
+    // Returned without its parameters.
     (
         "aws_pipes_pipe",
         &["log_configuration", "source_parameters", "target_parameters"],
     ),
 ];
 
-/// Employee n has n activities of ten points each.
+/// Employee number n has n activities of ten points each.
 const EMPLOYEES: u32 = 10;
 
 fn activities() -> Vec<String> {
@@ -84,7 +84,7 @@ fn board() -> Vec<Value> {
         .collect()
 }
 
-/// Runs one of our own tools against the emulator.
+/// Runs the `podium` command against the emulator.
 async fn podium(emulator: &Emulator, arguments: &[&str]) -> String {
     let output = emulator
         .command(crate::stack::bin_dir().join("podium"))
@@ -114,7 +114,7 @@ async fn published(emulator: &Emulator, serve_url: &str) -> Vec<Value> {
     let document: Value = serde_json::from_str(&podium(emulator, &arguments).await).expect("JSON");
     let mut entries = document["entries"].as_array().expect("entries").clone();
     for entry in &mut entries {
-        // Where someone stood one snapshot ago depends on when it was taken.
+        // `change` depends on when the previous snapshot ran.
         entry.as_object_mut().expect("an object").remove("change");
     }
     entries
@@ -140,9 +140,9 @@ async fn an_applied_deployment_counts_each_activity_once() {
     let serve_url = deployment.function_url("serve_url").await;
     refuses_to_take_unsigned_posts(&emulator, &ingest_url).await;
 
-    // The emulator keeps pipes and does not run them to queues, so ours runs, with the parameters that are
-    // planned. It sends with the permissions of the pipe's role. It reads as the administrator, since the
-    // emulator looks for the name of a stream where no request has it, and refuses every role that names one.
+    // The emulator stores pipes but does not run them, so the local pipe runs with the planned parameters. It
+    // sends with the permissions of the pipe's role. It reads as the administrator, because the emulator
+    // cannot tell which stream a request is for, and denies every role that names a stream.
     let planned = plan.resource("aws_pipes_pipe.activities");
     let role = emulator.as_role("podium-dev-pipe").await;
     let pipe = pipe::start_planned(planned, &emulator.as_administrator(), &role).expect("the pipe starts");
@@ -180,7 +180,7 @@ async fn refuses_to_take_unsigned_posts(emulator: &Emulator, ingest_url: &str) {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "403");
 }
 
-/// Waits until one more activity is on the board, and with it all that were sent before.
+/// Posts one more activity and waits until it is on the board. All earlier ones are then on it, too.
 async fn smoke(emulator: &Emulator, deployment: &Applied<'_>, ingest_url: &str, serve_url: &str) -> String {
     let (activities, dedup, standings) = (
         deployment.output("activities_table").await,
@@ -201,7 +201,7 @@ async fn smoke(emulator: &Emulator, deployment: &Applied<'_>, ingest_url: &str, 
     .await
 }
 
-/// What a role was told when it tried something.
+/// `allowed`, or the error code that the role got.
 fn verdict<T, E>(attempt: Result<T, aws_sdk_dynamodb::error::SdkError<E>>) -> String
 where
     E: aws_sdk_dynamodb::error::ProvideErrorMetadata,
@@ -212,7 +212,7 @@ where
     }
 }
 
-/// Tries to read, to write and to read all of each table.
+/// Tries get, query, scan, put and delete on each table, and lists what the function's role allows.
 async fn attempts(emulator: &Emulator, function: &str) -> Vec<String> {
     let config = emulator.as_role(&format!("podium-dev-{function}")).await;
     let client = aws_sdk_dynamodb::Client::new(&config);
@@ -293,7 +293,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "aggregator dedup: put",
             "aggregator standings: get",
             "aggregator snapshots: ",
-            // On AWS only the heartbeats: the emulator does not know the condition on the key.
+            // On AWS only heartbeats: the emulator ignores the condition on the key.
             "snapshot activities: query put",
             "snapshot dedup: ",
             "snapshot standings: get query",
@@ -306,7 +306,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
     );
 }
 
-/// What the account still has of ours.
+/// The resources of the deployment that still exist in the account.
 async fn left_over(emulator: &Emulator) -> Vec<String> {
     let lists = [
         ("dynamodb list-tables", "/TableNames"),

@@ -23,7 +23,7 @@ fn texts(directory: &Path) -> Vec<(PathBuf, String)> {
 fn nothing_that_deploys_knows_the_coupled_function() {
     assert!(
         Path::new(ROOT).join("crates/lab/src/bin/coupled.rs").exists(),
-        "it goes by another name now"
+        "the coupled function was moved: change its path in this test"
     );
     for directory in DEPLOYING {
         let texts = texts(&Path::new(ROOT).join(directory));

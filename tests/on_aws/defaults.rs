@@ -1,4 +1,4 @@
-//! Terraform's defaults are the local stack's, and each function finds what it reads.
+//! Terraform's defaults match the local stack, and each function gets the variables that it reads.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, FUNCTIONS, by_default};
 
-/// Each value of a deployment that the local stack has too.
+/// The values of a deployment that the local stack also has.
 fn deployed(deployment: &Deployment) -> Value {
     let pipe = &deployment.resource("aws_pipes_pipe.activities")["source_parameters"][0];
     let stream = &pipe["dynamodb_stream_parameters"][0];
@@ -51,7 +51,7 @@ fn deployed(deployment: &Deployment) -> Value {
     })
 }
 
-/// The same of the local stack.
+/// The same values of the local stack.
 fn local_stack(batching: Batching) -> Value {
     let function = |settings: FunctionSettings| {
         json!({
@@ -136,7 +136,7 @@ fn functions_find_the_settings_of_the_local_stack() {
     }
 }
 
-/// Reads a function's config from `environment`, and gives the names that it asked for.
+/// Reads a function's config from `environment`, and returns the names that it asked for.
 fn read(name: &str, environment: &BTreeMap<String, String>) -> anyhow::Result<BTreeSet<String>> {
     let asked = RefCell::new(BTreeSet::new());
     let variable = |name: &str| {

@@ -1,4 +1,4 @@
-//! A whole deployment as Terraform makes it over mocked AWS, to look into.
+//! A complete deployment on mocked AWS, for tests to inspect.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// The Terraform module, initialised; `scripts/test` makes a copy for the tests and sets this.
+/// The directory of an initialised Terraform module. `scripts/test` makes a copy for the tests and sets this.
 const MODULE: &str = "PODIUM_TEST_TERRAFORM_MODULE";
 
 pub const FUNCTIONS: [&str; 4] = ["ingest", "aggregator", "snapshot", "serve"];
@@ -17,23 +17,23 @@ pub struct Deployment {
     resources: BTreeMap<String, Value>,
 }
 
-/// The directory of the module, unless the tests run without Terraform, which is said.
+/// The directory of the module. Prints a notice and returns `None` if the tests run without Terraform.
 pub fn module() -> Option<PathBuf> {
     let module = std::env::var_os(MODULE).map(PathBuf::from);
     if module.is_none() {
-        eprintln!("skipped: {MODULE} does not name an initialised module");
+        eprintln!("skipped: set {MODULE} to an initialised copy of terraform/, as scripts/test does");
     }
     module
 }
 
-/// Terraform in the directory of the module.
+/// The command `terraform` in the directory of the module.
 pub fn terraform() -> Option<Command> {
     let mut terraform = Command::new("terraform");
     terraform.arg(format!("-chdir={}", module()?.display()));
     Some(terraform)
 }
 
-/// The deployment of the defaults, in an environment called `test`.
+/// The deployment with default variables, in the environment `test`.
 pub fn by_default() -> Option<&'static Deployment> {
     static DEPLOYMENT: OnceLock<Option<Deployment>> = OnceLock::new();
     DEPLOYMENT
@@ -42,7 +42,7 @@ pub fn by_default() -> Option<&'static Deployment> {
 }
 
 impl Deployment {
-    /// The deployment that these arguments of Terraform lead to.
+    /// The deployment that `terraform test` creates with these arguments.
     pub fn mocked(arguments: &[&str]) -> Option<Self> {
         let output = terraform()?
             .args(["test", "-json", "-verbose", "-test-directory=tests/deployments"])
@@ -87,7 +87,7 @@ impl Deployment {
         self.resource(&format!("module.{name}.aws_lambda_function.function"))
     }
 
-    /// What a function finds in its environment.
+    /// A function's environment variables.
     pub fn environment(&self, function: &str) -> BTreeMap<String, String> {
         let variables = &self.function(function)["environment"][0]["variables"];
         serde_json::from_value(variables.clone()).expect("variables are strings")

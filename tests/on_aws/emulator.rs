@@ -1,5 +1,5 @@
-//! An emulator of AWS that no one here wrote, as a process on loopback: by TLS, since our queues refuse
-//! anything else, and with its IAM enforced.
+//! A third-party AWS emulator as a process on loopback. It uses TLS, because the queues refuse anything
+//! else, and enforces IAM.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-/// Where the emulator is; `scripts/test` installs it and sets this.
+/// The path of the emulator. `scripts/test` installs it and sets this.
 const EMULATOR: &str = "PODIUM_TEST_EMULATOR";
 const AWS_CLI: &str = "PODIUM_TEST_AWS_CLI";
 pub const REGION: &str = "us-east-1";
@@ -27,10 +27,12 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// `None`, and a word about it, on a machine without the emulator.
+    /// Prints a notice and returns `None` without the emulator or the AWS CLI.
     pub async fn start() -> Option<Self> {
         let (Some(program), Some(aws_cli)) = (std::env::var_os(EMULATOR), std::env::var_os(AWS_CLI)) else {
-            eprintln!("skipped: {EMULATOR} and {AWS_CLI} do not name the emulator and the AWS CLI");
+            eprintln!(
+                "skipped: set {EMULATOR} and {AWS_CLI} to the paths that scripts/install-tool ministack and aws print"
+            );
             return None;
         };
         let directory = TempDir::new().expect("a temporary directory");
@@ -54,7 +56,7 @@ impl Emulator {
             .env("MINISTACK_SSL_KEY", directory.path().join("key.pem"))
             .env("AWS_ACCESS_KEY_ID", ADMIN)
             .env("AWS_SECRET_ACCESS_KEY", ADMIN)
-            // The functions inherit these two, and so reach the emulator and trust it.
+            // The functions inherit these two to reach and trust the emulator.
             .env("AWS_ENDPOINT_URL", &url)
             .env("SSL_CERT_FILE", &certificate)
             .stdout(log.try_clone().expect("a second handle"))
@@ -85,7 +87,7 @@ impl Emulator {
         );
     }
 
-    /// Its log, without its complaint that our pipe is none of its own, which it makes every second.
+    /// Its log without the lines in which it reports, every second, that it does not run the pipe.
     pub fn log(&self) -> String {
         let log = std::fs::read_to_string(self.directory.path().join("emulator.log")).unwrap_or_default();
         let lines = log.lines().filter(|line| !line.contains("[pipes]"));
@@ -96,7 +98,7 @@ impl Emulator {
         self.directory.path().join("certificate.pem")
     }
 
-    /// A program that takes the emulator for AWS and itself for the account's administrator.
+    /// A command that uses the emulator as AWS, with the credentials of the account's administrator.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -117,7 +119,7 @@ impl Emulator {
         command
     }
 
-    /// Runs the AWS CLI and gives the document that it prints, `null` for none.
+    /// Runs the AWS CLI and returns the JSON that it prints, or `null` for none.
     pub async fn aws(&self, command: &str, arguments: &[&str]) -> Value {
         let output = self
             .command(&self.aws_cli)
@@ -132,7 +134,7 @@ impl Emulator {
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 
-    /// The configuration of a client with the permissions of a role, which is made to trust this account.
+    /// A client configuration with the permissions of a role. Changes the role's trust policy to allow this.
     pub async fn as_role(&self, role: &str) -> SdkConfig {
         let identity = self.aws("sts get-caller-identity", &[]).await;
         let account = identity["Account"].as_str().expect("an account");
@@ -165,7 +167,7 @@ impl Emulator {
         self.config(credentials)
     }
 
-    /// The configuration of a client that may do anything.
+    /// A client configuration without restrictions.
     pub fn as_administrator(&self) -> SdkConfig {
         self.config(Credentials::new(ADMIN, ADMIN, None, None, "administrator"))
     }
@@ -187,12 +189,12 @@ impl Emulator {
     }
 }
 
-/// A certificate of its own for loopback, which clients are told to trust.
+/// Makes a self-signed certificate for loopback, which clients are told to trust.
 async fn make_certificate(directory: &Path) -> PathBuf {
     let certificate = directory.join("certificate.pem");
     let made = Command::new("openssl")
         .args("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split(' '))
-        // Marked as what it is: rustls takes no certificate authority for a server.
+        // rustls rejects a server certificate that is marked as a certificate authority.
         .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
         .arg(directory.join("key.pem"))

@@ -1,4 +1,4 @@
-//! What differs between the environments that come with Podium.
+//! The differences between the environments that come with Podium.
 
 use serde_json::{Value, json};
 

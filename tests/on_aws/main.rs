@@ -1,4 +1,4 @@
-//! Podium on AWS: what Terraform makes, over mocked AWS and over an emulator of it.
+//! Podium on AWS: what Terraform creates, on mocked AWS and in an AWS emulator.
 
 mod applied;
 mod apply;
@@ -10,6 +10,6 @@ mod environments;
 mod permissions;
 mod pipe;
 #[path = "../end_to_end/stack.rs"]
-#[expect(dead_code, reason = "the end-to-end tests use all of it")]
+#[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
 mod stack;
 mod zips;

@@ -1,21 +1,21 @@
-//! Who may do what, as one table that a reader can judge.
+//! All permissions of all roles, as one table for review.
 
 use serde_json::Value;
 
 use crate::deployment::{Deployment, by_default};
 
-/// What every function may do, whatever it is for.
+/// The `Sid`s of statements that every function has.
 const OF_EVERY_FUNCTION: [&str; 2] = ["Log", "Trace"];
 
 fn strings(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],
         Value::Array(list) => list.iter().flat_map(strings).collect(),
-        _ => panic!("neither a text nor a list: {value}"),
+        _ => panic!("neither a string nor a list: {value}"),
     }
 }
 
-/// An ARN without what is the same in all: `table/podium-test-activities`.
+/// The resource part of an ARN, such as `table/podium-test-activities`.
 fn short(arn: &str) -> &str {
     arn.splitn(6, ':').nth(5).unwrap_or(arn)
 }
@@ -25,7 +25,7 @@ fn statements(policy: &Value) -> Vec<Value> {
     policy["Statement"].as_array().expect("a list").clone()
 }
 
-/// A line for each action and resource that a policy allows.
+/// One line per statement and resource that a policy allows.
 fn allowed(policy: &Value, lines_begin_with: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for statement in statements(policy) {

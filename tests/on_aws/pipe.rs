@@ -1,5 +1,5 @@
-//! The planned pipe, run here between any stream and any queue: an emulator of AWS keeps pipes and
-//! does not run them.
+//! Runs the pipe that Terraform planned between any stream and any queue, because the AWS emulator
+//! stores pipes but does not run them.
 
 mod planned;
 mod sdk_record;
@@ -16,18 +16,18 @@ use serde_json::Value;
 use self::planned::Planned;
 use self::sdk_stream::SdkStream;
 
-/// Runs what Terraform planned: `pipe` is the values of an `aws_pipes_pipe` as `terraform show -json`
-/// prints them.
+/// Starts the planned pipe. `pipe` is the values of an `aws_pipes_pipe` as `terraform show -json` prints
+/// them.
 ///
-/// The stream is read with the one set of permissions, the queues are sent to with the other. Fails on a
-/// value that the pipe does not honour.
+/// Reads the stream with the permissions of `reading`, and sends to the queues with those of `sending`.
+/// Fails on a value that the local pipe does not support.
 pub fn start_planned(pipe: &Value, reading: &SdkConfig, sending: &SdkConfig) -> anyhow::Result<Pipe> {
     let planned = Planned::of(pipe)?;
     let sqs = aws_sdk_sqs::Client::new(sending);
     let endpoint = sending.endpoint_url().context("an emulator has an endpoint")?;
     let queue = |path: &str| SdkQueue {
         sqs: sqs.clone(),
-        // Asking for it is more than the role of a pipe may do.
+        // The role of a pipe may not ask for the URL.
         url: format!("{endpoint}/{path}"),
     };
     let target = queue(&planned.target);
@@ -37,10 +37,12 @@ pub fn start_planned(pipe: &Value, reading: &SdkConfig, sending: &SdkConfig) -> 
         let target = target.clone();
         async move { target.send(bodies).await }
     };
-    let dead_letter = move |letter: DeadLetter| {
+    let dead_letter = move |dead_letter: DeadLetter| {
         let dead_letters = dead_letters.clone();
         async move {
-            let failures = dead_letters.send(vec![letter.document().to_string()]).await?;
+            let failures = dead_letters
+                .send(vec![dead_letter.document().to_string()])
+                .await?;
             match failures.into_iter().next() {
                 Some(failure) => Err(anyhow::Error::msg(failure.reason)),
                 None => Ok(()),
@@ -57,7 +59,7 @@ struct SdkQueue {
 }
 
 impl SdkQueue {
-    /// The messages that were not taken; an error if none were.
+    /// Returns the messages that the queue refused, or an error if the call failed.
     async fn send(&self, bodies: Vec<String>) -> anyhow::Result<Vec<SendFailure>> {
         let entries = bodies
             .into_iter()

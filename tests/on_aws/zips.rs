@@ -1,4 +1,4 @@
-//! The zips that `scripts/build` makes for Lambda, in place of the functions' binaries.
+//! Runs the local stack with the zips that `scripts/build` makes for Lambda instead of the functions' binaries.
 
 #![cfg(target_os = "linux")]
 
@@ -14,16 +14,16 @@ use zip::ZipArchive;
 
 use crate::stack::TestStack;
 
-/// Where `scripts/build` has put its zips, built for the architecture of this machine.
+/// The directory of the zips from `scripts/build`, for the architecture of this machine.
 const ZIPS: &str = "PODIUM_TEST_ZIPS";
 const FUNCTIONS: [&str; 4] = ["ingest", "aggregator", "snapshot", "serve"];
-/// Lambda takes no larger functions, unpacked.
+/// Lambda's limit for an unpacked function.
 const BOOTSTRAP_BYTES_MAX: u64 = 250 * 1024 * 1024;
 
-/// The bootstraps under the names of their functions; `None`, and a word about it, without zips.
+/// Unpacks each bootstrap to a file named after its function. Prints a notice and returns `None` without zips.
 fn unpacked() -> Option<TempDir> {
     let Some(zips) = std::env::var_os(ZIPS).filter(|path| !path.is_empty()) else {
-        eprintln!("skipped: {ZIPS} does not say where the zips are; scripts/build builds them");
+        eprintln!("skipped: set {ZIPS} to the directory that scripts/build wrote the zips to");
         return None;
     };
     let directory = TempDir::new().expect("a temporary directory");
@@ -37,14 +37,19 @@ fn unpacked() -> Option<TempDir> {
 fn unpack(zip: &Path, binary: &Path) {
     let file = File::open(zip).unwrap_or_else(|error| panic!("{}: {error}", zip.display()));
     let mut archive = ZipArchive::new(file).expect("a zip");
-    assert_eq!(archive.len(), 1, "{}: there is nothing else in it", zip.display());
-    // Lambda's OS-only runtimes start what has this name.
+    assert_eq!(
+        archive.len(),
+        1,
+        "{}: the zip must contain only the bootstrap",
+        zip.display()
+    );
+    // Lambda's OS-only runtimes start the file with this name.
     let bootstrap = archive.by_name("bootstrap").expect("a bootstrap");
-    // Lambda keeps the mode, and starts it as a user who does not own it.
+    // Lambda keeps the mode and starts the file as a user who does not own it.
     let mode = bootstrap.unix_mode().expect("a mode");
     assert_eq!(mode & 0o777, 0o755, "{}", zip.display());
     let mut file = File::create(binary).expect("a file");
-    // To its end, where the checksum is compared.
+    // Reads to the end, where the zip crate compares the checksum.
     let written = std::io::copy(&mut bootstrap.take(BOOTSTRAP_BYTES_MAX), &mut file)
         .unwrap_or_else(|error| panic!("{}: {error}", zip.display()));
     assert!(
@@ -56,7 +61,7 @@ fn unpack(zip: &Path, binary: &Path) {
         .expect("the mode");
 }
 
-/// User `u0` with one activity, `u1` with three, and so on: 100 of ten users.
+/// 100 activities of ten users: one of `u0`, three of `u1`, five of `u2` and so on.
 fn activities() -> Vec<Value> {
     let activity = |index: usize| {
         json!({
@@ -106,7 +111,7 @@ async fn what_is_deployed_counts_and_ranks() {
     }
 }
 
-/// A log is JSON, line by line, as `CloudWatch` needs it, and tells of no error.
+/// Checks that every line of a log is JSON, as `CloudWatch` needs it, and that none is an error.
 fn check_log(function: &str, log: &Path) {
     let text = std::fs::read_to_string(log).expect("a log");
     let lines: Vec<Value> = text
@@ -114,16 +119,16 @@ fn check_log(function: &str, log: &Path) {
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{function}: {line}")))
         .collect();
     assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{text}");
-    // Serve measures nothing; its requests are on Lambda's own account.
+    // Serve reports no metrics of its own; Lambda counts its requests.
     if function != "serve" {
         let measured = lines.iter().any(|line| line["Stage"] == function);
-        assert!(measured, "{function} tells of its work: {text}");
+        assert!(measured, "{function} reports no metric: {text}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_names_the_variable_that_it_lacks() {
-    /// On AWS there is no other endpoint, and the environment only names a dimension of metrics.
+    /// The endpoint is only set outside AWS, and the environment is only a dimension of metrics.
     const OPTIONAL: [&str; 2] = ["AWS_ENDPOINT_URL", "ENVIRONMENT"];
     let Some(functions) = unpacked() else { return };
     let stack = TestStack::start(|config| functions.path().clone_into(&mut config.bin_dir)).await;

@@ -9,6 +9,8 @@ terraform {
 }
 
 locals {
+  name = "${var.settings.name_prefix}-${var.stage}"
+  zip  = "${var.settings.zips_dir}/${var.stage}/bootstrap.zip"
   tags = { stage = var.stage }
 
   alarms = {
@@ -25,7 +27,7 @@ locals {
         condition = null
       },
       {
-        # X-Ray has no resources to name: "*" is all that AWS takes here.
+        # X-Ray actions support no other resource than "*".
         sid       = "Trace"
         actions   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
         resources = ["*"]
@@ -37,16 +39,16 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "function" {
-  #checkov:skip=CKV_AWS_158:Encrypted with a key of the account's where kms_key_arn names one, and with AWS's own otherwise.
-  #checkov:skip=CKV_AWS_338:How long logs are kept is the operator's choice; no log holds what is not in a table.
-  name              = "/aws/lambda/${var.name}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.kms_key_arn
+  #checkov:skip=CKV_AWS_158:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
+  #checkov:skip=CKV_AWS_338:The operator chooses the retention. The tables, not the logs, are the record.
+  name              = "/aws/lambda/${local.name}"
+  retention_in_days = var.settings.log_retention_days
+  kms_key_id        = var.settings.kms_key_arn
   tags              = local.tags
 }
 
 resource "aws_iam_role" "function" {
-  name = var.name
+  name = local.name
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -59,8 +61,8 @@ resource "aws_iam_role" "function" {
 }
 
 resource "aws_iam_role_policy" "function" {
-  #checkov:skip=CKV_AWS_290:Only tracing is allowed on every resource, since X-Ray has none to name.
-  #checkov:skip=CKV_AWS_355:Only tracing is allowed on every resource, since X-Ray has none to name.
+  #checkov:skip=CKV_AWS_290:Only the X-Ray actions have the resource "*"; they support no other.
+  #checkov:skip=CKV_AWS_355:Only the X-Ray actions have the resource "*"; they support no other.
   name = "function"
   role = aws_iam_role.function.id
   policy = jsonencode({
@@ -78,24 +80,24 @@ resource "aws_iam_role_policy" "function" {
 }
 
 resource "aws_lambda_function" "function" {
-  #checkov:skip=CKV_AWS_115:Reserved concurrency is a choice of the deployment: a new account's limit does not allow it.
-  #checkov:skip=CKV_AWS_116:Only the snapshot is invoked asynchronously; its failures have a destination.
-  #checkov:skip=CKV_AWS_117:It calls DynamoDB and SQS alone, which IAM guards; in a VPC it would pay for endpoints or a NAT.
-  #checkov:skip=CKV_AWS_173:The environment holds no secret. It is encrypted with a key of the account's where kms_key_arn names one.
-  #checkov:skip=CKV_AWS_272:The zips are built by whoever deploys them; who may update the function is a matter of IAM.
-  function_name                  = var.name
+  #checkov:skip=CKV_AWS_115:Reserved concurrency is optional, because the quota of a new account does not allow it.
+  #checkov:skip=CKV_AWS_116:Only the snapshot is invoked asynchronously, and it has a failure destination.
+  #checkov:skip=CKV_AWS_117:It calls only DynamoDB and SQS, which IAM protects. A VPC would add the cost of endpoints or a NAT gateway.
+  #checkov:skip=CKV_AWS_173:The environment holds no secrets. It is encrypted with kms_key_arn if it is set.
+  #checkov:skip=CKV_AWS_272:The person who deploys also builds the zips. IAM controls who may update the function.
+  function_name                  = local.name
   description                    = var.description
   role                           = aws_iam_role.function.arn
   runtime                        = "provided.al2023"
   handler                        = "bootstrap"
-  architectures                  = [var.architecture]
-  filename                       = var.zip
-  source_code_hash               = fileexists(var.zip) ? filebase64sha256(var.zip) : null
+  architectures                  = [var.settings.architecture]
+  filename                       = local.zip
+  source_code_hash               = fileexists(local.zip) ? filebase64sha256(local.zip) : null
   memory_size                    = var.memory_mb
   timeout                        = var.timeout_seconds
   reserved_concurrent_executions = var.reserved_concurrency
   publish                        = true
-  kms_key_arn                    = var.kms_key_arn
+  kms_key_arn                    = var.settings.kms_key_arn
 
   environment {
     variables = var.environment
@@ -108,24 +110,24 @@ resource "aws_lambda_function" "function" {
   logging_config {
     log_group             = aws_cloudwatch_log_group.function.name
     log_format            = "JSON"
-    application_log_level = var.log_level
+    application_log_level = var.settings.log_level
     system_log_level      = "WARN"
   }
 
   tags = local.tags
 
-  # The first invocation must find its permissions.
+  # The first invocation needs the permissions.
   depends_on = [aws_iam_role_policy.function]
 
   lifecycle {
     precondition {
-      condition     = fileexists(var.zip)
-      error_message = "There is no ${var.zip}. Build the functions with scripts/build, or name their directory in functions_dir."
+      condition     = fileexists(local.zip)
+      error_message = "The zip ${local.zip} does not exist. Build the functions with scripts/build, or set functions_dir to the directory that holds ${var.stage}/bootstrap.zip."
     }
   }
 }
 
-# What calls the function calls this name, so that a version is exchanged in one step and can be exchanged back.
+# Callers use this alias, so a deployment and a rollback switch versions in one step.
 resource "aws_lambda_alias" "live" {
   name             = "live"
   function_name    = aws_lambda_function.function.function_name
@@ -135,14 +137,14 @@ resource "aws_lambda_alias" "live" {
 resource "aws_cloudwatch_metric_alarm" "function" {
   for_each = local.alarms
 
-  alarm_name        = "${var.name}-${each.key}"
+  alarm_name        = "${local.name}-${each.key}"
   alarm_description = each.value.description
   namespace         = "AWS/Lambda"
   metric_name       = each.value.metric
   dimensions        = { FunctionName = aws_lambda_function.function.function_name }
   statistic         = "Sum"
 
-  # One failure is repeated by whoever met it. What goes on in two of three periods is not chance.
+  # Callers retry a single failure, so only failures in two of three periods ring.
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   period              = 300

@@ -4,12 +4,12 @@ output "name" {
 }
 
 output "alias_arn" {
-  description = "ARN of the alias by which the function is called."
+  description = "ARN of the alias that callers invoke."
   value       = aws_lambda_alias.live.arn
 }
 
 output "alias_name" {
-  description = "Name of the alias by which the function is called."
+  description = "Name of the alias that callers invoke."
   value       = aws_lambda_alias.live.name
 }
 
@@ -19,11 +19,11 @@ output "log_group" {
 }
 
 output "role_name" {
-  description = "Name of the function's role."
+  description = "Name of the function's IAM role."
   value       = aws_iam_role.function.name
 }
 
 output "alarms" {
-  description = "The function's alarms, errors and throttles."
+  description = "The function's alarms, by the keys errors and throttles."
   value       = aws_cloudwatch_metric_alarm.function
 }

@@ -1,59 +1,54 @@
-variable "name" {
-  description = "Name of the function, its role and its log group."
-  type        = string
-  nullable    = false
-}
-
 variable "stage" {
-  description = "Stage of an activity's way that this function is, as in its metrics and tags."
+  description = "Stage of the pipeline that this function implements, such as ingest. Part of its name, and its value in metrics and tags."
   type        = string
   nullable    = false
 }
 
 variable "description" {
-  description = "What the function does, for those who look at it in the console."
-  type        = string
-  nullable    = false
-}
-
-variable "zip" {
-  description = "Path of the zip with the function's bootstrap."
-  type        = string
-  nullable    = false
-}
-
-variable "architecture" {
-  description = "arm64 or x86_64."
+  description = "What the function does, in one sentence. The AWS console shows it."
   type        = string
   nullable    = false
 }
 
 variable "memory_mb" {
-  description = "Memory in MB."
+  description = "Memory in MB. The function's share of CPU is proportional to it."
   type        = number
   nullable    = false
 }
 
 variable "timeout_seconds" {
-  description = "How long one invocation may take, in seconds."
+  description = "Maximum duration of one invocation, in seconds."
   type        = number
   nullable    = false
 }
 
 variable "reserved_concurrency" {
-  description = "Concurrency that is this function's alone and its bound; -1 for neither."
+  description = "Invocations at once that are reserved for this function and also its maximum, or -1 for no reservation and no maximum."
   type        = number
   nullable    = false
 }
 
+variable "settings" {
+  description = "Settings that all functions share. The zip is at zips_dir/STAGE/bootstrap.zip. kms_key_arn encrypts the environment and the logs; null means AWS-owned keys."
+  type = object({
+    name_prefix        = string
+    zips_dir           = string
+    architecture       = string
+    kms_key_arn        = optional(string)
+    log_level          = string
+    log_retention_days = number
+  })
+  nullable = false
+}
+
 variable "environment" {
-  description = "What the function reads from its environment."
+  description = "Environment variables of the function."
   type        = map(string)
   nullable    = false
 }
 
 variable "statements" {
-  description = "What the function may do beside logging and tracing."
+  description = "What the function's role allows, in addition to logging and tracing."
   type = list(object({
     sid       = string
     actions   = list(string)
@@ -63,31 +58,14 @@ variable "statements" {
   nullable = false
 }
 
-variable "kms_key_arn" {
-  description = "Key that encrypts the environment and the logs, or null."
-  type        = string
-}
-
-variable "log_level" {
-  description = "Level from which the function logs."
-  type        = string
-  nullable    = false
-}
-
-variable "log_retention_days" {
-  description = "How long its log is kept, in days."
-  type        = number
-  nullable    = false
-}
-
 variable "alarm_topic_arn" {
-  description = "Topic that the function's alarms are published to."
+  description = "ARN of the SNS topic that the function's alarms notify."
   type        = string
   nullable    = false
 }
 
 variable "alarm_descriptions" {
-  description = "What the function's alarms say: about errors, and about throttled invocations."
+  description = "Descriptions of the function's two alarms, about errors and about throttled invocations."
   type = object({
     errors    = string
     throttles = string

@@ -15,25 +15,25 @@ variable "function_name" {
 }
 
 variable "alias_name" {
-  description = "Name of the function's alias that the URL reaches."
+  description = "Name of the alias that the URL invokes."
   type        = string
   nullable    = false
 }
 
 variable "alias_arn" {
-  description = "ARN of that alias."
+  description = "ARN of that alias, for the permission to invoke it."
   type        = string
   nullable    = false
 }
 
 variable "auth" {
-  description = "AWS_IAM, or NONE for a URL that anyone may call."
+  description = "Who may call the URL: AWS_IAM (callers must sign requests) or NONE (anyone)."
   type        = string
   nullable    = false
 }
 
 resource "aws_lambda_function_url" "this" {
-  #checkov:skip=CKV_AWS_258:Boards are public as in the demonstration, unless serve_auth closes them; posting is closed by default.
+  #checkov:skip=CKV_AWS_258:Boards are public unless serve_auth is AWS_IAM. Posting needs signed requests by default.
   function_name      = var.function_name
   qualifier          = var.alias_name
   authorization_type = var.auth
@@ -41,7 +41,7 @@ resource "aws_lambda_function_url" "this" {
 
 # Since October 2025 a public URL needs two permissions.
 resource "aws_lambda_permission" "public_url" {
-  #checkov:skip=CKV_AWS_301:There only where the deployment says that anyone may call this URL.
+  #checkov:skip=CKV_AWS_301:Created only if the operator makes this URL public.
   count = var.auth == "NONE" ? 1 : 0
 
   statement_id           = "PublicUrl"
@@ -52,13 +52,13 @@ resource "aws_lambda_permission" "public_url" {
   function_url_auth_type = "NONE"
 }
 
-# The second one, to invoke by way of the URL only. aws_lambda_permission can say so from version 6.29 of the
-# provider on; this says it with every version.
+# The second permission: to invoke the function, but only through its URL. aws_lambda_permission supports this from
+# provider version 6.29 on. This resource works with every supported version.
 resource "aws_cloudcontrolapi_resource" "public_invocation" {
   count = var.auth == "NONE" ? 1 : 0
 
   type_name = "AWS::Lambda::Permission"
-  # What of the type is used here. Without it every plan would ask AWS for the whole.
+  # The part of the type's schema that is used here. Without it, every plan would fetch the whole schema from AWS.
   schema = jsonencode({
     typeName             = "AWS::Lambda::Permission"
     description          = "A statement of a function's policy."
@@ -84,6 +84,6 @@ resource "aws_cloudcontrolapi_resource" "public_invocation" {
 }
 
 output "url" {
-  description = "Address of the function, with a slash at its end."
+  description = "URL of the function, with a trailing slash."
   value       = aws_lambda_function_url.this.function_url
 }

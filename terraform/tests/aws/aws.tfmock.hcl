@@ -1,4 +1,4 @@
-# What AWS would answer. Each ARN and URL is another, so that a test sees where it goes.
+# The values that AWS would assign. Every ARN and URL is unique, so that a test can tell them apart.
 mock_data "aws_caller_identity" {
   defaults = { account_id = "111122223333" }
 }

@@ -1,4 +1,4 @@
-# One whole deployment over mocked AWS, for tests/on_aws to look at. The environment is given from outside:
+# One complete deployment on mocked AWS, which tests/on_aws inspect. They pass the environment:
 # terraform test -test-directory=tests/deployments -var-file=environments/dev.tfvars
 
 mock_provider "aws" {

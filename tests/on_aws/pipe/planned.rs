@@ -1,4 +1,4 @@
-//! What Terraform planned for a pipe, as far as ours does the same.
+//! Turns a planned pipe into the config of the local pipe, and refuses values that it does not support.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use serde_json::Value;
 pub struct Planned {
     pub config: PipeConfig,
     pub stream_arn: String,
-    /// Names of queues.
+    /// Paths of the queues' URLs, `ACCOUNT/NAME`.
     pub target: String,
     pub dead_letters: String,
 }
 
-/// An `aws_pipes_pipe`. A block is a list of one object; what is not set is null, empty or absent.
+/// An `aws_pipes_pipe`. A block is a list of one object. Unset values are null, empty or absent.
 #[derive(Deserialize)]
 struct PipeResource {
     name: String,
@@ -72,7 +72,7 @@ struct DeadLetterConfig {
 
 impl Planned {
     pub fn of(pipe: &Value) -> anyhow::Result<Self> {
-        let resource = PipeResource::deserialize(pipe).context("these are not the values of a pipe")?;
+        let resource = PipeResource::deserialize(pipe).context("not the values of an aws_pipes_pipe")?;
         resource.ensure_honoured()?;
         let [source] = &resource.source_parameters;
         let [stream] = &source.dynamodb_stream_parameters;
@@ -84,7 +84,7 @@ impl Planned {
             .collect();
         ensure!(
             patterns.len() <= 1,
-            "our pipe has one filter, and the plan {} of them",
+            "the local pipe supports one filter pattern, but the plan has {}",
             patterns.len()
         );
         let filter = patterns.first().map(|filter| filter.pattern.parse());
@@ -116,26 +116,29 @@ impl PipeResource {
         let position = &stream.starting_position;
         ensure!(
             position == "TRIM_HORIZON",
-            "our pipe begins at TRIM_HORIZON, and the planned one at {position}"
+            "the local pipe starts at TRIM_HORIZON, but the plan has starting_position {position}"
         );
         let on_failure = stream.on_partial_batch_item_failure.as_deref();
         ensure!(
             on_failure == Some("AUTOMATIC_BISECT"),
-            "our pipe bisects a failing batch (AUTOMATIC_BISECT), and the planned one does {}",
-            on_failure.unwrap_or("not")
+            "the local pipe bisects a failing batch (AUTOMATIC_BISECT), but the plan has {}",
+            on_failure.unwrap_or("no such setting")
         );
         let window = stream.maximum_batching_window_in_seconds.unwrap_or(0);
         ensure!(
             window == 0,
-            "our pipe does not wait for a batch to fill, and the planned one {window} s"
+            "the local pipe does not wait for a batch to fill, but the plan waits {window} s"
         );
         let factor = stream.parallelization_factor.unwrap_or(1);
         ensure!(
             factor == 1,
-            "our pipe sends one batch at a time, and the planned one {factor}"
+            "the local pipe sends one batch at a time, but the plan sends {factor}"
         );
         let state = self.desired_state.as_deref().unwrap_or("RUNNING");
-        ensure!(state == "RUNNING", "the planned pipe is to be {state}");
+        ensure!(
+            state == "RUNNING",
+            "the local pipe is RUNNING, but the plan has desired_state {state}"
+        );
         for (name, value) in [
             ("enrichment", &self.enrichment),
             ("enrichment_parameters", &self.enrichment_parameters),
@@ -147,14 +150,14 @@ impl PipeResource {
         {
             ensure!(
                 is_unset(value),
-                "our pipe knows no {name}, and the plan sets {value}"
+                "the local pipe does not support {name}, but the plan sets it to {value}"
             );
         }
         Ok(())
     }
 }
 
-/// A block without content is printed with all its attributes.
+/// Terraform prints an empty block with all its attributes unset.
 fn is_unset(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -165,11 +168,13 @@ fn is_unset(value: &Value) -> bool {
     }
 }
 
-/// Nothing and -1 are AWS's ways of saying "without bound".
+/// AWS takes an unset value or -1 as no limit.
 fn bound(name: &str, planned: Option<i64>) -> anyhow::Result<Option<u32>> {
     match planned {
-        // The provider leaves a zero out when it makes a pipe, and sends it when it changes one.
-        Some(0) => anyhow::bail!("a {name} of 0 is not the same to all that AWS does with it"),
+        // The provider omits a zero when it creates a pipe, but sends it on an update.
+        Some(0) => anyhow::bail!(
+            "a {name} of 0 is ambiguous: creating and updating the pipe would treat it differently"
+        ),
         Some(planned) if planned > 0 => {
             let bound = u32::try_from(planned).with_context(|| format!("{name} is {planned}"))?;
             Ok(Some(bound))
@@ -178,7 +183,7 @@ fn bound(name: &str, planned: Option<i64>) -> anyhow::Result<Option<u32>> {
     }
 }
 
-/// The account and the resource of `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`
+/// The account and the resource of `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`.
 fn resource<'a>(arn: &'a str, service: &str) -> Option<(&'a str, &'a str)> {
     let parts: Vec<_> = arn.splitn(6, ':').collect();
     match parts[..] {

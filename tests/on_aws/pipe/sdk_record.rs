@@ -1,4 +1,4 @@
-//! A stream's record, from the SDK's types back into the JSON of the API.
+//! Converts a stream record from the SDK's types back to the API's JSON.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-/// Without what the record does not have, as the service leaves it out.
+/// Omits absent fields, as the service does.
 pub fn document(record: &Record) -> anyhow::Result<Value> {
     let change = record.dynamodb().context("a record without a change")?;
     let created_at = change
@@ -77,6 +77,6 @@ fn attribute(value: &AttributeValue) -> anyhow::Result<Value> {
             json!({ "L": values.iter().map(attribute).collect::<anyhow::Result<Vec<_>>>()? })
         }
         AttributeValue::M(fields) => json!({ "M": item(fields)? }),
-        _ => bail!("an attribute of a type that this SDK does not know"),
+        _ => bail!("this version of the SDK does not know the type of an attribute"),
     })
 }

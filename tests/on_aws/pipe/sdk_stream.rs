@@ -1,4 +1,4 @@
-//! A table's stream, read over the API of `DynamoDB` Streams.
+//! Reads a table's stream through the API of `DynamoDB` Streams.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,17 +18,17 @@ use tokio::time::Instant;
 
 use super::sdk_record;
 
-/// The stream does not tell when it moves. AWS allows five reads of a shard in a second.
+/// The stream sends no notifications, so it is polled. AWS allows five reads per shard and second.
 const POLL_EVERY: Duration = Duration::from_millis(250);
 
-/// How long the list of shards is good for. A shard that ends has it listed again at once, because
-/// others come in its place.
+/// How long the list of shards is cached. It is refreshed at once when a shard ends, because child shards
+/// replace it.
 const SHARDS_KNOWN_FOR: Duration = Duration::from_secs(5);
 
-/// A page of the list has at most 100 shards.
+/// `DescribeStream` returns at most 100 shards a page.
 const SHARD_PAGES_MAX: usize = SHARDS_MAX / 100;
 
-/// A read begins anew when its iterator has expired or its records were trimmed meanwhile.
+/// A read is retried when its iterator has expired or its records were trimmed meanwhile.
 const READS_MAX: usize = 3;
 
 pub struct SdkStream {
@@ -37,26 +37,26 @@ pub struct SdkStream {
     reading: Mutex<Reading>,
 }
 
-/// What saves calls: all of it can be found out again.
+/// A cache that saves calls. Losing it loses no records.
 #[derive(Default)]
 struct Reading {
     shards: Vec<Shard>,
     listed_at: Option<Instant>,
     cursors: HashMap<String, Cursor>,
-    /// The shard to begin with, so that none waits while another is written without pause.
+    /// The shard to read first. It rotates, so that a busy shard does not starve the others.
     first: usize,
 }
 
-/// Where a shard is to be read on.
+/// Where to continue reading a shard.
 struct Cursor {
     /// The last record before it.
     after: Option<SequenceNumber>,
-    /// `None` once the shard is closed and all of it is read.
+    /// `None` once the shard is closed and fully read.
     iterator: Option<String>,
 }
 
 impl Reading {
-    /// The cursor of a shard, if it has come as far as that.
+    /// The cursor of a shard, if it is at the position `after`.
     fn cursor(&self, shard_id: &str, after: Option<&SequenceNumber>) -> Option<&Cursor> {
         self.cursors
             .get(shard_id)
@@ -68,7 +68,7 @@ impl Reading {
             .is_some_and(|cursor| cursor.iterator.is_none())
     }
 
-    /// Whether all that came before a shard is read. A parent that is no longer listed is long gone.
+    /// Whether the shard's parent is fully read. A parent that is no longer listed has expired.
     fn may_be_read(&self, shard: &Shard, after: &Position) -> bool {
         let parent = self
             .shards
@@ -203,7 +203,7 @@ impl SdkStream {
         bail!("the shard {shard_id} could not be read {READS_MAX} times in a row")
     }
 
-    /// After a record, or at the oldest one that the shard still has.
+    /// An iterator after a record, or at the oldest record that the shard still has.
     async fn iterator(&self, shard_id: &str, after: Option<&SequenceNumber>) -> anyhow::Result<String> {
         let request = self
             .client
@@ -222,7 +222,7 @@ impl SdkStream {
                     .send()
                     .await;
                 let refused = given.as_ref().err().and_then(SdkError::as_service_error);
-                // What was trimmed is gone; the rest is still to be read.
+                // The trimmed records are gone. Continue with the oldest that is left.
                 if refused.is_some_and(GetShardIteratorError::is_trimmed_data_access_exception) {
                     from_oldest.send().await
                 } else {
@@ -231,9 +231,9 @@ impl SdkStream {
             }
         };
         given
-            .with_context(|| format!("finding a place in the shard {shard_id}"))?
+            .with_context(|| format!("getting an iterator of the shard {shard_id}"))?
             .shard_iterator
-            .with_context(|| format!("the shard {shard_id} has no iterator"))
+            .with_context(|| format!("the answer has no iterator for the shard {shard_id}"))
     }
 
     async fn list_shards(&self) -> anyhow::Result<Vec<Shard>> {

@@ -1,5 +1,5 @@
-//! A stream of several shards, as the API of `DynamoDB` Streams tells of them. The embedded stream has
-//! one shard, which never ends.
+//! A fake of the `DynamoDB` Streams API with several shards. The embedded stream has only one shard,
+//! which never ends.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,16 +11,16 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// Few, so that most shards take several reads.
+/// Records per read. Small, so that most shards take several reads.
 const PAGE: usize = 2;
 
 #[derive(Default)]
 pub struct Shard {
     pub id: &'static str,
     pub parent: Option<&'static str>,
-    /// The numbers of its records.
+    /// The sequence numbers of its records.
     pub records: Vec<u32>,
-    /// So many of them are no longer there.
+    /// How many of the oldest records are trimmed.
     pub trimmed: usize,
     pub closed: bool,
 }
@@ -31,7 +31,7 @@ pub struct Shards(Arc<Mutex<Served>>);
 #[derive(Default)]
 struct Served {
     shards: Vec<Shard>,
-    /// Iterators of an earlier one have expired.
+    /// Iterators of earlier generations have expired.
     generation: usize,
 }
 
@@ -45,7 +45,7 @@ impl Shards {
         Self(Arc::new(Mutex::new(Served { shards, generation })))
     }
 
-    /// Serves until the runtime ends, and gives the URL.
+    /// Serves until the runtime ends. Returns the URL.
     pub async fn serve(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -95,7 +95,7 @@ impl Served {
         self.shards.iter_mut().find(|shard| shard.id == id)
     }
 
-    /// One shard a page.
+    /// Returns one shard a page.
     fn describe(&self, request: &Value) -> Value {
         let start = request["ExclusiveStartShardId"].as_str();
         let next = self.shards.iter().position(|shard| Some(shard.id) == start);

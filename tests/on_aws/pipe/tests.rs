@@ -1,5 +1,5 @@
-//! The planned pipe between a real stream and real queues of the embedded stack, and the reading of
-//! streams that the embedded one is not like.
+//! Tests the planned pipe between a stream and queues of the embedded stack, and reads streams of several
+//! shards, which the embedded stack does not have.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const TARGET: &str = "planned-activities";
 const DEAD_LETTERS: &str = "planned-pipe-dlq";
 const RETRIES: u32 = 2;
 
-/// The embedded tables and queues behind their endpoint, without functions and without a pipe.
+/// The endpoint of the embedded tables and queues, without functions and without a pipe.
 struct Endpoint {
     dynamodb: DynamoDb,
     client: aws_sdk_dynamodb::Client,
@@ -114,7 +114,7 @@ impl Endpoint {
         start_planned(&plan, &self.sdk, &self.sdk).expect("a pipe")
     }
 
-    /// The records of new items, read in process, by their sequence numbers.
+    /// The stream records of new items by sequence number, read in process.
     async fn inserts(&self) -> BTreeMap<String, Value> {
         let records = self.dynamodb.records(&self.table, None, 1_000).await;
         let records = records.expect("records").into_iter();
@@ -168,7 +168,7 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
         }
     };
     let reached = tokio::time::timeout(Duration::from_secs(30), reached).await;
-    assert!(reached.is_ok(), "waited half a minute for {what}");
+    assert!(reached.is_ok(), "{what}: not within 30 s");
 }
 
 async fn receive_all(queue: &Queue) -> Vec<String> {
@@ -189,12 +189,12 @@ async fn new_items_and_nothing_else_reach_the_target_as_from_the_stacks_own_pipe
         endpoint.put("ann", &format!("a{index}"), "p").await;
     }
     let pipe = endpoint.start_pipe();
-    eventually("what was there before", || pipe.counters().sent == 22).await;
+    eventually("the earlier items are sent", || pipe.counters().sent == 22).await;
     endpoint.put("ann", "a10", "another").await;
     endpoint.delete("ann", "a11").await;
     endpoint.put("ann", "a99", "p").await;
-    eventually("all that came after", || pipe.counters().read == 25).await;
-    eventually("the last one", || pipe.counters().sent == 23).await;
+    eventually("the later changes are read", || pipe.counters().read == 25).await;
+    eventually("the last item is sent", || pipe.counters().sent == 23).await;
     assert_eq!(pipe.lag().await.expect("a lag"), Duration::ZERO);
     let counters = pipe.counters();
     pipe.stop().await.expect("a stop");
@@ -240,25 +240,26 @@ async fn without_its_target_every_position_is_given_up_after_the_planned_retries
     for activity in ["a1", "a2", "a3"] {
         endpoint.put("ann", activity, "p").await;
     }
-    eventually("dead letters", || pipe.counters().dead_lettered == 3).await;
+    eventually("three dead letters", || pipe.counters().dead_lettered == 3).await;
     let counters = pipe.counters();
     pipe.stop().await.expect("a stop");
     assert_eq!(
         (counters.sent, counters.retried),
         (0, 3 * u64::from(RETRIES)),
-        "each is retried alone, once its batch is bisected"
+        "each must be retried alone after its batch is bisected"
     );
 
     let inserts = endpoint.inserts().await;
-    let mut letters: Vec<Value> = receive_all(&endpoint.dead_letters)
+    let mut dead_letters: Vec<Value> = receive_all(&endpoint.dead_letters)
         .await
         .iter()
         .map(|body| serde_json::from_str(body).expect("JSON"))
         .collect();
-    letters.sort_by_key(|letter| letter["DDBStreamBatchInfo"]["startSequenceNumber"].to_string());
-    let positions: Vec<_> = letters
+    dead_letters
+        .sort_by_key(|dead_letter| dead_letter["DDBStreamBatchInfo"]["startSequenceNumber"].to_string());
+    let positions: Vec<_> = dead_letters
         .iter()
-        .map(|letter| letter["DDBStreamBatchInfo"]["startSequenceNumber"].as_str())
+        .map(|dead_letter| dead_letter["DDBStreamBatchInfo"]["startSequenceNumber"].as_str())
         .collect();
     assert_eq!(
         positions,
@@ -267,9 +268,9 @@ async fn without_its_target_every_position_is_given_up_after_the_planned_retries
             .map(|number| Some(number.as_str()))
             .collect::<Vec<_>>()
     );
-    for letter in &letters {
-        assert_eq!(letter["context"]["condition"], "RetryAttemptsExhausted");
-        let position = &letter["DDBStreamBatchInfo"];
+    for dead_letter in &dead_letters {
+        assert_eq!(dead_letter["context"]["condition"], "RetryAttemptsExhausted");
+        let position = &dead_letter["DDBStreamBatchInfo"];
         assert_eq!(position["streamArn"], endpoint.stream_arn.as_str());
         assert_eq!(
             position["shardId"],
@@ -293,19 +294,19 @@ fn what_our_pipe_would_not_do_as_planned_is_refused() {
     check(
         &stream("starting_position"),
         "LATEST".into(),
-        "the planned one at LATEST",
+        "starting_position LATEST",
     );
     check(
         &stream("on_partial_batch_item_failure"),
         Value::Null,
-        "the planned one does not",
+        "the plan has no such setting",
     );
     check(
         &stream("maximum_batching_window_in_seconds"),
         5.into(),
-        "the planned one 5 s",
+        "the plan waits 5 s",
     );
-    check(&stream("parallelization_factor"), 4.into(), "the planned one 4");
+    check(&stream("parallelization_factor"), 4.into(), "the plan sends 4");
     check(
         &stream("maximum_retry_attempts"),
         0.into(),
@@ -314,29 +315,29 @@ fn what_our_pipe_would_not_do_as_planned_is_refused() {
     check(
         &stream("dead_letter_config"),
         json!([]),
-        "these are not the values of a pipe",
+        "not the values of an aws_pipes_pipe",
     );
     check(
         "/enrichment",
         "arn:aws:lambda:f".into(),
-        "our pipe knows no enrichment",
+        "does not support enrichment",
     );
-    check("/desired_state", "STOPPED".into(), "is to be STOPPED");
+    check("/desired_state", "STOPPED".into(), "desired_state STOPPED");
     check(
         "/target_parameters/0/input_template",
         "{}".into(),
-        "our pipe knows no target_parameters",
+        "does not support target_parameters",
     );
     check(
         "/source_parameters/0/kinesis_stream_parameters",
         json!([{ "batch_size": 1 }]),
-        "our pipe knows no kinesis_stream_parameters",
+        "does not support kinesis_stream_parameters",
     );
     let pattern = json!({ "pattern": r#"{"eventName":["INSERT"]}"# });
     check(
         "/source_parameters/0/filter_criteria/0/filter",
         json!([pattern, pattern]),
-        "the plan 2 of them",
+        "the plan has 2",
     );
     check(
         "/source_parameters/0/filter_criteria/0/filter/0/pattern",
@@ -376,10 +377,10 @@ async fn stream_of(shards: &Shards) -> SdkStream {
     SdkStream::new(aws_sdk_dynamodbstreams::Client::new(&config), "arn".to_owned())
 }
 
-/// Everything that is there, as `shard:number`, and the position after it.
+/// Reads all records, as `shard:number`, and advances the position past them.
 async fn read_all(stream: &SdkStream, position: &mut Position) -> Vec<String> {
     let (mut all, mut empty) = (Vec::new(), 0);
-    // A shard that has ended is seen to have children only when the shards are listed again.
+    // The children of an ended shard only appear when the shards are listed again.
     while empty < 3 {
         let records = stream.records(position, 100).await.expect("records");
         empty = if records.is_empty() { empty + 1 } else { 0 };
@@ -388,7 +389,7 @@ async fn read_all(stream: &SdkStream, position: &mut Position) -> Vec<String> {
             all.push(format!("{}:{}", record.shard_id, event.as_str().expect("an id")));
             position.advance(&record.shard_id, record.sequence_number);
         }
-        assert!(all.len() < 1_000, "it does not end");
+        assert!(all.len() < 1_000, "the stream does not end");
     }
     all
 }
@@ -448,7 +449,7 @@ async fn a_restart_after_a_shards_end_goes_on_in_its_children() {
     for number in 10..13_u32 {
         position.advance("parent", format!("{number:021}").try_into().expect("a number"));
     }
-    // As a checkpoint keeps it.
+    // A checkpoint stores the position as JSON.
     let kept = serde_json::to_string(&position).expect("JSON");
     let mut position: Position = serde_json::from_str(&kept).expect("a position");
     let resumed = read_all(&stream_of(&shards).await, &mut position).await;
