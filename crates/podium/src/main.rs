@@ -6,6 +6,7 @@ mod board;
 mod chaos;
 mod client;
 mod compare;
+mod completions;
 mod cost;
 mod counts;
 mod deployment;
@@ -23,7 +24,7 @@ mod trial;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 #[derive(Parser)]
 #[command(name = "podium", version, about = "Leaderboards from what people have done")]
@@ -68,6 +69,9 @@ enum Command {
     /// What a deployment on AWS costs a month, by stage
     #[command(after_long_help = cost::HELP)]
     Cost(cost::Args),
+    /// Print a script that completes podium's commands and options in a shell
+    #[command(after_long_help = completions::HELP)]
+    Completions(completions::Args),
 }
 
 #[tokio::main]
@@ -86,6 +90,7 @@ async fn main() -> ExitCode {
         Command::Reconcile(args) => reconcile::run(args).await,
         Command::Rebuild(args) => rebuild::run(args).await,
         Command::Cost(args) => Ok(cost::run(&args)),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("podium: {error:#}");
