@@ -12,6 +12,7 @@ mod generations;
 mod history;
 mod independence;
 mod openapi;
+mod release;
 mod serving;
 mod stack;
 mod tables;

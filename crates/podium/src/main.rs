@@ -1,6 +1,7 @@
 //! `podium`: the command line of the leaderboard pipeline.
 
 mod board;
+mod completions;
 mod cost;
 mod import;
 mod local;
@@ -8,7 +9,7 @@ mod smoke;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use lab::{bench, chaos, compare, load};
 use operate::{dlq, rebuild, reconcile};
 
@@ -55,6 +56,9 @@ enum Command {
     /// What a deployment on AWS costs a month, by stage
     #[command(after_long_help = cost::HELP)]
     Cost(cost::Args),
+    /// Print a script that completes podium's commands and options in a shell
+    #[command(after_long_help = completions::HELP)]
+    Completions(completions::Args),
 }
 
 #[tokio::main]
@@ -73,6 +77,7 @@ async fn main() -> ExitCode {
         Command::Reconcile(args) => reconcile::run(args).await,
         Command::Rebuild(args) => rebuild::run(args).await,
         Command::Cost(args) => Ok(cost::run(&args)),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("podium: {error:#}");
