@@ -6,22 +6,22 @@ use std::net::IpAddr;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use futures::stream;
+use local_sqs::Sqs;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
-use uuid::Uuid;
 
+use crate::answer::Answer;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{CallFault, Faults, calls_from_function};
-use crate::sqs::Sqs;
 
 /// What `DynamoDB` allows, the larger of the two services' bounds.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -33,16 +33,6 @@ and SQS, checks no signatures, and answers only on this machine. Any credentials
   aws --endpoint-url http://<this address> dynamodb list-tables
   aws --endpoint-url http://<this address> sqs list-queues
 ";
-
-/// What an emulated service answers to one call.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    /// The value of `x-amzn-query-error`, which SQS clients of the older protocol read: `code;Sender`.
-    pub query_error: Option<String>,
-    /// A JSON document.
-    pub body: Bytes,
-}
 
 /// Serves until `stop` is ready and the requests under way are answered.
 pub async fn serve(
@@ -136,7 +126,7 @@ impl Services {
     async fn answer(&self, service: &str, operation: &str, body: Bytes) -> Answer {
         match service {
             "DynamoDB_20120810" | "DynamoDBStreams_20120810" => self.dynamodb.call(operation, body).await,
-            "AmazonSQS" => self.sqs.call(operation, &body).await,
+            "AmazonSQS" => self.sqs.call(operation, &body).await.into(),
             _ => Answer {
                 status: StatusCode::BAD_REQUEST,
                 query_error: None,
@@ -153,24 +143,6 @@ impl Services {
 fn cut_off() -> Response {
     let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
     Body::from_stream(stream::iter([Err::<Bytes, _>(broken)])).into_response()
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, self.body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-amz-json-1.0"),
-        );
-        if let Ok(id) = Uuid::new_v4().to_string().try_into() {
-            headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
-        }
-        if let Some(Ok(error)) = self.query_error.map(HeaderValue::try_from) {
-            headers.insert(HeaderName::from_static("x-amzn-query-error"), error);
-        }
-        response
-    }
 }
 
 /// A web page can make its own name resolve to this machine, and would then be free to call what

@@ -17,7 +17,7 @@ use dynoxide::actions::update_item::UpdateItemRequest;
 
 use super::storage::Lane;
 use super::{DynamoDb, load_streams};
-use crate::endpoint::Answer;
+use crate::answer::Answer;
 
 /// A call either answers with a JSON document or fails as `DynamoDB` would.
 type Called = Result<Bytes, DynoxideError>;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Nothing, Queue, Sqs, SqsError};
-use crate::sqs::attributes::{check_receive_wait, check_visibility_timeout};
-use crate::sqs::message::{
+use crate::attributes::{check_receive_wait, check_visibility_timeout};
+use crate::message::{
     MessageAttribute, MessageAttributes, NewMessage, ReceiptHandle, Received, md5_of_attributes, md5_of_body,
 };
-use crate::sqs::state::MAX_IN_FLIGHT;
-use crate::sqs::{MAX_BATCH, MAX_MESSAGE_BYTES, MessageId};
+use crate::state::MAX_IN_FLIGHT;
+use crate::{MAX_BATCH, MAX_MESSAGE_BYTES, MessageId};
 
 const MAX_ENTRY_ID_BYTES: usize = 80;
 

@@ -28,6 +28,7 @@ pub use message::{
     AttributeValue, Content, MessageAttribute, MessageAttributes, MessageId, NewMessage, ReceiptHandle,
     Received, md5_of_attributes, md5_of_body,
 };
+pub use protocol::Answer;
 pub use queue::{MAX_BATCH, Queue};
 pub use state::{Depth, Faults, MAX_IN_FLIGHT};
 pub use timestamp::Timestamp;

@@ -5,8 +5,8 @@ mod messages;
 mod moves;
 mod queues;
 
-use axum::http::StatusCode;
 use bytes::Bytes;
+use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -15,7 +15,16 @@ use super::attributes::QueueName;
 use super::error::SqsError;
 use super::queue::Queue;
 use super::{QueueAttributes, Sqs};
-use crate::endpoint::Answer;
+
+/// The answer to one call.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// The value of `x-amzn-query-error`, which clients of the older query protocol read: `code;Sender`.
+    pub query_error: Option<String>,
+    /// A JSON document.
+    pub body: Bytes,
+}
 
 impl Sqs {
     /// Answers one call; `operation` is what `X-Amz-Target` names behind `AmazonSQS.`, and `body`

@@ -2,6 +2,7 @@
 //! written, so each rule can be tested without waiting. Every operation is O(log n) a message.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use super::attributes::QueueName;
 use super::error::SqsError;
 use super::message::{Content, MessageId, ReceiptHandle, Received};
 use super::timestamp::Timestamp;
-use crate::faults::mix;
 
 /// The messages a standard queue lets be in flight.
 pub const MAX_IN_FLIGHT: usize = 120_000;
@@ -342,7 +342,7 @@ impl State {
     fn order(&self, seq: Seq, receive_count: u32, visible_at: Timestamp) -> u64 {
         match self.faults.shuffle {
             None => visible_at.as_millis(),
-            Some(seed) => mix(mix(seed ^ seq.0) ^ u64::from(receive_count)),
+            Some(seed) => BuildHasherDefault::<DefaultHasher>::new().hash_one((seed, seq.0, receive_count)),
         }
     }
 

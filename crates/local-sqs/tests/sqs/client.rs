@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use local::sqs::Sqs;
+use local_sqs::Sqs;
 use tokio::net::TcpListener;
 
 /// Long enough for a loaded machine; reached only by a test that fails.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{QueueName, Sqs, SqsError};
-use crate::sqs::moves::{Failure, MAX_RATE, MAX_TASKS_LISTED, MoveTask, Status, TaskId};
+use crate::moves::{Failure, MAX_RATE, MAX_TASKS_LISTED, MoveTask, Status, TaskId};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

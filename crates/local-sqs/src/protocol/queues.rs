@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Nothing, Queue, QueueAttributes, QueueName, Sqs, SqsError};
-use crate::sqs::timestamp::Timestamp;
+use crate::timestamp::Timestamp;
 
 /// The queues one page of a list may have.
 const MAX_PAGE: usize = 1_000;
