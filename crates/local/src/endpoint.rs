@@ -1,29 +1,29 @@
-//! The one AWS endpoint of the local stack: `DynamoDB`, its Streams and SQS behind one address,
-//! told apart by the `X-Amz-Target` header of the AWS JSON protocols.
+//! The AWS endpoint of the local stack: `DynamoDB`, its Streams and SQS behind one address. The
+//! `X-Amz-Target` header of the AWS JSON protocols names the service.
 
 use std::net::IpAddr;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use futures::stream;
+use local_sqs::Sqs;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
-use uuid::Uuid;
 
+use crate::answer::Answer;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{CallFault, Faults, calls_from_function};
-use crate::sqs::Sqs;
 
-/// What `DynamoDB` allows, the larger of the two services' bounds.
+/// The limit of `DynamoDB`, which is the larger one of the two services.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const ABOUT: &str = "\
@@ -34,17 +34,7 @@ and SQS, checks no signatures, and answers only on this machine. Any credentials
   aws --endpoint-url http://<this address> sqs list-queues
 ";
 
-/// What an emulated service answers to one call.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    /// The value of `x-amzn-query-error`, which SQS clients of the older protocol read: `code;Sender`.
-    pub query_error: Option<String>,
-    /// A JSON document.
-    pub body: Bytes,
-}
-
-/// Serves until `stop` is ready and the requests under way are answered.
+/// Serves until `stop` is ready and the running requests are answered.
 pub async fn serve(
     listener: TcpListener,
     dynamodb: DynamoDb,
@@ -54,7 +44,7 @@ pub async fn serve(
     serve_with_faults(listener, dynamodb, sqs, Faults::none(), stop).await
 }
 
-/// As [`serve`], but the calls of functions meet faults.
+/// As [`serve`], but injects faults into the calls of functions.
 pub async fn serve_with_faults(
     listener: TcpListener,
     dynamodb: DynamoDb,
@@ -62,7 +52,7 @@ pub async fn serve_with_faults(
     faults: Faults,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    // Answers are small and written at once; waiting to fill a packet costs 40 ms each.
+    // Answers are small and written whole. Waiting to fill a packet costs 40 ms each.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps Nagle's delay");
@@ -79,7 +69,7 @@ pub async fn serve_with_faults(
     Ok(())
 }
 
-/// The endpoint's routes: `POST` to any path is a call (SQS clients post to the path of the queue).
+/// The endpoint's routes. A `POST` to any path is a call, because SQS clients post to the path of the queue.
 fn router(services: Services) -> Router {
     let call = post(call);
     Router::new()
@@ -118,7 +108,7 @@ async fn call(State(services): State<Services>, headers: HeaderMap, body: Bytes)
         }
         Some(CallFault::Slow { before, after }) => {
             let (service, operation) = (service.to_owned(), operation.to_owned());
-            // In a task of its own: a caller that gives up meanwhile does not take its call back.
+            // In a task of its own, so that the call completes even if its caller gives up.
             let answer = tokio::spawn(async move {
                 sleep(before).await;
                 let answer = services.answer(&service, &operation, body).await;
@@ -136,7 +126,7 @@ impl Services {
     async fn answer(&self, service: &str, operation: &str, body: Bytes) -> Answer {
         match service {
             "DynamoDB_20120810" | "DynamoDBStreams_20120810" => self.dynamodb.call(operation, body).await,
-            "AmazonSQS" => self.sqs.call(operation, &body).await,
+            "AmazonSQS" => self.sqs.call(operation, &body).await.into(),
             _ => Answer {
                 status: StatusCode::BAD_REQUEST,
                 query_error: None,
@@ -148,33 +138,15 @@ impl Services {
     }
 }
 
-/// Closes the connection without a byte: the server gives up an answer whose body fails before it
-/// has written its head.
+/// Closes the connection without an answer: if the body fails before the head is written, the server
+/// writes nothing.
 fn cut_off() -> Response {
     let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
     Body::from_stream(stream::iter([Err::<Bytes, _>(broken)])).into_response()
 }
 
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, self.body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-amz-json-1.0"),
-        );
-        if let Ok(id) = Uuid::new_v4().to_string().try_into() {
-            headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
-        }
-        if let Some(Ok(error)) = self.query_error.map(HeaderValue::try_from) {
-            headers.insert(HeaderName::from_static("x-amzn-query-error"), error);
-        }
-        response
-    }
-}
-
-/// A web page can make its own name resolve to this machine, and would then be free to call what
-/// asks for no credentials; the name in its requests gives it away.
+/// A web page can make its own name resolve to this machine, and could then call this endpoint, which
+/// checks no credentials. The `Host` header of its requests contains that name.
 async fn refuse_foreign_hosts(request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     if host.is_some_and(is_loopback) {
@@ -220,7 +192,7 @@ mod tests {
         Client::from_conf(config.build())
     }
 
-    /// Whether a put under this fault is answered, and whether it is done.
+    /// Compares whether a put under this fault is answered, and whether it is written.
     async fn check_put(key_id: &str, fault: Fault, expected: (bool, bool)) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -1,5 +1,6 @@
 //! The whole system on one machine: the same function binaries as on AWS, over an embedded stack.
 
+pub mod answer;
 pub mod dynamodb;
 pub mod endpoint;
 pub mod event_source;
@@ -9,8 +10,8 @@ pub mod lambda;
 pub mod pipe;
 pub mod scheduler;
 pub mod settings;
-pub mod sqs;
 mod stack;
 mod web;
 
+pub use local_sqs as sqs;
 pub use stack::{Stack, StackConfig, dynamodb_client, sdk_config};

@@ -1,4 +1,4 @@
-//! What a client of the embedded `DynamoDB` relies on, through the real SDK.
+//! What clients of the embedded `DynamoDB` rely on, tested through the real SDK.
 
 mod stack;
 
@@ -14,16 +14,9 @@ use aws_sdk_dynamodb::types::{
     WriteRequest,
 };
 use local::dynamodb::DynamoDb;
-use stack::{TABLE, connect, create_table, in_a_process, put, serve, text};
+use stack::{TABLE, connect, create_table, in_a_process, put, serve, start, text};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-async fn start() -> (DynamoDb, Client) {
-    let dynamodb = DynamoDb::open(None).expect("a database");
-    let client = connect(&dynamodb).await;
-    create_table(&client).send().await.expect("a table");
-    (dynamodb, client)
-}
 
 #[tokio::test]
 async fn a_put_on_condition_happens_once() {
@@ -81,7 +74,7 @@ async fn a_cancelled_transaction_has_a_reason_for_each_action() {
     assert_eq!(activities(&client, "ann").await, ["old"]);
 }
 
-/// All of a user's activities, two a page.
+/// All activities of a user, read in pages of two.
 async fn activities(client: &Client, user: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut start = None::<HashMap<String, AttributeValue>>;
@@ -221,7 +214,7 @@ async fn a_stream_keeps_the_newest_records() {
             .expect("a batch");
     }
     let kept = dynamodb.records(TABLE, None, 1000).await.expect("records");
-    // Up to as many more as are written between two trims.
+    // Plus up to as many as are written between two trims.
     assert!((KEPT..KEPT + 256).contains(&kept.len()), "{}", kept.len());
     let newest = &kept.last().expect("a record").document["dynamodb"]["Keys"]["activity_id"];
     assert_eq!(newest["S"], "1999");
@@ -363,6 +356,6 @@ async fn one_address_serves_both_services_to_this_machine_only() {
         &["200 OK", "AWS endpoint of a local stack"],
     )
     .await;
-    // A page of a name that was made to resolve to this machine.
+    // As from a web page whose name was made to resolve to this machine.
     check("POST /", "example.com", list, &["403 Forbidden"]).await;
 }

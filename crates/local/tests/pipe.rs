@@ -1,5 +1,5 @@
-//! What a pipe promises: each matching record reaches the target, or its position the dead-letter
-//! target, whatever fails meanwhile.
+//! The guarantee of a pipe: each matching record reaches the target, or its position reaches the
+//! dead-letter target, despite failures.
 
 mod stack;
 
@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::bail;
-use aws_sdk_dynamodb::Client;
 use local::dynamodb::DynamoDb;
 use local::pipe::{Condition, DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
 use serde_json::Value;
-use stack::{TABLE, connect, create_table, in_a_process, put, text};
+use stack::{TABLE, connect, create_table, in_a_process, put, start, text};
 
 fn config() -> PipeConfig {
     PipeConfig {
@@ -28,28 +27,21 @@ fn source(dynamodb: &DynamoDb) -> TableStream {
     TableStream::new(dynamodb.clone(), TABLE)
 }
 
-async fn start() -> (DynamoDb, Client) {
-    let dynamodb = DynamoDb::open(None).expect("a database");
-    let client = connect(&dynamodb).await;
-    create_table(&client).send().await.expect("a table");
-    (dynamodb, client)
-}
-
-/// A queue that refuses what it is told to, and remembers every call.
+/// A target that refuses the given messages, and records every call.
 #[derive(Clone, Default)]
 struct Target {
     calls: Arc<Mutex<Vec<Vec<String>>>>,
     taken: Arc<Mutex<Vec<String>>>,
-    letters: Arc<Mutex<Vec<DeadLetter>>>,
+    dead_letters: Arc<Mutex<Vec<DeadLetter>>>,
 }
 
 impl Target {
-    /// `refuse` is given how often the target was called before, and the activities of this call.
+    /// `refuse` gets the number of earlier calls and the activities of this call.
     fn attach<R>(&self, dynamodb: &DynamoDb, config: PipeConfig, refuse: R) -> Pipe
     where
         R: Fn(usize, &[String]) -> anyhow::Result<Vec<usize>> + Send + Sync + 'static,
     {
-        let (target, letters) = (self.clone(), Arc::clone(&self.letters));
+        let (target, dead_letters) = (self.clone(), Arc::clone(&self.dead_letters));
         let send = move |bodies: Vec<String>| {
             let activities: Vec<_> = bodies.iter().map(|body| activity(body)).collect();
             let mut calls = target.calls.lock().expect("calls");
@@ -67,8 +59,8 @@ impl Target {
             });
             std::future::ready(outcome)
         };
-        let dead_letter = move |letter| {
-            letters.lock().expect("letters").push(letter);
+        let dead_letter = move |dead_letter| {
+            dead_letters.lock().expect("dead letters").push(dead_letter);
             std::future::ready(Ok(()))
         };
         Pipe::start(source(dynamodb), config, send, dead_letter).expect("a pipe")
@@ -82,8 +74,8 @@ impl Target {
         self.taken.lock().expect("taken").clone()
     }
 
-    fn letters(&self) -> Vec<DeadLetter> {
-        self.letters.lock().expect("letters").clone()
+    fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.dead_letters.lock().expect("dead letters").clone()
     }
 }
 
@@ -225,14 +217,14 @@ async fn a_bad_record_is_isolated_and_only_its_position_is_given_up() {
     assert_eq!(target.taken(), ["a1", "a2", "a4", "a5"]);
     let alone = target.calls().iter().filter(|call| *call == &["bad"]).count();
     assert_eq!(alone, 2, "one attempt and one retry");
-    let letters = target.letters();
-    let [letter] = letters.as_slice() else {
-        panic!("{letters:?}");
+    let dead_letters = target.dead_letters();
+    let [dead_letter] = dead_letters.as_slice() else {
+        panic!("{dead_letters:?}");
     };
-    assert_eq!(letter.condition, Condition::RetryAttemptsExhausted);
+    assert_eq!(dead_letter.condition, Condition::RetryAttemptsExhausted);
     let records = dynamodb.records(TABLE, None, 10).await.expect("records");
     let bad = &records[2];
-    let document = letter.document();
+    let document = dead_letter.document();
     let position = &document["DDBStreamBatchInfo"];
     assert_eq!(
         position["startSequenceNumber"],
@@ -262,7 +254,7 @@ async fn only_the_refused_messages_of_a_batch_are_sent_again() {
     let calls = target.calls();
     assert_eq!(calls, [vec!["a1", "a2", "a3"], vec!["a2"]]);
     assert_eq!(pipe.counters().retried, 1);
-    assert!(target.letters().is_empty());
+    assert!(target.dead_letters().is_empty());
 }
 
 #[tokio::test]
@@ -285,7 +277,7 @@ async fn an_outage_of_the_target_loses_nothing_when_retries_have_no_bound() {
     });
     eventually(|| pipe.counters().sent == 20).await;
     assert_eq!(target.taken(), activities);
-    assert!(target.letters().is_empty());
+    assert!(target.dead_letters().is_empty());
 }
 
 #[tokio::test]
@@ -300,7 +292,7 @@ async fn what_is_too_old_is_given_up_unsent() {
     let pipe = target.attach(&dynamodb, config, take_all);
     eventually(|| pipe.counters().dead_lettered == 1).await;
     assert!(target.calls().is_empty());
-    assert_eq!(target.letters()[0].condition, Condition::RecordAgeExceeded);
+    assert_eq!(target.dead_letters()[0].condition, Condition::RecordAgeExceeded);
 }
 
 #[tokio::test]
@@ -317,9 +309,9 @@ async fn a_dead_letter_is_offered_until_it_is_taken() {
             ..config()
         },
         async |_| bail!("out of order"),
-        move |letter: DeadLetter| {
+        move |dead_letter: DeadLetter| {
             let mut offered = offered.lock().expect("offers");
-            offered.push(letter.sequence_number.to_string());
+            offered.push(dead_letter.sequence_number.to_string());
             std::future::ready(match offered.len() {
                 1 => Err(anyhow::anyhow!("not yet")),
                 _ => Ok(()),

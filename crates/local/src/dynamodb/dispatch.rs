@@ -1,5 +1,5 @@
-//! From the names of operations to the emulator's typed calls, and from its errors to the shapes
-//! of the AWS JSON protocol.
+//! Maps the names of operations to the emulator's typed calls, and its errors to the shapes of the AWS
+//! JSON protocol.
 
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -15,16 +15,16 @@ use dynoxide::actions::put_item::PutItemRequest;
 use dynoxide::actions::transact_write_items::{TransactWriteItem, TransactWriteItemsRequest};
 use dynoxide::actions::update_item::UpdateItemRequest;
 
+use super::database::{DynamoDb, load_streams};
 use super::storage::Lane;
-use super::{DynamoDb, load_streams};
-use crate::endpoint::Answer;
+use crate::answer::Answer;
 
-/// A call either answers with a JSON document or fails as `DynamoDB` would.
+/// A JSON document, or an error of `DynamoDB`.
 type Called = Result<Bytes, DynoxideError>;
 
 impl DynamoDb {
-    /// Answers one call of the `DynamoDB` or Streams API; `operation` is its name without the
-    /// service, `body` its JSON.
+    /// Answers one call of the `DynamoDB` or Streams API. `operation` is its name without the
+    /// service; `body` is its JSON.
     pub async fn call(&self, operation: &str, body: Bytes) -> Answer {
         match self.dispatch(operation, &body).await {
             Some(Ok(body)) => Answer {
@@ -76,7 +76,7 @@ impl DynamoDb {
                 self.write(body, Database::transact_write_items, transacts_on_stream)
                     .await
             }
-            // A statement's table is known only to the parser; a needless wake costs one read.
+            // Only the parser knows the table of a statement. A needless signal costs one read.
             "ExecuteStatement" => self.write(body, Database::execute_statement, always).await,
             "ExecuteTransaction" => self.write(body, Database::execute_transaction, always).await,
             "BatchExecuteStatement" => self.write(body, Database::batch_execute_statement, always).await,
@@ -107,7 +107,7 @@ impl DynamoDb {
         })
     }
 
-    /// A call that moves no stream.
+    /// A call that adds no stream records.
     async fn read<Q, R>(&self, body: Body<'_>, call: fn(&Database, Q) -> dynoxide::Result<R>) -> Called
     where
         Q: DeserializeOwned + Send + 'static,
@@ -121,29 +121,29 @@ impl DynamoDb {
         )
     }
 
-    /// A call that writes items, and moves a stream if `moves_stream` says so.
+    /// A call that writes items. It adds stream records if `adds_records` says so.
     async fn write<Q, R>(
         &self,
         body: Body<'_>,
         call: fn(&Database, Q) -> dynoxide::Result<R>,
-        moves_stream: fn(&Self, &Q) -> bool,
+        adds_records: fn(&Self, &Q) -> bool,
     ) -> Called
     where
         Q: DeserializeOwned + Send + 'static,
         R: Serialize + Send + 'static,
     {
         let request = decode(body.json)?;
-        let moves_stream = moves_stream(self, &request);
+        let adds_records = adds_records(self, &request);
         let response = self
             .run(body.lane, move |database| call(database, request))
             .await?;
-        if moves_stream {
+        if adds_records {
             self.announce_change();
         }
         encode(&response)
     }
 
-    /// A call after which other tables may have streams than before.
+    /// A call that may change which tables have streams.
     async fn alter<Q, R>(&self, body: Body<'_>, call: fn(&Database, Q) -> dynoxide::Result<R>) -> Called
     where
         Q: DeserializeOwned + Send + 'static,
@@ -171,7 +171,7 @@ impl DynamoDb {
     }
 }
 
-/// A call's JSON, and where it waits.
+/// A call's JSON, and the lane in which it waits.
 #[derive(Clone, Copy)]
 struct Body<'a> {
     json: &'a [u8],
@@ -208,7 +208,7 @@ fn transacts_on_stream(dynamodb: &DynamoDb, transaction: &TransactWriteItemsRequ
         .any(|table| dynamodb.has_stream(&table))
 }
 
-/// The emulator lacks this operation. There are no backups here, so that is what it answers.
+/// The emulator lacks this operation. There are no backups here, so it answers that they are disabled.
 fn describe_continuous_backups(
     database: &Database,
     request: DescribeTableRequest,
@@ -232,12 +232,12 @@ fn decode<Q: DeserializeOwned>(body: &[u8]) -> Result<Q, DynoxideError> {
     serde_json::from_slice(body).map_err(|error| classify(&error.to_string()))
 }
 
-/// How the emulator's request types mark, in the text of a decoding error, that the JSON was sound
-/// and its content is what was refused.
+/// The emulator's request types begin a decoding error with one of these marks if the JSON was valid and
+/// its content was refused.
 const VALIDATION_MARKS: [&str; 3] = ["VALIDATION_REQUEST:", "VALIDATION_AS_READ:", "VALIDATION:"];
 const SERIALIZATION_MARKS: [&str; 2] = ["SERIALIZATION_AS_READ:", "SERIALIZATION:"];
 
-/// What the decoder says of a value that is refused, and not merely of the wrong JSON type.
+/// Texts by which the decoder refuses a value for another reason than its JSON type.
 const REFUSED_VALUES: [&str; 5] = [
     "missing field",
     "unknown variant",

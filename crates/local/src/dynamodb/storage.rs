@@ -1,4 +1,4 @@
-//! The `SQLite` file, and the one thread that works on it.
+//! The `SQLite` file, and the one thread that uses it.
 
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -11,22 +11,22 @@ use uuid::Uuid;
 
 const FILE: &str = "dynamodb.sqlite";
 
-/// Calls that may wait for the thread in each lane; further callers wait to hand theirs in.
+/// How many calls may wait for the thread in each lane. Further callers wait for a free slot.
 const QUEUE_MAX: usize = 1024;
 
-/// Short calls that go ahead of a long one that waits. Without a bound a steady load of puts would keep
-/// transactions waiting for ever.
+/// How many short calls may overtake a waiting long one. Without a limit, a steady load of puts would
+/// starve transactions.
 const OVERTAKES_MAX: u32 = 16;
 
-/// Stream records between two trims. A trim deletes as many, in about a millisecond, so no single
-/// write pays for much more than its own.
+/// Stream records between two trims. A trim deletes that many in about a millisecond, so no single
+/// write becomes slow.
 const TRIM_EVERY: u32 = 256;
 
 type Job = Box<dyn FnOnce(&Database) + Send>;
 
-/// How long a call holds the database: a put some tens of microseconds, a transaction of a hundred
-/// actions or a page of a megabyte some milliseconds. In one line, a put would wait for all
-/// transactions of a batch, which on AWS it does not.
+/// How long a call holds the database. A put takes tens of microseconds; a transaction of a hundred
+/// actions or a page of a megabyte takes milliseconds. In a single queue, a put would wait for all
+/// transactions of a batch, which it does not on AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
     Short,
@@ -50,7 +50,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// The next call; `None` once no more can come.
+    /// The next call; `None` once both lanes are closed.
     async fn next(&mut self) -> Option<Job> {
         if self.overtakes < OVERTAKES_MAX {
             tokio::select! {
@@ -76,10 +76,10 @@ impl Waiting {
 
 /// Runs calls one after another on a thread of its own.
 ///
-/// The database has one lock and blocks its caller, so more threads would only contend for it, and
-/// an async worker would stand still meanwhile. Requests are decoded and answers encoded outside.
+/// The database has one lock and blocks its caller. More threads would only contend for the lock, and
+/// async workers would block. Requests are decoded and answers encoded outside this thread.
 pub(super) struct Storage {
-    /// `None` only while dropping, which is how the thread learns that it is over.
+    /// `None` only while dropping, which ends the thread.
     jobs: Option<Jobs>,
     thread: Option<JoinHandle<()>>,
     database: Database,
@@ -101,12 +101,12 @@ impl Storage {
                     .into_string()
                     .map_err(|path| anyhow!("{} is not UTF-8", path.display()))?
             }
-            // Shared, so that a second connection reaches the same database in memory.
+            // A shared cache, so that a second connection reaches the same database in memory.
             None => format!("file:{}?mode=memory&cache=shared", Uuid::new_v4()),
         };
         let database = Database::new(&location).with_context(|| format!("opening {location}"))?;
-        // With syncing on, each write waits for the disk: a tenth of the throughput, to survive
-        // power cuts that a stack for development need not survive.
+        // With syncing on, each write waits for the disk, which cuts throughput to a tenth. A stack for
+        // development need not survive power cuts.
         database.enable_bulk_loading()?;
         prepare_stream_records(&Connection::open(&location)?, stream_records)
             .context("preparing the table of stream records")?;
@@ -118,7 +118,7 @@ impl Storage {
             long: waiting_long,
             overtakes: 0,
         };
-        // Only to wait for either lane; the calls block it, and nothing else runs on it.
+        // It only waits for the two lanes. The calls block it, so nothing else may run on it.
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let thread = thread::Builder::new().name("dynamodb".into()).spawn({
             let database = database.clone();
@@ -137,12 +137,12 @@ impl Storage {
         })
     }
 
-    /// The database itself, for what may block and should not hold up the calls.
+    /// The database itself, for work that may block and must not delay the calls.
     pub(super) fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Fails only if the thread is gone, which means that an earlier call panicked.
+    /// Fails only if the thread has ended, which means that an earlier call panicked.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
@@ -150,7 +150,7 @@ impl Storage {
     ) -> anyhow::Result<T> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |database| {
-            // A caller that has given up wants no answer, yet its write stands.
+            // A caller that has given up needs no answer; its write remains.
             drop(reply.send(call(database)));
         });
         let jobs = self.jobs.as_ref().context("the database is closing")?;
@@ -174,12 +174,11 @@ impl Drop for Storage {
     }
 }
 
-/// Makes an index and a trigger that keep stream writes as fast with a full stream as with an empty one.
+/// Creates an index and a trigger that keep stream writes as fast with a full stream as with an empty one.
 ///
-/// To number a record the emulator looks for the greatest number of its table, and to read a
-/// stream it looks for what follows a number, both over a table that it neither indexes nor ever
-/// trims: without these, writes get slower with every record written. One index serves both, since a
-/// table has one shard here.
+/// To number a record, the emulator looks for the greatest number of its table. To read a stream, it
+/// looks for the records after a number. Both scan a table that it neither indexes nor trims, so writes
+/// would get slower with every record. One index serves both, because a table has one shard here.
 fn prepare_stream_records(connection: &Connection, keep: u32) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "CREATE INDEX IF NOT EXISTS stream_records_in_order

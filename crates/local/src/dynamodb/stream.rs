@@ -1,4 +1,4 @@
-//! Reading a table's stream in process.
+//! Reading a table's stream within the process.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::DynamoDb;
+use super::database::DynamoDb;
 use super::storage::Lane;
 
 /// A position in a shard: 21 to 40 decimal digits, as AWS has them.
@@ -56,32 +56,32 @@ pub struct StreamRecord {
     pub stream_arn: String,
     pub shard_id: String,
     /// The record as a pipe delivers it: `eventID`, `eventName`, `eventVersion`, `eventSource`,
-    /// `awsRegion`, `dynamodb`, `eventSourceARN`, and `userIdentity` on what expired.
+    /// `awsRegion`, `dynamodb`, `eventSourceARN`, and `userIdentity` if the item expired.
     pub document: Value,
 }
 
 impl StreamRecord {
-    /// From a record in the JSON of `GetRecords`, which does not name its stream and has the time of
-    /// its creation as a number with a fraction.
+    /// Parses a record of `GetRecords`, which does not name its stream and has its creation time as a
+    /// fractional number.
     pub fn from_api(mut document: Value, stream_arn: &str, shard_id: &str) -> anyhow::Result<Self> {
         let change = document
             .get_mut("dynamodb")
             .filter(|change| change.is_object())
-            .context("dynamodb is missing in a stream's record, or no object")?;
+            .context("a stream record must have an object dynamodb")?;
         let created_at = change["ApproximateCreationDateTime"]
             .as_f64()
-            .context("dynamodb.ApproximateCreationDateTime is missing in a stream's record, or no number")?;
+            .context("a stream record must have a number dynamodb.ApproximateCreationDateTime")?;
         let created_at = SignedDuration::try_from_secs_f64(created_at)
             .and_then(Timestamp::from_duration)
             .and_then(|created_at| Timestamp::from_second(created_at.as_second()))
-            .context("dynamodb.ApproximateCreationDateTime of a stream's record is no time")?;
+            .context("dynamodb.ApproximateCreationDateTime of a stream record is out of range")?;
         change["ApproximateCreationDateTime"] = created_at.as_second().into();
         let sequence_number = change["SequenceNumber"]
             .as_str()
-            .context("dynamodb.SequenceNumber is missing in a stream's record, or no string")?
+            .context("a stream record must have a string dynamodb.SequenceNumber")?
             .to_owned()
             .try_into()
-            .context("dynamodb.SequenceNumber of a stream's record is none")?;
+            .context("dynamodb.SequenceNumber of a stream record is invalid")?;
         document["eventSourceARN"] = stream_arn.into();
         Ok(Self {
             sequence_number,
@@ -94,8 +94,8 @@ impl StreamRecord {
 }
 
 impl DynamoDb {
-    /// At most `limit` (and 1,000) records of the table's stream, oldest first, that follow
-    /// `after`, or from the oldest kept. None are left when it returns none.
+    /// Up to `limit` (and 1,000) records of the table's stream after `after`, or from the oldest kept,
+    /// oldest first. An empty result means that there are no more.
     ///
     /// Fails if the table has no stream.
     pub async fn records(

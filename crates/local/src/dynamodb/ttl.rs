@@ -1,4 +1,4 @@
-//! Expiry, which the emulator does only when told to.
+//! Expiry, which the emulator performs only on request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::DynamoDb;
+use super::database::DynamoDb;
 
-/// Deletes expired items from time to time, until it is stopped.
+/// Deletes expired items at an interval until it is stopped.
 pub struct TtlSweeper {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl TtlSweeper {
-    /// Returns once a sweep under way is over.
+    /// Waits for a running sweep to end.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.task.await {
@@ -26,11 +26,10 @@ impl TtlSweeper {
 }
 
 impl DynamoDb {
-    /// Deletes what has expired by now in every table with a time to live, and says how many items
-    /// that were.
+    /// Deletes the expired items of every table with a time to live, and returns how many there were.
     pub async fn sweep_ttl(&self) -> anyhow::Result<usize> {
-        // Not on the thread of the calls: a sweep lets those that wait go first between its pages,
-        // which works only if they can wait beside it.
+        // Not on the thread of the calls: between its pages a sweep lets waiting calls go first, which
+        // needs another thread for them to wait on.
         let storage = Arc::clone(&self.storage);
         let expired = tokio::task::spawn_blocking(move || storage.database().sweep_ttl())
             .await?
@@ -41,7 +40,7 @@ impl DynamoDb {
         Ok(expired)
     }
 
-    /// Sweeps at once and then at every `interval`.
+    /// Sweeps immediately and then every `interval`.
     pub fn start_ttl_sweeper(&self, interval: Duration) -> TtlSweeper {
         let (stop, mut stopped) = watch::channel(false);
         let dynamodb = self.clone();
@@ -52,7 +51,7 @@ impl DynamoDb {
                 }
                 tokio::select! {
                     () = tokio::time::sleep(interval) => {}
-                    // An error means that the sweeper was dropped, which also ends it.
+                    // An error means that the sweeper was dropped, which also ends the task.
                     _ = stopped.wait_for(|stopped| *stopped) => break,
                 }
             }

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::{Draw, Fault, Faults};
-use crate::endpoint::Answer;
+use crate::answer::Answer;
 
 /// What functions sign their calls with. No one else's calls are struck: not those of the stack
 /// itself, and not those by which a verdict is found.

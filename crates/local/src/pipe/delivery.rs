@@ -1,4 +1,4 @@
-//! Sending one batch, whatever it takes: retries, bisection and dead letters.
+//! Delivering one batch: retries, bisection and dead letters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,23 +7,25 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Counters, PipeConfig, State, may_go_on};
+use super::config::PipeConfig;
+use super::control::{State, may_go_on};
+use super::counters::Counters;
 use crate::dynamodb::SequenceNumber;
 
-/// The first wait after a failure; it doubles with each retry, up to the greatest. The wait itself
-/// is drawn between nothing and that ("full jitter").
+/// The longest pause after the first failure. It doubles with each retry, up to the maximum. The pause
+/// itself is random between zero and that ("full jitter").
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
 
-/// A message that the target did not take.
+/// A message that the target refused.
 #[derive(Clone, Debug)]
 pub struct SendFailure {
-    /// Its place among those that were given.
+    /// Its index in the batch.
     pub index: usize,
     pub reason: String,
 }
 
-/// Why a pipe gave a record up, in AWS's words.
+/// Why a pipe gave up a record, in AWS's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     RetryAttemptsExhausted,
@@ -39,8 +41,8 @@ impl Condition {
     }
 }
 
-/// Where in its stream a record is that could not be sent. It holds no data, as on AWS: the record
-/// is to be read from the stream, or its item from the table.
+/// The position in its stream of a record that could not be sent. As on AWS, it holds no data: the
+/// record must be read from the stream, or its item from the table.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     pub condition: Condition,
@@ -53,7 +55,7 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// The message that AWS puts in a pipe's dead-letter queue.
+    /// The message that AWS sends to the DLQ of a pipe.
     pub fn document(&self) -> Value {
         json!({
             "context": { "partnerResourceArn": self.pipe_arn, "condition": self.condition.name() },
@@ -82,13 +84,13 @@ pub(super) struct Outgoing {
     pub(super) body: String,
 }
 
-/// Some records of a batch, and how often these very records were retried.
+/// Records of a batch, and how often they were retried.
 struct Attempt {
     records: Vec<Outgoing>,
     retries: u32,
 }
 
-/// The pipe was stopped before the batch was dealt with.
+/// The pipe was stopped before every record was sent or dead-lettered.
 pub(super) struct Stopped;
 
 pub(super) struct Delivery<S, D> {
@@ -108,7 +110,7 @@ where
 {
     /// Returns when every record is sent or dead-lettered.
     pub(super) async fn deliver(&mut self, records: Vec<Outgoing>) -> Result<(), Stopped> {
-        // The last is next, so that bisected halves keep their order.
+        // A stack, so that bisected halves keep their order.
         let mut waiting = vec![Attempt { records, retries: 0 }];
         while let Some(Attempt { records, retries }) = waiting.pop() {
             let records = self.give_up_aged(records).await?;
@@ -151,7 +153,7 @@ where
         Ok(())
     }
 
-    /// The records that were not taken, and why the first was not.
+    /// The records that the target refused, and its reason for the first.
     fn failed(&self, records: Vec<Outgoing>, failures: &[SendFailure]) -> (Vec<Outgoing>, String) {
         let given = records.len();
         let failed: Vec<_> = records
@@ -165,7 +167,7 @@ where
         (failed, reason.unwrap_or_default())
     }
 
-    /// Gives up the records that are past their age, and returns the others.
+    /// Gives up the records that are too old, and returns the others.
     async fn give_up_aged(&mut self, records: Vec<Outgoing>) -> Result<Vec<Outgoing>, Stopped> {
         let Some(most) = self.config.maximum_record_age else {
             return Ok(records);
@@ -182,10 +184,10 @@ where
         Ok(others)
     }
 
-    /// Tries until the dead letters are taken: a record may not vanish.
+    /// Retries until the dead letters are accepted, so that no record is lost.
     async fn give_up(&mut self, records: Vec<Outgoing>, condition: Condition) -> Result<(), Stopped> {
         for record in records {
-            let letter = DeadLetter {
+            let dead_letter = DeadLetter {
                 condition,
                 sequence_number: record.sequence_number,
                 created_at: record.created_at,
@@ -195,8 +197,11 @@ where
                 shard_id: record.shard_id,
             };
             let mut retries = 0;
-            while let Err(error) = (self.dead_letter)(letter.clone()).await {
-                tracing::error!(error = format!("{error:#}"), "a dead letter was not taken");
+            while let Err(error) = (self.dead_letter)(dead_letter.clone()).await {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "a dead letter was not accepted: will retry"
+                );
                 self.back_off(retries).await?;
                 retries = retries.saturating_add(1);
             }
@@ -214,15 +219,15 @@ where
     }
 }
 
-/// A pipe is in the region and the account of its source.
+/// A pipe has the region and the account of its source.
 fn pipe_arn(name: &str, stream_arn: &str) -> String {
     let mut parts = stream_arn.split(':').skip(3);
     let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     format!("arn:aws:pipes:{region}:{account}:pipe/{name}")
 }
 
-/// Two halves, the first of them last. Splitting is no retry: it happens at most four times to a
-/// batch of ten, and does not count against the attempts, as on AWS.
+/// Two halves, the second one first, for the stack. As on AWS, splitting is not a retry: a batch of ten
+/// is split at most four times in a row.
 fn bisect(mut records: Vec<Outgoing>, retries: u32) -> [Attempt; 2] {
     let second = records.split_off(records.len() / 2);
     [second, records].map(|records| Attempt { records, retries })

@@ -1,16 +1,17 @@
 //! An `EventBridge` pipe from a `DynamoDB` stream to a queue.
 //!
-//! As on AWS, every record reaches the target at least once, or its position reaches the
-//! dead-letter target; the parameters have AWS's names.
+//! As on AWS, every record reaches the target at least once, or its position reaches the dead-letter
+//! target. The parameters have the names that AWS gives them.
 
 mod checkpoint;
+mod config;
+mod control;
+mod counters;
 mod delivery;
 mod filter;
 mod source;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -19,74 +20,26 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+pub use self::config::{BATCH_SIZE_MAX, PipeConfig};
+use self::control::{State, may_go_on};
+use self::counters::Counters;
+pub use self::counters::PipeCounters;
 pub use self::delivery::{Condition, DeadLetter, SendFailure};
 use self::delivery::{Delivery, Outgoing, Stopped};
 pub use self::filter::{FilterPattern, InvalidPattern};
 pub use self::source::{Position, SHARDS_MAX, Source, TableStream};
 use crate::dynamodb::StreamRecord;
 
-/// The most messages that SQS takes at once.
-pub const BATCH_SIZE_MAX: usize = 10;
-
-/// Records read at once. Reading holds the database for about 10 us a record, and the writers wait.
+/// Records per read. Reading holds the database for about 10 us per record, and writers wait.
 const READ_MAX: usize = 100;
 
-/// A stream is read when it moves, and at this interval in case that was missed.
+/// A stream is read when it changes, and at this interval in case a change was missed.
 const IDLE_READ_EVERY: Duration = Duration::from_secs(1);
 
-/// The wait before a stream is read again that could not be read.
+/// The pause before a failed read is repeated.
 const READ_RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// What a pipe does; reading begins at the oldest record kept (`TRIM_HORIZON`), failing batches are
-/// bisected (`AUTOMATIC_BISECT`), and one batch is sent at a time, in order.
-#[derive(Clone, Debug)]
-pub struct PipeConfig {
-    pub name: String,
-    /// At most [`BATCH_SIZE_MAX`].
-    pub batch_size: usize,
-    /// Records that do not match are passed over; without a pattern all are sent.
-    pub filter: Option<FilterPattern>,
-    /// How often a record is sent again before it is given up; without a bound, for ever.
-    pub maximum_retry_attempts: Option<u32>,
-    /// The age past which a record is given up unsent, of whole seconds; without one, never.
-    pub maximum_record_age: Option<Duration>,
-    /// Where the position is kept over restarts, if it is to be.
-    pub checkpoint: Option<PathBuf>,
-}
-
-/// Records counted since the pipe was started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PipeCounters {
-    pub read: u64,
-    pub filtered: u64,
-    pub sent: u64,
-    pub retried: u64,
-    pub dead_lettered: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    read: AtomicU64,
-    filtered: AtomicU64,
-    sent: AtomicU64,
-    retried: AtomicU64,
-    dead_lettered: AtomicU64,
-}
-
-impl Counters {
-    fn add(counter: &AtomicU64, records: usize) {
-        counter.fetch_add(records as u64, Ordering::Relaxed);
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Running,
-    Paused,
-    Stopped,
-}
-
-/// A pipe at work, until it is stopped or dropped.
+/// A running pipe. It ends when it is stopped or dropped.
 pub struct Pipe {
     source: Arc<dyn Source>,
     counters: Arc<Counters>,
@@ -96,7 +49,7 @@ pub struct Pipe {
     keeper: Option<JoinHandle<()>>,
 }
 
-/// Stops a pipe and starts it again, as a deployment or a failure of it would.
+/// Restarts a pipe, as a deployment or a failure would.
 #[derive(Clone)]
 pub struct Restarter {
     restarts: mpsc::Sender<Restart>,
@@ -109,24 +62,24 @@ struct Restart {
 }
 
 impl Restarter {
-    /// How far the pipe has come.
+    /// How far the pipe has read and delivered.
     pub fn position(&self) -> Position {
         self.position.borrow().clone()
     }
 
-    /// Has the pipe stop after the call under way, and go on from a position it was at, after having
-    /// been down for so long. `false` if it is to be restarted already, or is gone.
+    /// Makes the pipe stop after the current call, stay down for the given time, and continue from
+    /// `from`, an earlier position. `false` if a restart is already pending or the pipe has ended.
     pub fn restart(&self, from: Position, down: Duration) -> bool {
         self.restarts.try_send(Restart { from, down }).is_ok()
     }
 }
 
 impl Pipe {
-    /// Starts a pipe where its checkpoint says.
+    /// Starts a pipe at its checkpoint.
     ///
-    /// `send` is given at most `batch_size` messages, each a record's JSON, and returns those that
-    /// were not taken; if it fails, none were. `dead_letter` is given the positions of records that
-    /// were given up, until it takes them.
+    /// `send` gets up to `batch_size` messages, each the JSON of a record, and returns those that the
+    /// target refused; an error means that it refused all. `dead_letter` gets the position of each
+    /// record that is given up, again and again until it succeeds.
     ///
     /// Fails if the batch size is out of bounds or the checkpoint cannot be read.
     pub fn start<S, F, D, G>(
@@ -143,7 +96,7 @@ impl Pipe {
     {
         ensure!(
             (1..=BATCH_SIZE_MAX).contains(&config.batch_size),
-            "a pipe's batch size is 1 to {BATCH_SIZE_MAX}, not {}",
+            "the batch size of a pipe must be 1 to {BATCH_SIZE_MAX}, not {}",
             config.batch_size
         );
         let position = match &config.checkpoint {
@@ -154,7 +107,7 @@ impl Pipe {
         let counters = Arc::new(Counters::default());
         let (state, observed) = watch::channel(State::Running);
         let (reached, position) = watch::channel(position);
-        // One at a time: a second one would only undo the first.
+        // One at a time: a second restart would only undo the first.
         let (restarts, asked) = mpsc::channel(1);
         let keeper = config
             .checkpoint
@@ -182,7 +135,7 @@ impl Pipe {
         })
     }
 
-    /// Sends nothing more, after the call under way, until it is resumed.
+    /// Sends nothing after the current call until the pipe is resumed.
     pub fn pause(&self) {
         self.state.send_replace(State::Paused);
     }
@@ -191,8 +144,8 @@ impl Pipe {
         self.state.send_replace(State::Running);
     }
 
-    /// Returns once the call under way is over and the checkpoint is written. A batch that is being
-    /// retried is left to the next start.
+    /// Waits until the current call has ended and the checkpoint is written. The next start repeats a
+    /// batch that is being retried.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.state.send_replace(State::Stopped);
         self.reader.await.context("the pipe failed")?;
@@ -207,18 +160,11 @@ impl Pipe {
     }
 
     pub fn counters(&self) -> PipeCounters {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        PipeCounters {
-            read: load(&self.counters.read),
-            filtered: load(&self.counters.filtered),
-            sent: load(&self.counters.sent),
-            retried: load(&self.counters.retried),
-            dead_lettered: load(&self.counters.dead_lettered),
-        }
+        self.counters.snapshot()
     }
 
-    /// The age of the oldest record that is not dealt with, to about a second; zero if all are. Of a
-    /// stream with several shards it is that of the shard which is next.
+    /// The age of the oldest pending record, to about a second; zero if there is none. With several
+    /// shards, it is the age in the shard that is read next.
     pub async fn lag(&self) -> anyhow::Result<Duration> {
         let after = self.restarter.position();
         let waiting = self.source.records(&after, 1).await?;
@@ -231,17 +177,7 @@ impl Pipe {
     }
 }
 
-/// Whether to go on, once a pause is over.
-async fn may_go_on(state: &mut watch::Receiver<State>) -> bool {
-    // An error means that the pipe was dropped. It is told only while waiting, hence the check.
-    state.has_changed().is_ok()
-        && state
-            .wait_for(|state| *state != State::Paused)
-            .await
-            .is_ok_and(|state| *state == State::Running)
-}
-
-/// Some records to send, and how far the stream is dealt with once they are.
+/// Records to send, and the position that is reached once they are sent.
 struct Batch {
     records: Vec<Outgoing>,
     through: Position,
@@ -267,7 +203,7 @@ where
                 self.restart(restart).await;
                 continue;
             }
-            // Asked for before the read, so that a write during it is read at once.
+            // Subscribed before the read, so that a write during the read is noticed.
             let change = self.source.change();
             match self.read().await {
                 Ok(records) if records.is_empty() => self.wait(change).await,
@@ -277,7 +213,10 @@ where
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "a pipe could not read");
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "a pipe could not read its stream: will retry"
+                    );
                     tokio::time::sleep(READ_RETRY_DELAY).await;
                 }
             }
@@ -287,7 +226,7 @@ where
     async fn restart(&mut self, Restart { from, down }: Restart) {
         tokio::select! {
             () = tokio::time::sleep(down) => {}
-            // An error means that the pipe was dropped, which the caller sees next.
+            // An error means that the pipe was dropped, which the caller notices next.
             _ = self.delivery.state.wait_for(|state| *state == State::Stopped) => {}
         }
         self.reached.send_replace(from);
@@ -298,8 +237,8 @@ where
         self.source.records(&after, READ_MAX).await
     }
 
-    /// Until the stream may have moved or the pipe's state has changed. An error of the latter
-    /// means that the pipe was dropped, which the caller sees next.
+    /// Waits until the stream may have changed or the pipe's state has changed. An error of the latter
+    /// means that the pipe was dropped, which the caller notices next.
     async fn wait(&mut self, change: BoxFuture<'static, ()>) {
         tokio::select! {
             () = change => {}
@@ -328,8 +267,8 @@ where
     }
 }
 
-/// Batches of at most `size` matching records. What is filtered out is dealt with by the batch
-/// before it, or by an empty one.
+/// Batches of up to `size` matching records. A record that is filtered out advances the position of
+/// the batch before it, or of an empty one.
 fn split(records: Vec<StreamRecord>, filter: Option<&FilterPattern>, size: usize) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for record in records {

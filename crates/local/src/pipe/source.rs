@@ -1,4 +1,4 @@
-//! What a pipe reads: a stream of one or more shards.
+//! The source of a pipe: a stream of one or more shards.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::dynamodb::{DynamoDb, SequenceNumber, StreamRecord};
 
-/// Shards whose position is known. AWS replaces a shard about every four hours and forgets it after a
-/// day, so that this is enough for more than a hundred that are written at a time.
+/// How many shards a position covers. AWS replaces a shard about every four hours and forgets it after a
+/// day, so this suffices for more than a hundred shards that are written at the same time.
 pub const SHARDS_MAX: usize = 1_000;
 
-/// The last record of each shard that is dealt with. A shard that is not in it is read from the
-/// oldest record kept.
+/// The last record of each shard that is sent, dead-lettered or filtered out. A shard that is missing
+/// here is read from the oldest record kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Position(BTreeMap<String, SequenceNumber>);
@@ -33,7 +33,7 @@ impl Position {
         self.forget();
     }
 
-    /// The name of a shard begins with when it was made, so the first ones are long gone.
+    /// The name of a shard begins with its creation time, so the first ones have expired.
     fn forget(&mut self) {
         while self.0.len() > SHARDS_MAX {
             self.0.pop_first();
@@ -41,21 +41,21 @@ impl Position {
     }
 }
 
-/// A stream, wherever it is.
+/// A stream, here or on AWS.
 pub trait Source: Send + Sync + 'static {
-    /// At most `limit` records that follow `after`; those of one shard oldest first, and those of a
-    /// shard after all of the shard that it replaced. There may be more unless it returns none.
+    /// Up to `limit` records after `after`. Those of one shard come oldest first, and after all records
+    /// of the shard that it replaced. An empty result means that there are no more.
     fn records<'a>(
         &'a self,
         after: &'a Position,
         limit: usize,
     ) -> BoxFuture<'a, anyhow::Result<Vec<StreamRecord>>>;
 
-    /// Ready once the stream may have moved since this call.
+    /// Ready once the stream may have changed since this call.
     fn change(&self) -> BoxFuture<'static, ()>;
 }
 
-/// The stream of a table of this process.
+/// The stream of a table in this process.
 pub struct TableStream {
     dynamodb: DynamoDb,
     table: String,
@@ -82,7 +82,7 @@ impl Source for TableStream {
 
     fn change(&self) -> BoxFuture<'static, ()> {
         let mut changes = self.dynamodb.changes();
-        // An error means that the database is closed, which the next read tells.
+        // An error means that the database is closed, which the next read reports.
         async move { drop(changes.changed().await) }.boxed()
     }
 }

@@ -1,4 +1,4 @@
-//! A database behind an endpoint of its own, and a real client of it.
+//! A database behind its own endpoint, and a real client.
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
@@ -27,6 +27,14 @@ pub async fn serve(dynamodb: &DynamoDb) -> String {
         std::future::pending(),
     ));
     address
+}
+
+/// A database in memory with the table.
+pub async fn start() -> (DynamoDb, Client) {
+    let dynamodb = DynamoDb::open(None).expect("a database");
+    let client = connect(&dynamodb).await;
+    create_table(&client).send().await.expect("a table");
+    (dynamodb, client)
 }
 
 pub async fn connect(dynamodb: &DynamoDb) -> Client {
@@ -74,7 +82,7 @@ pub fn create_table(client: &Client) -> CreateTableFluentBuilder {
         )
 }
 
-/// Runs one life of the stack: nothing of it is left when this returns.
+/// Runs one life of the stack on its own runtime. Everything in memory is gone when this returns.
 pub fn in_a_process(life: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(life);

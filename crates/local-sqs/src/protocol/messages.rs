@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Nothing, Queue, Sqs, SqsError};
-use crate::sqs::attributes::{check_receive_wait, check_visibility_timeout};
-use crate::sqs::message::{
-    MessageAttribute, MessageAttributes, NewMessage, ReceiptHandle, Received, md5_of_attributes, md5_of_body,
+use super::Nothing;
+use crate::attributes::{MAX_MESSAGE_BYTES, check_receive_wait, check_visibility_timeout};
+use crate::error::SqsError;
+use crate::message::{
+    MessageAttribute, MessageAttributes, MessageId, NewMessage, ReceiptHandle, Received, md5_of_attributes,
+    md5_of_body,
 };
-use crate::sqs::state::MAX_IN_FLIGHT;
-use crate::sqs::{MAX_BATCH, MAX_MESSAGE_BYTES, MessageId};
+use crate::queue::{MAX_BATCH, Queue};
+use crate::sqs::Sqs;
+use crate::state::MAX_IN_FLIGHT;
 
 const MAX_ENTRY_ID_BYTES: usize = 80;
 
@@ -153,8 +156,7 @@ impl Sqs {
         &self,
         request: Batch<Outgoing>,
     ) -> Result<BatchOutcome<Sent>, SqsError> {
-        let queue = self.queue_at(&request.queue_url)?;
-        let (ids, messages) = checked(request.entries)?;
+        let (queue, ids, messages) = self.batch(request)?;
         let messages: Vec<NewMessage> = messages.into_iter().map(NewMessage::from).collect();
         let sent: usize = messages.iter().map(NewMessage::size).sum();
         if sent > MAX_MESSAGE_BYTES {
@@ -183,7 +185,7 @@ impl Sqs {
             check_visibility_timeout(visibility)?;
         }
         let received = queue.receive(max, wait, visibility).await;
-        // Only those who do not wait are told that the queue is full.
+        // Only a receive that does not wait learns that the limit in flight is reached.
         if received.is_empty() && wait.is_zero() && queue.depth().in_flight >= MAX_IN_FLIGHT {
             return Err(SqsError::OverLimit);
         }
@@ -204,8 +206,7 @@ impl Sqs {
         &self,
         request: Batch<Deletion>,
     ) -> Result<BatchOutcome<Nothing>, SqsError> {
-        let queue = self.queue_at(&request.queue_url)?;
-        let (ids, deletions) = checked(request.entries)?;
+        let (queue, ids, deletions) = self.batch(request)?;
         let receipts: Vec<Result<ReceiptHandle, SqsError>> = deletions
             .iter()
             .map(|deletion| deletion.receipt_handle.parse())
@@ -229,12 +230,20 @@ impl Sqs {
         &self,
         request: Batch<VisibilityChange>,
     ) -> Result<BatchOutcome<Nothing>, SqsError> {
-        let queue = self.queue_at(&request.queue_url)?;
-        let (ids, changes) = checked(request.entries)?;
+        let (queue, ids, changes) = self.batch(request)?;
         let outcomes = changes
             .iter()
             .map(|change| change_visibility(&queue, change).map(|()| Nothing {}));
         Ok(outcome(ids, outcomes))
+    }
+
+    /// The queue, and the ids and contents of a batch that keeps the rules for all batches.
+    fn batch<T>(&self, request: Batch<T>) -> Result<(Queue, Vec<String>, Vec<T>), SqsError> {
+        let queue = self.queue_at(&request.queue_url)?;
+        check_entries(&request.entries)?;
+        let entries = request.entries.into_iter();
+        let (ids, contents) = entries.map(|entry| (entry.id, entry.content)).unzip();
+        Ok((queue, ids, contents))
     }
 }
 
@@ -273,8 +282,7 @@ fn change_visibility(queue: &Queue, change: &VisibilityChange) -> Result<(), Sqs
         .expect("each change has an outcome")
 }
 
-/// The ids and contents of a batch that keeps to the rules all batches have.
-fn checked<T>(entries: Vec<Entry<T>>) -> Result<(Vec<String>, Vec<T>), SqsError> {
+fn check_entries<T>(entries: &[Entry<T>]) -> Result<(), SqsError> {
     if entries.is_empty() {
         return Err(SqsError::EmptyBatchRequest);
     }
@@ -286,7 +294,7 @@ fn checked<T>(entries: Vec<Entry<T>>) -> Result<(Vec<String>, Vec<T>), SqsError>
         });
     }
     let mut seen = BTreeSet::new();
-    for Entry { id, .. } in &entries {
+    for Entry { id, .. } in entries {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if id.is_empty() || id.len() > MAX_ENTRY_ID_BYTES || !id.bytes().all(allowed) {
             return Err(SqsError::InvalidBatchEntryId);
@@ -295,7 +303,7 @@ fn checked<T>(entries: Vec<Entry<T>>) -> Result<(Vec<String>, Vec<T>), SqsError>
             return Err(SqsError::BatchEntryIdsNotDistinct(id.clone()));
         }
     }
-    Ok(entries.into_iter().map(|entry| (entry.id, entry.content)).unzip())
+    Ok(())
 }
 
 fn outcome<T>(ids: Vec<String>, outcomes: impl IntoIterator<Item = Result<T, SqsError>>) -> BatchOutcome<T> {
@@ -340,13 +348,13 @@ fn incoming(received: &Received, request: &ReceiveMessage) -> Incoming {
         md5_of_body: md5_of_body(received.body()),
         body: received.body().to_owned(),
         attributes,
-        // Clients check it against what they are given, which is the chosen attributes.
+        // Clients check it against the attributes that they get, which are only the requested ones.
         md5_of_message_attributes: md5_of_attributes(&message_attributes),
         message_attributes,
     }
 }
 
-/// Names may be given whole, by a prefix as in `user.*`, or all at once.
+/// A request may name an attribute, a prefix such as `user.*`, or `All`.
 fn matches_any(wanted: &[String], name: &str) -> bool {
     wanted.iter().any(|wanted| match wanted.strip_suffix(".*") {
         Some(prefix) => name.starts_with(prefix),

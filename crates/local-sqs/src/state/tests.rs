@@ -3,7 +3,7 @@ use super::*;
 const RETENTION: Duration = Duration::from_hours(1);
 const VISIBILITY: Duration = Duration::from_secs(30);
 
-/// A queue that is told the time, in seconds.
+/// A queue whose time is passed in, in seconds.
 struct Script {
     state: State,
     receipts: BTreeMap<String, Vec<ReceiptHandle>>,
@@ -40,7 +40,7 @@ impl Script {
         self.state.insert(seq, message, secs(at));
     }
 
-    /// What is delivered, as `body#receive_count`, and `body†` for a dead letter.
+    /// The delivered messages as `body#receive_count`, and dead letters as `body†`.
     fn receive(&mut self, max: usize, at: u64) -> String {
         self.state.advance(secs(at), RETENTION);
         let taken = self
@@ -65,7 +65,7 @@ impl Script {
         self.receipts[body][delivery]
     }
 
-    /// Deletes by the receipt of the first, second … delivery.
+    /// Deletes by the receipt of a delivery; the first is 0.
     fn delete(&mut self, body: &str, delivery: usize, at: u64) {
         self.state.advance(secs(at), RETENTION);
         if let Some(seq) = self.state.deletable(self.receipt(body, delivery)) {

@@ -3,13 +3,17 @@
 mod client;
 mod moves;
 
+use aws_sdk_sqs::error::SdkError;
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageAttributeValue,
     MessageSystemAttributeName, QueueAttributeName,
 };
 
-use client::{arn, attribute, client, create, create_with_dead_letters, entry, receive, text};
+use client::{
+    arn, assert_none_in_flight, assert_none_visible, attribute, client, create, create_with_dead_letters,
+    entry, receive, send, text,
+};
 
 #[tokio::test]
 async fn a_message_goes_through_whole() {
@@ -51,8 +55,7 @@ async fn a_message_goes_through_whole() {
         .send()
         .await
         .unwrap();
-    let hidden = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
-    assert_eq!(attribute(&client, &url, hidden).await, "0");
+    assert_none_in_flight(&client, &url).await;
 }
 
 #[tokio::test]
@@ -129,8 +132,15 @@ async fn a_batch_answers_for_each_of_its_entries() {
     let deleted = deletions.send().await.unwrap();
     assert_eq!((deleted.successful.len(), deleted.failed.len()), (2, 1));
     assert_eq!(deleted.failed[0].code, "ReceiptHandleIsInvalid");
-    let hidden = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
-    assert_eq!(attribute(&client, &url, hidden).await, "0");
+    assert_none_in_flight(&client, &url).await;
+}
+
+/// The error by which the service refuses a call.
+fn refusal<T, E, R>(outcome: Result<T, SdkError<E, R>>) -> E {
+    let Err(SdkError::ServiceError(error)) = outcome else {
+        panic!("the service must refuse the call");
+    };
+    error.into_err()
 }
 
 #[tokio::test]
@@ -139,71 +149,30 @@ async fn errors_are_typed() {
     let url = create(&client, "q").await;
     let missing = format!("{url}-missing");
 
-    let error = client
-        .send_message()
-        .queue_url(&missing)
-        .message_body("a")
-        .send()
-        .await;
-    assert!(error.unwrap_err().into_service_error().is_queue_does_not_exist());
-    let error = client.get_queue_url().queue_name("missing").send().await;
-    assert!(error.unwrap_err().into_service_error().is_queue_does_not_exist());
-    let error = client
-        .delete_message()
-        .queue_url(&url)
-        .receipt_handle("nonsense")
-        .send()
-        .await;
-    assert!(
-        error
-            .unwrap_err()
-            .into_service_error()
-            .is_receipt_handle_is_invalid()
-    );
+    let request = client.send_message().queue_url(&missing).message_body("a");
+    assert!(refusal(request.send().await).is_queue_does_not_exist());
+    let request = client.get_queue_url().queue_name("missing");
+    assert!(refusal(request.send().await).is_queue_does_not_exist());
+    let request = client.delete_message().queue_url(&url).receipt_handle("nonsense");
+    assert!(refusal(request.send().await).is_receipt_handle_is_invalid());
     let request = client.create_queue().queue_name("q");
-    let error = request
-        .attributes(QueueAttributeName::DelaySeconds, "7")
-        .send()
-        .await;
-    assert!(error.unwrap_err().into_service_error().is_queue_name_exists());
+    let request = request.attributes(QueueAttributeName::DelaySeconds, "7");
+    assert!(refusal(request.send().await).is_queue_name_exists());
     let request = client.set_queue_attributes().queue_url(&url);
-    let error = request
-        .attributes(QueueAttributeName::DelaySeconds, "-1")
-        .send()
-        .await;
-    assert!(
-        error
-            .unwrap_err()
-            .into_service_error()
-            .is_invalid_attribute_value()
-    );
-    let error = client.add_permission().queue_url(&url).label("l").actions("*");
-    let error = error.aws_account_ids("1").send().await;
-    assert!(error.unwrap_err().into_service_error().is_unsupported_operation());
-    let error = client
-        .start_message_move_task()
-        .source_arn(arn("missing"))
-        .send()
-        .await;
-    assert!(
-        error
-            .unwrap_err()
-            .into_service_error()
-            .is_resource_not_found_exception()
-    );
+    let request = request.attributes(QueueAttributeName::DelaySeconds, "-1");
+    assert!(refusal(request.send().await).is_invalid_attribute_value());
+    let request = client.add_permission().queue_url(&url).label("l").actions("*");
+    let request = request.aws_account_ids("1");
+    assert!(refusal(request.send().await).is_unsupported_operation());
+    let request = client.start_message_move_task().source_arn(arn("missing"));
+    assert!(refusal(request.send().await).is_resource_not_found_exception());
 }
 
 #[tokio::test]
 async fn visibility_cannot_change_once_a_message_is_visible_again() {
     let client = client().await;
     let url = create(&client, "q").await;
-    client
-        .send_message()
-        .queue_url(&url)
-        .message_body("a")
-        .send()
-        .await
-        .unwrap();
+    send(&client, &url, "a").await;
     let receipt = receive(&client, &url).await.remove(0).receipt_handle.unwrap();
     let mut outcomes = Vec::new();
     for _ in 0..2 {
@@ -213,8 +182,7 @@ async fn visibility_cannot_change_once_a_message_is_visible_again() {
             .visibility_timeout(0);
         outcomes.push(request.receipt_handle(&receipt).send().await);
     }
-    let error = outcomes.remove(1).unwrap_err().into_service_error();
-    assert!(error.is_message_not_inflight());
+    assert!(refusal(outcomes.remove(1)).is_message_not_inflight());
 }
 
 #[tokio::test]
@@ -244,12 +212,10 @@ async fn a_batch_that_breaks_a_rule_is_refused_whole() {
     ];
     for (entries, code) in batches {
         let request = client.send_message_batch().queue_url(&url);
-        let error = request.set_entries(Some(entries)).send().await.unwrap_err();
-        let error = error.into_service_error();
+        let error = refusal(request.set_entries(Some(entries)).send().await);
         assert_eq!(error.meta().code(), Some(code), "{error:?}");
     }
-    let visible = QueueAttributeName::ApproximateNumberOfMessages;
-    assert_eq!(attribute(&client, &url, visible).await, "0");
+    assert_none_visible(&client, &url).await;
 }
 
 #[tokio::test]
@@ -295,13 +261,7 @@ async fn queues_are_listed_described_and_deleted() {
         .send()
         .await
         .unwrap();
-    client
-        .send_message()
-        .queue_url(&urls[0])
-        .message_body("late")
-        .send()
-        .await
-        .unwrap();
+    send(&client, &urls[0], "late").await;
     let delayed = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
     assert_eq!(attribute(&client, &urls[0], delayed.clone()).await, "1");
     assert_eq!(
@@ -312,6 +272,6 @@ async fn queues_are_listed_described_and_deleted() {
     assert_eq!(attribute(&client, &urls[0], delayed).await, "0");
 
     client.delete_queue().queue_url(&urls[0]).send().await.unwrap();
-    let error = client.purge_queue().queue_url(&urls[0]).send().await.unwrap_err();
-    assert!(error.into_service_error().is_queue_does_not_exist());
+    let purged = client.purge_queue().queue_url(&urls[0]).send().await;
+    assert!(refusal(purged).is_queue_does_not_exist());
 }

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Nothing, Queue, QueueAttributes, QueueName, Sqs, SqsError};
-use crate::sqs::timestamp::Timestamp;
+use super::Nothing;
+use crate::attributes::{QueueAttributes, QueueName};
+use crate::error::SqsError;
+use crate::queue::Queue;
+use crate::sqs::Sqs;
+use crate::timestamp::Timestamp;
 
-/// The queues one page of a list may have.
+/// How many queues one page of a list may have.
 const MAX_PAGE: usize = 1_000;
 
 #[derive(Deserialize)]
@@ -16,7 +20,7 @@ pub(super) struct CreateQueue {
     queue_name: String,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
-    // This one member is not in Pascal case, in the service's own model.
+    // The service's own model does not write this member in Pascal case.
     #[serde(default, rename = "tags")]
     tags: BTreeMap<String, String>,
 }
@@ -101,7 +105,7 @@ pub(super) struct Tags {
 }
 
 impl Sqs {
-    /// As on AWS, and unlike in process, a queue that is there with other attributes stays as it is.
+    /// As on AWS, and unlike `create_queue`, this does not change a queue that exists with other attributes.
     pub(super) fn call_create_queue(&self, request: &CreateQueue) -> Result<QueueUrl, SqsError> {
         if !request.tags.is_empty() {
             return Err(SqsError::UnsupportedOperation("A queue's tags".to_owned()));
@@ -149,7 +153,7 @@ impl Sqs {
         })
     }
 
-    /// The queues whose dead letter queue this is.
+    /// The queues that use this dead-letter queue.
     pub(super) fn sources_of(&self, dead_letter_queue: &QueueName) -> Vec<Queue> {
         let mut queues = self.queues();
         queues.retain(|queue| {
@@ -212,7 +216,7 @@ fn all_attributes(queue: &Queue) -> BTreeMap<&'static str, String> {
     attributes
 }
 
-/// The URLs of one page, and the token of the next: the last name of this one.
+/// The URLs of one page, and the token of the next page: the last name on this one.
 fn page(
     mut queues: Vec<Queue>,
     max_results: Option<usize>,

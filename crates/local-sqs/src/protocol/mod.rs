@@ -1,25 +1,33 @@
-//! The AWS JSON 1.0 protocol of SQS: one operation's name and a JSON document in, a JSON document
-//! or a named error out.
+//! The AWS JSON 1.0 protocol of SQS: takes an operation's name and a JSON document, and answers with
+//! a JSON document or a named error.
 
 mod messages;
 mod moves;
 mod queues;
 
-use axum::http::StatusCode;
 use bytes::Bytes;
+use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::attributes::QueueName;
-use super::error::SqsError;
-use super::queue::Queue;
-use super::{QueueAttributes, Sqs};
-use crate::endpoint::Answer;
+use crate::error::SqsError;
+use crate::queue::Queue;
+use crate::sqs::Sqs;
+
+/// The answer to one call.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// The value of `x-amzn-query-error`, which clients of the older query protocol read: `code;Sender`.
+    pub query_error: Option<String>,
+    /// A JSON document.
+    pub body: Bytes,
+}
 
 impl Sqs {
-    /// Answers one call; `operation` is what `X-Amz-Target` names behind `AmazonSQS.`, and `body`
-    /// the request's document.
+    /// Answers one call. `operation` is the part of `X-Amz-Target` after `AmazonSQS.`; `body` is the
+    /// request's document.
     pub async fn call(&self, operation: &str, body: &[u8]) -> Answer {
         match self.dispatch(operation, body).await {
             Ok(body) => Answer {
@@ -58,14 +66,14 @@ impl Sqs {
         })
     }
 
-    /// The queue a URL names by its last segment; hosts differ by who asks.
+    /// The queue named by the last segment of a URL. The host depends on the client.
     fn queue_at(&self, url: &str) -> Result<Queue, SqsError> {
         let name = url.rsplit('/').next().unwrap_or_default();
         self.queue(name).ok_or(SqsError::QueueDoesNotExist)
     }
 }
 
-/// The document of an operation that answers nothing.
+/// The answer of an operation that returns nothing.
 #[derive(Serialize)]
 struct Nothing {}
 

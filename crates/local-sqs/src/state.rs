@@ -1,30 +1,23 @@
-//! The semantics of one standard queue, as a state machine: time is passed in and nothing is
-//! written, so each rule can be tested without waiting. Every operation is O(log n) a message.
+//! The semantics of one standard queue as a state machine. Time is passed in and nothing is written,
+//! so each rule can be tested without waiting. Every operation is O(log n) per message.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use crate::attributes::QueueName;
+use crate::error::SqsError;
+use crate::message::{Content, MessageId, ReceiptHandle, Received, Seq};
+use crate::timestamp::Timestamp;
 
-use super::attributes::QueueName;
-use super::error::SqsError;
-use super::message::{Content, MessageId, ReceiptHandle, Received};
-use super::timestamp::Timestamp;
-use crate::faults::mix;
-
-/// The messages a standard queue lets be in flight.
+/// How many messages of a standard queue may be in flight.
 pub const MAX_IN_FLIGHT: usize = 120_000;
 
-/// The place of a message in the order in which its queue took it in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Seq(pub(super) u64);
-
-/// What standard queues may do and seldom do, for tests to ask for.
+/// Behaviour that standard queues allow but rarely show. Tests ask for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Each message is delivered once more after it was first deleted.
+    /// Each message is delivered once more after its first deletion.
     pub deliver_twice: bool,
     /// Visible messages are delivered in an order drawn from this seed.
     pub shuffle: Option<u64>,
@@ -45,24 +38,23 @@ impl Depth {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Message {
-    pub(super) id: MessageId,
-    pub(super) content: Arc<Content>,
-    pub(super) sent: Timestamp,
-    pub(super) first_received: Option<Timestamp>,
-    pub(super) receive_count: u32,
-    pub(super) dead_letter_source: Option<QueueName>,
-    pub(super) delayed_until: Option<Timestamp>,
+pub(crate) struct Message {
+    pub(crate) id: MessageId,
+    pub(crate) content: Arc<Content>,
+    pub(crate) sent: Timestamp,
+    pub(crate) first_received: Option<Timestamp>,
+    pub(crate) receive_count: u32,
+    pub(crate) dead_letter_source: Option<QueueName>,
+    pub(crate) delayed_until: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    /// By the order of delivery: when it became visible, or a drawn number.
+    /// With its order of delivery: when it became visible, or a hash if the order is shuffled.
     Visible(u64),
     InFlight(Timestamp),
     Delayed(Timestamp),
-    /// On its way to another queue. It is held until that queue has it, so that nothing is lost
-    /// in between.
+    /// On its way to another queue. It is held until that queue has it, so that nothing is lost.
     Leaving,
 }
 
@@ -70,21 +62,21 @@ enum Place {
 struct Held {
     message: Message,
     place: Place,
-    /// The delivery whose receipt is the current one.
+    /// The latest delivery, whose receipt is valid.
     delivery: Option<u64>,
-    /// Deleted, and delivered once more all the same.
+    /// It was deleted, and is delivered once more by a fault.
     echo: bool,
 }
 
-/// What one receive took out of the visible messages.
+/// The messages that one receive took from the visible ones.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub(super) delivered: Vec<Received>,
-    pub(super) dead: Vec<(Seq, Message)>,
+pub(crate) struct Taken {
+    pub(crate) delivered: Vec<Received>,
+    pub(crate) dead: Vec<(Seq, Message)>,
 }
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(crate) struct State {
     messages: BTreeMap<Seq, Held>,
     visible: BTreeSet<(u64, Seq)>,
     in_flight: BTreeSet<(Timestamp, Seq)>,
@@ -96,8 +88,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// `first_delivery` is drawn at random, so that receipts of an earlier run are stale.
-    pub(super) fn new(next_seq: Seq, first_delivery: u64) -> Self {
+    /// `first_delivery` must be random, so that receipts of an earlier run are stale.
+    pub(crate) fn new(next_seq: Seq, first_delivery: u64) -> Self {
         Self {
             messages: BTreeMap::new(),
             visible: BTreeSet::new(),
@@ -110,31 +102,30 @@ impl State {
         }
     }
 
-    pub(super) fn next_seq(&self) -> Seq {
+    pub(crate) fn next_seq(&self) -> Seq {
         self.next_seq
     }
 
-    pub(super) fn insert(&mut self, seq: Seq, message: Message, now: Timestamp) {
+    pub(crate) fn insert(&mut self, seq: Seq, message: Message, now: Timestamp) {
         let place = match message.delayed_until {
             Some(until) if until > now => Place::Delayed(until),
             Some(_) | None => Place::Visible(self.order(seq, 0, now)),
         };
         self.by_age.insert((message.sent, seq));
         self.index(seq, place);
-        self.messages.insert(
-            seq,
-            Held {
-                message,
-                place,
-                delivery: None,
-                echo: false,
-            },
-        );
+        let held = Held {
+            message,
+            place,
+            delivery: None,
+            echo: false,
+        };
+        let earlier = self.messages.insert(seq, held);
+        debug_assert!(earlier.is_none(), "{seq:?} was used before");
         self.next_seq = self.next_seq.max(Seq(seq.0 + 1));
     }
 
-    /// Makes visible what is due and drops what is older than `retention`.
-    pub(super) fn advance(&mut self, now: Timestamp, retention: Duration) {
+    /// Makes due messages visible and drops those older than `retention`.
+    pub(crate) fn advance(&mut self, now: Timestamp, retention: Duration) {
         for due in [&self.in_flight, &self.delayed].map(|waiting| due(waiting, now)) {
             for (until, seq) in due {
                 self.show(seq, until);
@@ -149,7 +140,7 @@ impl State {
     }
 
     /// When the next hidden message becomes visible.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
         let first = |waiting: &BTreeSet<(Timestamp, Seq)>| waiting.first().map(|&(until, _)| until);
         [first(&self.in_flight), first(&self.delayed)]
             .into_iter()
@@ -157,9 +148,9 @@ impl State {
             .min()
     }
 
-    /// Delivers up to `max` visible messages. One that was received `max_receive_count` times
-    /// already is not delivered but taken out as dead, and stays held until it is removed.
-    pub(super) fn receive(
+    /// Delivers up to `max` visible messages. A message that was already received `max_receive_count`
+    /// times is returned as dead instead, and stays held until it is removed.
+    pub(crate) fn receive(
         &mut self,
         max: usize,
         visibility: Duration,
@@ -174,7 +165,7 @@ impl State {
             let held = self
                 .messages
                 .get_mut(&seq)
-                .expect("an index names held messages only");
+                .expect("an index contains only held messages");
             if max_receive_count.is_some_and(|bound| held.message.receive_count >= bound) {
                 taken.dead.push((seq, held.message.clone()));
                 self.relocate(seq, Place::Leaving);
@@ -195,21 +186,25 @@ impl State {
             });
             self.relocate(seq, Place::InFlight(now.after(visibility)));
         }
+        debug_assert!(
+            self.in_flight.len() <= MAX_IN_FLIGHT,
+            "too many messages in flight"
+        );
         taken
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.in_flight.len() >= MAX_IN_FLIGHT
     }
 
-    /// The message a deletion by this receipt would remove. A stale receipt, or one of a message
-    /// long gone, removes nothing and is no error, as on AWS.
-    pub(super) fn deletable(&self, receipt: ReceiptHandle) -> Option<Seq> {
+    /// The message that a deletion by this receipt would remove. A stale receipt removes nothing and is
+    /// not an error, as on AWS.
+    pub(crate) fn deletable(&self, receipt: ReceiptHandle) -> Option<Seq> {
         self.current(receipt).map(|_| receipt.seq)
     }
 
-    /// Removes a message that its consumer is done with.
-    pub(super) fn delete(&mut self, seq: Seq, now: Timestamp) {
+    /// Removes a message that its consumer has finished.
+    pub(crate) fn delete(&mut self, seq: Seq, now: Timestamp) {
         if self.faults.deliver_twice {
             self.delete_with_echo(seq, now);
         } else {
@@ -217,8 +212,8 @@ impl State {
         }
     }
 
-    /// Deletes a message in vain: it is delivered once more. An echo itself has none.
-    pub(super) fn delete_with_echo(&mut self, seq: Seq, now: Timestamp) {
+    /// Deletes a message, but delivers it once more. Deleting it a second time removes it.
+    pub(crate) fn delete_with_echo(&mut self, seq: Seq, now: Timestamp) {
         let Some(held) = self.messages.get_mut(&seq) else {
             return;
         };
@@ -228,13 +223,14 @@ impl State {
         }
         held.echo = true;
         held.delivery = None;
-        // As if from a server that missed the last receive, so that it cannot become a dead
-        // letter by the fault alone.
+        // As if a server had missed the last receive, so that the fault alone cannot make the
+        // message a dead letter.
+        debug_assert!(held.message.receive_count > 0, "{seq:?} was never received");
         held.message.receive_count = held.message.receive_count.saturating_sub(1);
         self.show(seq, now);
     }
 
-    pub(super) fn change_visibility(
+    pub(crate) fn change_visibility(
         &mut self,
         receipt: ReceiptHandle,
         visibility: Duration,
@@ -257,8 +253,8 @@ impl State {
         Ok(())
     }
 
-    /// Takes up to `max` visible messages that came before `before` out for a move.
-    pub(super) fn take_for_move(&mut self, max: usize, before: Seq) -> Vec<(Seq, Message)> {
+    /// Takes up to `max` visible messages that precede `before`, to move them to another queue.
+    pub(crate) fn take_for_move(&mut self, max: usize, before: Seq) -> Vec<(Seq, Message)> {
         let came_before = self
             .visible
             .iter()
@@ -274,8 +270,8 @@ impl State {
             .collect()
     }
 
-    /// Shows messages again that could not leave.
-    pub(super) fn keep(&mut self, seqs: &[Seq], now: Timestamp) {
+    /// Makes messages visible again that could not be moved.
+    pub(crate) fn keep(&mut self, seqs: &[Seq], now: Timestamp) {
         for &seq in seqs {
             if self.messages.contains_key(&seq) {
                 self.show(seq, now);
@@ -283,14 +279,14 @@ impl State {
         }
     }
 
-    pub(super) fn remove(&mut self, seq: Seq) {
+    pub(crate) fn remove(&mut self, seq: Seq) {
         if let Some(held) = self.messages.remove(&seq) {
             self.unindex(seq, held.place);
             self.by_age.remove(&(held.message.sent, seq));
         }
     }
 
-    pub(super) fn purge(&mut self) {
+    pub(crate) fn purge(&mut self) {
         self.messages.clear();
         self.visible.clear();
         self.in_flight.clear();
@@ -298,20 +294,23 @@ impl State {
         self.by_age.clear();
     }
 
-    pub(super) fn depth(&self) -> Depth {
-        Depth {
+    pub(crate) fn depth(&self) -> Depth {
+        let depth = Depth {
             visible: self.visible.len(),
             in_flight: self.in_flight.len(),
             delayed: self.delayed.len(),
-        }
+        };
+        // Those that are leaving are in none of the three.
+        debug_assert!(depth.total() <= self.messages.len(), "{depth:?} counts one twice");
+        depth
     }
 
     /// When the oldest message was sent.
-    pub(super) fn oldest_sent(&self) -> Option<Timestamp> {
+    pub(crate) fn oldest_sent(&self) -> Option<Timestamp> {
         self.by_age.first().map(|&(sent, _)| sent)
     }
 
-    pub(super) fn set_faults(&mut self, faults: Faults) {
+    pub(crate) fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;
         let visible: Vec<Seq> = self.visible.iter().map(|&(_, seq)| seq).collect();
         for seq in visible {
@@ -320,8 +319,8 @@ impl State {
         }
     }
 
-    /// What must survive a restart: all but what was deleted already.
-    pub(super) fn messages(&self) -> impl Iterator<Item = (Seq, &Message)> {
+    /// The messages that must survive a restart: all except those already deleted.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = (Seq, &Message)> {
         let kept = self.messages.iter().filter(|(_, held)| !held.echo);
         kept.map(|(&seq, held)| (seq, &held.message))
     }
@@ -337,12 +336,12 @@ impl State {
         self.relocate(seq, Place::Visible(order));
     }
 
-    /// First in, first out by when a message became visible, so that one which failed goes
-    /// behind those that wait, unless the order is shuffled.
+    /// Messages are delivered in the order in which they became visible, so a failed one goes behind
+    /// those that wait. A seed shuffles this order.
     fn order(&self, seq: Seq, receive_count: u32, visible_at: Timestamp) -> u64 {
         match self.faults.shuffle {
             None => visible_at.as_millis(),
-            Some(seed) => mix(mix(seed ^ seq.0) ^ u64::from(receive_count)),
+            Some(seed) => BuildHasherDefault::<DefaultHasher>::new().hash_one((seed, seq.0, receive_count)),
         }
     }
 
@@ -357,21 +356,23 @@ impl State {
     }
 
     fn index(&mut self, seq: Seq, place: Place) {
-        match place {
+        let is_new = match place {
             Place::Visible(order) => self.visible.insert((order, seq)),
             Place::InFlight(until) => self.in_flight.insert((until, seq)),
             Place::Delayed(until) => self.delayed.insert((until, seq)),
-            Place::Leaving => false,
+            Place::Leaving => true,
         };
+        debug_assert!(is_new, "{seq:?} is already at {place:?}");
     }
 
     fn unindex(&mut self, seq: Seq, place: Place) {
-        match place {
+        let was_there = match place {
             Place::Visible(order) => self.visible.remove(&(order, seq)),
             Place::InFlight(until) => self.in_flight.remove(&(until, seq)),
             Place::Delayed(until) => self.delayed.remove(&(until, seq)),
-            Place::Leaving => false,
+            Place::Leaving => true,
         };
+        debug_assert!(was_there, "{seq:?} is not at {place:?}");
     }
 }
 

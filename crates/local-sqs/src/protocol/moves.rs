@@ -5,8 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{QueueName, Sqs, SqsError};
-use crate::sqs::moves::{Failure, MAX_RATE, MAX_TASKS_LISTED, MoveTask, Status, TaskId};
+use crate::attributes::QueueName;
+use crate::error::SqsError;
+use crate::moves::{Failure, MAX_RATE, MAX_TASKS_LISTED, MoveTask, Status, TaskId};
+use crate::sqs::Sqs;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -59,7 +61,7 @@ struct Task {
     started_timestamp: u64,
 }
 
-/// What a task's handle says, in base64.
+/// The content of a task's handle, which is base64 of its JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct HandleContent {
@@ -119,8 +121,8 @@ impl Sqs {
         })
     }
 
-    /// The name of a queue that exists. These operations know queues by ARN, and miss them by
-    /// another error than the rest.
+    /// The name of an existing queue. These operations name queues by ARN, and report a missing one by
+    /// another error than the other operations.
     fn queue_of(&self, arn: &str) -> Result<QueueName, SqsError> {
         let name = QueueName::from_arn(arn)?;
         self.shared.queue(&name).map(|_| name).ok_or_else(missing_queue)
@@ -149,7 +151,7 @@ fn rendered(source: &QueueName, task: &MoveTask) -> Task {
         Status::Failed(Failure::Journal) => ("FAILED", Some("InternalError")),
     };
     Task {
-        // As on AWS, only what can be cancelled has a handle.
+        // As on AWS, only a task that can be cancelled has a handle.
         handle: (task.status == Status::Running).then(|| handle(source, task.id)),
         status,
         source_arn: source.arn(),

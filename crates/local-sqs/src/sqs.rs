@@ -1,88 +1,39 @@
-//! SQS standard queues in one process: visibility timeouts, receive counts, dead letter queues and
-//! their redrive, long polling, batches.
-//!
-//! They are used in process through [`Queue`], and by the AWS SDK and CLI through [`Sqs::call`],
-//! which speaks the AWS JSON 1.0 protocol. With a directory each queue keeps a journal there and
-//! outlives the process. As on AWS, only retention bounds how many messages a queue holds.
-
-mod attributes;
-mod error;
-mod journal;
-mod message;
-mod moves;
-mod protocol;
-mod queue;
-mod state;
-mod timestamp;
+//! Creating, opening and deleting queues.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 
-pub use attributes::{MAX_MESSAGE_BYTES, QueueAttributes, QueueName, Redrive};
-pub use error::SqsError;
-pub use message::{
-    AttributeValue, Content, MessageAttribute, MessageAttributes, MessageId, NewMessage, ReceiptHandle,
-    Received, md5_of_attributes, md5_of_body,
-};
-pub use queue::{MAX_BATCH, Queue};
-pub use state::{Depth, Faults, MAX_IN_FLIGHT};
-pub use timestamp::Timestamp;
-
-use journal::{Journal, Settings};
-use moves::MoveTasks;
-use queue::Inner;
-use state::{Seq, State};
-
-/// The account of every queue here.
-pub const ACCOUNT: &str = "000000000000";
-
-/// The region of every queue here.
-pub const REGION: &str = "us-east-1";
+use crate::attributes::{QueueAttributes, QueueName};
+use crate::error::SqsError;
+use crate::inner::Inner;
+use crate::journal::{self, Journal, Settings};
+use crate::message::Seq;
+use crate::moves::MoveTasks;
+use crate::queue::Queue;
+use crate::shared::Shared;
+use crate::state::State;
+use crate::timestamp::Timestamp;
 
 /// All queues; clones share them.
 #[derive(Clone, Debug)]
 pub struct Sqs {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Shared {
-    endpoint_base: String,
-    directory: Option<PathBuf>,
-    queues: Mutex<BTreeMap<QueueName, Arc<Inner>>>,
-    moves: MoveTasks,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<QueueName, Arc<Inner>>> {
-        self.queues
-            .lock()
-            .expect("nothing panics while it holds the lock")
-    }
-
-    fn queue(&self, name: &QueueName) -> Option<Arc<Inner>> {
-        self.lock().get(name).cloned()
-    }
-
-    fn url(&self, name: &QueueName) -> String {
-        format!("{}/{ACCOUNT}/{name}", self.endpoint_base)
-    }
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Sqs {
     /// Queues whose URLs begin with `endpoint_base`, such as `http://127.0.0.1:7001`.
     ///
-    /// With a directory, which is made if need be, the queues that left their journals there are
-    /// open again, and every message in them is visible at once: those who had received any are
-    /// gone with the old process. Fails when a journal cannot be read or rewritten.
+    /// With a directory, which is created if missing, the queues whose journals are there are opened
+    /// again. All their messages are visible at once, because their receivers ended with the old
+    /// process. Fails if a journal cannot be read or rewritten.
     pub fn new(endpoint_base: String, directory: Option<PathBuf>) -> anyhow::Result<Self> {
         let mut queues = BTreeMap::new();
         if let Some(directory) = &directory {
-            let place = || format!("the queues' directory {}", directory.display());
+            let place = || format!("open the directory of queues {}", directory.display());
             fs::create_dir_all(directory).with_context(place)?;
             for entry in fs::read_dir(directory).with_context(place)? {
                 let path = entry.with_context(place)?.path();
@@ -107,8 +58,8 @@ impl Sqs {
         })
     }
 
-    /// Makes a queue, or gives the one of this name these attributes. A dead letter queue must
-    /// be there before the queue that names it.
+    /// Creates a queue, or sets the attributes of the existing one. A dead-letter queue must exist
+    /// before the queue that names it.
     pub fn create_queue(&self, name: &str, attributes: QueueAttributes) -> Result<Queue, SqsError> {
         let name: QueueName = name.parse()?;
         attributes.validate()?;
@@ -130,8 +81,12 @@ impl Sqs {
         queues.into_iter().map(|inner| self.handle(inner)).collect()
     }
 
-    /// The queue of this name as it is, or a new one with these attributes.
-    fn open_or_create(&self, name: &QueueName, attributes: QueueAttributes) -> Result<Queue, SqsError> {
+    /// The existing queue of this name unchanged, or a new one with these attributes.
+    pub(crate) fn open_or_create(
+        &self,
+        name: &QueueName,
+        attributes: QueueAttributes,
+    ) -> Result<Queue, SqsError> {
         if let Some(inner) = self.shared.queue(name) {
             return Ok(self.handle(inner));
         }
@@ -159,7 +114,11 @@ impl Sqs {
         Ok(self.handle(inner))
     }
 
-    fn check_redrive(&self, name: &QueueName, attributes: &QueueAttributes) -> Result<(), SqsError> {
+    pub(crate) fn check_redrive(
+        &self,
+        name: &QueueName,
+        attributes: &QueueAttributes,
+    ) -> Result<(), SqsError> {
         let Some(redrive) = &attributes.redrive else {
             return Ok(());
         };
@@ -172,8 +131,8 @@ impl Sqs {
         Ok(())
     }
 
-    fn delete_queue(&self, name: &QueueName) -> Result<(), SqsError> {
-        // Under the lock, so that a new queue of this name cannot lose its journal to this one.
+    pub(crate) fn delete_queue(&self, name: &QueueName) -> Result<(), SqsError> {
+        // Under the lock, so that this cannot remove the journal of a new queue of the same name.
         let mut queues = self.shared.lock();
         queues.remove(name).ok_or(SqsError::QueueDoesNotExist)?.delete()
     }
@@ -186,7 +145,7 @@ impl Sqs {
     }
 }
 
-/// Opens the queue of a journal, which is rewritten without its history.
+/// Opens the queue of a journal, and rewrites the journal without its history.
 fn open(path: &Path) -> anyhow::Result<Option<Inner>> {
     let stem = path
         .file_stem()
@@ -194,7 +153,7 @@ fn open(path: &Path) -> anyhow::Result<Option<Inner>> {
         .unwrap_or_default();
     let name: QueueName = stem
         .parse()
-        .with_context(|| format!("{} names no queue", path.display()))?;
+        .with_context(|| format!("{} is not named after a valid queue", path.display()))?;
     let Some(replayed) = journal::replay(path)? else {
         return Ok(None);
     };
@@ -208,6 +167,3 @@ fn open(path: &Path) -> anyhow::Result<Option<Inner>> {
         .with_context(|| format!("rewrite {}", path.display()))?;
     Ok(Some(Inner::new(name, replayed.settings, state, Some(journal))))
 }
-
-#[cfg(test)]
-mod tests;

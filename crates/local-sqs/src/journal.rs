@@ -1,8 +1,8 @@
-//! What a queue keeps on disk: a file of JSON lines that is only appended to, replayed when the
-//! queue is opened and rewritten when most of it is history.
+//! A queue on disk: an append-only file of JSON lines, which is replayed when the queue is opened
+//! and rewritten when most of it is history.
 //!
-//! A call is acknowledged after `write` returned, so a killed process loses nothing it
-//! acknowledged. There is no `fsync`: a power cut may cost the last moments.
+//! A call is acknowledged after `write` has returned, so a killed process loses nothing that it
+//! acknowledged. There is no `fsync`: a power cut may lose the last writes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,43 +14,43 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::attributes::{QueueAttributes, QueueName};
-use super::message::{Content, MessageAttributes, MessageId};
-use super::state::{Message, Seq};
-use super::timestamp::Timestamp;
+use crate::attributes::{QueueAttributes, QueueName};
+use crate::message::{Content, MessageAttributes, MessageId, Seq};
+use crate::state::Message;
+use crate::timestamp::Timestamp;
 
-/// A journal is rewritten once it is both this large and this many times what it was when last
-/// rewritten, so that the cost of rewriting stays a fraction of the cost of writing.
+/// A journal is rewritten once it has this size and has grown by this factor since the last rewrite,
+/// so that rewriting stays cheap compared with writing.
 const COMPACT_BYTES_MIN: u64 = 32 * 1024 * 1024;
 const COMPACT_GROWTH: u64 = 3;
 
-pub(super) const EXTENSION: &str = "jsonl";
+pub(crate) const EXTENSION: &str = "jsonl";
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Entry<'a> {
-    /// The queue's settings; the last of them holds.
+pub(crate) enum Entry<'a> {
+    /// The queue's settings; the last entry counts.
     Queue(Settings),
-    /// A message came in: sent, or moved here.
+    /// A message was sent or moved here.
     Message(Record<'a>),
     Received {
         seqs: Vec<Seq>,
         at: Timestamp,
     },
-    /// Messages left: deleted, or moved away.
+    /// Messages were deleted or moved away.
     Deleted(Vec<Seq>),
     Purged,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Settings {
-    pub(super) attributes: QueueAttributes,
-    pub(super) created: Timestamp,
-    pub(super) modified: Timestamp,
+pub(crate) struct Settings {
+    pub(crate) attributes: QueueAttributes,
+    pub(crate) created: Timestamp,
+    pub(crate) modified: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Record<'a> {
+pub(crate) struct Record<'a> {
     seq: Seq,
     id: MessageId,
     body: Cow<'a, str>,
@@ -63,7 +63,7 @@ pub(super) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(seq: Seq, message: &'a Message) -> Self {
+    pub(crate) fn new(seq: Seq, message: &'a Message) -> Self {
         Self {
             seq,
             id: message.id,
@@ -93,16 +93,16 @@ impl<'a> Record<'a> {
     }
 }
 
-/// What a journal says.
+/// The content of a journal.
 #[derive(Debug)]
-pub(super) struct Replayed {
-    pub(super) settings: Settings,
-    pub(super) messages: BTreeMap<Seq, Message>,
-    pub(super) next_seq: Seq,
+pub(crate) struct Replayed {
+    pub(crate) settings: Settings,
+    pub(crate) messages: BTreeMap<Seq, Message>,
+    pub(crate) next_seq: Seq,
 }
 
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     /// Bytes of whole entries.
@@ -111,12 +111,12 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn path(directory: &Path, queue: &QueueName) -> PathBuf {
+    pub(crate) fn path(directory: &Path, queue: &QueueName) -> PathBuf {
         directory.join(format!("{queue}.{EXTENSION}"))
     }
 
-    /// Writes a fresh journal in the place of what is there, in one step.
-    pub(super) fn rewrite<'a>(
+    /// Replaces the journal at `path` atomically.
+    pub(crate) fn rewrite<'a>(
         path: PathBuf,
         settings: &Settings,
         messages: impl Iterator<Item = (Seq, &'a Message)>,
@@ -139,8 +139,8 @@ impl Journal {
         })
     }
 
-    /// Appends entries with one write. After a failure nothing of them is left in the file.
-    pub(super) fn append<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) -> io::Result<()> {
+    /// Appends entries with one write. After a failure, none of them is in the file.
+    pub(crate) fn append<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) -> io::Result<()> {
         let mut lines = Vec::new();
         for entry in entries {
             push_line(&mut lines, &entry);
@@ -153,11 +153,11 @@ impl Journal {
         Ok(())
     }
 
-    pub(super) fn wants_compaction(&self) -> bool {
+    pub(crate) fn wants_compaction(&self) -> bool {
         self.length >= COMPACT_BYTES_MIN.max(self.length_compacted * COMPACT_GROWTH)
     }
 
-    pub(super) fn compact<'a>(
+    pub(crate) fn compact<'a>(
         &mut self,
         settings: &Settings,
         messages: impl Iterator<Item = (Seq, &'a Message)>,
@@ -166,7 +166,7 @@ impl Journal {
         Ok(())
     }
 
-    pub(super) fn remove(self) -> io::Result<()> {
+    pub(crate) fn remove(self) -> io::Result<()> {
         fs::remove_file(&self.path)
     }
 }
@@ -176,10 +176,10 @@ fn push_line(lines: &mut Vec<u8>, entry: &Entry<'_>) {
     lines.push(b'\n');
 }
 
-/// Reads a journal. `None` when it holds no whole entry: its queue was never acknowledged.
-pub(super) fn replay(path: &Path) -> anyhow::Result<Option<Replayed>> {
+/// Reads a journal. `None` if it holds no complete entry: then its queue was never acknowledged.
+pub(crate) fn replay(path: &Path) -> anyhow::Result<Option<Replayed>> {
     let text = fs::read(path).with_context(|| format!("read {}", path.display()))?;
-    // A process killed while it wrote leaves a line without an end, which nobody was told of.
+    // A process killed during a write leaves a line without an end, which it never acknowledged.
     let whole = text
         .iter()
         .rposition(|&byte| byte == b'\n')
@@ -200,7 +200,7 @@ pub(super) fn replay(path: &Path) -> anyhow::Result<Option<Replayed>> {
                     next_seq: Seq(0),
                 });
             }
-            (None, _) => anyhow::bail!("{}: the queue's settings come first", place()),
+            (None, _) => anyhow::bail!("{}: the queue's settings must come first", place()),
         }
     }
     Ok(replayed)

@@ -8,9 +8,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::SqsError;
+use crate::error::SqsError;
 
-const ARN_PREFIX: &str = "arn:aws:sqs:us-east-1:000000000000:";
+/// The account of every queue here.
+pub const ACCOUNT: &str = "000000000000";
+
+/// The region of every queue here.
+pub const REGION: &str = "us-east-1";
+
 const MAX_NAME_BYTES: usize = 80;
 
 const VISIBILITY_SECS: RangeInclusive<u64> = 0..=12 * 60 * 60;
@@ -20,23 +25,23 @@ const DELAY_SECS: RangeInclusive<u64> = 0..=15 * 60;
 const MESSAGE_BYTES: RangeInclusive<u64> = 1_024..=MAX_MESSAGE_BYTES as u64;
 const MAX_RECEIVES: RangeInclusive<u32> = 1..=1_000;
 
-/// What one message, or all of a batch, may hold: 1 MiB of body and attributes.
+/// The limit for one message and for a batch: 1 MiB of bodies and attributes.
 pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
 
-/// 1 to 80 letters, digits, hyphens and underscores, so it is safe as a file's name too.
+/// 1 to 80 letters, digits, hyphens and underscores, so it is also safe as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct QueueName(String);
 
 impl QueueName {
     pub fn arn(&self) -> String {
-        format!("{ARN_PREFIX}{self}")
+        format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{self}")
     }
 
-    /// The queue an ARN of this account and region names.
+    /// The queue that an ARN of this account and region names.
     pub fn from_arn(arn: &str) -> Result<Self, SqsError> {
-        arn.strip_prefix(ARN_PREFIX)
-            .ok_or_else(|| SqsError::InvalidParameterValue(format!("{arn} is no ARN of a queue.")))?
+        let name = arn.strip_prefix(&format!("arn:aws:sqs:{REGION}:{ACCOUNT}:"));
+        name.ok_or_else(|| SqsError::InvalidParameterValue(format!("{arn} is not the ARN of a queue.")))?
             .parse()
     }
 
@@ -79,7 +84,7 @@ impl fmt::Display for QueueName {
     }
 }
 
-/// Where a message goes once it was received `max_receive_count` times and never deleted.
+/// Where a message goes after `max_receive_count` receives without a deletion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redrive {
     pub dead_letter_queue: QueueName,
@@ -89,16 +94,16 @@ pub struct Redrive {
 
 /// A queue's settings. The defaults are those of SQS.
 ///
-/// Durations may be finer than the whole seconds of the wire, which is what short tests need.
+/// Durations may be finer than the whole seconds of the API, because tests need short ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueAttributes {
     /// How long a received message stays hidden: up to 12 hours.
     pub visibility_timeout: Duration,
-    /// How long a message is kept after it was sent: 1 minute to 14 days.
+    /// How long a message is kept after it is sent: 1 minute to 14 days.
     pub message_retention: Duration,
-    /// How long a receive waits for a message when it does not say: up to 20 seconds.
+    /// How long a receive waits for a message if it does not say so itself: up to 20 seconds.
     pub receive_wait: Duration,
-    /// How long a new message is held back when it does not say: up to 15 minutes.
+    /// How long a new message is held back if it does not say so itself: up to 15 minutes.
     pub delay: Duration,
     /// Bytes of body and attributes: 1 KiB to 1 MiB.
     pub maximum_message_size: usize,
@@ -119,7 +124,7 @@ impl Default for QueueAttributes {
 }
 
 impl QueueAttributes {
-    /// Fails with the name of the first attribute that is out of its bounds.
+    /// Fails with the name of the first attribute that is out of bounds.
     pub fn validate(&self) -> Result<(), SqsError> {
         check_visibility_timeout(self.visibility_timeout)?;
         check("MessageRetentionPeriod", self.message_retention, &RETENTION_SECS)?;
@@ -136,8 +141,8 @@ impl QueueAttributes {
         }
     }
 
-    /// These attributes with those of a request laid over them, checked.
-    pub(super) fn overlaid(mut self, raw: &BTreeMap<String, String>) -> Result<Self, SqsError> {
+    /// These attributes, overridden by those of a request and validated.
+    pub(crate) fn overlaid(mut self, raw: &BTreeMap<String, String>) -> Result<Self, SqsError> {
         for (name, value) in raw {
             match name.as_str() {
                 "VisibilityTimeout" => self.visibility_timeout = parse_secs(name, value)?,
@@ -153,8 +158,8 @@ impl QueueAttributes {
         Ok(self)
     }
 
-    /// As `GetQueueAttributes` shows them.
-    pub(super) fn rendered(&self) -> Vec<(&'static str, String)> {
+    /// The attributes as `GetQueueAttributes` returns them.
+    pub(crate) fn rendered(&self) -> Vec<(&'static str, String)> {
         let secs = |duration: Duration| duration.as_secs().to_string();
         let mut rendered = vec![
             ("VisibilityTimeout", secs(self.visibility_timeout)),
@@ -176,15 +181,15 @@ impl QueueAttributes {
     }
 }
 
-pub(super) fn check_visibility_timeout(value: Duration) -> Result<(), SqsError> {
+pub(crate) fn check_visibility_timeout(value: Duration) -> Result<(), SqsError> {
     check("VisibilityTimeout", value, &VISIBILITY_SECS)
 }
 
-pub(super) fn check_receive_wait(value: Duration) -> Result<(), SqsError> {
+pub(crate) fn check_receive_wait(value: Duration) -> Result<(), SqsError> {
     check("ReceiveMessageWaitTimeSeconds", value, &WAIT_SECS)
 }
 
-pub(super) fn check_delay(value: Duration) -> Result<(), SqsError> {
+pub(crate) fn check_delay(value: Duration) -> Result<(), SqsError> {
     check("DelaySeconds", value, &DELAY_SECS)
 }
 
@@ -207,7 +212,7 @@ fn parse_number<T: FromStr>(name: &str, value: &str) -> Result<T, SqsError> {
         .map_err(|_| SqsError::InvalidAttributeValue(name.to_owned()))
 }
 
-/// An empty policy takes the redrive away. Clients send the count as a number or as a string.
+/// An empty policy removes the redrive. Clients send the count as a number or as a string.
 fn parse_redrive(policy: &str) -> Result<Option<Redrive>, SqsError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -241,10 +246,10 @@ fn parse_redrive(policy: &str) -> Result<Option<Redrive>, SqsError> {
 mod tests {
     use super::*;
 
-    /// Visibility timeout, and dead letter queue with its receive count.
+    /// Visibility timeout, and dead-letter queue with its receive count.
     type Seen<'a> = (u64, Option<(&'a str, u32)>);
 
-    /// What comes out, or the query code of the error.
+    /// Compares the parsed attributes, or the query code of the error.
     fn check(name: &str, value: &str, expected: Result<Seen<'_>, &str>) {
         let raw = BTreeMap::from([(name.to_owned(), value.to_owned())]);
         let parsed = QueueAttributes::default().overlaid(&raw);

@@ -5,16 +5,14 @@ use aws_sdk_sqs::types::{ListMessageMoveTasksResultEntry, MessageSystemAttribute
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-use crate::client::{PATIENCE, arn, attribute, client, create, create_with_dead_letters, receive};
+use crate::client::{
+    PATIENCE, arn, attribute, client, create, create_with_dead_letters, receive, send, start_move,
+};
 
-/// Puts `count` messages into the dead letter queue of `url`.
-async fn kill(client: &Client, url: &str, count: usize) {
+/// Puts `count` messages into the dead-letter queue of `url`.
+async fn dead_letter(client: &Client, url: &str, count: usize) {
     for index in 0..count {
-        let request = client
-            .send_message()
-            .queue_url(url)
-            .message_body(index.to_string());
-        request.send().await.unwrap();
+        send(client, url, &index.to_string()).await;
     }
     let mut received = 0;
     while received < count {
@@ -47,13 +45,13 @@ async fn dead_letters_go_back_to_where_they_came_from_as_new_messages() {
         create_with_dead_letters(&client, "q-2", "dead").await,
     ];
     for url in &urls {
-        kill(&client, url, 1).await;
+        dead_letter(&client, url, 1).await;
     }
     let request = client.receive_message().queue_url(&dead).visibility_timeout(0);
     let request = request.max_number_of_messages(10);
     let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
-    let letters = request.send().await.unwrap().messages.unwrap();
-    let sources: Vec<_> = letters
+    let dead_letters = request.send().await.unwrap().messages.unwrap();
+    let sources: Vec<_> = dead_letters
         .iter()
         .map(|one| {
             let attributes = one.attributes.as_ref().unwrap();
@@ -62,21 +60,16 @@ async fn dead_letters_go_back_to_where_they_came_from_as_new_messages() {
         .collect();
     assert_eq!(sources, [arn("q-1"), arn("q-2")]);
 
-    client
-        .start_message_move_task()
-        .source_arn(arn("dead"))
-        .send()
-        .await
-        .unwrap();
+    start_move(&client, "dead").await;
     let task = ended(&client, "dead").await;
     assert_eq!(task.status.as_deref(), Some("COMPLETED"));
     assert_eq!(task.approximate_number_of_messages_moved, 2);
     for url in &urls {
         let message = receive(&client, url).await.remove(0);
         assert!(
-            letters
+            dead_letters
                 .iter()
-                .all(|letter| letter.message_id != message.message_id)
+                .all(|dead_letter| dead_letter.message_id != message.message_id)
         );
         let system = message.attributes.unwrap();
         assert_eq!(system[&MessageSystemAttributeName::ApproximateReceiveCount], "1");
@@ -89,7 +82,7 @@ async fn a_move_keeps_to_its_rate_and_can_be_cancelled() {
     let client = client().await;
     let dead = create(&client, "dead").await;
     let url = create_with_dead_letters(&client, "q", "dead").await;
-    kill(&client, &url, 5).await;
+    dead_letter(&client, &url, 5).await;
     let start = || client.start_message_move_task().source_arn(arn("dead"));
     let task = start().max_number_of_messages_per_second(1).send().await.unwrap();
     let second = start().send().await.unwrap_err().into_service_error();
@@ -118,19 +111,8 @@ async fn a_message_without_a_source_fails_the_move_and_stays() {
     let client = client().await;
     let dead = create(&client, "dead").await;
     create_with_dead_letters(&client, "q", "dead").await;
-    client
-        .send_message()
-        .queue_url(&dead)
-        .message_body("direct")
-        .send()
-        .await
-        .unwrap();
-    client
-        .start_message_move_task()
-        .source_arn(arn("dead"))
-        .send()
-        .await
-        .unwrap();
+    send(&client, &dead, "direct").await;
+    start_move(&client, "dead").await;
     let task = ended(&client, "dead").await;
     assert_eq!(task.status.as_deref(), Some("FAILED"));
     assert_eq!(

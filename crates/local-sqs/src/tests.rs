@@ -1,10 +1,12 @@
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
 use super::*;
 
-/// Long enough for a loaded machine; reached only by a test that fails.
+/// Long enough for a busy machine. Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 const NO_WAIT: Duration = Duration::ZERO;
 
@@ -41,13 +43,17 @@ fn send(queue: &Queue, bodies: &[&str]) -> Vec<MessageId> {
         .collect()
 }
 
-/// What there is at once, as `body#receive_count`.
+/// The messages available at once, as `body#receive_count`.
 async fn receive(queue: &Queue, visibility: Duration) -> Vec<String> {
     let received = queue.receive(MAX_BATCH, NO_WAIT, Some(visibility)).await;
     received
         .iter()
         .map(|one| format!("{}#{}", one.body(), one.receive_count))
         .collect()
+}
+
+fn ids_and_counts(received: &[Received]) -> Vec<(MessageId, u32)> {
+    received.iter().map(|one| (one.id, one.receive_count)).collect()
 }
 
 fn journal(directory: &Path, queue: &str) -> String {
@@ -95,7 +101,7 @@ async fn a_jump_of_the_clock_shows_what_is_in_flight() {
     assert_eq!(receive(&queue, 2 * minute).await, ["b#1"]);
     queue.jump_clock(minute + Duration::from_secs(1));
     assert_eq!(receive(&queue, minute).await, ["a#2"]);
-    // The first to receive it is not the last, and deletes nothing any more.
+    // The first receipt is stale, so it deletes nothing.
     queue.delete_batch(&[first[0].receipt]).expect("no error");
     assert_eq!(queue.depth().total(), 2);
 }
@@ -156,11 +162,11 @@ async fn a_dead_letter_is_the_same_message_in_the_other_queue() {
     assert!(queue.receive(1, NO_WAIT, Some(NO_WAIT)).await.is_empty());
     assert_eq!(queue.depth().total(), 0);
 
-    let letter = dead.receive(1, NO_WAIT, None).await.remove(0);
-    assert_eq!(letter.id, id);
-    assert_eq!(letter.sent, first.sent);
-    assert_eq!(*letter.attributes(), attributes);
-    assert_eq!(letter.dead_letter_source.as_ref(), Some(queue.name()));
+    let dead_letter = dead.receive(1, NO_WAIT, None).await.remove(0);
+    assert_eq!(dead_letter.id, id);
+    assert_eq!(dead_letter.sent, first.sent);
+    assert_eq!(*dead_letter.attributes(), attributes);
+    assert_eq!(dead_letter.dead_letter_source.as_ref(), Some(queue.name()));
 }
 
 #[test]
@@ -189,7 +195,7 @@ async fn everything_acknowledged_survives_a_restart() {
     let received = queue.receive(2, NO_WAIT, Some(Duration::from_hours(1))).await;
     queue.delete_batch(&[received[0].receipt]).unwrap();
 
-    // Nothing is shut down: a killed process does not do so either.
+    // Nothing is shut down, as in a killed process.
     let sqs = in_directory(directory.path());
     let (queue, dead) = (sqs.queue("q").unwrap(), sqs.queue("dead").unwrap());
     assert_eq!(queue.attributes(), with_dead_letters(2));
@@ -197,16 +203,14 @@ async fn everything_acknowledged_survives_a_restart() {
     assert_eq!(
         queue.depth().visible,
         2,
-        "a receipt of before the restart deletes nothing"
+        "a receipt from before the restart deletes nothing"
     );
     let again = queue.receive(MAX_BATCH, NO_WAIT, None).await;
-    let seen: Vec<_> = again.iter().map(|one| (one.id, one.receive_count)).collect();
-    assert_eq!(seen, [(ids[2], 2), (ids[3], 1)]);
+    assert_eq!(ids_and_counts(&again), [(ids[2], 2), (ids[3], 1)]);
     assert_eq!(again[0].sent, received[1].sent);
     assert_eq!(again[0].first_received, received[1].first_received);
-    let letters = dead.receive(MAX_BATCH, NO_WAIT, None).await;
-    let letters: Vec<_> = letters.iter().map(|one| (one.id, one.receive_count)).collect();
-    assert_eq!(letters, [(ids[0], 3)]);
+    let dead_letters = dead.receive(MAX_BATCH, NO_WAIT, None).await;
+    assert_eq!(ids_and_counts(&dead_letters), [(ids[0], 3)]);
 }
 
 #[tokio::test]
@@ -288,6 +292,5 @@ async fn a_large_journal_is_rewritten_while_it_runs() {
     assert!(length < 20_000_000, "{length}");
     let queue = in_directory(directory.path()).queue("q").unwrap();
     let again = queue.receive(MAX_BATCH, NO_WAIT, None).await;
-    let counts: Vec<_> = again.iter().map(|one| (one.id, one.receive_count)).collect();
-    assert_eq!(counts, [(kept[0].id, 2)]);
+    assert_eq!(ids_and_counts(&again), [(kept[0].id, 2)]);
 }

@@ -1,4 +1,4 @@
-//! A client of queues of its own, and what tests ask it for most.
+//! A client with queues of its own, and the calls that several tests make.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use local::sqs::Sqs;
+use local_sqs::Sqs;
 use tokio::net::TcpListener;
 
-/// Long enough for a loaded machine; reached only by a test that fails.
+/// Long enough for a busy machine. Only a failing test waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn answer(State(sqs): State<Sqs>, headers: HeaderMap, body: Bytes) -> Response {
@@ -33,7 +33,7 @@ async fn answer(State(sqs): State<Sqs>, headers: HeaderMap, body: Bytes) -> Resp
     (answer.status, headers, answer.body).into_response()
 }
 
-/// A client of queues of its own.
+/// A client of a new SQS without queues.
 pub async fn client() -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
@@ -76,6 +76,16 @@ pub async fn create_with_dead_letters(client: &Client, name: &str, dead: &str) -
     created.expect("a queue").queue_url.expect("a URL")
 }
 
+pub async fn send(client: &Client, url: &str, body: &str) {
+    let request = client.send_message().queue_url(url).message_body(body);
+    request.send().await.expect("it is sent");
+}
+
+pub async fn start_move(client: &Client, source: &str) {
+    let request = client.start_message_move_task().source_arn(arn(source));
+    request.send().await.expect("a task");
+}
+
 pub fn arn(name: &str) -> String {
     format!("arn:aws:sqs:us-east-1:000000000000:{name}")
 }
@@ -99,6 +109,16 @@ pub async fn attribute(client: &Client, url: &str, name: QueueAttributeName) -> 
     attributes
         .and_then(|mut all| all.remove(&name))
         .unwrap_or_default()
+}
+
+pub async fn assert_none_visible(client: &Client, url: &str) {
+    let visible = QueueAttributeName::ApproximateNumberOfMessages;
+    assert_eq!(attribute(client, url, visible).await, "0");
+}
+
+pub async fn assert_none_in_flight(client: &Client, url: &str) {
+    let in_flight = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+    assert_eq!(attribute(client, url, in_flight).await, "0");
 }
 
 pub fn entry(id: &str, body: &str) -> SendMessageBatchRequestEntry {

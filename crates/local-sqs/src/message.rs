@@ -1,4 +1,4 @@
-//! Messages: what is sent, what is received, and the digests clients check them by.
+//! Messages as they are sent and received, and the digests by which clients check them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,22 +12,20 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::ACCOUNT;
-use super::attributes::{QueueName, check_delay};
-use super::error::SqsError;
-use super::state::Seq;
-use super::timestamp::Timestamp;
+use crate::attributes::{ACCOUNT, QueueName, check_delay};
+use crate::error::SqsError;
+use crate::timestamp::Timestamp;
 
 const MAX_ATTRIBUTES: usize = 10;
 const MAX_ATTRIBUTE_NAME_BYTES: usize = 256;
 
-/// Names one message. A move to a dead letter queue keeps it; a redrive back makes a new one.
+/// Identifies a message. A move to a dead-letter queue keeps it; a redrive assigns a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MessageId(Uuid);
 
 impl MessageId {
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         Self(Uuid::new_v4())
     }
 }
@@ -38,11 +36,16 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// Names one delivery of one message; the next delivery makes it stale.
+/// The position of a message in the order in which its queue accepted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Seq(pub(crate) u64);
+
+/// Identifies one delivery of a message. The next delivery makes it stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiptHandle {
-    pub(super) seq: Seq,
-    pub(super) delivery: u64,
+    pub(crate) seq: Seq,
+    pub(crate) delivery: u64,
 }
 
 impl fmt::Display for ReceiptHandle {
@@ -74,7 +77,7 @@ impl FromStr for ReceiptHandle {
 }
 
 /// The value of a message attribute. `data_type` is `String`, `Number` or `Binary`, with an
-/// optional label behind a point.
+/// optional label after a dot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WireAttribute", into = "WireAttribute")]
 pub struct MessageAttribute {
@@ -168,7 +171,7 @@ impl From<MessageAttribute> for WireAttribute {
 /// By name. At most 10.
 pub type MessageAttributes = BTreeMap<String, MessageAttribute>;
 
-/// What a message says; it never changes, so deliveries share it.
+/// The content of a message. It never changes, so deliveries share it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Content {
     pub body: String,
@@ -180,7 +183,7 @@ pub struct Content {
 pub struct NewMessage {
     pub body: String,
     pub attributes: MessageAttributes,
-    /// How long it is held back; the queue's own delay if none.
+    /// How long it is held back; the queue's own delay if `None`.
     pub delay: Option<Duration>,
 }
 
@@ -201,7 +204,7 @@ impl NewMessage {
         self.body.len() + self.attributes.iter().map(attribute).sum::<usize>()
     }
 
-    pub(super) fn validate(&self, maximum_size: usize) -> Result<(), SqsError> {
+    pub(crate) fn validate(&self, maximum_size: usize) -> Result<(), SqsError> {
         if self.body.is_empty() {
             return Err(SqsError::MissingParameter("MessageBody"));
         }
@@ -232,7 +235,7 @@ impl NewMessage {
     }
 }
 
-/// SQS takes what XML 1.0 can hold.
+/// SQS accepts the characters that XML 1.0 allows.
 fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
@@ -245,9 +248,9 @@ pub struct Received {
     pub content: Arc<Content>,
     pub sent: Timestamp,
     pub first_received: Timestamp,
-    /// With this one, so 1 at the first delivery.
+    /// Includes this delivery, so it starts at 1.
     pub receive_count: u32,
-    /// The queue whose dead letter this is.
+    /// The queue that this dead letter came from.
     pub dead_letter_source: Option<QueueName>,
 }
 
@@ -260,7 +263,7 @@ impl Received {
         &self.content.attributes
     }
 
-    /// What SQS itself says of the message, by the names of its wire.
+    /// The attributes that SQS itself adds, by their names on the wire.
     pub fn system_attributes(&self) -> BTreeMap<&'static str, String> {
         let millis = |at: Timestamp| at.as_millis().to_string();
         let mut attributes = BTreeMap::from([
@@ -280,8 +283,8 @@ pub fn md5_of_body(body: &str) -> String {
     hex(Md5::digest(body))
 }
 
-/// The digest of attributes as SQS defines it: sorted by name, each part behind its length, and
-/// one byte that tells text (1) from bytes (2). `None` when there are none.
+/// The digest of attributes as SQS defines it: sorted by name, with the length before each part and
+/// a byte that distinguishes text (1) from bytes (2). `None` if there are none.
 pub fn md5_of_attributes<'a>(
     attributes: impl IntoIterator<Item = (&'a String, &'a MessageAttribute)>,
 ) -> Option<String> {

@@ -1,6 +1,6 @@
-//! What a call on a queue can fail with, and how each failure is named on the wire.
+//! The errors of a call on a queue, and their names on the wire.
 
-/// A failure as SQS names it; `Display` is the message a client sees.
+/// An error as SQS names it; `Display` is the message that a client sees.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SqsError {
     #[error("The specified queue does not exist.")]
@@ -63,7 +63,7 @@ impl SqsError {
             Self::OverLimit => "com.amazonaws.sqs#OverLimit",
             Self::ResourceNotFound(_) => "com.amazonaws.sqs#ResourceNotFoundException",
             Self::UnsupportedOperation(_) => "com.amazonaws.sqs#UnsupportedOperation",
-            // These are raised by the service's frame, not by its model.
+            // The service's framework raises these; its model does not contain them.
             Self::InvalidParameterValue(_) => "com.amazon.coral.service#InvalidParameterValueException",
             Self::MissingParameter(_) => "com.amazon.coral.service#MissingRequiredParameterException",
             Self::Malformed(_) => "com.amazon.coral.service#SerializationException",
@@ -71,8 +71,8 @@ impl SqsError {
         }
     }
 
-    /// The code of the older query protocol. Clients still read it, and decide by it which typed
-    /// error they show, so a prefix left out makes an error unknown to them.
+    /// The code of the older query protocol. Clients still choose their typed error by it, so the
+    /// prefix matters: without it they report an unknown error.
     pub fn query_code(&self) -> &'static str {
         match self {
             Self::QueueDoesNotExist => "AWS.SimpleQueueService.NonExistentQueue",
@@ -99,7 +99,7 @@ impl SqsError {
         }
     }
 
-    /// Whether the caller is at fault, and not this side.
+    /// Whether the caller is at fault, rather than this side.
     pub fn is_senders_fault(&self) -> bool {
         !matches!(self, Self::Journal(_))
     }

@@ -1,0 +1,33 @@
+//! All queues of one process, by name.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::attributes::{ACCOUNT, QueueName};
+use crate::inner::Inner;
+use crate::moves::MoveTasks;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) endpoint_base: String,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) queues: Mutex<BTreeMap<QueueName, Arc<Inner>>>,
+    pub(crate) moves: MoveTasks,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<QueueName, Arc<Inner>>> {
+        self.queues
+            .lock()
+            .expect("nothing panics while it holds the lock")
+    }
+
+    pub(crate) fn queue(&self, name: &QueueName) -> Option<Arc<Inner>> {
+        self.lock().get(name).cloned()
+    }
+
+    pub(crate) fn url(&self, name: &QueueName) -> String {
+        format!("{}/{ACCOUNT}/{name}", self.endpoint_base)
+    }
+}
