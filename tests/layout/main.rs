@@ -29,7 +29,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "domain",
             "ingest",
             "local",
-            "local-sqs",
             "operate",
             "store",
             "telemetry",
