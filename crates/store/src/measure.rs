@@ -1,10 +1,10 @@
-//! Requests that only measurements make: standings in numbers that counting would take hours to
-//! reach, and markers looked for beside the path. They are bodies of `DynamoDB`'s JSON protocol,
-//! for an emulator in the same process.
+//! Requests that only benchmarks make: writing more standings than counting could in reasonable time, and
+//! looking up markers. They are bodies of `DynamoDB`'s JSON protocol, for an emulator in the same
+//! process.
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{ActivityId, Period, ProgramId, Standing, Tally, UserId};
+use domain::{ActivityKey, Period, ProgramId, Standing, Tally};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -23,13 +23,13 @@ pub const MAX_GETS: usize = 100;
 pub struct MarkerKey(String);
 
 impl MarkerKey {
-    pub fn of(user: &UserId, id: &ActivityId) -> Self {
-        Self(keys::marker_key(CountGeneration::FIRST, user, id))
+    pub fn of(activity: &ActivityKey) -> Self {
+        Self(keys::marker_key(CountGeneration::FIRST, activity))
     }
 }
 
-/// A `BatchWriteItem` that puts at most [`MAX_PUTS`] standings as counting would have left them.
-/// A window without activities has no counter.
+/// A `BatchWriteItem` that puts at most [`MAX_PUTS`] standings as counting would write them. A window
+/// without activities has no counter.
 pub fn put_standings(
     table: &str,
     shards: ShardCount,
@@ -62,7 +62,8 @@ pub fn put_totals(table: &str, totals: &BTreeMap<ProgramId, Tally>) -> Value {
     )
 }
 
-/// Adds the points of earlier days to the standings of a [`put_standings`], of one in so many each day.
+/// Adds points of earlier days to the standings of a [`put_standings`]. On each day, one in `one_in`
+/// standings gets points.
 pub fn add_earlier_days(put: &mut Value, table: &str, days: &[Period], one_in: usize) {
     let puts = put["RequestItems"][table].as_array_mut().into_iter().flatten();
     for (number, put) in puts.enumerate() {
@@ -76,7 +77,7 @@ pub fn add_earlier_days(put: &mut Value, table: &str, days: &[Period], one_in: u
     }
 }
 
-/// A `BatchGetItem` that looks for at most [`MAX_GETS`] markers.
+/// A `BatchGetItem` for at most [`MAX_GETS`] markers.
 pub fn find_markers<'a>(table: &str, markers: impl Iterator<Item = &'a MarkerKey>) -> Value {
     let keys: Vec<_> = markers
         .map(|MarkerKey(marker)| json!({ attribute::ACTIVITY: { "S": marker } }))
@@ -84,7 +85,7 @@ pub fn find_markers<'a>(table: &str, markers: impl Iterator<Item = &'a MarkerKey
     json!({ "RequestItems": { table: { "Keys": keys, "ConsistentRead": true } } })
 }
 
-/// The markers in the answer to [`find_markers`]; those that are not there are left out.
+/// The markers in the answer to [`find_markers`]. Missing markers are left out.
 pub fn found_markers(answer: &[u8]) -> serde_json::Result<Vec<MarkerKey>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -166,7 +167,10 @@ mod tests {
 
     #[test]
     fn markers_that_are_there_are_found() {
-        let marker = MarkerKey::of(&"ann".parse().unwrap(), &"a1".parse().unwrap());
+        let marker = MarkerKey::of(&ActivityKey {
+            user: "ann".parse().unwrap(),
+            id: "a1".parse().unwrap(),
+        });
         let body = find_markers("dedup", [&marker].into_iter());
         assert_eq!(
             body["RequestItems"]["dedup"]["Keys"],
