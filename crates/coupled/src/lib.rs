@@ -1,19 +1,18 @@
 //! The design that Podium replaces: one path that stores an activity, counts it and then answers.
 //!
-//! It is a baseline for `podium compare` and nothing else: no deployment has it, and no stack but the
-//! one that this command starts. What is compared is the coupling. So everything else is the same as
-//! in Podium and as good: the parsing and the facts of ingestion, and the counting of the aggregator,
-//! with its transactions, markers and retries. It is kind to its clients where its like often are not:
-//! a fact that was kept by an attempt that failed later is counted when the same is sent again, and it
-//! says that it is busy while they still listen. What it cannot do is count anything that nobody sends
-//! again, for nothing but a request makes it count.
+//! It is only a baseline for `podium compare`, and is never deployed. The comparison is about coupling,
+//! so everything else is the same as in Podium: the parsing and the facts of ingestion, and the
+//! transactions, markers and retries of the aggregator. It treats its clients better than such designs
+//! often do. If a fact was kept but not counted, sending it again counts it. If it is busy, it says so
+//! before clients time out. But it cannot count an activity that no client sends again, since only a
+//! request makes it count.
 
 mod config;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::{Activity, ActivityId, Rejection, ScoringPolicy, UserId};
+use domain::{Activity, ActivityKey, Rejection};
 use ingest::{Ingest, ItemResult, ItemStatus, answer};
 use jiff::Timestamp;
 use lambda_http::{Request, Response};
@@ -23,24 +22,20 @@ use tokio::time::Instant;
 
 pub use config::Config;
 
-/// How long counting may take. Clients who wait for 5 s hear that it failed before they go.
+/// How long counting may take. Clients that time out after 5 s still get the answer that it failed.
 const COUNT_WITHIN: Duration = Duration::from_secs(4);
-
-type Key = (UserId, ActivityId);
 
 pub struct Coupled {
     ingest: Ingest,
     counting: Counting,
-    policy: ScoringPolicy,
 }
 
 impl Coupled {
     pub fn connect(config: Config) -> anyhow::Result<Self> {
         let client = aws_sdk_dynamodb::Client::new(&store::aws::config_from_env()?);
         Ok(Self {
-            policy: config.ingest.scoring_policy.clone(),
             ingest: Ingest::connect(config.ingest)?,
-            counting: Counting::new(client, config.counting),
+            counting: Counting::new(client, config.tables, config.rules),
         })
     }
 
@@ -48,8 +43,8 @@ impl Coupled {
         self.ingest.warm_up().await;
     }
 
-    /// Answers one request, which arrived at `received_at` and at `arrived`, once all of its
-    /// activities are kept and counted. Those that are not are answered as unavailable.
+    /// Answers one request once all of its activities are kept and counted. The others are answered as
+    /// unavailable. `received_at` and `arrived` are both the time of the request.
     pub async fn handle(
         &self,
         request: Request,
@@ -62,15 +57,19 @@ impl Coupled {
         };
         let mut countable = self.countable(&parsed, received_at);
         let mut results = self.ingest.keep(parsed, received_at).await;
-        let kept: HashSet<Key> = results.iter().filter_map(key_of_kept).collect();
-        countable.retain(|activity| kept.contains(&(activity.user.clone(), activity.id.clone())));
+        let kept: HashSet<ActivityKey> = results.iter().filter_map(key_of_kept).collect();
+        countable.retain(|activity| kept.contains(&activity.key));
         let uncounted = match self.counting.generations().await {
             Ok(generations) => {
                 let deadline = arrived + COUNT_WITHIN;
                 self.count(countable, &generations, received_at, deadline).await
             }
             Err(error) => {
-                tracing::error!(%error, "Nothing can be counted; the client is asked to send it again.");
+                tracing::error!(
+                    kind = error.kind(),
+                    error = error.with_causes(),
+                    "Nothing can be counted. The client is asked to send it again."
+                );
                 kept
             }
         };
@@ -83,9 +82,8 @@ impl Coupled {
     }
 
     fn countable(&self, parsed: &[Result<Activity, Rejection>], now: Timestamp) -> Vec<Countable> {
-        let calendar = self.counting.calendar();
-        let scored = |activity| Countable::scored(activity, &self.policy, calendar, now);
-        // What the policy does not know was refused by the parsing.
+        let scored = |activity| Countable::scored(activity, self.counting.rules(), now);
+        // Ingestion has rejected every activity that the policy does not score.
         parsed
             .iter()
             .flatten()
@@ -93,16 +91,16 @@ impl Coupled {
             .collect()
     }
 
-    /// Counts activities that are kept, and returns those that could not be counted. A duplicate may
-    /// be one whose first attempt ended between its fact and its count, so it is counted as well: its
-    /// marker tells. A client who sends another activity under the same id is not provided for.
+    /// Counts activities that are kept, and returns those that could not be counted. Duplicates are counted
+    /// too: the first attempt may have ended between its fact and its count, and the marker prevents
+    /// counting twice. A different activity under the same id is not supported.
     async fn count(
         &self,
         activities: Vec<Countable>,
         generations: &Generations,
         now: Timestamp,
         deadline: Instant,
-    ) -> HashSet<Key> {
+    ) -> HashSet<ActivityKey> {
         let mut uncounted = HashSet::new();
         for generation in generations.counted() {
             for group in groups(activities.clone()) {
@@ -113,7 +111,7 @@ impl Coupled {
                         Counted::Later(reason) | Counted::Impossible(reason) => {
                             tracing::error!(
                                 reason,
-                                "An activity could not be counted; the client is asked to send it again."
+                                "An activity could not be counted. The client is asked to send it again."
                             );
                             uncounted.insert(key);
                         }
@@ -125,11 +123,12 @@ impl Coupled {
     }
 }
 
-fn key_of_kept(result: &ItemResult) -> Option<Key> {
+fn key_of_kept(result: &ItemResult) -> Option<ActivityKey> {
     match result.status {
-        ItemStatus::Accepted | ItemStatus::Duplicate => {
-            Some((result.user_id.clone()?, result.activity_id.clone()?))
-        }
+        ItemStatus::Accepted | ItemStatus::Duplicate => Some(ActivityKey {
+            user: result.user_id.clone()?,
+            id: result.activity_id.clone()?,
+        }),
         ItemStatus::Rejected | ItemStatus::Unavailable => None,
     }
 }
