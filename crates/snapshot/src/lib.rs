@@ -7,7 +7,7 @@ mod depth;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::board::Status;
+use domain::documents::Status;
 use domain::freshness::Heartbeats;
 use domain::{Board, Calendar, Freshness, Tally, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use store::keys::CountGeneration;
 use store::overview::Overview;
 use store::standings::CurrentCounters;
-use store::{Activities, Head, Published, Quality, Snapshots, Standings};
+use store::{Activities, Head, Published, Quality, Snapshots, Standings, StoreError};
 use telemetry::{Meter, Metric};
 
 pub use boards::MAX_PROGRAMS;
@@ -78,8 +78,22 @@ impl Publisher {
         }
     }
 
-    /// Publishes every board as it is at `now`.
+    /// Publishes every board as it is at `now`. Logs a failure of the store with its kind.
     pub async fn run(&self, now: Timestamp) -> anyhow::Result<Run> {
+        let run = self.run_in_live(now).await;
+        if let Err(error) = &run
+            && let Some(store) = error.downcast_ref::<StoreError>()
+        {
+            tracing::error!(
+                kind = store.kind(),
+                error = store.with_causes(),
+                "The snapshot failed. The heads that were replaced are complete; the next run tries the rest again."
+            );
+        }
+        run
+    }
+
+    async fn run_in_live(&self, now: Timestamp) -> anyhow::Result<Run> {
         for _ in 0..GENERATIONS_TRIED {
             let generation = self.standings.live().await?;
             if let Some(run) = self.run_in(generation, now).await? {

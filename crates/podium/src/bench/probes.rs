@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::ensure;
+use domain::ActivityKey;
 use local::dynamodb::DynamoDb;
 use store::measure::{MAX_GETS, MarkerKey, find_markers, found_markers};
 use tokio::task::JoinSet;
@@ -82,7 +83,10 @@ async fn post(api: Api, pending: Pending, length: Duration) -> anyhow::Result<()
             break;
         }
         let name = format!("probe-{number}");
-        let marker = MarkerKey::of(&name.parse()?, &name.parse()?);
+        let marker = MarkerKey::of(&ActivityKey {
+            user: name.parse()?,
+            id: name.parse()?,
+        });
         let activity = wire::Activity {
             activity_id: name.parse().map_err(anyhow::Error::msg)?,
             user_id: name.parse().map_err(anyhow::Error::msg)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use domain::{ActivityId, UserId};
+use domain::ActivityKey;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
@@ -29,8 +29,6 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// once at most.
 pub const ATTEMPTS: u32 = 3;
 
-pub type Key = (UserId, ActivityId);
-
 pub struct Load {
     seed: u64,
     posts: Vec<Vec<Activity>>,
@@ -46,7 +44,7 @@ pub struct Posted {
     pub later: u64,
     /// From when a post was due until its first attempt was answered, refused or timed out.
     pub first_answers: Percentiles,
-    pub acknowledged: HashSet<Key>,
+    pub acknowledged: HashSet<ActivityKey>,
 }
 
 /// What one client heard.
@@ -54,7 +52,7 @@ struct Heard {
     /// The attempt that was the last one needed, from 0.
     taken_at: Option<u32>,
     first_answer: Duration,
-    acknowledged: Vec<Key>,
+    acknowledged: Vec<ActivityKey>,
 }
 
 impl Load {
@@ -172,8 +170,11 @@ async fn send(api: Api, post: Vec<Activity>, due: Instant, mut random: StdRng) -
     Ok(heard)
 }
 
-pub fn key(activity: &Activity) -> Key {
-    (activity.user_id.clone(), activity.activity_id.clone())
+pub fn key(activity: &Activity) -> ActivityKey {
+    ActivityKey {
+        user: activity.user_id.clone(),
+        id: activity.activity_id.clone(),
+    }
 }
 
 #[cfg(test)]

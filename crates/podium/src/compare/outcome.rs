@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
+use domain::ActivityKey;
+
 use super::Throttle;
-use super::load::{ATTEMPTS, Key, Load, Posted, key};
+use super::load::{ATTEMPTS, Load, Posted, key};
 use super::watch::Watch;
 use crate::client::wire::Activity;
 use crate::text::{grouped, latency};
@@ -57,7 +59,7 @@ impl Outcome {
 }
 
 impl Fates {
-    fn of(sent: &[&Activity], acknowledged: &HashSet<Key>, there: &Counts) -> Self {
+    fn of(sent: &[&Activity], acknowledged: &HashSet<ActivityKey>, there: &Counts) -> Self {
         let mut fates = Self {
             acknowledged: acknowledged.len() as u64,
             counted: there.activities(),
@@ -169,7 +171,7 @@ mod tests {
         ids.chars().map(activity).collect()
     }
 
-    fn keys(ids: &str) -> HashSet<Key> {
+    fn keys(ids: &str) -> HashSet<ActivityKey> {
         activities(ids).iter().map(key).collect()
     }
 
