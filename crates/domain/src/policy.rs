@@ -194,7 +194,7 @@ mod tests {
         );
         check_invalid(
             r#"[{"effective_from":"2026-01-01T00:00:00Z","points":{"A":1}}]"#,
-            "allowed are a-z",
+            "use only a-z",
         );
     }
 }

@@ -54,6 +54,17 @@ pub struct Run {
     pub write_units: f64,
 }
 
+/// Logs a failure of the store with its kind.
+pub fn log_failure(error: &anyhow::Error) {
+    if let Some(store) = error.downcast_ref::<StoreError>() {
+        tracing::error!(
+            kind = store.kind(),
+            error = store.with_causes(),
+            "The snapshot failed. The heads that were replaced are complete; the next run tries the rest again."
+        );
+    }
+}
+
 impl Publisher {
     pub fn connect(config: Config) -> anyhow::Result<Self> {
         let aws = store::aws::config_from_env()?;
@@ -78,22 +89,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes every board as it is at `now`. Logs a failure of the store with its kind.
+    /// Publishes every board as it is at `now`.
     pub async fn run(&self, now: Timestamp) -> anyhow::Result<Run> {
-        let run = self.run_in_live(now).await;
-        if let Err(error) = &run
-            && let Some(store) = error.downcast_ref::<StoreError>()
-        {
-            tracing::error!(
-                kind = store.kind(),
-                error = store.with_causes(),
-                "The snapshot failed. The heads that were replaced are complete; the next run tries the rest again."
-            );
-        }
-        run
-    }
-
-    async fn run_in_live(&self, now: Timestamp) -> anyhow::Result<Run> {
         for _ in 0..GENERATIONS_TRIED {
             let generation = self.standings.live().await?;
             if let Some(run) = self.run_in(generation, now).await? {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{self, StoreError};
 use crate::item::{self, Item, string};
 use crate::keys::{ACTIVITIES_KEY, attribute};
-use crate::requests::get_item;
+use crate::requests::{get_item, item_of};
 
 /// Long enough to investigate an outage, short enough to keep the table small.
 const HEARTBEAT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -122,8 +122,8 @@ impl Activities {
     /// Whether the user has an activity with that id.
     pub async fn is_recorded(&self, user: &UserId, id: &ActivityId) -> Result<bool, StoreError> {
         let key = item::key(ACTIVITIES_KEY, user.as_str(), id.as_str());
-        let item = get_item(&self.client, &self.table, key, "looking for an activity").await?;
-        Ok(item.is_some())
+        let read = get_item(&self.client, &self.table, key).send().await;
+        Ok(item_of("looking for an activity", read)?.is_some())
     }
 
     /// Opens the connection before a function's first request. Sends a put whose condition cannot hold:

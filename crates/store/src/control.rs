@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{self, StoreError};
 use crate::item::{self, Item};
 use crate::keys::STANDINGS_KEY;
-use crate::requests::get_item;
+use crate::requests::{get_item, item_of};
 
 /// The partition of these items.
 pub(crate) const CONTROL: &str = "control";
@@ -28,7 +28,8 @@ pub(crate) async fn read<T: DeserializeOwned>(
     standings_table: &str,
     name: &str,
 ) -> Result<Option<T>, StoreError> {
-    let item = get_item(client, standings_table, key(name), "reading a control item").await?;
+    let read = get_item(client, standings_table, key(name)).send().await;
+    let item = item_of("reading a control item", read)?;
     item.map(serde_dynamo::from_item)
         .transpose()
         .map_err(|error| StoreError::corrupt("decoding a control item", named(standings_table, name), error))

@@ -155,8 +155,8 @@ impl FactsPage {
             }),
             Ok(Streamed::Heartbeat { .. }) => {}
             Err(error) => {
-                let key = position(item)
-                    .map_or_else(String::new, |Position { user, id }| format!("{user} {id}: "));
+                let key =
+                    position(item).map_or_else(String::new, |Position { user, id }| format!("{user} {id}: "));
                 self.unreadable.push(format!("{key}{error}"));
             }
         }

@@ -1,6 +1,9 @@
 //! Requests that several operations build on.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
+use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 
@@ -8,21 +11,21 @@ use crate::error::StoreError;
 use crate::item::{Item, string};
 use crate::keys::attribute;
 
-/// Reads the item with this key, consistently; `None` if there is none.
-pub(crate) async fn get_item(
-    client: &Client,
-    table: &str,
-    key: Item,
-    operation: &'static str,
-) -> Result<Option<Item>, StoreError> {
-    let output = client
+/// A consistent read of the item with this key.
+pub(crate) fn get_item(client: &Client, table: &str, key: Item) -> GetItemFluentBuilder {
+    client
         .get_item()
         .table_name(table)
         .set_key(Some(key))
         .consistent_read(true)
-        .send()
-        .await;
-    match output {
+}
+
+/// The item in the answer to [`get_item`]; `None` if there is none.
+pub(crate) fn item_of(
+    operation: &'static str,
+    answer: Result<GetItemOutput, SdkError<GetItemError>>,
+) -> Result<Option<Item>, StoreError> {
+    match answer {
         Ok(output) => Ok(output.item),
         Err(error) => Err(StoreError::unavailable(operation, error)),
     }

@@ -23,7 +23,7 @@ use crate::page_cache::PageCache;
 use crate::publication::{
     Document, HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write, history_document, old_head,
 };
-use crate::requests::get_item;
+use crate::requests::{get_item, item_of};
 
 const REQUESTS_AT_ONCE: usize = 8;
 
@@ -280,7 +280,8 @@ impl Snapshots {
     ) -> Result<Option<T>, StoreError> {
         let key = item::key(SNAPSHOTS_KEY, key, part);
         // Consistent: a page must be visible as soon as its head is.
-        let item = get_item(&self.client, &self.table, key, "reading a snapshot").await?;
+        let read = get_item(&self.client, &self.table, key).send().await;
+        let item = item_of("reading a snapshot", read)?;
         item.map(|item| document::from_item(&self.table, &item))
             .transpose()
     }

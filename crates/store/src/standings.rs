@@ -15,7 +15,7 @@ use crate::generations;
 use crate::item::{self, Item, text};
 use crate::keys::{self, CountGeneration, STANDINGS_KEY, ShardCount, TOTALS_LANES, attribute, heartbeat_key};
 use crate::quality::{self, Quality};
-use crate::requests::{get_item, query_members};
+use crate::requests::{get_item, item_of, query_members};
 
 /// The table of standings and totals, for reading.
 #[derive(Clone, Debug)]
@@ -242,8 +242,8 @@ impl Standings {
     ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
         let (shard, member) = heartbeat_key(generation);
         let key = item::key(STANDINGS_KEY, &shard, &member);
-        let item = get_item(&self.client, &self.table, key, "reading the last heartbeat").await?;
-        let Some(item) = item else {
+        let read = get_item(&self.client, &self.table, key).send().await;
+        let Some(item) = item_of("reading the last heartbeat", read)? else {
             return Ok(None);
         };
         let subject = error::named(&self.table, &item, STANDINGS_KEY);
