@@ -269,8 +269,8 @@ async fn what_can_never_be_counted_ends_as_a_dead_letter_with_its_reason_and_can
         )
         .await;
     stack.post_all(&activities(GOOD / 2..GOOD)).await;
-    let is_buried = |status: &domain::board::StatusDocument| status.status.dead_letters == 1;
-    stack.wait_for("the dead letter", is_buried).await;
+    let is_in_dlq = |status: &domain::documents::StatusDocument| status.status.dead_letters == 1;
+    stack.wait_for("the dead letter", is_in_dlq).await;
     // One bad message holds up no other.
     stack.wait_until_counted(GOOD as u64).await;
 
@@ -294,7 +294,7 @@ async fn what_can_never_be_counted_ends_as_a_dead_letter_with_its_reason_and_can
     assert!(!text(&task["TaskHandle"]).is_empty());
     // Nobody has mended it, so it comes back, as another message, and counts for nothing.
     let redriven = loop {
-        stack.wait_for("the dead letter again", is_buried).await;
+        stack.wait_for("the dead letter again", is_in_dlq).await;
         let found = aws.message(&dead_letters).await;
         if found["MessageId"] != letter["MessageId"] {
             break found;

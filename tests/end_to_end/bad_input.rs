@@ -1,5 +1,5 @@
-//! Every kind of bad input has its status, and a problem document that names the field and the
-//! limit; what is good in the same request is kept.
+//! Every kind of bad input has its status and a problem document that names the field and the limit. Valid
+//! activities in the same request are stored.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -13,11 +13,11 @@ struct Case {
     path: &'static str,
     content_type: Option<&'static str>,
     body: Vec<u8>,
-    /// Status, code, field and a part of the detail.
+    /// Status, code, field and part of the detail.
     expected: (u16, &'static str, &'static str, &'static str),
 }
 
-/// A request whose framing is wrong: nothing of it can be kept.
+/// A request that is invalid as a whole, so nothing in it can be stored.
 fn framing(body: impl Into<Vec<u8>>, expected: (u16, &'static str, &'static str, &'static str)) -> Case {
     Case {
         method: Method::POST,
@@ -116,8 +116,8 @@ fn framing_cases() -> Vec<Case> {
     ]
 }
 
-/// An activity that is wrong by itself: JSON, code, field and a part of the detail.
-#[rustfmt::skip] // A row a case.
+/// An invalid activity: its JSON, then the code, field and part of the detail.
+#[rustfmt::skip] // One case per row.
 fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
     let with = |more: &str| GOOD.replace('}', &format!(",{more}}}"));
     let user = |user: &str| GOOD.replace("ann", user);
@@ -133,13 +133,13 @@ fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
         ("null".into(), "not_an_object", "", "not null"),
         (user(""), "empty", "user_id", "1 to 64"),
         (user(&long(65)), "too_long", "user_id", "at most 64"),
-        (user("a b"), "illegal_character", "user_id", "allowed are"),
+        (user("a b"), "illegal_character", "user_id", "use only"),
         (user("a#b"), "illegal_character", "user_id", "'#'"),
         (user("a/b"), "illegal_character", "user_id", "'/'"),
         (user("<b>"), "illegal_character", "user_id", "'<'"),
         (user("zoë"), "illegal_character", "user_id", "'ë'"),
         (user(r"a\u0000"), "illegal_character", "user_id", r"'\0'"),
-        (user(r"a\u202eb"), "illegal_character", "user_id", "allowed are"),
+        (user(r"a\u202eb"), "illegal_character", "user_id", "use only"),
         (user(r"\ud800"), "malformed", "user_id", "not valid JSON text"),
         (user("~heartbeat"), "reserved", "user_id", "reserved"),
         (user("~anything"), "reserved", "user_id", "reserved"),
@@ -150,7 +150,7 @@ fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
         (GOOD.replace("\"p\"", "\"\""), "empty", "program_id", "1 to 64"),
         (GOOD.replace("\"p\"", &format!("\"{}\"", long(65))), "too_long", "program_id", "at most 64"),
         (GOOD.replace("\"p\"", "\"p:q\""), "illegal_character", "program_id", "':'"),
-        (GOOD.replace("task_completed", "nap_taken"), "unknown_kind", "kind", "known are learning_milestone"),
+        (GOOD.replace("task_completed", "nap_taken"), "unknown_kind", "kind", "use one of: learning_milestone"),
         (GOOD.replace("task_completed", "Task Completed"), "illegal_character", "kind", "a-z"),
         (GOOD.replace("task_completed", ""), "empty", "kind", "1 to 64"),
         (with(r#""activity_id":"""#), "empty", "activity_id", "1 to 128"),
@@ -185,7 +185,7 @@ fn item_cases() -> Vec<(String, &'static str, &'static str, &'static str)> {
     ]
 }
 
-/// Asserts that what is there includes what is expected, and says what was sent if not.
+/// Asserts that a problem is the expected one, and shows the input if not.
 fn check(sent: &str, problem: &Value, expected: (&str, &str, &str)) {
     let text = |name: &str| problem[name].as_str().unwrap_or_default();
     let (code, field, detail) = expected;

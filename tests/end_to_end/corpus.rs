@@ -1,7 +1,7 @@
-//! Bad inputs that a fuzzer has found: none crashes a function, and each has its named error.
+//! Bad inputs found by the fuzzer, each with the error it must produce. None may crash a function.
 //!
-//! The fuzzer runs for a moment with the other tests, and `PODIUM_FUZZ_SECONDS` long if that is set.
-//! With `PODIUM_WRITE_CORPUS=1` what it finds is added to `tests/corpus`, and what is there is renewed.
+//! With the other tests, the fuzzer runs briefly. `PODIUM_FUZZ_SECONDS` sets a longer time. With
+//! `PODIUM_WRITE_CORPUS=1` it adds the inputs it finds to `tests/corpus`, and renews those already there.
 
 mod case;
 mod fuzz;
@@ -12,12 +12,11 @@ mod outcome;
 use std::collections::BTreeSet;
 
 use case::{Case, Parser};
-use local::sqs::AttributeValue;
 use outcome::{NamedError, Outcome, is_message, message_of};
 use serde_json::Value;
 
 use crate::stack::TestStack;
-use crate::tables::Functions;
+use crate::tables::{Functions, reason_of};
 
 const CASES_MIN: usize = 500;
 const BYTES_MAX: u64 = 400 * 1024;
@@ -38,7 +37,7 @@ fn every_bad_input_has_its_named_error() {
             );
         }
         let inputs: BTreeSet<_> = corpus.iter().map(|case| &case.input).collect();
-        assert_eq!(inputs.len(), corpus.len(), "an input is there twice");
+        assert_eq!(inputs.len(), corpus.len(), "an input occurs twice");
         cases += corpus.len();
         bytes += parser.corpus_bytes();
     }
@@ -58,8 +57,8 @@ fn good_message() -> String {
     format!(r#"{{"eventName":"INSERT","dynamodb":{{"NewImage":{image}}}}}"#)
 }
 
-/// Delivers all messages at once, with a good one in their midst. The bad ones are dead letters with
-/// their reasons, the good one is counted, and none is delivered again.
+/// Delivers all messages in one batch, with a good one in the middle. The bad ones become dead letters with
+/// their reasons, the good one is counted, and none is deferred.
 async fn check_dead_letters(cases: Vec<(String, NamedError)>) {
     let functions = Functions::start("Europe/Berlin").await;
     let now = "2026-11-21T10:00:00Z".parse().expect("a time");
@@ -71,22 +70,16 @@ async fn check_dead_letters(cases: Vec<(String, NamedError)>) {
         .chain([good_message()])
         .chain(after.iter().map(body));
     let again = functions.deliver(bodies.collect(), now).await;
-    assert!(again.is_empty(), "to be delivered again: {again:?}");
+    assert!(again.is_empty(), "deferred: {again:?}");
 
     functions.publish(now).await;
     let board = functions.board("/v1/boards/global", now).await;
     assert_eq!(crate::tables::render(&board), "1.good=10/1");
 
-    let letters = functions.all_dead_letters().await;
-    let letters = letters.iter().map(|letter| {
-        let attribute = |name: &str| match letter.attributes()[name].value() {
-            AttributeValue::Text(text) => text.clone(),
-            AttributeValue::Binary(_) => panic!("{name} is no text"),
-        };
-        (
-            letter.body().to_owned(),
-            NamedError::of(&attribute("reason_code"), &attribute("reason")),
-        )
+    let dead_letters = functions.all_dead_letters().await;
+    let dead_letters = dead_letters.iter().map(|dead_letter| {
+        let [code, reason] = reason_of(dead_letter);
+        (dead_letter.body().to_owned(), NamedError::of(&code, &reason))
     });
     let expected = cases.into_iter().map(|(body, error)| {
         let body = if body.is_empty() {
@@ -96,10 +89,10 @@ async fn check_dead_letters(cases: Vec<(String, NamedError)>) {
         };
         (body, error)
     });
-    let (mut letters, mut expected): (Vec<_>, Vec<_>) = (letters.collect(), expected.collect());
-    letters.sort();
+    let (mut dead_letters, mut expected): (Vec<_>, Vec<_>) = (dead_letters.collect(), expected.collect());
+    dead_letters.sort();
     expected.sort();
-    assert_eq!(letters, expected);
+    assert_eq!(dead_letters, expected);
 }
 
 #[tokio::test]
@@ -109,7 +102,7 @@ async fn every_bad_message_is_a_dead_letter_and_the_good_one_between_them_counts
     check_dead_letters(cases.collect()).await;
 }
 
-/// As far as the pipe sends them on.
+/// Only those records that the pipe forwards.
 #[tokio::test]
 async fn every_bad_record_is_a_dead_letter_and_the_good_one_between_them_counts() {
     let corpus = Parser::StreamRecord.corpus().into_iter();

@@ -1,10 +1,10 @@
-//! What the aggregator does with each message of a batch.
+//! The aggregator's verdict on each message of a batch.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use local::sqs::AttributeValue;
 use serde_json::json;
 
-use crate::tables::Functions;
+use crate::tables::{Functions, reason_of};
 
 const NOW: &str = "2026-11-18T10:00:00Z";
 
@@ -12,7 +12,7 @@ fn now() -> Timestamp {
     NOW.parse().expect("a time")
 }
 
-/// The message by which the pipe asks for an activity to be counted.
+/// The message that the pipe sends for an activity.
 fn message(user: &str, id: &str, kind: &str) -> String {
     let image = json!({
         "user_id": {"S": user},
@@ -72,23 +72,20 @@ async fn what_can_never_be_counted_is_a_dead_letter_at_once_and_delays_no_other(
     ];
     assert!(
         functions.deliver(batch.clone(), now()).await.is_empty(),
-        "nothing is to be delivered again"
+        "no message is deferred"
     );
     assert_eq!(counted(&functions).await, "1.ann=10/1 1.bob=10/1");
 
-    let letters = functions.all_dead_letters().await;
-    let mut reasons: Vec<_> = letters
+    let dead_letters = functions.all_dead_letters().await;
+    let mut reasons: Vec<_> = dead_letters
         .iter()
-        .map(|letter| {
+        .map(|dead_letter| {
             assert!(
-                batch.iter().any(|body| body == letter.body()),
-                "the body is as it came, for a redrive"
+                batch.iter().any(|body| body == dead_letter.body()),
+                "the body is unchanged, for a redrive"
             );
-            let attribute = |name: &str| match letter.attributes()[name].value() {
-                AttributeValue::Text(text) => text.clone(),
-                AttributeValue::Binary(_) => panic!("{name} is no text"),
-            };
-            format!("{}: {}", attribute("reason_code"), attribute("reason"))
+            let [code, reason] = reason_of(dead_letter);
+            format!("{code}: {reason}")
         })
         .collect();
     reasons.sort();
@@ -96,9 +93,9 @@ async fn what_can_never_be_counted_is_a_dead_letter_at_once_and_delays_no_other(
         reasons,
         [
             "not_a_stream_record: expected ident at line 1 column 2",
-            "not_an_activity: user_id has the character ' ' at byte 3; allowed are A-Z a-z 0-9 . _ @ -",
-            "not_an_insert: eventName is \"REMOVE\"; only INSERT is counted",
-            "not_scored: kind is \"retired_kind\", which the scoring policy does not know; known are learning_milestone, program_check_in, task_completed",
+            "not_an_activity: user_id has the character ' ' at byte 3; use only A-Z a-z 0-9 . _ @ -",
+            "not_an_insert: eventName is \"REMOVE\"; it must be INSERT",
+            "not_scored: kind is \"retired_kind\", which is not in the scoring policy; use one of: learning_milestone, program_check_in, task_completed",
         ]
     );
 }
@@ -112,16 +109,50 @@ async fn dead_letters_are_sent_on_also_when_they_are_too_large_for_one_batch() {
 }
 
 #[tokio::test]
+async fn a_batch_is_deferred_while_the_generations_are_corrupt() {
+    let functions = Functions::start("UTC").await;
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let key = [("shard", text("control")), ("member", text("generations"))];
+    let put = functions
+        .client
+        .put_item()
+        .table_name(&functions.tables.standings);
+    let [shard, member] = key.clone();
+    let put = put
+        .item(shard.0, shard.1)
+        .item(member.0, member.1)
+        .item("live", text("first"))
+        .send()
+        .await;
+    put.expect("the item is written");
+    let batch = vec![task("ann", "1"), "not json".to_owned(), task("bob", "2")];
+    let failed = functions.deliver(batch.clone(), now()).await;
+    assert_eq!(failed.len(), 2, "both activities are deferred");
+    assert_eq!(functions.all_dead_letters().await.len(), 1);
+
+    let delete = functions
+        .client
+        .delete_item()
+        .table_name(&functions.tables.standings);
+    let [shard, member] = key;
+    let deleted = delete.key(shard.0, shard.1).key(member.0, member.1).send().await;
+    deleted.expect("the item is deleted");
+    let failed = functions.deliver(batch, now()).await;
+    assert!(failed.is_empty(), "{failed:?}");
+    assert_eq!(counted(&functions).await, "1.ann=10/1 1.bob=10/1");
+}
+
+#[tokio::test]
 async fn what_cannot_be_counted_in_time_is_delivered_again_and_counts_then() {
     let functions = Functions::start("UTC").await;
     functions.take_away_standings().await;
     let failed = functions
         .deliver(vec![task("ann", "1"), task("bob", "2")], now())
         .await;
-    assert_eq!(failed.len(), 2, "both are wanted again");
+    assert_eq!(failed.len(), 2, "both are deferred");
     assert!(
         functions.all_dead_letters().await.is_empty(),
-        "a fault of the store is no fault of a message"
+        "a fault of the store makes no dead letters"
     );
 
     functions.give_back_standings().await;

@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
 use domain::UserId;
-use domain::board::BoardsDocument;
+use domain::documents::BoardsDocument;
 use flate2::read::GzDecoder;
 use local::sqs::Faults;
 use serde::Deserialize;

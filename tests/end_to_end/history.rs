@@ -1,6 +1,6 @@
 //! What the dashboard draws and looks up: points over time, sums by window, places and searches.
 
-use domain::board::{HistoryDocument, SearchDocument};
+use domain::documents::{HistoryDocument, SearchDocument};
 use domain::{BoardDocument, BoardsDocument, UserDocument};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;

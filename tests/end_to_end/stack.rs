@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use domain::BoardDocument;
-use domain::board::StatusDocument;
+use domain::documents::StatusDocument;
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;

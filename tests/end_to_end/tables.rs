@@ -1,8 +1,8 @@
-//! The functions' libraries over the embedded tables and queues, with a clock of the test's own.
+//! The functions' libraries over the embedded tables and queues. The test sets the time.
 
 use std::time::Duration;
 
-use aggregator::{Aggregator, MarkerLifetime, Queues};
+use aggregator::{Aggregator, Queues};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{BoardDocument, FreshnessBounds};
 use ingest::{Ingest, MaxActivityAge};
@@ -11,17 +11,28 @@ use lambda_http::http::Request;
 use lambda_http::{Body, Response};
 use local::dynamodb::{DynamoDb, SequenceNumber};
 use local::settings;
-use local::sqs::{Queue, QueueAttributes, Received, Sqs};
+use local::sqs::{AttributeValue, Queue, QueueAttributes, Received, Sqs};
 use serde_json::Value;
 use serve::Serve;
 use snapshot::Publisher;
 use store::schema::{TableNames, create_tables};
-use store::{Activities, Counting};
+use store::{Activities, CountTables, Counting, Rules, Snapshots};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-/// The records of the stream that one read gives.
+/// Records of the stream in one read.
 const RECORDS_AT_ONCE: usize = 1_000;
+
+/// The rules of the local stack, in another time zone.
+pub fn rules(time_zone: &str) -> Rules {
+    let shards = settings::STANDING_SHARDS.to_string();
+    Rules {
+        standing_shards: shards.parse().expect("a number of shards"),
+        marker_lifetime: "90".parse().expect("a lifetime"),
+        calendar: time_zone.parse().expect("a time zone"),
+        scoring_policy: settings::SCORING_POLICY.parse().expect("a policy"),
+    }
+}
 
 /// All four functions, called by the test instead of by Lambda.
 pub struct Functions {
@@ -58,32 +69,21 @@ impl Functions {
             .await
             .expect("the tables are made");
 
-        let shards = || {
-            settings::STANDING_SHARDS
-                .to_string()
-                .parse()
-                .expect("a number of shards")
-        };
-        let calendar = || time_zone.parse().expect("a time zone");
-        let policy = || settings::SCORING_POLICY.parse().expect("a policy");
+        let rules = rules(time_zone);
         let ingest = Ingest::new(
             Activities::new(client.clone(), tables.activities.clone()),
             ingest::Config {
                 activities_table: tables.activities.clone(),
-                scoring_policy: policy(),
+                scoring_policy: rules.scoring_policy.clone(),
                 max_activity_age: MaxActivityAge(Some(SignedDuration::from_hours(31 * 24))),
             },
         );
-        let counting = store::CountingConfig {
-            dedup_table: tables.dedup.clone(),
-            standings_table: tables.standings.clone(),
-            shards: shards(),
-            marker_lifetime: "90".parse::<MarkerLifetime>().expect("a lifetime").0,
-            calendar: calendar(),
+        let counted = CountTables {
+            dedup: tables.dedup.clone(),
+            standings: tables.standings.clone(),
         };
         let aggregator = Aggregator::new(
-            Counting::new(client.clone(), counting),
-            policy(),
+            Counting::new(client.clone(), counted, rules.clone()),
             Queues {
                 client: queues.clone(),
                 queue_url: queue.url(),
@@ -96,9 +96,9 @@ impl Functions {
             snapshot::Config {
                 activities_table: tables.activities.clone(),
                 standings_table: tables.standings.clone(),
-                standing_shards: shards(),
+                standing_shards: rules.standing_shards,
                 snapshots_table: tables.snapshots.clone(),
-                calendar: calendar(),
+                calendar: rules.calendar.clone(),
                 listed_users: 10_000,
                 queue_url: queue.url(),
                 dead_letter_queue_url: dead_letters.url(),
@@ -109,8 +109,8 @@ impl Functions {
             serve::Config {
                 snapshots_table: tables.snapshots.clone(),
                 standings_table: tables.standings.clone(),
-                standing_shards: shards(),
-                calendar: calendar(),
+                standing_shards: rules.standing_shards,
+                calendar: rules.calendar,
                 snapshot_every: SignedDuration::from_secs(60),
                 bounds: FreshnessBounds {
                     age: SignedDuration::from_secs(180),
@@ -134,7 +134,7 @@ impl Functions {
         }
     }
 
-    /// Posts one activity, which arrives at `now`, and checks that it is accepted.
+    /// Posts one activity at `now`, and checks that it is accepted.
     pub async fn post(&self, activity: &Value, now: Timestamp) {
         let request = Request::post("http://localhost/v1/activities")
             .header("content-type", "application/json")
@@ -144,7 +144,7 @@ impl Functions {
         assert_eq!(response.status(), 202, "{}", response.body());
     }
 
-    /// Counts at `now` what was posted since the last time.
+    /// Counts at `now` the activities posted since the last call.
     pub async fn count(&mut self, now: Timestamp) {
         loop {
             let records = self
@@ -162,7 +162,7 @@ impl Functions {
         }
     }
 
-    /// Delivers messages to the aggregator; returns those that it wants again.
+    /// Delivers messages to the aggregator. Returns those it defers.
     pub async fn deliver(&self, bodies: Vec<String>, now: Timestamp) -> Vec<String> {
         let mut event = SqsEvent::default();
         for (at, body) in bodies.into_iter().enumerate() {
@@ -181,19 +181,19 @@ impl Functions {
             .collect()
     }
 
-    /// All dead letters that there are.
+    /// All dead letters in the DLQ.
     pub async fn all_dead_letters(&self) -> Vec<Received> {
-        let mut letters = Vec::new();
+        let mut dead_letters = Vec::new();
         loop {
             let received = self.dead_letters.receive(10, Duration::ZERO, None).await;
             if received.is_empty() {
-                return letters;
+                return dead_letters;
             }
-            letters.extend(received);
+            dead_letters.extend(received);
         }
     }
 
-    /// A fault of the store: no transaction can succeed.
+    /// Deletes the table of standings, so that no transaction can succeed.
     pub async fn take_away_standings(&self) {
         let delete = self
             .client
@@ -204,10 +204,31 @@ impl Functions {
         delete.expect("the table is deleted");
     }
 
+    /// Creates the table of standings again, empty.
     pub async fn give_back_standings(&self) {
         create_tables(&self.client, &self.tables)
             .await
             .expect("the table is made");
+    }
+
+    /// Replaces the document of a published item by one that cannot be decoded.
+    pub async fn corrupt_document(&self, board: &str, part: &str) {
+        let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.snapshots)
+            .key("board", text(board))
+            .key("part", text(part))
+            .update_expression("SET document = :corrupt")
+            .condition_expression("attribute_exists(document)")
+            .expression_attribute_values(":corrupt", text("{"));
+        update.send().await.expect("the item exists");
+    }
+
+    /// The table of snapshots, with its own cache, as in a new instance of a function.
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::new(self.client.clone(), self.tables.snapshots.clone())
     }
 
     pub async fn publish(&self, now: Timestamp) {
@@ -228,7 +249,15 @@ impl Functions {
     }
 }
 
-/// A board's rows in one line: `1.ann=20/2 2.bob=10/1`, of rank, user, points and activities.
+/// The code of the reason of a dead letter, and the reason itself.
+pub fn reason_of(dead_letter: &Received) -> [String; 2] {
+    ["reason_code", "reason"].map(|name| match dead_letter.attributes()[name].value() {
+        AttributeValue::Text(text) => text.clone(),
+        AttributeValue::Binary(_) => panic!("{name} is not text"),
+    })
+}
+
+/// The rank, user, points and activities of each row, in one line: `1.ann=20/2 2.bob=10/1`.
 pub fn render(board: &BoardDocument) -> String {
     let rows = board
         .entries

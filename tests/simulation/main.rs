@@ -1,7 +1,7 @@
-//! Every interleaving and every crash, from a seed: the real decisions of the aggregator and of the
-//! snapshot over a model of the tables and the queue.
+//! Deterministic simulation of interleavings and crashes, from a seed: the real decisions of the
+//! aggregator and of the snapshot over a model of the tables and the queue.
 //!
-//! `PODIUM_SCHEDULES` says how many schedules are run, `PODIUM_SEED` where they begin. With one schedule
+//! `PODIUM_SCHEDULES` sets the number of schedules, `PODIUM_SEED` the first seed. With a single schedule,
 //! every move is printed.
 
 mod publishing;

@@ -1,4 +1,4 @@
-//! The snapshot's runs and those who read what they publish, moved by a seed.
+//! The runs of the snapshot and the readers of what they publish, driven by a seed.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::worker::Fault;
 
 const RUNS: usize = 2;
 const READERS: usize = 3;
-/// Steps that a run without faults takes at most.
+/// The most steps that a run without faults takes.
 const STEPS: usize = 100;
 /// Longer than any page is kept.
 const LONG_PAUSE: SignedDuration = SignedDuration::from_hours(10 * 24);
@@ -32,19 +32,19 @@ pub struct Publishing {
     published: BTreeMap<u64, String>,
     /// When the head of a generation was replaced.
     replaced: BTreeMap<u64, Timestamp>,
-    /// How often the newest run moves though another could, from never to always.
+    /// How often the newest run moves although another could, from never to always.
     overtaking_percent: u32,
-    /// The furthest that the clock has been, by which things may have expired though it goes back.
+    /// The latest time that the clock has shown. Items may have expired by then even if it goes back.
     furthest: Timestamp,
-    is_told: bool,
+    is_verbose: bool,
 }
 
 impl Publishing {
-    pub fn new(random: &mut StdRng, calendar: Calendar, is_told: bool) -> Self {
+    pub fn new(random: &mut StdRng, calendar: Calendar, is_verbose: bool) -> Self {
         let board = ["global", "program:p"][random.random_range(0..2)];
         let subject = Subject {
             board: board.parse().expect("a board"),
-            // Half of them of all time, where points only grow.
+            // Half of the schedules use all time, where points never shrink.
             window: match random.random_range(0..2) {
                 0 => Window::All,
                 _ => Window::EVERY[random.random_range(0..Window::EVERY.len())],
@@ -65,14 +65,14 @@ impl Publishing {
             replaced: BTreeMap::new(),
             overtaking_percent: random.random_range(0..=100),
             furthest: Timestamp::UNIX_EPOCH,
-            is_told,
+            is_verbose,
         };
         this.tell(format_args!("published is {:?}", this.subject));
         this
     }
 
     fn tell(&self, what: impl std::fmt::Display) {
-        if self.is_told {
+        if self.is_verbose {
             println!("{what}");
         }
     }
@@ -91,7 +91,7 @@ impl Publishing {
             62..72 => self.open(random),
             72..96 => self.read(random),
             _ => {
-                self.tell("what has expired is deleted, or some of it");
+                self.tell("some or all expired items are deleted");
                 self.snapshots.expire(*now, || random.random_range(0..2) == 0);
             }
         }
@@ -212,7 +212,7 @@ impl Publishing {
         }
     }
 
-    /// Someone begins to read the newest generation, or has a cursor of one before.
+    /// A reader begins with the newest generation, or has a cursor of an earlier one.
     fn open(&mut self, random: &mut StdRng) {
         let Some(newest) = self.snapshots.generation else {
             return;
@@ -221,7 +221,7 @@ impl Publishing {
             return;
         }
         let wanted = newest.saturating_sub(random.random_range(0..3)).max(1);
-        self.tell(format_args!("someone reads generation {wanted} of {newest}"));
+        self.tell(format_args!("a reader opens generation {wanted} of {newest}"));
         let kept = if wanted == newest {
             self.snapshots.latest()
         } else {
@@ -231,7 +231,7 @@ impl Publishing {
             let promised = self.replaced[&wanted] + OLD_HEAD_LIFETIME - RUN_TIME;
             assert!(
                 self.furthest >= promised,
-                "generation {wanted} is gone, though it is promised until {promised}"
+                "generation {wanted} is gone, although it is promised until {promised}"
             );
             return;
         };
@@ -256,8 +256,8 @@ impl Publishing {
         }
     }
 
-    /// Without faults the next run publishes, also when nothing was published for so long that all
-    /// pages have expired. Returns the points of the last head, `None` if there is no such board.
+    /// Without faults, the next run publishes, even after a pause in which all pages have expired. Returns
+    /// the points of the last head; `None` if there is no such board.
     pub fn check_end(&mut self, random: &mut StdRng, tables: &Tables, mut now: Timestamp) -> Option<u64> {
         self.runs.clear();
         for pause in [SignedDuration::ZERO, LONG_PAUSE] {

@@ -1,4 +1,4 @@
-//! Someone who reads a head, and its pages one after the other.
+//! A reader of a head and its pages, one after the other.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::snapshots::Snapshots;
 
 pub struct Reader {
     pub head: Head,
-    /// Contents of the pages that were read, by their parts.
+    /// The contents of the pages read so far, by part.
     read: BTreeMap<String, String>,
 }
 
@@ -27,7 +27,7 @@ impl Reader {
         }
     }
 
-    /// Reads the next page. Returns whether the reader goes on; one whose page has expired gives up.
+    /// Reads the next page. Returns whether there was one. A reader whose page has expired gives up.
     pub fn step(&mut self, snapshots: &Snapshots, furthest: Timestamp) -> bool {
         let next = self.head.pages().map(PageRef::part);
         let Some(part) = next.into_iter().find(|part| !self.read.contains_key(part)) else {
@@ -37,7 +37,7 @@ impl Reader {
             let promised = self.head.freshness.generated_at + PAGE_RENEWAL - RUN_TIME;
             assert!(
                 furthest >= promised,
-                "{part} of generation {} is not there, though it is promised until {promised}",
+                "{part} of generation {} is missing, although it is promised until {promised}",
                 self.head.generation
             );
             return false;
@@ -46,7 +46,7 @@ impl Reader {
         assert_eq!(
             part,
             format!("page {hash}"),
-            "a page has another content than its name"
+            "the content of a page does not match its name"
         );
         self.read.insert(part, content.to_owned());
         true
@@ -56,7 +56,7 @@ impl Reader {
         self.head.pages().all(|page| self.read.contains_key(&page.part()))
     }
 
-    /// All that was read belongs together, and any cut of it is the same rows.
+    /// All pages belong to the same generation, and any range of rows matches the whole.
     pub fn check(&self, random: &mut StdRng) {
         let rows = self.rows(0, usize::MAX);
         let generation = self.head.generation;

@@ -1,29 +1,30 @@
-//! A rebuild: its pass over the facts, in pages with checkpoints, into a generation beside the live one.
+//! A rebuild: its pass over the facts, in pages with checkpoints, into the generation being built.
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use std::time::Duration;
+use store::Rules;
 use store::apply::{Attempts, Counted};
 use store::keys::{CountGeneration, TOTALS_LANES};
-use store::plan::{Countable, groups};
+use store::plan::{Countable, PlanContext, groups};
 use store::stream::{Streamed, parse};
 
 use crate::tables::Tables;
-use crate::worker::{Fault, Rules};
+use crate::worker::Fault;
 
 const PAGE: usize = 3;
-/// So long that only a refusal ends a page.
+/// Long enough that only a refusal ends a page.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Rebuild {
     pub generation: CountGeneration,
-    /// The records of the facts that the pass meets, in its order: those that were there as it began. Of
-    /// later ones it meets none, which is the worst that can be.
+    /// The records of the facts that the pass reads, in order: those stored before it began. It reads none
+    /// of the later ones, which is the worst case.
     facts: Vec<String>,
-    /// How many of them are behind the checkpoint.
+    /// How many facts are before the checkpoint.
     done: usize,
-    /// The page that is being counted, by a process that may die.
+    /// The page that is being counted, and where it ends. Lost if the process dies.
     page: Option<(Vec<Attempts>, usize)>,
 }
 
@@ -42,12 +43,12 @@ impl Rebuild {
         self.done == self.facts.len()
     }
 
-    /// The process dies, and another one goes on from the checkpoint.
+    /// The process dies. Another one continues from the checkpoint.
     pub fn kill(&mut self) {
         self.page = None;
     }
 
-    /// Reads a page, sends a transaction of it, or keeps the checkpoint behind it.
+    /// Reads a page, sends one of its transactions, or writes the checkpoint after it.
     pub fn step(
         &mut self,
         tables: &mut Tables,
@@ -81,11 +82,11 @@ impl Rebuild {
         let until = (self.done + random.random_range(1..=PAGE)).min(self.facts.len());
         let countable = self.facts[self.done..until].iter().map(|record| {
             let Ok(Streamed::Activity { activity, .. }) = parse(record) else {
-                panic!("a fact is no activity: {record}");
+                panic!("a fact is not an activity: {record}");
             };
-            Countable::scored(&activity, &rules.policy, &rules.calendar, now).expect("it has points")
+            Countable::scored(&activity, rules, now).expect("the policy scores every kind")
         });
-        let context = rules.context_of(self.generation);
+        let context = PlanContext::new(rules, self.generation, now);
         let groups = groups(countable.collect()).into_iter();
         (
             groups

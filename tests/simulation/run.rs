@@ -18,7 +18,7 @@ pub const RUN_TIME: SignedDuration = SignedDuration::from_mins(15);
 /// More than there are users.
 const LISTED: usize = 10;
 
-/// What is published, and in pages of which size.
+/// The board and window to publish, and the sizes of its pages.
 #[derive(Clone, Debug)]
 pub struct Subject {
     pub board: Board,
@@ -32,7 +32,7 @@ type Names = (Window, String, String);
 pub struct Run {
     pub now: Timestamp,
     names: Vec<Names>,
-    /// What was counted before anything was read.
+    /// The sums that were counted before the run read anything.
     counted_before: Tally,
     stage: Stage,
 }
@@ -46,20 +46,20 @@ struct Reading {
     previous: Option<Head>,
     boards: Boards,
     user_sum: UserSum,
-    /// Shard and member of the last standing that was read.
+    /// The shard and member of the last standing read.
     last: Option<(String, String)>,
 }
 
-/// What a step came to.
+/// The result of a step.
 pub enum Step {
     Read,
-    /// The next write is this.
+    /// The next write.
     Write(Write),
     Done,
 }
 
 impl Run {
-    /// Begins with the totals and the newest head; `None` where the board has nothing to show.
+    /// Begins with the totals and the newest head; `None` if the board has nothing to show.
     pub fn start(
         subject: &Subject,
         tables: &Tables,
@@ -91,7 +91,7 @@ impl Run {
         })
     }
 
-    /// Reads the next `count` standings, or tells what is to be written next.
+    /// Reads the next `count` standings, or returns the next write.
     pub fn step(
         &mut self,
         subject: &Subject,
@@ -112,14 +112,14 @@ impl Run {
         }
     }
 
-    /// Goes on to the next write.
+    /// Moves on to the next write.
     pub fn advance(&mut self) {
         if let Stage::Writing(writes) = &mut self.stage {
             writes.pop_front();
         }
     }
 
-    /// What is published was counted, and holds all that was counted when the run began.
+    /// The published sums include everything counted when the run began, and nothing that is not counted.
     pub fn check_sums(&self, subject: &Subject, tables: &Tables, head: &Head) {
         let counted = counted(subject, tables, &self.names);
         let before = self.counted_before;
@@ -135,7 +135,7 @@ impl Run {
 }
 
 impl Reading {
-    /// Returns whether there was anything left.
+    /// Returns whether any standing was left to read.
     fn read(&mut self, tables: &Tables, names: &[Names], count: usize) -> bool {
         let from = match &self.last {
             Some(last) => Bound::Excluded(last.clone()),
@@ -222,7 +222,7 @@ fn tallies(counters: &BTreeMap<String, u64>, names: &[Names]) -> Tallies {
     tallies
 }
 
-/// What the standings come to on a board.
+/// The sum of the standings on a board.
 fn counted(subject: &Subject, tables: &Tables, names: &[Names]) -> Tally {
     let standings = tables
         .standings

@@ -1,4 +1,4 @@
-//! A model of the table that publishing writes: items by their part, of one board in one window.
+//! A model of the table that publishing writes: items of one board in one window, by part.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use store::publication::{Document, LATEST, Write};
 #[derive(Debug, Default)]
 pub struct Snapshots {
     items: BTreeMap<String, Document>,
-    /// The generation of the newest head, by which its replacement is conditional.
+    /// The generation of the newest head. Its replacement is conditional on it.
     pub generation: Option<u64>,
 }
 
@@ -41,7 +41,7 @@ impl Snapshots {
         self.json(LATEST)
     }
 
-    /// Deletes what has expired, or as much of it as it pleases, since the store takes its time.
+    /// Deletes expired items, or some of them, since the store may delete them late.
     pub fn expire(&mut self, now: Timestamp, mut is_deleted: impl FnMut() -> bool) {
         self.items.retain(|_, document| {
             let is_expired = document.expires_at.is_some_and(|at| at < now.as_second());

@@ -1,4 +1,5 @@
-//! A model of the tables that counting writes: plain maps, and transactions that happen or do not.
+//! A model of the tables that counting writes: plain maps, with transactions that apply all actions or
+//! none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Writes all actions or, where a marker is there already, none.
+    /// Writes all actions, or none if one of the markers exists.
     pub fn transact(&mut self, actions: &[Action]) -> Answer {
         assert!(
             actions.len() <= MAX_ACTIONS,

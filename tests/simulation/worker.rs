@@ -1,55 +1,38 @@
-//! One invocation of the aggregator, step by step: its real decisions, and a clock of its own.
+//! One invocation of the aggregator, step by step: its real decisions, on a simulated clock.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aggregator::batch::{Batch, in_all_generations};
+use aggregator::batch::Batch;
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::{Calendar, ScoringPolicy};
 use jiff::Timestamp;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use store::Generations;
 use store::apply::{Answer, Attempts, Reason};
 use store::keys::{CountGeneration, TOTALS_LANES};
 use store::plan::{Action, Group, PlanContext, groups};
+use store::{Generations, Rules};
 
 use crate::tables::Tables;
 
-/// What an invocation may take, less what is kept free to report.
+/// The time of an invocation, without the margin that is reserved for reporting.
 pub const TIME: Duration = Duration::from_secs(27);
-/// What is kept free. No call takes longer.
+/// The reserved margin. No call takes longer.
 const MARGIN: Duration = Duration::from_secs(3);
 const SLOW_CALL: Duration = Duration::from_millis(2_900);
 const CALL: Duration = Duration::from_millis(10);
-
-/// The rules that all invocations share.
-pub struct Rules {
-    pub policy: ScoringPolicy,
-    pub calendar: Calendar,
-    pub context: PlanContext,
-}
-
-impl Rules {
-    pub fn context_of(&self, generation: CountGeneration) -> PlanContext {
-        PlanContext {
-            generation,
-            ..self.context.clone()
-        }
-    }
-}
 
 /// An invocation that has received its messages.
 pub struct Worker {
     pub messages: Vec<SqsMessage>,
     now: Timestamp,
-    /// Those of the live generation first.
+    /// The live generation comes first.
     groups: Vec<(CountGeneration, Attempts, Duration)>,
 }
 
-/// What became of the messages of an invocation.
+/// The verdicts on the messages of an invocation.
 pub struct Verdicts {
-    /// Ids of those to be deleted.
+    /// The ids of messages to be deleted.
     pub done: Vec<String>,
     pub deferred: Vec<String>,
     pub dead: Vec<SqsMessage>,
@@ -59,18 +42,18 @@ pub struct Verdicts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
-    /// Another transaction is at one of the items.
+    /// Another transaction holds one of the items.
     Conflict,
     /// The connection is cut before the write took effect.
     CutBefore,
-    /// The connection is cut after it did.
+    /// The connection is cut after the write took effect.
     CutAfter,
     /// A permission is missing.
     Refused,
 }
 
 impl Fault {
-    /// What the tables answer to a transaction that meets it.
+    /// How the tables answer a transaction under this fault.
     pub fn answer(self, tables: &mut Tables, actions: &[Action], random: &mut StdRng) -> Answer {
         match self {
             Self::None => tables.transact(actions),
@@ -88,7 +71,7 @@ impl Fault {
         }
     }
 
-    /// None, or with the chance of `percent` one of the others.
+    /// Draws a fault with a probability of `percent`, otherwise none.
     pub fn draw(random: &mut StdRng, percent: u32) -> Self {
         if random.random_range(0..100) >= percent {
             return Self::None;
@@ -103,7 +86,7 @@ impl Fault {
 }
 
 impl Worker {
-    /// Receives its messages and reads the generations. `spent` is the time that starting took.
+    /// Receives messages and reads the generations. `spent` is the time that starting took.
     pub fn receive(
         messages: Vec<SqsMessage>,
         rules: &Rules,
@@ -111,10 +94,11 @@ impl Worker {
         now: Timestamp,
         spent: Duration,
     ) -> Self {
-        let batch = Batch::sort(&messages, &rules.policy, &rules.calendar, now);
+        let batch = Batch::sort(&messages, rules, now);
         let of_batch = groups(batch.countable);
         let in_each = generations.counted().flat_map(|generation| {
-            let attempts = |group: &Group| Attempts::new(group.clone(), rules.context_of(generation));
+            let context = PlanContext::new(rules, generation, now);
+            let attempts = |group: &Group| Attempts::new(group.clone(), context.clone());
             let groups = of_batch.iter().map(attempts);
             groups
                 .map(move |attempts| (generation, attempts, spent))
@@ -154,27 +138,22 @@ impl Worker {
         **spent += pause;
         assert!(
             **spent < TIME + MARGIN,
-            "the invocation was killed while it retried, {spent:?} after its start"
+            "the invocation was killed during a retry, {spent:?} after its start"
         );
         true
     }
 
-    /// What is told to the queues once every group has its results.
+    /// What the invocation reports to the queues once every group has its results.
     pub fn conclude(&self, rules: &Rules) -> Verdicts {
-        let mut batch = Batch::sort(&self.messages, &rules.policy, &rules.calendar, self.now);
-        let results = self
-            .groups
-            .iter()
-            .map(|(_, attempts, _)| attempts.results.as_slice());
-        for (key, counted) in in_all_generations(results) {
-            batch.conclude(&key, &counted);
-        }
+        let mut batch = Batch::sort(&self.messages, rules, self.now);
+        let results = self.groups.iter();
+        batch.conclude_all(results.map(|(_, attempts, _)| attempts.results.as_slice()));
         let id = |message: &SqsMessage| message.message_id.clone().expect("every message has an id");
         let deferred: Vec<_> = batch.deferred.iter().map(|message| id(message)).collect();
         let done = self.messages.iter().map(id).filter(|id| !deferred.contains(id));
         Verdicts {
             done: done.collect(),
-            dead: batch.dead.iter().map(|letter| letter.message.clone()).collect(),
+            dead: batch.dead.iter().map(|dead| dead.message.clone()).collect(),
             deferred,
         }
     }

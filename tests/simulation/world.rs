@@ -1,5 +1,5 @@
-//! Clients, the pipe, the queue and the invocations, moved by a seed, with the invariants checked after
-//! every move.
+//! Clients, the pipe, the queue and the invocations, driven by a seed. Every move is followed by a check
+//! of the invariants.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,24 +10,23 @@ use local::settings;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
-use store::Generations;
 use store::generations::State;
 use store::keys::CountGeneration;
-use store::plan::PlanContext;
+use store::{Generations, Rules};
 
 use crate::publishing::Publishing;
 use crate::rebuild::Rebuild;
 use crate::tables::Tables;
-use crate::worker::{Fault, Rules, TIME, Worker};
+use crate::worker::{Fault, TIME, Worker};
 
 const MOVES: usize = 240;
-/// Without faults everything is counted long before this.
+/// Without faults, everything is counted well before this.
 const MOVES_TO_DRAIN: usize = 2_000;
 const WORKERS: usize = 3;
 const BATCH: usize = 10;
 const USERS: [&str; 3] = ["ann", "bob", "cy"];
 const PROGRAMS: [&str; 2] = ["p", "q"];
-/// With its points.
+/// Each kind with its points.
 const KINDS: [(&str, u64); 3] = [
     ("task_completed", 10),
     ("program_check_in", 5),
@@ -37,13 +36,13 @@ const KINDS: [(&str, u64); 3] = [
 /// An accepted activity.
 struct Fact {
     member: String,
-    /// The part of its marker's key behind the generation.
+    /// The part of its marker's key after the generation.
     key: String,
     points: u64,
     record: String,
 }
 
-/// A message that is not deleted.
+/// A message in the queue.
 struct Message {
     id: String,
     body: String,
@@ -54,12 +53,12 @@ pub struct World {
     random: StdRng,
     rules: Rules,
     now: Timestamp,
-    /// By generation. The first is the live one, and is published.
+    /// By generation. The first one is live, and is published.
     tables: BTreeMap<CountGeneration, Tables>,
     generations: Generations,
     rebuild: Option<Rebuild>,
     facts: Vec<Fact>,
-    /// Records that the pipe remembers to have delivered.
+    /// Records that the pipe has noted as delivered.
     piped: usize,
     queue: Vec<Message>,
     sent: u64,
@@ -69,31 +68,25 @@ pub struct World {
     publishing: Publishing,
     /// How often the tables fail, from never to nearly always.
     faults_percent: u32,
-    is_told: bool,
+    is_verbose: bool,
 }
 
 impl World {
-    /// `is_told` has every move printed.
-    pub fn new(seed: u64, is_told: bool) -> Self {
-        let calendar: domain::Calendar = "Europe/Berlin".parse().expect("a zone");
-        let now: Timestamp = "2026-11-21T22:30:00Z".parse().expect("a time");
-        let context = PlanContext {
-            generation: CountGeneration::FIRST,
-            shards: "4".parse().expect("a number of shards"),
-            long_past: calendar.long_past(now),
-            markers_expire_at: i64::MAX,
+    /// If `is_verbose`, every move is printed.
+    pub fn new(seed: u64, is_verbose: bool) -> Self {
+        let rules = Rules {
+            standing_shards: "4".parse().expect("a number of shards"),
+            marker_lifetime: "90".parse().expect("a number of days"),
+            calendar: "Europe/Berlin".parse().expect("a time zone"),
+            scoring_policy: settings::SCORING_POLICY.parse().expect("a policy"),
         };
         let mut random = StdRng::seed_from_u64(seed);
         Self {
             faults_percent: random.random_range(0..95),
-            publishing: Publishing::new(&mut random, calendar.clone(), is_told),
+            publishing: Publishing::new(&mut random, rules.calendar.clone(), is_verbose),
             random,
-            rules: Rules {
-                policy: settings::SCORING_POLICY.parse().expect("a policy"),
-                calendar,
-                context,
-            },
-            now,
+            rules,
+            now: "2026-11-21T22:30:00Z".parse().expect("a time"),
             tables: BTreeMap::from([(CountGeneration::FIRST, Tables::default())]),
             generations: Generations::default(),
             rebuild: None,
@@ -104,11 +97,11 @@ impl World {
             unreadable: 0,
             dead: Vec::new(),
             workers: Vec::new(),
-            is_told,
+            is_verbose,
         }
     }
 
-    /// Lets anything happen for a while, then only what is good, until all is counted.
+    /// Makes random moves for a while, then only moves without faults until everything is counted.
     pub fn run(mut self) {
         for _ in 0..MOVES {
             self.any_move();
@@ -122,14 +115,14 @@ impl World {
             self.check();
         }
         panic!(
-            "{} messages and {} invocations are left for ever",
+            "{} messages and {} invocations never finish",
             self.queue.len(),
             self.workers.len()
         );
     }
 
     fn tell(&self, what: impl std::fmt::Display) {
-        if self.is_told {
+        if self.is_verbose {
             println!("{what}");
         }
     }
@@ -164,13 +157,13 @@ impl World {
                 self.step(false);
                 self.step_rebuild(false);
             }
-            // An invocation that is gone leaves its messages to the timeout.
+            // The messages of a killed invocation return after the visibility timeout.
             _ if self.workers.is_empty() => self.time_out_visibility(),
             _ => self.step(false),
         }
     }
 
-    /// A client posts; the condition of the put keeps a repeat from becoming a fact, and a stream record.
+    /// A client posts. The condition of the put prevents a repeat from becoming a fact and a stream record.
     fn post(&mut self) {
         let id = format!("a{}", self.random.random_range(0..12));
         let user = USERS[self.random.random_range(0..USERS.len())];
@@ -181,7 +174,7 @@ impl World {
             return self.tell(format_args!("{user} posts {id} again"));
         }
         self.tell(format_args!("{user} posts {id}"));
-        // Half of them of today or yesterday.
+        // Half of the activities are from the last 24 hours.
         let hours_max = [24, 1_500][self.random.random_range(0..2)];
         let hours_ago = self.random.random_range(0..hours_max);
         let occurred_at = self.now - SignedDuration::from_hours(hours_ago);
@@ -218,7 +211,7 @@ impl World {
         self.tell("something unreadable is sent");
     }
 
-    /// The pipe delivers the next record, and may stop before it has noted so.
+    /// The pipe delivers the next record, and may stop before it has noted the delivery.
     fn pipe(&mut self, may_stop: bool) {
         let Some(fact) = self.facts.get(self.piped) else {
             return;
@@ -234,7 +227,7 @@ impl World {
         ));
     }
 
-    /// The pipe begins again at an earlier place.
+    /// The pipe continues from an earlier position.
     fn rewind_pipe(&mut self) {
         self.piped = self.random.random_range(0..=self.piped);
         self.tell(format_args!("the pipe goes back to record {}", self.piped));
@@ -263,7 +256,7 @@ impl World {
             return;
         }
         self.tell(format_args!("an invocation receives {:?}", ids(&messages)));
-        // Most begin at once, and some with hardly any time left.
+        // Most start at once, some with little time left.
         let spent = match self.random.random_range(0..4) {
             0 => TIME.mul_f64(self.random.random()),
             _ => Duration::ZERO,
@@ -288,10 +281,10 @@ impl World {
         if rebuild.is_done() {
             if self
                 .generations
-                .beside
-                .is_some_and(|beside| beside.state == State::Growing)
+                .building
+                .is_some_and(|building| building.state == State::Incomplete)
             {
-                self.generations = self.generations.completed().expect("it is beside the live one");
+                self.generations = self.generations.completed().expect("it is being built");
                 self.tell("the rebuild is complete");
             }
             return;
@@ -303,7 +296,7 @@ impl World {
         };
         let tables = self.tables.entry(rebuild.generation).or_default();
         rebuild.step(tables, &self.rules, self.now, fault, &mut self.random);
-        self.tell(format_args!("the rebuild goes on: {fault:?}"));
+        self.tell(format_args!("the rebuild continues: {fault:?}"));
     }
 
     fn begin_rebuild(&mut self) {
@@ -314,7 +307,7 @@ impl World {
         self.tell(format_args!("a rebuild of {generation} begins"));
     }
 
-    /// A rebuild is killed, and goes on later, or is given up.
+    /// A rebuild is killed and continues later, or is given up.
     fn stop_rebuild(&mut self) {
         let Some(rebuild) = &mut self.rebuild else {
             return;
@@ -323,13 +316,13 @@ impl World {
             rebuild.kill();
             return self.tell("the rebuild is killed");
         }
-        let (alone, given_up) = self.generations.alone().expect("it is beside the live one");
+        let (alone, given_up) = self.generations.alone().expect("it is being built");
         self.generations = alone;
         self.rebuild = None;
         self.tell(format_args!("{given_up} is given up"));
     }
 
-    /// An invocation sends a transaction, or tells the queues what became of its messages.
+    /// An invocation sends a transaction, or reports the verdicts on its messages.
     fn step(&mut self, may_fail: bool) {
         if self.workers.is_empty() {
             return;
@@ -353,7 +346,7 @@ impl World {
             ids(&verdicts.dead)
         ));
         self.dead.extend(verdicts.dead);
-        // It may die after its dead letters are sent, or its answer may be lost.
+        // It may die after sending its dead letters, or its answer may be lost.
         if may_fail && self.random.random_range(0..8) == 0 {
             return self.tell("and its answer is lost");
         }
@@ -371,7 +364,7 @@ impl World {
         }
     }
 
-    /// A message becomes visible again, whether or not its invocation is still at it.
+    /// A message becomes visible again, even if its invocation is still working on it.
     fn time_out_visibility(&mut self) {
         let hidden: Vec<usize> = (0..self.queue.len())
             .filter(|&at| !self.queue[at].is_visible)
@@ -384,11 +377,10 @@ impl World {
     }
 
     fn jump_clock(&mut self) {
-        // Now and then for longer than a page is kept.
+        // Sometimes for longer than a page is kept.
         let hours_max = [48, 48, 240][self.random.random_range(0..3)];
         self.now += SignedDuration::from_hours(self.random.random_range(-2..hours_max));
         self.publishing.pass_time(self.now);
-        self.rules.context.long_past = self.rules.calendar.long_past(self.now);
         self.tell(format_args!("it is {}", self.now));
     }
 
@@ -397,8 +389,8 @@ impl World {
         self.piped == self.facts.len() && self.queue.is_empty() && self.workers.is_empty() && !is_rebuilding
     }
 
-    /// In each generation standings and totals are the sums of the activities that have a marker, and of no
-    /// others.
+    /// In each generation, standings and totals are the sums of exactly those activities that have a
+    /// marker.
     fn check(&self) {
         for (generation, tables) in &self.tables {
             let mut expected: BTreeMap<String, u64> = BTreeMap::new();
@@ -417,12 +409,13 @@ impl World {
             assert_eq!(
                 counted.count(),
                 tables.markers.len(),
-                "markers of nothing in {generation}"
+                "markers without a fact in {generation}"
             );
         }
     }
 
-    /// Everything accepted is counted in each generation that is counted into, and published, and what can never be is a dead letter.
+    /// Every accepted activity is counted in each generation and published. Every message that can never be
+    /// counted is a dead letter.
     fn check_end(mut self) {
         for generation in self.generations.counted() {
             let nothing = Tables::default();
@@ -430,7 +423,7 @@ impl World {
             for Fact { key, .. } in &self.facts {
                 assert!(
                     tables.markers.contains(&format!("{generation}#{key}")),
-                    "{key} was accepted and is not counted in {generation}"
+                    "{key} was accepted but is not counted in {generation}"
                 );
             }
         }
@@ -439,19 +432,19 @@ impl World {
             assert!(
                 self.dead
                     .iter()
-                    .any(|letter| letter.body.as_deref() == Some(&body)),
-                "{body} is no dead letter"
+                    .any(|message| message.body.as_deref() == Some(&body)),
+                "{body} is not a dead letter"
             );
         }
-        let is_unreadable = |letter: &SqsMessage| {
-            letter
+        let is_unreadable = |message: &SqsMessage| {
+            message
                 .body
                 .as_deref()
                 .is_some_and(|body| body.starts_with("unreadable"))
         };
         assert!(
             self.dead.iter().all(is_unreadable),
-            "what can be counted is a dead letter"
+            "a countable message is a dead letter"
         );
         let live = &self.tables[&CountGeneration::FIRST];
         let published = self.publishing.check_end(&mut self.random, live, self.now);

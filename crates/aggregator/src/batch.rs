@@ -1,33 +1,34 @@
-//! What is to be done with the messages of a batch, and what became of them. Nothing here sends or
-//! waits, so that a simulation runs the same.
+//! Decides what to do with the messages of a batch, and the verdict of each. It performs no I/O and does
+//! not sleep, so the simulation runs the same code.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::{ActivityId, Calendar, ScoringPolicy, UserId};
+use domain::ActivityKey;
 use jiff::Timestamp;
+use store::Rules;
 use store::apply::Counted;
 use store::plan::Countable;
 use store::stream::{Streamed, parse};
 
-type Key = (UserId, ActivityId);
-
-/// A batch, sorted by what is to be done with its messages.
+/// The messages of a batch, by what they need.
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
-    /// Each once, however often it was delivered.
+    messages: usize,
+    /// Each activity once, however often it was delivered.
     pub countable: Vec<Countable>,
-    /// The messages that ask for an activity to be counted, several where it was delivered twice,
-    /// and when it was received.
-    asking: HashMap<Key, (Vec<&'a SqsMessage>, Timestamp)>,
+    /// The messages of each activity that has no verdict yet, and when ingestion received it. An activity
+    /// that was delivered twice has several messages.
+    pending: HashMap<ActivityKey, (Vec<&'a SqsMessage>, Timestamp)>,
+    /// Heartbeats that are counted or will be, and when each was sent.
     pub heartbeats: Vec<(&'a SqsMessage, Timestamp)>,
     pub dead: Vec<DeadLetter<'a>>,
-    /// To be delivered again.
+    /// Messages to be delivered again.
     pub deferred: Vec<&'a SqsMessage>,
     pub applied: usize,
     pub duplicates: usize,
-    /// When the first of those that were applied was received by ingestion.
+    /// When ingestion received the earliest activity that was applied.
     pub received_first: Option<Timestamp>,
 }
 
@@ -40,25 +41,22 @@ pub struct DeadLetter<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub fn sort(
-        records: &'a [SqsMessage],
-        policy: &ScoringPolicy,
-        calendar: &Calendar,
-        now: Timestamp,
-    ) -> Self {
-        let mut batch = Self::default();
+    pub fn sort(records: &'a [SqsMessage], rules: &Rules, now: Timestamp) -> Self {
+        let mut batch = Self {
+            messages: records.len(),
+            ..Self::default()
+        };
         for message in records {
             match parse(message.body.as_deref().unwrap_or_default()) {
                 Ok(Streamed::Heartbeat { sent_at }) => batch.heartbeats.push((message, sent_at)),
                 Ok(Streamed::Activity {
                     activity,
                     received_at,
-                }) => match Countable::scored(&activity, policy, calendar, now) {
+                }) => match Countable::scored(&activity, rules, now) {
                     Ok(countable) => {
-                        let key = (activity.user, activity.id);
                         let (messages, _) = batch
-                            .asking
-                            .entry(key)
+                            .pending
+                            .entry(countable.key.clone())
                             .or_insert_with(|| (Vec::new(), received_at));
                         if messages.is_empty() {
                             batch.countable.push(countable);
@@ -78,22 +76,52 @@ impl<'a> Batch<'a> {
                 }),
             }
         }
+        assert_eq!(
+            batch.countable.len(),
+            batch.pending.len(),
+            "every activity of a batch is counted once"
+        );
         batch
     }
 
-    /// Nothing can be counted for now.
+    /// Defers everything, because nothing can be counted now.
     pub fn defer_all(&mut self, reason: &str) {
-        let keys: Vec<_> = self.asking.keys().cloned().collect();
+        let keys: Vec<_> = self.pending.keys().cloned().collect();
         for key in keys {
             self.conclude(&key, &Counted::Later(reason.to_owned()));
         }
-        self.deferred
-            .extend(self.heartbeats.iter().map(|(message, _)| *message));
+        self.defer_heartbeats();
     }
 
-    /// Takes in what became of an activity, for all messages that asked for it.
-    pub fn conclude(&mut self, key: &Key, counted: &Counted) {
-        let Some((messages, received_at)) = self.asking.remove(key) else {
+    pub fn defer_heartbeats(&mut self) {
+        let messages = self.heartbeats.drain(..).map(|(message, _)| message);
+        self.deferred.extend(messages);
+    }
+
+    /// Gives every message its verdict, from the results in each generation. Those of the live one come
+    /// first.
+    ///
+    /// # Panics
+    ///
+    /// If a message has no verdict, or two. Without one it would be deleted without being counted; a
+    /// panic fails the invocation instead, and the queue delivers all messages again.
+    pub fn conclude_all<'r>(&mut self, results: impl IntoIterator<Item = &'r [(ActivityKey, Counted)]>) {
+        for (key, counted) in in_all_generations(results) {
+            self.conclude(&key, &counted);
+        }
+        assert!(
+            self.pending.is_empty(),
+            "{} activities have no verdict",
+            self.pending.len()
+        );
+        let counted = self.applied + self.duplicates + self.heartbeats.len();
+        let verdicts = counted + self.deferred.len() + self.dead.len();
+        assert_eq!(verdicts, self.messages, "every message has one verdict");
+    }
+
+    /// Gives all messages of an activity their verdict.
+    fn conclude(&mut self, key: &ActivityKey, counted: &Counted) {
+        let Some((messages, received_at)) = self.pending.remove(key) else {
             return;
         };
         match counted {
@@ -107,17 +135,17 @@ impl<'a> Batch<'a> {
             }
             Counted::Duplicate => self.duplicates += messages.len(),
             Counted::Impossible(reason) => {
-                let letter = |message| DeadLetter {
+                let dead_letter = |message| DeadLetter {
                     message,
                     code: "not_countable",
                     reason: reason.clone(),
                 };
-                self.dead.extend(messages.into_iter().map(letter));
+                self.dead.extend(messages.into_iter().map(dead_letter));
             }
             Counted::Later(reason) => {
                 tracing::warn!(
                     reason,
-                    "An activity could not be counted now and will be delivered again."
+                    "An activity could not be counted now. It will be delivered again."
                 );
                 self.deferred.extend(messages);
             }
@@ -125,15 +153,15 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What became of each activity in all generations that it was to be counted into; the results of the
-/// live one come first. It is done with when it is counted in all of them, and what is told of it is what
-/// became of it in the live one.
-pub fn in_all_generations<'r>(
-    results: impl IntoIterator<Item = &'r [(Key, Counted)]>,
-) -> HashMap<Key, Counted> {
-    let mut became: HashMap<Key, Counted> = HashMap::new();
+/// Combines the results of each activity in all generations that it is counted into. Those of the live
+/// generation come first. An activity is settled only when it is counted in all of them. Its result is
+/// then that in the live one.
+fn in_all_generations<'r>(
+    results: impl IntoIterator<Item = &'r [(ActivityKey, Counted)]>,
+) -> HashMap<ActivityKey, Counted> {
+    let mut combined: HashMap<ActivityKey, Counted> = HashMap::new();
     for (key, counted) in results.into_iter().flatten() {
-        match became.entry(key.clone()) {
+        match combined.entry(key.clone()) {
             Entry::Vacant(entry) => {
                 entry.insert(counted.clone());
             }
@@ -144,5 +172,5 @@ pub fn in_all_generations<'r>(
             }
         }
     }
-    became
+    combined
 }

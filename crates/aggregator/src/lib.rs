@@ -1,5 +1,5 @@
-//! Counts what the queue delivers, each activity exactly once. Every message gets its own verdict:
-//! counted, never countable and so a dead letter, or to be delivered again.
+//! Counts the activities that the queue delivers, each exactly once. Every message gets its own verdict:
+//! counted, deferred to a later delivery, or sent to the DLQ because it can never be counted.
 
 pub mod batch;
 mod config;
@@ -8,7 +8,6 @@ mod queue;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::ScoringPolicy;
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;
@@ -19,77 +18,79 @@ use telemetry::{Meter, Metric};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use batch::{Batch, in_all_generations};
-pub use config::{Config, MarkerLifetime};
+use batch::Batch;
+pub use config::Config;
 pub use queue::Queues;
 
-/// Transactions of one batch that are under way at once. They meet only at the control totals.
+/// Concurrent transactions of one batch. They conflict only at the control totals.
 const TRANSACTIONS_AT_ONCE: usize = 4;
-/// Kept free at the end of an invocation to say what was not counted.
+/// Reserved at the end of an invocation to report what was not counted.
 const REPORT_MARGIN: Duration = Duration::from_secs(3);
 
 pub struct Aggregator {
     counting: Counting,
-    policy: ScoringPolicy,
     queues: Queues,
     meter: Meter,
-    rules_noted: OnceCell<()>,
+    rules_saved: OnceCell<()>,
 }
 
 impl Aggregator {
     pub fn connect(config: Config) -> anyhow::Result<Self> {
         let aws = store::aws::config_from_env()?;
-        let counting = Counting::new(aws_sdk_dynamodb::Client::new(&aws), config.counting());
+        let client = aws_sdk_dynamodb::Client::new(&aws);
+        let counting = Counting::new(client, config.tables, config.rules);
         let queues = Queues {
             client: aws_sdk_sqs::Client::new(&aws),
             queue_url: config.queue_url,
             dead_letter_queue_url: config.dead_letter_queue_url,
         };
-        Ok(Self::new(counting, config.scoring_policy, queues))
+        Ok(Self::new(counting, queues))
     }
 
-    pub fn new(counting: Counting, policy: ScoringPolicy, queues: Queues) -> Self {
+    pub fn new(counting: Counting, queues: Queues) -> Self {
         Self {
             counting,
-            policy,
             queues,
             meter: Meter::from_env("aggregator"),
-            rules_noted: OnceCell::new(),
+            rules_saved: OnceCell::new(),
         }
     }
 
-    /// Counts a batch at `now`. Returns the messages that are to be delivered again, before
-    /// `deadline`.
+    /// Counts a batch at `now`, and returns before `deadline` which messages must be delivered again.
     pub async fn handle(&self, event: SqsEvent, now: Timestamp, deadline: Instant) -> SqsBatchResponse {
         let deadline = deadline.checked_sub(REPORT_MARGIN).unwrap_or(deadline);
-        let mut batch = Batch::sort(&event.records, &self.policy, self.counting.calendar(), now);
-        // Read anew by every invocation: what it counts may be newer than anything remembered.
+        let mut batch = Batch::sort(&event.records, self.counting.rules(), now);
+        // Every invocation reads the generations. Cached ones might lack a generation that was begun before
+        // these activities were recorded.
         let reports = match self.counting.generations().await {
             Ok(generations) => {
-                self.note_rules().await;
+                self.save_rules().await;
                 self.count_heartbeats(&mut batch, &generations, now).await;
                 self.count(std::mem::take(&mut batch.countable), &generations, now, deadline)
                     .await
             }
             Err(error) => {
+                tracing::error!(
+                    kind = error.kind(),
+                    error = error.with_causes(),
+                    "The generations could not be read. The whole batch will be delivered again."
+                );
                 batch.defer_all(&error.to_string());
                 Vec::new()
             }
         };
-        let results = reports.iter().map(|report| report.results.as_slice());
-        for (key, counted) in in_all_generations(results) {
-            batch.conclude(&key, &counted);
-        }
-        for letter in &batch.dead {
+        batch.conclude_all(reports.iter().map(|report| report.results.as_slice()));
+        for dead_letter in &batch.dead {
             tracing::error!(
-                code = letter.code,
-                reason = letter.reason,
-                message_id = letter.message.message_id,
-                "A message can never be counted and goes to the dead-letter queue."
+                code = dead_letter.code,
+                reason = dead_letter.reason,
+                message_id = dead_letter.message.message_id,
+                "A message can never be counted. It is sent to the DLQ."
             );
         }
         let dead = batch.dead.len();
-        batch.deferred.extend(self.queues.bury(batch.dead).await);
+        let unsent = self.queues.send_to_dlq(batch.dead).await;
+        batch.deferred.extend(unsent);
         self.queues.defer(&batch.deferred).await;
 
         let mut values = measured(&reports);
@@ -108,8 +109,8 @@ impl Aggregator {
         failures(&batch.deferred)
     }
 
-    /// Counts into each generation by transactions of its own, since an activity may be counted in one of
-    /// them already. The reports of the live one come first.
+    /// Counts into each generation by separate transactions, since an activity may already be counted in
+    /// one of them. The reports of the live one come first.
     async fn count(
         &self,
         countable: Vec<Countable>,
@@ -124,38 +125,43 @@ impl Aggregator {
                 let report = self.counting.count(group, generation, now, deadline).await;
                 (generation != generations.live, report)
             })
-            // Unordered, so that a group which meets conflicts holds up no other.
+            // Unordered, so that a group with conflicts does not delay the others.
             .buffer_unordered(TRANSACTIONS_AT_ONCE)
             .collect()
             .await;
-        reports.sort_by_key(|(is_beside, _)| *is_beside);
+        reports.sort_by_key(|(is_building, _)| *is_building);
         reports.into_iter().map(|(_, report)| report).collect()
     }
 
-    /// Of several heartbeats only the last says something.
+    /// Only the latest heartbeat matters.
     async fn count_heartbeats(&self, batch: &mut Batch<'_>, generations: &Generations, now: Timestamp) {
         let Some(last) = batch.heartbeats.iter().map(|(_, sent_at)| *sent_at).max() else {
             return;
         };
         for generation in generations.counted() {
             if let Err(error) = self.counting.count_heartbeat(last, generation, now).await {
-                tracing::warn!(%error, "A heartbeat could not be counted and will be delivered again.");
-                batch
-                    .deferred
-                    .extend(batch.heartbeats.iter().map(|(message, _)| *message));
-                return;
+                tracing::warn!(
+                    kind = error.kind(),
+                    error = error.with_causes(),
+                    "A heartbeat could not be counted. It will be delivered again."
+                );
+                return batch.defer_heartbeats();
             }
         }
     }
 
-    /// Once in the life of a process, since its configuration is fixed.
-    async fn note_rules(&self) {
-        let noted = self
-            .rules_noted
-            .get_or_try_init(|| self.counting.note_rules(&self.policy))
+    /// Saves the rules once per process, since its configuration is fixed.
+    async fn save_rules(&self) {
+        let saved = self
+            .rules_saved
+            .get_or_try_init(|| self.counting.save_rules())
             .await;
-        if let Err(error) = noted {
-            tracing::warn!(%error, "The rules could not be noted; the next invocation tries again.");
+        if let Err(error) = saved {
+            tracing::warn!(
+                kind = error.kind(),
+                error = error.with_causes(),
+                "The rules could not be saved. The next invocation tries again."
+            );
         }
     }
 }
@@ -163,7 +169,7 @@ impl Aggregator {
 fn measured(reports: &[GroupReport]) -> Vec<(Metric, f64)> {
     #[expect(clippy::cast_precision_loss, reason = "counts within one batch")]
     let count = |of: fn(&GroupReport) -> u64| reports.iter().map(of).sum::<u64>() as f64;
-    // Of nothing, `sum` makes -0.
+    // `sum` of nothing would be -0.
     let sum = |of: fn(&GroupReport) -> f64| reports.iter().map(of).fold(0.0, |sum, units| sum + units);
     vec![
         (Metric::Transactions, count(|report| report.transactions)),

@@ -1,5 +1,4 @@
-//! What the aggregator tells the queues: which messages can never be counted, and when to deliver
-//! the others again.
+//! Sends dead letters to the DLQ, and spreads the redelivery of deferred messages.
 
 use std::time::Duration;
 
@@ -16,14 +15,14 @@ use crate::batch::DeadLetter;
 /// SQS's limits for one batch: messages, and bytes of their bodies and attributes.
 const BATCH: usize = 10;
 const BATCH_BYTES: usize = 1_048_576;
-/// The first redelivery comes within this, and each further one within twice the time.
+/// The bound of the first redelivery pause. It doubles with each delivery.
 const REDELIVERY_BASE: Duration = Duration::from_secs(2);
-/// With 20 deliveries, at half of each bound on average, this bridges an outage of 80 minutes before a
-/// message ends as a dead letter.
+/// With 20 deliveries, and pauses of half their bound on average, this bridges an outage of 80 minutes
+/// before a message becomes a dead letter.
 const REDELIVERY_MAX: Duration = Duration::from_mins(15);
-/// SQS refuses control characters in attributes, and long ones help no one.
+/// Longer reasons help no one.
 const MAX_REASON_CHARS: usize = 500;
-/// A reason of characters of 4 bytes, and names, types and the other values.
+/// A reason in characters of 4 bytes, plus names, types and the other values.
 const MAX_ATTRIBUTES_BYTES: usize = 4 * MAX_REASON_CHARS + 500;
 
 #[derive(Clone, Debug)]
@@ -34,24 +33,22 @@ pub struct Queues {
 }
 
 impl Queues {
-    /// Sends dead letters on, with their reasons as attributes and their bodies as they came, so
-    /// that they can be redriven once mended. Returns those that could not be sent.
-    pub async fn bury<'a>(&self, letters: Vec<DeadLetter<'a>>) -> Vec<&'a SqsMessage> {
+    /// Sends dead letters to the DLQ. The body is unchanged, so that a repaired message can be redriven;
+    /// the reason is in attributes. Returns the messages that could not be sent.
+    pub async fn send_to_dlq<'a>(&self, dead_letters: Vec<DeadLetter<'a>>) -> Vec<&'a SqsMessage> {
         let mut unsent = Vec::new();
-        let mut left = letters.as_slice();
+        let mut left = dead_letters.as_slice();
         while !left.is_empty() {
             let batch;
             (batch, left) = left.split_at(batch_length(left));
-            let entries = batch.iter().enumerate().map(|(at, letter)| {
+            let entries = batch.iter().enumerate().map(|(at, dead_letter)| {
+                let message_id = dead_letter.message.message_id.as_deref();
                 SendMessageBatchRequestEntry::builder()
                     .id(at.to_string())
-                    .message_body(body(letter))
-                    .message_attributes("reason_code", string(letter.code))
-                    .message_attributes("reason", string(&printable(&letter.reason)))
-                    .message_attributes(
-                        "message_id",
-                        string(letter.message.message_id.as_deref().unwrap_or("unknown")),
-                    )
+                    .message_body(body(dead_letter))
+                    .message_attributes("reason_code", string(dead_letter.code))
+                    .message_attributes("reason", string(&printable(&dead_letter.reason)))
+                    .message_attributes("message_id", string(message_id.unwrap_or("unknown")))
                     .build()
                     .expect("id and body are given")
             });
@@ -65,7 +62,7 @@ impl Queues {
             let failed: Vec<String> = match sent {
                 Ok(output) => output.failed.into_iter().map(|entry| entry.id).collect(),
                 Err(error) => {
-                    tracing::error!(error = %DisplayErrorContext(&error), "Dead letters could not be sent and will be delivered again.");
+                    tracing::error!(error = %DisplayErrorContext(&error), "Dead letters could not be sent to the DLQ. They will be delivered again.");
                     (0..batch.len()).map(|at| at.to_string()).collect()
                 }
             };
@@ -78,8 +75,8 @@ impl Queues {
         unsent
     }
 
-    /// Spreads the redelivery of messages over time, instead of all at the end of the visibility
-    /// timeout. Where that fails the timeout applies.
+    /// Spreads the redelivery of messages over time, instead of all at once after the visibility timeout.
+    /// If this fails, that timeout applies.
     pub async fn defer(&self, messages: &[&SqsMessage]) {
         for batch in messages.chunks(BATCH) {
             let entries = batch.iter().enumerate().filter_map(|(at, message)| {
@@ -99,25 +96,27 @@ impl Queues {
                 .send()
                 .await;
             if let Err(error) = changed {
-                tracing::warn!(error = %DisplayErrorContext(&error), "Messages keep their visibility timeout.");
+                tracing::warn!(error = %DisplayErrorContext(&error), "The redelivery of messages could not be spread. They return after their visibility timeout.");
             }
         }
     }
 }
 
-fn body<'a>(letter: &DeadLetter<'a>) -> &'a str {
-    let body = letter.message.body.as_deref();
+/// SQS refuses an empty body.
+fn body<'a>(dead_letter: &DeadLetter<'a>) -> &'a str {
+    let body = dead_letter.message.body.as_deref();
     body.filter(|body| !body.is_empty()).unwrap_or("(empty)")
 }
 
-/// How many of these letters, of which there is one at least, go into one batch.
-fn batch_length(letters: &[DeadLetter<'_>]) -> usize {
+/// How many of these dead letters fit into one batch; at least one.
+fn batch_length(dead_letters: &[DeadLetter<'_>]) -> usize {
+    assert!(!dead_letters.is_empty(), "there is a dead letter to send");
     let mut bytes = 0;
-    let fitting = letters.iter().take(BATCH).take_while(|letter| {
-        bytes += body(letter).len() + MAX_ATTRIBUTES_BYTES;
+    let fitting = dead_letters.iter().take(BATCH).take_while(|dead_letter| {
+        bytes += body(dead_letter).len() + MAX_ATTRIBUTES_BYTES;
         bytes <= BATCH_BYTES
     });
-    // One that is too large even by itself is refused, and returned as not sent.
+    // SQS refuses a dead letter that is too large on its own. It is then returned as not sent.
     fitting.count().max(1)
 }
 
@@ -141,6 +140,7 @@ fn string(value: &str) -> MessageAttributeValue {
         .expect("the data type is given")
 }
 
+/// SQS refuses control characters in attributes.
 fn printable(reason: &str) -> String {
     let printable = |c: char| if c.is_control() { ' ' } else { c };
     let reason: String = reason.chars().take(MAX_REASON_CHARS).map(printable).collect();

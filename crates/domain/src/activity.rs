@@ -1,4 +1,4 @@
-//! What an employee did.
+//! Activities: what an employee did.
 
 use jiff::Timestamp;
 
@@ -15,17 +15,33 @@ pub struct Activity {
     pub metadata: Option<Metadata>,
 }
 
-/// A JSON object that the client attached, kept to the letter and never interpreted.
+/// Identifies an activity: ids are unique within a user, not across users.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActivityKey {
+    pub user: UserId,
+    pub id: ActivityId,
+}
+
+impl Activity {
+    pub fn key(&self) -> ActivityKey {
+        ActivityKey {
+            user: self.user.clone(),
+            id: self.id.clone(),
+        }
+    }
+}
+
+/// A JSON object that the client attached. It is stored unchanged and never interpreted.
 /// At most [`Metadata::MAX_BYTES`] bytes of JSON text, nested at most [`Metadata::MAX_DEPTH`] deep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata(pub(crate) String);
 
 impl Metadata {
-    /// With this an activity's item stays within two write units of 1 KB.
+    /// Keeps an activity's item within two write units of 1 KB.
     pub const MAX_BYTES: usize = 1024;
     pub const MAX_DEPTH: usize = 8;
 
-    /// Metadata that was checked when it was accepted, read back from the store.
+    /// Wraps metadata read back from the store. It was checked when it was accepted.
     pub fn stored(text: String) -> Self {
         Self(text)
     }

@@ -1,4 +1,4 @@
-//! Windows of time in the deployment's zone, and the counters that they need.
+//! Time windows in the deployment's time zone, and the counters they need.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What a board looks back on: everything, or the current calendar month, ISO week or day.
+/// The time that a board covers: all time, or the current calendar month, ISO week or day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
@@ -38,7 +38,7 @@ impl fmt::Display for Window {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not a window; the windows are all, month, week and day")]
+#[error("is not a window; use all, month, week or day")]
 pub struct InvalidWindow;
 
 impl FromStr for Window {
@@ -51,8 +51,8 @@ impl FromStr for Window {
     }
 }
 
-/// One calendar month, ISO week or day. Displayed as the name of the counter that it has in a
-/// standing: `month 2026-11`, `week 2026-W47`, `day 2026-11-21`.
+/// One calendar month, ISO week or day. Displayed as the name of its counter in a standing:
+/// `month 2026-11`, `week 2026-W47`, `day 2026-11-21`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {
     /// Identified by its first day.
@@ -63,7 +63,7 @@ pub enum Period {
 }
 
 impl Period {
-    /// The period of a kind that `date` lies in; `None` for [`Window::All`], which has no end.
+    /// The period that contains `date`; `None` for [`Window::All`].
     pub fn containing(window: Window, date: Date) -> Option<Self> {
         match window {
             Window::All => None,
@@ -120,7 +120,7 @@ impl fmt::Display for Period {
     }
 }
 
-/// A window as a board states it: which days it covers, and in which zone those days are meant.
+/// A window as published: the days it covers, and the time zone of those days.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowSpan {
     pub name: Window,
@@ -130,15 +130,16 @@ pub struct WindowSpan {
     pub time_zone: String,
 }
 
-/// The deployment's calendar: an IANA time zone and ISO weeks.
-#[derive(Clone, Debug)]
+/// The deployment's calendar: an IANA time zone and ISO weeks. Stored as the name of the zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Calendar {
     zone: TimeZone,
     name: String,
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("{name:?} is not an IANA time zone, such as Europe/Berlin")]
+#[error("{name:?} is not an IANA time zone; use a name such as Europe/Berlin")]
 pub struct InvalidTimeZone {
     name: String,
     source: jiff::Error,
@@ -160,6 +161,19 @@ impl FromStr for Calendar {
     }
 }
 
+impl TryFrom<String> for Calendar {
+    type Error = InvalidTimeZone;
+    fn try_from(name: String) -> Result<Self, InvalidTimeZone> {
+        name.parse()
+    }
+}
+
+impl From<Calendar> for String {
+    fn from(calendar: Calendar) -> Self {
+        calendar.name
+    }
+}
+
 impl Calendar {
     pub fn date(&self, at: Timestamp) -> Date {
         at.to_zoned(self.zone.clone()).date()
@@ -169,7 +183,7 @@ impl Calendar {
         &self.name
     }
 
-    /// The period that is going on at `now`; `None` for [`Window::All`].
+    /// The current period at `now`; `None` for [`Window::All`].
     pub fn current(&self, window: Window, now: Timestamp) -> Option<Period> {
         Period::containing(window, self.date(now))
     }
@@ -184,9 +198,8 @@ impl Calendar {
         }
     }
 
-    /// The counters that an activity is added to. An activity so late that its day, week or month
-    /// is neither the current nor the previous one leaves that counter alone, since no board will
-    /// show it again; it counts in the longer windows all the same.
+    /// The counters that an activity is added to: those of its day, week and month. A period older than
+    /// the previous one is left out, since no board shows it again.
     pub fn counted_in(&self, occurred_at: Timestamp, now: Timestamp) -> Vec<Period> {
         let (occurred, today) = (self.date(occurred_at), self.date(now));
         [Window::Month, Window::Week, Window::Day]
@@ -198,27 +211,29 @@ impl Calendar {
             .collect()
     }
 
-    /// The months, weeks and days that have counters: the previous and the running one of each.
+    /// The months, weeks and days that have counters: the previous and the current one of each.
     pub fn kept_pairs(&self, now: Timestamp) -> [(Period, Period); 3] {
         let today = self.date(now);
         [Period::month(today), Period::week(today), Period::Day(today)]
-            .map(|running| (running.earlier(1), running))
+            .map(|current| (current.earlier(1), current))
     }
 
-    /// The first moment of a period, in this calendar's zone.
+    /// The first moment of a period in this calendar's zone.
     pub fn beginning(&self, period: Period) -> Timestamp {
         let midnight = period.first_day().to_zoned(self.zone.clone());
-        midnight.expect("only the ends of time have none").timestamp()
+        midnight
+            .expect("only dates at the limits of the calendar have no midnight")
+            .timestamp()
     }
 
-    /// The counters that an update removes, so that the standing of a user who is seen at least
-    /// every [`FORGOTTEN_DAYS`] days does not grow.
-    pub fn long_past(&self, now: Timestamp) -> Vec<Period> {
+    /// The counters that an update removes. The standing of a user who is active at least every
+    /// [`EXPIRED_DAYS`] days therefore stays the same size.
+    pub fn expired(&self, now: Timestamp) -> Vec<Period> {
         let today = self.date(now);
         [
-            (Window::Month, FORGOTTEN_MONTHS),
-            (Window::Week, FORGOTTEN_WEEKS),
-            (Window::Day, FORGOTTEN_DAYS),
+            (Window::Month, EXPIRED_MONTHS),
+            (Window::Week, EXPIRED_WEEKS),
+            (Window::Day, EXPIRED_DAYS),
         ]
         .into_iter()
         .filter_map(|(window, count)| Some((Period::containing(window, today)?, count)))
@@ -227,9 +242,9 @@ impl Calendar {
     }
 }
 
-const FORGOTTEN_MONTHS: i32 = 2;
-const FORGOTTEN_WEEKS: i32 = 3;
-const FORGOTTEN_DAYS: i32 = 14;
+const EXPIRED_MONTHS: i32 = 2;
+const EXPIRED_WEEKS: i32 = 3;
+const EXPIRED_DAYS: i32 = 14;
 
 #[cfg(test)]
 mod tests {
@@ -258,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_day_begins_at_local_midnight_on_both_sides_of_daylight_saving() {
-        // Berlin leaves UTC+1 for UTC+2 on 2026-03-29 and returns on 2026-10-25, both a Sunday.
+        // Berlin changes from UTC+1 to UTC+2 on 2026-03-29 and back on 2026-10-25, both Sundays.
         let berlin = "Europe/Berlin";
         check_current(
             berlin,
@@ -370,7 +385,7 @@ mod tests {
         check_counted("2026-10-31T12:00:00Z", "month 2026-10, week 2026-W44");
         check_counted("2026-10-20T12:00:00Z", "month 2026-10");
         check_counted("2014-06-25T15:36:54Z", "");
-        // Clocks differ: up to five minutes ahead is accepted, and may be tomorrow.
+        // Clocks differ, so up to five minutes ahead is accepted. That may be tomorrow.
         check_counted(
             "2026-11-04T00:00:00Z",
             "month 2026-11, week 2026-W45, day 2026-11-04",
@@ -382,7 +397,7 @@ mod tests {
         let calendar = calendar("America/New_York");
         for hour in 0..24 * 800 {
             let now = Timestamp::from_second(1_767_000_000 + hour * 3600).unwrap();
-            let removed = calendar.long_past(now);
+            let removed = calendar.expired(now);
             for back in [0, 1, 7, 31] {
                 let added = calendar.counted_in(now - Span::new().hours(24 * back), now);
                 assert!(added.iter().all(|period| !removed.contains(period)), "{now}");
@@ -395,7 +410,7 @@ mod tests {
         let error = "Mars/Olympus".parse::<Calendar>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "\"Mars/Olympus\" is not an IANA time zone, such as Europe/Berlin"
+            "\"Mars/Olympus\" is not an IANA time zone; use a name such as Europe/Berlin"
         );
     }
 }

@@ -1,31 +1,31 @@
-//! How old what is shown is, and when that is too old.
+//! How old a published board is, and when it is too old.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What a snapshot run measured of the pipeline.
+/// The state of the pipeline as a snapshot run measured it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Freshness {
     pub generated_at: Timestamp,
-    /// Seconds that a heartbeat needs from being accepted to being counted, or that the oldest one
-    /// has waited for by now if that is longer; `None` until the first one was sent.
+    /// Seconds between sending and counting the latest counted heartbeat, or how long the oldest
+    /// uncounted one has waited if that is longer. `None` before the first heartbeat.
     pub lag_seconds: Option<f64>,
     /// Messages in the queue, waiting or in flight.
     pub backlog: u64,
 }
 
-/// How the last heartbeats fared.
+/// The latest heartbeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heartbeats {
-    /// When the last counted one was sent, and when it was counted.
+    /// When the latest counted one was sent, and when it was counted.
     pub counted: Option<(Timestamp, Timestamp)>,
-    /// When the oldest one that is not yet counted was sent.
+    /// When the oldest uncounted one was sent.
     pub waiting_since: Option<Timestamp>,
 }
 
 impl Heartbeats {
-    /// The lag in seconds at `now`. A heartbeat under way counts with the time it has taken so far,
-    /// so that a pipeline that stands still is seen to fall behind.
+    /// The lag in seconds at `now`. A heartbeat in transit counts with the time it has taken so far, so
+    /// the lag of a stalled pipeline keeps rising.
     pub fn lag_seconds(&self, now: Timestamp) -> Option<f64> {
         let travelled = self.counted.map(|(sent, counted)| counted.duration_since(sent));
         let waited = self.waiting_since.map(|sent| now.duration_since(sent));
@@ -35,7 +35,7 @@ impl Heartbeats {
     }
 }
 
-/// Past these a board is stale.
+/// A board that exceeds one of these is stale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FreshnessBounds {
     pub age: SignedDuration,
@@ -46,11 +46,11 @@ pub struct FreshnessBounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StaleReason {
-    /// No snapshot was published for too long.
+    /// The last snapshot is too old.
     Age,
     /// Activities take too long to be counted.
     Lag,
-    /// Too many activities wait to be counted.
+    /// Too many activities are waiting to be counted.
     Backlog,
 }
 

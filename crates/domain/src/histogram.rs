@@ -1,4 +1,4 @@
-//! How many users have how many points: what is needed to rank anyone without an item for everyone.
+//! How many users have how many points. Enough to rank any user without storing an item per user.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// The competition rank ("1224") of a user with `points`: one more than the users ahead.
+    /// The competition rank ("1224") of a user with `points`: one more than the number of users ahead.
     pub fn rank(&self, points: u64) -> u64 {
         let ahead = self.buckets.partition_point(|&(bucket, _)| bucket > points);
         1 + self.buckets[..ahead].iter().map(|&(_, users)| users).sum::<u64>()
@@ -22,7 +22,7 @@ impl Histogram {
         self.buckets.iter().map(|&(_, users)| users).sum()
     }
 
-    /// The share of participants, in percent, that have no more than `points`: 100 for the first.
+    /// The share of participants, in percent, that have at most `points`. 100 for the top user.
     pub fn percentile(&self, points: u64) -> f64 {
         let participants = self.participants();
         if participants == 0 {

@@ -1,5 +1,5 @@
-//! How points grew: of a board's first users as past snapshots showed them, and of any one user as
-//! their counters tell.
+//! Points over time: of a board's top users from past snapshots, and of any single user from their
+//! counters.
 
 use std::collections::HashMap;
 
@@ -10,20 +10,21 @@ use crate::board::BoardEntry;
 use crate::calendar::{Calendar, Period, Window};
 use crate::id::UserId;
 
-/// More would not be seen in a picture. A window of a day has one every half hour at its end.
+/// A chart cannot show more. At the end of a day, the window of that day has a sample per half hour.
 pub const MAX_SAMPLES: u8 = 64;
-/// The users whose points are kept: more than are shown, so that one who rises has a past.
+/// More users than a chart shows, so that a user who rises into it already has a history.
 pub const FOLLOWED_USERS: usize = 10;
 
-/// Past snapshots of one board in one window, oldest first, by columns so that ids are there once.
+/// Samples from past snapshots of one board in one window, oldest first. Stored by column, so that
+/// each user id is written once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     pub at: Vec<Timestamp>,
     /// The board's points at each of these times.
     pub points: Vec<u64>,
-    /// In the order of the board at the last of these times.
+    /// In board order at the last of these times.
     pub users: Vec<UserHistory>,
-    /// Seconds between samples; 0 while every snapshot is one.
+    /// Seconds between samples; 0 while every snapshot adds one.
     #[serde(default)]
     pub interval_seconds: i64,
 }
@@ -31,11 +32,11 @@ pub struct History {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserHistory {
     pub user_id: UserId,
-    /// At each time of the history; `None` when the user was not among the first.
+    /// One value for each time of the history. `None` when the user was not among the top users.
     pub points: Vec<Option<u64>>,
 }
 
-/// What a user had at one time.
+/// A user's points at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointsAt {
     pub at: Timestamp,
@@ -43,9 +44,9 @@ pub struct PointsAt {
 }
 
 impl History {
-    /// This history up to a time, and that time, with the first of `entries`.
+    /// Adds a sample of the top users in `entries` at a time. Drops samples from that time on.
     pub fn followed_by(self, at: Timestamp, points: u64, entries: &[BoardEntry]) -> Self {
-        // A second is as fine as a picture needs, and shorter than nanoseconds.
+        // Whole seconds are precise enough for a chart and take less space.
         let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
         let earlier = self.at.partition_point(|&sampled| sampled < at);
         let mut past: HashMap<UserId, Vec<Option<u64>>> = self
@@ -61,16 +62,24 @@ impl History {
                 points: past.take(earlier).chain([Some(entry.points)]).collect(),
             }
         });
-        Self {
+        let history = Self {
             users: users.collect(),
             at: self.at.into_iter().take(earlier).chain([at]).collect(),
             points: self.points.into_iter().take(earlier).chain([points]).collect(),
             interval_seconds: self.interval_seconds,
-        }
+        };
+        debug_assert!(
+            history
+                .users
+                .iter()
+                .all(|user| user.points.len() == history.at.len()),
+            "every user has a value for each time"
+        );
+        history
     }
 
-    /// Every second sample, once there are more than [`MAX_SAMPLES`]. From then on they are taken half
-    /// as often, so that a history of any length is evenly spaced and costs ever fewer writes.
+    /// Drops every second sample once there are more than [`MAX_SAMPLES`]. Sampling then runs at half
+    /// the rate, so samples stay evenly spaced and a longer history costs fewer writes.
     pub fn thinned(mut self) -> Self {
         if self.at.len() <= usize::from(MAX_SAMPLES) {
             return self;
@@ -86,22 +95,21 @@ impl History {
         self
     }
 
-    /// When the next sample is due. A little early, since snapshots do not come to the second.
+    /// When the next sample is due. Slightly early, since snapshots do not run at exact intervals.
     pub fn next_due(&self) -> Option<Timestamp> {
         let last = self.at.last()?;
         Timestamp::from_second(last.as_second() + self.interval_seconds * 9 / 10).ok()
     }
 }
 
-/// From the first on. Of an odd number it keeps the last as well.
+/// Keeps the first value, and the last one if their number is odd.
 fn every_second<T>(values: Vec<T>) -> Vec<T> {
     values.into_iter().step_by(2).collect()
 }
 
-/// One user's points in a window at the beginnings of the periods that are kept, oldest first, worked
-/// out backwards from the counters as they are now: whatever came since the beginning of a period is
-/// in the counters of that period and those after it. `points_of` gives the points of a period, or of
-/// all time.
+/// One user's points in a window at the start of each kept period, oldest first. Computed backwards
+/// from the current counters: points earned since the start of a period are in the counters of that
+/// period and of later ones. `points_of` returns the points of a period, or of all time.
 pub fn of_user(
     calendar: &Calendar,
     window: Window,
@@ -113,11 +121,11 @@ pub fn of_user(
     let mut beginnings: Vec<PointsAt> = calendar
         .kept_pairs(now)
         .into_iter()
-        .flat_map(|(previous, running)| {
-            let since_running = points_of(Some(running));
+        .flat_map(|(previous, latest)| {
+            let since_latest = points_of(Some(latest));
             [
-                (running, since_running),
-                (previous, since_running + points_of(Some(previous))),
+                (latest, since_latest),
+                (previous, since_latest + points_of(Some(previous))),
             ]
         })
         .filter(|(period, _)| current.is_none_or(|current| period.first_day() >= current.first_day()))
@@ -191,7 +199,7 @@ mod tests {
         assert_eq!(history.users[0].user_id.as_str(), "u0");
     }
 
-    /// A snapshot every so many seconds, recorded whenever one is due.
+    /// Takes a snapshot every `every` seconds and records those that are due.
     fn record(every: i64, snapshots: i64) -> (History, usize) {
         let mut history = History::default();
         let mut recorded = 0;

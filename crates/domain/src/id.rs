@@ -1,4 +1,4 @@
-//! Identifiers. Each is made only by parsing, so that one in hand is safe in a table key, a URL and a log.
+//! Identifiers. Each is created only by parsing, so its value is safe in a table key, a URL and a log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Heartbeats travel under this user. No client can send it, since ids may not begin with `~`.
+/// The user of all heartbeats. No client can send it, since ids may not begin with `~`.
 pub const HEARTBEAT_USER: &str = "~heartbeat";
 
-/// Why a text is not an identifier.
+/// Why a text is not a valid identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
     #[error("is empty; it must have 1 to {max} characters")]
     Empty { max: usize },
     #[error("is {len} bytes long; at most {max} are allowed")]
     TooLong { len: usize, max: usize },
-    #[error("has the character {found:?} at byte {at}; allowed are {allowed}")]
+    #[error("has the character {found:?} at byte {at}; use only {allowed}")]
     IllegalCharacter {
         found: char,
         at: usize,
@@ -26,7 +26,7 @@ pub enum InvalidId {
     Reserved,
 }
 
-/// The rule of one kind of identifier.
+/// What one type of identifier allows.
 struct Rule {
     max: usize,
     allowed: &'static str,
@@ -100,7 +100,7 @@ macro_rules! identifier {
     };
 }
 
-/// The bytes that ids of users and programs are made of.
+/// Whether ids of users and programs may have this byte.
 pub fn is_name_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-')
 }
@@ -166,19 +166,19 @@ mod tests {
         check(&"a".repeat(65), "! is 65 bytes long; at most 64 are allowed");
         check(
             "a b",
-            "! has the character ' ' at byte 1; allowed are A-Z a-z 0-9 . _ @ -",
+            "! has the character ' ' at byte 1; use only A-Z a-z 0-9 . _ @ -",
         );
         check(
             "a#b",
-            "! has the character '#' at byte 1; allowed are A-Z a-z 0-9 . _ @ -",
+            "! has the character '#' at byte 1; use only A-Z a-z 0-9 . _ @ -",
         );
         check(
             "zoë",
-            "! has the character 'ë' at byte 2; allowed are A-Z a-z 0-9 . _ @ -",
+            "! has the character 'ë' at byte 2; use only A-Z a-z 0-9 . _ @ -",
         );
         check(
             "a\0",
-            "! has the character '\\0' at byte 1; allowed are A-Z a-z 0-9 . _ @ -",
+            "! has the character '\\0' at byte 1; use only A-Z a-z 0-9 . _ @ -",
         );
         check(
             HEARTBEAT_USER,

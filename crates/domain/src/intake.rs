@@ -1,4 +1,4 @@
-//! From the JSON that a client sends to an [`Activity`], or to the reason why not.
+//! Parses the JSON that a client sends into an [`Activity`], or a [`Rejection`] that says why not.
 
 use std::fmt;
 
@@ -11,29 +11,29 @@ use crate::activity::{Activity, Metadata};
 use crate::id::{ActivityId, InvalidId, Kind, ProgramId, UserId};
 use crate::policy::{ScoringPolicy, Unscored};
 
-/// The version of the activity's form that is spoken here.
+/// The version of the activity schema that Podium reads and writes.
 pub const SCHEMA_VERSION: u64 = 1;
 
-/// Clocks differ: an activity may be this far ahead of ours.
+/// Clocks differ, so an activity may be this far ahead of ours.
 pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 const FIELDS: &str = "activity_id, user_id, program_id, kind, occurred_at, metadata, schema_version";
 
-/// What an activity is checked against on its way in.
+/// What incoming activities are checked against.
 #[derive(Clone, Debug)]
 pub struct Intake {
     pub policy: ScoringPolicy,
-    /// `None` takes activities of any age.
+    /// `None` accepts activities of any age.
     pub max_age: Option<SignedDuration>,
 }
 
-/// Why one activity of a request was not taken.
+/// Why one activity of a request was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rejection {
     pub code: RejectionCode,
-    /// The field that is wrong, as a path such as `metadata.team`; empty where it is the item itself.
+    /// The path of the wrong field, such as `metadata.team`. Empty if the whole item is wrong.
     pub field: String,
-    /// What is wrong with it, and what would be right.
+    /// What is wrong, and what is valid instead.
     pub detail: String,
 }
 
@@ -72,8 +72,8 @@ impl Rejection {
 }
 
 impl Intake {
-    /// Parses one activity. `new_id` makes an id where the client sent none; an `occurred_at` that
-    /// is not sent is `received_at`.
+    /// Parses one activity. If the client sent no id, `new_id` creates one. If it sent no
+    /// `occurred_at`, that is `received_at`.
     pub fn parse(
         &self,
         raw: &RawValue,
@@ -124,7 +124,7 @@ impl Intake {
             return reject(
                 RejectionCode::InTheFuture,
                 format!(
-                    "is {at}, more than {} minutes after now ({received_at})",
+                    "is {at}, more than {} minutes in the future (it is {received_at} now)",
                     MAX_AHEAD.as_mins()
                 ),
             );
@@ -132,14 +132,14 @@ impl Intake {
         if at < Timestamp::UNIX_EPOCH {
             return reject(
                 RejectionCode::TooOld,
-                format!("is {at}, before 1970-01-01T00:00:00Z"),
+                format!("is {at}; it must not be before 1970-01-01T00:00:00Z"),
             );
         }
         match self.max_age {
             Some(max) if received_at.duration_since(at) > max => reject(
                 RejectionCode::TooOld,
                 format!(
-                    "is {at}, more than {} days before now ({received_at})",
+                    "is {at}, more than {} days ago (it is {received_at} now)",
                     max.as_hours() / 24
                 ),
             ),
@@ -148,7 +148,7 @@ impl Intake {
     }
 }
 
-/// The fields of one JSON object that are not yet taken, in the order in which they stand.
+/// The fields of one JSON object that are still to be parsed, in their original order.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
@@ -158,7 +158,7 @@ impl<'a> Fields<'a> {
             return Err(Rejection::new(RejectionCode::NotAnObject, "", detail));
         }
         let fields = members(raw, "")?;
-        // A null says no more than leaving the field out.
+        // A null means the same as leaving the field out.
         Ok(Self(
             fields
                 .into_iter()
@@ -209,16 +209,20 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| Rejection::new(RejectionCode::MissingField, name, "is missing"))
     }
 
-    /// A misspelt optional field would otherwise be silently ignored.
+    /// Rejects unknown fields. Otherwise, a misspelt optional field would be silently ignored.
     fn finish(self) -> Result<(), Rejection> {
         let Some((name, _)) = self.0.first() else {
             return Ok(());
         };
         let detail = match name.as_str() {
-            "points" => "is not the client's to send: the scoring policy gives the points".into(),
+            "points" => "cannot be sent by clients; the scoring policy determines the points".into(),
             _ => format!("is not a field of an activity; its fields are {FIELDS}"),
         };
-        Err(Rejection::new(RejectionCode::UnknownField, shorten(name), detail))
+        Err(Rejection::new(
+            RejectionCode::UnknownField,
+            field_name(name),
+            detail,
+        ))
     }
 }
 
@@ -240,8 +244,8 @@ fn metadata(raw: &RawValue) -> Result<Metadata, Rejection> {
     Ok(Metadata(text.to_owned()))
 }
 
-/// Checks what the JSON grammar leaves open: depth, repeated keys, numbers that no reader can hold
-/// and strings that are not text.
+/// Checks what the JSON grammar allows but readers cannot handle: deep nesting, repeated keys, numbers
+/// out of range and strings that are not valid text.
 fn check_value(raw: &RawValue, path: &str, depth: usize) -> Result<(), Rejection> {
     let text = raw.get();
     let is_container = text.starts_with(['{', '[']);
@@ -251,7 +255,7 @@ fn check_value(raw: &RawValue, path: &str, depth: usize) -> Result<(), Rejection
     }
     if text.starts_with('{') {
         for (name, value) in members(raw, path)? {
-            check_value(value, &format!("{path}.{}", shorten(&name)), depth + 1)?;
+            check_value(value, &format!("{path}.{}", field_name(&name)), depth + 1)?;
         }
     } else if text.starts_with('[') {
         let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| malformed(path, &error))?;
@@ -286,14 +290,14 @@ fn schema_version(raw: &RawValue) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// The members of an object, refusing a key that stands twice: readers differ in which one they take.
+/// The members of an object. A repeated key is rejected, since readers differ in which value they use.
 fn members<'a>(raw: &'a RawValue, path: &str) -> Result<Vec<(String, &'a RawValue)>, Rejection> {
     let Members(members) = serde_json::from_str(raw.get()).map_err(|error| malformed(path, &error))?;
     let mut names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => {
-            let name = shorten(pair[0]);
+            let name = field_name(pair[0]);
             let field = if path.is_empty() {
                 name
             } else {
@@ -302,7 +306,7 @@ fn members<'a>(raw: &'a RawValue, path: &str) -> Result<Vec<(String, &'a RawValu
             Err(Rejection::new(
                 RejectionCode::DuplicateField,
                 field,
-                "is there more than once",
+                "appears more than once",
             ))
         }
         None => Ok(members),
@@ -343,16 +347,21 @@ fn malformed(path: &str, error: &serde_json::Error) -> Rejection {
     )
 }
 
-/// A field's name, cut to a length that is fit for an answer and a log. One without a character is
-/// quoted, since an empty field means the item itself.
-fn shorten(name: &str) -> String {
-    const MAX_CHARS: usize = 64;
+/// A field's name for a rejection. An empty name is quoted, since an empty field means the whole item.
+fn field_name(name: &str) -> String {
     if name.is_empty() {
-        return r#""""#.to_owned();
+        r#""""#.to_owned()
+    } else {
+        shorten(name)
     }
-    match name.char_indices().nth(MAX_CHARS) {
-        Some((at, _)) => format!("{}…", &name[..at]),
-        None => name.to_owned(),
+}
+
+/// A text that a client sent, cut to a length that suits an answer and a log.
+pub fn shorten(text: &str) -> String {
+    const MAX_CHARS: usize = 64;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
     }
 }
 
@@ -389,7 +398,7 @@ mod tests {
         intake().parse(raw, NOW.parse().unwrap(), || "made".parse().unwrap())
     }
 
-    /// An activity with `more` in it, which may override nothing: keys must not stand twice.
+    /// A valid activity with `more` members, which must not repeat a key.
     fn check_with(more: &str, expected: &str) {
         check(
             &format!(r#"{{"user_id":"ann","program_id":"p","kind":"task_completed"{more}}}"#),
@@ -447,11 +456,11 @@ mod tests {
         );
         check(
             r#"{"user_id":"a\u0000"}"#,
-            r"IllegalCharacter [user_id] user_id has the character '\0' at byte 1; allowed are A-Z a-z 0-9 . _ @ -",
+            r"IllegalCharacter [user_id] user_id has the character '\0' at byte 1; use only A-Z a-z 0-9 . _ @ -",
         );
         check(
             r#"{"user_id":"a","user_id":"b"}"#,
-            "DuplicateField [user_id] user_id is there more than once",
+            "DuplicateField [user_id] user_id appears more than once",
         );
         check(
             r#"{"user_id":"\ud800"}"#,
@@ -459,7 +468,7 @@ mod tests {
         );
         check_with(
             r#","points":1000"#,
-            "UnknownField [points] points is not the client's to send: the scoring policy gives the points",
+            "UnknownField [points] points cannot be sent by clients; the scoring policy determines the points",
         );
         check_with(
             r#","ocurred_at":"x""#,
@@ -479,15 +488,15 @@ mod tests {
         );
         check_with(
             r#","occurred_at":"2026-11-21T12:05:00.001Z""#,
-            "InTheFuture [occurred_at] occurred_at is 2026-11-21T12:05:00.001Z, more than 5 minutes after now (2026-11-21T12:00:00Z)",
+            "InTheFuture [occurred_at] occurred_at is 2026-11-21T12:05:00.001Z, more than 5 minutes in the future (it is 2026-11-21T12:00:00Z now)",
         );
         check_with(
             r#","occurred_at":"2026-10-21T11:59:59Z""#,
-            "TooOld [occurred_at] occurred_at is 2026-10-21T11:59:59Z, more than 31 days before now (2026-11-21T12:00:00Z)",
+            "TooOld [occurred_at] occurred_at is 2026-10-21T11:59:59Z, more than 31 days ago (it is 2026-11-21T12:00:00Z now)",
         );
         check_with(
             r#","occurred_at":"1969-12-31T23:59:59Z""#,
-            "TooOld [occurred_at] occurred_at is 1969-12-31T23:59:59Z, before 1970-01-01T00:00:00Z",
+            "TooOld [occurred_at] occurred_at is 1969-12-31T23:59:59Z; it must not be before 1970-01-01T00:00:00Z",
         );
     }
 
@@ -506,7 +515,7 @@ mod tests {
         );
         check_with(
             r#","metadata":{"a":{"b":1,"b":2}}"#,
-            "DuplicateField [metadata.a.b] metadata.a.b is there more than once",
+            "DuplicateField [metadata.a.b] metadata.a.b appears more than once",
         );
         check_with(
             r#","metadata":{"a":[1e999]}"#,

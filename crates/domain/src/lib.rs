@@ -1,11 +1,12 @@
-//! What Podium counts and how: activities, scoring, windows, ranking and the documents it publishes.
+//! What Podium counts and how: activities, scoring, windows, ranking and the published documents.
 //!
-//! Nothing here does I/O or reads a clock: the time is passed in, so that every rule can be tested
-//! at any moment of any calendar.
+//! Nothing here does I/O or reads a clock. Callers pass the time in, so tests can check every rule at
+//! any moment of any calendar.
 
 pub mod activity;
 pub mod board;
 pub mod calendar;
+pub mod documents;
 pub mod freshness;
 pub mod histogram;
 pub mod history;
@@ -15,11 +16,10 @@ pub mod policy;
 pub mod ranking;
 pub mod standing;
 
-pub use activity::{Activity, Metadata};
-pub use board::{
-    Board, BoardDocument, BoardEntry, BoardsDocument, HistoryDocument, SearchDocument, UserDocument,
-};
+pub use activity::{Activity, ActivityKey, Metadata};
+pub use board::{Board, BoardEntry};
 pub use calendar::{Calendar, Period, Window, WindowSpan};
+pub use documents::{BoardDocument, BoardsDocument, HistoryDocument, SearchDocument, UserDocument};
 pub use freshness::{Freshness, FreshnessBounds, FreshnessDocument};
 pub use histogram::Histogram;
 pub use history::History;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Kind;
 
-/// Points per kind, in versions. An activity is scored by the version in force when it occurred,
-/// so that counting it again, at any later time, gives the same points.
+/// Points per kind, in versions. The version in force when an activity occurred scores it, so counting
+/// it again later gives the same points.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<PolicyVersion>", into = "Vec<PolicyVersion>")]
 pub struct ScoringPolicy {
@@ -26,7 +26,7 @@ pub struct PolicyVersion {
 /// Why an activity has no points.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unscored {
-    #[error("is {kind:?}, which the scoring policy does not know; known are {known}")]
+    #[error("is {kind:?}, which is not in the scoring policy; use one of: {known}")]
     UnknownKind { kind: String, known: String },
     #[error("is {occurred_at}, before the first version of the scoring policy ({first})")]
     BeforePolicy {
@@ -36,7 +36,7 @@ pub enum Unscored {
 }
 
 impl Unscored {
-    /// The field of the activity that is to blame.
+    /// The field of the activity that is wrong.
     pub fn field(&self) -> &'static str {
         match self {
             Self::UnknownKind { .. } => "kind",
@@ -47,22 +47,22 @@ impl Unscored {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPolicy {
-    #[error("a scoring policy has 1 to {max} versions, this one has {found}", max = ScoringPolicy::MAX_VERSIONS)]
+    #[error("a scoring policy must have 1 to {max} versions; this one has {found}", max = ScoringPolicy::MAX_VERSIONS)]
     VersionCount { found: usize },
     #[error(
-        "the versions of a scoring policy must be in order of effective_from, without repeats; {at} is not"
+        "the versions of a scoring policy must be in order of effective_from, without repeats; {at} is out of order"
     )]
     Order { at: Timestamp },
-    #[error("the version of {at} must name 1 to {max} kinds, it names {found}", max = ScoringPolicy::MAX_KINDS)]
+    #[error("the version of {at} must name 1 to {max} kinds; it names {found}", max = ScoringPolicy::MAX_KINDS)]
     KindCount { at: Timestamp, found: usize },
-    #[error("{kind} is worth {points} points; at most {max} are allowed", max = ScoringPolicy::MAX_POINTS)]
+    #[error("{kind} has {points} points; at most {max} are allowed", max = ScoringPolicy::MAX_POINTS)]
     Points { kind: Kind, points: u32 },
 }
 
 impl ScoringPolicy {
     pub const MAX_VERSIONS: usize = 100;
     pub const MAX_KINDS: usize = 100;
-    /// A user would need 10^13 activities of this size to overflow a counter.
+    /// At this size, a user would need 10^13 activities to overflow a counter.
     pub const MAX_POINTS: u32 = 1_000_000;
 
     pub fn points(&self, kind: &Kind, occurred_at: Timestamp) -> Result<u32, Unscored> {
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(points("mentoring", "2026-07-02T00:00:00Z"), Ok(30));
         assert_eq!(
             points("mentoring", "2026-06-30T00:00:00Z"),
-            Err("is \"mentoring\", which the scoring policy does not know; known are task_completed".into())
+            Err("is \"mentoring\", which is not in the scoring policy; use one of: task_completed".into())
         );
         assert_eq!(
             points("task_completed", "1969-12-31T23:59:59Z"),
@@ -194,7 +194,7 @@ mod tests {
         );
         check_invalid(
             r#"[{"effective_from":"2026-01-01T00:00:00Z","points":{"A":1}}]"#,
-            "allowed are a-z",
+            "use only a-z",
         );
     }
 }

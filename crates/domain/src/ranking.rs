@@ -1,4 +1,4 @@
-//! From tallies, in any order, to a ranked board.
+//! Turns tallies, in any order, into a ranked board.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -8,8 +8,8 @@ use crate::histogram::Histogram;
 use crate::id::UserId;
 use crate::standing::Tally;
 
-/// Builds one board from a stream of tallies, one per user, in memory that does not grow with the
-/// users: the best `listed` of them, and how many have how many points.
+/// Builds one board from a stream of tallies, one per user. It keeps only the best `listed` users and
+/// a count of users by points, so memory does not grow with the number of users.
 #[derive(Debug)]
 pub struct BoardBuilder {
     listed: usize,
@@ -18,10 +18,10 @@ pub struct BoardBuilder {
     sum: Tally,
 }
 
-/// A whole board, before it is cut into pages.
+/// A whole board, before it is split into pages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankedBoard {
-    /// The first of the board: more points first, then by user id; equal points share a rank.
+    /// The listed users: most points first, then by user id. Equal points share a rank.
     pub entries: Vec<BoardEntry>,
     pub histogram: Histogram,
     pub sum: Tally,
@@ -37,14 +37,14 @@ impl BoardBuilder {
         }
     }
 
-    /// Takes in one user. A user without an activity in the window does not take part.
+    /// Adds one user. A user without an activity in the window does not take part.
     pub fn add(&mut self, user: &UserId, tally: Tally) {
         if tally.activities == 0 {
             return;
         }
         self.sum += tally;
         *self.users_by_points.entry(tally.points).or_default() += 1;
-        // The heap's greatest is the listed user who would have to leave first.
+        // The heap's greatest element is the listed user to drop first.
         let is_listed = self.best.len() < self.listed
             || self
                 .best
@@ -56,6 +56,10 @@ impl BoardBuilder {
             if self.best.len() > self.listed {
                 self.best.pop();
             }
+            debug_assert!(
+                self.best.len() <= self.listed,
+                "memory is bounded by the listed users"
+            );
         }
     }
 
@@ -74,8 +78,8 @@ impl BoardBuilder {
 }
 
 impl RankedBoard {
-    /// Notes by how many places each listed user moved up since `previous`, the ranks of the
-    /// snapshot before. A user who was not listed then has no change.
+    /// Sets how many places each listed user moved up since `previous`, the ranks of the previous
+    /// snapshot. A user who was not listed then has no change.
     pub fn compare(&mut self, previous: &HashMap<UserId, u64>) {
         for entry in &mut self.entries {
             entry.change = previous
@@ -85,7 +89,7 @@ impl RankedBoard {
     }
 }
 
-/// Competition ranking ("1224") of tallies that come in board order.
+/// Competition ranking ("1224") of tallies in board order.
 fn rank(tallies: impl Iterator<Item = (UserId, Tally)>) -> Vec<BoardEntry> {
     let mut entries: Vec<BoardEntry> = Vec::with_capacity(tallies.size_hint().0);
     for (position, (user_id, Tally { points, activities })) in (1..).zip(tallies) {
@@ -101,6 +105,10 @@ fn rank(tallies: impl Iterator<Item = (UserId, Tally)>) -> Vec<BoardEntry> {
             change: None,
         });
     }
+    debug_assert!(
+        entries.is_sorted_by_key(|entry| (entry.rank, &entry.user_id)),
+        "entries are sorted by rank, then by user"
+    );
     entries
 }
 

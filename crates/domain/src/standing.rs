@@ -17,10 +17,15 @@ pub struct Tally {
 impl Add for Tally {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self {
-            points: self.points + other.points,
-            activities: self.activities + other.activities,
-        }
+        let sum = Self {
+            points: self.points.wrapping_add(other.points),
+            activities: self.activities.wrapping_add(other.activities),
+        };
+        assert!(
+            sum.points >= self.points && sum.activities >= self.activities,
+            "a sum never shrinks: {self:?} and {other:?}"
+        );
+        sum
     }
 }
 
@@ -30,8 +35,8 @@ impl AddAssign for Tally {
     }
 }
 
-/// One user's counters in one program, as they are at one moment: all time, and for the month,
-/// week and day that are going on.
+/// One user's counters in one program at one moment: for all time and for the current month, week
+/// and day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     pub user: UserId,

@@ -1,4 +1,4 @@
-//! From the bytes of a request to the JSON of its activities.
+//! Splits the body of a request into the JSON of its activities.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
-/// What one request can put within a few milliseconds.
+/// As many as one request can store within a few milliseconds.
 pub const MAX_ACTIVITIES: usize = 100;
 
-/// Only JSON is taken, and only as it is.
+/// Accepts only JSON without a content encoding.
 pub fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
     let unsupported = |field, detail: String| {
         Err(Problem::new(
@@ -24,7 +24,7 @@ pub fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
         .field(field))
     };
     if let Some(encoding) = headers.get(CONTENT_ENCODING) {
-        let detail = format!("The body is encoded as {encoding:?}; send it without a content-encoding.");
+        let detail = format!("The content-encoding is {encoding:?}; send the body without one.");
         return unsupported("content-encoding", detail);
     }
     let content_type = headers
@@ -44,12 +44,12 @@ pub fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
     };
     unsupported(
         "content-type",
-        format!("The content-type {found}; it must be application/json in UTF-8."),
+        format!("The content-type {found}; it must be application/json, in UTF-8."),
     )
 }
 
-/// Cuts a body into its activities, whose content is not looked at yet, so that a wrong one takes no
-/// other down with it.
+/// Splits a body into its activities without parsing them, so that an invalid one does not affect the
+/// others.
 pub fn split(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
     if body.len() > MAX_BODY_BYTES {
         let detail = format!(
@@ -90,7 +90,7 @@ pub fn split(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
         }
         _ => {
             let detail = format!(
-                "The body is {}; it must be an activity or an array of activities.",
+                "The body is {}; it must be an activity (a JSON object) or an array of activities.",
                 domain::intake::type_of(raw)
             );
             Err(invalid("not_an_activity", detail))
@@ -98,7 +98,7 @@ pub fn split(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
     }
 }
 
-/// The items of an array, of which no more than one above the limit is kept.
+/// The first items of an array: at most one more than the limit, which shows that there are too many.
 struct AtMost<'a>(Vec<&'a RawValue>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for AtMost<'a> {

@@ -4,7 +4,7 @@ use domain::ScoringPolicy;
 use jiff::SignedDuration;
 use store::aws::{parsed, required};
 
-/// What this function reads from its environment.
+/// The configuration of this function, from its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `ACTIVITIES_TABLE`
@@ -16,7 +16,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the environment that `variable` looks into; [`store::aws::variable`] into the process's.
+    /// Reads the environment that `variable` looks into. [`store::aws::variable`] looks into that of the
+    /// process.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Ok(Self {
             activities_table: required(&variable, "ACTIVITIES_TABLE")?,
@@ -26,7 +27,7 @@ impl Config {
     }
 }
 
-/// How far back an activity may lie: a number of days, or `unlimited`.
+/// How old an activity may be: a number of days, or `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxActivityAge(pub Option<SignedDuration>);
 
@@ -38,7 +39,7 @@ pub struct MaxActivityAge(pub Option<SignedDuration>);
 pub struct InvalidMaxActivityAge;
 
 impl MaxActivityAge {
-    /// A hundred years.
+    /// 100 years.
     const MAX_DAYS: i64 = 36_525;
 }
 

@@ -1,4 +1,4 @@
-//! Ingestion: takes activities over HTTP and keeps each as a fact. It depends on nothing behind it.
+//! Ingestion: accepts activities over HTTP and stores each as a fact. It depends on no later stage.
 
 pub mod body;
 mod config;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub use body::{MAX_ACTIVITIES, MAX_BODY_BYTES};
 pub use config::{Config, MaxActivityAge};
 
-/// Puts of one request that are under way at once.
+/// Concurrent puts of one request.
 const PUTS_AT_ONCE: usize = 16;
 const RETRY_AFTER_SECONDS: u32 = 2;
 
@@ -30,11 +30,11 @@ pub struct Ingest {
     meter: Meter,
 }
 
-/// What became of one activity of a request. Answers have one each, in the order of the request.
+/// The result of one activity. Answers have one for each activity, in the order of the request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ItemResult {
     pub status: ItemStatus,
-    /// The client's id, or the one that was made where it sent none; absent for a rejected activity.
+    /// The client's id, or the generated one if it sent none. Absent for a rejected activity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activity_id: Option<ActivityId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,10 +47,10 @@ pub struct ItemResult {
 #[serde(rename_all = "snake_case")]
 pub enum ItemStatus {
     Accepted,
-    /// The user has an activity of this id, which stays as it was first sent.
+    /// The user already has an activity with this id, which stays as it was first sent.
     Duplicate,
     Rejected,
-    /// It may have been kept or not. Sending it again, with the same id, is safe.
+    /// It may or may not have been stored. Sending it again with the same id is safe.
     Unavailable,
 }
 
@@ -78,7 +78,7 @@ impl Ingest {
         self.activities.warm_up().await;
     }
 
-    /// Answers one request, which arrived at `received_at`.
+    /// Answers one request, received at `received_at`.
     pub async fn handle(&self, request: Request, received_at: Timestamp) -> Response<String> {
         match self.parse(&request, received_at) {
             Ok(parsed) => answer(&self.keep(parsed, received_at).await),
@@ -86,14 +86,15 @@ impl Ingest {
         }
     }
 
-    /// The activities of a request, each valid or not, or the answer to one that has none.
+    /// The activities of a request, each valid or not. If the request as a whole is invalid, the answer to
+    /// it.
     pub fn parse(
         &self,
         request: &Request,
         received_at: Timestamp,
     ) -> Result<Vec<Result<Activity, Rejection>>, Box<Response<String>>> {
         if request.uri().path() != "/v1/activities" {
-            let detail = "There is nothing here; activities are posted to /v1/activities.";
+            let detail = "There is nothing at this path. Send activities to POST /v1/activities.";
             let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", detail);
             return Err(Box::new(problem.into_response()));
         }
@@ -117,7 +118,7 @@ impl Ingest {
         Ok(parsed.collect())
     }
 
-    /// Keeps those that are valid, and says of each what became of it.
+    /// Stores the valid ones, and returns the result of each.
     pub async fn keep(
         &self,
         parsed: Vec<Result<Activity, Rejection>>,
@@ -168,7 +169,11 @@ impl Ingest {
             Ok(Recorded::Accepted { write_units }) => (ItemStatus::Accepted, write_units),
             Ok(Recorded::Duplicate) => (ItemStatus::Duplicate, 0.0),
             Err(error) => {
-                tracing::error!(%error, "An activity could not be kept; the client is asked to send it again.");
+                tracing::error!(
+                    kind = error.kind(),
+                    error = error.with_causes(),
+                    "An activity could not be stored. The client is asked to send it again."
+                );
                 (ItemStatus::Unavailable, 0.0)
             }
         };
@@ -182,7 +187,7 @@ impl Ingest {
     }
 }
 
-/// An id for an activity whose client sent none.
+/// An id for an activity that was sent without one.
 fn new_id(received_at: Timestamp) -> ActivityId {
     let seconds = received_at.as_second().unsigned_abs();
     let nanos = received_at.subsec_nanosecond().unsigned_abs();
@@ -198,7 +203,7 @@ pub fn answer(results: &[ItemResult]) -> Response<String> {
     let (rejected, unavailable) = (count(ItemStatus::Rejected), count(ItemStatus::Unavailable));
     if unavailable > 0 {
         let detail = format!(
-            "{unavailable} of {} activities could not be kept. Send the request again: what was accepted stays accepted.",
+            "{unavailable} of {} activities could not be stored. Send the same request again: activities that were accepted are not counted twice.",
             results.len()
         );
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
@@ -211,7 +216,7 @@ pub fn answer(results: &[ItemResult]) -> Response<String> {
         let detail = match (first, rejected) {
             (Some(error), 1) => format!("The activity is not valid: {}", error.detail),
             (Some(error), _) => format!(
-                "None of the {rejected} activities is valid; of the first: {}",
+                "None of the {rejected} activities is valid. The first one: {}",
                 error.detail
             ),
             (None, _) => "No activity is valid.".to_owned(),

@@ -12,7 +12,7 @@ mod config;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::{Activity, ActivityId, Rejection, ScoringPolicy, UserId};
+use domain::{Activity, ActivityKey, Rejection};
 use ingest::{Ingest, ItemResult, ItemStatus, answer};
 use jiff::Timestamp;
 use lambda_http::{Request, Response};
@@ -25,21 +25,17 @@ pub use config::Config;
 /// The limit for counting. Clients wait 5 s, so they still get an answer when it fails.
 const COUNT_WITHIN: Duration = Duration::from_secs(4);
 
-type Key = (UserId, ActivityId);
-
 pub struct Coupled {
     ingest: Ingest,
     counting: Counting,
-    policy: ScoringPolicy,
 }
 
 impl Coupled {
     pub fn connect(config: Config) -> anyhow::Result<Self> {
         let client = aws_sdk_dynamodb::Client::new(&store::aws::config_from_env()?);
         Ok(Self {
-            policy: config.ingest.scoring_policy.clone(),
             ingest: Ingest::connect(config.ingest)?,
-            counting: Counting::new(client, config.counting),
+            counting: Counting::new(client, config.tables, config.rules),
         })
     }
 
@@ -61,15 +57,19 @@ impl Coupled {
         };
         let mut countable = self.countable(&parsed, received_at);
         let mut results = self.ingest.keep(parsed, received_at).await;
-        let kept: HashSet<Key> = results.iter().filter_map(key_of_kept).collect();
-        countable.retain(|activity| kept.contains(&(activity.user.clone(), activity.id.clone())));
+        let kept: HashSet<ActivityKey> = results.iter().filter_map(key_of_kept).collect();
+        countable.retain(|activity| kept.contains(&activity.key));
         let uncounted = match self.counting.generations().await {
             Ok(generations) => {
                 let deadline = arrived + COUNT_WITHIN;
                 self.count(countable, &generations, received_at, deadline).await
             }
             Err(error) => {
-                tracing::error!(%error, "Nothing can be counted; the client is asked to send it again.");
+                tracing::error!(
+                    kind = error.kind(),
+                    error = error.with_causes(),
+                    "Nothing can be counted. The client is asked to send it again."
+                );
                 kept
             }
         };
@@ -82,8 +82,7 @@ impl Coupled {
     }
 
     fn countable(&self, parsed: &[Result<Activity, Rejection>], now: Timestamp) -> Vec<Countable> {
-        let calendar = self.counting.calendar();
-        let scored = |activity| Countable::scored(activity, &self.policy, calendar, now);
+        let scored = |activity| Countable::scored(activity, self.counting.rules(), now);
         // Parsing has already refused kinds that the policy does not know.
         parsed
             .iter()
@@ -101,7 +100,7 @@ impl Coupled {
         generations: &Generations,
         now: Timestamp,
         deadline: Instant,
-    ) -> HashSet<Key> {
+    ) -> HashSet<ActivityKey> {
         let mut uncounted = HashSet::new();
         for generation in generations.counted() {
             for group in groups(activities.clone()) {
@@ -112,7 +111,7 @@ impl Coupled {
                         Counted::Later(reason) | Counted::Impossible(reason) => {
                             tracing::error!(
                                 reason,
-                                "An activity could not be counted; the client is asked to send it again."
+                                "An activity could not be counted. The client is asked to send it again."
                             );
                             uncounted.insert(key);
                         }
@@ -124,11 +123,12 @@ impl Coupled {
     }
 }
 
-fn key_of_kept(result: &ItemResult) -> Option<Key> {
+fn key_of_kept(result: &ItemResult) -> Option<ActivityKey> {
     match result.status {
-        ItemStatus::Accepted | ItemStatus::Duplicate => {
-            Some((result.user_id.clone()?, result.activity_id.clone()?))
-        }
+        ItemStatus::Accepted | ItemStatus::Duplicate => Some(ActivityKey {
+            user: result.user_id.clone()?,
+            id: result.activity_id.clone()?,
+        }),
         ItemStatus::Rejected | ItemStatus::Unavailable => None,
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{ActivityId, Period, ProgramId, Standing, Tally, UserId};
+use domain::{ActivityKey, Period, ProgramId, Standing, Tally};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -23,8 +23,8 @@ pub const MAX_GETS: usize = 100;
 pub struct MarkerKey(String);
 
 impl MarkerKey {
-    pub fn of(user: &UserId, id: &ActivityId) -> Self {
-        Self(keys::marker_key(CountGeneration::FIRST, user, id))
+    pub fn of(activity: &ActivityKey) -> Self {
+        Self(keys::marker_key(CountGeneration::FIRST, activity))
     }
 }
 
@@ -166,7 +166,10 @@ mod tests {
 
     #[test]
     fn markers_that_are_there_are_found() {
-        let marker = MarkerKey::of(&"ann".parse().unwrap(), &"a1".parse().unwrap());
+        let marker = MarkerKey::of(&ActivityKey {
+            user: "ann".parse().unwrap(),
+            id: "a1".parse().unwrap(),
+        });
         let body = find_markers("dedup", [&marker].into_iter());
         assert_eq!(
             body["RequestItems"]["dedup"]["Keys"],

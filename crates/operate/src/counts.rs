@@ -1,12 +1,10 @@
 //! The tables of a deployment, with the rules by which it counts.
 
 use anyhow::{Context as _, ensure};
-use domain::Calendar;
-use jiff::SignedDuration;
 use store::keys::CountGeneration;
 use store::schema::TableNames;
 use store::{
-    Counting, CountingConfig, Facts, Generations, Markers, Rebuilds, Repairs, Rules, Snapshots, Standings,
+    CountTables, Counting, Facts, Generations, Markers, Rebuilds, Repairs, Rules, Snapshots, Standings,
     generations, rules,
 };
 
@@ -17,8 +15,6 @@ pub struct Counts {
     pub client: aws_sdk_dynamodb::Client,
     pub tables: TableNames,
     pub rules: Rules,
-    pub calendar: Calendar,
-    pub marker_lifetime: SignedDuration,
     pub counting: Counting,
     pub facts: Facts,
     pub markers: Markers,
@@ -46,33 +42,23 @@ impl Counts {
                 tables.standings
             )
         })?;
-        let calendar: Calendar = rules.time_zone.parse()?;
-        let marker_lifetime = SignedDuration::from_hours(24 * rules.marker_lifetime_days);
-        let (shards, standings, dedup) = (
-            rules.standing_shards,
-            tables.standings.clone(),
-            tables.dedup.clone(),
-        );
-        let counting = CountingConfig {
-            dedup_table: dedup.clone(),
-            standings_table: standings.clone(),
-            shards,
-            marker_lifetime,
-            calendar: calendar.clone(),
+        let shards = rules.standing_shards;
+        let standings = tables.standings.clone();
+        let counted = CountTables {
+            dedup: tables.dedup.clone(),
+            standings: standings.clone(),
         };
         Ok(Self {
-            counting: Counting::new(client.clone(), counting),
+            counting: Counting::new(client.clone(), counted.clone(), rules.clone()),
             facts: Facts::new(client.clone(), tables.activities.clone()),
-            markers: Markers::new(client.clone(), dedup.clone()),
+            markers: Markers::new(client.clone(), tables.dedup.clone()),
             standings: Standings::new(client.clone(), standings.clone(), shards).consistent(),
-            rebuilds: Rebuilds::new(client.clone(), standings.clone(), shards),
-            repairs: Repairs::new(client.clone(), dedup, standings, shards),
+            rebuilds: Rebuilds::new(client.clone(), standings, shards),
+            repairs: Repairs::new(client.clone(), counted, shards),
             snapshots: Snapshots::new(client.clone(), tables.snapshots.clone()),
             client,
             tables,
             rules,
-            calendar,
-            marker_lifetime,
         })
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use store::generations::{Beside, State};
+use store::generations::{Building, State};
 use store::keys::CountGeneration;
 use tokio::time::{Instant, sleep};
 
@@ -89,7 +89,7 @@ async fn rebuild(args: RunArgs) -> anyhow::Result<ExitCode> {
     if wanted == known {
         println!("Goes on with {generation}, beside {}.", known.live);
     } else {
-        if let Some(former) = known.beside {
+        if let Some(former) = known.building {
             // Nothing counts into it any more once the new one is named.
             println!("Gives up {}.", former.generation);
             let (alone, given_up) = known.alone()?;
@@ -163,13 +163,13 @@ async fn compare(
 async fn status(counts: &Counts) -> anyhow::Result<ExitCode> {
     let generations = counts.generations().await?;
     println!("{} is shown.", generations.live);
-    let Some(Beside { generation, state }) = generations.beside else {
+    let Some(Building { generation, state }) = generations.building else {
         println!("There is none beside it.");
         return Ok(ExitCode::SUCCESS);
     };
     match state {
         State::Complete => println!("{generation} is complete and counted into as well."),
-        State::Growing => {
+        State::Incomplete => {
             let checkpoints = counts.rebuilds.checkpoints(generation).await?;
             let done = checkpoints.iter().filter(|checkpoint| checkpoint.is_done).count();
             println!(

@@ -112,7 +112,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         unfounded: findings.unfounded.left(),
         disagreeing: findings.disagreeing.left(),
     };
-    quality::note(&counts.client, &counts.tables.standings, &left).await?;
+    quality::save(&counts.client, &counts.tables.standings, &left).await?;
     Ok(if findings.is_clean() && is_fresh {
         ExitCode::SUCCESS
     } else {

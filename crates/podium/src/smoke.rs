@@ -5,7 +5,7 @@ mod figures;
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use domain::{ActivityId, Board, Kind, ProgramId, UserId, Window};
+use domain::{ActivityId, ActivityKey, Board, Kind, ProgramId, UserId, Window};
 use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::json;
@@ -166,7 +166,10 @@ impl Smoke {
 
         if let Some((markers, generation)) = &self.markers {
             let counted = poll(deadline, MARKER_POLL, async || {
-                let sought = [(self.user.clone(), self.id.clone())];
+                let sought = [ActivityKey {
+                    user: self.user.clone(),
+                    id: self.id.clone(),
+                }];
                 let counted = markers.counted(*generation, &sought).await?;
                 Ok((!counted.is_empty()).then_some(()))
             });

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use domain::board::{BoardsDocument, HistoryDocument, SearchDocument, StatusDocument};
+use domain::documents::{BoardsDocument, HistoryDocument, SearchDocument, StatusDocument};
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
 use domain::{
     Board, BoardDocument, BoardEntry, FreshnessDocument, History, Period, Tally, UserDocument, UserId, Window,
@@ -12,7 +12,7 @@ use lambda_http::http::StatusCode;
 use problem::Problem;
 use store::overview::Overview;
 use store::standings::Counters;
-use store::{Head, Unavailable};
+use store::{Head, StoreError};
 
 use crate::response::Cacheable;
 use crate::route::{Cursor, Start};
@@ -217,13 +217,13 @@ impl Serve {
         board: &Board,
         window: Window,
         head: &Head,
-    ) -> Result<Vec<BoardEntry>, Unavailable> {
+    ) -> Result<Vec<BoardEntry>, StoreError> {
         let listed = usize::try_from(head.listed).unwrap_or(usize::MAX);
         self.snapshots.entries(board, window, head, 0, listed).await
     }
 
     /// A user's counters in each program that is on the board.
-    async fn counters(&self, board: &Board, user: &UserId) -> Result<Vec<Counters>, Unavailable> {
+    async fn counters(&self, board: &Board, user: &UserId) -> Result<Vec<Counters>, StoreError> {
         let generation = self.standings.live().await?;
         let standings = self.standings.of_user(generation, user).await?.into_iter();
         let on_board = standings.filter(|(program, _)| match board {

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use problem::Problem;
-use store::{Snapshots, Standings, Unavailable};
+use store::{Snapshots, Standings, StoreError};
 
 pub use config::Config;
 use response::{allow_origin, method_not_allowed, preflight};
@@ -30,7 +30,7 @@ pub struct Serve {
 /// Why there is no document.
 enum Failure {
     Problem(Problem),
-    Store(Unavailable),
+    Store(StoreError),
 }
 
 impl From<Problem> for Failure {
@@ -39,8 +39,8 @@ impl From<Problem> for Failure {
     }
 }
 
-impl From<Unavailable> for Failure {
-    fn from(error: Unavailable) -> Self {
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
@@ -86,9 +86,21 @@ impl Serve {
             Ok(response) => response,
             Err(Failure::Problem(problem)) => response::problem(problem),
             Err(Failure::Store(error)) => {
-                tracing::error!(%error, "A request could not be answered.");
-                let detail = "The boards cannot be read at the moment; try again in some seconds.";
-                response::problem(unavailable("unavailable", detail))
+                tracing::error!(
+                    kind = error.kind(),
+                    error = error.with_causes(),
+                    "A request could not be answered."
+                );
+                response::problem(match error {
+                    StoreError::Unavailable { .. } => {
+                        let detail = "The boards cannot be read at the moment; try again in some seconds.";
+                        unavailable("unavailable", detail)
+                    }
+                    StoreError::Corrupt { .. } => {
+                        let detail = "The stored board cannot be decoded. Trying again does not help; tell the operator of Podium.";
+                        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "corrupt_data", detail)
+                    }
+                })
             }
         }
     }

@@ -315,7 +315,7 @@ mod tests {
         );
         check(
             "/v1/boards/global/users?search=a%20b",
-            "400 The search has the character ' ' at byte 1; allowed are A-Z a-z 0-9 . _ @ -. [search]",
+            "400 The search has the character ' ' at byte 1; use only A-Z a-z 0-9 . _ @ -. [search]",
         );
         check(
             "/v1/boards/global/users?search=a&limit=51",
@@ -331,11 +331,11 @@ mod tests {
         );
         check(
             "/v1/boards/x",
-            r#"400 The board is not a board; boards are "global" and "program:<program_id>". [board]"#,
+            r#"400 The board is not a board; use "global" or "program:<program_id>". [board]"#,
         );
         check(
             "/v1/boards/global/users/a%20b",
-            "400 The user has the character ' ' at byte 1; allowed are A-Z a-z 0-9 . _ @ -. [user]",
+            "400 The user has the character ' ' at byte 1; use only A-Z a-z 0-9 . _ @ -. [user]",
         );
         check(
             "/v1/boards/global/users/%ff",
@@ -343,7 +343,7 @@ mod tests {
         );
         check(
             "/v1/boards/global?window=year",
-            r#"400 The window "year" is not a window; the windows are all, month, week and day. [window]"#,
+            r#"400 The window "year" is not a window; use all, month, week or day. [window]"#,
         );
         check(
             "/v1/boards/global?limit=0",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::board::BoardSums;
+use domain::documents::BoardSums;
 use domain::standing::Tallies;
 use domain::{Board, BoardBuilder, ProgramId, RankedBoard, Standing, Tally, UserId, Window};
 use store::overview::BoardOverview;

@@ -7,7 +7,7 @@ mod depth;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::board::Status;
+use domain::documents::Status;
 use domain::freshness::Heartbeats;
 use domain::{Board, Calendar, Freshness, Tally, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use store::keys::CountGeneration;
 use store::overview::Overview;
 use store::standings::CurrentCounters;
-use store::{Activities, Head, Published, Quality, Snapshots, Standings};
+use store::{Activities, Head, Published, Quality, Snapshots, Standings, StoreError};
 use telemetry::{Meter, Metric};
 
 pub use boards::MAX_PROGRAMS;
@@ -52,6 +52,17 @@ pub struct Run {
     pub superseded: usize,
     pub pages_written: usize,
     pub write_units: f64,
+}
+
+/// Logs a failure of the store with its kind.
+pub fn log_failure(error: &anyhow::Error) {
+    if let Some(store) = error.downcast_ref::<StoreError>() {
+        tracing::error!(
+            kind = store.kind(),
+            error = store.with_causes(),
+            "The snapshot failed. The heads that were replaced are complete; the next run tries the rest again."
+        );
+    }
 }
 
 impl Publisher {

@@ -1,13 +1,14 @@
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
-use snapshot::{Config, Publisher};
+use snapshot::{Config, Publisher, log_failure};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::init();
     let publisher = Publisher::connect(Config::read(store::aws::variable)?)?;
     run(service_fn(async |_: LambdaEvent<Value>| {
-        publisher.run(jiff::Timestamp::now()).await?;
+        let run = publisher.run(jiff::Timestamp::now()).await;
+        run.inspect_err(log_failure)?;
         Ok::<_, Error>(())
     }))
     .await

@@ -1,18 +1,20 @@
-//! The facts.
+//! Recording facts and sending heartbeats.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use domain::id::HEARTBEAT_USER;
 use domain::intake::SCHEMA_VERSION;
 use domain::{Activity, ActivityId, Kind, ProgramId, UserId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::Unavailable;
-use crate::keys::attribute;
+use crate::error::{self, StoreError};
+use crate::item::{self, Item, string};
+use crate::keys::{ACTIVITIES_KEY, attribute};
+use crate::requests::{get_item, item_of};
 
-/// Long enough to look back on an outage, short enough to be no history of its own.
+/// Long enough to investigate an outage, short enough to keep the table small.
 const HEARTBEAT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The table of accepted activities.
@@ -22,13 +24,13 @@ pub struct Activities {
     table: String,
 }
 
-/// What became of a write to the facts.
+/// The result of recording an activity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Recorded {
     Accepted {
         write_units: f64,
     },
-    /// The user has an activity of this id, which stays as it is.
+    /// The user already has an activity with this id, which stays unchanged.
     Duplicate,
 }
 
@@ -47,6 +49,12 @@ pub(crate) struct ActivityItem {
 }
 
 impl ActivityItem {
+    pub fn into_item(self) -> Result<Item, StoreError> {
+        let subject = self.activity_id.clone();
+        serde_dynamo::to_item(self)
+            .map_err(|error| StoreError::corrupt("encoding an activity", subject.to_string(), error))
+    }
+
     pub fn new(activity: &Activity, received_at: Timestamp) -> Self {
         Self {
             user_id: activity.user.clone(),
@@ -64,8 +72,7 @@ impl ActivityItem {
     }
 }
 
-/// A heartbeat as it is stored: its id is the time at which it was sent, in a form whose order as
-/// text is the order in time.
+/// A heartbeat as it is stored. Its id is the time at which it was sent, in a form that sorts by time.
 #[derive(Debug, Serialize, Deserialize)]
 struct HeartbeatItem {
     user_id: String,
@@ -73,7 +80,7 @@ struct HeartbeatItem {
     expires_at: i64,
 }
 
-/// Milliseconds, always three digits of them.
+/// A time with exactly three decimals, so that the order as text is the order in time.
 pub(crate) fn sortable(at: Timestamp) -> String {
     format!("{at:.3}")
 }
@@ -83,10 +90,9 @@ impl Activities {
         Self { client, table }
     }
 
-    /// Puts a fact, unless its user has one of that id.
-    pub async fn record(&self, activity: &Activity, received_at: Timestamp) -> Result<Recorded, Unavailable> {
-        let item = serde_dynamo::to_item(ActivityItem::new(activity, received_at))
-            .map_err(|error| Unavailable::new("encoding an activity", error))?;
+    /// Puts a fact, unless its user already has one with that id.
+    pub async fn record(&self, activity: &Activity, received_at: Timestamp) -> Result<Recorded, StoreError> {
+        let item = ActivityItem::new(activity, received_at).into_item()?;
         let put = self
             .client
             .put_item()
@@ -109,29 +115,21 @@ impl Activities {
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
                 Ok(Recorded::Duplicate)
             }
-            Err(error) => Err(Unavailable::new("recording an activity", error)),
+            Err(error) => Err(StoreError::unavailable("recording an activity", error)),
         }
     }
 
-    /// Whether the user has an activity of that id.
-    pub async fn is_recorded(&self, user: &UserId, id: &ActivityId) -> Result<bool, Unavailable> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(attribute::USER_ID, AttributeValue::S(user.to_string()))
-            .key(attribute::ACTIVITY_ID, AttributeValue::S(id.to_string()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Unavailable::new("looking for an activity", error))?;
-        Ok(output.item.is_some())
+    /// Whether the user has an activity with that id.
+    pub async fn is_recorded(&self, user: &UserId, id: &ActivityId) -> Result<bool, StoreError> {
+        let key = item::key(ACTIVITIES_KEY, user.as_str(), id.as_str());
+        let read = get_item(&self.client, &self.table, key).send().await;
+        Ok(item_of("looking for an activity", read)?.is_some())
     }
 
-    /// A put whose condition cannot hold, so that a function's first request finds its connection
-    /// open. It writes nothing and needs no permission but that to put.
+    /// Opens the connection before a function's first request. Sends a put whose condition cannot hold:
+    /// it writes nothing, and needs only the permission to put.
     pub async fn warm_up(&self) {
-        let key = |name: &str| (name.to_owned(), AttributeValue::S("~warm-up".to_owned()));
+        let key = |name: &str| (name.to_owned(), string("~warm-up"));
         let put = self
             .client
             .put_item()
@@ -144,19 +142,19 @@ impl Activities {
             .send()
             .await;
         if let Err(SdkError::DispatchFailure(error)) = put {
-            tracing::warn!(?error, "The store could not be reached while starting.");
+            tracing::warn!(?error, "The store could not be reached at start-up.");
         }
     }
 
-    /// Sends a heartbeat on its way.
-    pub async fn send_heartbeat(&self, now: Timestamp) -> Result<(), Unavailable> {
+    /// Sends a heartbeat through the pipeline.
+    pub async fn send_heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
         let item = HeartbeatItem {
             user_id: HEARTBEAT_USER.to_owned(),
             activity_id: sortable(now),
             expires_at: (now + HEARTBEAT_LIFETIME).as_second(),
         };
-        let item =
-            serde_dynamo::to_item(item).map_err(|error| Unavailable::new("encoding a heartbeat", error))?;
+        let item = serde_dynamo::to_item(item)
+            .map_err(|error| StoreError::corrupt("encoding a heartbeat", HEARTBEAT_USER, error))?;
         self.client
             .put_item()
             .table_name(&self.table)
@@ -164,14 +162,11 @@ impl Activities {
             .send()
             .await
             .map(drop)
-            .map_err(|error| Unavailable::new("sending a heartbeat", error))
+            .map_err(|error| StoreError::unavailable("sending a heartbeat", error))
     }
 
-    /// When the first heartbeat after `counted` was sent, or the first of all.
-    pub async fn heartbeat_after(
-        &self,
-        counted: Option<Timestamp>,
-    ) -> Result<Option<Timestamp>, Unavailable> {
+    /// When the first heartbeat after `counted` was sent, or the first of all if that is `None`.
+    pub async fn heartbeat_after(&self, counted: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
         let after = counted.map_or_else(|| " ".to_owned(), sortable);
         let output = self
             .client
@@ -180,22 +175,21 @@ impl Activities {
             .key_condition_expression("#user = :heartbeat AND #id > :after")
             .expression_attribute_names("#user", attribute::USER_ID)
             .expression_attribute_names("#id", attribute::ACTIVITY_ID)
-            .expression_attribute_values(":heartbeat", AttributeValue::S(HEARTBEAT_USER.to_owned()))
-            .expression_attribute_values(":after", AttributeValue::S(after))
+            .expression_attribute_values(":heartbeat", string(HEARTBEAT_USER))
+            .expression_attribute_values(":after", string(after))
             .limit(1)
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| Unavailable::new("looking for heartbeats", error))?;
+            .map_err(|error| StoreError::unavailable("looking for heartbeats", error))?;
         let Some(item) = output.items.unwrap_or_default().into_iter().next() else {
             return Ok(None);
         };
-        let heartbeat: HeartbeatItem =
-            serde_dynamo::from_item(item).map_err(|error| Unavailable::new("decoding a heartbeat", error))?;
-        heartbeat
-            .activity_id
-            .parse()
-            .map(Some)
-            .map_err(|error: jiff::Error| Unavailable::new("decoding a heartbeat's time", error))
+        let subject = error::named(&self.table, &item, ACTIVITIES_KEY);
+        let corrupt = |cause: anyhow::Error| StoreError::corrupt("decoding a heartbeat", subject, cause);
+        let sent_at = serde_dynamo::from_item(item)
+            .map_err(anyhow::Error::from)
+            .and_then(|heartbeat: HeartbeatItem| Ok(heartbeat.activity_id.parse()?));
+        sent_at.map(Some).map_err(corrupt)
     }
 }

@@ -1,4 +1,4 @@
-//! Counting a group of activities, exactly once.
+//! Counts a group of activities exactly once.
 
 use std::time::Duration;
 
@@ -6,53 +6,64 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ReturnConsumedCapacity};
-use domain::{ActivityId, Calendar, ScoringPolicy, UserId};
-use jiff::{SignedDuration, Timestamp};
+use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity};
+use domain::ActivityKey;
+use jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::time::Instant;
 
-use crate::Unavailable;
 use crate::activities::sortable;
+use crate::aws::required;
+use crate::error::StoreError;
 use crate::generations::{self, Generations};
-use crate::keys::{CountGeneration, ShardCount, TOTALS_LANES, attribute, heartbeat_key};
+use crate::item::string;
+use crate::keys::{CountGeneration, TOTALS_LANES, attribute, heartbeat_key};
 use crate::plan::{Action, Group, PlanContext};
 use crate::rules::{self, Rules};
 
-/// The tables and rules by which activities are counted.
-#[derive(Clone, Debug)]
-pub struct CountingConfig {
-    pub dedup_table: String,
-    pub standings_table: String,
-    pub shards: ShardCount,
-    /// How long a marker is kept: longer than any redelivery can take.
-    pub marker_lifetime: SignedDuration,
-    pub calendar: Calendar,
+/// The names of the tables that activities are counted into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountTables {
+    /// `DEDUP_TABLE`
+    pub dedup: String,
+    /// `STANDINGS_TABLE`
+    pub standings: String,
+}
+
+impl CountTables {
+    /// Reads the environment that `variable` looks into.
+    pub fn from_environment(variable: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        Ok(Self {
+            dedup: required(variable, "DEDUP_TABLE")?,
+            standings: required(variable, "STANDINGS_TABLE")?,
+        })
+    }
 }
 
 /// Counts activities into the markers, the standings and the totals.
 #[derive(Clone, Debug)]
 pub struct Counting {
     client: Client,
-    config: CountingConfig,
+    tables: CountTables,
+    rules: Rules,
 }
 
-/// What became of one activity.
+/// The result of counting one activity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Counted {
     Applied,
     /// It was counted before.
     Duplicate,
-    /// No retry will ever count it.
+    /// No retry can ever count it.
     Impossible(String),
-    /// It was not counted, and may be when it is delivered again.
+    /// It was not counted now, but may be when it is delivered again.
     Later(String),
 }
 
-/// What became of the activities of a group, and what it took.
+/// The results of the activities of a group, and the resources used.
 #[derive(Clone, Debug, Default)]
 pub struct GroupReport {
-    pub results: Vec<((UserId, ActivityId), Counted)>,
+    pub results: Vec<(ActivityKey, Counted)>,
     pub transactions: u64,
     pub conflicts: u64,
     pub retries: u64,
@@ -60,17 +71,17 @@ pub struct GroupReport {
     pub standings_write_units: f64,
 }
 
-/// An answer to a transaction, reduced to what the decision needs.
+/// The answer to a transaction, reduced to what the decision needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Done,
     /// Nothing was written; one reason for each action.
     Cancelled(Vec<Reason>),
-    /// It may have been written or not; asking again will tell.
+    /// It may or may not have been written. Sending it again tells.
     Unsure(String),
     /// The request itself is invalid.
     Invalid(String),
-    /// Something that does not pass within one invocation, such as a missing permission.
+    /// A fault that lasts longer than one invocation, such as a missing permission.
     Refused(String),
 }
 
@@ -79,7 +90,7 @@ pub enum Answer {
 pub enum Reason {
     None,
     ConditionFailed,
-    /// Another transaction is at the item, or the table is throttled.
+    /// Another transaction holds the item, or the table is throttled.
     Busy,
     Invalid(String),
 }
@@ -88,16 +99,16 @@ pub enum Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Applied,
-    /// Take these activities out, by position, with what became of them, and try the rest at once.
+    /// Take out the activities at these positions, which have these results, and retry the rest at once.
     TakeOut(Vec<(usize, Counted)>),
-    /// Try the same again after a pause.
+    /// Retry after a pause.
     Again(String),
-    /// Try both halves, to find the one that is wrong.
+    /// Try each half, to find the activity that is invalid.
     Halve,
     GiveUp(Counted),
 }
 
-/// Decides what follows from an answer. Pure, so that every case can be shown and simulated.
+/// Decides what follows from an answer. Pure, so that every case can be tested and simulated.
 pub fn judge(group: &Group, actions: &[Action], context: &PlanContext, answer: Answer) -> Verdict {
     match answer {
         Answer::Done => Verdict::Applied,
@@ -108,14 +119,14 @@ pub fn judge(group: &Group, actions: &[Action], context: &PlanContext, answer: A
         Answer::Cancelled(reasons) => {
             let mut out: Vec<(usize, Counted)> = Vec::new();
             for (action, reason) in actions.iter().zip(&reasons) {
-                let became = match reason {
+                let counted = match reason {
                     Reason::ConditionFailed => Counted::Duplicate,
                     Reason::Invalid(cause) => Counted::Impossible(cause.clone()),
                     Reason::None | Reason::Busy => continue,
                 };
                 for at in group.activities_of_action(context, action) {
                     if out.iter().all(|(taken, _)| *taken != at) {
-                        out.push((at, became.clone()));
+                        out.push((at, counted.clone()));
                     }
                 }
             }
@@ -128,17 +139,17 @@ pub fn judge(group: &Group, actions: &[Action], context: &PlanContext, answer: A
     }
 }
 
-/// The counting of a group, one transaction after the other, until each of its activities has a
-/// result. It sends nothing and waits for nothing, so that a simulation runs the same.
+/// Counts a group by one transaction after the other, until each activity has a result. It performs no
+/// I/O and does not sleep, so the simulation runs the same code.
 #[derive(Clone, Debug)]
 pub struct Attempts {
     context: PlanContext,
-    /// Never empty groups; the last is tried next.
+    /// Groups still to be counted. The last is tried next.
     left: Vec<Group>,
-    /// Pauses that the next group has had.
+    /// How often the next group has paused.
     pauses: u32,
     pub retries: u64,
-    pub results: Vec<((UserId, ActivityId), Counted)>,
+    pub results: Vec<(ActivityKey, Counted)>,
 }
 
 impl Attempts {
@@ -152,29 +163,29 @@ impl Attempts {
         }
     }
 
-    /// The next transaction, with its totals in a lane; `None` when nothing is left to be tried.
+    /// The next transaction, with its totals in this lane; `None` when every activity has a result.
     pub fn next(&self, lane: u16) -> Option<Vec<Action>> {
         let group = self.left.last()?;
         Some(group.actions(&self.context, lane))
     }
 
-    /// Takes in the answer to the last transaction, and returns how long to wait before the next one.
-    /// Once no time is left, nothing more is tried. `random` is in 0..1.
+    /// Handles the answer to the last transaction. Returns how long to wait before the next one. Once no
+    /// time is left, nothing more is tried. `random` is in 0..1.
     pub fn take(&mut self, actions: &[Action], answer: Answer, random: f64, time_left: Duration) -> Duration {
         let Some(group) = self.left.pop() else {
             return Duration::ZERO;
         };
         match judge(&group, actions, &self.context, answer) {
             Verdict::Applied => self.settle(&group, &Counted::Applied),
-            Verdict::GiveUp(became) => self.settle(&group, &became),
+            Verdict::GiveUp(counted) => self.settle(&group, &counted),
             Verdict::Halve => {
                 let (first, second) = group.halves().expect("a group of one activity is not halved");
                 self.left.extend([first, second]);
             }
             Verdict::TakeOut(out) => {
-                let (positions, became): (Vec<usize>, Vec<Counted>) = out.into_iter().unzip();
-                let keys = positions.iter().map(|&at| group.key(at));
-                self.results.extend(keys.zip(became));
+                let (positions, results): (Vec<usize>, Vec<Counted>) = out.into_iter().unzip();
+                let keys = positions.iter().map(|&at| group.activities()[at].key.clone());
+                self.results.extend(keys.zip(results));
                 self.left.extend(group.without(&positions));
             }
             Verdict::Again(cause) => {
@@ -193,56 +204,60 @@ impl Attempts {
             for group in std::mem::take(&mut self.left) {
                 self.settle(
                     &group,
-                    &Counted::Later("the time of this invocation is up".to_owned()),
+                    &Counted::Later("no time is left in this invocation".to_owned()),
                 );
             }
         }
         Duration::ZERO
     }
 
-    fn settle(&mut self, group: &Group, became: &Counted) {
-        let keys = (0..group.activities().len()).map(|at| group.key(at));
-        self.results.extend(keys.map(|key| (key, became.clone())));
+    fn settle(&mut self, group: &Group, counted: &Counted) {
+        let results = group.activities().iter().map(|activity| {
+            let is_settled = self.results.iter().any(|(key, _)| *key == activity.key);
+            debug_assert!(!is_settled, "{:?} has two results", activity.key);
+            (activity.key.clone(), counted.clone())
+        });
+        let results: Vec<_> = results.collect();
+        self.results.extend(results);
     }
 }
 
 const BACKOFF_BASE: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
-/// The pause before retry number `attempt` (from 0): anything up to a bound that doubles ("full
-/// jitter"), since those who collided once would otherwise collide again. `random` is in 0..1.
+/// The pause before retry number `attempt` (from 0): a random time up to a bound that doubles ("full
+/// jitter"). Without jitter, transactions that conflicted would conflict again. `random` is in 0..1.
 pub fn backoff(attempt: u32, random: f64) -> Duration {
+    debug_assert!((0.0..=1.0).contains(&random), "{random} is not in 0..1");
     let bound = BACKOFF_BASE.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MAX);
     bound.mul_f64(random)
 }
 
 impl Counting {
-    pub fn new(client: Client, config: CountingConfig) -> Self {
-        Self { client, config }
+    pub fn new(client: Client, tables: CountTables, rules: Rules) -> Self {
+        Self {
+            client,
+            tables,
+            rules,
+        }
     }
 
-    pub fn calendar(&self) -> &Calendar {
-        &self.config.calendar
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
-    /// Which generations activities are to be counted into.
-    pub async fn generations(&self) -> Result<Generations, Unavailable> {
-        generations::read(&self.client, &self.config.standings_table).await
+    /// The generations that activities are counted into.
+    pub async fn generations(&self) -> Result<Generations, StoreError> {
+        generations::read(&self.client, &self.tables.standings).await
     }
 
-    /// Notes by which rules this counts, for those who count anew.
-    pub async fn note_rules(&self, scoring_policy: &ScoringPolicy) -> Result<(), Unavailable> {
-        let rules = Rules {
-            standing_shards: self.config.shards,
-            marker_lifetime_days: self.config.marker_lifetime.as_hours() / 24,
-            time_zone: self.config.calendar.time_zone().to_owned(),
-            scoring_policy: scoring_policy.clone(),
-        };
-        rules::note(&self.client, &self.config.standings_table, &rules).await
+    /// Saves the rules by which this counts, for rebuilds and reconciliations.
+    pub async fn save_rules(&self) -> Result<(), StoreError> {
+        rules::save(&self.client, &self.tables.standings, &self.rules).await
     }
 
-    /// Counts a group into one generation. Retries what may pass until `deadline`, and reports what is
-    /// left then as [`Counted::Later`].
+    /// Counts a group into one generation. Retries transient failures until `deadline`, and then reports
+    /// the remaining activities as [`Counted::Later`].
     pub async fn count(
         &self,
         group: Group,
@@ -251,7 +266,8 @@ impl Counting {
         deadline: Instant,
     ) -> GroupReport {
         let mut report = GroupReport::default();
-        let mut attempts = Attempts::new(group, self.context(generation, now));
+        let size = group.activities().len();
+        let mut attempts = Attempts::new(group, PlanContext::new(&self.rules, generation, now));
         let lane = || rand::rng().random_range(0..TOTALS_LANES);
         while let Some(actions) = attempts.next(lane()) {
             let answer = self.transact(&actions, &mut report).await;
@@ -259,29 +275,21 @@ impl Counting {
             let pause = attempts.take(&actions, answer, rand::rng().random(), time_left);
             tokio::time::sleep(pause).await;
         }
+        assert_eq!(
+            attempts.results.len(),
+            size,
+            "every activity of a group has one result"
+        );
         report.retries = attempts.retries;
         report.results = attempts.results;
         report
     }
 
-    fn context(&self, generation: CountGeneration, now: Timestamp) -> PlanContext {
-        PlanContext {
-            generation,
-            shards: self.config.shards,
-            long_past: self.config.calendar.long_past(now),
-            markers_expire_at: (now + self.config.marker_lifetime).as_second(),
-        }
-    }
-
     async fn transact(&self, actions: &[Action], report: &mut GroupReport) -> Answer {
-        let CountingConfig {
-            dedup_table,
-            standings_table,
-            ..
-        } = &self.config;
+        let CountTables { dedup, standings } = &self.tables;
         let items: Result<Vec<_>, _> = actions
             .iter()
-            .map(|action| action.to_item(dedup_table, standings_table))
+            .map(|action| action.to_item(dedup, standings))
             .collect();
         let items = match items {
             Ok(items) => items,
@@ -294,7 +302,7 @@ impl Counting {
             .set_transact_items(Some(items))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
-            // The caller's own retries know the deadline, and take duplicates out in between.
+            // The caller retries itself: it knows the deadline, and takes out duplicates in between.
             .config_override(aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled()))
             .send()
             .await;
@@ -302,7 +310,7 @@ impl Counting {
             Ok(output) => {
                 for consumed in output.consumed_capacity.unwrap_or_default() {
                     let units = consumed.capacity_units.unwrap_or_default();
-                    if consumed.table_name.as_ref() == Some(dedup_table) {
+                    if consumed.table_name.as_ref() == Some(dedup) {
                         report.dedup_write_units += units;
                     } else {
                         report.standings_write_units += units;
@@ -322,27 +330,27 @@ impl Counting {
         }
     }
 
-    /// Notes in a generation that a heartbeat has come through, unless a later one has. Not part of a
-    /// transaction: doing it twice changes nothing.
+    /// Records in a generation that a heartbeat has arrived, unless a later one has. It is idempotent, so
+    /// it needs no transaction.
     pub async fn count_heartbeat(
         &self,
         sent_at: Timestamp,
         generation: CountGeneration,
         now: Timestamp,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<(), StoreError> {
         let (shard, member) = heartbeat_key(generation);
         let update = self
             .client
             .update_item()
-            .table_name(&self.config.standings_table)
-            .key(attribute::SHARD, AttributeValue::S(shard))
-            .key(attribute::MEMBER, AttributeValue::S(member))
+            .table_name(&self.tables.standings)
+            .key(attribute::SHARD, string(shard))
+            .key(attribute::MEMBER, string(member))
             .update_expression("SET #sent = :sent, #counted = :counted")
             .condition_expression("attribute_not_exists(#sent) OR #sent < :sent")
             .expression_attribute_names("#sent", attribute::SENT_AT)
             .expression_attribute_names("#counted", attribute::COUNTED_AT)
-            .expression_attribute_values(":sent", AttributeValue::S(sortable(sent_at)))
-            .expression_attribute_values(":counted", AttributeValue::S(sortable(now)))
+            .expression_attribute_values(":sent", string(sortable(sent_at)))
+            .expression_attribute_values(":counted", string(sortable(now)))
             .send()
             .await;
         match update {
@@ -350,15 +358,8 @@ impl Counting {
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
                 Ok(())
             }
-            Err(error) => Err(Unavailable::new("counting a heartbeat", error)),
+            Err(error) => Err(StoreError::unavailable("counting a heartbeat", error)),
         }
-    }
-}
-
-impl Group {
-    fn key(&self, at: usize) -> (UserId, ActivityId) {
-        let activity = &self.activities()[at];
-        (activity.user.clone(), activity.id.clone())
     }
 }
 
@@ -395,7 +396,7 @@ fn reason(reason: &CancellationReason) -> Reason {
         Some("ValidationError" | "ItemCollectionSizeLimitExceeded") => {
             Reason::Invalid(reason.message().unwrap_or("the write is not valid").to_owned())
         }
-        // Conflicts, throttling, and whatever AWS adds: none is a verdict on the activity.
+        // Conflicts, throttling and reasons that AWS may add say nothing about the activity itself.
         Some(_) => Reason::Busy,
     }
 }
@@ -407,9 +408,11 @@ mod tests {
 
     fn group(ids: &str) -> Group {
         let activity = |id: &str| Countable {
-            user: id[..1].parse().unwrap(),
+            key: ActivityKey {
+                user: id[..1].parse().unwrap(),
+                id: id.parse().unwrap(),
+            },
             program: "p".parse().unwrap(),
-            id: id.parse().unwrap(),
             points: 1,
             periods: Vec::new(),
         };
@@ -417,12 +420,15 @@ mod tests {
     }
 
     fn check(ids: &str, answer: Answer, expected: &str) {
-        let context = PlanContext {
-            generation: CountGeneration::FIRST,
-            shards: "1".parse().unwrap(),
-            long_past: Vec::new(),
-            markers_expire_at: 0,
+        let rules = Rules {
+            standing_shards: "1".parse().unwrap(),
+            marker_lifetime: "90".parse().unwrap(),
+            calendar: "UTC".parse().unwrap(),
+            scoring_policy: r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"a":1}}]"#
+                .parse()
+                .unwrap(),
         };
+        let context = PlanContext::new(&rules, CountGeneration::FIRST, Timestamp::UNIX_EPOCH);
         let group = group(ids);
         let actions = group.actions(&context, 0);
         let got = match judge(&group, &actions, &context, answer) {
@@ -432,9 +438,9 @@ mod tests {
         assert_eq!(got, expected);
     }
 
-    /// Reasons, one letter an action: none, condition, busy, invalid.
+    /// One reason per action, by its initial: none, condition, busy or invalid.
     fn cancelled(reasons: &str) -> Answer {
-        let reason = |letter| match letter {
+        let reason = |initial| match initial {
             'n' => Reason::None,
             'c' => Reason::ConditionFailed,
             'b' => Reason::Busy,

@@ -1,4 +1,4 @@
-//! The connection to AWS, from the environment that Lambda gives every function.
+//! The connection to AWS, configured from the environment that Lambda gives every function.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_smithy_http_client::tls;
 use aws_types::SdkConfig;
 
-/// An attempt that takes longer has most likely lost its connection: `DynamoDB` and SQS answer
-/// within tens of milliseconds.
+/// `DynamoDB` and SQS answer within tens of milliseconds. An attempt that takes longer than this has most
+/// likely lost its connection.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Reads `AWS_REGION`, the credentials of the function's role and, where it is set,
-/// `AWS_ENDPOINT_URL`. Lambda fixes all of them for the life of a process, so the providers of
-/// aws-config, which know many more places to look, would only add to its size and start.
+/// Reads `AWS_REGION`, the credentials of the function's role and, if set, `AWS_ENDPOINT_URL`. Lambda
+/// fixes them for the life of a process, so the many sources that aws-config supports would only make
+/// the function larger and slower to start.
 pub fn config_from_env() -> anyhow::Result<SdkConfig> {
     let credentials = Credentials::new(
         required(&variable, "AWS_ACCESS_KEY_ID")?,
@@ -33,7 +33,7 @@ pub fn config_from_env() -> anyhow::Result<SdkConfig> {
     ))
 }
 
-/// A configuration for one region, with one set of credentials and one TLS stack.
+/// A configuration for one region and one set of credentials.
 pub fn config(region: String, credentials: Credentials, endpoint_url: Option<String>) -> SdkConfig {
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -46,14 +46,14 @@ pub fn config(region: String, credentials: Credentials, endpoint_url: Option<Str
     config.build()
 }
 
-/// The one HTTP client and TLS stack (rustls with ring) of everything that speaks to AWS.
+/// The HTTP client for all AWS calls, so that only one TLS stack (rustls with ring) is linked.
 pub fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https()
 }
 
-/// How long a request to a table or a queue may take.
+/// The timeouts of requests to tables and queues.
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -65,12 +65,12 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The value of a variable that must be there, in the environment that `variable` looks into.
+/// The value of a required variable, in the environment that `variable` looks into.
 pub fn required(variable: &impl Fn(&str) -> Option<String>, name: &str) -> anyhow::Result<String> {
     variable(name).with_context(|| format!("the environment variable {name} is not set"))
 }
 
-/// The parsed value of a variable that must be there, in the environment that `variable` looks into.
+/// The parsed value of a required variable, in the environment that `variable` looks into.
 pub fn parsed<T>(variable: &impl Fn(&str) -> Option<String>, name: &str) -> anyhow::Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,

@@ -1,7 +1,6 @@
-//! Documents as items of a table: JSON text, a third of the size that it would have as `DynamoDB`
-//! attributes, and compressed where that saves write units.
+//! Documents as items of a table. JSON text takes a third of the size of `DynamoDB` attributes, and is
+//! compressed where that saves write units.
 
-use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 
 use aws_sdk_dynamodb::primitives::Blob;
@@ -12,22 +11,21 @@ use flate2::write::GzEncoder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Unavailable;
-use crate::keys::attribute;
-
-type Item = HashMap<String, AttributeValue>;
+use crate::error::{self, StoreError};
+use crate::item::{Item, key, number, string};
+use crate::keys::{SNAPSHOTS_KEY, attribute};
 
 const DOCUMENT: &str = "document";
 
-/// A write unit takes 1 KB. What fits into one with its key stays text, which can be read anywhere.
+/// A write unit is 1 KB. A document that fits into one with its key stays text, which any tool can show.
 const MAX_TEXT_BYTES: usize = 900;
 
-/// A document that is kept under a part of a board.
+/// A document stored under a part of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     pub part: String,
     pub json: String,
-    /// When it is deleted, in seconds since the epoch.
+    /// When it may be deleted, in seconds since the epoch.
     pub expires_at: Option<i64>,
 }
 
@@ -36,7 +34,7 @@ impl Document {
         part: String,
         content: &T,
         expires_at: Option<i64>,
-    ) -> Result<Self, Unavailable> {
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             part,
             json: Self::json(content)?,
@@ -44,51 +42,54 @@ impl Document {
         })
     }
 
-    pub(crate) fn json<T: Serialize>(content: &T) -> Result<String, Unavailable> {
-        serde_json::to_string(content).map_err(|error| Unavailable::new("encoding a snapshot", error))
+    pub(crate) fn json<T: Serialize>(content: &T) -> Result<String, StoreError> {
+        serde_json::to_string(content)
+            .map_err(|error| StoreError::corrupt("encoding a snapshot", "a document", error))
     }
 
-    /// The item of this document beside the others of the board that has the key.
-    pub(crate) fn into_item(self, key: &str) -> Result<Item, Unavailable> {
+    /// The item of this document, for the board with this key.
+    pub(crate) fn into_item(self, board: &str) -> Result<Item, StoreError> {
         let Self {
             part,
             json,
             expires_at,
         } = self;
         let document = if json.len() <= MAX_TEXT_BYTES {
-            AttributeValue::S(json)
+            string(json)
         } else {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
             let compressed = encoder.write_all(json.as_bytes()).and_then(|()| encoder.finish());
-            let compressed = compressed.map_err(|error| Unavailable::new("compressing a snapshot", error))?;
+            let compressed = compressed
+                .map_err(|error| StoreError::corrupt("compressing a snapshot", part.as_str(), error))?;
             AttributeValue::B(Blob::new(compressed))
         };
-        let mut item = Item::from([
-            (attribute::BOARD.to_owned(), AttributeValue::S(key.to_owned())),
-            (attribute::PART.to_owned(), AttributeValue::S(part)),
-            (DOCUMENT.to_owned(), document),
-        ]);
+        let mut item = key(SNAPSHOTS_KEY, board, &part);
+        item.insert(DOCUMENT.to_owned(), document);
         if let Some(expires_at) = expires_at {
-            let expires_at = AttributeValue::N(expires_at.to_string());
-            item.insert(attribute::EXPIRES_AT.to_owned(), expires_at);
+            item.insert(attribute::EXPIRES_AT.to_owned(), number(expires_at));
         }
         Ok(item)
     }
 }
 
-pub(crate) fn from_item<T: DeserializeOwned>(item: &Item) -> Result<T, Unavailable> {
-    let document = match item.get(DOCUMENT) {
-        Some(AttributeValue::S(json)) => serde_json::from_str(json),
+/// Decodes the document of an item of this table.
+pub(crate) fn from_item<T: DeserializeOwned>(table: &str, item: &Item) -> Result<T, StoreError> {
+    let named = || error::named(table, item, SNAPSHOTS_KEY);
+    let mut decompressed = String::new();
+    let json = match item.get(DOCUMENT) {
+        Some(AttributeValue::S(json)) => json,
         Some(AttributeValue::B(compressed)) => {
-            let mut json = String::new();
             GzDecoder::new(compressed.as_ref())
-                .read_to_string(&mut json)
-                .map_err(|error| Unavailable::new("decompressing a snapshot", error))?;
-            serde_json::from_str(&json)
+                .read_to_string(&mut decompressed)
+                .map_err(|error| StoreError::corrupt("decompressing a snapshot", named(), error))?;
+            &decompressed
         }
-        _ => serde_json::from_str(""),
+        _ => {
+            let cause = format!("it has no attribute {DOCUMENT:?} of text or bytes");
+            return Err(StoreError::corrupt("decoding a snapshot", named(), cause));
+        }
     };
-    document.map_err(|error| Unavailable::new("decoding a snapshot", error))
+    serde_json::from_str(json).map_err(|error| StoreError::corrupt("decoding a snapshot", named(), error))
 }
 
 #[cfg(test)]
@@ -105,7 +106,7 @@ mod tests {
         let item = item(&rows, Some(7));
         assert_eq!(item["document"].is_b(), is_compressed, "{} rows", rows.len());
         assert_eq!(item["expires_at"], AttributeValue::N("7".to_owned()));
-        assert_eq!(from_item::<Vec<String>>(&item).unwrap(), rows);
+        assert_eq!(from_item::<Vec<String>>("snapshots", &item).unwrap(), rows);
     }
 
     #[test]
@@ -118,9 +119,18 @@ mod tests {
     #[test]
     fn what_is_no_document_is_told() {
         let mut item = item(&"x", None);
+        let check = |item: &Item, expected: &str| {
+            let error = from_item::<String>("snapshots", item).unwrap_err();
+            assert_eq!(error.kind(), "corrupt");
+            let named = r#"the item "global all" / "latest" of the table snapshots is corrupt"#;
+            let text = error.with_causes();
+            assert!(text.contains(named) && text.contains(expected), "{text}");
+        };
         item.insert(DOCUMENT.to_owned(), AttributeValue::B(Blob::new("no gzip")));
-        assert!(from_item::<String>(&item).is_err());
+        check(&item, "unexpected end of file");
+        item.insert(DOCUMENT.to_owned(), string("{"));
+        check(&item, "invalid type");
         item.remove(DOCUMENT);
-        assert!(from_item::<String>(&item).is_err());
+        check(&item, "no attribute");
     }
 }

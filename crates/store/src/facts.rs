@@ -1,50 +1,50 @@
-//! Reading the facts again: all of them in segments, one user's, or those of given keys.
+//! Reading stored facts: all of them in segments, those of one user, or those with given keys.
 
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use domain::{Activity, ActivityId, UserId};
+use domain::{Activity, ActivityKey, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::Unavailable;
 use crate::activities::ActivityItem;
 use crate::batch_get::{MAX_KEYS, batch_get};
-use crate::keys::attribute;
+use crate::error::StoreError;
+use crate::item::{self, Item, string, text};
+use crate::keys::{ACTIVITIES_KEY, attribute};
+use crate::requests::scan_segment;
 use crate::stream::{Streamed, streamed};
 
-type Item = HashMap<String, AttributeValue>;
-
-/// The table of facts, for reading them again.
+/// The table of activities, for reading facts.
 #[derive(Clone, Debug)]
 pub struct Facts {
     client: Client,
     table: String,
 }
 
-/// An accepted activity, and when it was.
+/// An accepted activity, and when ingestion received it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
     pub activity: Activity,
     pub received_at: Timestamp,
 }
 
-/// How far a segment is read: its last item.
+/// How far a segment is read: the key of the last item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     user: String,
     id: String,
 }
 
-/// Some facts, those of a user adjacent, also across the pages of a segment.
+/// Some facts of a segment. The facts of one user are adjacent, also across pages.
 #[derive(Clone, Debug, Default)]
 pub struct FactsPage {
     pub facts: Vec<Fact>,
-    /// What is in the table and is no activity, by its key.
+    /// Items that are not activities: the key of each, and the reason.
     pub unreadable: Vec<String>,
-    /// Where to go on; `None` at the segment's end.
+    /// Where to continue; `None` at the end of the segment.
     pub next: Option<Position>,
 }
 
@@ -53,73 +53,68 @@ impl Facts {
         Self { client, table }
     }
 
-    /// At most `limit` items of one of so many segments, from after a position on, as they are now.
+    /// Reads at most `limit` items of one of several segments, consistently, starting after a position.
     pub async fn page(
         &self,
-        (segment, segments): (i32, i32),
+        segment: (i32, i32),
         after: Option<&Position>,
         limit: i32,
-    ) -> Result<FactsPage, Unavailable> {
-        let output = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .segment(segment)
-            .total_segments(segments)
-            .limit(limit)
+    ) -> Result<FactsPage, StoreError> {
+        let after = after.map(|after| key(&after.user, &after.id));
+        let output = scan_segment(&self.client, &self.table, segment, after, limit)
             .consistent_read(true)
-            .set_exclusive_start_key(after.map(|after| key(&after.user, &after.id)))
             .send()
             .await
-            .map_err(|error| Unavailable::new("reading the facts", error))?;
+            .map_err(|error| StoreError::unavailable("reading the facts", error))?;
         let mut page = FactsPage {
             next: output.last_evaluated_key.as_ref().and_then(position),
             ..FactsPage::default()
         };
         for item in output.items.unwrap_or_default() {
-            page.take(item);
+            page.add(&item);
         }
         Ok(page)
     }
 
-    /// All facts of a user, as they are now.
-    pub async fn of_user(&self, user: &UserId) -> Result<Vec<Fact>, Unavailable> {
+    /// Reads all facts of a user, consistently.
+    pub async fn of_user(&self, user: &UserId) -> Result<Vec<Fact>, StoreError> {
         let mut pages = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression("#user = :user")
             .expression_attribute_names("#user", attribute::USER_ID)
-            .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
+            .expression_attribute_values(":user", string(user.as_str()))
             .consistent_read(true)
             .into_paginator()
             .items()
             .send();
         let mut page = FactsPage::default();
         while let Some(item) = pages.next().await {
-            page.take(item.map_err(|error| Unavailable::new("reading a user's facts", error))?);
+            page.add(&item.map_err(|error| StoreError::unavailable("reading a user's facts", error))?);
         }
         Ok(page.facts)
     }
 
     /// Which of these activities are recorded.
-    pub async fn recorded(
-        &self,
-        activities: &[(UserId, ActivityId)],
-    ) -> Result<HashSet<(UserId, ActivityId)>, Unavailable> {
+    pub async fn recorded(&self, activities: &[ActivityKey]) -> Result<HashSet<ActivityKey>, StoreError> {
         let mut recorded = HashSet::new();
         for some in activities.chunks(MAX_KEYS) {
-            let keys = some.iter().map(|(user, id)| key(user.as_str(), id.as_str()));
+            let keys = some
+                .iter()
+                .map(|activity| key(activity.user.as_str(), activity.id.as_str()));
             let request = KeysAndAttributes::builder()
                 .set_keys(Some(keys.collect()))
                 .projection_expression("#user, #id")
                 .expression_attribute_names("#user", attribute::USER_ID)
                 .expression_attribute_names("#id", attribute::ACTIVITY_ID);
             for item in batch_get(&self.client, &self.table, request).await? {
-                recorded.extend(
-                    position(&item)
-                        .and_then(|Position { user, id }| Some((user.parse().ok()?, id.parse().ok()?))),
-                );
+                recorded.extend(position(&item).and_then(|Position { user, id }| {
+                    Some(ActivityKey {
+                        user: user.parse().ok()?,
+                        id: id.parse().ok()?,
+                    })
+                }));
             }
         }
         Ok(recorded)
@@ -127,33 +122,30 @@ impl Facts {
 }
 
 impl Fact {
-    /// The record by which the stream told of it, for the queue: so that it can be counted once more as if
-    /// it had just come.
-    pub fn record(&self) -> Result<String, Unavailable> {
-        let item = ActivityItem::new(&self.activity, self.received_at);
-        let item: Item =
-            serde_dynamo::to_item(item).map_err(|error| Unavailable::new("encoding a fact", error))?;
+    /// The stream record of this fact. Sent to the queue again, it is counted like a new activity.
+    pub fn record(&self) -> Result<String, StoreError> {
+        let item = ActivityItem::new(&self.activity, self.received_at).into_item()?;
         let image: HashMap<&String, serde_json::Value> = item
             .iter()
             .filter_map(|(name, value)| match value {
                 AttributeValue::S(text) => Some((name, json!({ "S": text }))),
                 AttributeValue::N(digits) => Some((name, json!({ "N": digits }))),
-                // A fact has texts and numbers only.
+                // A fact has only strings and numbers.
                 _ => None,
             })
             .collect();
         Ok(json!({ "eventName": "INSERT", "dynamodb": { "NewImage": image } }).to_string())
     }
 
-    pub fn key(&self) -> (UserId, ActivityId) {
-        (self.activity.user.clone(), self.activity.id.clone())
+    pub fn key(&self) -> ActivityKey {
+        self.activity.key()
     }
 }
 
 impl FactsPage {
-    fn take(&mut self, item: Item) {
-        let position = position(&item);
-        match streamed(&item.into()) {
+    /// Adds a fact, or the reason why an item is not one. Heartbeats are skipped.
+    fn add(&mut self, item: &Item) {
+        match streamed(item) {
             Ok(Streamed::Activity {
                 activity,
                 received_at,
@@ -163,7 +155,8 @@ impl FactsPage {
             }),
             Ok(Streamed::Heartbeat { .. }) => {}
             Err(error) => {
-                let key = position.map_or_else(String::new, |Position { user, id }| format!("{user} {id}: "));
+                let key =
+                    position(item).map_or_else(String::new, |Position { user, id }| format!("{user} {id}: "));
                 self.unreadable.push(format!("{key}{error}"));
             }
         }
@@ -171,20 +164,13 @@ impl FactsPage {
 }
 
 fn key(user: &str, id: &str) -> Item {
-    Item::from([
-        (attribute::USER_ID.to_owned(), AttributeValue::S(user.to_owned())),
-        (
-            attribute::ACTIVITY_ID.to_owned(),
-            AttributeValue::S(id.to_owned()),
-        ),
-    ])
+    item::key(ACTIVITIES_KEY, user, id)
 }
 
 fn position(item: &Item) -> Option<Position> {
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
     Some(Position {
-        user: text(attribute::USER_ID)?,
-        id: text(attribute::ACTIVITY_ID)?,
+        user: text(item, attribute::USER_ID).ok()?.to_owned(),
+        id: text(item, attribute::ACTIVITY_ID).ok()?.to_owned(),
     })
 }
 
@@ -193,20 +179,27 @@ mod tests {
     use super::*;
     use crate::stream::parse;
 
+    fn item(attributes: &[(&str, &str)]) -> Item {
+        let attributes = attributes.iter();
+        attributes
+            .map(|(name, text)| ((*name).to_owned(), string(*text)))
+            .collect()
+    }
+
     #[test]
     fn a_fact_told_again_is_read_as_the_stream_s_own_record() {
-        let text = |text: &str| AttributeValue::S(text.to_owned());
         let mut page = FactsPage::default();
-        page.take(Item::from([
-            ("user_id".to_owned(), text("ann")),
-            ("activity_id".to_owned(), text("a1")),
-            ("program_id".to_owned(), text("p")),
-            ("kind".to_owned(), text("task_completed")),
-            ("occurred_at".to_owned(), text("2026-11-21T09:00:00Z")),
-            ("received_at".to_owned(), text("2026-11-21T09:00:01Z")),
-            ("schema_version".to_owned(), AttributeValue::N("1".to_owned())),
-            ("metadata".to_owned(), text(r#"{"a":1}"#)),
-        ]));
+        let mut fact = item(&[
+            ("user_id", "ann"),
+            ("activity_id", "a1"),
+            ("program_id", "p"),
+            ("kind", "task_completed"),
+            ("occurred_at", "2026-11-21T09:00:00Z"),
+            ("received_at", "2026-11-21T09:00:01Z"),
+            ("metadata", r#"{"a":1}"#),
+        ]);
+        fact.insert("schema_version".to_owned(), AttributeValue::N("1".to_owned()));
+        page.add(&fact);
         let fact = &page.facts[0];
         let record = fact.record().unwrap();
         let Ok(Streamed::Activity {
@@ -221,16 +214,12 @@ mod tests {
 
     #[test]
     fn heartbeats_are_no_facts_and_what_cannot_be_read_is_told() {
-        let text = |text: &str| AttributeValue::S(text.to_owned());
         let mut page = FactsPage::default();
-        page.take(Item::from([
-            ("user_id".to_owned(), text("~heartbeat")),
-            ("activity_id".to_owned(), text("2026-11-21T09:00:00.000Z")),
+        page.add(&item(&[
+            ("user_id", "~heartbeat"),
+            ("activity_id", "2026-11-21T09:00:00.000Z"),
         ]));
-        page.take(Item::from([
-            ("user_id".to_owned(), text("ann")),
-            ("activity_id".to_owned(), text("a1")),
-        ]));
+        page.add(&item(&[("user_id", "ann"), ("activity_id", "a1")]));
         assert!(page.facts.is_empty());
         assert_eq!(page.unreadable, ["ann a1: schema_version is missing"]);
     }

@@ -1,8 +1,8 @@
-//! The head of a published generation: what it comes to, and which pages hold its rows.
+//! The head of a published generation: its sums, and which pages hold its rows.
 
 use std::borrow::Borrow;
 
-use domain::board::BoardHeading;
+use domain::documents::BoardHeading;
 use domain::{Board, BoardEntry, Freshness, Histogram, WindowSpan};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,11 +15,11 @@ pub struct Head {
     pub participants: u64,
     pub points: u64,
     pub activities: u64,
-    /// How many users are listed in the pages.
+    /// The number of users in the pages.
     pub listed: u64,
     pub(crate) pages: Vec<PageRef>,
-    /// Rows of each page, of which the last may have fewer.
-    #[serde(default = "rows_before_heads_told_them")]
+    /// Rows of each page. The last page may have fewer.
+    #[serde(default = "rows_of_older_heads")]
     pub(crate) rows_per_page: usize,
     pub(crate) histogram: HistogramRef,
     /// When the next sample of the history is due; `None` before the first.
@@ -28,11 +28,12 @@ pub struct Head {
     pub freshness: Freshness,
 }
 
-fn rows_before_heads_told_them() -> usize {
+/// Older heads do not say how many rows their pages have.
+fn rows_of_older_heads() -> usize {
     500
 }
 
-/// A page's name, which is a hash of its content, and until when it is kept at least.
+/// A page's name, which is a hash of its content, and how long the page is kept at least.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageRef {
     pub(crate) hash: String,
@@ -46,11 +47,11 @@ pub enum HistogramRef {
     Pages(Vec<PageRef>),
 }
 
-/// Where some rows of a head are.
+/// The pages that hold some rows of a head.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     pub pages: &'a [PageRef],
-    /// Rows of the first of these pages that come before.
+    /// Rows to skip at the start of the first page.
     skip: usize,
     limit: usize,
 }
@@ -67,8 +68,16 @@ impl Head {
         }
     }
 
-    /// The listed rows from `from` (counted from 0) on, at most `limit` of them.
+    /// Locates at most `limit` listed rows, starting at `from` (counted from 0).
     pub fn rows(&self, from: usize, limit: usize) -> Rows<'_> {
+        debug_assert_eq!(
+            self.pages.len() as u64,
+            self.listed.div_ceil(self.rows_per_page as u64),
+            "the head of generation {} lists {} rows in pages of {}",
+            self.generation,
+            self.listed,
+            self.rows_per_page
+        );
         let end = from.saturating_add(limit).div_ceil(self.rows_per_page);
         let end = end.min(self.pages.len());
         let first = (from / self.rows_per_page).min(end);
@@ -83,7 +92,7 @@ impl Head {
         &self.histogram
     }
 
-    /// All pages that this generation needs.
+    /// All pages of this generation: of rows, then of histogram buckets.
     pub fn pages(&self) -> impl Iterator<Item = &PageRef> {
         let histogram: &[PageRef] = match &self.histogram {
             HistogramRef::Inline(_) => &[],
@@ -94,14 +103,14 @@ impl Head {
 }
 
 impl PageRef {
-    /// The key of the page's item, beside that of its board.
+    /// The sort key of the page's item.
     pub fn part(&self) -> String {
         format!("page {}", self.hash)
     }
 }
 
 impl Rows<'_> {
-    /// The rows, out of the contents of the pages.
+    /// Selects the rows from the contents of the pages.
     pub fn cut(&self, contents: &[impl Borrow<Vec<BoardEntry>>]) -> Vec<BoardEntry> {
         let rows = contents.iter().flat_map(Borrow::<Vec<BoardEntry>>::borrow);
         rows.skip(self.skip).take(self.limit).cloned().collect()

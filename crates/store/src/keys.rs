@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::{ActivityId, Board, Period, ProgramId, UserId, Window};
+use domain::{ActivityKey, Board, Period, ProgramId, UserId, Window};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -22,12 +22,19 @@ pub mod attribute {
     pub const COUNTED_AT: &str = "counted_at";
 }
 
-/// The counter of the activities behind a period's points, which has the period's own name.
+/// The key attributes of the table of activities.
+pub(crate) const ACTIVITIES_KEY: [&str; 2] = [attribute::USER_ID, attribute::ACTIVITY_ID];
+/// The key attributes of the table of standings.
+pub(crate) const STANDINGS_KEY: [&str; 2] = [attribute::SHARD, attribute::MEMBER];
+/// The key attributes of the table of snapshots.
+pub(crate) const SNAPSHOTS_KEY: [&str; 2] = [attribute::BOARD, attribute::PART];
+
+/// The name of a period's counter of activities. The counter of its points has the period's own name.
 pub(crate) fn activities_of(period: &str) -> String {
     format!("{period} activities")
 }
 
-/// The names of the points and of the activities of a period, or of all time.
+/// The names of the counters of points and of activities of a period, or of all time.
 pub(crate) fn counter_names(period: Option<Period>) -> [String; 2] {
     match period {
         None => [attribute::POINTS.to_owned(), attribute::ACTIVITIES.to_owned()],
@@ -39,8 +46,8 @@ pub(crate) fn counter_names(period: Option<Period>) -> [String; 2] {
     }
 }
 
-/// Which computation of the counts a marker or a standing belongs to. It begins their keys, so that
-/// a rebuilt set can grow beside the one in use.
+/// Which computation of the counts a marker or a standing belongs to. Their keys begin with it, so that
+/// one generation can be built while another is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CountGeneration(pub u32);
@@ -59,8 +66,8 @@ impl fmt::Display for CountGeneration {
     }
 }
 
-/// How many partitions the standings are spread over. Fixed for the life of a table: a user's shard
-/// follows from it.
+/// How many partitions the standings are spread over. Fixed for the life of a table, because it determines
+/// the shard of each user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16")]
 pub struct ShardCount(u16);
@@ -105,7 +112,7 @@ impl ShardCount {
     pub fn shard_of(self, generation: CountGeneration, user: &UserId) -> String {
         let digest = Sha256::digest(user.as_str());
         let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-        let shard = u16::try_from(hash % u32::from(self.0)).expect("it is less than a u16");
+        let shard = u16::try_from(hash % u32::from(self.0)).expect("a remainder of a u16 fits a u16");
         shard_key(generation, shard)
     }
 }
@@ -114,30 +121,34 @@ fn shard_key(generation: CountGeneration, shard: u16) -> String {
     format!("{generation}#{shard:03}")
 }
 
-/// Control totals are spread over this many lanes, so that transactions which count for the same
-/// program at the same time seldom collide: four at a time meet in 9 of 100 cases, and are retried.
+/// Control totals are spread over this many lanes, so that concurrent transactions for the same program
+/// seldom conflict: four at a time do in 9 of 100 cases, and are retried.
 pub const TOTALS_LANES: u16 = 64;
 
 pub fn totals_key(generation: CountGeneration, lane: u16) -> String {
+    assert!(lane < TOTALS_LANES, "totals of lane {lane} would never be read");
     format!("{generation}#totals#{lane:02}")
 }
 
-/// Where the last counted heartbeat is noted, of both key attributes.
+/// Both key attributes of the latest counted heartbeat.
 pub(crate) fn heartbeat_key(generation: CountGeneration) -> (String, String) {
     (format!("{generation}#heartbeat"), "last".to_owned())
 }
 
-pub fn marker_key(generation: CountGeneration, user: &UserId, id: &ActivityId) -> String {
+pub fn marker_key(generation: CountGeneration, ActivityKey { user, id }: &ActivityKey) -> String {
     format!("{generation}#{user}#{id}")
 }
 
 /// The activity of a marker of this generation.
-pub(crate) fn of_marker(generation: CountGeneration, marker: &str) -> Option<(UserId, ActivityId)> {
+pub(crate) fn of_marker(generation: CountGeneration, marker: &str) -> Option<ActivityKey> {
     let (user, id) = marker.strip_prefix(&format!("{generation}#"))?.split_once('#')?;
-    Some((user.parse().ok()?, id.parse().ok()?))
+    Some(ActivityKey {
+        user: user.parse().ok()?,
+        id: id.parse().ok()?,
+    })
 }
 
-/// A user's programs are adjacent in a shard, since `#` is in no id.
+/// Ids contain no `#`, so a user's programs are adjacent in a shard.
 pub fn member_key(user: &UserId, program: &ProgramId) -> String {
     format!("{user}#{program}")
 }
@@ -171,7 +182,7 @@ mod tests {
             users_by_shard.values().all(|&users| (60..140).contains(&users)),
             "{users_by_shard:?}"
         );
-        // A different answer here would hide every standing that is stored today.
+        // A different shard would hide every standing that is stored today.
         assert_eq!(
             shards.shard_of(CountGeneration::FIRST, &"ann".parse().unwrap()),
             "g1#013"

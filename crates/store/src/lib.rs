@@ -1,7 +1,7 @@
 //! The tables and every operation on them. No other crate names a table's key or attribute.
 //!
-//! Requests are planned by pure functions that return data ([`plan`], [`publication`]), and what to do
-//! after an answer is decided by a pure function too ([`apply::judge`]); the rest sends and receives.
+//! Decision logic is pure: [`plan`] and [`publication`] return requests as data, and [`apply::judge`]
+//! decides what follows from an answer. The rest sends and receives.
 
 pub mod activities;
 pub mod apply;
@@ -9,9 +9,11 @@ pub mod aws;
 mod batch_get;
 mod control;
 mod document;
+mod error;
 pub mod facts;
 pub mod generations;
 pub mod head;
+mod item;
 pub mod keys;
 pub mod markers;
 pub mod overview;
@@ -21,6 +23,7 @@ pub mod publication;
 pub mod quality;
 pub mod rebuild;
 pub mod repair;
+mod requests;
 pub mod rules;
 pub mod schema;
 pub mod snapshots;
@@ -28,7 +31,8 @@ pub mod standings;
 pub mod stream;
 
 pub use activities::{Activities, Recorded};
-pub use apply::{Counted, Counting, CountingConfig};
+pub use apply::{CountTables, Counted, Counting};
+pub use error::StoreError;
 pub use facts::{Fact, Facts};
 pub use generations::Generations;
 pub use head::Head;
@@ -36,24 +40,6 @@ pub use markers::Markers;
 pub use quality::Quality;
 pub use rebuild::Rebuilds;
 pub use repair::Repairs;
-pub use rules::Rules;
+pub use rules::{MarkerLifetime, Rules};
 pub use snapshots::{Published, Snapshots};
 pub use standings::Standings;
-
-/// Any failure of the store that no caller branches on. The cause is for the log; nothing of it is
-/// shown to a client.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation} failed: {cause}")]
-pub struct Unavailable {
-    operation: &'static str,
-    cause: String,
-}
-
-impl Unavailable {
-    pub(crate) fn new(operation: &'static str, cause: impl std::error::Error) -> Self {
-        Self {
-            operation,
-            cause: aws_sdk_dynamodb::error::DisplayErrorContext(cause).to_string(),
-        }
-    }
-}

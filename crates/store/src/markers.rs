@@ -1,16 +1,16 @@
-//! Looking for markers. Only transactions write them.
+//! Reading markers. Only transactions write them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use domain::{ActivityId, UserId};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use domain::ActivityKey;
 
-use crate::Unavailable;
 use crate::batch_get::{MAX_KEYS, batch_get};
+use crate::error::StoreError;
+use crate::item::{Item, string, text};
 use crate::keys::{self, CountGeneration, attribute};
-
-type Item = HashMap<String, AttributeValue>;
+use crate::requests::scan_segment;
 
 /// The table of markers, for reading.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub struct Markers {
 /// Some of the markers of a generation.
 #[derive(Clone, Debug, Default)]
 pub struct MarkersPage {
-    pub marked: Vec<(UserId, ActivityId)>,
-    /// The marker to go on after; `None` at the segment's end.
+    pub marked: Vec<ActivityKey>,
+    /// The marker to continue after; `None` at the end of the segment.
     pub next: Option<String>,
 }
 
@@ -32,17 +32,17 @@ impl Markers {
         Self { client, table }
     }
 
-    /// Which of these activities are counted in a generation, as far back as markers are kept.
+    /// Which of these activities have a marker in a generation. Markers that have expired are gone.
     pub async fn counted(
         &self,
         generation: CountGeneration,
-        activities: &[(UserId, ActivityId)],
-    ) -> Result<HashSet<(UserId, ActivityId)>, Unavailable> {
+        activities: &[ActivityKey],
+    ) -> Result<HashSet<ActivityKey>, StoreError> {
         let mut counted = HashSet::new();
         for some in activities.chunks(MAX_KEYS) {
             let keys = some
                 .iter()
-                .map(|(user, id)| key(keys::marker_key(generation, user, id)));
+                .map(|activity| key(keys::marker_key(generation, activity)));
             let request = KeysAndAttributes::builder()
                 .set_keys(Some(keys.collect()))
                 .projection_expression("#activity")
@@ -54,26 +54,19 @@ impl Markers {
         Ok(counted)
     }
 
-    /// The markers of a generation in one of so many segments, from after a marker on, among at most
-    /// `limit` of all generations.
+    /// Reads at most `limit` markers of all generations in one of several segments, starting after a
+    /// marker. Returns those of one generation.
     pub async fn page(
         &self,
         generation: CountGeneration,
-        (segment, segments): (i32, i32),
+        segment: (i32, i32),
         after: Option<String>,
         limit: i32,
-    ) -> Result<MarkersPage, Unavailable> {
-        let output = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .segment(segment)
-            .total_segments(segments)
-            .limit(limit)
-            .set_exclusive_start_key(after.map(key))
+    ) -> Result<MarkersPage, StoreError> {
+        let output = scan_segment(&self.client, &self.table, segment, after.map(key), limit)
             .send()
             .await
-            .map_err(|error| Unavailable::new("reading the markers", error))?;
+            .map_err(|error| StoreError::unavailable("reading the markers", error))?;
         let of_generation = |item: &Item| keys::of_marker(generation, marker(item)?);
         Ok(MarkersPage {
             marked: output.items().iter().filter_map(of_generation).collect(),
@@ -85,9 +78,9 @@ impl Markers {
 }
 
 fn key(marker: String) -> Item {
-    Item::from([(attribute::ACTIVITY.to_owned(), AttributeValue::S(marker))])
+    Item::from([(attribute::ACTIVITY.to_owned(), string(marker))])
 }
 
 fn marker(item: &Item) -> Option<&str> {
-    item.get(attribute::ACTIVITY)?.as_s().ok().map(String::as_str)
+    text(item, attribute::ACTIVITY).ok()
 }

@@ -1,16 +1,16 @@
-//! What concerns all boards at once.
+//! The overview of all boards.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use domain::board::{BoardSummary, BoardSums, Status};
+use domain::documents::{BoardSummary, BoardSums, Status};
 use domain::{Board, Freshness, Window};
 use serde::{Deserialize, Serialize};
 
-/// The list of boards and the status, written last in a run.
+/// The list of boards and the status. A run writes it last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
-    /// One more than that of the overview which it replaced.
+    /// One more than that of the overview it replaced.
     #[serde(default)]
     pub generation: u64,
     pub boards: Vec<BoardOverview>,
@@ -18,7 +18,7 @@ pub struct Overview {
     pub freshness: Freshness,
 }
 
-/// What one board comes to in each window.
+/// The sums of one board in each window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoardOverview {
     pub board: Board,
@@ -27,7 +27,7 @@ pub struct BoardOverview {
 }
 
 impl Overview {
-    /// The global board first, then the programs with the most points in a window.
+    /// The global board first, then the programs by points in a window, most first.
     pub fn boards_in(&self, window: Window) -> Vec<BoardSummary> {
         let mut boards: Vec<_> = self
             .boards

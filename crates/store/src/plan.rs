@@ -1,49 +1,62 @@
-//! From a batch of activities to the transactions that count them.
+//! Plans the transactions that count a batch of activities.
 
 use std::collections::{BTreeMap, HashSet};
 
 use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use domain::policy::Unscored;
-use domain::{Activity, ActivityId, Calendar, Period, ProgramId, ScoringPolicy, Tally, UserId};
+use domain::{Activity, ActivityKey, Period, ProgramId, Tally, UserId};
 use jiff::Timestamp;
 
+use crate::item::{number, string};
 use crate::keys::{self, CountGeneration, ShardCount, attribute};
+use crate::rules::Rules;
 
 /// `DynamoDB`'s limit for one transaction.
 pub const MAX_ACTIONS: usize = 100;
 
-/// An activity with all that is needed to count it.
+/// An activity with everything needed to count it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Countable {
-    pub user: UserId,
+    pub key: ActivityKey,
     pub program: ProgramId,
-    pub id: ActivityId,
     pub points: u32,
     /// The periods whose counters it is added to, besides that of all time.
     pub periods: Vec<Period>,
 }
 
-/// Activities that are counted by one transaction: all of them or none. Never empty, sorted by
-/// program and user, of distinct ids, and of at most [`MAX_ACTIONS`] actions.
+/// Activities that one transaction counts: all of them or none. Never empty, sorted by program and user,
+/// without repeats, and with at most [`MAX_ACTIONS`] actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group(Vec<Countable>);
 
-/// What every transaction of a batch shares.
+/// What every transaction of a batch shares: the rules, applied to one generation at one time.
 #[derive(Clone, Debug)]
 pub struct PlanContext {
-    pub generation: CountGeneration,
-    pub shards: ShardCount,
+    generation: CountGeneration,
+    shards: ShardCount,
     /// Periods whose counters are removed, since no board shows them any more.
-    pub long_past: Vec<Period>,
-    /// When the markers may be forgotten, in seconds since the epoch.
-    pub markers_expire_at: i64,
+    expired: Vec<Period>,
+    /// In seconds since the epoch.
+    markers_expire_at: i64,
+}
+
+impl PlanContext {
+    pub fn new(rules: &Rules, generation: CountGeneration, now: Timestamp) -> Self {
+        Self {
+            generation,
+            shards: rules.standing_shards,
+            expired: rules.calendar.expired(now),
+            markers_expire_at: (now + rules.marker_lifetime.duration()).as_second(),
+        }
+    }
 }
 
 /// One write of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Notes that an activity is counted; the transaction fails if that was noted before.
+    /// Puts the marker of an activity. The transaction fails if the marker exists.
     Mark { marker: String, expires_at: i64 },
     /// Adds to the counters of one user in one program.
     AddToStanding {
@@ -62,23 +75,25 @@ pub enum Action {
 }
 
 /// Plans the transactions of a batch. Activities are sorted by program and user, so that those of one
-/// standing share its write, and few transactions touch the same program's total. An activity that
-/// is in the batch more than once is taken once.
+/// standing share its write, and few transactions write the same program's total. An activity that
+/// occurs several times in the batch is counted once.
 pub fn groups(mut batch: Vec<Countable>) -> Vec<Group> {
-    batch.sort_unstable_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
-    batch.dedup_by(|a, b| (&a.user, &a.id) == (&b.user, &b.id));
-    batch.sort_by(|a, b| (&a.program, &a.user).cmp(&(&b.program, &b.user)));
+    batch.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    batch.dedup_by(|a, b| a.key == b.key);
+    batch.sort_by(|a, b| a.standing().cmp(&b.standing()));
 
     let mut groups = Vec::new();
     let mut group: Vec<Countable> = Vec::new();
     let mut programs: HashSet<ProgramId> = HashSet::new();
     let mut actions = 0;
     for activity in batch {
-        let is_standing_new = group.last().is_none_or(|last| !last.shares_standing(&activity));
+        let is_standing_new = group
+            .last()
+            .is_none_or(|last| last.standing() != activity.standing());
         let is_total_new = !programs.contains(&activity.program);
         let more = 1 + usize::from(is_standing_new) + usize::from(is_total_new);
         if actions + more > MAX_ACTIONS {
-            groups.push(Group(std::mem::take(&mut group)));
+            groups.push(Group::new(std::mem::take(&mut group)));
             programs.clear();
             // A new group begins with a marker, a standing and a total.
             actions = 3;
@@ -89,72 +104,79 @@ pub fn groups(mut batch: Vec<Countable>) -> Vec<Group> {
         group.push(activity);
     }
     if !group.is_empty() {
-        groups.push(Group(group));
+        groups.push(Group::new(group));
     }
     groups
 }
 
 impl Countable {
-    /// What counting an activity at `now` comes to.
-    pub fn scored(
-        activity: &Activity,
-        policy: &ScoringPolicy,
-        calendar: &Calendar,
-        now: Timestamp,
-    ) -> Result<Self, Unscored> {
+    /// Scores an activity that is counted at `now`.
+    pub fn scored(activity: &Activity, rules: &Rules, now: Timestamp) -> Result<Self, Unscored> {
         Ok(Self {
-            user: activity.user.clone(),
+            key: activity.key(),
             program: activity.program.clone(),
-            id: activity.id.clone(),
-            points: policy.points(&activity.kind, activity.occurred_at)?,
-            periods: calendar.counted_in(activity.occurred_at, now),
+            points: rules
+                .scoring_policy
+                .points(&activity.kind, activity.occurred_at)?,
+            periods: rules.calendar.counted_in(activity.occurred_at, now),
         })
     }
 
-    fn shares_standing(&self, other: &Self) -> bool {
-        (&self.user, &self.program) == (&other.user, &other.program)
+    /// The standing that it is added to. Groups are in this order.
+    fn standing(&self) -> (&ProgramId, &UserId) {
+        (&self.program, &self.key.user)
     }
 }
 
 impl Group {
+    fn new(activities: Vec<Countable>) -> Self {
+        assert!(!activities.is_empty(), "a group is not empty");
+        // Unsorted activities would write a standing twice, which no transaction may.
+        assert!(
+            activities.is_sorted_by_key(Countable::standing),
+            "a group is sorted by program and user"
+        );
+        Self(activities)
+    }
+
     pub fn activities(&self) -> &[Countable] {
         &self.0
     }
 
-    /// This group without the activities at `positions`; `None` where nothing is left.
+    /// This group without the activities at `positions`; `None` if nothing is left.
     pub fn without(self, positions: &[usize]) -> Option<Self> {
         let left: Vec<_> = (0..)
             .zip(self.0)
             .filter_map(|(at, activity)| (!positions.contains(&at)).then_some(activity))
             .collect();
-        (!left.is_empty()).then_some(Self(left))
+        (!left.is_empty()).then(|| Self::new(left))
     }
 
     /// Two groups of half the size; `None` for a single activity.
     pub fn halves(&self) -> Option<(Self, Self)> {
         let (first, second) = self.0.split_at(self.0.len() / 2);
-        (!first.is_empty()).then(|| (Self(first.to_vec()), Self(second.to_vec())))
+        (!first.is_empty()).then(|| (Self::new(first.to_vec()), Self::new(second.to_vec())))
     }
 
-    /// The writes of the transaction: first a marker for each activity, in their order, then the
-    /// standings, then the totals.
+    /// The writes of the transaction: a marker for each activity, in order, then the standings, then the
+    /// totals.
     pub fn actions(&self, context: &PlanContext, lane: u16) -> Vec<Action> {
         let PlanContext {
             generation, shards, ..
         } = *context;
         let remove: Vec<_> = context
-            .long_past
+            .expired
             .iter()
             .flat_map(|period| keys::counter_names(Some(*period)))
             .collect();
         let markers = self.0.iter().map(|activity| Action::Mark {
-            marker: keys::marker_key(generation, &activity.user, &activity.id),
+            marker: keys::marker_key(generation, &activity.key),
             expires_at: context.markers_expire_at,
         });
         let mut totals: BTreeMap<&ProgramId, Tally> = BTreeMap::new();
         let mut standings = Vec::new();
-        for of_standing in self.0.chunk_by(Countable::shares_standing) {
-            let Countable { user, program, .. } = &of_standing[0];
+        for of_standing in self.0.chunk_by(|a, b| a.standing() == b.standing()) {
+            let (program, user) = of_standing[0].standing();
             let mut all = Tally::default();
             let mut periods: BTreeMap<String, Tally> = BTreeMap::new();
             for activity in of_standing {
@@ -181,17 +203,21 @@ impl Group {
             program: program.clone(),
             tally,
         });
-        markers.chain(standings).chain(totals).collect()
+        let actions: Vec<_> = markers.chain(standings).chain(totals).collect();
+        assert!(
+            actions.len() <= MAX_ACTIONS,
+            "a transaction of {} actions",
+            actions.len()
+        );
+        actions
     }
 
     /// The positions of the activities that an action writes for.
     pub(crate) fn activities_of_action(&self, context: &PlanContext, action: &Action) -> Vec<usize> {
         let concerns = |activity: &Countable| match action {
-            Action::Mark { marker, .. } => {
-                *marker == keys::marker_key(context.generation, &activity.user, &activity.id)
-            }
+            Action::Mark { marker, .. } => *marker == keys::marker_key(context.generation, &activity.key),
             Action::AddToStanding { member, .. } => {
-                *member == keys::member_key(&activity.user, &activity.program)
+                *member == keys::member_key(&activity.key.user, &activity.program)
             }
             Action::AddToTotal { program, .. } => activity.program == *program,
         };
@@ -200,19 +226,18 @@ impl Group {
 }
 
 impl Action {
-    /// The request's form of this action.
+    /// This action as part of a request.
     pub(crate) fn to_item(
         &self,
         dedup_table: &str,
         standings_table: &str,
     ) -> Result<TransactWriteItem, BuildError> {
-        let string = |value: &str| AttributeValue::S(value.to_owned());
         match self {
             Self::Mark { marker, expires_at } => {
                 let put = Put::builder()
                     .table_name(dedup_table)
-                    .item(attribute::ACTIVITY, string(marker))
-                    .item(attribute::EXPIRES_AT, AttributeValue::N(expires_at.to_string()))
+                    .item(attribute::ACTIVITY, string(marker.as_str()))
+                    .item(attribute::EXPIRES_AT, number(expires_at))
                     .condition_expression("attribute_not_exists(#activity)")
                     .expression_attribute_names("#activity", attribute::ACTIVITY);
                 Ok(TransactWriteItem::builder().put(put.build()?).build())
@@ -247,24 +272,18 @@ impl Action {
     }
 }
 
-/// An update that adds to counters and removes others, all named by placeholders: a period's name
-/// has a blank, and `points` might become a reserved word.
-fn add(
-    table: &str,
-    shard: &str,
-    member: &str,
-    adds: &[(String, u64)],
-    remove: &[String],
-) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+/// An update that adds to some counters and removes others. Uses placeholders, because the name of a
+/// period contains a space, and `points` might become a reserved word.
+fn add(table: &str, shard: &str, member: &str, adds: &[(String, u64)], remove: &[String]) -> UpdateBuilder {
     let mut update = Update::builder()
         .table_name(table)
-        .key(attribute::SHARD, AttributeValue::S(shard.to_owned()))
-        .key(attribute::MEMBER, AttributeValue::S(member.to_owned()));
+        .key(attribute::SHARD, string(shard))
+        .key(attribute::MEMBER, string(member));
     let mut added = Vec::with_capacity(adds.len());
     for (at, (name, value)) in adds.iter().enumerate() {
         update = update
             .expression_attribute_names(format!("#a{at}"), name)
-            .expression_attribute_values(format!(":a{at}"), AttributeValue::N(value.to_string()));
+            .expression_attribute_values(format!(":a{at}"), number(value));
         added.push(format!("#a{at} :a{at}"));
     }
     let mut expression = format!("ADD {}", added.join(", "));
@@ -289,9 +308,11 @@ mod tests {
 
     fn activity(user: &str, program: &str, id: &str) -> Countable {
         Countable {
-            user: user.parse().unwrap(),
+            key: ActivityKey {
+                user: user.parse().unwrap(),
+                id: id.parse().unwrap(),
+            },
             program: program.parse().unwrap(),
-            id: id.parse().unwrap(),
             points: 10,
             periods: vec![Period::Day("2026-11-21".parse().unwrap())],
         }
@@ -301,7 +322,7 @@ mod tests {
         PlanContext {
             generation: CountGeneration::FIRST,
             shards: "1".parse().unwrap(),
-            long_past: vec![Period::Day("2026-11-01".parse().unwrap())],
+            expired: vec![Period::Day("2026-11-01".parse().unwrap())],
             markers_expire_at: 99,
         }
     }
@@ -373,7 +394,7 @@ mod tests {
                 .into_iter()
                 .map(|(user, program, id)| activity(&format!("u{user}"), &format!("p{program}"), &format!("a{id}")))
                 .collect();
-            let mut expected: Vec<_> = batch.iter().map(|a| (a.user.clone(), a.id.clone())).collect();
+            let mut expected: Vec<_> = batch.iter().map(|activity| activity.key.clone()).collect();
             expected.sort();
             expected.dedup();
             let groups = groups(batch);
@@ -382,7 +403,7 @@ mod tests {
             }
             let mut grouped: Vec<_> = groups
                 .iter()
-                .flat_map(|group| group.activities().iter().map(|a| (a.user.clone(), a.id.clone())))
+                .flat_map(|group| group.activities().iter().map(|activity| activity.key.clone()))
                 .collect();
             grouped.sort();
             prop_assert_eq!(grouped, expected);

@@ -1,5 +1,5 @@
-//! Publishing a generation, as far as it is decided: from the head that it follows and the ranked board
-//! to the writes in their order. Nothing here sends or waits, so that a simulation runs the same.
+//! Plans the publication of a generation: from the previous head and the ranked board to the writes in
+//! order. The plan performs no I/O, so the simulation runs the same code.
 
 use std::collections::HashMap;
 
@@ -8,33 +8,33 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Unavailable;
 pub use crate::document::Document;
+use crate::error::StoreError;
 use crate::head::{Head, HistogramRef, PageRef, Rows};
 
-/// The parts of a board in a window that are replaced.
+/// The parts of a board in a window that are overwritten.
 pub const LATEST: &str = "latest";
 pub const HISTORY: &str = "history";
 
-/// Pages that do not change are not written again until they have less than this left, and outlive
-/// their head by at least as long if no snapshot is published any more.
+/// An unchanged page is written again once less than this is left of its life. If no more snapshots are
+/// published, pages therefore outlive their head by at least this long.
 pub const PAGE_RENEWAL: SignedDuration = SignedDuration::from_hours(3 * 24);
 const PAGE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// How long a reader may take to page through one generation.
+/// How long a reader can page through a generation after it was replaced.
 pub const OLD_HEAD_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
-/// How a board is cut into pages.
+/// How a board is split into pages.
 #[derive(Clone, Copy, Debug)]
 pub struct PageSizes {
     pub rows: usize,
     pub buckets: usize,
-    /// A head with more buckets keeps them in pages of their own, so that it stays a few KB.
+    /// A head with more buckets stores them in separate pages, so that it stays at a few KB.
     pub inline_buckets: usize,
 }
 
 impl PageSizes {
-    /// With ids of full length a page of rows has 75 KB of the 400 KB that an item may have, and one of
-    /// buckets 200 KB.
+    /// With ids of maximum length, a page of rows takes 75 KB and a page of buckets 200 KB. An item may
+    /// have 400 KB.
     pub const PUBLISHED: Self = Self {
         rows: 500,
         buckets: 5_000,
@@ -42,7 +42,7 @@ impl PageSizes {
     };
 }
 
-/// A ranked board that is to become the generation after `previous`.
+/// A ranked board to be published as the generation after `previous`.
 #[derive(Clone, Debug)]
 pub struct Publication {
     pub span: WindowSpan,
@@ -52,7 +52,7 @@ pub struct Publication {
     pub sizes: PageSizes,
 }
 
-/// What is to be written, in this order, and that only the last may fail by its condition.
+/// Writes in order. Only the last one is conditional.
 #[derive(Clone, Debug)]
 pub struct Planned {
     pub generation: u64,
@@ -66,7 +66,7 @@ pub struct Planned {
 #[derive(Clone, Debug)]
 pub enum Write {
     Put(Document),
-    /// Only in place of the head of the generation that it `follows`, or where there is none.
+    /// Replaces the head of the generation that it `follows`; `None` if there must be no head yet.
     ReplaceHead {
         head: Document,
         generation: u64,
@@ -74,7 +74,7 @@ pub enum Write {
     },
 }
 
-/// The history of a board in one window, which belongs to this month, week or day alone.
+/// The history of a board in one window: of all time, or of one month, week or day.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WindowHistory {
     pub window: WindowSpan,
@@ -82,7 +82,7 @@ pub struct WindowHistory {
 }
 
 impl WindowHistory {
-    /// What is left of it in a window: nothing of another day, week or month.
+    /// This history if it belongs to `window`; otherwise an empty one.
     pub fn within(self, window: &WindowSpan) -> History {
         if self.window == *window {
             self.history
@@ -93,15 +93,15 @@ impl WindowHistory {
 }
 
 impl Publication {
-    /// The head before, if it is of the same days. A new day begins with everyone new, not with
-    /// everyone fallen since yesterday's end.
+    /// The previous head if it covers the same days. On a new day every user is new; their ranks are not
+    /// compared with those of yesterday.
     fn before(&self) -> Option<&Head> {
         self.previous
             .as_ref()
             .filter(|previous| previous.window == self.span)
     }
 
-    /// The rows that changes of rank are told from.
+    /// The previous rows, from which changes of rank are computed.
     pub fn compared_with(&self) -> Option<Rows<'_>> {
         self.before().map(|before| before.rows(0, usize::MAX))
     }
@@ -112,9 +112,15 @@ impl Publication {
         !self.ranked.entries.is_empty() && due.is_none_or(|due| self.freshness.generated_at >= due)
     }
 
-    /// `before` are the rows of [`Self::compared_with`] whose pages are still there, and `history` is
-    /// what there is of it if [`Self::needs_history`].
-    pub fn plan(mut self, before: &[BoardEntry], history: Option<History>) -> Result<Planned, Unavailable> {
+    /// Plans the writes. `before` are the rows of [`Self::compared_with`] whose pages still exist.
+    /// `history` is the current one if [`Self::needs_history`].
+    pub fn plan(mut self, before: &[BoardEntry], history: Option<History>) -> Result<Planned, StoreError> {
+        debug_assert!(
+            self.ranked
+                .entries
+                .is_sorted_by_key(|entry| (entry.rank, &entry.user_id)),
+            "rows are sorted by rank, then by user"
+        );
         let ranks: HashMap<_, _> = before.iter().map(|row| (row.user_id.clone(), row.rank)).collect();
         self.ranked.compare(&ranks);
         let now = self.freshness.generated_at;
@@ -149,7 +155,7 @@ impl Publication {
         }
         let follows = self.previous.as_ref().map(|previous| previous.generation);
         if let Some(previous) = &self.previous {
-            // Readers who page through the previous generation go on doing so.
+            // Readers can continue to page through the previous generation.
             let part = old_head(previous.generation);
             let expires_at = (now + OLD_HEAD_LIFETIME).as_second();
             writes.push(Write::Put(Document::new(part, previous, Some(expires_at))?));
@@ -167,6 +173,11 @@ impl Publication {
             freshness: self.freshness,
             window: self.span,
         };
+        assert_eq!(
+            head.pages.len(),
+            self.ranked.entries.len().div_ceil(self.sizes.rows),
+            "the pages of a head hold all of its rows"
+        );
         writes.push(Write::ReplaceHead {
             head: Document::new(LATEST.to_owned(), &head, None)?,
             generation: head.generation,
@@ -181,9 +192,9 @@ impl Publication {
     }
 }
 
-/// Pages of one generation, of which those are written that the previous one does not have.
+/// The pages of one generation. Only those that the previous one does not have are written.
 struct Pages<'a> {
-    /// The hashes of pages that need no writing, and until when they are kept.
+    /// Pages that need no write: their hashes, and when they expire.
     kept: HashMap<&'a str, i64>,
     expires_at: i64,
     writes: Vec<Write>,
@@ -204,7 +215,7 @@ impl<'a> Pages<'a> {
         }
     }
 
-    fn add<T: Serialize>(&mut self, content: &T) -> Result<PageRef, Unavailable> {
+    fn add<T: Serialize>(&mut self, content: &T) -> Result<PageRef, StoreError> {
         let json = Document::json(content)?;
         let hash = content_hash(&json);
         if let Some(&expires_at) = self.kept.get(hash.as_str()) {
@@ -221,19 +232,19 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// The name of a page with this content. 128 bits are enough to tell pages apart.
+/// The name of a page with this content. 128 bits make collisions practically impossible.
 pub fn content_hash(json: &str) -> String {
     let mut hash = format!("{:x}", Sha256::digest(json));
     hash.truncate(32);
     hash
 }
 
-/// The part under which a head is kept once it is replaced.
+/// The part that keeps a head after it was replaced.
 pub fn old_head(generation: u64) -> String {
     format!("generation {generation:012}")
 }
 
 /// The document of a board's history in one window.
-pub(crate) fn history_document(window: WindowSpan, history: History) -> Result<Document, Unavailable> {
+pub(crate) fn history_document(window: WindowSpan, history: History) -> Result<Document, StoreError> {
     Document::new(HISTORY.to_owned(), &WindowHistory { window, history }, None)
 }

@@ -1,28 +1,28 @@
-//! How far a rebuild is, kept in the table of standings, so that it goes on where it was after a kill.
+//! The checkpoints of a rebuild, stored in the table of standings so that a killed rebuild can continue.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use crate::control::CONTROL;
+use crate::control::{self, CONTROL};
+use crate::error::{self, StoreError};
 use crate::facts::Position;
-use crate::keys::{self, CountGeneration, ShardCount, attribute};
-use crate::{Unavailable, control};
+use crate::keys::{self, CountGeneration, STANDINGS_KEY, ShardCount, attribute};
+use crate::requests::query_members;
 
 /// How far a segment of the facts is counted into a new generation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub segment: i32,
-    /// Of how many, which is fixed when a rebuild begins.
+    /// The number of segments. Fixed when a rebuild begins.
     pub segments: i32,
-    /// All facts up to here are counted; `None` at the beginning.
+    /// All facts up to this position are counted; `None` at the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Position>,
     pub is_done: bool,
-    /// Facts behind it, with those that cannot be counted.
+    /// Facts read so far, including those that cannot be counted.
     pub facts: u64,
-    /// Facts that the scoring policy has no points for, or that cannot be read.
+    /// Facts that have no points under the scoring policy, or that cannot be read.
     pub not_countable: u64,
 }
 
@@ -39,7 +39,7 @@ impl Checkpoint {
     }
 }
 
-/// The table of standings, for what rebuilding does besides counting.
+/// The table of standings, for what a rebuild does besides counting.
 #[derive(Clone, Debug)]
 pub struct Rebuilds {
     client: Client,
@@ -47,7 +47,7 @@ pub struct Rebuilds {
     shards: ShardCount,
 }
 
-/// Requests at once when a generation is deleted.
+/// Concurrent requests when a generation is deleted.
 const DELETES_AT_ONCE: usize = 4;
 
 impl Rebuilds {
@@ -60,45 +60,37 @@ impl Rebuilds {
     }
 
     /// The checkpoints of a generation, by segment; none before its rebuild has begun.
-    pub async fn checkpoints(&self, generation: CountGeneration) -> Result<Vec<Checkpoint>, Unavailable> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#shard = :control AND begins_with(#member, :prefix)")
-            .expression_attribute_names("#shard", attribute::SHARD)
-            .expression_attribute_names("#member", attribute::MEMBER)
-            .expression_attribute_values(":control", AttributeValue::S(CONTROL.to_owned()))
-            .expression_attribute_values(":prefix", AttributeValue::S(prefix(generation)))
+    pub async fn checkpoints(&self, generation: CountGeneration) -> Result<Vec<Checkpoint>, StoreError> {
+        let prefix = Some(prefix(generation));
+        let mut pages = query_members(&self.client, &self.table, CONTROL, prefix)
             .consistent_read(true)
             .into_paginator()
             .items()
             .send();
         let mut checkpoints = Vec::new();
         while let Some(item) = pages.next().await {
-            let item = item.map_err(|error| Unavailable::new("reading checkpoints", error))?;
+            let item = item.map_err(|error| StoreError::unavailable("reading checkpoints", error))?;
+            let subject = error::named(&self.table, &item, STANDINGS_KEY);
             let checkpoint = serde_dynamo::from_item(item);
-            checkpoints.push(checkpoint.map_err(|error| Unavailable::new("decoding a checkpoint", error))?);
+            checkpoints.push(
+                checkpoint.map_err(|error| StoreError::corrupt("decoding a checkpoint", subject, error))?,
+            );
         }
         Ok(checkpoints)
     }
 
-    pub async fn keep(
-        &self,
-        generation: CountGeneration,
-        checkpoint: &Checkpoint,
-    ) -> Result<(), Unavailable> {
+    pub async fn keep(&self, generation: CountGeneration, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         let name = format!("{}{:04}", prefix(generation), checkpoint.segment);
         control::put(&self.client, &self.table, &name, checkpoint)?
             .send()
             .await
             .map(drop)
-            .map_err(|error| Unavailable::new("keeping a checkpoint", error))
+            .map_err(|error| StoreError::unavailable("keeping a checkpoint", error))
     }
 
-    /// Deletes the standings, totals and checkpoints of a generation; returns how many items there were.
-    /// Its markers expire by themselves.
-    pub async fn delete(&self, generation: CountGeneration) -> Result<u64, Unavailable> {
+    /// Deletes the standings, totals and checkpoints of a generation. Returns the number of standings and
+    /// totals. Its markers expire on their own.
+    pub async fn delete(&self, generation: CountGeneration) -> Result<u64, StoreError> {
         let partitions = self
             .shards
             .shards(generation)
@@ -114,25 +106,14 @@ impl Rebuilds {
         Ok(deleted.into_iter().sum())
     }
 
-    async fn delete_members(&self, partition: String, prefix: Option<String>) -> Result<u64, Unavailable> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .expression_attribute_names("#shard", attribute::SHARD)
+    async fn delete_members(&self, partition: String, prefix: Option<String>) -> Result<u64, StoreError> {
+        let query = query_members(&self.client, &self.table, &partition, prefix)
             .expression_attribute_names("#member", attribute::MEMBER)
-            .expression_attribute_values(":shard", AttributeValue::S(partition))
             .projection_expression("#shard, #member");
-        let query = match prefix {
-            None => query.key_condition_expression("#shard = :shard"),
-            Some(prefix) => query
-                .key_condition_expression("#shard = :shard AND begins_with(#member, :prefix)")
-                .expression_attribute_values(":prefix", AttributeValue::S(prefix)),
-        };
         let mut pages = query.into_paginator().items().send();
         let mut deleted = 0;
         while let Some(key) = pages.next().await {
-            let key = key.map_err(|error| Unavailable::new("looking for what to delete", error))?;
+            let key = key.map_err(|error| StoreError::unavailable("listing a generation's items", error))?;
             let delete = self
                 .client
                 .delete_item()
@@ -140,7 +121,7 @@ impl Rebuilds {
                 .set_key(Some(key))
                 .send()
                 .await;
-            delete.map_err(|error| Unavailable::new("deleting a generation", error))?;
+            delete.map_err(|error| StoreError::unavailable("deleting a generation", error))?;
             deleted += 1;
         }
         Ok(deleted)

@@ -1,48 +1,50 @@
-//! Corrections of the counts. Each is written together with a record of what it changed, in one
-//! transaction, and only if what it corrects has not moved since it was looked at.
+//! Corrections of the counts. Each is written in one transaction with a record of what it changed, and
+//! only if the corrected item has not changed since it was read.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
-use domain::{ActivityId, Period, ProgramId, Tally, UserId};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use domain::{ActivityKey, Period, ProgramId, Tally, UserId};
 use jiff::Timestamp;
 
-use crate::Unavailable;
+use crate::CountTables;
 use crate::activities::sortable;
+use crate::error::StoreError;
+use crate::item::{number, string};
 use crate::keys::{self, CountGeneration, ShardCount, attribute};
 use crate::standings::Counters;
 
-/// The key under which there are the records of all corrections, in the order of time.
+/// The key of the records of all corrections, in order of time.
 const AUDIT: &str = "audit";
-/// Where a correction of the totals goes; each lane counts the same.
+/// The lane that corrections of totals go to. Any lane would do.
 const LANE: u16 = 0;
 
 /// One correction.
 #[derive(Clone, Debug)]
 pub enum Correction {
-    /// A fact that was never counted is put into the queue again. That is all: counting is the aggregator's.
-    SendAgain { user: UserId, id: ActivityId },
-    /// A marker of no fact is deleted.
-    DeleteMarker { user: UserId, id: ActivityId },
-    /// A standing in a shard that is not its user's, where nothing counts into it, is deleted.
+    /// Puts a fact that was never counted into the queue again. Only the aggregator counts it.
+    SendAgain(ActivityKey),
+    /// Deletes a marker without a fact.
+    DeleteMarker(ActivityKey),
+    /// Deletes a standing that is in the wrong shard for its user, where nothing counts into it.
     DeleteStanding {
         shard: String,
         user: UserId,
         program: ProgramId,
     },
-    /// Counters of a standing are set to what its facts come to.
+    /// Sets counters of a standing to the sums of its facts.
     Standing {
         user: UserId,
         program: ProgramId,
-        /// `None` if there was none.
+        /// `None` if there is no standing.
         found: Option<Counters>,
-        /// By period, `None` for all time.
+        /// By period; `None` for all time.
         expected: Vec<(Option<Period>, Tally)>,
     },
-    /// The totals of a program are moved to the sum of its standings.
+    /// Changes the totals of a program to the sum of its standings.
     Total {
         program: ProgramId,
         found: Tally,
@@ -50,11 +52,11 @@ pub enum Correction {
     },
 }
 
-/// What became of a correction.
+/// The result of a correction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Corrected {
     Done,
-    /// Something else was written meanwhile; it is to be looked at again.
+    /// The item has changed since it was read, and must be compared again.
     Moved,
 }
 
@@ -62,16 +64,17 @@ pub enum Corrected {
 #[derive(Clone, Debug)]
 pub struct Repairs {
     client: Client,
-    dedup_table: String,
-    standings_table: String,
+    tables: CountTables,
     shards: ShardCount,
 }
 
 impl fmt::Display for Correction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SendAgain { user, id } => write!(f, "activity {id} of {user}: sent again"),
-            Self::DeleteMarker { user, id } => write!(f, "activity {id} of {user}: marker deleted"),
+            Self::SendAgain(ActivityKey { user, id }) => write!(f, "activity {id} of {user}: sent again"),
+            Self::DeleteMarker(ActivityKey { user, id }) => {
+                write!(f, "activity {id} of {user}: marker deleted")
+            }
             Self::DeleteStanding { shard, user, program } => {
                 write!(
                     f,
@@ -111,11 +114,10 @@ fn show(Tally { points, activities }: Tally) -> String {
 }
 
 impl Repairs {
-    pub fn new(client: Client, dedup_table: String, standings_table: String, shards: ShardCount) -> Self {
+    pub fn new(client: Client, tables: CountTables, shards: ShardCount) -> Self {
         Self {
             client,
-            dedup_table,
-            standings_table,
+            tables,
             shards,
         }
     }
@@ -126,9 +128,10 @@ impl Repairs {
         generation: CountGeneration,
         correction: &Correction,
         now: Timestamp,
-    ) -> Result<Corrected, Unavailable> {
+    ) -> Result<Corrected, StoreError> {
         let items = self.items(generation, correction, now);
-        let items = items.map_err(|error| Unavailable::new("planning a correction", error))?;
+        let items = items
+            .map_err(|error| StoreError::corrupt("planning a correction", correction.to_string(), error))?;
         let sent = self
             .client
             .transact_write_items()
@@ -140,7 +143,7 @@ impl Repairs {
             Err(SdkError::ServiceError(error)) if error.err().is_transaction_canceled_exception() => {
                 Ok(Corrected::Moved)
             }
-            Err(error) => Err(Unavailable::new("writing a correction", error)),
+            Err(error) => Err(StoreError::unavailable("writing a correction", error)),
         }
     }
 
@@ -153,18 +156,18 @@ impl Repairs {
         let mut items = vec![self.record(generation, correction, now)?];
         let write = TransactWriteItem::builder();
         items.extend(match correction {
-            Correction::SendAgain { .. } => None,
-            Correction::DeleteMarker { user, id } => {
-                let delete = Delete::builder().table_name(&self.dedup_table).key(
+            Correction::SendAgain(_) => None,
+            Correction::DeleteMarker(activity) => {
+                let delete = Delete::builder().table_name(&self.tables.dedup).key(
                     attribute::ACTIVITY,
-                    string(keys::marker_key(generation, user, id)),
+                    string(keys::marker_key(generation, activity)),
                 );
                 Some(write.delete(delete.build()?).build())
             }
             Correction::DeleteStanding { shard, user, program } => {
                 let delete = Delete::builder()
-                    .table_name(&self.standings_table)
-                    .key(attribute::SHARD, string(shard.clone()))
+                    .table_name(&self.tables.standings)
+                    .key(attribute::SHARD, string(shard.as_str()))
                     .key(attribute::MEMBER, string(keys::member_key(user, program)));
                 Some(write.delete(delete.build()?).build())
             }
@@ -201,11 +204,11 @@ impl Repairs {
         correction: &Correction,
         now: Timestamp,
     ) -> Result<TransactWriteItem, BuildError> {
-        // Of two corrections in one millisecond none hides the other.
+        // The random part keeps two corrections in the same millisecond apart.
         let member = format!("{} {generation} {:08x}", sortable(now), rand::random::<u32>());
         let put = Put::builder()
-            .table_name(&self.standings_table)
-            .item(attribute::SHARD, string(AUDIT.to_owned()))
+            .table_name(&self.tables.standings)
+            .item(attribute::SHARD, string(AUDIT))
             .item(attribute::MEMBER, string(member))
             .item("correction", string(correction.to_string()));
         Ok(TransactWriteItem::builder().put(put.build()?).build())
@@ -216,7 +219,7 @@ impl Repairs {
         found: Option<&Counters>,
         expected: &[(Option<Period>, Tally)],
     ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
-        let mut update = Update::builder().table_name(&self.standings_table);
+        let mut update = Update::builder().table_name(&self.tables.standings);
         let (mut sets, mut conditions) = (Vec::new(), Vec::new());
         let counters = expected.iter().flat_map(|(period, tally)| {
             let [points, activities] = keys::counter_names(*period);
@@ -225,7 +228,7 @@ impl Repairs {
         for (at, (name, value)) in counters.enumerate() {
             update = update
                 .expression_attribute_names(format!("#c{at}"), &name)
-                .expression_attribute_values(format!(":c{at}"), AttributeValue::N(value.to_string()));
+                .expression_attribute_values(format!(":c{at}"), number(value));
             sets.push(format!("#c{at} = :c{at}"));
             conditions.push(match found.and_then(|found| found.raw(&name)) {
                 None => format!("attribute_not_exists(#c{at})"),
@@ -241,11 +244,9 @@ impl Repairs {
     }
 
     fn total(&self, found: Tally, expected: Tally) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
-        let difference = |found: u64, expected: u64| {
-            AttributeValue::N((i128::from(expected) - i128::from(found)).to_string())
-        };
+        let difference = |found: u64, expected: u64| number(i128::from(expected) - i128::from(found));
         Update::builder()
-            .table_name(&self.standings_table)
+            .table_name(&self.tables.standings)
             .update_expression("ADD #points :points, #activities :activities")
             .set_expression_attribute_names(Some(HashMap::from(
                 [attribute::POINTS, attribute::ACTIVITIES].map(|name| (format!("#{name}"), name.to_owned())),
@@ -253,8 +254,4 @@ impl Repairs {
             .expression_attribute_values(":points", difference(found.points, expected.points))
             .expression_attribute_values(":activities", difference(found.activities, expected.activities))
     }
-}
-
-fn string(text: String) -> AttributeValue {
-    AttributeValue::S(text)
 }

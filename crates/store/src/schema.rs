@@ -1,13 +1,13 @@
-//! The form of the tables, as they are made on one machine. On AWS Terraform makes them.
+//! The schema of the tables, which creates them in the local stack. On AWS, Terraform creates them.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
     StreamViewType, TimeToLiveSpecification,
 };
 
-use crate::Unavailable;
+use crate::error::StoreError;
 use crate::keys::attribute;
 
 /// The names of the four tables.
@@ -46,7 +46,7 @@ impl TableNames {
                 partition_key: attribute::USER_ID,
                 sort_key: Some(attribute::ACTIVITY_ID),
                 has_stream: true,
-                // Of all facts only heartbeats carry a time of expiry.
+                // Facts never expire; only heartbeats have an expiry time.
                 has_ttl: true,
             },
             Table {
@@ -74,17 +74,16 @@ impl TableNames {
     }
 }
 
-/// Makes the tables that are not there yet.
-pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), Unavailable> {
+/// Creates the tables that do not exist yet.
+pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), StoreError> {
     for table in names.tables() {
         create_table(client, &table).await?;
     }
     Ok(())
 }
 
-async fn create_table(client: &Client, table: &Table<'_>) -> Result<(), Unavailable> {
-    let unavailable =
-        |error: aws_sdk_dynamodb::error::BuildError| Unavailable::new("describing a table", error);
+async fn create_table(client: &Client, table: &Table<'_>) -> Result<(), StoreError> {
+    let invalid = |error: BuildError| StoreError::corrupt("describing a table", table.name, error);
     let keys = [
         (Some(table.partition_key), KeyType::Hash),
         (table.sort_key, KeyType::Range),
@@ -104,21 +103,21 @@ async fn create_table(client: &Client, table: &Table<'_>) -> Result<(), Unavaila
             .attribute_name(name)
             .attribute_type(ScalarAttributeType::S);
         request = request
-            .key_schema(key.build().map_err(unavailable)?)
-            .attribute_definitions(definition.build().map_err(unavailable)?);
+            .key_schema(key.build().map_err(invalid)?)
+            .attribute_definitions(definition.build().map_err(invalid)?);
     }
     if table.has_stream {
         let stream = StreamSpecification::builder()
             .stream_enabled(true)
             .stream_view_type(StreamViewType::NewImage);
-        request = request.stream_specification(stream.build().map_err(unavailable)?);
+        request = request.stream_specification(stream.build().map_err(invalid)?);
     }
     match request.send().await {
         Ok(_) => {}
         Err(SdkError::ServiceError(error)) if error.err().is_resource_in_use_exception() => {
             return Ok(());
         }
-        Err(error) => return Err(Unavailable::new("creating a table", error)),
+        Err(error) => return Err(StoreError::unavailable("creating a table", error)),
     }
     if table.has_ttl {
         let ttl = TimeToLiveSpecification::builder()
@@ -127,10 +126,10 @@ async fn create_table(client: &Client, table: &Table<'_>) -> Result<(), Unavaila
         client
             .update_time_to_live()
             .table_name(table.name)
-            .time_to_live_specification(ttl.build().map_err(unavailable)?)
+            .time_to_live_specification(ttl.build().map_err(invalid)?)
             .send()
             .await
-            .map_err(|error| Unavailable::new("enabling the expiry of items", error))?;
+            .map_err(|error| StoreError::unavailable("enabling the expiry of items", error))?;
     }
     Ok(())
 }

@@ -1,30 +1,33 @@
-//! The published boards: pages that are named by their content, and a head that names its pages.
+//! The published boards: pages named by a hash of their content, and a head that names its pages.
 //!
-//! Pages are written before the head that names them and never change, and the head is replaced in
-//! one write. So whoever reads a head and then its pages sees one whole generation, however many
-//! are published meanwhile.
+//! Pages are written before the head that names them, and never change. The head is replaced in one
+//! write. A reader of a head and its pages therefore sees one whole generation, even if others are
+//! published meanwhile.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use domain::{Board, BoardEntry, Freshness, Histogram, History, RankedBoard, Window, WindowSpan};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::de::DeserializeOwned;
 
+use crate::document;
+use crate::error::StoreError;
 use crate::head::{Head, HistogramRef, PageRef, Rows};
-use crate::keys::{attribute, board_key};
+use crate::item::{self, number};
+use crate::keys::{SNAPSHOTS_KEY, attribute, board_key};
 use crate::overview::Overview;
 use crate::page_cache::PageCache;
 use crate::publication::{
     Document, HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write, history_document, old_head,
 };
-use crate::{Unavailable, document};
+use crate::requests::{get_item, item_of};
 
 const REQUESTS_AT_ONCE: usize = 8;
 
-/// The key under which what concerns all boards is kept.
+/// The key of the overview of all boards.
 const ALL_BOARDS: &str = "boards";
 
 /// The table of published boards.
@@ -35,7 +38,7 @@ pub struct Snapshots {
     cache: Arc<Mutex<PageCache>>,
 }
 
-/// What publishing came to.
+/// The result of publishing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Published {
     Generation {
@@ -43,7 +46,7 @@ pub enum Published {
         pages_written: usize,
         write_units: f64,
     },
-    /// Another run published meanwhile; what it published stays.
+    /// Another run published a generation meanwhile, which stays.
     Superseded,
 }
 
@@ -57,17 +60,17 @@ impl Snapshots {
     }
 
     /// The newest generation; `None` for a board that was never published.
-    pub async fn latest(&self, board: &Board, window: Window) -> Result<Option<Head>, Unavailable> {
+    pub async fn latest(&self, board: &Board, window: Window) -> Result<Option<Head>, StoreError> {
         self.get_document(&board_key(board, window), LATEST).await
     }
 
-    /// A generation that is the newest or was within the last hour.
+    /// A generation that is the newest, or was the newest within the last hour.
     pub async fn generation(
         &self,
         board: &Board,
         window: Window,
         generation: u64,
-    ) -> Result<Option<Head>, Unavailable> {
+    ) -> Result<Option<Head>, StoreError> {
         let latest = self.latest(board, window).await?;
         match latest {
             Some(head) if head.generation != generation => {
@@ -78,7 +81,7 @@ impl Snapshots {
         }
     }
 
-    /// The listed rows from `from` (counted from 0) on, at most `limit` of them.
+    /// At most `limit` listed rows, starting at `from` (counted from 0).
     pub async fn entries(
         &self,
         board: &Board,
@@ -86,7 +89,7 @@ impl Snapshots {
         head: &Head,
         from: usize,
         limit: usize,
-    ) -> Result<Vec<BoardEntry>, Unavailable> {
+    ) -> Result<Vec<BoardEntry>, StoreError> {
         let rows = head.rows(from, limit);
         let pages = self.row_pages(&board_key(board, window), &rows).await?;
         let pages: Result<Vec<_>, _> = rows
@@ -98,13 +101,13 @@ impl Snapshots {
         Ok(rows.cut(&pages?))
     }
 
-    /// All that is needed to rank any number of points.
+    /// The histogram of a board, which ranks any number of points.
     pub async fn histogram(
         &self,
         board: &Board,
         window: Window,
         head: &Head,
-    ) -> Result<Histogram, Unavailable> {
+    ) -> Result<Histogram, StoreError> {
         let pages = match head.histogram() {
             HistogramRef::Inline(histogram) => return Ok(histogram.clone()),
             HistogramRef::Pages(pages) => pages,
@@ -124,7 +127,7 @@ impl Snapshots {
     }
 
     /// Publishes a ranked board as the generation after `previous`, with the changes of rank since
-    /// then. What did not change is not written again.
+    /// then. Pages that did not change are not written again.
     pub async fn publish(
         &self,
         board: &Board,
@@ -132,7 +135,7 @@ impl Snapshots {
         previous: Option<Head>,
         ranked: RankedBoard,
         freshness: Freshness,
-    ) -> Result<Published, Unavailable> {
+    ) -> Result<Published, StoreError> {
         let key = board_key(board, span.name);
         let publication = Publication {
             span,
@@ -171,25 +174,25 @@ impl Snapshots {
         })
     }
 
-    /// Keeps the history of a board in one window; returns the write units that it took.
+    /// Writes the history of a board in one window. Returns the write units it consumed.
     pub async fn write_history(
         &self,
         board: &Board,
         window: WindowSpan,
         history: History,
-    ) -> Result<f64, Unavailable> {
+    ) -> Result<f64, StoreError> {
         let key = board_key(board, window.name);
         self.put(&key, history_document(window, history)?).await
     }
 
-    /// What past snapshots of a window showed; empty where there were none.
-    pub async fn history(&self, board: &Board, span: &WindowSpan) -> Result<History, Unavailable> {
+    /// The history of a window; empty if there is none.
+    pub async fn history(&self, board: &Board, span: &WindowSpan) -> Result<History, StoreError> {
         let kept: Option<WindowHistory> = self.get_document(&board_key(board, span.name), HISTORY).await?;
         Ok(kept.map_or_else(History::default, |kept| kept.within(span)))
     }
 
-    /// Returns the write units that it took, or `None` if another run has replaced the head.
-    async fn write(&self, key: &str, write: Write) -> Result<Option<f64>, Unavailable> {
+    /// Returns the write units it consumed, or `None` if another run has replaced the head.
+    async fn write(&self, key: &str, write: Write) -> Result<Option<f64>, StoreError> {
         let (head, generation, follows) = match write {
             Write::Put(document) => return self.put(key, document).await.map(Some),
             Write::ReplaceHead {
@@ -204,26 +207,26 @@ impl Snapshots {
             .table_name(&self.table)
             .set_item(Some(head.into_item(key)?))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .item(attribute::GENERATION, AttributeValue::N(generation.to_string()))
+            .item(attribute::GENERATION, number(generation))
             .expression_attribute_names("#generation", attribute::GENERATION);
         put = match follows {
             None => put.condition_expression("attribute_not_exists(#generation)"),
             Some(previous) => put
                 .condition_expression("#generation = :previous")
-                .expression_attribute_values(":previous", AttributeValue::N(previous.to_string())),
+                .expression_attribute_values(":previous", number(previous)),
         };
         match put.send().await {
             Ok(put) => Ok(Some(units(put.consumed_capacity))),
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
                 Ok(None)
             }
-            Err(error) => Err(Unavailable::new("publishing a head", error)),
+            Err(error) => Err(StoreError::unavailable("publishing a head", error)),
         }
     }
 
-    /// Publishes an overview in place of the one before. Returns the write units that it took; `None`
-    /// if another run published one meanwhile, which stays.
-    pub async fn publish_overview(&self, overview: &Overview) -> Result<Option<f64>, Unavailable> {
+    /// Replaces the overview. Returns the write units it consumed, or `None` if another run published one
+    /// meanwhile, which stays.
+    pub async fn publish_overview(&self, overview: &Overview) -> Result<Option<f64>, StoreError> {
         let replace = Write::ReplaceHead {
             head: Document::new(LATEST.to_owned(), overview, None)?,
             generation: overview.generation,
@@ -236,7 +239,7 @@ impl Snapshots {
     }
 
     /// `None` before the first run.
-    pub async fn overview(&self) -> Result<Option<Overview>, Unavailable> {
+    pub async fn overview(&self) -> Result<Option<Overview>, StoreError> {
         self.get_document(ALL_BOARDS, LATEST).await
     }
 
@@ -244,12 +247,12 @@ impl Snapshots {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pages of some rows; `None` for one that has expired.
+    /// The pages of some rows; `None` for a page that has expired.
     async fn row_pages(
         &self,
         key: &str,
         rows: &Rows<'_>,
-    ) -> Result<Vec<Option<Arc<Vec<BoardEntry>>>>, Unavailable> {
+    ) -> Result<Vec<Option<Arc<Vec<BoardEntry>>>>, StoreError> {
         let reads = rows.pages.iter().map(|page| self.row_page(key, page));
         stream::iter(reads.collect::<Vec<_>>())
             .buffered(REQUESTS_AT_ONCE)
@@ -257,7 +260,7 @@ impl Snapshots {
             .await
     }
 
-    async fn row_page(&self, key: &str, page: &PageRef) -> Result<Option<Arc<Vec<BoardEntry>>>, Unavailable> {
+    async fn row_page(&self, key: &str, page: &PageRef) -> Result<Option<Arc<Vec<BoardEntry>>>, StoreError> {
         let cached = self.cache().get(&page.hash);
         if cached.is_some() {
             return Ok(cached);
@@ -274,26 +277,17 @@ impl Snapshots {
         &self,
         key: &str,
         part: &str,
-    ) -> Result<Option<T>, Unavailable> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(attribute::BOARD, AttributeValue::S(key.to_owned()))
-            .key(attribute::PART, AttributeValue::S(part.to_owned()))
-            // A page must be there once its head is.
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Unavailable::new("reading a snapshot", error))?;
-        let Some(item) = output.item else {
-            return Ok(None);
-        };
-        document::from_item(&item).map(Some)
+    ) -> Result<Option<T>, StoreError> {
+        let key = item::key(SNAPSHOTS_KEY, key, part);
+        // Consistent: a page must be visible as soon as its head is.
+        let read = get_item(&self.client, &self.table, key).send().await;
+        let item = item_of("reading a snapshot", read)?;
+        item.map(|item| document::from_item(&self.table, &item))
+            .transpose()
     }
 
-    /// Returns the write units that it took.
-    async fn put(&self, key: &str, document: Document) -> Result<f64, Unavailable> {
+    /// Returns the write units it consumed.
+    async fn put(&self, key: &str, document: Document) -> Result<f64, StoreError> {
         let put = self
             .client
             .put_item()
@@ -302,20 +296,21 @@ impl Snapshots {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| Unavailable::new("writing a snapshot", error))?;
+            .map_err(|error| StoreError::unavailable("writing a snapshot", error))?;
         Ok(units(put.consumed_capacity))
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the page {hash} is gone: no snapshot was published for days")]
+#[error("the page {hash} has expired, because no snapshot was published for days")]
 struct MissingPage {
     hash: String,
 }
 
-fn missing(page: &PageRef) -> Unavailable {
+/// The next snapshot writes the page again, so this passes.
+fn missing(page: &PageRef) -> StoreError {
     let hash = page.hash.clone();
-    Unavailable::new("reading a page", MissingPage { hash })
+    StoreError::unavailable("reading a page", MissingPage { hash })
 }
 
 fn units(consumed: Option<ConsumedCapacity>) -> f64 {

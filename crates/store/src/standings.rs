@@ -10,12 +10,12 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::Unavailable;
+use crate::error::{self, StoreError};
 use crate::generations;
-use crate::keys::{self, CountGeneration, ShardCount, TOTALS_LANES, attribute, heartbeat_key};
+use crate::item::{self, Item, text};
+use crate::keys::{self, CountGeneration, STANDINGS_KEY, ShardCount, TOTALS_LANES, attribute, heartbeat_key};
 use crate::quality::{self, Quality};
-
-type Item = HashMap<String, AttributeValue>;
+use crate::requests::{get_item, item_of, query_members};
 
 /// The table of standings and totals, for reading.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Standings {
     is_consistent: bool,
 }
 
-/// The counters that are going on at one moment, by their names.
+/// The counters of the current periods at one moment, by name.
 #[derive(Clone, Debug)]
 pub struct CurrentCounters {
     names: Vec<(Window, String, String)>,
@@ -43,7 +43,7 @@ impl CurrentCounters {
         }
     }
 
-    /// Each window with the names of its points and of its activities.
+    /// Each window with the names of its counters of points and of activities.
     pub fn named(&self) -> impl Iterator<Item = (Window, &str, &str)> {
         self.names
             .iter()
@@ -103,7 +103,7 @@ impl Standings {
         }
     }
 
-    /// For reading all that was counted by now, which takes twice the units.
+    /// Reads consistently: includes everything counted so far, for twice the read units.
     #[must_use]
     pub fn consistent(self) -> Self {
         Self {
@@ -112,42 +112,36 @@ impl Standings {
         }
     }
 
-    /// The generation to be shown.
-    pub async fn live(&self) -> Result<CountGeneration, Unavailable> {
+    /// The generation that readers see.
+    pub async fn live(&self) -> Result<CountGeneration, StoreError> {
         Ok(generations::read(&self.client, &self.table).await?.live)
     }
 
-    /// What the last reconciliation found; `None` before the first.
-    pub async fn quality(&self) -> Result<Option<Quality>, Unavailable> {
+    /// The result of the last reconciliation; `None` before the first.
+    pub async fn quality(&self) -> Result<Option<Quality>, StoreError> {
         quality::read(&self.client, &self.table).await
     }
 
-    /// The keys of a generation's shards, each of which can be read by itself.
+    /// The keys of a generation's shards. Each can be read on its own.
     pub fn shards(&self, generation: CountGeneration) -> Vec<String> {
         self.shards.shards(generation).collect()
     }
 
-    /// Whether a user's standings belong into a shard.
+    /// Whether a user's standings belong in a shard.
     pub fn is_in(&self, shard: &str, generation: CountGeneration, user: &UserId) -> bool {
         self.shards.shard_of(generation, user) == shard
     }
 
-    /// Reads one shard in pages of at most 1 MB and gives each to `take`, in the order of users: one
-    /// user's standings are adjacent, also across pages. Returns the read units it took.
+    /// Reads one shard in pages of at most 1 MB and passes each to `take`, in order of users: one user's
+    /// standings are adjacent, also across pages. Returns the read units it consumed.
     pub async fn read_shard(
         &self,
         shard: String,
         counters: &CurrentCounters,
         mut take: impl FnMut(Vec<Standing>),
-    ) -> Result<f64, Unavailable> {
-        let mut request = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#shard = :shard")
-            .expression_attribute_names("#shard", attribute::SHARD)
+    ) -> Result<f64, StoreError> {
+        let mut request = query_members(&self.client, &self.table, &shard, None)
             .expression_attribute_names("#member", attribute::MEMBER)
-            .expression_attribute_values(":shard", AttributeValue::S(shard))
             .consistent_read(self.is_consistent)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let mut projection = vec!["#member".to_owned()];
@@ -162,7 +156,7 @@ impl Standings {
             .send();
         let mut read_units = 0.0;
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| Unavailable::new("reading standings", error))?;
+            let page = page.map_err(|error| StoreError::unavailable("reading standings", error))?;
             read_units += page
                 .consumed_capacity
                 .and_then(|c| c.capacity_units)
@@ -183,26 +177,17 @@ impl Standings {
         &self,
         generation: CountGeneration,
         user: &UserId,
-    ) -> Result<Vec<(ProgramId, Counters)>, Unavailable> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#shard = :shard AND begins_with(#member, :prefix)")
-            .expression_attribute_names("#shard", attribute::SHARD)
-            .expression_attribute_names("#member", attribute::MEMBER)
-            .expression_attribute_values(
-                ":shard",
-                AttributeValue::S(self.shards.shard_of(generation, user)),
-            )
-            .expression_attribute_values(":prefix", AttributeValue::S(keys::user_prefix(user)))
+    ) -> Result<Vec<(ProgramId, Counters)>, StoreError> {
+        let shard = self.shards.shard_of(generation, user);
+        let prefix = Some(keys::user_prefix(user));
+        let mut pages = query_members(&self.client, &self.table, &shard, prefix)
             .consistent_read(self.is_consistent)
             .into_paginator()
             .items()
             .send();
         let mut standings = Vec::new();
         while let Some(item) = pages.next().await {
-            let item = item.map_err(|error| Unavailable::new("reading a user's standings", error))?;
+            let item = item.map_err(|error| StoreError::unavailable("reading a user's standings", error))?;
             let program = member(&item).and_then(|(_, program)| program.parse().ok());
             standings.extend(program.map(|program| (program, Counters(item))));
         }
@@ -210,10 +195,7 @@ impl Standings {
     }
 
     /// The control totals of every program.
-    pub async fn totals(
-        &self,
-        generation: CountGeneration,
-    ) -> Result<HashMap<ProgramId, Tally>, Unavailable> {
+    pub async fn totals(&self, generation: CountGeneration) -> Result<HashMap<ProgramId, Tally>, StoreError> {
         let lanes = (0..TOTALS_LANES).map(|lane| self.totals_of_lane(keys::totals_key(generation, lane)));
         let lanes: Vec<Vec<(ProgramId, i64, i64)>> = stream::iter(lanes)
             .buffer_unordered(LANES_AT_ONCE)
@@ -234,23 +216,17 @@ impl Standings {
         Ok(totals.collect())
     }
 
-    /// A correction may have left one lane below zero, though never the sum of them.
-    async fn totals_of_lane(&self, lane: String) -> Result<Vec<(ProgramId, i64, i64)>, Unavailable> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#shard = :lane")
+    /// A correction may leave a single lane below zero, but never the sum of all lanes.
+    async fn totals_of_lane(&self, lane: String) -> Result<Vec<(ProgramId, i64, i64)>, StoreError> {
+        let mut pages = query_members(&self.client, &self.table, &lane, None)
             .consistent_read(self.is_consistent)
-            .expression_attribute_names("#shard", attribute::SHARD)
-            .expression_attribute_values(":lane", AttributeValue::S(lane))
             .into_paginator()
             .send();
         let mut totals = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| Unavailable::new("reading totals", error))?;
+            let page = page.map_err(|error| StoreError::unavailable("reading totals", error))?;
             totals.extend(page.items.unwrap_or_default().iter().filter_map(|item| {
-                let program = text(item, attribute::MEMBER)?.parse().ok()?;
+                let program = text(item, attribute::MEMBER).ok()?.parse().ok()?;
                 let number = |name| item.get(name)?.as_n().ok()?.parse().ok();
                 let points = number(attribute::POINTS).unwrap_or_default();
                 Some((program, points, number(attribute::ACTIVITIES).unwrap_or_default()))
@@ -259,36 +235,29 @@ impl Standings {
         Ok(totals)
     }
 
-    /// When the last counted heartbeat was sent, and when it was counted.
+    /// When the latest counted heartbeat was sent, and when it was counted.
     pub async fn last_heartbeat(
         &self,
         generation: CountGeneration,
-    ) -> Result<Option<(Timestamp, Timestamp)>, Unavailable> {
+    ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
         let (shard, member) = heartbeat_key(generation);
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(attribute::SHARD, AttributeValue::S(shard))
-            .key(attribute::MEMBER, AttributeValue::S(member))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Unavailable::new("reading the last heartbeat", error))?;
-        let Some(item) = output.item else {
+        let key = item::key(STANDINGS_KEY, &shard, &member);
+        let read = get_item(&self.client, &self.table, key).send().await;
+        let Some(item) = item_of("reading the last heartbeat", read)? else {
             return Ok(None);
         };
+        let subject = error::named(&self.table, &item, STANDINGS_KEY);
         let heartbeat: CountedHeartbeat = serde_dynamo::from_item(item)
-            .map_err(|error| Unavailable::new("decoding the last heartbeat", error))?;
+            .map_err(|error| StoreError::corrupt("decoding the last heartbeat", subject, error))?;
         Ok(Some((heartbeat.sent_at, heartbeat.counted_at)))
     }
 }
 
-/// Many more requests at once gain nothing, and hold as many connections.
+/// More requests at once would not be faster, but hold more connections.
 const LANES_AT_ONCE: usize = 8;
 
-/// An item's user, program and current counters. Nothing but [`crate::Counting`] writes standings,
-/// so that an item of another form is not one.
+/// An item's user, program and current counters. Only [`crate::Counting`] writes standings, so an item of
+/// another form is not a standing.
 fn standing(item: &Item, counters: &CurrentCounters) -> Option<Standing> {
     let (user, program) = member(item)?;
     Some(Standing {
@@ -299,13 +268,7 @@ fn standing(item: &Item, counters: &CurrentCounters) -> Option<Standing> {
 }
 
 fn member(item: &Item) -> Option<(&str, &str)> {
-    text(item, attribute::MEMBER)?.split_once('#')
-}
-
-fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
-    item.get(name)
-        .and_then(|value| value.as_s().ok())
-        .map(String::as_str)
+    text(item, attribute::MEMBER).ok()?.split_once('#')
 }
 
 fn number(item: &Item, name: &str) -> u64 {

@@ -1,14 +1,14 @@
-//! Records of the activities' stream, as the pipe puts them into the queue.
+//! Records of the stream of activities, as the pipe puts them into the queue.
 
 use std::str::FromStr;
 
 use domain::id::{HEARTBEAT_USER, InvalidId};
-use domain::intake::SCHEMA_VERSION;
+use domain::intake::{SCHEMA_VERSION, shorten};
 use domain::{Activity, Metadata};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_dynamo::{AttributeValue, Item};
 
+use crate::item::{Item, text};
 use crate::keys::attribute;
 
 /// What a message of the queue asks to be counted.
@@ -23,7 +23,7 @@ pub enum Streamed {
     },
 }
 
-/// Why a message can never be counted. The code is for grouping, the detail for whoever mends it.
+/// Why a message can never be counted. The code groups dead letters; the detail helps to repair one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {detail}")]
 pub struct Unreadable {
@@ -41,7 +41,7 @@ struct Record {
 #[derive(Deserialize)]
 struct Change {
     #[serde(rename = "NewImage")]
-    new_image: Option<Item>,
+    new_image: Option<serde_dynamo::Item>,
 }
 
 /// Parses the body of a message.
@@ -51,7 +51,7 @@ pub fn parse(body: &str) -> Result<Streamed, Unreadable> {
         serde_json::from_str(body).map_err(|error| unreadable("not_a_stream_record", error.to_string()))?;
     if record.event_name != "INSERT" {
         let name = shorten(&record.event_name);
-        let detail = format!("eventName is {name:?}; only INSERT is counted");
+        let detail = format!("eventName is {name:?}; it must be INSERT");
         return Err(unreadable("not_an_insert", detail));
     }
     let image = record.dynamodb.new_image.ok_or_else(|| {
@@ -60,10 +60,10 @@ pub fn parse(body: &str) -> Result<Streamed, Unreadable> {
             "dynamodb.NewImage is missing; the stream must have the view type NEW_IMAGE".to_owned(),
         )
     })?;
-    streamed(&image).map_err(|detail| unreadable("not_an_activity", detail))
+    streamed(&image.into()).map_err(|detail| unreadable("not_an_activity", detail))
 }
 
-/// What an item asks for, or which of its attributes is wrong.
+/// Parses an item of the table of activities, or says which of its attributes is wrong.
 pub(crate) fn streamed(image: &Item) -> Result<Streamed, String> {
     if text(image, attribute::USER_ID)? == HEARTBEAT_USER {
         return Ok(Streamed::Heartbeat {
@@ -88,14 +88,6 @@ pub(crate) fn streamed(image: &Item) -> Result<Streamed, String> {
     })
 }
 
-fn text<'a>(image: &'a Item, name: &str) -> Result<&'a str, String> {
-    match image.get(name) {
-        Some(AttributeValue::S(text)) => Ok(text),
-        Some(_) => Err(format!("{name} must be a string (S)")),
-        None => Err(format!("{name} is missing")),
-    }
-}
-
 fn id<T: FromStr<Err = InvalidId>>(image: &Item, name: &str) -> Result<T, String> {
     text(image, name)?
         .parse()
@@ -105,25 +97,21 @@ fn id<T: FromStr<Err = InvalidId>>(image: &Item, name: &str) -> Result<T, String
 fn time(image: &Item, name: &str) -> Result<Timestamp, String> {
     let text = text(image, name)?;
     text.parse()
-        .map_err(|_| format!("{name} is {:?}, which is no RFC 3339 time", shorten(text)))
+        .map_err(|_| format!("{name} is {:?}; it must be an RFC 3339 time", shorten(text)))
 }
 
 fn schema_version(image: &Item) -> Result<(), String> {
-    match image.get("schema_version") {
-        Some(AttributeValue::N(version)) if *version == SCHEMA_VERSION.to_string() => Ok(()),
-        Some(AttributeValue::N(version)) => Err(format!(
-            "schema_version is {}; only {SCHEMA_VERSION} is known",
+    let Some(version) = image.get("schema_version") else {
+        return Err("schema_version is missing".to_owned());
+    };
+    match version.as_n() {
+        Ok(version) if *version == SCHEMA_VERSION.to_string() => Ok(()),
+        Ok(version) => Err(format!(
+            "schema_version is {}; only {SCHEMA_VERSION} is supported",
             shorten(version)
         )),
-        Some(_) => Err("schema_version must be a number (N)".to_owned()),
-        None => Err("schema_version is missing".to_owned()),
+        Err(_) => Err("schema_version must be a number (N)".to_owned()),
     }
-}
-
-/// A text that somebody sent, cut to a length that is fit for a log.
-fn shorten(text: &str) -> String {
-    const MAX_CHARS: usize = 64;
-    text.chars().take(MAX_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -171,7 +159,7 @@ mod tests {
         );
         check(
             &record("REMOVE", activity),
-            r#"not_an_insert: eventName is "REMOVE"; only INSERT is counted"#,
+            r#"not_an_insert: eventName is "REMOVE"; it must be INSERT"#,
         );
         check(
             r#"{"eventName":"INSERT","dynamodb":{}}"#,
@@ -180,7 +168,7 @@ mod tests {
         check(&record("INSERT", "{}"), "not_an_activity: user_id is missing");
         check(
             &record("INSERT", &activity.replace("task_completed", "Task!")),
-            "not_an_activity: kind has the character 'T' at byte 0; allowed are a-z 0-9 _ -",
+            "not_an_activity: kind has the character 'T' at byte 0; use only a-z 0-9 _ -",
         );
         check(
             &record("INSERT", &activity.replace(r#"{"S":"ann"}"#, r#"{"N":"1"}"#)),
@@ -188,7 +176,7 @@ mod tests {
         );
         check(
             &record("INSERT", &activity.replace("2026-11-21T09:00:01Z", "today")),
-            r#"not_an_activity: received_at is "today", which is no RFC 3339 time"#,
+            r#"not_an_activity: received_at is "today"; it must be an RFC 3339 time"#,
         );
     }
 }

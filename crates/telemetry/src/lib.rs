@@ -1,4 +1,4 @@
-//! Logs and metrics of the functions. Every metric's name stands here, once.
+//! Logs and metrics of the functions. Every metric is defined here.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -6,15 +6,15 @@ use serde_json::{Map, Value, json};
 /// The namespace of all metrics in `CloudWatch`.
 pub const NAMESPACE: &str = "Podium";
 
-/// Starts structured logging to standard output, in the format and at the level that Lambda's
-/// logging configuration asks for.
+/// Starts structured logging to standard output, in the format and at the level set by Lambda's logging
+/// configuration.
 pub fn init() {
     lambda_runtime::tracing::init_default_subscriber();
 }
 
 macro_rules! metrics {
     ($($(#[$doc:meta])* $name:ident: $unit:literal,)*) => {
-        /// What a stage measures. Displayed by the same name in `CloudWatch`.
+        /// A measurement of a stage. It has the same name in `CloudWatch`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Metric {
             $($(#[$doc])* $name,)*
@@ -36,57 +36,57 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Activities that were new and are kept.
+    /// Activities that were new and were stored.
     Accepted: "Count",
-    /// Activities that were there already, at ingestion, or counted already, in the aggregator.
+    /// At ingestion, activities that were already stored. In the aggregator, those already counted.
     Duplicates: "Count",
-    /// Activities that were refused as invalid.
+    /// Activities that were rejected as invalid.
     Rejected: "Count",
-    /// Activities that could not be kept, and were answered with 503.
+    /// Activities that could not be stored, and were answered with 503.
     Unavailable: "Count",
     /// Activities of one request, or messages of one batch.
     BatchSize: "Count",
     /// Activities that were counted.
     Applied: "Count",
-    /// Messages that can never be counted and went to the dead-letter queue.
+    /// Messages that can never be counted and were sent to the DLQ.
     DeadLettered: "Count",
-    /// Messages that were left to be delivered again.
+    /// Messages that will be delivered again.
     Deferred: "Count",
     Transactions: "Count",
-    /// Transactions that met another one at the same item, or a throttled table.
+    /// Transactions that conflicted with another one, or met a throttled table.
     Conflicts: "Count",
     Retries: "Count",
-    /// From the receipt of an activity until it was counted; the longest of a batch.
+    /// Time from receiving an activity to counting it; the longest of a batch.
     CountedAfter: "Milliseconds",
     ActivitiesWriteUnits: "Count",
     DedupWriteUnits: "Count",
     StandingsWriteUnits: "Count",
     StandingsReadUnits: "Count",
     SnapshotsWriteUnits: "Count",
-    /// From sending a heartbeat until it was counted, or until now while it is on its way.
+    /// Time from sending a heartbeat to counting it, or until now while it is in transit.
     Lag: "Seconds",
     /// Messages in the queue.
     Backlog: "Count",
-    /// Messages in the dead-letter queue.
+    /// Messages in the DLQ.
     DeadLetters: "Count",
     SnapshotDuration: "Milliseconds",
-    /// Between the snapshot that is replaced and its replacement.
+    /// Time between a snapshot and the one that replaces it.
     SnapshotAge: "Seconds",
     /// Standings that a snapshot read.
     Entries: "Count",
     PagesWritten: "Count",
-    /// Boards, in a window each, that were published.
+    /// Published boards, each in one window.
     Published: "Count",
-    /// Completeness: activities that the last reconciliation found not to be counted, and did not repair.
-    /// This one and the next two are told with every snapshot once there was a reconciliation.
+    /// Completeness: activities that the last reconciliation found uncounted and did not repair. Every
+    /// snapshot publishes this metric and the next two once there has been a reconciliation.
     Uncounted: "Count",
-    /// Uniqueness: what it found to be counted without being an activity, or more than once.
+    /// Uniqueness: markers without an activity, and activities counted more than once.
     Unfounded: "Count",
-    /// Agreement: sums that it found not to be those of what they are made of.
+    /// Agreement: sums that differ from the total of their parts.
     Disagreeing: "Count",
 }
 
-/// Where a metric belongs to: its dimensions in `CloudWatch`.
+/// Emits metrics with the dimensions of one stage.
 #[derive(Clone, Debug)]
 pub struct Meter {
     environment: String,
@@ -94,7 +94,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// `stage` is the function's; the environment is named by `ENVIRONMENT`.
+    /// `stage` names the function. The variable `ENVIRONMENT` names the environment.
     pub fn from_env(stage: &'static str) -> Self {
         Self {
             environment: std::env::var("ENVIRONMENT").unwrap_or_else(|_| "local".to_owned()),
@@ -102,8 +102,8 @@ impl Meter {
         }
     }
 
-    /// Writes the values as one line in `CloudWatch`'s embedded metric format, which `CloudWatch`
-    /// turns into metrics without a call.
+    /// Writes the values as one line in the embedded metric format, from which `CloudWatch` creates
+    /// metrics without an API call.
     pub fn emit(&self, now: Timestamp, values: &[(Metric, f64)]) {
         println!("{}", self.render(now, values));
     }
@@ -155,9 +155,9 @@ mod tests {
         let known: Value = serde_json::from_str(&file).expect("the file is JSON");
         assert_eq!(
             known, rendered,
-            "terraform/metrics.json is not what the enum Metric says. Renew it with \
+            "terraform/metrics.json does not match the enum Metric. Renew it with \
              `PODIUM_WRITE_METRICS=1 cargo test --workspace --lib -- terraform_knows_every_metric`, and \
-             see to the alarms that name a metric which is gone."
+             check the alarms for metrics that were removed."
         );
     }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use domain::BoardDocument;
-use domain::board::StatusDocument;
+use domain::documents::StatusDocument;
 use jiff::Timestamp;
 use reqwest::Client;
 use serde_json::{Value, json};

@@ -342,7 +342,7 @@ async fn what_cannot_be_done_to_the_generations_is_said() {
         assert_eq!(ended.code, Some(1));
         assert_eq!(
             ended.stderr,
-            "podium: there is no generation beside the live one\n"
+            "podium: there is only the live generation; `podium rebuild run` builds another one\n"
         );
     }
     stack.stop().await;

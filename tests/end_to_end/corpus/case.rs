@@ -1,4 +1,4 @@
-//! Cases as they are kept: a line of JSON each, that can be read.
+//! The stored form of the cases: one readable line of JSON each.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outcome::{NamedError, Outcome};
 
-/// What takes inputs from outside.
+/// A parser of input from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parser {
     HttpBody,
@@ -33,7 +33,7 @@ impl Parser {
     pub fn corpus(self) -> Vec<Case> {
         let lines = std::fs::read_to_string(self.path()).unwrap_or_default();
         let cases = lines.lines().map(|line| {
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{line} is no case: {error}"))
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{line} is not a case: {error}"))
         });
         cases.collect()
     }
@@ -53,7 +53,7 @@ impl Parser {
     }
 }
 
-/// As JSON in which nothing is invisible or turns the direction of writing.
+/// JSON with only printable ASCII characters: nothing invisible, and no change of writing direction.
 fn ascii(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).expect("a case is JSON");
     let mut units = [0; 2];
@@ -66,11 +66,11 @@ fn ascii(value: &impl Serialize) -> String {
     })
 }
 
-/// An input and what is said to it.
+/// An input and the errors it must produce.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Case {
     pub input: Input,
-    /// Of the answer, where there is one.
+    /// The status of the answer, for HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     pub errors: Vec<NamedError>,
@@ -107,7 +107,7 @@ impl Input {
         std::str::from_utf8(&self.0).expect("an input of text")
     }
 
-    /// How long it is in the file.
+    /// Its length in the file.
     pub fn kept_len(&self) -> usize {
         ascii(self).len()
     }
@@ -119,7 +119,7 @@ impl fmt::Debug for Input {
     }
 }
 
-/// An input as it stands in the file.
+/// An input as stored in the file.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Kept {
@@ -135,9 +135,9 @@ enum Piece {
     Repeated { text: String, times: usize },
 }
 
-/// Repetitions of fewer bytes are written out.
+/// Shorter repetitions are written out.
 const REPETITION_MIN: usize = 48;
-/// The longest text whose repetition is noticed.
+/// The longest text whose repetition is detected.
 const UNIT_MAX: usize = 8;
 
 impl From<Input> for Kept {
@@ -171,7 +171,7 @@ impl From<Input> for Kept {
     }
 }
 
-/// What `text` begins with again and again.
+/// The shortest text whose repetition `text` begins with, and how often.
 fn repetition(text: &str) -> Option<(&str, usize)> {
     (1..=UNIT_MAX.min(text.len())).find_map(|length| {
         let unit = text.get(..length)?;

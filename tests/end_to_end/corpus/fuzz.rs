@@ -1,4 +1,4 @@
-//! Inputs are changed at random, and those that are kept whose errors are new.
+//! Changes inputs at random, and keeps those that produce new errors.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,17 +14,17 @@ use super::case::{Case, Input, Parser};
 use super::mutation::{mutate, seeds};
 use super::outcome::{NamedError, Outcome, is_message};
 
-/// Without `PODIUM_FUZZ_SECONDS`.
+/// Inputs to try if `PODIUM_FUZZ_SECONDS` is not set.
 const INPUTS: u64 = 10_000;
-/// Cases with the same codes and fields, if what is said differs.
+/// Cases with the same code and field, but different details.
 const OF_A_NAME_MAX: usize = 16;
-/// Cases in which even the words are the same but for what they quote.
+/// Cases whose details differ only in what they quote.
 const OF_A_TEXT_MAX: usize = 3;
-/// Cases that differ by several errors at once.
+/// Cases with several errors at once.
 const OF_SEVERAL_MAX: usize = 24;
-/// What is longer in the file is kept out of it.
+/// Longer inputs are not written to the file.
 const KEPT_BYTES_MAX: usize = 600;
-/// An input whose errors depend on the time is no case.
+/// An input whose errors depend on the time is not kept.
 const TIMES: [&str; 2] = ["2026-06-01T00:00:00Z", "2126-06-01T00:00:00Z"];
 
 const CODES: [&str; 13] = [
@@ -42,7 +42,7 @@ const CODES: [&str; 13] = [
     "filtered_out",
     "not_countable",
 ];
-/// Those that can concern an input as a whole, and so have no field.
+/// Codes that can concern the whole input, and then have no field.
 const WHOLE: [&str; 4] = ["not_an_object", "malformed", "not_a_stream_record", "not_json"];
 
 #[derive(Default)]
@@ -51,12 +51,12 @@ struct Found {
     inputs: HashSet<Input>,
     of_a_name: BTreeMap<String, usize>,
     of_a_text: HashMap<String, usize>,
-    /// What must not be, once for each kind.
+    /// Violations, one example of each kind.
     faults: BTreeMap<String, String>,
 }
 
 impl Found {
-    /// Asks the parser, and returns whether the input is kept.
+    /// Runs the parser, and returns whether the input is kept.
     fn judge(&mut self, parser: Parser, input: Input) -> bool {
         let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| parser.judge(&input))) else {
             self.faults
@@ -65,7 +65,7 @@ impl Found {
         };
         for (error, detail) in outcome.errors.iter().zip(&outcome.details) {
             if !is_named(error) || detail.is_empty() {
-                let fault = format!("{error:?} is no named error: {}", normalised(detail));
+                let fault = format!("{error:?} is not a named error: {}", normalised(detail));
                 self.faults.insert(fault, format!("{parser:?} {input:?}"));
                 return false;
             }
@@ -73,7 +73,7 @@ impl Found {
         is_kept(parser, &input, &outcome) && self.take(input, outcome)
     }
 
-    /// Keeps an input that is bad in a new way, or not yet often in this one.
+    /// Keeps an input whose errors are new, or not yet frequent.
     fn take(&mut self, input: Input, outcome: Outcome) -> bool {
         let mut names: Vec<String> = outcome.errors.iter().map(NamedError::kind).collect();
         names.dedup();
@@ -95,7 +95,7 @@ impl Found {
     }
 }
 
-/// Has a code that is known, and the field unless it is about the whole.
+/// Whether the code is known and, unless the error concerns the whole input, the field is given.
 fn is_named(NamedError { code, field }: &NamedError) -> bool {
     let is_code = CODES.contains(&code.as_str())
         || serde_json::from_value::<RejectionCode>(Value::from(code.as_str())).is_ok();
@@ -124,7 +124,7 @@ pub fn run(parser: Parser) {
     let mut tried = 0;
     while seconds.map_or(tried < INPUTS, |_| Instant::now() < until) {
         tried += 1;
-        // Many from the good ones, so that what they are next to is found as well.
+        // Many start from valid inputs, to find errors close to them.
         let last = if random.random_range(0..4) == 0 {
             seeds
         } else {
@@ -160,7 +160,7 @@ fn is_kept(parser: Parser, input: &Input, outcome: &Outcome) -> bool {
         && TIMES.iter().all(|time| at(time).named() == outcome.named())
 }
 
-/// A text without what it quotes and counts.
+/// A text without its quotations and numbers.
 fn normalised(detail: &str) -> String {
     let mut quote = None;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! JSON that may be wrong: scalars and keys are kept as they are written, and a key may stand twice.
+//! A JSON tree that may be invalid: scalars and keys are kept as written, and keys may repeat.
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -8,7 +8,7 @@ use serde_json::Value;
 pub enum Node {
     Scalar(String),
     Array(Vec<Node>),
-    /// With the keys as they are written.
+    /// With keys as written.
     Object(Vec<(String, Node)>),
 }
 
@@ -45,7 +45,7 @@ impl Node {
         1 + self.children().into_iter().map(Self::count).sum::<usize>()
     }
 
-    /// Any node of this tree, itself included.
+    /// A random node of this tree, possibly the root.
     pub fn any(&mut self, random: &mut StdRng) -> &mut Self {
         let at = random.random_range(0..self.count());
         self.at(at)

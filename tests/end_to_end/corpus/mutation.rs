@@ -1,4 +1,4 @@
-//! Changes that make a bad input out of a good one, or a worse one out of a bad one.
+//! Random changes that turn a valid input into an invalid one, or an invalid one into a worse one.
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -7,7 +7,7 @@ use rand::seq::IndexedRandom as _;
 use super::case::{Input, Parser};
 use super::json::Node;
 
-/// Valid ones, from which all others descend.
+/// Valid inputs, from which all others are derived.
 pub fn seeds(parser: Parser) -> Vec<Input> {
     let seeds: &[&str] = match parser {
         Parser::HttpBody => &[
@@ -27,7 +27,7 @@ pub fn seeds(parser: Parser) -> Vec<Input> {
     seeds.iter().map(|seed| Input::new(*seed)).collect()
 }
 
-/// As they are written in JSON.
+/// Written as they appear in JSON.
 const SCALARS: [&str; 62] = [
     "null",
     "true",
@@ -146,14 +146,14 @@ const SNIPPETS: [&str; 20] = [
     "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\0", "\n", "\t", " ", "'", "//", "null", "\u{feff}",
     "é", "\u{2028}", "1e999",
 ];
-/// Lengths at both sides of every limit there is.
+/// Lengths just below and above every limit.
 const LENGTHS: [usize; 8] = [63, 64, 65, 127, 128, 129, 1_023, 1_100];
 const DEPTHS: [usize; 7] = [1, 7, 8, 9, 130, 200, 30_000];
 
 pub fn mutate(parser: Parser, input: &Input, other: &Input, random: &mut StdRng) -> Input {
     let parsed = std::str::from_utf8(input.bytes()).ok().and_then(Node::parse);
     let mut bytes = match parsed {
-        // What a stream gives is always JSON.
+        // Stream records are always valid JSON.
         Some(mut node) if parser == Parser::StreamRecord || random.random_range(0..5) > 0 => {
             let other = std::str::from_utf8(other.bytes()).ok().and_then(Node::parse);
             for _ in 0..random.random_range(1..=3) {
@@ -175,7 +175,7 @@ pub fn mutate(parser: Parser, input: &Input, other: &Input, random: &mut StdRng)
             }
             Input::new(bytes)
         }
-        // A queue and a stream carry text.
+        // Queue messages and stream records are text.
         Parser::QueueMessage | Parser::StreamRecord => {
             Input::new(String::from_utf8_lossy(&bytes).into_owned())
         }
@@ -201,7 +201,7 @@ fn any_key(random: &mut StdRng) -> String {
     }
 }
 
-/// A string about as long as some limit, in which a character may lie across it.
+/// A string about as long as one of the limits. A multi-byte character may straddle the limit.
 fn long_text(random: &mut StdRng) -> String {
     let first = pick(&["", "x"], random);
     let unit = pick(&["x", "x", "é", " ", "1"], random);
@@ -251,7 +251,7 @@ fn wrap(node: &mut Node, random: &mut StdRng) {
 fn change_scalar(text: &mut String, random: &mut StdRng) {
     let is_string = text.len() >= 2 && text.starts_with('"');
     match random.random_range(0..4) {
-        // To a string, or out of it.
+        // Into a string, or out of one.
         0 if is_string => *text = text.trim_matches('"').to_owned(),
         0 => *text = format!("\"{text}\""),
         1 => *text = text.to_uppercase(),
@@ -280,7 +280,7 @@ fn change_array(items: &mut Vec<Node>, random: &mut StdRng) {
             items.remove(at);
         }
         1 if at < items.len() => items.insert(at, items[at].clone()),
-        // More than a request may have.
+        // More items than a request may have.
         2 if at < items.len() && items.len() < 101 => {
             let item = items[at].clone();
             items.resize(*[100, 101].choose(random).expect("two"), item);

@@ -1,4 +1,4 @@
-//! What the functions' own parsers say to an input.
+//! What the functions' own parsers return for an input.
 
 use aggregator::batch::Batch;
 use aws_lambda_events::event::sqs::SqsMessage;
@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::case::{Input, Parser};
+use crate::tables::rules;
 
-/// When everything arrives.
+/// When every input arrives.
 const NOW: &str = "2026-11-21T10:00:00Z";
 
-/// All that a field can be called, apart from what is in metadata and what a client makes up.
+/// All field names, except those within metadata and those that a client invents.
 const FIELDS: [&str; 15] = [
     "activity_id",
     "body",
@@ -34,7 +35,7 @@ const FIELDS: [&str; 15] = [
     "user_id",
 ];
 
-/// The code by which programs tell an error, and the field that is wrong; empty where it is the whole.
+/// The code of an error, and the field that is wrong. Empty if the whole input is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NamedError {
     pub code: String,
@@ -49,13 +50,13 @@ impl NamedError {
         }
     }
 
-    /// Of a reason that begins with the field's name.
+    /// The error of a reason that begins with the name of the field.
     pub fn of(code: &str, reason: &str) -> Self {
         let first = reason.split(' ').next().unwrap_or_default();
         Self::new(code, if FIELDS.contains(&first) { first } else { "" })
     }
 
-    /// With all names that a client makes up taken for one.
+    /// This error, with every name that a client invents replaced by `…`.
     pub fn kind(&self) -> String {
         let field = match self.field.split(['.', '[']).next() {
             Some("metadata") if self.field != "metadata" => "metadata.…",
@@ -69,7 +70,7 @@ impl NamedError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub status: Option<u16>,
-    /// None for what is taken.
+    /// None if the input is accepted.
     pub errors: Vec<NamedError>,
     pub details: Vec<String>,
 }
@@ -87,7 +88,7 @@ impl Outcome {
         (self.status, &self.errors)
     }
 
-    /// What an answer of ingestion comes to.
+    /// The outcome of an answer of ingestion.
     pub fn of_answer(status: u16, answer: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let results = answer["results"].as_array();
@@ -159,16 +160,14 @@ fn queue_message(body: &str, now: Timestamp) -> Outcome {
     let mut message = SqsMessage::default();
     message.body = Some(body.to_owned());
     let messages = [message];
-    let policy = settings::SCORING_POLICY.parse().expect("a policy");
-    let calendar = "Europe/Berlin".parse().expect("a time zone");
-    let batch = Batch::sort(&messages, &policy, &calendar, now);
+    let batch = Batch::sort(&messages, &rules("Europe/Berlin"), now);
     match batch.dead.first() {
-        Some(letter) => Outcome::bad(letter.code, &letter.reason),
+        Some(dead_letter) => Outcome::bad(dead_letter.code, &dead_letter.reason),
         None => Outcome::default(),
     }
 }
 
-/// The message that the pipe makes of a record, or why it makes none.
+/// The message that the pipe creates from a record, or why it creates none.
 pub fn message_of(record: &str) -> Result<String, Outcome> {
     let document: Value =
         serde_json::from_str(record).map_err(|error| Outcome::bad("not_json", &error.to_string()))?;
@@ -185,7 +184,7 @@ pub fn message_of(record: &str) -> Result<String, Outcome> {
     }
 }
 
-/// Whether SQS takes a text as a message, or as an attribute.
+/// Whether SQS accepts a text as a message, or as an attribute.
 pub fn is_message(text: &str) -> bool {
     text.chars()
         .all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..))

@@ -283,6 +283,10 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
         .serve(&functions, time("2026-11-21T12:00:00Z"), every_board(""))
         .await;
 
+    for board in ["boards", "global all"] {
+        functions.corrupt_document(board, "latest").await;
+    }
+    checked.serve(&functions, now, every_board("corrupt_data")).await;
     drop_table(&functions, &functions.tables.snapshots).await;
     checked
         .serve(&functions, now, every_board("unavailable_for_reading"))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use client::{Api, wire};
+use domain::ActivityKey;
 use local::dynamodb::DynamoDb;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -82,7 +83,10 @@ async fn post(api: Api, pending: Pending, length: Duration) -> anyhow::Result<()
             break;
         }
         let name = format!("probe-{number}");
-        let marker = MarkerKey::of(&name.parse()?, &name.parse()?);
+        let marker = MarkerKey::of(&ActivityKey {
+            user: name.parse()?,
+            id: name.parse()?,
+        });
         let activity = wire::Activity {
             activity_id: name.parse().map_err(anyhow::Error::msg)?,
             user_id: name.parse().map_err(anyhow::Error::msg)?,

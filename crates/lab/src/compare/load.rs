@@ -8,7 +8,7 @@ use anyhow::bail;
 use client::retry;
 use client::wire::{Activity, Verdict};
 use client::{Api, Verdicts};
-use domain::{ActivityId, UserId};
+use domain::ActivityKey;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
@@ -28,8 +28,6 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Attempts of a client before it gives up. This bounds the posts under way to those of about 20 s.
 pub const ATTEMPTS: u32 = 3;
 
-pub type Key = (UserId, ActivityId);
-
 pub struct Load {
     seed: u64,
     posts: Vec<Vec<Activity>>,
@@ -45,7 +43,7 @@ pub struct Posted {
     pub later: u64,
     /// From when a post was due until its first attempt was answered, refused or timed out.
     pub first_answers: Percentiles,
-    pub acknowledged: HashSet<Key>,
+    pub acknowledged: HashSet<ActivityKey>,
 }
 
 /// The result of one client.
@@ -53,7 +51,7 @@ struct Heard {
     /// The attempt that succeeded, counted from 0.
     taken_at: Option<u32>,
     first_answer: Duration,
-    acknowledged: Vec<Key>,
+    acknowledged: Vec<ActivityKey>,
 }
 
 impl Load {
@@ -171,8 +169,11 @@ async fn send(api: Api, post: Vec<Activity>, due: Instant, mut random: StdRng) -
     Ok(heard)
 }
 
-pub fn key(activity: &Activity) -> Key {
-    (activity.user_id.clone(), activity.activity_id.clone())
+pub fn key(activity: &Activity) -> ActivityKey {
+    ActivityKey {
+        user: activity.user_id.clone(),
+        id: activity.activity_id.clone(),
+    }
 }
 
 #[cfg(test)]

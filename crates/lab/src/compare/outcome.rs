@@ -5,10 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use client::wire::Activity;
+use domain::ActivityKey;
 use terminal::text::{grouped, latency};
 
 use super::Throttle;
-use super::load::{ATTEMPTS, Key, Load, Posted, key};
+use super::load::{ATTEMPTS, Load, Posted, key};
 use super::watch::Watch;
 use crate::trial::audit::Counts;
 
@@ -59,7 +60,7 @@ impl Outcome {
 }
 
 impl Fates {
-    fn of(sent: &[&Activity], acknowledged: &HashSet<Key>, there: &Counts) -> Self {
+    fn of(sent: &[&Activity], acknowledged: &HashSet<ActivityKey>, there: &Counts) -> Self {
         let mut fates = Self {
             acknowledged: acknowledged.len() as u64,
             counted: there.activities(),
@@ -171,7 +172,7 @@ mod tests {
         ids.chars().map(activity).collect()
     }
 
-    fn keys(ids: &str) -> HashSet<Key> {
+    fn keys(ids: &str) -> HashSet<ActivityKey> {
         activities(ids).iter().map(key).collect()
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use anyhow::{Context as _, ensure};
 use client::Api;
 use client::wire::{Activity, Kind};
-use domain::{ActivityId, Board, Calendar, ProgramId, Tally, UserId, Window};
+use domain::{ActivityKey, Board, Calendar, ProgramId, Tally, UserId, Window};
 use jiff::Timestamp;
 use local::{Stack, dynamodb_client, settings};
 use serde::Serialize;
@@ -15,16 +15,14 @@ use store::{Fact, Facts, Markers, Standings};
 
 use super::USERS;
 
-type Key = (UserId, ActivityId);
-
 /// Items per request.
 const PAGE: i32 = 1_000;
 
 /// Each place that records activities, read independently.
 #[derive(Debug, Default)]
 pub struct Counts {
-    pub facts: HashSet<Key>,
-    pub markers: HashSet<Key>,
+    pub facts: HashSet<ActivityKey>,
+    pub markers: HashSet<ActivityKey>,
     pub standings: BTreeMap<(UserId, ProgramId), Tally>,
     pub totals: BTreeMap<ProgramId, Tally>,
     pub board: BTreeMap<UserId, Tally>,
@@ -53,7 +51,10 @@ impl Counts {
     pub fn of<'a>(activities: impl IntoIterator<Item = &'a Activity>) -> Self {
         let mut counts = Self::default();
         for activity in activities {
-            let key = (activity.user_id.clone(), activity.activity_id.clone());
+            let key = ActivityKey {
+                user: activity.user_id.clone(),
+                id: activity.activity_id.clone(),
+            };
             let tally = Tally {
                 points: points(activity.kind),
                 activities: 1,
@@ -94,7 +95,7 @@ fn points(kind: Kind) -> u64 {
     }
 }
 
-fn of_keys(of: &'static str, expected: &HashSet<Key>, there: &HashSet<Key>) -> Difference {
+fn of_keys(of: &'static str, expected: &HashSet<ActivityKey>, there: &HashSet<ActivityKey>) -> Difference {
     Difference {
         of,
         missing: expected.difference(there).count() as u64,

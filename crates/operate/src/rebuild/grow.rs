@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use domain::ActivityKey;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::Counted;
@@ -103,12 +104,7 @@ async fn count(counts: &Counts, generation: CountGeneration, facts: &[Fact]) -> 
     let mut not_countable = 0;
     let mut countable = Vec::with_capacity(facts.len());
     for fact in facts {
-        match Countable::scored(
-            &fact.activity,
-            &counts.rules.scoring_policy,
-            &counts.calendar,
-            now,
-        ) {
+        match Countable::scored(&fact.activity, &counts.rules, now) {
             Ok(scored) => countable.push(scored),
             Err(_) => not_countable += 1,
         }
@@ -118,7 +114,7 @@ async fn count(counts: &Counts, generation: CountGeneration, facts: &[Fact]) -> 
         .map(|group| counts.counting.count(group, generation, now, deadline))
         .buffer_unordered(TRANSACTIONS_AT_ONCE);
     while let Some(report) = reports.next().await {
-        for ((user, id), counted) in report.results {
+        for (ActivityKey { user, id }, counted) in report.results {
             match counted {
                 Counted::Applied | Counted::Duplicate => {}
                 Counted::Impossible(reason) => {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::{ActivityId, ProgramId, Standing, Tally, UserId};
+use domain::{ActivityKey, ProgramId, Standing, Tally, UserId};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::facts::Fact;
@@ -175,8 +175,7 @@ impl Comparison<'_> {
             }
         }
         for fact in &judgement.uncounted {
-            let (user, id) = fact.key();
-            let correction = Correction::SendAgain { user, id };
+            let correction = Correction::SendAgain(fact.key());
             let is_sent = self.correct(&correction).await?.is_some();
             if let (true, Some(repairing)) = (is_sent, self.repairing) {
                 repairing
@@ -206,7 +205,7 @@ impl Comparison<'_> {
         Ok(Some(corrected))
     }
 
-    async fn marked(&self, facts: &[Fact]) -> anyhow::Result<HashSet<(UserId, ActivityId)>> {
+    async fn marked(&self, facts: &[Fact]) -> anyhow::Result<HashSet<ActivityKey>> {
         let keys: Vec<_> = facts.iter().map(Fact::key).collect();
         Ok(self.counts.markers.counted(self.scope.generation, &keys).await?)
     }
@@ -214,10 +213,8 @@ impl Comparison<'_> {
     fn terms(&self) -> Terms<'_> {
         let now = Timestamp::now();
         Terms {
-            policy: &self.counts.rules.scoring_policy,
-            calendar: &self.counts.calendar,
+            rules: &self.counts.rules,
             watermark: self.scope.watermark,
-            markers_since: now - self.counts.marker_lifetime,
             now,
         }
     }
@@ -226,7 +223,7 @@ impl Comparison<'_> {
     async fn standings_without_facts(&self, users: &HashSet<UserId>) -> anyhow::Result<Findings> {
         let (standings, generation) = (&self.counts.standings, self.scope.generation);
         let mut findings = Findings::default();
-        let counters = CurrentCounters::at(&self.counts.calendar, Timestamp::now());
+        let counters = CurrentCounters::at(&self.counts.rules.calendar, Timestamp::now());
         for shard in standings.shards(generation) {
             let (mut others, mut misplaced) = (HashSet::new(), Vec::new());
             let take = |page: Vec<Standing>| {
@@ -285,9 +282,9 @@ impl Comparison<'_> {
                 .await?;
             // A fact was there before its marker, and stays.
             let recorded = self.counts.facts.recorded(&page.marked).await?;
-            for (user, id) in page.marked {
-                if !recorded.contains(&(user.clone(), id.clone())) {
-                    let correction = Correction::DeleteMarker { user, id };
+            for activity in page.marked {
+                if !recorded.contains(&activity) {
+                    let correction = Correction::DeleteMarker(activity);
                     let corrected = self.correct(&correction).await?;
                     unfounded.note(&correction, corrected == Some(Corrected::Done));
                 }
@@ -330,7 +327,7 @@ impl Comparison<'_> {
 
     async fn sums(&self) -> anyhow::Result<HashMap<ProgramId, Tally>> {
         let mut sums: HashMap<ProgramId, Tally> = HashMap::new();
-        let counters = CurrentCounters::at(&self.counts.calendar, Timestamp::now());
+        let counters = CurrentCounters::at(&self.counts.rules.calendar, Timestamp::now());
         for shard in self.counts.standings.shards(self.scope.generation) {
             let take = |page: Vec<Standing>| {
                 for standing in page {
@@ -350,7 +347,7 @@ fn note_harmless(judgement: &Judgement, findings: &mut Findings) {
 
 /// What is told of an activity that is not counted.
 fn correction_of(fact: &Fact, is_sent: bool) -> String {
-    let (user, id) = fact.key();
+    let ActivityKey { user, id } = fact.key();
     let what = if is_sent { "sent again" } else { "not counted" };
     format!(
         "activity {id} of {user}, accepted at {:.0}: {what}",

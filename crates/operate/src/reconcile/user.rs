@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use domain::{ActivityId, Calendar, Period, ProgramId, ScoringPolicy, Tally, UserId};
+use domain::{ActivityKey, Period, ProgramId, Tally, UserId};
 use jiff::Timestamp;
+use store::Rules;
 use store::facts::Fact;
 use store::plan::Countable;
 use store::repair::Correction;
@@ -12,12 +13,9 @@ use store::standings::Counters;
 /// By what a user's counts are judged.
 #[derive(Clone, Debug)]
 pub struct Terms<'a> {
-    pub policy: &'a ScoringPolicy,
-    pub calendar: &'a Calendar,
+    pub rules: &'a Rules,
     /// Of what was accepted up to here everything should be counted.
     pub watermark: Option<Timestamp>,
-    /// Of what was accepted before, the markers may be forgotten.
-    pub markers_since: Timestamp,
     pub now: Timestamp,
 }
 
@@ -43,13 +41,15 @@ impl Judgement {
 pub fn judge(
     user: &UserId,
     facts: Vec<Fact>,
-    marked: &HashSet<(UserId, ActivityId)>,
+    marked: &HashSet<ActivityKey>,
     standings: &[(ProgramId, Counters)],
     terms: &Terms,
 ) -> Judgement {
     // Every activity that occurred in these was counted in them, whenever that was. Older ones depend on
     // when it was, and no board shows them.
-    let periods = terms.calendar.kept_pairs(terms.now);
+    // Markers of facts that were accepted before have expired.
+    let markers_since = terms.now - terms.rules.marker_lifetime.duration();
+    let periods = terms.rules.calendar.kept_pairs(terms.now);
     let periods: Vec<Option<Period>> = std::iter::once(None)
         .chain(
             periods
@@ -61,11 +61,11 @@ pub fn judge(
     let mut judgement = Judgement::default();
     let mut expected: BTreeMap<ProgramId, Vec<(Option<Period>, Tally)>> = BTreeMap::new();
     for fact in facts {
-        let Ok(scored) = Countable::scored(&fact.activity, terms.policy, terms.calendar, terms.now) else {
+        let Ok(scored) = Countable::scored(&fact.activity, terms.rules, terms.now) else {
             judgement.not_countable += 1;
             continue;
         };
-        let is_counted = marked.contains(&fact.key()) || fact.received_at < terms.markers_since;
+        let is_counted = marked.contains(&fact.key()) || fact.received_at < markers_since;
         if !is_counted {
             if terms
                 .watermark
@@ -156,10 +156,13 @@ mod tests {
         };
         let marked = is_marked.then(|| fact.key()).into_iter().collect();
         let terms = Terms {
-            policy: &POLICY.parse().expect("a policy"),
-            calendar: &"UTC".parse().expect("a zone"),
+            rules: &Rules {
+                standing_shards: "1".parse().expect("a number of shards"),
+                marker_lifetime: "90".parse().expect("a number of days"),
+                calendar: "UTC".parse().expect("a time zone"),
+                scoring_policy: POLICY.parse().expect("a policy"),
+            },
             watermark: Some(at("2026-11-21T12:00:00Z")),
-            markers_since: at("2026-08-23T12:05:00Z"),
             now: at("2026-11-21T12:05:00Z"),
         };
         let judgement = judge(&ann, vec![fact], &marked, &[], &terms);

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
-use aggregator::{Aggregator, MarkerLifetime, Queues};
+use aggregator::{Aggregator, Queues};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use jiff::Timestamp;
 use local::settings::{self, Batching};
 use local::sqs::{Faults, Queue};
 use serde_json::{Value, json};
-use store::{Counting, CountingConfig};
+use store::{CountTables, Counting, Rules};
 use tokio::time::sleep;
 
 use super::{PATIENCE, command, dlq, list, reasons, record, send, signal, wait_for};
@@ -21,17 +21,19 @@ fn forgetful_aggregator(stack: &TestStack) -> Aggregator {
     let stack = &stack.stack;
     let aws = local::sdk_config(&stack.aws_url);
     let shards = settings::STANDING_SHARDS.to_string();
-    let counting = CountingConfig {
-        dedup_table: stack.tables.dedup.clone(),
-        standings_table: stack.tables.standings.clone(),
-        shards: shards.parse().expect("a number of shards"),
-        marker_lifetime: "90".parse::<MarkerLifetime>().expect("a lifetime").0,
-        calendar: "UTC".parse().expect("a time zone"),
+    let tables = CountTables {
+        dedup: stack.tables.dedup.clone(),
+        standings: stack.tables.standings.clone(),
     };
     let policy = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"nap":1}}]"#;
+    let rules = Rules {
+        standing_shards: shards.parse().expect("a number of shards"),
+        marker_lifetime: "90".parse().expect("a lifetime"),
+        calendar: "UTC".parse().expect("a time zone"),
+        scoring_policy: policy.parse().expect("a policy"),
+    };
     Aggregator::new(
-        Counting::new(aws_sdk_dynamodb::Client::new(&aws), counting),
-        policy.parse().expect("a policy"),
+        Counting::new(aws_sdk_dynamodb::Client::new(&aws), tables, rules),
         Queues {
             client: aws_sdk_sqs::Client::new(&aws),
             queue_url: stack.queue.url(),

@@ -1,0 +1,123 @@
+//! The documents that `GET` requests return.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::board::{Board, BoardEntry};
+use crate::calendar::WindowSpan;
+use crate::freshness::FreshnessDocument;
+use crate::history::{PointsAt, UserHistory};
+use crate::standing::Tally;
+
+/// The members that every document about one board in one window begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoardHeading {
+    pub board: Board,
+    pub window: WindowSpan,
+    pub generation: u64,
+    pub participants: u64,
+    pub points: u64,
+    pub activities: u64,
+}
+
+/// `GET /v1/boards/{board}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoardDocument {
+    #[serde(flatten)]
+    pub heading: BoardHeading,
+    /// How many entries can be paged through. Less than `participants` on a large board.
+    pub listed: u64,
+    /// The position of the first entry on the board, from 1.
+    pub from: u64,
+    pub entries: Vec<BoardEntry>,
+    pub next_cursor: Option<String>,
+    pub freshness: FreshnessDocument,
+}
+
+/// `GET /v1/boards/{board}/users/{user}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserDocument {
+    #[serde(flatten)]
+    pub heading: BoardHeading,
+    pub entry: BoardEntry,
+    /// The listed users directly above, best first.
+    pub above: Vec<BoardEntry>,
+    pub below: Vec<BoardEntry>,
+    /// The share of participants, in percent, with no more points than this user.
+    pub percentile: f64,
+    /// The user's points at the start of each day, week and month within the window, then those of
+    /// `entry`.
+    pub history: Vec<PointsAt>,
+    pub freshness: FreshnessDocument,
+}
+
+/// `GET /v1/boards/{board}/users`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchDocument {
+    #[serde(flatten)]
+    pub heading: BoardHeading,
+    /// The listed users who match the search, best first.
+    pub entries: Vec<BoardEntry>,
+    pub freshness: FreshnessDocument,
+}
+
+/// `GET /v1/boards/{board}/history`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryDocument {
+    #[serde(flatten)]
+    pub heading: BoardHeading,
+    /// The time of each sample. The last one is the time of this generation.
+    pub at: Vec<Timestamp>,
+    /// The points of the whole board at each time.
+    pub total: Vec<u64>,
+    /// The top users, in board order.
+    pub users: Vec<UserHistory>,
+    pub freshness: FreshnessDocument,
+}
+
+/// One row of the list of boards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardSummary {
+    pub board: Board,
+    #[serde(flatten)]
+    pub sums: BoardSums,
+}
+
+/// The sums of a board in one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardSums {
+    pub participants: u64,
+    pub points: u64,
+    pub activities: u64,
+}
+
+/// `GET /v1/boards`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoardsDocument {
+    pub window: WindowSpan,
+    /// The global board first, then the programs by points in the window, most first.
+    pub boards: Vec<BoardSummary>,
+    pub freshness: FreshnessDocument,
+}
+
+/// `GET /v1/status`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusDocument {
+    #[serde(flatten)]
+    pub status: Status,
+    pub freshness: FreshnessDocument,
+}
+
+/// What the last snapshot run measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The sum of the control totals.
+    pub counted: Tally,
+    /// The sum of all standings that this run read. Equal to `counted` while nothing arrives. Under load
+    /// it may differ, because the two are read moments apart.
+    pub standings: Tally,
+    /// Dead letters: messages that could not be counted and wait for an operator.
+    pub dead_letters: u64,
+    /// How long the run took, in seconds.
+    pub snapshot_seconds: f64,
+}
