@@ -1,4 +1,4 @@
-//! A Lambda function that does what it is told, for the tests of the Lambda service.
+//! A Lambda function for the tests of the Lambda service. It does what its payload says.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,24 +9,24 @@ use serde_json::{Value, json};
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Order {
-    /// Answer with this.
+    /// Answer with this value.
     Echo(Value),
-    /// Answer with the process and its variables.
+    /// Answer with the process id, the variables and the context.
     Describe {},
     SleepMillis(u64),
     Fail(String),
     /// Exit with this status.
     Exit(i32),
-    /// Exit with this status once the answer has been given.
+    /// Exit with this status after the answer.
     AnswerThenExit(i32),
-    /// Print lines of this text, to both outputs in turn.
+    /// Print lines of this text, alternately to standard output and standard error.
     Print {
         text: String,
         lines: usize,
     },
     /// Answer with a string of this length.
     Fill(usize),
-    /// Keep this much memory.
+    /// Allocate this much memory and never free it.
     LeakBytes(usize),
 }
 
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Error> {
     run(service_fn(obey)).await
 }
 
-/// How long it believes it has until its deadline.
+/// The time until the deadline that the function was told.
 fn left_ms(context: &Context) -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     context.deadline.cast_signed() - i64::try_from(since_epoch.as_millis()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! A Lambda function behind a function URL that answers with what it was asked, for the tests.
+//! A Lambda function for the tests of function URLs. It answers with the request that it received.
 
 use lambda_http::{Body, Error, Request, RequestExt, Response, run, service_fn};
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! The event source mapping from an SQS queue to a function: it fills batches, invokes, and
-//! deletes what the function says it is done with.
+//! The event source mapping from an SQS queue to a function: fills batches, invokes the function, and
+//! deletes the messages that it has handled.
 
 mod batch;
 mod response;
@@ -18,45 +18,44 @@ use crate::faults::{Fault, Faults};
 use crate::sqs::{MAX_BATCH, Queue, ReceiptHandle, Received, SqsError};
 use batch::Batch;
 
-/// The most messages a batch may be set to have.
+/// The largest batch size that may be configured.
 const MAX_BATCH_SIZE: usize = 10_000;
 /// The longest batching window.
 const MAX_BATCHING_WINDOW: Duration = Duration::from_mins(5);
-/// The most invocations that may be set to run at once.
+/// The largest concurrency that may be configured.
 const MAX_CONCURRENCY: usize = 1_000;
 
-/// How long one receive waits for a message.
+/// How long a receive waits for a message.
 const POLL_WAIT: Duration = Duration::from_secs(20);
 
-/// The pause after one failed invocation; each further failure in a row doubles it.
-const BACK_OFF_MIN: Duration = Duration::from_millis(100);
-const BACK_OFF_MAX: Duration = Duration::from_secs(10);
+/// The pause after a failed invocation. It doubles with each consecutive failure.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
-/// How a queue feeds a function.
 #[derive(Clone, Debug)]
 pub struct EventSourceMapping {
     pub queue: Queue,
-    /// The messages of one invocation at most: 1 to 10,000, and above 10 only with a window.
+    /// The maximum number of messages per invocation: 1 to 10,000, and above 10 only with a window.
     pub batch_size: usize,
-    /// How long a batch that is not full waits for more, from its first message on; with none it
-    /// is what one receive gave. At most 300 s (AWS takes whole seconds only).
+    /// How long a batch waits to be filled after its first message. Without a window a batch is the result
+    /// of one receive. At most 300 s (AWS allows only whole seconds).
     pub batching_window: Duration,
-    /// The invocations that run at once: 1 to 1,000 (AWS asks for at least 2).
+    /// The maximum number of concurrent invocations: 1 to 1,000 (AWS requires at least 2).
     pub maximum_concurrency: usize,
-    /// What becomes of the deletion of handled messages.
+    /// The faults to inject when handled messages are deleted.
     pub faults: Faults,
 }
 
-/// Settings that AWS would refuse.
+/// Settings that AWS would reject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMapping {
-    #[error("the batch size is 1 to {MAX_BATCH_SIZE}")]
+    #[error("the batch size must be from 1 to {MAX_BATCH_SIZE}")]
     BatchSize,
-    #[error("a batch size above {MAX_BATCH} needs a batching window")]
+    #[error("a batch size above {MAX_BATCH} requires a batching window")]
     MissingWindow,
-    #[error("the batching window is at most {MAX_BATCHING_WINDOW:?}")]
+    #[error("the batching window must be at most {MAX_BATCHING_WINDOW:?}")]
     Window,
-    #[error("the maximum concurrency is 1 to {MAX_CONCURRENCY}")]
+    #[error("the maximum concurrency must be from 1 to {MAX_CONCURRENCY}")]
     Concurrency,
 }
 
@@ -67,7 +66,7 @@ enum Phase {
     Stopped,
 }
 
-/// A running mapping. Dropped without `stop`, it begins no further invocation.
+/// A running mapping. Dropping it also prevents further invocations.
 #[derive(Debug)]
 pub struct EventSource {
     phase: watch::Sender<Phase>,
@@ -75,7 +74,7 @@ pub struct EventSource {
 }
 
 impl EventSource {
-    /// Begins no further invocation; those that run finish. Messages wait in the queue.
+    /// Starts no further invocations; running ones finish. Messages wait in the queue.
     pub fn pause(&self) {
         self.phase.send_replace(Phase::Paused);
     }
@@ -84,8 +83,8 @@ impl EventSource {
         self.phase.send_replace(Phase::Running);
     }
 
-    /// Ends the mapping. Invocations that run have `grace` to finish; what they had received
-    /// returns after its visibility timeout if they did not.
+    /// Ends the mapping. Running invocations have `grace` to finish. If one does not, its messages return
+    /// after their visibility timeout.
     pub async fn stop(mut self, grace: Duration) {
         self.phase.send_replace(Phase::Stopped);
         if timeout(grace, &mut self.task).await.is_err() {
@@ -95,8 +94,8 @@ impl EventSource {
 }
 
 impl EventSourceMapping {
-    /// Starts the mapping: `invoke` is given the event as JSON and answers with the function's
-    /// response, or with an error if it failed, timed out or was throttled.
+    /// Starts the mapping. `invoke` gets the event as JSON. It returns the function's response, or an
+    /// error if the invocation failed, timed out or was throttled.
     pub fn start<F, Fut, E>(self, invoke: F) -> Result<EventSource, InvalidMapping>
     where
         F: Fn(Bytes) -> Fut + Clone + Send + Sync + 'static,
@@ -134,7 +133,7 @@ impl EventSourceMapping {
         let slots = Arc::new(Semaphore::new(self.maximum_concurrency));
         let failures = Arc::new(AtomicU32::new(0));
         let mut invocations = JoinSet::new();
-        // Received, but too much for the payload of its batch.
+        // Messages that were received but did not fit into the payload of their batch.
         let mut carried = Vec::new();
         while resumed(&mut phase).await {
             while invocations.try_join_next().is_some() {}
@@ -159,8 +158,8 @@ impl EventSourceMapping {
         while invocations.join_next().await.is_some() {}
     }
 
-    /// A slot for one invocation, once there is one and the pause after failures is over. Messages
-    /// are received only after that, so that none ages in flight. `None` when the phase changed.
+    /// Waits for a slot and for the pause after failures. Messages are received only afterwards, so that
+    /// their visibility timeout does not run while they wait. `None` if the phase changed.
     async fn free_slot(
         &self,
         slots: &Arc<Semaphore>,
@@ -169,7 +168,7 @@ impl EventSourceMapping {
     ) -> Option<OwnedSemaphorePermit> {
         let free = async {
             let slot = Arc::clone(slots).acquire_owned().await.ok();
-            sleep(back_off(failures.load(Ordering::Relaxed))).await;
+            sleep(backoff(failures.load(Ordering::Relaxed))).await;
             slot
         };
         tokio::select! {
@@ -179,17 +178,24 @@ impl EventSourceMapping {
         }
     }
 
-    /// Fills one batch, until it is full, its window has passed, or the phase changes.
+    /// Fills one batch until it is full, its window has passed, or the phase changes.
     async fn fill(&self, carried: &mut Vec<Received>, phase: &mut watch::Receiver<Phase>) -> Batch {
         let mut batch = Batch::new(self.queue.arn());
         let mut closes = None;
         let mut received = std::mem::take(carried);
         loop {
+            let expected = batch.len() + received.len();
             for message in received {
                 if !carried.is_empty() || !batch.push(&message) {
                     carried.push(message);
                 }
             }
+            debug_assert_eq!(
+                batch.len() + carried.len(),
+                expected,
+                "every received message is in the batch or carried to the next one"
+            );
+            debug_assert!(batch.len() <= self.batch_size, "a batch has a maximum size");
             if !batch.is_empty() {
                 closes.get_or_insert_with(|| Instant::now() + self.batching_window);
             }
@@ -209,30 +215,30 @@ impl EventSourceMapping {
     }
 }
 
-/// Waits until the mapping runs; `false` when it is to stop.
+/// Waits while the mapping is paused. `false` when it must stop.
 async fn resumed(phase: &mut watch::Receiver<Phase>) -> bool {
     let phase = phase.wait_for(|&phase| phase != Phase::Paused).await;
     phase.is_ok_and(|phase| *phase == Phase::Running)
 }
 
 async fn interrupted(phase: &mut watch::Receiver<Phase>) {
-    // A sender that is gone stops the mapping as well.
+    // A dropped sender also stops the mapping.
     drop(phase.wait_for(|&phase| phase != Phase::Running).await);
 }
 
-/// AWS lowers its concurrency while a function fails; one poller pauses to the same effect.
-fn back_off(failures: u32) -> Duration {
+/// AWS lowers the concurrency while a function fails. Here a pause of the only poller has the same effect.
+fn backoff(failures: u32) -> Duration {
     match failures.checked_sub(1) {
         None => Duration::ZERO,
-        Some(doublings) => BACK_OFF_MIN
+        Some(doublings) => BACKOFF_MIN
             .saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX))
-            .min(BACK_OFF_MAX),
+            .min(BACKOFF_MAX),
     }
 }
 
-/// Invokes with a batch and deletes what succeeded; the rest returns after its visibility timeout.
-/// `false` when the invocation failed as a whole. Messages the function itself reports are none of
-/// that: a few bad ones must not slow the others down.
+/// Invokes the function with a batch and deletes the messages that succeeded. The others return after their
+/// visibility timeout. `false` if the whole invocation failed. Messages that the function reports as failed
+/// do not count as such: a few bad messages must not slow down the others.
 async fn deliver<F, Fut, E>(queue: &Queue, batch: Batch, invoke: F, faults: &Faults) -> bool
 where
     F: Fn(Bytes) -> Fut,
@@ -243,35 +249,42 @@ where
     let response = match invoke(payload).await {
         Ok(response) => response,
         Err(error) => {
-            tracing::warn!(%error, messages = messages.len(), "an invocation failed");
+            tracing::warn!(%error, messages = messages.len(), "the invocation of a batch failed");
             return false;
         }
     };
     let failed = match response::failed_messages(&response, &messages) {
         Ok(failed) => failed,
         Err(error) => {
-            tracing::warn!(%error, messages = messages.len(), "a response is no batch response");
+            tracing::warn!(%error, messages = messages.len(), "a function's response is not a batch response");
             return false;
         }
     };
-    let done: Vec<ReceiptHandle> = messages
-        .iter()
-        .filter(|(id, _)| !failed.contains(id))
-        .map(|&(_, receipt)| receipt)
-        .collect();
-    if let Err(error) = acknowledge(queue, &done, faults) {
-        tracing::error!(%error, "handled messages are not deleted and will come again");
+    let (returned, handled): (Vec<_>, Vec<_>) = messages.iter().partition(|(id, _)| failed.contains(id));
+    debug_assert_eq!(
+        returned.len() + handled.len(),
+        messages.len(),
+        "every message of a delivered batch is either deleted or returned"
+    );
+    debug_assert_eq!(
+        returned.is_empty(),
+        failed.is_empty(),
+        "a function reports only messages of its batch as failed"
+    );
+    let receipts: Vec<ReceiptHandle> = handled.into_iter().map(|&(_, receipt)| receipt).collect();
+    if let Err(error) = acknowledge(queue, &receipts, faults) {
+        tracing::error!(%error, "handled messages could not be deleted and will be delivered again");
     }
     true
 }
 
-/// Deletes handled messages, all with one write, unless there are faults to befall them: those strike
-/// the ten of one call.
-fn acknowledge(queue: &Queue, done: &[ReceiptHandle], faults: &Faults) -> Result<(), SqsError> {
+/// Deletes handled messages with one write. With faults it deletes up to ten at a time, as one call to SQS
+/// would, because a fault affects one call.
+fn acknowledge(queue: &Queue, handled: &[ReceiptHandle], faults: &Faults) -> Result<(), SqsError> {
     if faults.are_none() {
-        return queue.delete_batch(done);
+        return queue.delete_batch(handled);
     }
-    for receipts in done.chunks(MAX_BATCH) {
+    for receipts in handled.chunks(MAX_BATCH) {
         if faults.draw(Fault::LoseAcknowledgement).is_some() {
             faults.count(Fault::LoseAcknowledgement);
         } else if faults.draw(Fault::DeliverTwice).is_some() {

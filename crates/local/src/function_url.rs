@@ -1,7 +1,7 @@
-//! Lambda function URLs: HTTP to the payload format 2.0 and back, as AWS does it for a public URL.
+//! Lambda function URLs: translates HTTP to the payload format 2.0 and back, as AWS does for a public URL.
 //!
-//! The path and the query stay percent-encoded in `rawPath` and `rawQueryString`, as AWS keeps them
-//! for function URLs (an API Gateway decodes the path).
+//! `rawPath` and `rawQueryString` stay percent-encoded, as on AWS for function URLs (an API Gateway decodes
+//! the path).
 
 use std::{
     collections::BTreeMap,
@@ -23,15 +23,15 @@ use uuid::Uuid;
 
 use crate::lambda::{Function, InvokeError, PAYLOAD_BYTES_MAX};
 
-/// A longer path and query together are refused.
+/// The maximum length of path and query together.
 pub const URI_BYTES_MAX: usize = 8 * 1024;
 
-/// Why a request is refused before it reaches the function.
+/// Why a request is rejected before it reaches the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
-    #[error("the host is not a name or an address with an optional port")]
+    #[error("the Host header must be a name or an address, with an optional port")]
     Host,
-    #[error("the path does not begin with a slash")]
+    #[error("the path must begin with a slash")]
     Path,
     #[error("the path and query are longer than {URI_BYTES_MAX} bytes")]
     UriTooLong,
@@ -49,10 +49,10 @@ impl InvalidRequest {
     }
 }
 
-/// What the event holds beyond the request itself.
+/// The parts of the event that do not come from the request itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Received<'a> {
-    /// The id of the URL; here the name of its function.
+    /// The id of the URL. Here this is the name of its function.
     pub url_id: &'a str,
     pub request_id: Uuid,
     pub at: Timestamp,
@@ -101,8 +101,8 @@ struct Http<'a> {
     user_agent: &'a str,
 }
 
-/// The event of one request, a JSON document of at most [`PAYLOAD_BYTES_MAX`]. The caller's address
-/// is that of the [`ConnectInfo`] among the request's extensions, or else the loopback's.
+/// The event of a request, a JSON document of at most [`PAYLOAD_BYTES_MAX`]. The client's address comes from
+/// the [`ConnectInfo`] in the request's extensions; without one it is the loopback address.
 pub fn request_event(parts: &Parts, body: &[u8], received: Received<'_>) -> Result<Bytes, InvalidRequest> {
     let path = parts.uri.path();
     let query = parts.uri.query().unwrap_or("");
@@ -161,8 +161,8 @@ fn text(value: Option<&HeaderValue>) -> &str {
     value.and_then(|value| value.to_str().ok()).unwrap_or("")
 }
 
-/// The host that was asked for. On AWS it is always the URL's own; here it may be anything, and
-/// `lambda_http` panics at one that it cannot make a URL of.
+/// The requested host. On AWS it is always the URL's own. Here it may be anything, and `lambda_http` panics
+/// if it cannot be part of a URL.
 fn host(parts: &Parts) -> Result<&str, InvalidRequest> {
     let host = match parts.uri.authority() {
         Some(authority) => authority.as_str(),
@@ -187,14 +187,14 @@ fn is_host(host: &str) -> bool {
         .rsplit_once(':')
         .map_or((host, None), |(name, port)| (name, Some(port)));
     let is_label = |label: &str| {
-        // An encoded international name may be invalid in ways that are not looked at here.
+        // Encoded international names can be invalid in ways that are not checked here.
         !label.is_empty()
             && !label.starts_with("xn--")
             && label
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
-    // A name whose last label begins with a digit is taken for an address.
+    // A URL parser takes a name whose last label begins with a digit for an address.
     let is_name = name.split('.').all(is_label)
         && name
             .split('.')
@@ -213,12 +213,12 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// The request's headers by their lowercase names, several values of one name joined by commas. Those
-/// that AWS sets itself replace the client's.
+/// The request's headers by lowercase name. Several values of a name are joined by commas. Headers that AWS
+/// sets itself replace those of the client.
 fn headers<'a>(headers: &'a HeaderMap, host: &str, source_ip: IpAddr) -> BTreeMap<&'a str, String> {
     let mut joined = BTreeMap::<&str, String>::new();
     for (name, value) in headers.iter().filter(|(name, _)| *name != header::COOKIE) {
-        // Such bytes have no agreed meaning, and a function could not read them.
+        // Other bytes have no agreed meaning, and functions could not read them.
         let value: String = value
             .as_bytes()
             .iter()
@@ -241,7 +241,7 @@ fn headers<'a>(headers: &'a HeaderMap, host: &str, source_ip: IpAddr) -> BTreeMa
     joined
 }
 
-/// The query's parameters, decoded; several values of one name joined by commas.
+/// The decoded parameters of the query. Several values of a name are joined by commas.
 fn query_parameters(query: &str) -> BTreeMap<String, String> {
     let mut parameters = BTreeMap::<String, String>::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -258,7 +258,7 @@ fn query_parameters(query: &str) -> BTreeMap<String, String> {
     parameters
 }
 
-/// Decodes `%XX` and `+` as in a form; what is no escape stays as it is.
+/// Decodes `%XX` and `+` as in a form. An invalid escape stays as it is.
 fn form_decode(encoded: &str) -> String {
     let hex = |digit: Option<&u8>| digit.and_then(|digit| char::from(*digit).to_digit(16));
     let bytes = encoded.as_bytes();
@@ -279,8 +279,8 @@ fn form_decode(encoded: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// The body of an event, and whether it is in base64. Plain is what AWS takes for text by its content
-/// type; a form is not.
+/// The body of an event, and whether it is in base64. As on AWS, a body is plain if its content type is text;
+/// a form is not text.
 fn encode(headers: &HeaderMap, body: &[u8]) -> (Option<String>, bool) {
     const TEXT_TYPES: [&str; 3] = ["application/json", "application/javascript", "application/xml"];
     if body.is_empty() {
@@ -295,7 +295,7 @@ fn encode(headers: &HeaderMap, body: &[u8]) -> (Option<String>, bool) {
     }
 }
 
-/// An answer in the payload format 2.0.
+/// A function's answer in the payload format 2.0.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
@@ -312,7 +312,7 @@ struct Answer {
     is_base64_encoded: Option<bool>,
 }
 
-/// A header's value, which may be written as a number or as true or false.
+/// The value of a header. It may also be a number or a boolean.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Scalar {
@@ -331,7 +331,7 @@ impl Scalar {
     }
 }
 
-/// Whether an answer is in the payload format 2.0 at all.
+/// Detects whether an answer is in the payload format 2.0.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Probe<'a> {
@@ -339,13 +339,13 @@ struct Probe<'a> {
     status_code: Option<&'a RawValue>,
 }
 
-/// The HTTP response of a function's answer. One without a `statusCode` is itself the body of a 200
-/// `application/json`; one that makes no response is a 502.
+/// The HTTP response for a function's answer. An answer without a `statusCode` becomes the body of a 200 with
+/// `application/json`. An invalid answer becomes a 502.
 pub fn response(payload: &Bytes) -> Response {
     let probe = serde_json::from_slice::<Probe<'_>>(payload);
     if probe.is_ok_and(|probe| probe.status_code.is_some()) {
         return parse_answer(payload).unwrap_or_else(|reason| {
-            tracing::warn!(reason, "a function's answer makes no HTTP response");
+            tracing::warn!(reason, "a function's answer is not a valid HTTP response");
             bad_gateway()
         });
     }
@@ -359,7 +359,7 @@ fn parse_answer(payload: &[u8]) -> Result<Response, String> {
     let answer: Answer = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
     let status = StatusCode::from_u16(answer.status_code).map_err(|error| error.to_string())?;
     if status.is_informational() {
-        return Err(format!("{status} is no final status"));
+        return Err(format!("the status {status} is not final"));
     }
     let body = answer.body.unwrap_or_default();
     let body = if answer.is_base64_encoded.unwrap_or(false) {
@@ -375,8 +375,10 @@ fn parse_answer(payload: &[u8]) -> Result<Response, String> {
     let multiples = answer.multi_value_headers.unwrap_or_default();
     let mut headers = HeaderMap::new();
     for (name, values) in singles.chain(multiples) {
-        let name: HeaderName = name.parse().map_err(|_| format!("{name} is no header"))?;
-        // The framing of the message is not the function's to say.
+        let name: HeaderName = name
+            .parse()
+            .map_err(|_| format!("{name:?} is not a header name"))?;
+        // The server decides on the framing of the message.
         if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING || name == header::CONNECTION {
             continue;
         }
@@ -397,17 +399,18 @@ fn parse_answer(payload: &[u8]) -> Result<Response, String> {
 }
 
 fn header_value(value: &str) -> Result<HeaderValue, String> {
-    HeaderValue::from_str(value).map_err(|_| "a header's value has characters that none may have".to_owned())
+    HeaderValue::from_str(value)
+        .map_err(|_| "the value of a header has characters that are not allowed".to_owned())
 }
 
 fn bad_gateway() -> Response {
     (StatusCode::BAD_GATEWAY, "Internal Server Error").into_response()
 }
 
-/// Answers an HTTP request by an invocation of the function.
+/// Answers an HTTP request with an invocation of the function.
 pub async fn handle(function: Function, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    // A larger body cannot make an event that fits.
+    // The event of a larger body would exceed the same limit.
     let Ok(body) = axum::body::to_bytes(body, PAYLOAD_BYTES_MAX).await else {
         return refusal(InvalidRequest::TooLarge);
     };
@@ -438,7 +441,7 @@ fn failure(function: &str, error: &InvokeError) -> Response {
         | InvokeError::Unhandled { .. }
         | InvokeError::Exited { .. }
         | InvokeError::Unavailable(_) => {
-            tracing::warn!(function, %error, "a request got no answer from its function");
+            tracing::warn!(function, %error, "a function did not answer a request");
             bad_gateway()
         }
     }

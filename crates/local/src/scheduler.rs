@@ -1,4 +1,4 @@
-//! `EventBridge` Scheduler, as far as rates go: a target invoked at a fixed rate.
+//! The rate schedules of `EventBridge` Scheduler: invokes a target at a fixed rate.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,20 +8,20 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// The pauses before the retries of a failed invocation; after the last of them it is given up,
-/// and the next tick is what comes.
+/// The pauses before the retries of a failed invocation. After the last retry the schedule waits for the next
+/// tick.
 const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// The shortest period that is kept to.
+/// Shorter periods are raised to this.
 const PERIOD_MIN: Duration = Duration::from_millis(1);
 
 /// A rate expression such as `rate(1 minute)` or `rate(5 minutes)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate(Duration);
 
-/// The expression is no rate that AWS would take.
+/// The expression is not a rate that AWS accepts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a rate looks like \"rate(1 minute)\" or \"rate(5 minutes)\", not {0:?}")]
+#[error("{0:?} is not a rate; expected for example \"rate(1 minute)\" or \"rate(5 minutes)\"")]
 pub struct InvalidRate(String);
 
 impl Rate {
@@ -33,7 +33,7 @@ impl Rate {
 impl FromStr for Rate {
     type Err = InvalidRate;
 
-    /// Takes what AWS takes: minutes, hours and days, in the singular for 1 and only for 1.
+    /// Accepts what AWS accepts: minutes, hours and days, in the singular for 1 and only for 1.
     fn from_str(raw: &str) -> Result<Self, InvalidRate> {
         parse(raw).map(Self).ok_or_else(|| InvalidRate(raw.to_owned()))
     }
@@ -55,7 +55,7 @@ fn parse(raw: &str) -> Option<Duration> {
     Some(Duration::from_secs(secs.checked_mul(u64::from(count))?))
 }
 
-/// A running schedule. Dropped without `stop`, it stops after the invocation that runs.
+/// A running schedule. If it is dropped, the current invocation still finishes.
 #[derive(Debug)]
 pub struct Schedule {
     stop: watch::Sender<bool>,
@@ -63,8 +63,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Invokes at once and then at every tick of `every`. There is never more than one invocation:
-    /// ticks that pass while one runs are skipped.
+    /// Invokes immediately and then every `every`. Invocations never overlap: ticks during an invocation are
+    /// skipped.
     pub fn start<F, Fut, E>(every: Duration, invoke: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -77,7 +77,7 @@ impl Schedule {
             let mut tick = Instant::now();
             loop {
                 tokio::select! {
-                    () = stop_asked(&mut stopped) => return,
+                    () = stop_requested(&mut stopped) => return,
                     () = sleep_until(tick) => {}
                 }
                 invoke_with_retries(&invoke, &mut stopped).await;
@@ -87,7 +87,7 @@ impl Schedule {
         Self { stop, task }
     }
 
-    /// Ends the schedule. An invocation that runs has `grace` to finish, and is then dropped.
+    /// Ends the schedule. A running invocation has `grace` to finish before it is dropped.
     pub async fn stop(mut self, grace: Duration) {
         self.stop.send_replace(true);
         if timeout(grace, &mut self.task).await.is_err() {
@@ -96,15 +96,20 @@ impl Schedule {
     }
 }
 
-/// The first tick after `now` that is whole periods after `tick`.
+/// The first time after `now` that is a whole number of periods after `tick`.
 fn next_tick(tick: Instant, every: Duration, now: Instant) -> Instant {
     let late = now.saturating_duration_since(tick);
     let past = Duration::from_nanos_u128(late.as_nanos() % every.as_nanos());
-    tick + late - past + every
+    let next = tick + late - past + every;
+    debug_assert!(
+        next > now && next <= now.max(tick) + every,
+        "no tick is repeated or left out"
+    );
+    next
 }
 
-/// A sender that is gone asks for it too.
-async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
+/// A dropped sender also asks to stop.
+async fn stop_requested(stopped: &mut watch::Receiver<bool>) {
     drop(stopped.wait_for(|&stopped| stopped).await);
 }
 
@@ -117,12 +122,12 @@ where
     let mut pauses = RETRY_PAUSES.into_iter();
     while let Err(error) = invoke().await {
         let Some(pause) = pauses.next() else {
-            tracing::error!(%error, "a scheduled invocation failed and is given up");
+            tracing::error!(%error, "a scheduled invocation failed; the next one is at the next tick");
             return;
         };
-        tracing::warn!(%error, "a scheduled invocation failed and is retried");
+        tracing::warn!(%error, "a scheduled invocation failed and will be retried");
         tokio::select! {
-            () = stop_asked(stopped) => return,
+            () = stop_requested(stopped) => return,
             () = sleep(pause) => {}
         }
     }
@@ -166,8 +171,8 @@ mod tests {
         }
     }
 
-    /// Runs a schedule of 1 s for so long on the paused clock, and counts its invocations: each
-    /// takes `lasting` and succeeds from `failures` on.
+    /// Runs a schedule of 1 s on the paused clock, and counts its invocations. Each takes `lasting`, and the
+    /// first `failures` of them fail.
     async fn invocations(run: Duration, lasting: Duration, failures: usize) -> usize {
         let count = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&count);
@@ -188,7 +193,7 @@ mod tests {
         let ms = Duration::from_millis;
         assert_eq!(invocations(ms(10), ms(0), 0).await, 1);
         assert_eq!(invocations(ms(3_500), ms(0), 0).await, 4);
-        // At 0, 3 and 6 s: the ticks in between pass while it runs.
+        // At 0, 3 and 6 s: the ticks in between are skipped.
         assert_eq!(invocations(ms(2_900), ms(2_500), 0).await, 1);
         assert_eq!(invocations(ms(8_900), ms(2_500), 0).await, 3);
     }

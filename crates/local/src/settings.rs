@@ -1,14 +1,14 @@
-//! The numbers of a deployment. Terraform's defaults are the same.
+//! The default settings of a deployment. A test holds them equal to the defaults in Terraform.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What one function may take.
+/// The limits of one function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FunctionSettings {
     pub timeout: Duration,
     pub memory_mb: u32,
-    /// Environments at once at most.
+    /// The maximum number of environments.
     pub concurrency: usize,
 }
 
@@ -33,11 +33,13 @@ pub const SERVE: FunctionSettings = FunctionSettings {
     concurrency: 20,
 };
 
-/// How the aggregator takes messages: promptly, or many at once, which costs less.
+/// How the aggregator takes messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Batching {
+    /// Up to 10 messages, immediately.
     Prompt,
-    /// Boards are published every minute, so a second more is not seen.
+    /// Up to 500 messages within a second, which costs less. Boards are published every minute, so the extra
+    /// second is not noticeable.
     #[default]
     Thrifty,
 }
@@ -59,7 +61,7 @@ impl Batching {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the batching is prompt or thrifty")]
+#[error("expected \"prompt\" or \"thrifty\"")]
 pub struct InvalidBatching;
 
 impl FromStr for Batching {
@@ -73,19 +75,20 @@ impl FromStr for Batching {
     }
 }
 
-/// Six times the function's timeout, as AWS advises, so that no message is delivered again while a
-/// slow invocation still works on it.
+/// Six times the function's timeout, as AWS advises, so that no message is delivered again while a slow
+/// invocation is still working on it.
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(6 * 30);
 /// The longest that SQS keeps a message.
 pub const MESSAGE_RETENTION: Duration = Duration::from_hours(14 * 24);
-/// Deliveries before a message ends as a dead letter. What can never be counted does so at once; this
-/// is for what fails again and again; with the pauses between it lasts 80 minutes on average.
+/// Deliveries before a message goes to the DLQ. The aggregator sends a message that can never be counted
+/// there at once. This limit is for messages that keep failing: 80 minutes on average, including the pauses.
 pub const MAX_RECEIVES: u32 = 20;
 
-/// SQS takes ten messages at once.
+/// The maximum of SQS per call.
 pub const PIPE_BATCH_SIZE: usize = 10;
 pub const PIPE_MAX_RETRIES: u32 = 100;
-/// Less than the 24 hours that a stream keeps its records, so that what is given up is still there.
+/// Less than the 24 hours that a stream keeps its records, so that a record can still be read after the pipe
+/// has given up on it.
 pub const PIPE_MAX_RECORD_AGE: Duration = Duration::from_hours(20);
 pub const PIPE_FILTER: &str = r#"{"eventName":["INSERT"]}"#;
 
@@ -93,7 +96,7 @@ pub const STANDING_SHARDS: u16 = 32;
 pub const MARKER_LIFETIME_DAYS: u32 = 90;
 pub const LISTED_USERS: u32 = 10_000;
 pub const SNAPSHOT_EVERY: Duration = Duration::from_mins(1);
-/// A board is stale when this many snapshots in a row are missing.
+/// A board is stale after this many missing snapshots in a row.
 pub const STALE_AFTER_SNAPSHOTS: u32 = 3;
 pub const STALE_LAG: Duration = Duration::from_mins(2);
 pub const STALE_BACKLOG: u32 = 10_000;

@@ -1,162 +1,126 @@
-//! The stack as a whole: what on AWS Terraform wires, wired on one machine.
+//! Wires the whole stack on one machine, as Terraform does on AWS.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod config;
+mod functions;
+mod listen;
+mod queues;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_credential_types::Credentials;
-use axum::serve::ListenerExt as _;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use store::schema::{TableNames, create_tables};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+pub use self::config::StackConfig;
+use self::functions::{check_binaries, functions};
+use self::listen::{bind, reachable, without_delay};
+use self::queues::{Queues, create_queues};
 use crate::dynamodb::{DynamoDb, TtlSweeper};
 use crate::endpoint;
 use crate::event_source::{EventSource, EventSourceMapping};
-use crate::faults::{Fault, Faults, Striker};
-use crate::lambda::{Function, FunctionConfig, Lambda};
-use crate::pipe::{Pipe, PipeConfig, SendFailure, TableStream};
+use crate::faults::{Fault, Faults, Injector};
+use crate::lambda::{Function, InvokeError, Lambda};
+use crate::pipe::{DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
 use crate::scheduler::Schedule;
-use crate::settings::{self, Batching, FunctionSettings};
-use crate::sqs::{NewMessage, Queue, QueueAttributes, Redrive, Sqs};
+use crate::settings;
+use crate::sqs::{NewMessage, Queue, Sqs};
 use crate::web;
 
 const REGION: &str = "us-east-1";
 /// How long running invocations have to finish when the stack stops.
 const STOP_GRACE: Duration = Duration::from_secs(5);
-/// How long a request waits for a function that is busy. Lambda would start another environment;
-/// on one machine a short wait serves better than a refusal.
-const SLOT_WAIT: Duration = Duration::from_secs(5);
 const TTL_SWEEP_EVERY: Duration = Duration::from_mins(1);
-/// How late a message is delivered that a fault holds back.
-const LATE: std::ops::Range<Duration> = Duration::from_millis(500)..Duration::from_secs(5);
+/// The delay that [`Fault::DeliverLate`] adds to a message.
+const LATE_DELIVERY: std::ops::Range<Duration> = Duration::from_millis(500)..Duration::from_secs(5);
 
-/// How the stack is started.
-#[derive(Clone, Debug)]
-pub struct StackConfig {
-    /// The port of the web origin; 0 takes a free one.
-    pub port: u16,
-    /// The port of the AWS endpoint; 0 takes a free one.
-    pub aws_port: u16,
-    /// Where the data is kept over restarts; without it, it is gone when the stack stops.
-    pub data_dir: Option<PathBuf>,
-    /// Where each function's log goes.
-    pub log_dir: PathBuf,
-    /// Where the binaries of the functions are.
-    pub bin_dir: PathBuf,
-    /// An IANA name.
-    pub time_zone: String,
-    pub snapshot_every: Duration,
-    /// In days, or `unlimited`.
-    pub max_activity_age: String,
-    pub batching: Batching,
-    /// When a message whose invocation died is delivered again.
-    pub visibility_timeout: Duration,
-    /// How long every function may take, if not as long as its settings say.
-    pub function_timeout: Option<Duration>,
-    /// What goes wrong.
-    pub faults: Faults,
-    /// Whether one function stores, counts and answers, as before Podium, in place of ingest and of all
-    /// that counts behind it. Only `podium compare` sets it.
-    pub coupled: bool,
-}
-
-impl StackConfig {
-    /// The stack's defaults, with the functions' binaries beside the running program.
-    pub fn new() -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("finding the running program")?;
-        let bin_dir = program
-            .parent()
-            .context("the running program is in no directory")?;
-        Ok(Self {
-            port: 7000,
-            aws_port: 7001,
-            data_dir: None,
-            log_dir: std::env::temp_dir().join(format!("podium-logs-{}", std::process::id())),
-            bin_dir: bin_dir.to_owned(),
-            time_zone: "UTC".to_owned(),
-            snapshot_every: settings::SNAPSHOT_EVERY,
-            max_activity_age: "unlimited".to_owned(),
-            batching: Batching::default(),
-            visibility_timeout: settings::VISIBILITY_TIMEOUT,
-            function_timeout: None,
-            faults: Faults::none(),
-            coupled: false,
-        })
-    }
-}
-
-/// The way of a fact to its count.
-struct CountedFrom {
+/// What carries facts from the stream to the aggregator.
+struct Counting {
     pipe: Pipe,
-    queue: EventSource,
+    aggregation: EventSource,
 }
 
 /// A running stack.
 pub struct Stack {
+    /// Reachable from this machine.
     pub web_url: String,
+    /// Reachable from this machine.
     pub aws_url: String,
     pub tables: TableNames,
     pub dynamodb: DynamoDb,
     pub lambda: Lambda,
     pub queue: Queue,
     pub dead_letter_queue: Queue,
-    /// `None` in a coupled stack, whose queues nothing is sent to.
-    counted_from: Option<CountedFrom>,
+    /// `None` in a coupled stack, which sends nothing to its queues.
+    counting: Option<Counting>,
     snapshots: Schedule,
-    /// Aborted when it is dropped.
-    striker: JoinSet<()>,
+    /// Aborts the injector when dropped.
+    injector: JoinSet<()>,
     ttl: TtlSweeper,
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
 
 impl Stack {
-    /// Starts everything and returns once requests are answered.
+    /// Returns once the stack answers requests.
     pub async fn start(config: StackConfig) -> anyhow::Result<Self> {
-        // Every function would fail on it, one by one.
+        // Checked here because otherwise every function would fail on it, one by one.
         config.time_zone.parse::<domain::Calendar>()?;
+        check_binaries(&config)?;
         let (stop, _) = watch::channel(false);
         let mut servers = Vec::new();
-        let place = |name: &str| config.data_dir.as_ref().map(|directory| directory.join(name));
+        let data_path = |name: &str| config.data_dir.as_ref().map(|directory| directory.join(name));
 
-        // The endpoint is there before any function is, which would otherwise find no one.
-        let (aws_listener, aws_url) = bind(config.aws_port).await?;
-        let dynamodb = DynamoDb::open(place("dynamodb").as_deref())?;
-        let sqs = Sqs::new(aws_url.clone(), place("sqs"))?;
+        let (aws_listener, aws_url) = bind(config.listen, config.aws_port).await?;
+        let (web_listener, web_url) = bind(config.listen, config.port).await?;
+        let dynamodb = DynamoDb::open(data_path("dynamodb").as_deref())?;
+        let sqs = Sqs::new(aws_url.clone(), data_path("sqs"))?;
         let queues = create_queues(&sqs, config.visibility_timeout)?;
-        servers.push(tokio::spawn({
+        let mut serve_aws = |listener: TcpListener| {
             let (dynamodb, sqs, stop) = (dynamodb.clone(), sqs.clone(), stopped(&stop));
             let faults = config.faults.clone();
-            async move {
-                let served = endpoint::serve_with_faults(aws_listener, dynamodb, sqs, faults, stop);
+            servers.push(tokio::spawn(async move {
+                let served = endpoint::serve_with_faults(listener, dynamodb, sqs, faults, stop);
                 if let Err(error) = served.await {
                     tracing::error!(%error, "the AWS endpoint failed");
                 }
-            }
-        }));
+            }));
+        };
+        serve_aws(aws_listener);
+        let internal_aws_url = if reachable(config.listen).is_loopback() {
+            aws_url.clone()
+        } else {
+            // Calls of the functions stay on loopback, which is also the only host that the endpoint accepts.
+            let (listener, url) = bind(Ipv4Addr::LOCALHOST.into(), 0).await?;
+            serve_aws(listener);
+            url
+        };
         let tables = TableNames::prefixed("podium");
-        create_tables(&dynamodb_client(&aws_url), &tables).await?;
+        create_tables(&dynamodb_client(&internal_aws_url), &tables).await?;
 
-        let lambda = Lambda::start(functions(&config, &aws_url, &tables, &queues))?;
+        // After the endpoint, so that no function starts without it.
+        let lambda = Lambda::start(functions(&config, &internal_aws_url, &tables, &queues))?;
         let function = |name: &str| {
             lambda
                 .function(name)
                 .with_context(|| format!("there is no function {name}"))
         };
-        let counted_from = if config.coupled {
+        let counting = if config.coupled {
             None
         } else {
-            let checkpoint = place("pipe.json");
-            Some(CountedFrom {
+            let checkpoint = data_path("pipe.json");
+            Some(Counting {
                 pipe: start_pipe(&dynamodb, &tables, &queues, checkpoint, config.faults.clone())?,
-                queue: start_aggregation(&config, &queues, function("aggregator")?)?,
+                aggregation: start_aggregation(&config, &queues, function("aggregator")?)?,
             })
         };
-        let striker = start_striker(&config.faults, &queues.main, counted_from.as_ref(), &tables);
+        let injector = start_injector(&config.faults, &queues.main, counting.as_ref(), &tables);
         let snapshots = Schedule::start(config.snapshot_every, {
             let invoke = invoker(function("snapshot")?);
             move || {
@@ -165,7 +129,6 @@ impl Stack {
             }
         });
 
-        let (web_listener, web_url) = bind(config.port).await?;
         let ingest = function(if config.coupled { "coupled" } else { "ingest" })?;
         let router = web::router(ingest, function("serve")?);
         servers.push(tokio::spawn({
@@ -188,80 +151,49 @@ impl Stack {
             lambda,
             queue: queues.main,
             dead_letter_queue: queues.dead_letters,
-            counted_from,
+            counting,
             snapshots,
-            striker,
+            injector,
             servers,
             stop,
         })
     }
 
-    /// The pipe from the facts to the queue. A coupled stack has none, and must not be asked.
+    /// The pipe from the facts to the queue. Panics in a coupled stack, which has none.
     pub fn pipe(&self) -> &Pipe {
-        &self.counted_from().pipe
+        &self.counting().pipe
     }
 
-    /// What has the messages of the queue counted. A coupled stack has none, and must not be asked.
+    /// The mapping from the queue to the aggregator. Panics in a coupled stack, which has none.
     pub fn aggregation(&self) -> &EventSource {
-        &self.counted_from().queue
+        &self.counting().aggregation
     }
 
-    fn counted_from(&self) -> &CountedFrom {
-        let counted_from = self.counted_from.as_ref();
-        counted_from.expect("in a coupled stack nothing is counted behind ingestion")
+    fn counting(&self) -> &Counting {
+        let counting = self.counting.as_ref();
+        counting.expect("a coupled stack has no pipe and no aggregator")
     }
 
-    /// Stops from the front to the back, so that what is under way is kept, and leaves no process.
+    /// Stops from front to back, so that work in progress is kept. Leaves no process behind.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.striker.shutdown().await;
+        self.injector.shutdown().await;
         self.stop.send_replace(true);
         self.snapshots.stop(STOP_GRACE).await;
         let mut pipe = Ok(());
-        if let Some(counted_from) = self.counted_from {
-            counted_from.queue.stop(STOP_GRACE).await;
-            pipe = counted_from.pipe.stop().await;
+        if let Some(counting) = self.counting {
+            counting.aggregation.stop(STOP_GRACE).await;
+            pipe = counting.pipe.stop().await;
         }
         self.lambda.stop().await;
         self.ttl.stop().await;
         for server in self.servers {
-            // A connection that a client keeps open must not hold up the end.
+            // A client may keep its connection open.
             if tokio::time::timeout(STOP_GRACE, server).await.is_err() {
-                tracing::debug!("a connection was still open");
+                tracing::debug!("a client still had a connection open when the stack stopped");
             }
         }
         pipe
     }
-}
-
-struct Queues {
-    main: Queue,
-    dead_letters: Queue,
-    pipe_dead_letters: Queue,
-}
-
-fn create_queues(sqs: &Sqs, visibility_timeout: Duration) -> anyhow::Result<Queues> {
-    let kept = QueueAttributes {
-        message_retention: settings::MESSAGE_RETENTION,
-        ..QueueAttributes::default()
-    };
-    let dead_letters = sqs.create_queue("podium-activities-dlq", kept.clone())?;
-    let pipe_dead_letters = sqs.create_queue("podium-pipe-dlq", kept.clone())?;
-    let main = sqs.create_queue(
-        "podium-activities",
-        QueueAttributes {
-            visibility_timeout,
-            redrive: Some(Redrive {
-                dead_letter_queue: dead_letters.name().clone(),
-                max_receive_count: settings::MAX_RECEIVES,
-            }),
-            ..kept
-        },
-    )?;
-    Ok(Queues {
-        main,
-        dead_letters,
-        pipe_dead_letters,
-    })
 }
 
 fn start_pipe(
@@ -293,12 +225,13 @@ fn start_pipe(
         });
         std::future::ready(Ok(failures.collect()))
     };
-    let dead_letter = move |letter: crate::pipe::DeadLetter| {
-        let mut taken = dead_letters.send_batch(vec![NewMessage::new(letter.document().to_string())]);
-        std::future::ready(taken.remove(0).map(drop).map_err(anyhow::Error::from))
+    let send_to_dlq = move |dead_letter: DeadLetter| {
+        let message = NewMessage::new(dead_letter.document().to_string());
+        let mut results = dead_letters.send_batch(vec![message]);
+        std::future::ready(results.remove(0).map(drop).map_err(anyhow::Error::from))
     };
     let source = TableStream::new(dynamodb.clone(), &tables.activities);
-    Pipe::start(source, config, send, dead_letter)
+    Pipe::start(source, config, send, send_to_dlq)
 }
 
 fn start_aggregation(
@@ -316,136 +249,33 @@ fn start_aggregation(
     Ok(mapping.start(invoker(aggregator))?)
 }
 
-/// How late a batch of messages is to be delivered.
+/// The delay of a batch of messages, if a fault adds one.
 fn delivery_delay(faults: &Faults) -> Option<Duration> {
     let mut draw = faults.draw(Fault::DeliverLate)?;
     faults.count(Fault::DeliverLate);
-    Some(draw.within(LATE))
+    Some(draw.within(LATE_DELIVERY))
 }
 
-fn start_striker(
+fn start_injector(
     faults: &Faults,
     queue: &Queue,
-    counted_from: Option<&CountedFrom>,
+    counting: Option<&Counting>,
     tables: &TableNames,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    if let Some(CountedFrom { pipe, .. }) = counted_from.filter(|_| !faults.are_none()) {
-        let striker = Striker {
+    if let Some(Counting { pipe, .. }) = counting.filter(|_| !faults.are_none()) {
+        let injector = Injector {
             faults: faults.clone(),
             queue: queue.clone(),
             pipe: pipe.restarter(),
             tables: tables.clone(),
         };
-        tasks.spawn(striker.run());
+        tasks.spawn(injector.run());
     }
     tasks
 }
 
-/// What the functions read from their environments.
-const INGEST_READS: &[&str] = &["ACTIVITIES_TABLE", "SCORING_POLICY", "MAX_ACTIVITY_AGE_DAYS"];
-const COUNTING_READS: &[&str] = &[
-    "DEDUP_TABLE",
-    "STANDINGS_TABLE",
-    "STANDING_SHARDS",
-    "MARKER_LIFETIME_DAYS",
-    "TIME_ZONE",
-    "SCORING_POLICY",
-];
-const QUEUES_READS: &[&str] = &["QUEUE_URL", "DEAD_LETTER_QUEUE_URL"];
-const SNAPSHOT_READS: &[&str] = &[
-    "ACTIVITIES_TABLE",
-    "STANDINGS_TABLE",
-    "STANDING_SHARDS",
-    "SNAPSHOTS_TABLE",
-    "TIME_ZONE",
-    "LISTED_USERS",
-    "QUEUE_URL",
-    "DEAD_LETTER_QUEUE_URL",
-];
-const SERVE_READS: &[&str] = &[
-    "SNAPSHOTS_TABLE",
-    "STANDINGS_TABLE",
-    "STANDING_SHARDS",
-    "TIME_ZONE",
-    "SNAPSHOT_EVERY_SECONDS",
-    "STALE_AGE_SECONDS",
-    "STALE_LAG_SECONDS",
-    "STALE_BACKLOG",
-    "ALLOWED_ORIGIN",
-];
-
-fn functions(
-    config: &StackConfig,
-    aws_url: &str,
-    tables: &TableNames,
-    queues: &Queues,
-) -> Vec<FunctionConfig> {
-    let stale_age = config.snapshot_every * settings::STALE_AFTER_SNAPSHOTS;
-    let variables = [
-        ("AWS_ENDPOINT_URL", aws_url.to_owned()),
-        ("ENVIRONMENT", "local".to_owned()),
-        ("ACTIVITIES_TABLE", tables.activities.clone()),
-        ("DEDUP_TABLE", tables.dedup.clone()),
-        ("STANDINGS_TABLE", tables.standings.clone()),
-        ("SNAPSHOTS_TABLE", tables.snapshots.clone()),
-        ("QUEUE_URL", queues.main.url()),
-        ("DEAD_LETTER_QUEUE_URL", queues.dead_letters.url()),
-        ("SCORING_POLICY", settings::SCORING_POLICY.to_owned()),
-        ("MAX_ACTIVITY_AGE_DAYS", config.max_activity_age.clone()),
-        ("TIME_ZONE", config.time_zone.clone()),
-        ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
-        ("MARKER_LIFETIME_DAYS", settings::MARKER_LIFETIME_DAYS.to_string()),
-        ("LISTED_USERS", settings::LISTED_USERS.to_string()),
-        (
-            "SNAPSHOT_EVERY_SECONDS",
-            config.snapshot_every.as_secs().max(1).to_string(),
-        ),
-        ("STALE_AGE_SECONDS", stale_age.as_secs().max(3).to_string()),
-        ("STALE_LAG_SECONDS", settings::STALE_LAG.as_secs().to_string()),
-        ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
-        ("ALLOWED_ORIGIN", "*".to_owned()),
-    ];
-    let function = |name: &str, settings: FunctionSettings, reads: &[&str]| {
-        let own = variables.iter().filter(|(variable, _)| {
-            matches!(*variable, "AWS_ENDPOINT_URL" | "ENVIRONMENT") || reads.contains(variable)
-        });
-        FunctionConfig {
-            environment: own
-                .map(|(name, value)| ((*name).to_owned(), value.clone()))
-                .collect::<BTreeMap<_, _>>(),
-            concurrency: settings.concurrency,
-            timeout: config.function_timeout.unwrap_or(settings.timeout),
-            faults: config.faults.clone(),
-            memory_mb: settings.memory_mb,
-            log_file: Some(config.log_dir.join(format!("{name}.log"))),
-            slot_wait: SLOT_WAIT,
-            ..FunctionConfig::new(name, binary(&config.bin_dir, name))
-        }
-    };
-    let mut functions = if config.coupled {
-        let reads = [INGEST_READS, COUNTING_READS].concat();
-        vec![function("coupled", settings::INGEST, &reads)]
-    } else {
-        let reads = [COUNTING_READS, QUEUES_READS].concat();
-        vec![
-            function("ingest", settings::INGEST, INGEST_READS),
-            function("aggregator", settings::AGGREGATOR, &reads),
-        ]
-    };
-    functions.push(function("snapshot", settings::SNAPSHOT, SNAPSHOT_READS));
-    functions.push(function("serve", settings::SERVE, SERVE_READS));
-    functions
-}
-
-fn binary(directory: &Path, name: &str) -> PathBuf {
-    directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
-}
-
-fn invoker(
-    function: Function,
-) -> impl Fn(Bytes) -> futures::future::BoxFuture<'static, Result<Bytes, crate::lambda::InvokeError>> + Clone
-{
+fn invoker(function: Function) -> impl Fn(Bytes) -> BoxFuture<'static, Result<Bytes, InvokeError>> + Clone {
     move |payload| {
         let function = function.clone();
         Box::pin(async move { function.invoke(payload).await })
@@ -457,30 +287,60 @@ pub fn dynamodb_client(aws_url: &str) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::new(&sdk_config(aws_url))
 }
 
-/// What an SDK needs to reach the stack's own endpoint, which asks for no particular credentials.
+/// The SDK configuration for the stack's own endpoint, which accepts any credentials.
 pub fn sdk_config(aws_url: &str) -> aws_types::SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
     store::aws::config(REGION.to_owned(), credentials, Some(aws_url.to_owned()))
 }
 
-async fn bind(port: u16) -> anyhow::Result<(TcpListener, String)> {
-    let listener = TcpListener::bind(("127.0.0.1", port))
-        .await
-        .with_context(|| format!("taking the port {port} of this machine; is another stack running?"))?;
-    let url = format!("http://{}", listener.local_addr()?);
-    Ok((listener, url))
-}
-
-fn without_delay(listener: TcpListener) -> impl axum::serve::Listener<Addr = std::net::SocketAddr> {
-    // Answers are small and written at once; waiting to fill a packet costs 40 ms each.
-    listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's delay");
-        }
-    })
-}
-
 fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
     let mut stop = stop.subscribe();
     async move { drop(stop.wait_for(|&stop| stop).await) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn reason(config: StackConfig) -> String {
+        let started = Stack::start(config).await;
+        started.err().expect("the stack cannot start").to_string()
+    }
+
+    #[tokio::test]
+    async fn binaries_are_checked_before_a_port_is_taken() {
+        let directory = tempfile::tempdir().expect("a directory");
+        // The stack would fail on this port if it came to take it.
+        let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let mut config = StackConfig {
+            port: taken.local_addr().expect("it is bound").port(),
+            bin_dir: directory.path().to_owned(),
+            ..StackConfig::new().expect("the running program has a directory")
+        };
+        let all = reason(config.clone()).await;
+        let expected = format!(
+            "cannot start the functions in {}: missing: ingest, aggregator, snapshot, serve\n",
+            directory.path().display()
+        );
+        assert!(all.starts_with(&expected), "{all}");
+        assert!(all.contains("cargo build --workspace --bins\n"), "{all}");
+        assert!(all.contains("cargo install --path crates/serve"), "{all}");
+
+        std::fs::create_dir(directory.path().join("serve")).expect("it is made");
+        std::fs::write(directory.path().join("ingest"), "no program").expect("it is written");
+        let some = reason(config.clone()).await;
+        let expected = if cfg!(unix) {
+            ": missing: aggregator, snapshot, serve; not executable: ingest\n"
+        } else {
+            ": missing: aggregator, snapshot, serve\n"
+        };
+        assert!(some.contains(expected), "{some}");
+
+        config.coupled = true;
+        let coupled = reason(config).await;
+        assert!(
+            coupled.contains(": missing: coupled, snapshot, serve\n"),
+            "{coupled}"
+        );
+    }
 }

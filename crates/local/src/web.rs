@@ -1,4 +1,4 @@
-//! The one web origin: the API of both functions, and the dashboard.
+//! The web origin: the API of both functions and the dashboard at one address.
 
 use axum::Router;
 use axum::extract::Request;
@@ -19,7 +19,7 @@ macro_rules! dashboard {
     };
 }
 
-/// All files of the dashboard, so that the one binary is enough.
+/// All files of the dashboard. They are part of the binary, so that it runs without a checkout.
 const DASHBOARD: [(&str, &str); 17] = dashboard![
     "api.js",
     "app.js",

@@ -1,6 +1,8 @@
-//! Function URLs: the event of a request, the response of an answer, and both through `lambda_http`.
+//! Function URLs: the event of a request, the response for an answer, and both through `lambda_http`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+mod function_binary;
+
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
@@ -14,6 +16,8 @@ use local::{
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use self::function_binary::example;
 
 fn event(request: Request<Vec<u8>>) -> Result<Value, InvalidRequest> {
     let (parts, body) = request.into_parts();
@@ -140,7 +144,7 @@ fn refuses_what_no_function_url_would_pass_on() {
         Request::get(long).body(Vec::new()).unwrap(),
         Some(InvalidRequest::UriTooLong),
     );
-    // In base64 it is larger than 6 MB.
+    // In base64 it exceeds 6 MB.
     let body = vec![0; PAYLOAD_BYTES_MAX - 10_000];
     check(
         Request::post("/").body(body).unwrap(),
@@ -217,19 +221,6 @@ async fn a_response_is_what_the_answer_says() {
     ] {
         check(malformed, 502, &bad, "Internal Server Error").await;
     }
-}
-
-fn example(name: &str) -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let binary = deps
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples")
-        .join(name);
-    assert!(binary.exists(), "build it first: cargo build -p local --examples");
-    binary
 }
 
 #[tokio::test]

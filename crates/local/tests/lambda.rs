@@ -1,11 +1,8 @@
-//! The Lambda service with real processes: `examples/function.rs`, over the real Runtime API.
+//! The Lambda service with real processes: runs `examples/function.rs` over the real Runtime API.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+mod function_binary;
+
+use std::{collections::HashSet, path::Path, process::Stdio, time::Duration};
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -14,24 +11,14 @@ use local::lambda::{Function, FunctionConfig, FunctionStats, InvokeError, Lambda
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 
-/// Only there to not hang.
-const PATIENCE: Duration = Duration::from_secs(30);
+use self::function_binary::example;
 
-fn example(name: &str) -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let binary = deps
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples")
-        .join(name);
-    assert!(binary.exists(), "build it first: cargo build -p local --examples");
-    binary
-}
+/// Prevents a failing test from hanging.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn config() -> FunctionConfig {
     FunctionConfig {
@@ -74,7 +61,17 @@ async fn eventually(what: &str, holds: impl Fn() -> bool) {
             sleep(Duration::from_millis(5)).await;
         }
     });
-    assert!(waited.await.is_ok(), "never came true: {what}");
+    assert!(waited.await.is_ok(), "waited {PATIENCE:?} in vain until {what}");
+}
+
+/// Keeps one process of the function busy for this long.
+async fn start_busy(function: &Function, millis: u64) -> JoinHandle<Result<Value, InvokeError>> {
+    let busy = tokio::spawn({
+        let function = function.clone();
+        async move { order(&function, json!({ "sleep_millis": millis })).await }
+    });
+    eventually("one process is busy", || function.stats().busy == 1).await;
+    busy
 }
 
 #[tokio::test]
@@ -133,7 +130,7 @@ async fn runs_as_many_at_once_as_it_may_and_the_rest_in_turn() {
         .collect();
     let stats = function.stats();
     assert_eq!((pids.len(), stats.cold_starts, stats.environments), (2, 2, 2));
-    // One after the other is served by the one used last.
+    // Consecutive invocations reuse the most recently used process.
     assert_eq!(pid(&function).await, pid(&function).await);
     lambda.stop().await;
 }
@@ -147,11 +144,7 @@ async fn throttles_when_no_environment_comes_free_in_time() {
         ..config()
     });
     pid(&function).await;
-    let busy = tokio::spawn({
-        let function = function.clone();
-        async move { order(&function, json!({ "sleep_millis": 2_000 })).await }
-    });
-    eventually("the function is busy", || function.stats().busy == 1).await;
+    let busy = start_busy(&function, 2_000).await;
     assert_eq!(
         order(&function, json!({ "echo": 1 })).await,
         Err(InvokeError::Throttled)
@@ -226,7 +219,7 @@ async fn tells_how_a_function_failed() {
         function.invoke(too_large).await,
         Err(InvokeError::PayloadTooLarge)
     );
-    // None of it costs the process.
+    // The same process survives all of them.
     assert_eq!(pid(&function).await, first);
     lambda.stop().await;
 }
@@ -245,7 +238,7 @@ async fn replaces_a_process_that_ends() {
         })
     );
     let second = pid(&function).await;
-    // An answer that was given counts, whatever the process does after it.
+    // An answer counts even if the process exits after it.
     assert_eq!(
         order(&function, json!({ "answer_then_exit": 4 })).await,
         Ok(json!("exiting"))
@@ -350,11 +343,7 @@ async fn stop_leaves_no_process() {
         ..config()
     });
     let pids = join_all((0..3).map(|_| order(&function, json!({ "sleep_millis": 50 })))).await;
-    let busy = tokio::spawn({
-        let function = function.clone();
-        async move { order(&function, json!({ "sleep_millis": 60_000 })).await }
-    });
-    eventually("one is busy", || function.stats().busy == 1).await;
+    let busy = start_busy(&function, 60_000).await;
     lambda.stop().await;
     for pid in pids {
         assert!(!is_alive(pid.unwrap().as_u64().unwrap()));
@@ -393,11 +382,7 @@ async fn kills_a_busy_process_before_an_idle_one() {
     assert!(!lambda.kill_one("nobody"));
     join_all((0..2).map(|_| order(&function, json!({ "sleep_millis": 50 })))).await;
     eventually("both are idle", || function.stats().busy == 0).await;
-    let busy = tokio::spawn({
-        let function = function.clone();
-        async move { order(&function, json!({ "sleep_millis": 60_000 })).await }
-    });
-    eventually("one is busy", || function.stats().busy == 1).await;
+    let busy = start_busy(&function, 60_000).await;
     assert!(lambda.kill_one("worker"));
     let killed = InvokeError::Exited {
         status: "signal: 9 (SIGKILL)".to_owned(),
@@ -405,14 +390,14 @@ async fn kills_a_busy_process_before_an_idle_one() {
     assert_eq!(busy.await.unwrap(), Err(killed));
     let stats = function.stats();
     assert_eq!((stats.environments, stats.kills, stats.crashes), (1, 1, 0));
-    // The idle one is next, and no invocation notices.
+    // The idle one is next, which affects no invocation.
     assert!(function.kill_one());
     pid(&function).await;
     lambda.stop().await;
 }
 
-/// What a function answers, and its stats, when this fault befalls each invocation.
-async fn befallen(fault: Fault, asked: Value) -> (Result<Value, InvokeError>, FunctionStats) {
+/// Returns a function's answer and stats when this fault is injected into each invocation.
+async fn invoke_with_fault(fault: Fault, payload: Value) -> (Result<Value, InvokeError>, FunctionStats) {
     let faults = Faults::from_seed(1, [fault]);
     faults.raise(fault, [], 1.0);
     let (lambda, function) = start(FunctionConfig {
@@ -420,9 +405,9 @@ async fn befallen(fault: Fault, asked: Value) -> (Result<Value, InvokeError>, Fu
         faults: faults.clone(),
         ..config()
     });
-    let answer = order(&function, asked).await;
-    eventually("it has struck", || faults.counts() == [(fault, 1)]).await;
-    eventually("what was struck is gone", || function.stats().busy == 0).await;
+    let answer = order(&function, payload).await;
+    eventually("the fault is counted", || faults.counts() == [(fault, 1)]).await;
+    eventually("the affected process is gone", || function.stats().busy == 0).await;
     let stats = function.stats();
     lambda.stop().await;
     (answer, stats)
@@ -430,36 +415,36 @@ async fn befallen(fault: Fault, asked: Value) -> (Result<Value, InvokeError>, Fu
 
 #[tokio::test]
 async fn faults_befall_invocations() {
-    let asked = json!({ "sleep_millis": 60_000 });
-    let (answer, stats) = befallen(Fault::Kill, asked.clone()).await;
+    let payload = json!({ "sleep_millis": 60_000 });
+    let (answer, stats) = invoke_with_fault(Fault::Kill, payload.clone()).await;
     assert!(matches!(answer, Err(InvokeError::Exited { .. })), "{answer:?}");
     assert_eq!((stats.kills, stats.crashes), (1, 0));
-    let (answer, stats) = befallen(Fault::OutOfMemory, asked.clone()).await;
+    let (answer, stats) = invoke_with_fault(Fault::OutOfMemory, payload.clone()).await;
     assert!(matches!(answer, Err(InvokeError::Exited { .. })), "{answer:?}");
     assert_eq!((stats.over_memory, stats.kills), (1, 0));
-    let (answer, stats) = befallen(Fault::ColdHerd, asked).await;
+    let (answer, stats) = invoke_with_fault(Fault::ColdHerd, payload).await;
     assert!(matches!(answer, Err(InvokeError::Exited { .. })), "{answer:?}");
     assert_eq!(stats.kills, 1);
-    // It would have answered in time, had it not been made to stand still.
-    let (answer, stats) = befallen(Fault::TimeOut, json!({ "sleep_millis": 1_000 })).await;
+    // Without the fault it would answer in time.
+    let (answer, stats) = invoke_with_fault(Fault::TimeOut, json!({ "sleep_millis": 1_000 })).await;
     assert_eq!((answer, stats.timeouts), (Err(InvokeError::TimedOut), 1));
 }
 
 #[tokio::test]
 async fn a_jump_of_the_clock_tells_another_deadline() {
-    let (answer, _) = befallen(Fault::ClockJump, json!({ "describe": {} })).await;
-    // It has 2 s, and with this seed it hears of 3 s more: it can only believe so by the fault.
+    let (answer, _) = invoke_with_fault(Fault::ClockJump, json!({ "describe": {} })).await;
+    // It has 2 s. With this seed the fault adds 3 s to the deadline that it is told.
     let left = answer.unwrap()["left_ms"].as_i64().unwrap();
     assert!(left > 2_000, "{left} ms");
 }
 
-/// Asks this program to be the process that `no_process_outlives_this_one` kills.
+/// Makes this program the parent process that `no_process_outlives_this_one` kills.
 const PARENT: &str = "PODIUM_TEST_PARENT";
 
-/// The value with which the busy process stands still.
+/// The value of [`PARENT`] that freezes the busy process.
 const FREEZING: &str = "freezing";
 
-/// Not a test of its own: without the variable it does nothing.
+/// Part of other tests. It does nothing unless [`PARENT`] is set.
 #[tokio::test]
 async fn parent() {
     if std::env::var_os(PARENT).is_none() {
@@ -475,7 +460,7 @@ async fn parent() {
     for answer in idle_and_busy {
         println!("pid {}", answer.unwrap());
     }
-    if std::env::var_os(PARENT).is_some_and(|asked| asked == FREEZING) {
+    if std::env::var_os(PARENT).is_some_and(|mode| mode == FREEZING) {
         faults.raise(Fault::TimeOut, [], 1.0);
     }
     println!("ready");
@@ -484,10 +469,10 @@ async fn parent() {
 }
 
 /// Starts a parent of two processes.
-async fn parent_of_two(asked: &str) -> (tokio::process::Child, Vec<u64>) {
+async fn parent_of_two(mode: &str) -> (tokio::process::Child, Vec<u64>) {
     let mut parent = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["parent", "--exact", "--nocapture"])
-        .env(PARENT, asked)
+        .env(PARENT, mode)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -526,12 +511,12 @@ async fn no_process_outlives_this_one() {
 #[tokio::test]
 async fn not_even_one_that_stands_still() {
     let (parent, pids) = parent_of_two(FREEZING).await;
-    let stands_still = |pid: &u64| {
+    let is_frozen = |pid: &u64| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit(") ")
             .next()
             .is_some_and(|state| state.starts_with('T'))
     };
-    eventually("one stands still", || pids.iter().any(stands_still)).await;
+    eventually("one process is frozen", || pids.iter().any(is_frozen)).await;
     end_with_their_parent(parent, pids).await;
 }

@@ -1,6 +1,7 @@
 //! `podium local`: the whole system on this machine.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,39 +14,63 @@ use tokio::signal::unix::{SignalKind, signal};
 use terminal::duration;
 
 pub const HELP: &str = "\
-Once it is ready, one line of JSON on standard output names the addresses, the process id and the
-directory of the logs. Ctrl-C stops it and leaves no process behind.
+When it is ready, it prints one line of JSON on standard output: the addresses, the process id and
+the directory of the logs. Ctrl-C stops it and leaves no process behind.
 
-The AWS endpoint speaks DynamoDB, DynamoDB Streams and SQS; any credentials will do:
-  aws --endpoint-url http://127.0.0.1:7001 dynamodb list-tables";
+The AWS endpoint provides DynamoDB, DynamoDB Streams and SQS, and accepts any credentials:
+  aws --endpoint-url http://127.0.0.1:7001 dynamodb list-tables
+
+There is no login. By default only this machine can connect. In a container, use --listen 0.0.0.0 and
+publish the ports to the host's loopback address (docker run -p 127.0.0.1:7000:7000 ...). Even then the
+AWS endpoint answers only requests for localhost or a loopback address.
+
+podium starts the programs ingest, aggregator, snapshot and serve from the directory it is in itself.";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Where the API and the dashboard are; 0 takes a free port
+    /// The IP address to listen on, for both ports; 0.0.0.0 means every address of this machine.
+    /// Everyone who can reach it can read and post
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    listen: IpAddr,
+    /// The port of the API and the dashboard; 0 picks a free one
     #[arg(long, default_value_t = 7000)]
     port: u16,
-    /// Where the AWS services are; 0 takes a free port
+    /// The port of the AWS endpoint; 0 picks a free one
     #[arg(long, default_value_t = 7001)]
     aws_port: u16,
-    /// Keep the data here; without it, it is gone at the end
+    /// Keep the data in this directory; without it, the data is lost when the stack stops
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where each function's log goes [default: in the data directory, or a temporary one]
+    /// The directory for the functions' logs [default: in the data directory, or a temporary one]
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
-    /// In which days, weeks and months begin and end: an IANA name such as Europe/Berlin
+    /// The time zone of days, weeks and months: an IANA name such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
     /// How often the boards are published
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     snapshot_every: Duration,
-    /// How far back an activity may lie, in days, or "unlimited"
+    /// The maximum age of an activity in days, or "unlimited"
     #[arg(long, value_name = "DAYS", default_value = "unlimited", value_parser = parse_age)]
     max_activity_age: String,
-    /// How messages are taken to be counted: "prompt" (10 at once, immediately) or "thrifty" (up to
-    /// 500 within a second, which costs less)
+    /// How the aggregator takes messages: "prompt" (up to 10, at once) or "thrifty" (up to 500 within
+    /// a second, which costs less)
     #[arg(long, value_name = "MODE", default_value = "thrifty")]
     batching: Batching,
+}
+
+/// What to do when the stack cannot listen; `None` for any other error.
+fn listen_hint(error: &anyhow::Error) -> Option<&'static str> {
+    let cause = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<io::Error>())?;
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            Some("is another stack running? Choose other ports with --port and --aws-port")
+        }
+        io::ErrorKind::AddrNotAvailable => Some("choose an address of this machine with --listen"),
+        _ => None,
+    }
 }
 
 fn parse_age(raw: &str) -> Result<String, String> {
@@ -54,7 +79,7 @@ fn parse_age(raw: &str) -> Result<String, String> {
         Ok(raw.to_owned())
     } else {
         Err(format!(
-            "a number of days from 1 to {}, or \"unlimited\"",
+            "expected a number of days from 1 to {}, or \"unlimited\"",
             u16::MAX
         ))
     }
@@ -67,7 +92,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .init();
     let defaults = StackConfig::new()?;
     let kept_logs = args.data_dir.as_ref().map(|directory| directory.join("logs"));
+    let listen = args.listen;
     let config = StackConfig {
+        listen,
         port: args.port,
         aws_port: args.aws_port,
         log_dir: args
@@ -82,12 +109,16 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         visibility_timeout: settings::VISIBILITY_TIMEOUT,
         ..defaults
     };
-    std::fs::create_dir_all(&config.log_dir)?;
     let log_dir = config.log_dir.clone();
-    // Asked for before anything is started, so that no signal finds the stack half built.
+    // Registered before anything starts, so that a signal during the start also stops the stack cleanly.
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
-    let stack = Stack::start(config).await?;
+    let stack = Stack::start(config)
+        .await
+        .map_err(|error| match listen_hint(&error) {
+            Some(hint) => anyhow::anyhow!("{error:#}; {hint}"),
+            None => error,
+        })?;
     let ready = json!({
         "web": stack.web_url,
         "aws": stack.aws_url,
@@ -100,6 +131,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     eprintln!("The dashboard and the API: {}", stack.web_url);
     eprintln!("The AWS endpoint:          {}", stack.aws_url);
     eprintln!("The functions' logs:       {}", log_dir.display());
+    if !listen.is_loopback() {
+        eprintln!(
+            "Warning: listening on {listen}. There is no login: everyone who can reach this address can read \
+             everything and post activities. Without --listen only this machine can connect."
+        );
+    }
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}

@@ -14,8 +14,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
-use super::podium;
-use crate::stack::{TestStack, http_client};
+use super::{end, podium};
+use crate::stack::{TestStack, bin_dir, http_client};
 use crate::tables::render;
 
 /// Far longer than anything here takes, so that a test which waits in vain ends.
@@ -28,6 +28,7 @@ struct LocalStack {
     pid: u32,
     stdout: BufReader<ChildStdout>,
     url: String,
+    aws_url: String,
     http: Client,
 }
 
@@ -39,8 +40,15 @@ fn command(args: &[&str]) -> Command {
 
 impl LocalStack {
     async fn start(data_dir: &Path) -> Self {
+        Self::start_on("127.0.0.1", "127.0.0.1", data_dir, Stdio::null()).await
+    }
+
+    /// Starts a stack that listens on `listen`, and checks that it names `reachable` as its address.
+    async fn start_on(listen: &str, reachable: &str, data_dir: &Path, stderr: Stdio) -> Self {
         let data_dir = data_dir.to_str().expect("a plain path");
         let mut command = command(&[
+            "--listen",
+            listen,
             "--port",
             "0",
             "--aws-port",
@@ -50,7 +58,7 @@ impl LocalStack {
             "--data-dir",
             data_dir,
         ]);
-        let mut program = command.stderr(Stdio::null()).spawn().expect("podium runs");
+        let mut program = command.stderr(stderr).spawn().expect("podium runs");
         let pid = program.id().expect("it runs");
         let mut stdout = BufReader::new(program.stdout.take().expect("it is piped"));
         let mut line = String::new();
@@ -58,12 +66,10 @@ impl LocalStack {
         read.expect("it is ready in time").expect("it is text");
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line:?}"));
         assert_eq!(ready["pid"], pid);
-        assert!(
-            ready["aws"]
-                .as_str()
-                .is_some_and(|url| url.starts_with("http://127.0.0.1:")),
-            "{ready}"
-        );
+        for part in ["web", "aws"] {
+            let url = ready[part].as_str().expect("an address");
+            assert!(url.starts_with(&format!("http://{reachable}:")), "{ready}");
+        }
         assert!(
             ready["logs"]
                 .as_str()
@@ -75,6 +81,7 @@ impl LocalStack {
             pid,
             stdout,
             url: ready["web"].as_str().expect("an address").to_owned(),
+            aws_url: ready["aws"].as_str().expect("an address").to_owned(),
             http: http_client(),
         }
     }
@@ -175,6 +182,14 @@ impl LocalStack {
             sleep(POLL).await;
         }
     }
+}
+
+/// What a stack that does not start prints on standard error. It must not say that it is ready.
+async fn refused(command: Command, code: i32) -> String {
+    let ended = timeout(PATIENCE, end(command)).await.expect("it ends in time");
+    assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "", "it does not say that it is ready");
+    ended.stderr
 }
 
 async fn signal(signal: &str, to: &str) {
@@ -297,18 +312,104 @@ async fn a_port_that_is_taken_is_said() {
     let port = |url: &str| url.rsplit(':').next().expect("a port").to_owned();
     let (web, aws) = (port(&other.stack.web_url), port(&other.stack.aws_url));
     for (ports, taken) in [([&web, "0"], &web), (["0", &aws], &aws)] {
-        let program = command(&["--port", ports[0], "--aws-port", ports[1]])
-            .stderr(Stdio::piped())
-            .spawn();
-        let output = timeout(PATIENCE, program.expect("podium runs").wait_with_output())
-            .await
-            .expect("it ends in time");
-        let output = output.expect("it ran");
-        let stderr = String::from_utf8(output.stderr).expect("text");
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
-        let expected = format!("podium: taking the port {taken} of this machine; is another stack running?");
+        let stderr = refused(command(&["--port", ports[0], "--aws-port", ports[1]]), 1).await;
+        let expected = format!("podium: cannot listen on 127.0.0.1:{taken}: ");
         assert!(stderr.starts_with(&expected), "{stderr}");
-        assert!(output.stdout.is_empty(), "it does not say that it is ready");
+        let hint = "; is another stack running? Choose other ports with --port and --aws-port\n";
+        assert!(stderr.ends_with(hint), "{stderr}");
     }
     other.stop().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_listens_on_the_address_that_is_asked_for() {
+    let directory = TempDir::new().expect("a directory");
+    let data_dir = directory.path();
+    let stack = LocalStack::start_on("127.0.0.2", "127.0.0.2", data_dir, Stdio::null()).await;
+    assert_eq!(stack.post(&activities(0..4)).await, all("accepted", 4));
+    stack.wait_until_counted(4).await;
+    let about = stack.http.get(&stack.aws_url).send().await.expect("it answers");
+    assert_eq!(about.status(), 200);
+    for url in [&stack.url, &stack.aws_url] {
+        let elsewhere = url.replace("127.0.0.2", "127.0.0.1");
+        let refused = stack.http.get(elsewhere).send().await;
+        assert!(refused.is_err_and(|error| error.is_connect()), "{url}");
+    }
+    stack.interrupt().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_loopback_it_warns_that_there_is_no_login() {
+    let directory = TempDir::new().expect("a directory");
+    let data_dir = directory.path();
+    let mut stack = LocalStack::start_on("0.0.0.0", "127.0.0.1", data_dir, Stdio::piped()).await;
+    let mut stderr = stack.program.stderr.take().expect("it is piped");
+    assert_eq!(stack.post(&activities(0..4)).await, all("accepted", 4));
+    stack.wait_until_counted(4).await;
+    stack.interrupt().await;
+    let mut printed = String::new();
+    stderr.read_to_string(&mut printed).await.expect("text");
+    assert!(
+        printed.contains("Warning: listening on 0.0.0.0. There is no login: everyone who can reach"),
+        "{printed}"
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_address_is_refused_with_the_option() {
+    let stderr = refused(command(&["--listen", "nowhere"]), 2).await;
+    assert!(stderr.contains("'nowhere' for '--listen <ADDRESS>'"), "{stderr}");
+    // Reserved for documentation, so no machine has it.
+    let stderr = refused(
+        command(&["--listen", "192.0.2.1", "--port", "0", "--aws-port", "0"]),
+        1,
+    )
+    .await;
+    assert!(
+        stderr.starts_with("podium: cannot listen on 192.0.2.1:0: "),
+        "{stderr}"
+    );
+    assert!(
+        stderr.ends_with("; choose an address of this machine with --listen\n"),
+        "{stderr}"
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn without_its_functions_it_ends_at_once_and_says_how_to_get_them() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = TempDir::new().expect("a directory");
+    let alone = directory.path().join("podium");
+    std::fs::copy(bin_dir().join("podium"), &alone).expect("it is copied");
+    let local = || {
+        let mut command = Command::new(&alone);
+        command
+            .args(["local", "--port", "0", "--aws-port", "0"])
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    };
+    let stderr = refused(local(), 1).await;
+    let place = directory.path().canonicalize().expect("it is there");
+    let expected = format!(
+        "podium: cannot start the functions in {}: missing: ingest, aggregator, snapshot, serve\n",
+        place.display()
+    );
+    assert!(stderr.starts_with(&expected), "{stderr}");
+    assert!(stderr.contains("cargo build --workspace --bins"), "{stderr}");
+    assert!(stderr.contains("cargo install --path crates/ingest"), "{stderr}");
+
+    for (name, mode) in [("ingest", 0o644), ("aggregator", 0o755), ("serve", 0o755)] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, "no program").expect("it is written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("it is set");
+    }
+    let stderr = refused(local(), 1).await;
+    assert!(
+        stderr.contains(": missing: snapshot; not executable: ingest\n"),
+        "{stderr}"
+    );
 }

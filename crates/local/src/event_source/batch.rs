@@ -1,4 +1,4 @@
-//! The event a function is invoked with, as AWS shapes it.
+//! The event of an invocation, in the shape that AWS uses.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::lambda::PAYLOAD_BYTES_MAX;
 use crate::sqs::{AttributeValue, MessageAttribute, MessageId, REGION, ReceiptHandle, Received, md5_of_body};
-
-/// What a synchronous invocation may carry: 6 MB.
-const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
 
 const HEAD: &[u8] = br#"{"Records":["#;
 const TAIL: &[u8] = b"]}";
 
-/// A batch as it grows. Each message is written once, so that the size is the true one.
+/// A batch that is being filled. Messages are serialised as they are added, so the size is exact.
 #[derive(Debug)]
 pub(super) struct Batch {
     queue_arn: String,
@@ -40,8 +38,8 @@ impl Batch {
         self.messages.len()
     }
 
-    /// Adds a message; `false` when the payload has no room for it. The first always fits: a
-    /// message is at most 1 MiB, and JSON at most doubles it.
+    /// Adds a message. `false` if the payload has no room for it. The first message always fits: a message
+    /// is at most 1 MiB, and JSON at most doubles it.
     pub(super) fn push(&mut self, message: &Received) -> bool {
         let length = self.payload.len();
         if !self.is_empty() {
@@ -49,7 +47,7 @@ impl Batch {
         }
         serde_json::to_writer(&mut self.payload, &record(message, &self.queue_arn))
             .expect("a record has string keys only");
-        if !self.is_empty() && self.payload.len() + TAIL.len() > MAX_PAYLOAD_BYTES {
+        if !self.is_empty() && self.payload.len() + TAIL.len() > PAYLOAD_BYTES_MAX {
             self.payload.truncate(length);
             return false;
         }
@@ -57,9 +55,13 @@ impl Batch {
         true
     }
 
-    /// The event, and what it holds.
+    /// The event and its messages.
     pub(super) fn into_event(mut self) -> (Bytes, Vec<(MessageId, ReceiptHandle)>) {
         self.payload.extend_from_slice(TAIL);
+        debug_assert!(
+            self.payload.len() <= PAYLOAD_BYTES_MAX,
+            "the first message fits, and no other is added beyond the limit"
+        );
         (Bytes::from(self.payload), self.messages)
     }
 }
@@ -86,7 +88,7 @@ struct Attribute<'a> {
     string_value: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     binary_value: Option<String>,
-    /// SQS has lists in its model and takes none, so events always show them empty.
+    /// The SQS API defines lists but accepts none, so they are always empty in events.
     string_list_values: [(); 0],
     binary_list_values: [(); 0],
     data_type: &'a str,

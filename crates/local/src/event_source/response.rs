@@ -1,4 +1,4 @@
-//! What a function says of its batch: the partial batch response.
+//! The partial batch response of a function.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use crate::sqs::{MessageId, ReceiptHandle};
 
-/// The response is not one, so the whole batch counts as failed.
+/// An invalid response. The whole batch counts as failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InvalidResponse {
-    #[error("it cannot be read: {0}")]
+    #[error("it is not the expected JSON: {0}")]
     Malformed(#[from] serde_json::Error),
     #[error("it names a message that is not in the batch")]
     UnknownMessage,
@@ -27,8 +27,8 @@ struct Failure {
     message: String,
 }
 
-/// The messages a function reports as failed. An empty response, `null`, and one without a list
-/// or with an empty one say that all succeeded, as on AWS.
+/// The messages that a function reports as failed. As on AWS, all messages succeeded if the response is
+/// empty or `null`, or if its list is missing or empty.
 pub(super) fn failed_messages(
     response: &[u8],
     batch: &[(MessageId, ReceiptHandle)],

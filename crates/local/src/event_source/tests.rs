@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::sqs::{MessageAttribute, NewMessage, QueueAttributes, Sqs};
 
-/// Long enough for a loaded machine; reached only by a test that fails.
+/// Long enough for a busy machine. Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// For tests in which a message is to come again.
+/// A visibility timeout for tests in which a message returns.
 const SOON: Duration = Duration::from_millis(200);
 
 fn queue() -> Queue {
@@ -56,10 +56,10 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
     };
     timeout(PATIENCE, waiting)
         .await
-        .unwrap_or_else(|_| panic!("never came: {what}"));
+        .unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain until {what}"));
 }
 
-/// The events a function was invoked with.
+/// The events of all invocations.
 #[derive(Clone, Default)]
 struct Invocations(Arc<Mutex<Vec<Value>>>);
 
@@ -131,9 +131,8 @@ async fn the_event_is_shaped_as_on_aws() {
     assert_eq!(*record, expected);
 }
 
-/// Which of two messages a function is done with when it answers so. `$0` stands for the id of
-/// the first.
-async fn check_response(response: &str, done: Option<[bool; 2]>) {
+/// Checks which of two messages succeed with this response. `$0` stands for the id of the first.
+async fn check_response(response: &str, succeeded: Option<[bool; 2]>) {
     let queue = queue();
     send(&queue, ["a", "b"].map(str::to_owned));
     let received = queue.receive(2, Duration::ZERO, None).await;
@@ -142,7 +141,7 @@ async fn check_response(response: &str, done: Option<[bool; 2]>) {
     let seen = response::failed_messages(response.as_bytes(), &messages)
         .ok()
         .map(|failed| [!failed.contains(&messages[0].0), !failed.contains(&messages[1].0)]);
-    assert_eq!(seen, done, "{response}");
+    assert_eq!(seen, succeeded, "{response}");
 }
 
 #[tokio::test]
@@ -170,15 +169,14 @@ async fn a_response_is_read_as_aws_reads_it() {
     check_response(r#""done""#, None).await;
 }
 
-/// How often a message is delivered that its function is done with, when this fault strikes each
-/// deletion of its first two deliveries.
+/// Checks how often a message is delivered if this fault affects its deletion after the first two deliveries.
 async fn check_deliveries(fault: Fault, expected: usize) {
     let faults = Faults::from_seed(1, [fault]);
     faults.raise(fault, [], 1.0);
     let queue = queue_with(SOON);
     send(&queue, ["a".to_owned()]);
     let invocations = Invocations::default();
-    let (noted, struck) = (invocations.clone(), faults.clone());
+    let (noted, injected) = (invocations.clone(), faults.clone());
     let source = EventSourceMapping {
         faults: faults.clone(),
         ..mapping(&queue, 10, Duration::ZERO)
@@ -187,7 +185,7 @@ async fn check_deliveries(fault: Fault, expected: usize) {
         .start(move |payload| {
             noted.note(&payload);
             if noted.all().len() == 3 {
-                struck.switch_off();
+                injected.switch_off();
             }
             async { Ok::<_, String>(Bytes::new()) }
         })
@@ -201,7 +199,7 @@ async fn check_deliveries(fault: Fault, expected: usize) {
 #[tokio::test]
 async fn faults_bring_back_what_is_done() {
     check_deliveries(Fault::LoseAcknowledgement, 3).await;
-    // The echo has none of its own.
+    // The second delivery of a deleted message is not affected again.
     check_deliveries(Fault::DeliverTwice, 2).await;
 }
 
@@ -356,7 +354,7 @@ async fn stopping_lets_an_invocation_finish() {
 
 #[test]
 fn failures_in_a_row_back_off_up_to_a_bound() {
-    let seen = [0, 1, 2, 3, 7, 8, 40, u32::MAX].map(|failures| back_off(failures).as_millis());
+    let seen = [0, 1, 2, 3, 7, 8, 40, u32::MAX].map(|failures| backoff(failures).as_millis());
     assert_eq!(seen, [0, 100, 200, 400, 6_400, 10_000, 10_000, 10_000]);
 }
 

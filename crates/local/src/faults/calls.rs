@@ -1,4 +1,4 @@
-//! Faults of the calls that functions make to tables and queues, in the shapes that AWS gives them.
+//! Faults of the calls that functions make to tables and queues, in the shapes that AWS uses.
 
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::{Draw, Fault, Faults};
+use super::kind::Fault;
+use super::plan::{Draw, Faults};
 use crate::answer::Answer;
 
-/// What functions sign their calls with. No one else's calls are struck: not those of the stack
-/// itself, and not those by which a verdict is found.
+/// The access key id of the functions. Faults affect only calls that are signed with it, not those of
+/// the stack itself or of `podium chaos` when it checks the result.
 pub(crate) const FUNCTION_KEY_ID: &str = "local-function";
 
 /// Whether a call is signed with a function's key.
@@ -27,20 +28,19 @@ pub(crate) fn calls_from_function(headers: &HeaderMap) -> bool {
         .is_some_and(|(key_id, _)| key_id == FUNCTION_KEY_ID)
 }
 
-/// What becomes of a call.
 #[derive(Debug)]
 pub(crate) enum CallFault {
     Refused(Answer),
     CutBefore,
     CutAfter,
-    /// A pause before it is done, and one before it is answered.
+    /// One pause before the call takes effect, and one before it is answered.
     Slow {
         before: Duration,
         after: Duration,
     },
 }
 
-/// The only operation that meets conflicts: what transactions write, nothing else does.
+/// The only operation that can conflict: nothing else writes the items that transactions write.
 const TRANSACTION: &str = "TransactWriteItems";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +49,14 @@ enum Service {
     Sqs,
 }
 
-/// Most slow answers still come in time.
+/// Most slow answers are still in time.
 const SLOW: std::ops::Range<Duration> = Duration::from_millis(50)..Duration::from_millis(800);
-/// The others come after the 3 s for which a function waits.
+/// The others exceed the 3 s that a function waits.
 const TOO_SLOW: std::ops::Range<Duration> = Duration::from_millis(3_000)..Duration::from_millis(4_500);
-/// One in so many slow answers is too slow.
+/// One in this many slow answers is too slow.
 const TOO_SLOW_ONE_IN: u64 = 8;
 
-/// The faults of calls, in the order in which they are asked for: the first that strikes is it.
+/// The faults of calls, in the order in which they are drawn. The first one drawn is injected.
 const OF_CALLS: [Fault; 6] = [
     Fault::Throttle,
     Fault::ServerError,
@@ -67,8 +67,7 @@ const OF_CALLS: [Fault; 6] = [
 ];
 
 impl Faults {
-    /// What becomes of a function's call; `None` if nothing out of the ordinary. `service` is the
-    /// part of `X-Amz-Target` before the operation.
+    /// Draws the fault of a function's call. `service` is the part of `X-Amz-Target` before the operation.
     pub(crate) fn of_call(&self, service: &str, operation: &str, body: &[u8]) -> Option<CallFault> {
         let service = match service {
             "DynamoDB_20120810" => Service::DynamoDb,
@@ -76,12 +75,12 @@ impl Faults {
             _ => return None,
         };
         let (fault, draw) = OF_CALLS.into_iter().find_map(|fault| {
-            let can_strike = fault != Fault::Conflict || operation == TRANSACTION;
-            let draw = can_strike.then(|| self.draw_for_call(fault, operation, body))?;
+            let can_affect = fault != Fault::Conflict || operation == TRANSACTION;
+            let draw = can_affect.then(|| self.draw_for_call(fault, operation, body))?;
             Some((fault, draw?))
         })?;
         self.count(fault);
-        Some(strike(fault, draw, service, operation, body))
+        Some(call_fault(fault, draw, service, operation, body))
     }
 
     fn draw_for_call(&self, fault: Fault, operation: &str, body: &[u8]) -> Option<Draw> {
@@ -96,7 +95,7 @@ impl Faults {
     }
 }
 
-fn strike(fault: Fault, mut draw: Draw, service: Service, operation: &str, body: &[u8]) -> CallFault {
+fn call_fault(fault: Fault, mut draw: Draw, service: Service, operation: &str, body: &[u8]) -> CallFault {
     match fault {
         Fault::CutBefore => CallFault::CutBefore,
         Fault::CutAfter => CallFault::CutAfter,
@@ -156,7 +155,7 @@ fn refused_by_table(fault: Fault, mut draw: Draw, operation: &str, body: &[u8]) 
     )
 }
 
-/// A cancelled transaction, for the sake of one of its actions.
+/// A transaction that is cancelled because of one of its actions.
 fn cancelled(body: &[u8], code: &str, mut draw: Draw) -> Answer {
     #[derive(Deserialize)]
     struct Transaction {
@@ -215,7 +214,7 @@ fn refusal(status: StatusCode, document: &Value) -> Answer {
     }
 }
 
-/// The tables that a write names, wherever in its document.
+/// The tables that a write names, at any depth of its document.
 fn tables(body: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut left = vec![serde_json::from_slice::<Value>(body).unwrap_or_default()];
@@ -225,7 +224,7 @@ fn tables(body: &[u8]) -> Vec<String> {
                 for (name, value) in fields {
                     match (name.as_str(), value) {
                         ("TableName", Value::String(table)) => found.push(table),
-                        // Data may look like anything, and is of no interest here.
+                        // User data, which may contain the same names.
                         ("Item" | "Key" | "ExpressionAttributeValues", _) => {}
                         ("RequestItems", Value::Object(tables)) => {
                             found.extend(tables.into_iter().map(|(table, _)| table));
@@ -252,9 +251,9 @@ mod tests {
         {"Update":{"TableName":"standings","Key":{"shard":{"S":"1"}}}}]}"#;
 
     fn refused(fault: Fault, draw: u64, service: Service, operation: &str) -> String {
-        let struck = strike(fault, Draw(draw), service, operation, WRITES);
-        let CallFault::Refused(answer) = struck else {
-            panic!("{struck:?}");
+        let injected = call_fault(fault, Draw(draw), service, operation, WRITES);
+        let CallFault::Refused(answer) = injected else {
+            panic!("{injected:?}");
         };
         let document: Value = serde_json::from_slice(&answer.body).expect("JSON");
         let shape = document["__type"].as_str().expect("a type");
@@ -272,7 +271,7 @@ mod tests {
             .to_owned()
     }
 
-    /// All forms in which a fault comes.
+    /// Checks all forms of a fault.
     fn check(fault: Fault, service: Service, operation: &str, expected: &[&str]) {
         let mut forms: Vec<String> = (0..64)
             .map(|draw| refused(fault, draw, service, operation))
@@ -339,14 +338,14 @@ mod tests {
     fn a_raised_fault_strikes_the_writes_to_its_tables_and_nothing_else() {
         let faults = Faults::from_seed(1, []);
         faults.raise(Fault::Throttle, ["standings", "other"], 1.0);
-        let is_struck = |operation, body| faults.of_call("DynamoDB_20120810", operation, body).is_some();
+        let is_affected = |operation, body| faults.of_call("DynamoDB_20120810", operation, body).is_some();
         for _ in 0..100 {
-            assert!(is_struck(TRANSACTION, WRITES));
-            assert!(!is_struck("PutItem", br#"{"TableName":"activities"}"#));
-            assert!(!is_struck("Query", br#"{"TableName":"standings"}"#));
+            assert!(is_affected(TRANSACTION, WRITES));
+            assert!(!is_affected("PutItem", br#"{"TableName":"activities"}"#));
+            assert!(!is_affected("Query", br#"{"TableName":"standings"}"#));
         }
         faults.lower(Fault::Throttle);
-        assert!(!is_struck(TRANSACTION, WRITES));
+        assert!(!is_affected(TRANSACTION, WRITES));
     }
 
     #[test]

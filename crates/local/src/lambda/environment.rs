@@ -1,4 +1,4 @@
-//! One execution environment: a process, and what is known of it.
+//! One execution environment: a process and its state.
 
 use std::{
     process::Stdio,
@@ -20,27 +20,26 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    InvokeError,
+    error::InvokeError,
     log::{self, Log},
     usage::{self, Usage},
 };
 
-/// A process's output is read this long after its end; a process of its own making may hold it open.
+/// How long output is read after the process has ended. A child process may hold the output open.
 const OUTPUT_WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// A process has at most one request of its own under way, so this leaves room for a stray one.
+/// A process has at most one request in progress; the rest is room for stray ones.
 const EVENTS_MAX: usize = 4;
 
-/// Reading `/proc` costs about as much as an invocation, so it is not done after each of them.
+/// Reading `/proc` costs about as much as an invocation, so it is not done after each one.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 
-/// Names an environment in the address of its Runtime API. Random, so that no other process on the
+/// Identifies an environment in the URL of its Runtime API. Random, so that no other process on the
 /// machine can answer in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct EnvironmentId(pub(super) Uuid);
 
-/// Names one invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RequestId(pub(super) Uuid);
@@ -59,24 +58,23 @@ impl TryFrom<String> for RequestId {
     }
 }
 
-/// What a function is given.
 pub struct Invocation {
     pub id: RequestId,
     pub payload: Bytes,
     pub timeout: Duration,
-    /// By how much the deadline that the process is told is off.
+    /// Added to the deadline that the process is told.
     pub deadline_error: SignedDuration,
 }
 
-/// What a process tells by way of its Runtime API.
+/// A request of a process to its Runtime API.
 pub enum Event {
-    /// It waits for an invocation.
+    /// The process waits for an invocation.
     Next(oneshot::Sender<Invocation>),
     Answer(Result<Bytes, InvokeError>),
     InitError(InvokeError),
 }
 
-/// Why a process was ended. One that ended without a reason crashed.
+/// Why a process was ended. A process that ends without a reason has crashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     TimedOut,
@@ -87,7 +85,7 @@ pub enum Ending {
     Killed,
 }
 
-/// What everyone may know of an environment. Its [`Lease`] is what invokes it.
+/// The shared part of an environment. Only the holder of its [`Lease`] can invoke it.
 pub struct Environment {
     pub id: EnvironmentId,
     events: mpsc::Sender<Event>,
@@ -107,7 +105,7 @@ struct State {
 }
 
 impl Environment {
-    /// An environment whose process is yet to be started, with its only lease.
+    /// An environment without a process yet, its only lease, and the sender of its exit status.
     pub fn new() -> (Arc<Self>, Lease, watch::Sender<Option<String>>) {
         let (events, received) = mpsc::channel(EVENTS_MAX);
         let (exit, exited) = watch::channel(None);
@@ -129,7 +127,7 @@ impl Environment {
         (environment, lease, exit)
     }
 
-    /// Kills the process. The first reason given is the one that counts; `false` if there was one.
+    /// Kills the process. Only the first reason counts; `false` if there already is one.
     pub fn end(&self, reason: Ending) -> bool {
         let is_first = self.ending.set(reason).is_ok();
         if is_first {
@@ -138,11 +136,11 @@ impl Environment {
         is_first
     }
 
-    /// Has the process stand still in the midst of its invocation, until it is killed because its time
-    /// is up. `false` if it has none.
+    /// Freezes the process during its invocation, until it is killed at its timeout. `false` if it has
+    /// no invocation.
     ///
-    /// It cannot outlive this process: the system wakes whoever stands still without a parent, and
-    /// ends it.
+    /// A frozen process cannot outlive this one: when the parent of a stopped process group is gone, the
+    /// kernel sends it SIGHUP and SIGCONT.
     pub fn freeze(&self) -> bool {
         let pid = self
             .pid()
@@ -169,23 +167,23 @@ impl Environment {
         self.state().running.is_some()
     }
 
-    /// Takes the invocation that is answered; `false` if it is not the one under way.
+    /// Marks the invocation as answered. `false` if it is not the current one.
     pub fn finish(&self, id: RequestId) -> bool {
         self.state().running.take_if(|running| *running == id).is_some()
     }
 
-    /// Hands on what the process told.
+    /// Passes an event on to the holder of the lease.
     pub async fn tell(&self, event: Event) {
-        // Without a lease the process is being killed, and nobody waits for what it has to say.
+        // Without a lease the process is being killed, and its events no longer matter.
         drop(self.events.send(event).await);
     }
 
-    /// What the process had used when it was last looked at.
+    /// The usage at the last sample.
     pub fn usage(&self) -> Usage {
         self.state().usage
     }
 
-    /// Looks at what the process uses now; keeps what is known if it is gone.
+    /// Samples the usage. Returns the last sample if the process is gone.
     pub fn sample(&self) -> Usage {
         let read = self.pid().and_then(usage::read);
         let mut state = self.state();
@@ -208,11 +206,11 @@ impl Environment {
 
     fn keep_error_line(&self, lines: &[u8]) {
         let text = String::from_utf8_lossy(lines);
-        let told = |line: &&str| {
-            // The last line of a panic says only how to get a backtrace.
+        let is_informative = |line: &&str| {
+            // The last line of a panic only explains how to get a backtrace.
             !line.trim().is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE")
         };
-        if let Some(line) = text.lines().rfind(told) {
+        if let Some(line) = text.lines().rfind(is_informative) {
             line.trim().clone_into(&mut self.state().last_error_line);
         }
     }
@@ -221,7 +219,7 @@ impl Environment {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the process. Its `Running` is to be awaited in a task of its own.
+    /// Starts the process. The caller must await [`Running::ended`] in a separate task.
     pub fn spawn(self: &Arc<Self>, mut command: Command, log: Option<&Arc<Log>>) -> std::io::Result<Running> {
         let stdout = if log.is_some() {
             Stdio::piped()
@@ -263,7 +261,7 @@ fn copy(
     tokio::spawn(async move { log::copy_lines(output, log.as_deref(), on_lines).await })
 }
 
-/// A process and the copying of its output.
+/// A process, and the tasks that copy its output.
 pub struct Running {
     environment: Arc<Environment>,
     child: Child,
@@ -271,8 +269,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits for the process to end, killing it when that is asked for. Returns how it ended, once
-    /// all it wrote is in the log.
+    /// Waits for the process to end, and kills it on request. Returns its exit status once all of its
+    /// output is in the log.
     pub async fn ended(mut self) -> String {
         let status = tokio::select! {
             status = self.child.wait() => status,
@@ -293,12 +291,12 @@ impl Running {
     }
 }
 
-/// The right to invoke an environment. Whoever drops it ends the environment.
+/// The right to invoke an environment. Dropping it ends the environment.
 pub struct Lease {
     pub environment: Arc<Environment>,
     events: mpsc::Receiver<Event>,
     exited: watch::Receiver<Option<String>>,
-    /// Where the process waits for an invocation.
+    /// Set while the process waits for an invocation.
     next: Option<oneshot::Sender<Invocation>>,
     pub idle_since: Instant,
 }
@@ -309,7 +307,7 @@ impl Drop for Lease {
     }
 }
 
-/// What came first of what a lease waits for.
+/// The first of the things that a lease waits for.
 enum Heard {
     Event(Event),
     Exited(String),
@@ -323,17 +321,17 @@ impl Lease {
 
     /// Waits until the process is gone.
     pub async fn gone(&mut self) {
-        // An error means that the runtime that watched the process is gone, and it with it.
+        // An error means that the task that watched the process is gone, and the process with it.
         drop(self.exited.wait_for(Option::is_some).await);
     }
 
-    /// Waits until the process asks for an invocation: after its start, and after each answer.
+    /// Waits until the process asks for an invocation, after its start and after each answer.
     pub async fn ready(&mut self, until: Instant) -> Result<(), InvokeError> {
         while self.next.is_none() {
             match self.hear(until).await {
                 Heard::Event(Event::Next(next)) => self.next = Some(next),
                 Heard::Event(Event::InitError(error)) => return Err(error),
-                // An answer to an invocation that is over.
+                // A late answer to an earlier invocation.
                 Heard::Event(Event::Answer(_)) => {}
                 Heard::Exited(status) => return Err(InvokeError::Exited { status }),
                 Heard::Late => return Err(InvokeError::TimedOut),
@@ -343,10 +341,10 @@ impl Lease {
         Ok(())
     }
 
-    /// Gives the process its invocation once it asks for one; gives it back if the process does not.
+    /// Gives the process the invocation once it asks for one. Returns the invocation if it does not.
     pub async fn hand_over(&mut self, mut invocation: Invocation, until: Instant) -> Result<(), Invocation> {
         loop {
-            // A process whose connection broke asks again by a new one.
+            // A process whose connection broke asks again on a new one.
             while let Ok(event) = self.events.try_recv() {
                 if let Event::Next(next) = event {
                     self.next = Some(next);
@@ -358,7 +356,8 @@ impl Lease {
                 }
                 continue;
             };
-            self.environment.state().running = Some(invocation.id);
+            let before = self.environment.state().running.replace(invocation.id);
+            debug_assert_eq!(before, None, "an environment has one invocation at a time");
             match next.send(invocation) {
                 Ok(()) => return Ok(()),
                 Err(returned) => {
@@ -369,7 +368,7 @@ impl Lease {
         }
     }
 
-    /// Waits for the answer to the invocation that was handed over; kills the process when it is late.
+    /// Waits for the answer to the current invocation. Kills the process when it is late.
     pub async fn answer(&mut self, until: Instant) -> Result<Bytes, InvokeError> {
         let answer = loop {
             match self.hear(until).await {
@@ -395,7 +394,7 @@ impl Lease {
 
     async fn hear(&mut self, until: Instant) -> Heard {
         tokio::select! {
-            // What a process said before its end counts.
+            // Events that the process sent before it ended count.
             biased;
             Some(event) = self.events.recv() => Heard::Event(event),
             exited = self.exited.wait_for(Option::is_some) => Heard::Exited(

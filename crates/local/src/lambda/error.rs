@@ -1,4 +1,4 @@
-use super::PAYLOAD_BYTES_MAX;
+use super::config::PAYLOAD_BYTES_MAX;
 
 /// Why an invocation has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -6,7 +6,7 @@ pub enum InvokeError {
     /// The payload is larger than [`PAYLOAD_BYTES_MAX`]; the function was not invoked.
     #[error("the payload is larger than {PAYLOAD_BYTES_MAX} bytes")]
     PayloadTooLarge,
-    /// No environment came free in time, too many were waiting already, or the function is stopped.
+    /// No environment became free in time, too many invocations were waiting, or the function is stopped.
     #[error("throttled")]
     Throttled,
     /// The function did not answer within its timeout, and its process was killed.
@@ -18,10 +18,10 @@ pub enum InvokeError {
     /// The process ended before it answered.
     #[error("the process ended before it answered ({status})")]
     Exited {
-        /// Such as `exit status: 3` or `signal: 9 (SIGKILL)`.
+        /// For example `exit status: 3` or `signal: 9 (SIGKILL)`.
         status: String,
     },
-    /// No environment could be started; the text says why.
+    /// No environment could be started. The text gives the reason.
     #[error("{0}")]
     Unavailable(String),
 }

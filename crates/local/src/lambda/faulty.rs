@@ -1,4 +1,4 @@
-//! What befalls an invocation, when faults are asked for.
+//! Injects faults into invocations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,60 +7,59 @@ use jiff::SignedDuration;
 use tokio::time::sleep;
 
 use super::environment::{Ending, Environment};
-use super::pool::Pool;
 use crate::faults::{Fault, Faults};
 
-/// A fault strikes within this from the beginning of an invocation, so at any point of most.
-const STRIKES_WITHIN: Duration = Duration::from_millis(400);
+/// A fault is injected within this time after an invocation begins. Most invocations take less, so a
+/// fault may hit any point of them.
+const INJECTED_WITHIN: Duration = Duration::from_millis(400);
 
-/// The deadline of an invocation is off by less than this, either way.
-const DEADLINE_OFF_MAX: Duration = Duration::from_secs(5);
+/// The largest error of a deadline, in either direction.
+const DEADLINE_ERROR_MAX: Duration = Duration::from_secs(5);
 
-/// By how much the deadline that a function is told is off.
+/// The error to add to the deadline that a function is told.
 pub(super) fn deadline_error(faults: &Faults) -> SignedDuration {
     let Some(mut draw) = faults.draw(Fault::ClockJump) else {
         return SignedDuration::ZERO;
     };
     faults.count(Fault::ClockJump);
-    let error = SignedDuration::try_from(draw.within(Duration::ZERO..DEADLINE_OFF_MAX)).unwrap_or_default();
+    let error = SignedDuration::try_from(draw.within(Duration::ZERO..DEADLINE_ERROR_MAX)).unwrap_or_default();
     if draw.below(2) == 0 { error } else { -error }
 }
 
-impl Pool {
-    /// Draws what befalls the invocation that was just handed to this environment.
-    pub(super) fn befall(self: &Arc<Self>, environment: &Arc<Environment>) {
-        if self.config.faults.are_none() {
-            return;
-        }
-        self.befall_one(environment, Fault::Kill, |environment| {
-            environment.end(Ending::Killed)
-        });
-        self.befall_one(environment, Fault::OutOfMemory, |environment| {
-            environment.end(Ending::OverMemory)
-        });
-        self.befall_one(environment, Fault::TimeOut, Environment::freeze);
-        if self.config.faults.draw(Fault::ColdHerd).is_some() && self.kill_all() {
-            self.config.faults.count(Fault::ColdHerd);
-        }
+/// Draws the faults of an invocation that this environment has just received. `kill_all` kills every
+/// environment of the function; `false` if there is none.
+pub(super) fn inject(faults: &Faults, environment: &Arc<Environment>, kill_all: impl FnOnce() -> bool) {
+    if faults.are_none() {
+        return;
     }
+    inject_later(faults, environment, Fault::Kill, |environment| {
+        environment.end(Ending::Killed)
+    });
+    inject_later(faults, environment, Fault::OutOfMemory, |environment| {
+        environment.end(Ending::OverMemory)
+    });
+    inject_later(faults, environment, Fault::TimeOut, Environment::freeze);
+    if faults.draw(Fault::ColdHerd).is_some() && kill_all() {
+        faults.count(Fault::ColdHerd);
+    }
+}
 
-    /// `strike` says whether there was anything left to strike.
-    fn befall_one(
-        self: &Arc<Self>,
-        environment: &Arc<Environment>,
-        fault: Fault,
-        strike: fn(&Environment) -> bool,
-    ) {
-        let Some(mut draw) = self.config.faults.draw(fault) else {
-            return;
-        };
-        let after = draw.within(Duration::ZERO..STRIKES_WITHIN);
-        let (pool, environment) = (Arc::clone(self), Arc::clone(environment));
-        tokio::spawn(async move {
-            sleep(after).await;
-            if strike(&environment) {
-                pool.config.faults.count(fault);
-            }
-        });
-    }
+/// `affect` returns whether the fault had any effect.
+fn inject_later(
+    faults: &Faults,
+    environment: &Arc<Environment>,
+    fault: Fault,
+    affect: fn(&Environment) -> bool,
+) {
+    let Some(mut draw) = faults.draw(fault) else {
+        return;
+    };
+    let after = draw.within(Duration::ZERO..INJECTED_WITHIN);
+    let (faults, environment) = (faults.clone(), Arc::clone(environment));
+    tokio::spawn(async move {
+        sleep(after).await;
+        if affect(&environment) {
+            faults.count(fault);
+        }
+    });
 }

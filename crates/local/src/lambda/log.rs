@@ -1,4 +1,4 @@
-//! The log of one function: whole lines from all its environments, in one bounded file.
+//! The log of one function: whole lines from all of its environments, in one bounded file.
 
 use std::{
     fs::{File, OpenOptions},
@@ -10,14 +10,15 @@ use std::{
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// A log of this size is renamed to `NAME.1`, in place of the one before; a function's logs take at
-/// most twice as much.
+/// A log of this size is renamed to `NAME.1`, which replaces the previous one. The logs of a function
+/// take at most twice this size.
 pub const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// A longer line is cut into several, so that a function that never ends its line costs no memory.
+/// Longer lines are split, so that a function that never ends a line uses bounded memory.
 const LINE_BYTES_MAX: usize = 256 * 1024;
 
-/// How much is read from a pipe at a time, and so by how much a cut line may be longer: the capacity of a pipe on Linux.
+/// The bytes per read, which is the capacity of a pipe on Linux. A split line may be longer than
+/// [`LINE_BYTES_MAX`] by this much.
 const READ_BYTES: usize = 64 * 1024;
 
 /// The log file of one function, shared by its environments.
@@ -33,7 +34,7 @@ struct Open {
 }
 
 impl Log {
-    /// Appends to the file at `path`, which is made with its folder if it is not there.
+    /// Appends to the file at `path`. Creates the file and its directory if they are missing.
     pub fn open(path: PathBuf, bytes_max: u64) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
@@ -46,7 +47,7 @@ impl Log {
         })
     }
 
-    /// Appends whole lines in one write, so that those of other processes do not come between.
+    /// Appends whole lines in one write, so that lines of other processes cannot interleave.
     fn append(&self, lines: &[u8]) -> io::Result<()> {
         let mut log = self.locked();
         let length = lines.len() as u64;
@@ -76,8 +77,8 @@ fn previous(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Reads a process's output to its end, and appends it to the log by whole lines. `on_lines` sees
-/// them too, one or more at a time.
+/// Reads a process's output to its end and appends it to the log in whole lines. `on_lines` gets the
+/// same lines, one or more at a time.
 pub async fn copy_lines(
     mut output: impl AsyncRead + Unpin,
     log: Option<&Log>,
@@ -86,7 +87,7 @@ pub async fn copy_lines(
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     loop {
         buffer.reserve(READ_BYTES);
-        // A broken pipe ends the log as an end of file does.
+        // A broken pipe counts as the end of the output.
         let read = (&mut output)
             .take(READ_BYTES as u64)
             .read_buf(&mut buffer)
@@ -105,7 +106,7 @@ pub async fn copy_lines(
             if let Some(log) = log
                 && let Err(error) = log.append(&whole)
             {
-                tracing::warn!(%error, log = %log.path.display(), "a function's log could not be written");
+                tracing::warn!(%error, log = %log.path.display(), "cannot write a function's log");
             }
         }
         if read == 0 && buffer.is_empty() {

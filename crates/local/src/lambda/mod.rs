@@ -1,10 +1,11 @@
-//! Lambda on one machine. A function is a native binary that speaks the Lambda Runtime API; each of
-//! its processes is one execution environment, with one invocation at a time.
+//! Lambda on one machine. A function is a native binary that speaks the Lambda Runtime API. Each of
+//! its processes is one execution environment and has one invocation at a time.
 //!
-//! An environment is started when an invocation finds none free, up to the function's concurrency; it
-//! is used again, the most recently used first, and ended when it has been idle for a while. A process
-//! lives no longer than this one: when its Runtime API goes away, `lambda_runtime` ends it.
+//! An invocation that finds no free environment starts one, up to the function's concurrency.
+//! Environments are reused, the most recently used first, and end after [`IDLE_TIME`] without work. No
+//! process outlives this one: `lambda_runtime` exits when its Runtime API goes away.
 
+mod config;
 mod environment;
 mod error;
 mod faulty;
@@ -15,14 +16,13 @@ mod stats;
 mod usage;
 mod variables;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::join_all;
 use tokio::task::AbortHandle;
 
-use crate::faults::Faults;
-use environment::EnvironmentId;
+pub use config::{FunctionConfig, PAYLOAD_BYTES_MAX};
 pub use error::InvokeError;
 pub use log::LOG_BYTES_MAX;
 use pool::Pool;
@@ -30,66 +30,24 @@ pub use pool::WAITERS_MAX;
 use runtime_api::RuntimeApi;
 pub use stats::{FunctionStats, INIT_SAMPLES_MAX};
 
-/// What an invocation may carry, and what it may answer: 6 MB, as on AWS.
-pub const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024;
-
-/// An environment ends when it has been idle this long.
+/// An environment ends after this long without an invocation.
 pub const IDLE_TIME: Duration = Duration::from_mins(1);
 
-/// One function.
-#[derive(Debug, Clone)]
-pub struct FunctionConfig {
-    pub name: String,
-    /// The program that speaks the Lambda Runtime API.
-    pub binary: PathBuf,
-    /// Its own variables. Beyond these a process gets what Lambda sets, and nothing else.
-    pub environment: BTreeMap<String, String>,
-    /// How many environments there are at most; at least 1.
-    pub concurrency: usize,
-    /// How long an invocation may take; its process is killed after that.
-    pub timeout: Duration,
-    /// An environment that is found above this is ended after its invocation.
-    pub memory_mb: u32,
-    /// Where the output of its processes is appended; without one it is dropped.
-    pub log_file: Option<PathBuf>,
-    /// How long an invocation waits for a free environment before it is throttled.
-    pub slot_wait: Duration,
-    /// What befalls its invocations.
-    pub faults: Faults,
-}
-
-impl FunctionConfig {
-    /// Ten environments of 128 MB, 3 s to answer, no log, and throttling at once: AWS's defaults but
-    /// for the concurrency.
-    pub fn new(name: impl Into<String>, binary: impl Into<PathBuf>) -> Self {
-        Self {
-            name: name.into(),
-            binary: binary.into(),
-            environment: BTreeMap::new(),
-            concurrency: 10,
-            timeout: Duration::from_secs(3),
-            memory_mb: 128,
-            log_file: None,
-            slot_wait: Duration::ZERO,
-            faults: Faults::none(),
-        }
-    }
-}
-
-/// The Lambda service. Dropping it kills all processes; [`stop`](Self::stop) also waits for their end.
+/// The Lambda service. Dropping it kills all processes; [`stop`](Self::stop) also waits until they are
+/// gone.
 pub struct Lambda {
     functions: BTreeMap<String, Function>,
     reaper: AbortHandle,
 }
 
 impl Lambda {
-    /// Starts the service; no process is started before it is invoked. Fails when two functions share
-    /// a name, a log cannot be opened, or no port is free. To be called within a Tokio runtime.
+    /// Starts the service, but no process before its first invocation. Fails when two functions share a
+    /// name, a log cannot be opened, or no port is free. Must run within a Tokio runtime.
     pub fn start(functions: Vec<FunctionConfig>) -> anyhow::Result<Self> {
         Self::start_with_idle_time(functions, IDLE_TIME)
     }
 
-    /// As [`start`](Self::start), with another time than [`IDLE_TIME`].
+    /// As [`start`](Self::start), with `idle_time` in place of [`IDLE_TIME`].
     pub fn start_with_idle_time(functions: Vec<FunctionConfig>, idle_time: Duration) -> anyhow::Result<Self> {
         let runtime_api = Arc::new(RuntimeApi::start()?);
         let mut by_name = BTreeMap::new();
@@ -118,17 +76,17 @@ impl Lambda {
         self.functions.values()
     }
 
-    /// See [`Function::kill_one`]; `false` too if there is no such function.
+    /// See [`Function::kill_one`]. `false` also if there is no such function.
     pub fn kill_one(&self, name: &str) -> bool {
         self.functions.get(name).is_some_and(Function::kill_one)
     }
 
-    /// See [`Function::stats`]; `None` if there is no such function.
+    /// See [`Function::stats`]. `None` if there is no such function.
     pub fn stats(&self, name: &str) -> Option<FunctionStats> {
         self.functions.get(name).map(Function::stats)
     }
 
-    /// Refuses all further invocations, kills all processes, and returns when none is left.
+    /// Refuses further invocations, kills all processes, and returns when they are gone.
     pub async fn stop(self) {
         join_all(self.functions.values().map(|function| function.0.close())).await;
     }
@@ -178,14 +136,14 @@ impl Function {
     }
 
     /// Invokes the function with a JSON document and returns its answer. When all environments are
-    /// busy it waits for its turn, for at most the function's `slot_wait`. An invocation that has
-    /// begun goes on when this future is dropped.
+    /// busy, waits for at most the function's `slot_wait`. Dropping this future does not stop an
+    /// invocation that has begun.
     pub async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
         self.0.invoke(payload).await
     }
 
-    /// Kills all its processes, busy ones too, and returns when they are gone. Until
-    /// [`start`](Self::start) it is throttled.
+    /// Kills all its processes, including busy ones, and returns when they are gone. Invocations are
+    /// throttled until [`start`](Self::start).
     pub async fn stop(&self) {
         self.0.stop().await;
     }
@@ -195,7 +153,7 @@ impl Function {
         self.0.restart();
     }
 
-    /// Kills one environment, a random one of the busy ones or else any. `false` if there is none.
+    /// Kills a random busy environment, or a random idle one if none is busy. `false` if there is none.
     pub fn kill_one(&self) -> bool {
         self.0.kill_one()
     }

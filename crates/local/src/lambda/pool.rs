@@ -1,4 +1,4 @@
-//! The environments of one function: who gets which, and when one is started or ended.
+//! The environments of one function: starts, reuses and ends them.
 
 use std::{
     sync::{
@@ -19,25 +19,27 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    FunctionConfig, FunctionStats, InvokeError, PAYLOAD_BYTES_MAX,
+    config::{FunctionConfig, PAYLOAD_BYTES_MAX},
     environment::{Ending, Environment, Invocation, Lease, RequestId, Running},
-    faulty::deadline_error,
+    error::InvokeError,
+    faulty,
     log::{LOG_BYTES_MAX, Log},
     runtime_api::RuntimeApi,
-    stats::Counters,
+    stats::{Counters, FunctionStats},
     variables::{arn, variables},
 };
 
-/// A process has this long from its start to its first request for an invocation, as on AWS.
+/// How long a process may take from its start to its first request for an invocation, as on AWS.
 const INIT_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// A process has this long from its answer to its next request for an invocation.
+/// How long a process may take from its answer to its next request for an invocation.
 const NEXT_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// More invocations than this do not wait for a function's environments; they are throttled at once.
+/// The maximum number of invocations that wait for a function's environments. Further ones are throttled
+/// at once.
 pub const WAITERS_MAX: usize = 1_000;
 
-/// After a failed start the next one waits this long, and twice as long after each further one.
+/// The delay after a failed start. It doubles with each further failure.
 const START_DELAY: Duration = Duration::from_millis(100);
 const START_DELAY_MAX: Duration = Duration::from_secs(5);
 
@@ -46,18 +48,18 @@ pub struct Pool {
     arn: Arc<str>,
     runtime_api: Arc<RuntimeApi>,
     log: Option<Arc<Log>>,
-    /// One permit per environment that may be busy. Its queue is first in, first out.
+    /// One permit per environment that may be busy. Waiting invocations are served first in, first out.
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
-    /// The most recently used last.
+    /// The most recently used is last.
     idle: Mutex<Vec<Lease>>,
     fleet: watch::Sender<Fleet>,
     starts: Mutex<Starts>,
     counters: Mutex<Counters>,
 }
 
-/// Every environment with a process. In one place with the phase, so that none is added to a function
-/// that has been stopped.
+/// All environments with a process. They share a lock with the phase, so that none is added to a stopped
+/// function.
 #[derive(Default)]
 struct Fleet {
     phase: Phase,
@@ -69,7 +71,7 @@ enum Phase {
     #[default]
     Open,
     Stopped,
-    /// For good: there is no Runtime API any more.
+    /// Final: the Runtime API is gone.
     Closed,
 }
 
@@ -85,7 +87,7 @@ impl Phase {
     }
 }
 
-/// The back-off of a function whose process does not start.
+/// The backoff of a function whose processes do not start.
 #[derive(Default)]
 struct Starts {
     failures: u32,
@@ -102,7 +104,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Counts an invocation as waiting for as long as it lives.
+/// Counts an invocation as waiting until dropped.
 struct Waiter<'a>(&'a AtomicUsize);
 
 impl Drop for Waiter<'_> {
@@ -113,7 +115,7 @@ impl Drop for Waiter<'_> {
 
 impl Pool {
     pub fn new(mut config: FunctionConfig, runtime_api: Arc<RuntimeApi>) -> anyhow::Result<Self> {
-        // Its processes run in their program's folder, where a relative path would be another one.
+        // Processes run in their program's directory, where a relative path would mean another file.
         config.binary = std::path::absolute(&config.binary).context("find the program of a function")?;
         let name = &config.name;
         anyhow::ensure!(config.concurrency > 0, "function {name} has no concurrency");
@@ -146,7 +148,7 @@ impl Pool {
             .await
             .inspect_err(|_| locked(&self.counters).throttles += 1)?;
         let (reply, answer) = oneshot::channel();
-        // In a task of its own, because as on AWS an invocation does not end when its caller goes away.
+        // Spawned because, as on AWS, an invocation goes on when its caller goes away.
         tokio::spawn(Arc::clone(self).run(slot, payload, reply));
         answer
             .await
@@ -185,12 +187,16 @@ impl Pool {
                 return;
             }
         };
-        self.befall(&lease.environment);
+        faulty::inject(&self.config.faults, &lease.environment, || self.kill_all());
         let answer = lease.answer(until).await;
         locked(&self.counters).answered(&answer);
         if self.may_be_used_again(&lease) {
-            // Before the answer is given, so that an invocation that follows it finds a warm process.
+            // Before the answer, so that the caller's next invocation finds a warm process.
             lease.idle_since = Instant::now();
+            debug_assert!(
+                !lease.environment.is_running(),
+                "an idle environment has no invocation"
+            );
             locked(&self.idle).push(lease);
             drop((slot, reply.send(answer)));
         } else {
@@ -206,14 +212,14 @@ impl Pool {
         lease.is_usable()
     }
 
-    /// Gives the invocation to the environment that was used last, or to a new one. Returns the
-    /// environment and when its time is up.
+    /// Gives the invocation to the most recently used environment, or to a new one. Returns the
+    /// environment and the deadline.
     async fn hand_over(self: &Arc<Self>, payload: Bytes) -> Result<(Lease, Instant), InvokeError> {
         let mut invocation = Invocation {
             id: RequestId(Uuid::new_v4()),
             payload,
             timeout: self.config.timeout,
-            deadline_error: deadline_error(&self.config.faults),
+            deadline_error: faulty::deadline_error(&self.config.faults),
         };
         loop {
             let mut lease = match self.take_idle() {
@@ -221,9 +227,9 @@ impl Pool {
                 None => self.start().await?,
             };
             match lease.hand_over(invocation, Instant::now() + NEXT_WAIT_MAX).await {
-                // The time of a start is not the invocation's.
+                // The deadline does not include the start of the process.
                 Ok(()) => return Ok((lease, Instant::now() + self.config.timeout)),
-                // The process did not come back after its last answer, so nothing is lost.
+                // The process has not asked for this invocation, so another may take it.
                 Err(returned) => {
                     invocation = returned;
                     lease.environment.end(Ending::TimedOut);
@@ -264,9 +270,13 @@ impl Pool {
                 let mut starts = locked(&self.starts);
                 starts.failures = starts.failures.saturating_add(1);
                 starts.not_before = Some(Instant::now() + start_delay(starts.failures));
-                tracing::warn!(function = self.config.name, reason, "a function did not start");
+                tracing::warn!(
+                    function = self.config.name,
+                    reason,
+                    "a function's process did not start"
+                );
             }
-            // Stopped or killed meanwhile.
+            // Stopped or killed during the start.
             Err(_) => {}
         }
         started.inspect_err(|_| locked(&self.counters).errors += 1)
@@ -292,7 +302,7 @@ impl Pool {
                 self.forget(&environment);
                 let binary = self.config.binary.display();
                 Err(InvokeError::Unavailable(format!(
-                    "{binary} cannot be started: {error}"
+                    "cannot start {binary}: {error}"
                 )))
             }
         }
@@ -304,14 +314,15 @@ impl Pool {
         if let Some(folder) = self.config.binary.parent() {
             command.current_dir(folder);
         }
-        // Nothing of the developer's own environment, so that no function comes to depend on it.
+        // Functions must not depend on the developer's own environment.
         command.env_clear().envs(variables(
             &self.config,
             environment.id,
             &address,
             jiff::Timestamp::now(),
         ));
-        // A group of its own: Ctrl-C at the terminal is for the stack, which lets invocations finish.
+        // Its own process group, so that Ctrl-C at the terminal reaches only the stack, which lets
+        // invocations finish.
         #[cfg(unix)]
         command.process_group(0);
         command
@@ -325,7 +336,7 @@ impl Pool {
         environment.end(Ending::FailedInit);
         lease.gone().await;
         match environment.ending() {
-            // Neither says anything of the function, so there is no back-off.
+            // Neither is the function's fault, so there is no backoff.
             Some(Ending::Stopped) => return Err(InvokeError::Throttled),
             Some(Ending::Killed) => return Err(error),
             _ => {}
@@ -349,7 +360,7 @@ impl Pool {
         }))
     }
 
-    /// Follows a process to its end, and takes it out of all lists before it tells of it.
+    /// Waits for a process to end. Removes it from all lists before its end is announced.
     async fn supervise(
         self: Arc<Self>,
         environment: Arc<Environment>,
@@ -363,13 +374,13 @@ impl Pool {
             tracing::warn!(
                 function = self.config.name,
                 status,
-                "a function's process ended by itself"
+                "a function's process crashed"
             );
         }
         let is_other = |lease: &Lease| lease.environment.id != environment.id;
         locked(&self.idle).retain(is_other);
         {
-            // Both at once for whoever asks for the stats, so that nothing is counted twice.
+            // Under one lock, so that the stats do not count the process twice.
             let mut counters = locked(&self.counters);
             counters.ended(ending, has_crashed, environment.usage());
             self.forget(&environment);
@@ -383,7 +394,7 @@ impl Pool {
             .send_modify(|fleet| fleet.live.retain(|live| live.id != environment.id));
     }
 
-    /// Ends the environments that have been idle for `idle_time`.
+    /// Ends environments that have been idle for `idle_time`.
     pub fn reap(&self, idle_time: Duration) {
         for lease in locked(&self.idle)
             .iter()
@@ -405,8 +416,8 @@ impl Pool {
         chosen.is_some()
     }
 
-    /// Kills all environments; `false` if there are none.
-    pub fn kill_all(&self) -> bool {
+    /// `false` if there are no environments.
+    fn kill_all(&self) -> bool {
         let fleet = self.fleet.borrow();
         let killed = fleet
             .live
@@ -425,7 +436,7 @@ impl Pool {
         self.gone().await;
     }
 
-    /// Closes without waiting for the processes to be gone.
+    /// Closes without waiting until the processes are gone.
     pub fn abandon(&self) {
         self.end_all(Phase::Closed);
     }
@@ -442,7 +453,7 @@ impl Pool {
     }
 
     async fn gone(&self) {
-        // The sender is part of this pool, so the channel is open.
+        // The channel is open: this pool owns the sender.
         drop(
             self.fleet
                 .subscribe()

@@ -1,4 +1,4 @@
-//! The Lambda Runtime API, version 2018-06-01: where processes ask for invocations and answer them.
+//! The Lambda Runtime API, version 2018-06-01. Processes get their invocations and send their answers here.
 
 use std::{
     collections::HashMap,
@@ -27,11 +27,12 @@ use tokio::{
 };
 
 use super::{
-    InvokeError, PAYLOAD_BYTES_MAX,
+    config::PAYLOAD_BYTES_MAX,
     environment::{Environment, EnvironmentId, Event, Invocation, RequestId},
+    error::InvokeError,
 };
 
-/// One listener for all environments, which are told apart by the first segment of the path.
+/// One listener for all environments. The first segment of the path is the environment's id.
 pub struct RuntimeApi {
     pub address: SocketAddr,
     environments: Arc<Environments>,
@@ -58,7 +59,8 @@ impl Environments {
 }
 
 impl RuntimeApi {
-    /// Listens on a free loopback port before it returns: a function exits when it is refused.
+    /// Listens on a free loopback port. The port is bound before this returns, because a function exits
+    /// when its connection is refused.
     pub fn start() -> anyhow::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
@@ -67,10 +69,10 @@ impl RuntimeApi {
         let address = listener
             .local_addr()
             .context("read the address of the Lambda Runtime API")?;
-        // Without it the answer to a small request waits for a delayed acknowledgement, 40 ms.
+        // Nagle's algorithm would delay each small answer by 40 ms.
         let listener = listener.tap_io(|connection| {
             if let Err(error) = connection.set_nodelay(true) {
-                tracing::warn!(%error, "the Runtime API answers with delay");
+                tracing::warn!(%error, "Nagle's algorithm cannot be turned off for a connection");
             }
         });
         let environments = Arc::new(Environments::default());
@@ -116,7 +118,7 @@ async fn next(State(environments): State<Arc<Environments>>, Path(id): Path<Envi
     route.environment.tell(Event::Next(sender)).await;
     match invocation.await {
         Ok(invocation) => handed_over(&route.function_arn, invocation),
-        // The process is being killed. An answer would only have it log an error before.
+        // The process is being killed. An answer would only make it log an error first.
         Err(_) => std::future::pending().await,
     }
 }
@@ -211,7 +213,7 @@ async fn answered(
     let Some(Route { environment, .. }) = environments.find(environment) else {
         return refused(StatusCode::FORBIDDEN, "InvalidEnvironment");
     };
-    // An answer given twice, or too late, is none to the invocation under way.
+    // A repeated or late answer does not belong to the current invocation.
     if !environment.finish(id) {
         return refused(StatusCode::BAD_REQUEST, "InvalidRequestID");
     }
@@ -224,7 +226,7 @@ fn refused(status: StatusCode, error_type: &str) -> Response {
     (status, [("content-type", "application/json")], body.to_string()).into_response()
 }
 
-/// What a function says of its error; the shape of AWS.
+/// A function's error, in the shape that AWS defines.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Diagnostic {
@@ -252,8 +254,8 @@ enum Unreadable {
     Broken,
 }
 
-/// Reads a body of at most [`PAYLOAD_BYTES_MAX`]. A larger one is read to its end and dropped, so that
-/// the process hears the answer instead of a broken connection, and lives on.
+/// Reads a body of at most [`PAYLOAD_BYTES_MAX`]. A larger one is read to its end and dropped, so that the
+/// process gets an answer instead of a broken connection and keeps running.
 async fn read(body: Body) -> Result<Bytes, Unreadable> {
     let mut chunks = body.into_data_stream();
     let mut kept = BytesMut::new();

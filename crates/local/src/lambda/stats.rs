@@ -4,43 +4,44 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
-    InvokeError,
     environment::{Ending, Environment},
+    error::InvokeError,
     usage::Usage,
 };
 
-/// How many starts [`FunctionStats::init_micros`] covers; the oldest are dropped.
+/// The maximum length of [`FunctionStats::init_micros`]. The oldest entries are dropped.
 pub const INIT_SAMPLES_MAX: usize = 1_000;
 
-/// What happened to a function since the service started.
+/// The figures of a function since the service started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct FunctionStats {
-    /// Processes that came to ask for an invocation.
+    /// Processes that started and asked for an invocation.
     pub cold_starts: u64,
     /// Invocations that reached a process.
     pub invocations: u64,
-    /// Invocations without an answer of their own, throttled ones aside: errors of the function,
-    /// timeouts, processes that ended, failed starts.
+    /// Invocations that failed: errors of the function, timeouts, processes that ended, failed starts.
+    /// Throttled invocations are not included.
     pub errors: u64,
-    /// Invocations that found no environment in time.
+    /// Invocations that got no environment in time.
     pub throttles: u64,
     pub timeouts: u64,
-    /// Processes that ended by themselves after their start.
+    /// Processes that ended on their own after their start.
     pub crashes: u64,
     /// Processes killed by [`Function::kill_one`](super::Function::kill_one).
     pub kills: u64,
-    /// Processes ended because they used more memory than the function may.
+    /// Processes ended because they exceeded the function's memory.
     pub over_memory: u64,
-    /// Processes there are now, and how many of them have an invocation.
+    /// Processes that exist now.
     pub environments: usize,
+    /// Processes that have an invocation now.
     pub busy: usize,
-    /// From the start of a process to its first request for an invocation, oldest first; at most
+    /// Times from the start of a process to its first request for an invocation, oldest first. At most
     /// [`INIT_SAMPLES_MAX`].
     pub init_micros: Vec<u64>,
-    /// The largest of any process so far; `None` where the system does not tell.
+    /// The largest of any process so far. `None` on systems without `/proc`.
     pub max_rss_bytes: Option<u64>,
-    /// Of all processes, ended ones included; short by what one used between its last reading and an
-    /// end of its own. `None` where the system does not tell.
+    /// The sum over all processes, including ended ones. The time between the last sample of a process
+    /// and its end is missing if it ended on its own. `None` on systems without `/proc`.
     pub cpu: Option<Duration>,
 }
 
@@ -75,6 +76,10 @@ impl Counters {
     }
 
     pub fn ended(&mut self, ending: Option<Ending>, has_crashed: bool, usage: Usage) {
+        debug_assert!(
+            !(has_crashed && ending.is_some()),
+            "a process has crashed or was ended, not both"
+        );
         self.crashes += u64::from(has_crashed);
         match ending {
             Some(Ending::Killed) => self.kills += 1,
@@ -89,7 +94,7 @@ impl Counters {
             .iter()
             .map(|environment| environment.sample())
             .fold(self.ended, add);
-        // Any process has memory, so none at all means that none was ever read.
+        // Every process uses memory, so zero means that no process was ever sampled.
         let is_known = used.rss_bytes_max > 0;
         FunctionStats {
             cold_starts: self.cold_starts,

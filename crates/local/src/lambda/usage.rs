@@ -1,8 +1,8 @@
-//! What a process has used, read from `/proc`; nothing is known on systems without one.
+//! CPU time and memory of a process, read from `/proc`. Unknown on systems without it.
 
 use std::time::Duration;
 
-/// One reading of a process.
+/// One sample of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// User and system time of all its threads, in steps of 10 ms.
@@ -21,8 +21,8 @@ pub fn read(pid: u32) -> Option<Usage> {
 fn parse(stat: &str, status: &str) -> Option<Usage> {
     // `sysconf(_SC_CLK_TCK)` is 100 on every architecture this runs on.
     const MILLIS_PER_TICK: u64 = 10;
-    // The command's name stands in parentheses and may hold spaces and parentheses of its own. After
-    // it come the fields from the third on; utime and stime are the 14th and 15th (see proc(5)).
+    // The command's name is in parentheses and may itself contain spaces and parentheses. The third
+    // field follows it; utime and stime are the 14th and 15th (see proc(5)).
     let (_, after_name) = stat.rsplit_once(") ")?;
     let mut times = after_name.split(' ').skip(11).map(str::parse::<u64>);
     let ticks = times.next()?.ok()? + times.next()?.ok()?;

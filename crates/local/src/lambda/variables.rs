@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{EnvironmentId, FunctionConfig};
+use super::{config::FunctionConfig, environment::EnvironmentId};
 use crate::faults::FUNCTION_KEY_ID;
 
 pub(super) const REGION: &str = "us-east-1";
@@ -13,10 +13,10 @@ pub(super) fn arn(function: &str) -> String {
     format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}")
 }
 
-/// What Lambda sets for a function on an OS-only runtime, and over it what the function sets itself.
-/// Such a runtime has no `AWS_EXECUTION_ENV`.
+/// The variables that Lambda sets on an OS-only runtime, overridden by the function's own. Such a runtime
+/// has no `AWS_EXECUTION_ENV`.
 ///
-/// `runtime_api` is the address of the Runtime API; `now` dates the log stream.
+/// `runtime_api` is the address of the Runtime API. `now` is the date in the log stream's name.
 pub(super) fn variables(
     config: &FunctionConfig,
     id: EnvironmentId,
@@ -48,8 +48,8 @@ pub(super) fn variables(
     ];
     let mut variables: BTreeMap<_, _> = set_by_lambda.map(|(name, value)| (name.to_owned(), value)).into();
     variables.extend(config.environment.clone());
-    // A path in this variable is kept by the client, but only behind a scheme. With one prefix per
-    // environment, one listener serves all of them.
+    // The client keeps a path in this variable only if there is a scheme. With one path per environment,
+    // one listener serves all environments.
     variables.insert(
         "AWS_LAMBDA_RUNTIME_API".to_owned(),
         format!("http://{runtime_api}/{}", id.0),

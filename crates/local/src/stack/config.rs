@@ -1,0 +1,66 @@
+//! How a stack is started.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::faults::Faults;
+use crate::settings::{self, Batching};
+
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    /// The address that the web origin and the AWS endpoint listen on. Neither asks for a login.
+    pub listen: IpAddr,
+    /// The port of the web origin; 0 picks a free one.
+    pub port: u16,
+    /// The port of the AWS endpoint; 0 picks a free one.
+    pub aws_port: u16,
+    /// The directory that keeps the data across restarts. `None` keeps it in memory.
+    pub data_dir: Option<PathBuf>,
+    /// The directory of the functions' logs.
+    pub log_dir: PathBuf,
+    /// The directory of the function binaries.
+    pub bin_dir: PathBuf,
+    /// An IANA name.
+    pub time_zone: String,
+    pub snapshot_every: Duration,
+    /// In days, or `unlimited`.
+    pub max_activity_age: String,
+    pub batching: Batching,
+    /// How long a message stays hidden when its invocation dies.
+    pub visibility_timeout: Duration,
+    /// Overrides the timeout of every function.
+    pub function_timeout: Option<Duration>,
+    pub faults: Faults,
+    /// Runs one function that stores, counts and answers, in place of ingest, the pipe, the queue and
+    /// the aggregator. Only `podium compare` sets it.
+    pub coupled: bool,
+}
+
+impl StackConfig {
+    /// The defaults. The function binaries are expected next to the running program.
+    pub fn new() -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("finding the running program")?;
+        let bin_dir = program
+            .parent()
+            .context("the running program is in no directory")?;
+        Ok(Self {
+            listen: Ipv4Addr::LOCALHOST.into(),
+            port: 7000,
+            aws_port: 7001,
+            data_dir: None,
+            log_dir: std::env::temp_dir().join(format!("podium-logs-{}", std::process::id())),
+            bin_dir: bin_dir.to_owned(),
+            time_zone: "UTC".to_owned(),
+            snapshot_every: settings::SNAPSHOT_EVERY,
+            max_activity_age: "unlimited".to_owned(),
+            batching: Batching::default(),
+            visibility_timeout: settings::VISIBILITY_TIMEOUT,
+            function_timeout: None,
+            faults: Faults::none(),
+            coupled: false,
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! The functions of a stack: their binaries, and the configuration that each of them gets.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use store::schema::TableNames;
+
+use super::config::StackConfig;
+use super::queues::Queues;
+use crate::lambda::FunctionConfig;
+use crate::settings::{self, FunctionSettings};
+
+/// How long a request waits for a busy function. Lambda would start another environment; on one
+/// machine a short wait is better than a refusal.
+const SLOT_WAIT: Duration = Duration::from_secs(5);
+
+fn names(config: &StackConfig) -> &'static [&'static str] {
+    if config.coupled {
+        &["coupled", "snapshot", "serve"]
+    } else {
+        &["ingest", "aggregator", "snapshot", "serve"]
+    }
+}
+
+/// Fails unless every function has an executable binary. Without this check the stack would say that it
+/// is ready, and then every request would fail.
+pub(super) fn check_binaries(config: &StackConfig) -> anyhow::Result<()> {
+    let (mut missing, mut not_executable) = (Vec::new(), Vec::new());
+    for &name in names(config) {
+        let path = binary(&config.bin_dir, name);
+        if !path.is_file() {
+            missing.push(name);
+        } else if !is_executable(&path) {
+            not_executable.push(name);
+        }
+    }
+    let problems: Vec<_> = [("missing", missing), ("not executable", not_executable)]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(problem, names)| format!("{problem}: {}", names.join(", ")))
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let install = |name| format!("cargo install --path crates/{name}");
+    let installs: Vec<_> = names(config).iter().map(install).collect();
+    anyhow::bail!(
+        "cannot start the functions in {}: {}\n\
+         In a checkout of Podium, build them: cargo build --workspace --bins\n\
+         For an installed podium, install them next to it: {}",
+        config.bin_dir.display(),
+        problems.join("; "),
+        installs.join(" && ")
+    )
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata()
+        .is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(_path: &Path) -> bool {
+    true
+}
+
+/// The variables that each function reads. A function gets no others.
+const INGEST_READS: &[&str] = &["ACTIVITIES_TABLE", "SCORING_POLICY", "MAX_ACTIVITY_AGE_DAYS"];
+const COUNTING_READS: &[&str] = &[
+    "DEDUP_TABLE",
+    "STANDINGS_TABLE",
+    "STANDING_SHARDS",
+    "MARKER_LIFETIME_DAYS",
+    "TIME_ZONE",
+    "SCORING_POLICY",
+];
+const QUEUES_READS: &[&str] = &["QUEUE_URL", "DEAD_LETTER_QUEUE_URL"];
+const SNAPSHOT_READS: &[&str] = &[
+    "ACTIVITIES_TABLE",
+    "STANDINGS_TABLE",
+    "STANDING_SHARDS",
+    "SNAPSHOTS_TABLE",
+    "TIME_ZONE",
+    "LISTED_USERS",
+    "QUEUE_URL",
+    "DEAD_LETTER_QUEUE_URL",
+];
+const SERVE_READS: &[&str] = &[
+    "SNAPSHOTS_TABLE",
+    "STANDINGS_TABLE",
+    "STANDING_SHARDS",
+    "TIME_ZONE",
+    "SNAPSHOT_EVERY_SECONDS",
+    "STALE_AGE_SECONDS",
+    "STALE_LAG_SECONDS",
+    "STALE_BACKLOG",
+    "ALLOWED_ORIGIN",
+];
+
+/// The configuration of every function of a stack.
+pub(super) fn functions(
+    config: &StackConfig,
+    aws_url: &str,
+    tables: &TableNames,
+    queues: &Queues,
+) -> Vec<FunctionConfig> {
+    let stale_age = config.snapshot_every * settings::STALE_AFTER_SNAPSHOTS;
+    let variables = [
+        ("AWS_ENDPOINT_URL", aws_url.to_owned()),
+        ("ENVIRONMENT", "local".to_owned()),
+        ("ACTIVITIES_TABLE", tables.activities.clone()),
+        ("DEDUP_TABLE", tables.dedup.clone()),
+        ("STANDINGS_TABLE", tables.standings.clone()),
+        ("SNAPSHOTS_TABLE", tables.snapshots.clone()),
+        ("QUEUE_URL", queues.main.url()),
+        ("DEAD_LETTER_QUEUE_URL", queues.dead_letters.url()),
+        ("SCORING_POLICY", settings::SCORING_POLICY.to_owned()),
+        ("MAX_ACTIVITY_AGE_DAYS", config.max_activity_age.clone()),
+        ("TIME_ZONE", config.time_zone.clone()),
+        ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
+        ("MARKER_LIFETIME_DAYS", settings::MARKER_LIFETIME_DAYS.to_string()),
+        ("LISTED_USERS", settings::LISTED_USERS.to_string()),
+        (
+            "SNAPSHOT_EVERY_SECONDS",
+            config.snapshot_every.as_secs().max(1).to_string(),
+        ),
+        ("STALE_AGE_SECONDS", stale_age.as_secs().max(3).to_string()),
+        ("STALE_LAG_SECONDS", settings::STALE_LAG.as_secs().to_string()),
+        ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
+        ("ALLOWED_ORIGIN", "*".to_owned()),
+    ];
+    let function = |name: &str, settings: FunctionSettings, reads: &[&str]| {
+        let own = variables.iter().filter(|(variable, _)| {
+            matches!(*variable, "AWS_ENDPOINT_URL" | "ENVIRONMENT") || reads.contains(variable)
+        });
+        FunctionConfig {
+            environment: own
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect::<BTreeMap<_, _>>(),
+            concurrency: settings.concurrency,
+            timeout: config.function_timeout.unwrap_or(settings.timeout),
+            faults: config.faults.clone(),
+            memory_mb: settings.memory_mb,
+            log_file: Some(config.log_dir.join(format!("{name}.log"))),
+            slot_wait: SLOT_WAIT,
+            ..FunctionConfig::new(name, binary(&config.bin_dir, name))
+        }
+    };
+    let mut functions = if config.coupled {
+        let reads = [INGEST_READS, COUNTING_READS].concat();
+        vec![function("coupled", settings::INGEST, &reads)]
+    } else {
+        let reads = [COUNTING_READS, QUEUES_READS].concat();
+        vec![
+            function("ingest", settings::INGEST, INGEST_READS),
+            function("aggregator", settings::AGGREGATOR, &reads),
+        ]
+    };
+    functions.push(function("snapshot", settings::SNAPSHOT, SNAPSHOT_READS));
+    functions.push(function("serve", settings::SERVE, SERVE_READS));
+    debug_assert!(
+        functions
+            .iter()
+            .map(|function| function.name.as_str())
+            .eq(names(config).iter().copied()),
+        "the stack starts the functions whose binaries are checked"
+    );
+    functions
+}
+
+fn binary(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
