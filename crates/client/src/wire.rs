@@ -18,7 +18,6 @@ pub enum Kind {
 
 /// An activity as it is sent. Without `occurred_at` it occurs when the server receives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the API calls it so")]
 pub struct Activity {
     pub activity_id: ActivityId,
     pub user_id: UserId,

@@ -1,8 +1,8 @@
 //! `podium load`: sends synthetic activities at a fixed rate and reports the results.
 
-pub mod engine;
-pub mod figures;
-pub mod workload;
+pub(crate) mod engine;
+pub(crate) mod figures;
+pub(crate) mod workload;
 
 use std::{process::ExitCode, time::Duration};
 

@@ -1,7 +1,7 @@
 //! Runs a command against its own stack. Logs go to a directory that is kept when the run fails, and an
 //! interrupt stops everything.
 
-pub mod audit;
+pub(crate) mod audit;
 
 use std::fs::File;
 use std::path::Path;

@@ -14,4 +14,3 @@ pub(crate) use self::calls::{CallFault, FUNCTION_KEY_ID, calls_from_function};
 pub(crate) use self::injector::Injector;
 pub use self::kind::{Fault, UnknownFault};
 pub use self::plan::Faults;
-pub(crate) use self::plan::mix;

@@ -7,7 +7,7 @@ use local::lambda::Lambda;
 
 /// The name of the threads that send load. Linux keeps 15 bytes of it.
 pub const LOAD_THREAD: &str = "podium-load";
-/// The name of the stack's DynamoDB thread.
+/// The name of the stack's `DynamoDB` thread.
 const TABLES_THREAD: &str = "dynamodb";
 
 /// CPU time of other programs: the noise in the figures.

@@ -174,7 +174,7 @@ impl Machine {
     }
 }
 
-/// One DynamoDB call within this process. `request` and the answer are the protocol's JSON.
+/// One `DynamoDB` call within this process. `request` and the answer are the protocol's JSON.
 pub async fn call(
     dynamodb: &local::dynamodb::DynamoDb,
     operation: &str,
