@@ -20,7 +20,7 @@ RUN scripts/release-archive --output /release \
     && tar -xzf /release/podium-*.tar.gz -C /podium --strip-components=1
 
 FROM debian:trixie-slim
-# podium's HTTP client needs root certificates to start, even where it speaks plain HTTP only.
+# The HTTP clients refuse to start without root certificates, although they speak plain HTTP here.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \

@@ -353,8 +353,10 @@ fn permissions(workflow: &str) -> BTreeMap<&str, Vec<&str>> {
     let mut lines = workflow.lines().peekable();
     while let Some(line) = lines.next() {
         let indent = line.len() - line.trim_start().len();
-        if indent == 2 && line.ends_with(':') {
-            job = line.trim().trim_end_matches(':');
+        match indent {
+            0 => job = "",
+            2 if line.ends_with(':') => job = line.trim().trim_end_matches(':'),
+            _ => {}
         }
         let Some(inline) = line.trim().strip_prefix("permissions:") else {
             continue;
