@@ -87,7 +87,7 @@ fn parse_age(raw: &str) -> Result<String, String> {
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .with_max_level(tracing::Level::WARN)
         .init();
     let defaults = StackConfig::new()?;
@@ -125,7 +125,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         "pid": std::process::id(),
         "logs": log_dir,
     });
-    let mut stdout = std::io::stdout();
+    let mut stdout = io::stdout();
     writeln!(stdout, "{ready}")?;
     stdout.flush()?;
     eprintln!("The dashboard and the API: {}", stack.web_url);
