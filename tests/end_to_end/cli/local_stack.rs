@@ -360,14 +360,14 @@ async fn beyond_loopback_it_warns_that_there_is_no_login() {
 async fn a_wrong_address_is_refused_with_the_option() {
     let stderr = refused(command(&["--listen", "nowhere"]), 2).await;
     assert!(stderr.contains("'nowhere' for '--listen <ADDRESS>'"), "{stderr}");
-    // Reserved for documentation, so no machine has it.
+    // Reserved for documentation, so this machine does not have it.
     let stderr = refused(
-        command(&["--listen", "192.0.2.1", "--port", "0", "--aws-port", "0"]),
+        command(&["--listen", "203.0.113.77", "--port", "0", "--aws-port", "0"]),
         1,
     )
     .await;
     assert!(
-        stderr.starts_with("podium: cannot listen on 192.0.2.1:0: "),
+        stderr.starts_with("podium: cannot listen on 203.0.113.77:0: "),
         "{stderr}"
     );
     assert!(
