@@ -16,7 +16,6 @@ pub mod keys;
 pub mod markers;
 pub mod measure;
 pub mod overview;
-mod page_cache;
 pub mod plan;
 pub mod publication;
 pub mod quality;
