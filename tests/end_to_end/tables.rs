@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aggregator::{Aggregator, MarkerLifetime, Queues};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use domain::{BoardDocument, FreshnessBounds};
+use domain::{BoardDocument, BoardEntry, FreshnessBounds};
 use ingest::{Ingest, MaxActivityAge};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::Request;
@@ -218,7 +218,7 @@ impl Functions {
         let request = Request::get(format!("http://localhost{path}"))
             .body(Body::Empty)
             .expect("a request");
-        self.serve.handle(&request, now).await
+        self.serve.handle(request, now).await
     }
 
     pub async fn board(&self, path: &str, now: Timestamp) -> BoardDocument {
@@ -226,6 +226,16 @@ impl Functions {
         assert_eq!(response.status(), 200, "{:?}", response.body());
         serde_json::from_slice(response.body()).expect("a board document")
     }
+}
+
+pub fn time(at: &str) -> Timestamp {
+    at.parse().expect("a time")
+}
+
+/// The rank and user of each row: `1.ann 2.bob`.
+pub fn render_ranks(entries: &[BoardEntry]) -> String {
+    let rows = entries.iter().map(|e| format!("{}.{}", e.rank, e.user_id));
+    rows.collect::<Vec<_>>().join(" ")
 }
 
 /// A board's rows in one line: `1.ann=20/2 2.bob=10/1`, of rank, user, points and activities.
