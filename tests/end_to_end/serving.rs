@@ -250,8 +250,13 @@ async fn check_methods(stack: &TestStack) {
             asked.bytes().await.expect("a body").is_empty(),
             "HEAD has no body"
         );
-        let unchanged = send(stack, Method::GET, path, &[(IF_NONE_MATCH.as_str(), &etag)]).await;
+        let conditional = [
+            (IF_NONE_MATCH.as_str(), etag.as_str()),
+            (ACCEPT_ENCODING.as_str(), "gzip"),
+        ];
+        let unchanged = send(stack, Method::GET, path, &conditional).await;
         assert_eq!(unchanged.status(), 304, "{path}");
+        assert!(!unchanged.headers().contains_key(CONTENT_ENCODING), "{path}");
         assert_eq!(header(unchanged.headers(), ETAG), etag);
         assert!(
             unchanged.bytes().await.expect("a body").is_empty(),
@@ -263,18 +268,22 @@ async fn check_methods(stack: &TestStack) {
 
 async fn check_other_origins(stack: &TestStack) {
     let origin = ("origin", "https://boards.example.com");
+    let gzip = (ACCEPT_ENCODING.as_str(), "gzip");
     let preflight = send(
         stack,
         Method::OPTIONS,
         "/v1/boards/global",
         &[
             origin,
+            gzip,
             ("access-control-request-method", "GET"),
             ("access-control-request-headers", "if-none-match"),
         ],
     )
     .await;
     assert_eq!(preflight.status(), 204);
+    assert!(!preflight.headers().contains_key(CONTENT_ENCODING));
+    assert!(!preflight.headers().contains_key(VARY));
     for (name, expected) in [
         ("access-control-allow-origin", "*"),
         ("access-control-allow-methods", "GET, HEAD"),

@@ -5,11 +5,11 @@ use lambda_http::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG,
     IF_NONE_MATCH, VARY,
 };
-use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use lambda_http::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use lambda_http::{Body, Response};
 use problem::Problem;
 use serde::Serialize;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::{Compression, CompressionLevel};
 
 /// Smaller bodies gain nothing from compression.
@@ -59,11 +59,14 @@ fn matches(request: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }
 
-/// Adds gzip for clients that accept it.
-pub fn compressed<S>(service: S) -> Compression<S, SizeAbove> {
+/// Compresses the documents of `service` for clients that accept gzip.
+pub fn compressed<S>(service: S) -> Compression<S, impl Predicate> {
+    // An empty `Body` does not report its size, and tower-http compresses what has none: a 304, for example.
+    let is_document =
+        |status: StatusCode, _: Version, _: &HeaderMap, _: &Extensions| status == StatusCode::OK;
     Compression::new(service)
         .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES))
+        .compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(is_document))
 }
 
 pub fn problem(problem: Problem) -> Response<Body> {
