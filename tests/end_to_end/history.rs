@@ -1,4 +1,4 @@
-//! What the dashboard draws and looks up: points over time, sums by window, places and searches.
+//! What the dashboard draws and looks up: points over time, sums per window, positions and searches.
 
 use domain::documents::{HistoryDocument, SearchDocument};
 use domain::{BoardDocument, BoardsDocument, UserDocument};
@@ -6,11 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::tables::{Functions, render};
-
-fn time(at: &str) -> Timestamp {
-    at.parse().expect("a time")
-}
+use crate::tables::{Functions, render, render_ranks, time};
 
 async fn get<T: DeserializeOwned>(functions: &Functions, path: &str, now: Timestamp) -> T {
     let response = functions.get(path, now).await;
@@ -25,7 +21,12 @@ async fn task(functions: &mut Functions, user: &str, program: &str, occurred_at:
     functions.count(time(now)).await;
 }
 
-/// `09:00 ann:10 bob:-, 09:01 …`
+/// A task of program `p` that is posted and counted when it occurs.
+async fn task_at(functions: &mut Functions, user: &str, at: &str) {
+    task(functions, user, "p", at, at).await;
+}
+
+/// One line a sample, of time, total and each user's points: `09:00 10 ann:10 bob:-`.
 fn render_history(history: &HistoryDocument) -> Vec<String> {
     let at = history.at.iter().zip(&history.total).enumerate();
     at.map(|(sample, (at, total))| {
@@ -42,31 +43,10 @@ fn render_history(history: &HistoryDocument) -> Vec<String> {
 #[tokio::test]
 async fn a_history_shows_how_points_grew_and_begins_anew_with_the_window() {
     let mut functions = Functions::start("UTC").await;
-    task(
-        &mut functions,
-        "ann",
-        "p",
-        "2026-11-21T23:57:00Z",
-        "2026-11-21T23:57:00Z",
-    )
-    .await;
+    task_at(&mut functions, "ann", "2026-11-21T23:57:00Z").await;
     functions.publish(time("2026-11-21T23:58:00Z")).await;
-    task(
-        &mut functions,
-        "bob",
-        "p",
-        "2026-11-21T23:58:10Z",
-        "2026-11-21T23:58:10Z",
-    )
-    .await;
-    task(
-        &mut functions,
-        "bob",
-        "p",
-        "2026-11-21T23:58:20Z",
-        "2026-11-21T23:58:20Z",
-    )
-    .await;
+    task_at(&mut functions, "bob", "2026-11-21T23:58:10Z").await;
+    task_at(&mut functions, "bob", "2026-11-21T23:58:20Z").await;
     functions.publish(time("2026-11-21T23:59:00Z")).await;
     let path = |window| format!("/v1/boards/global/history?window={window}");
     let now = time("2026-11-21T23:59:30Z");
@@ -78,14 +58,7 @@ async fn a_history_shows_how_points_grew_and_begins_anew_with_the_window() {
         );
     }
 
-    task(
-        &mut functions,
-        "ann",
-        "p",
-        "2026-11-22T00:00:10Z",
-        "2026-11-22T00:00:10Z",
-    )
-    .await;
+    task_at(&mut functions, "ann", "2026-11-22T00:00:10Z").await;
     functions.publish(time("2026-11-22T00:01:00Z")).await;
     let now = time("2026-11-22T00:01:30Z");
     let day = get(&functions, &path("day"), now).await;
@@ -105,14 +78,7 @@ async fn a_history_shows_how_points_grew_and_begins_anew_with_the_window() {
 async fn a_history_of_any_length_stays_small() {
     let mut functions = Functions::start("UTC").await;
     let start = time("2026-11-21T09:00:00Z");
-    task(
-        &mut functions,
-        "ann",
-        "p",
-        "2026-11-21T08:00:00Z",
-        "2026-11-21T08:00:00Z",
-    )
-    .await;
+    task_at(&mut functions, "ann", "2026-11-21T08:00:00Z").await;
     for minute in 0..150 {
         functions.publish(start + SignedDuration::from_mins(minute)).await;
     }
@@ -217,7 +183,7 @@ async fn a_place_on_the_board_and_a_part_of_an_id_are_found() {
     let now = "2026-11-21T12:00:00Z";
     for (user, tasks) in [("Ann.Lee", 3), ("joanna", 2), ("bob", 2), ("ANNE", 1)] {
         for _ in 0..tasks {
-            task(&mut functions, user, "p", now, now).await;
+            task_at(&mut functions, user, now).await;
         }
     }
     functions.publish(time(now)).await;
@@ -239,11 +205,7 @@ async fn a_place_on_the_board_and_a_part_of_an_id_are_found() {
     let search = async |text: &str| {
         let path = format!("/v1/boards/global/users?search={text}");
         let found: SearchDocument = get(&functions, &path, time(now)).await;
-        let names = found.entries.iter();
-        let names: Vec<_> = names
-            .map(|entry| format!("{}.{}", entry.rank, entry.user_id))
-            .collect();
-        names.join(" ")
+        render_ranks(&found.entries)
     };
     assert_eq!(search("ann").await, "1.Ann.Lee 2.joanna 4.ANNE");
     assert_eq!(search("ann&limit=1").await, "1.Ann.Lee");

@@ -1,4 +1,4 @@
-//! The description of the API and the code say the same, in both directions.
+//! The description of the API and the code agree, in both directions.
 
 mod answers;
 mod description;
@@ -17,7 +17,7 @@ use serve::{Cursor, Route, Start};
 
 use self::description::{Description, check_valid};
 
-/// All variants of an enum. One that is added makes this fail to compile, until it is listed.
+/// All variants of an enum. A new variant fails to compile until it is listed.
 macro_rules! variants {
     ($type:ident: $($variant:ident),+ $(,)?) => {{
         let _: fn($type) = |value| match value { $($type::$variant => ()),+ };
@@ -107,43 +107,35 @@ fn limits_are_those_of_the_code() {
     );
 
     let parameters = "/components/parameters";
-    check(
-        &format!("{parameters}/Limit/schema/maximum"),
-        serve::MAX_LIMIT.into(),
-    );
-    check(
-        &format!("{parameters}/From/schema/maximum"),
-        serve::MAX_FROM.into(),
-    );
-    check(
-        &format!("{parameters}/Found/schema/maximum"),
-        serve::MAX_FOUND.into(),
-    );
-    check(
-        "/components/schemas/SearchDocument/properties/entries/maxItems",
-        serve::MAX_FOUND.into(),
-    );
+    for (parameter, maximum) in [
+        ("Limit", serve::MAX_LIMIT),
+        ("From", serve::MAX_FROM),
+        ("Found", serve::MAX_FOUND),
+        ("Around", serve::MAX_AROUND),
+    ] {
+        check(
+            &format!("{parameters}/{parameter}/schema/maximum"),
+            maximum.into(),
+        );
+    }
+    for (document, list, longest) in [
+        ("BoardDocument", "entries", serve::MAX_LIMIT),
+        ("SearchDocument", "entries", serve::MAX_FOUND),
+        ("UserDocument", "above", serve::MAX_AROUND),
+        ("UserDocument", "below", serve::MAX_AROUND),
+    ] {
+        let pointer = format!("/components/schemas/{document}/properties/{list}/maxItems");
+        check(&pointer, longest.into());
+    }
     let history = "/components/schemas/HistoryDocument/properties";
     check(&format!("{history}/users/maxItems"), FOLLOWED_USERS.into());
-    // The newest generation follows the samples.
+    // The newest generation is one point more than the samples.
     for times in [
         format!("{history}/at"),
         format!("{history}/total"),
         "/components/schemas/UserHistory/properties/points".to_owned(),
     ] {
         check(&format!("{times}/maxItems"), (MAX_SAMPLES + 1).into());
-    }
-    check(
-        &format!("{parameters}/Around/schema/maximum"),
-        serve::MAX_AROUND.into(),
-    );
-    check(
-        "/components/schemas/BoardDocument/properties/entries/maxItems",
-        serve::MAX_LIMIT.into(),
-    );
-    for side in ["above", "below"] {
-        let pointer = format!("/components/schemas/UserDocument/properties/{side}/maxItems");
-        check(&pointer, serve::MAX_AROUND.into());
     }
 }
 
@@ -216,7 +208,7 @@ fn parameters_have_the_defaults_and_bounds_of_the_code() {
     }
 }
 
-/// The schema allows just what the code takes.
+/// Checks that the schema allows exactly what the code accepts.
 fn check_texts<T: FromStr>(description: &Description, schema: &str, more: &[String]) {
     let validator = description.validator(&json!({ "$ref": format!("#/components/schemas/{schema}") }));
     let characters = (0..=0xff_u8).map(|byte| char::from(byte).to_string());
@@ -290,7 +282,7 @@ fn examples_of_requests_are_as_documented() {
     }
 }
 
-/// All values of a key, wherever it stands.
+/// All values of a key, at any depth.
 fn all<'a>(value: &'a Value, key: &str) -> Vec<&'a Value> {
     match value {
         Value::Object(members) => {
@@ -320,9 +312,9 @@ fn components_are_used_and_are_there() {
             .keys()
         {
             let reference = format!("#/components/{kind}/{name}");
-            // The answer of paths that are not described belongs to no operation.
+            // The response for unknown paths belongs to no operation.
             let is_used = used.contains(reference.as_str()) || name == "NotFound";
-            assert!(is_used, "{reference} is used nowhere");
+            assert!(is_used, "{reference} is never used");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What clients and caches of the boards rely on.
+//! HTTP behaviour that clients and caches rely on: validators, freshness, compression, methods and CORS.
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use serde_json::json;
 use store::Snapshots;
 
 use crate::stack::TestStack;
-use crate::tables::Functions;
+use crate::tables::{Functions, time};
 
 const PATHS: [&str; 6] = [
     "/v1/boards",
@@ -27,36 +27,32 @@ const PATHS: [&str; 6] = [
     "/v1/boards/global/users/ann",
 ];
 
-fn time(at: &str) -> Timestamp {
-    at.parse().expect("a time")
-}
-
 fn header(headers: &HeaderMap, name: http::HeaderName) -> &str {
     headers
         .get(name)
         .map_or("", |value| value.to_str().expect("text"))
 }
 
-/// Tables with one counted activity, published at a time.
-async fn published(at: Timestamp) -> Functions {
+/// Boards with one activity, and when they were published.
+async fn published() -> (Functions, Timestamp) {
+    let at = time("2026-11-21T09:00:00Z");
     let mut functions = Functions::start("UTC").await;
     let activity = json!({"user_id": "ann", "program_id": "p", "kind": "task_completed"});
     functions.post(&activity, at).await;
     functions.count(at).await;
     functions.publish(at).await;
-    functions
+    (functions, at)
 }
 
 async fn ask(functions: &Functions, path: &str, if_none_match: &str, now: Timestamp) -> Response<Body> {
     let request = Request::get(format!("http://localhost{path}")).header(IF_NONE_MATCH, if_none_match);
     let request = request.body(Body::Empty).expect("a request");
-    functions.serve.handle(&request, now).await
+    functions.serve.handle(request, now).await
 }
 
 #[tokio::test]
 async fn a_validator_lasts_until_a_new_snapshot_or_until_the_document_is_stale() {
-    let at = time("2026-11-21T09:00:00Z");
-    let functions = published(at).await;
+    let (functions, at) = published().await;
     for path in PATHS {
         let first = functions.get(path, at).await;
         let etag = header(first.headers(), ETAG);
@@ -86,8 +82,7 @@ async fn a_validator_lasts_until_a_new_snapshot_or_until_the_document_is_stale()
 
 #[tokio::test]
 async fn a_validator_matches_weakly_in_a_list_and_as_a_star() {
-    let at = time("2026-11-21T09:00:00Z");
-    let functions = published(at).await;
+    let (functions, at) = published().await;
     for path in PATHS {
         let first = functions.get(path, at).await;
         let etag = header(first.headers(), ETAG);
@@ -115,10 +110,9 @@ async fn a_validator_matches_weakly_in_a_list_and_as_a_star() {
 
 #[tokio::test]
 async fn a_document_may_be_cached_until_the_next_snapshot_is_due() {
-    let at = time("2026-11-21T09:00:00Z");
-    let functions = published(at).await;
-    // Snapshots come every 60 seconds; a late one may come at any moment, and so may the repair of
-    // what is stale.
+    let (functions, at) = published().await;
+    // A snapshot is due every 60 seconds. A late one, or the recovery of a stale board, may come at any
+    // moment.
     for (age_ms, max_age) in [
         (0, 60),
         (1, 60),
@@ -144,7 +138,7 @@ async fn a_document_may_be_cached_until_the_next_snapshot_is_due() {
     }
 }
 
-/// Publishes a board that the stack's own snapshots leave alone, as of two hours ago.
+/// Publishes a board as of two hours ago that the stack's own snapshots do not touch.
 async fn publish_long_ago(stack: &TestStack, users: u64) {
     let client = aws_sdk_dynamodb::Client::new(&local::sdk_config(&stack.stack.aws_url));
     let snapshots = Snapshots::new(client, stack.stack.tables.snapshots.clone());
@@ -175,7 +169,7 @@ async fn publish_long_ago(stack: &TestStack, users: u64) {
         .expect("published");
 }
 
-/// A stack whose first snapshot is there, and the next an hour away.
+/// A stack that has published its first snapshot. The next one is an hour away.
 async fn quiet_stack() -> TestStack {
     let stack = TestStack::start(|config| config.snapshot_every = Duration::from_hours(1)).await;
     while stack.status().await.is_none() {
@@ -191,7 +185,7 @@ async fn send(stack: &TestStack, method: Method, path: &str, headers: &[(&str, &
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    request.send().await.expect("the stack answers")
+    request.send().await.expect("the stack responds")
 }
 
 async fn check_compression(stack: &TestStack) {
@@ -201,7 +195,7 @@ async fn check_compression(stack: &TestStack) {
     for (path, accepted, is_compressed) in [
         (large, "gzip", true),
         (large, "br, gzip;q=0.5", true),
-        // It names no coding, and none is the plainest.
+        // A star accepts any coding, and identity is the simplest.
         (large, "*", false),
         (large, "", false),
         (large, "identity", false),
@@ -230,7 +224,10 @@ async fn check_compression(stack: &TestStack) {
         if path == large {
             let document: BoardDocument = serde_json::from_slice(&json).expect("a board document");
             assert_eq!(document.entries, plain.entries, "{accepted:?}");
-            assert!(!is_compressed || body.len() * 2 < json.len(), "it is smaller");
+            assert!(
+                !is_compressed || body.len() * 2 < json.len(),
+                "{accepted:?} is not half as long"
+            );
         }
     }
 }
@@ -253,8 +250,13 @@ async fn check_methods(stack: &TestStack) {
             asked.bytes().await.expect("a body").is_empty(),
             "HEAD has no body"
         );
-        let unchanged = send(stack, Method::GET, path, &[(IF_NONE_MATCH.as_str(), &etag)]).await;
+        let conditional = [
+            (IF_NONE_MATCH.as_str(), etag.as_str()),
+            (ACCEPT_ENCODING.as_str(), "gzip"),
+        ];
+        let unchanged = send(stack, Method::GET, path, &conditional).await;
         assert_eq!(unchanged.status(), 304, "{path}");
+        assert!(!unchanged.headers().contains_key(CONTENT_ENCODING), "{path}");
         assert_eq!(header(unchanged.headers(), ETAG), etag);
         assert!(
             unchanged.bytes().await.expect("a body").is_empty(),
@@ -266,18 +268,22 @@ async fn check_methods(stack: &TestStack) {
 
 async fn check_other_origins(stack: &TestStack) {
     let origin = ("origin", "https://boards.example.com");
+    let gzip = (ACCEPT_ENCODING.as_str(), "gzip");
     let preflight = send(
         stack,
         Method::OPTIONS,
         "/v1/boards/global",
         &[
             origin,
+            gzip,
             ("access-control-request-method", "GET"),
             ("access-control-request-headers", "if-none-match"),
         ],
     )
     .await;
     assert_eq!(preflight.status(), 204);
+    assert!(!preflight.headers().contains_key(CONTENT_ENCODING));
+    assert!(!preflight.headers().contains_key(VARY));
     for (name, expected) in [
         ("access-control-allow-origin", "*"),
         ("access-control-allow-methods", "GET, HEAD"),
@@ -286,7 +292,7 @@ async fn check_other_origins(stack: &TestStack) {
     ] {
         assert_eq!(preflight.headers()[name], expected);
     }
-    // A page must be able to read what went wrong, too.
+    // Pages must be able to read errors, too.
     for (path, status) in [
         ("/v1/boards/global", 200),
         ("/v1/boards/x", 400),
@@ -324,7 +330,7 @@ async fn a_cursor_outlives_its_generation_for_an_hour_and_then_says_so() {
         first.next_cursor.expect("there are more rows")
     );
     assert_eq!(stack.get(&next).await.status(), 200);
-    // This replaces the first generation as of two hours ago, so that its hour is over.
+    // Replaces the first generation as of two hours ago, so that its hour has passed.
     publish_long_ago(&stack, 120).await;
     stack
         .stack
@@ -340,6 +346,9 @@ async fn a_cursor_outlives_its_generation_for_an_hour_and_then_says_so() {
         (&json!("cursor_expired"), &json!("cursor"))
     );
     let newest: BoardDocument = stack.get(path).await.json().await.expect("a board document");
-    assert_eq!(newest.heading.generation, 2, "beginning again works");
+    assert_eq!(
+        newest.heading.generation, 2,
+        "starting again without a cursor works"
+    );
     stack.stop().await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aggregator::{Aggregator, Queues};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use domain::{BoardDocument, FreshnessBounds};
+use domain::{BoardDocument, BoardEntry, FreshnessBounds};
 use ingest::{Ingest, MaxActivityAge};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::Request;
@@ -239,7 +239,7 @@ impl Functions {
         let request = Request::get(format!("http://localhost{path}"))
             .body(Body::Empty)
             .expect("a request");
-        self.serve.handle(&request, now).await
+        self.serve.handle(request, now).await
     }
 
     pub async fn board(&self, path: &str, now: Timestamp) -> BoardDocument {
@@ -257,7 +257,17 @@ pub fn reason_of(dead_letter: &Received) -> [String; 2] {
     })
 }
 
-/// The rank, user, points and activities of each row, in one line: `1.ann=20/2 2.bob=10/1`.
+pub fn time(at: &str) -> Timestamp {
+    at.parse().expect("a time")
+}
+
+/// The rank and user of each row: `1.ann 2.bob`.
+pub fn render_ranks(entries: &[BoardEntry]) -> String {
+    let rows = entries.iter().map(|e| format!("{}.{}", e.rank, e.user_id));
+    rows.collect::<Vec<_>>().join(" ")
+}
+
+/// A board's rows in one line: `1.ann=20/2 2.bob=10/1`, of rank, user, points and activities.
 pub fn render(board: &BoardDocument) -> String {
     let rows = board
         .entries

@@ -1,10 +1,9 @@
 //! Days, ISO weeks and months in a zone with daylight saving, with a fixed clock.
 
 use domain::Window;
-use jiff::Timestamp;
 use serde_json::json;
 
-use crate::tables::{Functions, render};
+use crate::tables::{Functions, render, render_ranks, time};
 
 struct Story {
     functions: Functions,
@@ -19,7 +18,7 @@ impl Story {
         }
     }
 
-    /// A user does a task at one time, and it is received and counted at another.
+    /// A task that occurs at one time, and is received and counted at another.
     async fn activity(&mut self, user: &str, occurred_at: &str, received_at: &str) {
         self.next_id += 1;
         let activity = json!({
@@ -34,7 +33,12 @@ impl Story {
         self.functions.count(now).await;
     }
 
-    /// All windows of the global board, as published at a time: `day 2026-10-25: 1.ann=10/1`.
+    /// A task that is received and counted when it occurs.
+    async fn activity_at(&mut self, user: &str, at: &str) {
+        self.activity(user, at, at).await;
+    }
+
+    /// Every window of the global board, published at `at`: `day 2026-10-25..2026-10-25: 1.ann=10/1`.
     async fn boards(&mut self, at: &str) -> Vec<String> {
         let now = time(at);
         self.functions.publish(now).await;
@@ -54,17 +58,11 @@ impl Story {
     }
 }
 
-fn time(at: &str) -> Timestamp {
-    at.parse().expect("a time")
-}
-
 #[tokio::test]
 async fn a_day_and_a_week_end_at_local_midnight_also_when_the_clocks_change() {
     // In Berlin the 25th of October 2026, a Sunday, has 25 hours: it ends at 23:00 UTC.
     let mut story = Story::begin("Europe/Berlin").await;
-    story
-        .activity("ann", "2026-10-25T22:59:59Z", "2026-10-25T22:59:59Z")
-        .await;
+    story.activity_at("ann", "2026-10-25T22:59:59Z").await;
     assert_eq!(
         story.boards("2026-10-25T22:59:59Z").await,
         [
@@ -74,9 +72,7 @@ async fn a_day_and_a_week_end_at_local_midnight_also_when_the_clocks_change() {
             "day 2026-10-25..2026-10-25: 1.ann=10/1",
         ]
     );
-    story
-        .activity("bob", "2026-10-25T23:00:00Z", "2026-10-25T23:00:00Z")
-        .await;
+    story.activity_at("bob", "2026-10-25T23:00:00Z").await;
     assert_eq!(
         story.boards("2026-10-25T23:00:00Z").await,
         [
@@ -92,12 +88,8 @@ async fn a_day_and_a_week_end_at_local_midnight_also_when_the_clocks_change() {
 async fn a_month_ends_at_local_midnight() {
     let mut story = Story::begin("America/New_York").await;
     // Daylight saving ends in New York on the 1st of November 2026, after this midnight.
-    story
-        .activity("ann", "2026-11-01T03:59:59Z", "2026-11-01T03:59:59Z")
-        .await;
-    story
-        .activity("bob", "2026-11-01T04:00:00Z", "2026-11-01T04:00:00Z")
-        .await;
+    story.activity_at("ann", "2026-11-01T03:59:59Z").await;
+    story.activity_at("bob", "2026-11-01T04:00:00Z").await;
     assert_eq!(
         story.boards("2026-11-01T04:00:01Z").await,
         [
@@ -113,7 +105,7 @@ async fn a_month_ends_at_local_midnight() {
 async fn a_late_activity_counts_in_the_windows_in_which_it_occurred() {
     let mut story = Story::begin("Europe/Berlin").await;
     let now = "2026-11-18T10:00:00Z";
-    story.activity("today", now, now).await;
+    story.activity_at("today", now).await;
     story.activity("yesterday", "2026-11-17T10:00:00Z", now).await;
     story.activity("last-week", "2026-11-13T10:00:00Z", now).await;
     story.activity("last-month", "2026-10-25T10:00:00Z", now).await;
@@ -133,7 +125,7 @@ async fn equal_points_at_the_cut_of_a_page_share_their_rank_on_both_pages() {
     let mut story = Story::begin("UTC").await;
     let now = "2026-11-18T10:00:00Z";
     for user in ["e", "c", "a", "d", "b", "top", "top"] {
-        story.activity(user, now, now).await;
+        story.activity_at(user, now).await;
     }
     story.functions.publish(time(now)).await;
     let mut pages = Vec::new();
@@ -158,23 +150,17 @@ async fn a_user_is_ranked_whether_listed_or_not_and_sees_the_neighbours() {
     let now = "2026-11-18T10:00:00Z";
     for (user, activities) in [("ann", 4), ("bob", 3), ("cy", 3), ("dee", 1)] {
         for _ in 0..activities {
-            story.activity(user, now, now).await;
+            story.activity_at(user, now).await;
         }
     }
     story.functions.publish(time(now)).await;
     let path = "/v1/boards/program:p/users/cy?window=week&around=1";
     let response = story.functions.get(path, time(now)).await;
     let document: domain::UserDocument = serde_json::from_slice(response.body()).expect("a user document");
-    let names = |entries: &[domain::BoardEntry]| {
-        entries
-            .iter()
-            .map(|e| format!("{}.{}", e.rank, e.user_id))
-            .collect::<Vec<_>>()
-    };
     assert_eq!((document.entry.rank, document.entry.points), (2, 30));
     assert_eq!(
-        (names(&document.above), names(&document.below)),
-        (vec!["2.bob".into()], vec!["4.dee".into()])
+        (render_ranks(&document.above), render_ranks(&document.below)),
+        ("2.bob".to_owned(), "4.dee".to_owned())
     );
     assert!(
         (document.percentile - 75.0).abs() < f64::EPSILON,
@@ -192,9 +178,7 @@ async fn a_user_is_ranked_whether_listed_or_not_and_sees_the_neighbours() {
 #[tokio::test]
 async fn every_answer_says_how_old_it_is_and_when_it_is_stale() {
     let mut story = Story::begin("UTC").await;
-    story
-        .activity("ann", "2026-11-18T10:00:00Z", "2026-11-18T10:00:00Z")
-        .await;
+    story.activity_at("ann", "2026-11-18T10:00:00Z").await;
     story.functions.publish(time("2026-11-18T10:00:00Z")).await;
     let fresh = story
         .functions
@@ -209,7 +193,7 @@ async fn every_answer_says_how_old_it_is_and_when_it_is_stale() {
         .freshness;
     assert_eq!((late.age_seconds, late.stale), (181, true));
 
-    // The heartbeat of the first snapshot was never counted: the lag grows until it is.
+    // The heartbeat of the first snapshot is not counted yet, so the lag grows.
     story.functions.publish(time("2026-11-18T10:04:00Z")).await;
     let stuck = story
         .functions

@@ -1,4 +1,4 @@
-//! Errors as HTTP clients get them: problem documents (RFC 9457).
+//! Error responses of the HTTP API: problem documents (RFC 9457).
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{Response, StatusCode};
@@ -11,7 +11,7 @@ pub struct Problem {
     title: String,
     #[serde(serialize_with = "as_number")]
     status: StatusCode,
-    /// A short name that does not change, for programs to branch on.
+    /// A stable name for programs to branch on.
     code: &'static str,
     detail: String,
     #[serde(flatten)]
@@ -42,7 +42,7 @@ impl Problem {
         self.with("field", name)
     }
 
-    /// Asks the client to try again, after so long.
+    /// Asks the client to try again after this many seconds.
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
         self

@@ -23,7 +23,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the environment that `variable` looks into; [`store::aws::variable`] into the process's.
+    /// Looks each setting up with `variable`; [`store::aws::variable`] reads the process's environment.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let seconds =
             |name| parsed::<u32>(&variable, name).map(|seconds| SignedDuration::from_secs(seconds.into()));

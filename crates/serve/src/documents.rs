@@ -1,4 +1,4 @@
-//! The documents, from what is published.
+//! Builds the documents from the published snapshots.
 
 use std::fmt::Write as _;
 
@@ -64,13 +64,17 @@ impl Serve {
             Start::Cursor(Cursor { generation, rows }) => {
                 let head = self.snapshots.generation(board, window, generation).await?;
                 let head = head.ok_or_else(|| {
-                    let detail = "The generation that the cursor belongs to is no longer kept; begin again without a cursor.";
+                    let detail = "The cursor has expired: its generation is no longer kept. Start again without a cursor.";
                     Problem::new(StatusCode::GONE, "cursor_expired", detail).field("cursor")
                 })?;
                 (head, rows)
             }
         };
         let entries = self.snapshots.entries(board, window, &head, from, limit).await?;
+        debug_assert_eq!(
+            entries.len() as u64,
+            head.listed.saturating_sub(from as u64).min(limit as u64)
+        );
         let next = from + entries.len();
         let has_more = !entries.is_empty() && (next as u64) < head.listed;
         let freshness = head.freshness.at(now, &self.bounds);
@@ -92,7 +96,7 @@ impl Serve {
         Ok(self.cacheable(document, validator, &freshness, now))
     }
 
-    /// The listed users whose id contains `search`, in whatever case.
+    /// The listed users whose id contains `search`, ignoring case.
     pub(crate) async fn search(
         &self,
         board: &Board,
@@ -154,13 +158,13 @@ impl Serve {
         let entries = self.listed(board, window, &head).await?;
         let histogram = self.snapshots.histogram(board, window, &head).await?;
         let counters = self.counters(board, user).await?;
-        // The counters of the snapshot's own day: past midnight they are no longer today's.
+        // Periods as of the snapshot: after midnight, its day is no longer the current one.
         let generated_at = head.freshness.generated_at;
         let listed_at = entries.iter().position(|entry| entry.user_id == *user);
         let entry = if let Some(at) = listed_at {
             entries[at].clone()
         } else {
-            // From the standings, which may be some moments ahead of the snapshot.
+            // An unlisted user comes from the standings, which may be slightly newer than the snapshot.
             let Tally { points, activities } = sum(&counters, self.calendar.current(window, generated_at));
             if activities == 0 {
                 let detail = format!("{user} has no activity on the board {board} in the window {window}.");
@@ -183,7 +187,7 @@ impl Serve {
             at: generated_at,
             points: entry.points,
         });
-        // Whoever is not listed comes after all who are.
+        // An unlisted user ranks after all listed ones.
         let at = listed_at.unwrap_or(entries.len());
         let freshness = head.freshness.at(now, &self.bounds);
         let validator = format!("{}.{}.{around}", head.generation, entry.points);
@@ -204,7 +208,7 @@ impl Serve {
         head.ok_or_else(|| match board {
             Board::Global => nothing_published().into(),
             Board::Program(_) => {
-                let detail = format!("There is no board {board}; see /v1/boards.");
+                let detail = format!("There is no board {board}. All boards are listed at /v1/boards.");
                 Problem::new(StatusCode::NOT_FOUND, "board_not_found", detail)
                     .field("board")
                     .into()
@@ -219,10 +223,13 @@ impl Serve {
         head: &Head,
     ) -> Result<Vec<BoardEntry>, StoreError> {
         let listed = usize::try_from(head.listed).unwrap_or(usize::MAX);
-        self.snapshots.entries(board, window, head, 0, listed).await
+        let entries = self.snapshots.entries(board, window, head, 0, listed).await?;
+        debug_assert_eq!(entries.len() as u64, head.listed);
+        debug_assert!(entries.is_sorted_by_key(|entry| (entry.rank, &entry.user_id)));
+        Ok(entries)
     }
 
-    /// A user's counters in each program that is on the board.
+    /// A user's counters in each program of the board.
     async fn counters(&self, board: &Board, user: &UserId) -> Result<Vec<Counters>, StoreError> {
         let generation = self.standings.live().await?;
         let standings = self.standings.of_user(generation, user).await?.into_iter();
@@ -240,7 +247,7 @@ impl Serve {
         freshness: &FreshnessDocument,
         now: Timestamp,
     ) -> Cacheable<T> {
-        // What changes when an unchanged board becomes stale.
+        // A board that becomes stale is a new document of the same generation.
         let _ = write!(validator, ".{}", freshness.generated_at.as_millisecond());
         for reason in &freshness.stale_reasons {
             let _ = write!(validator, ".{reason:?}");
@@ -261,7 +268,7 @@ impl Serve {
     }
 }
 
-/// A stale board may be mended at any time, so readers look again soon.
+/// A stale board may recover at any time, so clients should ask again soon.
 const STALE_MAX_AGE_SECONDS: i64 = 5;
 
 fn sum(counters: &[Counters], period: Option<Period>) -> Tally {

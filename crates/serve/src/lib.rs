@@ -5,15 +5,18 @@ mod documents;
 mod response;
 mod route;
 
+use std::convert::Infallible;
+
 use domain::{Calendar, FreshnessBounds};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use lambda_http::{Body, Request, Response};
+use lambda_http::tower::ServiceExt as _;
+use lambda_http::{Body, IntoResponse as _, Request, Response, service_fn};
 use problem::Problem;
 use store::{Snapshots, Standings, StoreError};
 
 pub use config::Config;
-use response::{allow_origin, method_not_allowed, preflight};
+use response::{allow_origin, compressed, method_not_allowed, preflight};
 pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, Route, Start};
 
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -63,17 +66,28 @@ impl Serve {
     }
 
     /// Answers one request at `now`.
-    pub async fn handle(&self, request: &Request, now: Timestamp) -> Response<Body> {
-        let response = match *request.method() {
-            Method::GET => self.get(request, now).await,
-            Method::HEAD => self.get(request, now).await.map(|_| Body::Empty),
+    pub async fn handle(&self, request: Request, now: Timestamp) -> Response<Body> {
+        let is_head = request.method() == Method::HEAD;
+        let answer =
+            service_fn(async |request: Request| Ok::<_, Infallible>(self.answer(&request, now).await));
+        let Ok(response) = compressed(answer).oneshot(request).await;
+        let mut response = response.into_response().await;
+        // Only now, so that HEAD has the headers of GET, including its content coding.
+        if is_head {
+            *response.body_mut() = Body::Empty;
+        }
+        allow_origin(response, &self.allowed_origin)
+    }
+
+    async fn answer(&self, request: &Request, now: Timestamp) -> Response<Body> {
+        match *request.method() {
+            Method::GET | Method::HEAD => self.get(request, now).await,
             Method::OPTIONS => preflight(),
             ref other => match Route::parse(request.uri()) {
                 Err(problem) if problem.status() == StatusCode::NOT_FOUND => response::problem(problem),
                 _ => method_not_allowed(other),
             },
-        };
-        allow_origin(response, &self.allowed_origin)
+        }
     }
 
     async fn get(&self, request: &Request, now: Timestamp) -> Response<Body> {
@@ -82,18 +96,18 @@ impl Serve {
             Ok(route) => route,
             Err(problem) => return response::problem(problem),
         };
-        match self.answer(route, headers, now).await {
+        match self.document(route, headers, now).await {
             Ok(response) => response,
             Err(Failure::Problem(problem)) => response::problem(problem),
             Err(Failure::Store(error)) => {
                 tracing::error!(
                     kind = error.kind(),
                     error = error.with_causes(),
-                    "A request could not be answered."
+                    "Cannot read the boards from the store."
                 );
                 response::problem(match error {
                     StoreError::Unavailable { .. } => {
-                        let detail = "The boards cannot be read at the moment; try again in some seconds.";
+                        let detail = "The boards cannot be read at the moment. Try again in a few seconds.";
                         unavailable("unavailable", detail)
                     }
                     StoreError::Corrupt { .. } => {
@@ -105,7 +119,7 @@ impl Serve {
         }
     }
 
-    async fn answer(
+    async fn document(
         &self,
         route: Route,
         headers: &HeaderMap,
@@ -150,7 +164,7 @@ impl Serve {
 }
 
 fn nothing_published() -> Problem {
-    let detail = "No snapshot is published yet; the first one follows within a minute or so of the start.";
+    let detail = "No snapshot is published yet. The first one follows about a minute after the start.";
     unavailable("nothing_published", detail)
 }
 

@@ -6,7 +6,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let serve = Serve::connect(Config::read(store::aws::variable)?)?;
     run(service_fn(async |request: Request| {
-        Ok::<_, Error>(serve.handle(&request, jiff::Timestamp::now()).await)
+        Ok::<_, Error>(serve.handle(request, jiff::Timestamp::now()).await)
     }))
     .await
 }

@@ -1,26 +1,24 @@
-//! What every answer has in common: caching, compression, and permission for other origins.
+//! What all answers share: caching, compression and access for other origins.
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use lambda_http::http::header::{
-    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_ENCODING,
-    CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, VARY,
 };
-use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use lambda_http::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use lambda_http::{Body, Response};
 use problem::Problem;
 use serde::Serialize;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
+use tower_http::compression::{Compression, CompressionLevel};
 
-/// Less than this does not get smaller by compression.
-const MIN_COMPRESSED_BYTES: usize = 1_024;
+/// Smaller bodies gain nothing from compression.
+const MIN_COMPRESSED_BYTES: u16 = 1_024;
 
-/// A document, and what is needed to cache it.
+/// A document and how to cache it.
 pub struct Cacheable<T> {
     pub document: T,
-    /// Stands for all of the document that can change, but for its age.
+    /// Changes whenever the document does, apart from its age.
     pub validator: String,
     pub max_age_seconds: i64,
 }
@@ -33,20 +31,24 @@ impl<T: Serialize> Cacheable<T> {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response
         } else {
-            let json = serde_json::to_vec(&self.document).expect("documents have string keys only");
-            body(request, json)
+            let json = serde_json::to_string(&self.document).expect("documents have string keys only");
+            let mut response = Response::new(Body::Text(json));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            response
         };
         let headers = response.headers_mut();
         let cache_control = format!("public, max-age={}", self.max_age_seconds);
         for (name, value) in [(ETAG, etag), (CACHE_CONTROL, cache_control)] {
-            headers.insert(name, value.parse().expect("it is made of digits and letters"));
+            headers.insert(name, value.parse().expect("digits and letters only"));
         }
+        // Also on what is too small to compress: the same address may have a larger document later.
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         response
     }
 }
 
-/// Weak comparison, as RFC 9110 asks for in this header.
+/// RFC 9110 prescribes weak comparison for `If-None-Match`.
 fn matches(request: &HeaderMap, etag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let tags = request
@@ -57,37 +59,14 @@ fn matches(request: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }
 
-fn body(request: &HeaderMap, json: Vec<u8>) -> Response<Body> {
-    let mut response = if json.len() >= MIN_COMPRESSED_BYTES && accepts_gzip(request) {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        let compressed = encoder.write_all(&json).and_then(|()| encoder.finish());
-        let mut response = Response::new(Body::Binary(compressed.expect("writing to memory does not fail")));
-        response
-            .headers_mut()
-            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        response
-    } else {
-        Response::new(Body::Text(String::from_utf8(json).expect("JSON is UTF-8")))
-    };
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-fn accepts_gzip(request: &HeaderMap) -> bool {
-    let values = request
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|coding| {
-        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
-        let is_refused = matches!(
-            parameters.replace(' ', "").as_str(),
-            "q=0" | "q=0.0" | "q=0.00" | "q=0.000"
-        );
-        name.trim() == "gzip" && !is_refused
-    })
+/// Compresses the documents of `service` for clients that accept gzip.
+pub fn compressed<S>(service: S) -> Compression<S, impl Predicate> {
+    // An empty `Body` does not report its size, and tower-http compresses what has none: a 304, for example.
+    let is_document =
+        |status: StatusCode, _: Version, _: &HeaderMap, _: &Extensions| status == StatusCode::OK;
+    Compression::new(service)
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(is_document))
 }
 
 pub fn problem(problem: Problem) -> Response<Body> {
@@ -95,41 +74,33 @@ pub fn problem(problem: Problem) -> Response<Body> {
 }
 
 pub fn method_not_allowed(method: &Method) -> Response<Body> {
-    let detail = format!("{method} is not supported here; use GET.");
-    let mut response = problem(Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        detail,
-    ));
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    let detail = format!("{method} is not supported here. Use GET.");
+    let not_allowed = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    let mut response = problem(not_allowed);
+    let allowed = HeaderValue::from_static("GET, HEAD, OPTIONS");
+    response.headers_mut().insert(ALLOW, allowed);
     response
 }
 
-/// Lets pages of `origin` read an answer, and send the header by which they ask for changes only.
+/// Lets pages of `origin` read an answer.
+///
+/// By hand, since the `CorsLayer` of tower-http answers a preflight with 200 instead of 204, and
+/// configuring it is no shorter.
 pub fn allow_origin(mut response: Response<Body>, origin: &HeaderValue) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    headers.insert(
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("etag, retry-after"),
-    );
+    let exposed = HeaderValue::from_static("etag, retry-after");
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     response
 }
 
+/// Lets pages of other origins send the header of a conditional request.
 pub fn preflight() -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    headers.insert(
-        ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, HEAD"),
-    );
-    headers.insert(
-        ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("if-none-match"),
-    );
-    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
-    response
+    Response::builder()
+        .status(StatusCode::NO_CONTENT)
+        .header(ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD")
+        .header(ACCESS_CONTROL_ALLOW_HEADERS, "if-none-match")
+        .header(ACCESS_CONTROL_MAX_AGE, "86400")
+        .body(Body::Empty)
+        .expect("the headers are constants")
 }

@@ -1,4 +1,4 @@
-//! From a request's path and query to what it asks for.
+//! Parses the path and the query of a request.
 
 use std::str::FromStr;
 
@@ -11,12 +11,12 @@ pub const DEFAULT_LIMIT: usize = 100;
 pub const MAX_LIMIT: usize = 1_000;
 pub const DEFAULT_AROUND: usize = 5;
 pub const MAX_AROUND: usize = 50;
-/// As many users as a deployment can list.
+/// The most users that a deployment can list.
 pub const MAX_FROM: usize = 1_000_000;
 pub const DEFAULT_FOUND: usize = 10;
 pub const MAX_FOUND: usize = 50;
 
-/// What can be asked for.
+/// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     Boards {
@@ -36,7 +36,7 @@ pub enum Route {
     Search {
         board: Board,
         window: Window,
-        /// Part of a user id, which has the same characters.
+        /// Part of a user id; the same characters are allowed.
         search: UserId,
         limit: usize,
     },
@@ -51,13 +51,13 @@ pub enum Route {
 /// Where a page of a board begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// After so many rows of the newest generation.
+    /// After this many rows of the newest generation.
     After(usize),
     Cursor(Cursor),
 }
 
-/// A place within one generation of a board: `42.500` is after 500 rows of generation 42. It stays
-/// within its generation, so that no row is seen twice or missed while paging.
+/// A position in one generation of a board: `42.500` is after 500 rows of generation 42. Paging stays
+/// within that generation, so that a client sees every row exactly once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub generation: u64,
@@ -123,7 +123,7 @@ impl Route {
                 around: query.number("around", DEFAULT_AROUND, 0..=MAX_AROUND)?,
             },
             _ => {
-                let detail = "There is nothing here; see /v1/boards and /v1/status.";
+                let detail = "This path does not exist. Start at /v1/boards or /v1/status.";
                 return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail));
             }
         };
@@ -147,12 +147,12 @@ fn decode(raw: &str, field: &str) -> Result<String, Problem> {
         Err(_) => Err(invalid(
             "invalid_encoding",
             field,
-            format!("The {field} is not valid UTF-8 once decoded."),
+            format!("The {field} is not valid UTF-8 after percent-decoding."),
         )),
     }
 }
 
-/// The parameters that are not yet taken.
+/// The query parameters that have not been taken yet.
 struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -165,7 +165,7 @@ impl Query {
                 return Err(invalid(
                     "invalid_parameter",
                     &name,
-                    format!("The parameter {name} is there more than once."),
+                    format!("The parameter {name} is given more than once. Give it once."),
                 ));
             }
             parameters.push((name, value));
@@ -217,18 +217,19 @@ impl Query {
             return Ok(Start::After(from - 1));
         };
         if self.take("from").is_some() {
-            let detail = "A cursor says by itself where to go on; leave out from.".to_owned();
+            let detail = "A cursor already says where to continue. Leave out from.".to_owned();
             return Err(invalid("invalid_parameter", "from", detail));
         }
         raw.parse().map(Start::Cursor).map_err(|InvalidCursor| {
-            let detail = format!("The cursor {raw:?} is not one; take it from a next_cursor.");
+            let detail =
+                format!("The cursor {raw:?} is not valid. Use the next_cursor of an earlier answer.");
             invalid("invalid_parameter", "cursor", detail)
         })
     }
 
     fn search(&mut self) -> Result<UserId, Problem> {
         let Some(raw) = self.take("search") else {
-            let detail = "Say what to look for: search is a part of a user id.".to_owned();
+            let detail = "The parameter search is missing. Set it to a part of a user id.".to_owned();
             return Err(invalid("invalid_parameter", "search", detail));
         };
         raw.parse()
@@ -242,7 +243,7 @@ impl Query {
             Some((name, _)) => Err(invalid(
                 "unknown_parameter",
                 name,
-                format!("There is no parameter {name:?} here."),
+                format!("The parameter {name:?} is not known at this path. Check its name."),
             )),
         }
     }
@@ -303,15 +304,15 @@ mod tests {
     fn what_cannot_be_asked_for_is_named() {
         check(
             "/",
-            "404 There is nothing here; see /v1/boards and /v1/status. []",
+            "404 This path does not exist. Start at /v1/boards or /v1/status. []",
         );
         check(
             "/v1/boards/global/people",
-            "404 There is nothing here; see /v1/boards and /v1/status. []",
+            "404 This path does not exist. Start at /v1/boards or /v1/status. []",
         );
         check(
             "/v1/boards/global/users",
-            "400 Say what to look for: search is a part of a user id. [search]",
+            "400 The parameter search is missing. Set it to a part of a user id. [search]",
         );
         check(
             "/v1/boards/global/users?search=a%20b",
@@ -327,7 +328,7 @@ mod tests {
         );
         check(
             "/v1/boards/global?from=1&cursor=1.2",
-            "400 A cursor says by itself where to go on; leave out from. [from]",
+            "400 A cursor already says where to continue. Leave out from. [from]",
         );
         check(
             "/v1/boards/x",
@@ -339,7 +340,7 @@ mod tests {
         );
         check(
             "/v1/boards/global/users/%ff",
-            "400 The path is not valid UTF-8 once decoded. [path]",
+            "400 The path is not valid UTF-8 after percent-decoding. [path]",
         );
         check(
             "/v1/boards/global?window=year",
@@ -359,19 +360,19 @@ mod tests {
         );
         check(
             "/v1/boards/global?cursor=x",
-            r#"400 The cursor "x" is not one; take it from a next_cursor. [cursor]"#,
+            r#"400 The cursor "x" is not valid. Use the next_cursor of an earlier answer. [cursor]"#,
         );
         check(
             "/v1/boards/global?cursor=1.18446744073709551615",
-            r#"400 The cursor "1.18446744073709551615" is not one; take it from a next_cursor. [cursor]"#,
+            r#"400 The cursor "1.18446744073709551615" is not valid. Use the next_cursor of an earlier answer. [cursor]"#,
         );
         check(
             "/v1/boards/global?limit=1&limit=2",
-            "400 The parameter limit is there more than once. [limit]",
+            "400 The parameter limit is given more than once. Give it once. [limit]",
         );
         check(
             "/v1/boards/global?limt=1",
-            r#"400 There is no parameter "limt" here. [limt]"#,
+            r#"400 The parameter "limt" is not known at this path. Check its name. [limt]"#,
         );
         check(
             "/v1/boards/global/users/a?around=51",

@@ -1,5 +1,6 @@
-//! All boards at once, from one pass over the standings.
+//! Builds all boards in one pass over the standings.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use domain::documents::BoardSums;
@@ -7,11 +8,11 @@ use domain::standing::Tallies;
 use domain::{Board, BoardBuilder, ProgramId, RankedBoard, Standing, Tally, UserId, Window};
 use store::overview::BoardOverview;
 
-/// Boards of programs that are published. Each takes memory for its listed users and a write a
-/// minute and window; the programs with the fewest activities are left out.
+/// The most programs that get a board. Each board costs memory for its listed users, and one write
+/// per minute and window. The programs with the fewest activities get none.
 pub const MAX_PROGRAMS: usize = 500;
 
-/// Collects standings into the boards of every program and of all together.
+/// Collects standings into one board per program and the global board.
 #[derive(Debug)]
 pub struct Boards {
     builders: HashMap<Board, [BoardBuilder; Window::EVERY.len()]>,
@@ -27,7 +28,38 @@ pub struct WindowBoard {
     pub ranked: RankedBoard,
 }
 
-/// Adds up the standings of a user, which arrive one after the other, for the global board.
+impl WindowBoard {
+    /// Asserts what every reader relies on: a wrong board must not be published.
+    fn new(board: Board, window: Window, ranked: RankedBoard) -> Self {
+        let RankedBoard {
+            entries,
+            histogram,
+            sum,
+        } = &ranked;
+        assert!(
+            entries.is_sorted_by_key(|entry| (entry.rank, &entry.user_id)),
+            "{board} {window} is out of order"
+        );
+        assert!(
+            entries.is_sorted_by_key(|entry| Reverse(entry.points)),
+            "{board} {window} ranks more points below fewer"
+        );
+        let participants = histogram.participants();
+        assert!(
+            entries.len() as u64 <= participants && participants <= sum.activities,
+            "{board} {window} lists {} of {participants} users with {} activities",
+            entries.len(),
+            sum.activities
+        );
+        Self {
+            board,
+            window,
+            ranked,
+        }
+    }
+}
+
+/// Sums a user's standings for the global board. They must arrive one after the other.
 #[derive(Debug, Default)]
 pub struct UserSum {
     current: Option<(UserId, Tallies)>,
@@ -73,7 +105,7 @@ impl Boards {
         }
     }
 
-    /// Takes in the last user of a shard.
+    /// Adds the last user of a shard to the global board.
     pub fn finish_shard(&mut self, user_sum: UserSum) {
         if let Some((user, sum)) = user_sum.current {
             self.add_to(&Board::Global, &user, &sum);
@@ -88,21 +120,18 @@ impl Boards {
         }
     }
 
-    /// How many standings were taken in, and their sum.
+    /// The number of standings added, and their sum.
     pub fn taken(&self) -> (u64, Tally) {
         (self.standings, self.sum)
     }
 
+    /// Ranks every board.
     pub fn finish(self) -> Vec<WindowBoard> {
         let boards = self.builders.into_iter().flat_map(|(board, builders)| {
             Window::EVERY
                 .into_iter()
                 .zip(builders)
-                .map(move |(window, builder)| WindowBoard {
-                    board: board.clone(),
-                    window,
-                    ranked: builder.finish(),
-                })
+                .map(move |(window, builder)| WindowBoard::new(board.clone(), window, builder.finish()))
         });
         boards.collect()
     }
@@ -113,12 +142,12 @@ pub fn published_programs<'a>(
     totals: impl IntoIterator<Item = (&'a ProgramId, &'a Tally)>,
 ) -> Vec<ProgramId> {
     let mut programs: Vec<_> = totals.into_iter().collect();
-    programs.sort_unstable_by_key(|&(program, tally)| (std::cmp::Reverse(tally.activities), program));
+    programs.sort_unstable_by_key(|&(program, tally)| (Reverse(tally.activities), program));
     programs.truncate(MAX_PROGRAMS);
     programs.into_iter().map(|(program, _)| program.clone()).collect()
 }
 
-/// What every board comes to in each window.
+/// The sums of every board in each window.
 pub fn overview(boards: &[WindowBoard]) -> Vec<BoardOverview> {
     let mut windows_of: BTreeMap<&Board, BTreeMap<Window, BoardSums>> = BTreeMap::new();
     for WindowBoard {

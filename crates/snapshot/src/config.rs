@@ -15,7 +15,7 @@ pub struct Config {
     pub snapshots_table: String,
     /// `TIME_ZONE`
     pub calendar: Calendar,
-    /// `LISTED_USERS`: how many users of a board are listed; the others are ranked all the same.
+    /// `LISTED_USERS`: how many users a board lists. The others are ranked, too.
     pub listed_users: usize,
     /// `QUEUE_URL`
     pub queue_url: String,
@@ -24,7 +24,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the environment that `variable` looks into; [`store::aws::variable`] into the process's.
+    /// Looks each setting up with `variable`; [`store::aws::variable`] reads the process's environment.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Ok(Self {
             activities_table: required(&variable, "ACTIVITIES_TABLE")?,

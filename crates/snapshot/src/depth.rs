@@ -26,7 +26,7 @@ pub async fn depth(client: &Client, queue_url: &str) -> anyhow::Result<u64> {
         .map(|count| {
             count
                 .parse::<u64>()
-                .with_context(|| format!("the depth {count:?} is no number"))
+                .with_context(|| format!("the queue reports a depth of {count:?}, which is not a number"))
         })
         .sum()
 }

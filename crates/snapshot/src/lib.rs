@@ -23,11 +23,10 @@ use boards::{Boards, UserSum, WindowBoard, overview, published_programs};
 pub use config::Config;
 use depth::depth;
 
-/// Shards that are read at once: two processors are kept busy decoding, and memory holds a few MB
-/// of pages.
+/// Enough to keep two processors busy decoding, with only a few MB of pages in memory.
 const SHARDS_AT_ONCE: usize = 4;
 const BOARDS_AT_ONCE: usize = 8;
-/// Generations are switched by hand, so that the second one stays.
+/// An operator switches generations, so a second switch during one run is unlikely.
 const GENERATIONS_TRIED: u32 = 3;
 
 #[derive(Clone)]
@@ -96,13 +95,13 @@ impl Publisher {
             if let Some(run) = self.run_in(generation, now).await? {
                 return Ok(run);
             }
-            tracing::info!(%generation, "Another generation took its place while it was read.");
+            tracing::info!(%generation, "The live generation changed during the snapshot. Starting again.");
         }
-        anyhow::bail!("the generations change faster than they can be read")
+        anyhow::bail!("the live generation changed during each of {GENERATIONS_TRIED} attempts to publish it")
     }
 
-    /// Publishes a generation of the counts; `None` if another one took its place while it was read. It may
-    /// be deleted by then, and what was read of it only a part.
+    /// Publishes a generation of the counts. Returns `None` if another generation became live meanwhile:
+    /// this one may be partly deleted by then, so what was read may be incomplete.
     async fn run_in(&self, generation: CountGeneration, now: Timestamp) -> anyhow::Result<Option<Run>> {
         let started = std::time::Instant::now();
         let freshness = self.freshness(generation, now).await?;
@@ -117,12 +116,12 @@ impl Publisher {
             tracing::warn!(
                 programs = totals.len(),
                 limit = MAX_PROGRAMS,
-                "There are more programs than boards; the least active have none."
+                "There are more programs than boards. The least active programs get no board."
             );
         }
         let boards = Boards::new(programs, self.listed_users);
-        // The heads are read before the standings, so that a run which is overtaken by a later one
-        // steps back rather than publish what is older.
+        // Heads are read before standings. So if a later run overtakes this one, replacing a head fails
+        // instead of publishing older counts.
         let heads = self.heads(&boards).await?;
         let (boards, read_units) = self.read(boards, generation, now).await?;
         if self.standings.live().await? != generation {
@@ -173,7 +172,7 @@ impl Publisher {
                 .heartbeat_after(counted.map(|(sent, _)| sent))
                 .await?,
         };
-        // The depth is read first, since the heartbeat itself is not behind.
+        // Read the depth first, so that the heartbeat itself does not count as backlog.
         let backlog = depth(&self.queues, &self.queue_url).await?;
         self.activities.send_heartbeat(now).await?;
         Ok(Freshness {
@@ -196,7 +195,7 @@ impl Publisher {
         Ok(heads.into_iter().flatten().collect())
     }
 
-    /// Reads all standings into the boards; with the read units that it took.
+    /// Reads all standings into the boards. Also returns the read units used.
     async fn read(
         &self,
         boards: Boards,
@@ -209,7 +208,7 @@ impl Publisher {
             .map(|shard| {
                 let (standings, counters, boards) =
                     (self.standings.clone(), counters.clone(), Arc::clone(&boards));
-                // A task of its own, so that the shards are decoded on all processors.
+                // A separate task, so that all processors decode shards.
                 let read = tokio::spawn(async move {
                     let mut user_sum = UserSum::default();
                     let units = standings
@@ -245,6 +244,7 @@ impl Publisher {
         freshness: Freshness,
         run: &mut Run,
     ) -> anyhow::Result<()> {
+        let count = boards.len();
         let mut published = stream::iter(boards)
             .map(|board| {
                 let previous = heads.remove(&(board.board.clone(), board.window));
@@ -268,6 +268,11 @@ impl Publisher {
                 }
             }
         }
+        assert_eq!(
+            run.published + run.superseded,
+            count,
+            "a board was neither published nor superseded"
+        );
         Ok(())
     }
 

@@ -17,7 +17,6 @@ mod item;
 pub mod keys;
 pub mod markers;
 pub mod overview;
-mod page_cache;
 pub mod plan;
 pub mod publication;
 pub mod quality;

@@ -4,6 +4,7 @@
 //! write. A reader of a head and its pages therefore sees one whole generation, even if others are
 //! published meanwhile.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::Client;
@@ -11,6 +12,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use domain::{Board, BoardEntry, Freshness, Histogram, History, RankedBoard, Window, WindowSpan};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use lru::LruCache;
 use serde::de::DeserializeOwned;
 
 use crate::document;
@@ -19,7 +21,6 @@ use crate::head::{Head, HistogramRef, PageRef, Rows};
 use crate::item::{self, number};
 use crate::keys::{SNAPSHOTS_KEY, attribute, board_key};
 use crate::overview::Overview;
-use crate::page_cache::PageCache;
 use crate::publication::{
     Document, HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write, history_document, old_head,
 };
@@ -27,8 +28,15 @@ use crate::requests::{get_item, item_of};
 
 const REQUESTS_AT_ONCE: usize = 8;
 
+/// 20 MB with 500 rows each.
+const CACHED_PAGES: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+
 /// The key of the overview of all boards.
 const ALL_BOARDS: &str = "boards";
+
+/// Decoded pages by hash, so that a warm function need not read them again. Pages never change, so an
+/// entry is never out of date.
+type PageCache = LruCache<String, Arc<Vec<BoardEntry>>>;
 
 /// The table of published boards.
 #[derive(Clone, Debug)]
@@ -55,7 +63,7 @@ impl Snapshots {
         Self {
             client,
             table,
-            cache: Arc::default(),
+            cache: Arc::new(Mutex::new(LruCache::new(CACHED_PAGES))),
         }
     }
 
@@ -158,7 +166,7 @@ impl Snapshots {
         };
         let planned = publication.plan(&before, history)?;
         for (hash, rows) in planned.rows {
-            self.cache().insert(&hash, Arc::new(rows));
+            self.cache().put(hash, Arc::new(rows));
         }
         let mut write_units = 0.0;
         for write in planned.writes {
@@ -261,14 +269,14 @@ impl Snapshots {
     }
 
     async fn row_page(&self, key: &str, page: &PageRef) -> Result<Option<Arc<Vec<BoardEntry>>>, StoreError> {
-        let cached = self.cache().get(&page.hash);
+        let cached = self.cache().get(&page.hash).cloned();
         if cached.is_some() {
             return Ok(cached);
         }
         let rows: Option<Vec<BoardEntry>> = self.get_document(key, &page.part()).await?;
         let rows = rows.map(Arc::new);
         if let Some(rows) = &rows {
-            self.cache().insert(&page.hash, Arc::clone(rows));
+            self.cache().put(page.hash.clone(), Arc::clone(rows));
         }
         Ok(rows)
     }

@@ -1,5 +1,4 @@
-//! Real answers of the handlers, with a clock of the test's own, so that the examples of the
-//! description are what a client gets.
+//! Compares the description and its examples with what the handlers answer, under a fixed clock.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +9,9 @@ use lambda_http::http::{Request, Response};
 use serde_json::{Value, json};
 
 use super::description::{Answer, Description, Outcome};
-use crate::tables::Functions;
+use crate::tables::{Functions, time};
 
-/// What was asked for, under the name of its example if it has one.
+/// A request, and the name of the example that shows its answer (empty for none).
 struct Case {
     name: &'static str,
     operation: &'static str,
@@ -42,11 +41,7 @@ fn ask(method: &str, path: &str) -> Request<Body> {
         .expect("a request")
 }
 
-fn time(at: &str) -> Timestamp {
-    at.parse().expect("a time")
-}
-
-/// Answers compared with the description, and what they had in all.
+/// Compares answers with the description, and collects what they covered.
 struct Checked<'a> {
     description: &'a Description,
     outcomes: BTreeSet<Outcome>,
@@ -72,9 +67,8 @@ impl Checked<'_> {
                     comparable(answer.json().unwrap_or_default()),
                 );
                 if shown != sent {
-                    self.wrong_examples.push(format!(
-                        "the example {name} is not what is answered, which is {sent}"
-                    ));
+                    self.wrong_examples
+                        .push(format!("the example {name} differs from the answer {sent}"));
                 }
                 self.examples.insert(name);
             }
@@ -91,13 +85,13 @@ impl Checked<'_> {
 
     async fn serve(&mut self, functions: &Functions, now: Timestamp, cases: Vec<Case>) {
         for case in cases {
-            let response = functions.serve.handle(&case.request, now).await;
+            let response = functions.serve.handle(case.request, now).await;
             self.check(case.name, case.operation, response);
         }
     }
 }
 
-/// How long a snapshot took is the one thing that no clock of ours decides.
+/// Hides how long the snapshot took, the only value that does not follow the fixed clock.
 fn comparable(mut document: Value) -> Value {
     if let Some(seconds) = document.get_mut("snapshot_seconds") {
         *seconds = Value::Null;
@@ -221,11 +215,11 @@ fn every_board(name: &'static str) -> Vec<Case> {
     ]
 }
 
-/// Asks again for each document with the validator that it came with.
+/// Conditional requests for every document, each with its current validator.
 async fn unchanged(functions: &Functions, now: Timestamp) -> Vec<Case> {
     let mut cases = every_board("");
-    for case in &mut cases {
-        let etag = functions.serve.handle(&case.request, now).await.headers()[ETAG].clone();
+    for (case, Case { request, .. }) in cases.iter_mut().zip(every_board("")) {
+        let etag = functions.serve.handle(request, now).await.headers()[ETAG].clone();
         case.request.headers_mut().insert(IF_NONE_MATCH, etag);
     }
     cases
@@ -261,7 +255,7 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
         )
         .await;
     functions.count(time("2026-11-21T09:27:11Z")).await;
-    // The first run sends a heartbeat and the second finds it counted. In between bob overtakes.
+    // The first run sends a heartbeat, and the second finds it counted. Bob moves up in between.
     functions.publish(time("2026-11-21T09:28:00Z")).await;
     for task in ["task-4721", "task-4722"] {
         let activity = json!({"activity_id": task, "user_id": "bob", "program_id": "onboarding", "kind": "task_completed"});
@@ -338,11 +332,11 @@ async fn what_is_nowhere_is_not_found() {
         .handle(ask("POST", "/v1/boards"), now)
         .await
         .map(Body::from);
-    let of_serving = functions.serve.handle(&ask("GET", "/v1/activity"), now).await;
+    let of_serving = functions.serve.handle(ask("GET", "/v1/activity"), now).await;
     for (operation, answer) in [("ingestion", of_ingestion), ("serving", of_serving)] {
         let (parts, body) = answer.into_parts();
         let mut headers = parts.headers;
-        // Only serving is read by pages of other origins.
+        // Only serving allows pages of other origins.
         headers.remove("access-control-allow-origin");
         headers.remove("access-control-expose-headers");
         let answer = Answer {

@@ -1,4 +1,4 @@
-//! The description of the API, and what it allows.
+//! Reads the description of the API and checks answers against it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,9 +22,9 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// An answer as a client gets it.
+/// An answer as a client receives it.
 pub struct Answer {
-    /// The operation's id, or the name of an answer that belongs to none.
+    /// The operation's id, or any name for an answer that belongs to no operation.
     pub operation: &'static str,
     pub status: u16,
     pub headers: HeaderMap,
@@ -57,7 +57,7 @@ impl Description {
         Self(serde_json::from_str(text).expect("the description is JSON"))
     }
 
-    /// What a JSON pointer leads to, such as `/components/schemas/Activity`.
+    /// The value at a JSON pointer such as `/components/schemas/Activity`.
     pub fn at(&self, pointer: &str) -> &Value {
         self.0
             .pointer(pointer)
@@ -95,7 +95,7 @@ impl Description {
         Some(self.resolved(response))
     }
 
-    /// Everything that operations are documented to answer.
+    /// Every documented outcome.
     pub fn outcomes(&self) -> BTreeSet<Outcome> {
         let mut outcomes = BTreeSet::new();
         for (id, operation) in self.operations() {
@@ -130,7 +130,7 @@ impl Description {
             .collect()
     }
 
-    /// A schema as a document of its own, which can refer to the components.
+    /// Compiles a schema that may refer to the components.
     pub fn validator(&self, schema: &Value) -> Validator {
         let document = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -143,8 +143,8 @@ impl Description {
             .unwrap_or_else(|error| panic!("{schema}\n  is not a schema: {error}"))
     }
 
-    /// Checks status, headers, media type and body, and that nothing can be added to the body or
-    /// left out of it unnoticed.
+    /// Checks status, headers, media type and body. Also checks that the schema is strict: it must
+    /// reject the body with a member added or removed.
     pub fn check(&self, answer: &Answer) {
         let outcome = answer.outcome();
         let Some(response) = self.response(answer.operation, answer.status) else {
@@ -153,7 +153,7 @@ impl Description {
         self.check_as(answer, response);
     }
 
-    /// As [`Self::check`], by a response that may belong to no operation.
+    /// Like [`Self::check`], for a response that may belong to no operation.
     pub fn check_as(&self, answer: &Answer, response: &Value) {
         let outcome = answer.outcome();
         self.check_headers(answer, response);
@@ -211,8 +211,7 @@ impl Description {
     }
 }
 
-/// The codes that the schema of a problem allows, of all its alternatives. What is referred to is
-/// not looked into.
+/// The codes that a problem schema and its alternatives allow. References are not followed.
 fn codes(schema: &Value) -> Vec<String> {
     let alternatives = schema["oneOf"].as_array().into_iter().flatten().flat_map(codes);
     let own = schema["properties"]["code"]["enum"]
@@ -232,7 +231,7 @@ pub fn check_valid(validator: &Validator, value: &Value, what: &str) {
     assert!(errors.is_empty(), "{what}: {value}\n  {}", errors.join("\n  "));
 }
 
-/// The document with a member more in each of its objects, and with each of its members missing.
+/// Copies of the document: with a member added to each object, and with each member removed.
 fn drifts(document: &Value) -> Vec<(String, Value)> {
     let mut drifts = Vec::new();
     for pointer in objects(document, "") {
