@@ -18,7 +18,6 @@ pub enum Kind {
 
 /// An activity as sent to the API. `occurred_at` defaults to the time when the server receives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the API's name")]
 pub struct Activity {
     pub activity_id: ActivityId,
     pub user_id: UserId,
