@@ -61,6 +61,12 @@ fn lines(path: &Path) -> Vec<Value> {
     file.lines().map(line).collect()
 }
 
+/// How many messages of a queue are visible, and how many are in flight.
+fn depths(queue: &Queue) -> (usize, usize) {
+    let depth = queue.depth();
+    (depth.visible, depth.in_flight)
+}
+
 async fn wait_for(what: &str, mut is_met: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_met() {

@@ -179,16 +179,15 @@ fn reasons(summary: &Summary) -> Vec<Reason> {
     counts.map(reason).collect()
 }
 
+fn widest<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    names.map(str::len).max().unwrap_or_default()
+}
+
 /// The list as text.
 fn render(report: &Report, is_all: bool, now: Timestamp) -> String {
     let mut text = String::new();
     let ago = |sent_at: Timestamp| age(now.duration_since(sent_at).as_secs_f64());
-    let width = report
-        .queues
-        .iter()
-        .map(|queue| queue.name.len())
-        .max()
-        .unwrap_or_default();
+    let width = widest(report.queues.iter().map(|queue| queue.name.as_str()));
     for queue in &report.queues {
         let depth = match (&queue.error, queue.dead_letters) {
             (Some(error), _) => format!("cannot be read: {error}"),
@@ -210,12 +209,7 @@ fn render(report: &Report, is_all: bool, now: Timestamp) -> String {
     if report.reasons.is_empty() {
         return text;
     }
-    let width = report
-        .reasons
-        .iter()
-        .map(|reason| reason.code.len())
-        .max()
-        .unwrap_or_default();
+    let width = widest(report.reasons.iter().map(|reason| reason.code.as_str()));
     let _ = writeln!(
         text,
         "\n{:width$} {:>12} {:>12} {:>12}",

@@ -6,7 +6,7 @@ use local::settings::Batching;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{dlq, lines, list, reasons, record, send, wait_for};
+use super::{depths, dlq, lines, list, reasons, record, send, wait_for};
 use crate::stack::TestStack;
 
 /// Checks that each impossible request fails with a sentence.
@@ -136,11 +136,6 @@ async fn letters_are_listed_shown_and_exported_and_stay() {
     assert_eq!(line["attributes"]["reason_code"]["value"], "not_scored", "{line}");
 
     check_refusals(&stack, file).await;
-    let depth = dead_letter_queue.depth();
-    assert_eq!(
-        (depth.visible, depth.in_flight),
-        (5, 0),
-        "all are there, and visible"
-    );
+    assert_eq!(depths(dead_letter_queue), (5, 0), "all are there, and visible");
     stack.stop().await;
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::{command, dlq, lines, list, reasons, record, send, signal, wait_for};
+use super::{command, depths, dlq, lines, list, reasons, record, send, signal, wait_for};
 use crate::cli::text;
 use crate::stack::TestStack;
 
@@ -67,13 +67,7 @@ async fn a_purge_deletes_what_it_has_exported_and_nothing_else() {
     signal("INT", &looking).await;
     let output = looking.wait_with_output().await.expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{}", text(output.stderr));
-    assert_eq!(
-        (
-            dead_letter_queue.depth().visible,
-            dead_letter_queue.depth().in_flight
-        ),
-        (DEAD_LETTERS + 3, 0)
-    );
+    assert_eq!(depths(dead_letter_queue), (DEAD_LETTERS + 3, 0));
     let listed = list(&stack, &[]).await;
     assert_eq!(
         reasons(&listed),
@@ -107,13 +101,7 @@ async fn a_purge_deletes_what_it_has_exported_and_nothing_else() {
     let purged = dlq(&stack, &[&some[..], &["--export", &few]].concat()).await;
     purged.check(0);
     assert_eq!(lines(&path("few")).len(), 3);
-    assert_eq!(
-        (
-            dead_letter_queue.depth().visible,
-            dead_letter_queue.depth().in_flight
-        ),
-        (DEAD_LETTERS, 0)
-    );
+    assert_eq!(depths(dead_letter_queue), (DEAD_LETTERS, 0));
 
     // A wrong name and then the right one are typed, while a dead letter arrives in between.
     for (name, typed, code, exported, left) in [
@@ -135,14 +123,7 @@ async fn a_purge_deletes_what_it_has_exported_and_nothing_else() {
             .map(|line| line["id"].to_string())
             .collect();
         assert_eq!(ids.len(), exported, "{said}");
-        assert_eq!(
-            (
-                dead_letter_queue.depth().visible,
-                dead_letter_queue.depth().in_flight
-            ),
-            (left, 0),
-            "{said}"
-        );
+        assert_eq!(depths(dead_letter_queue), (left, 0), "{said}");
     }
     let left = dead_letter_queue.receive(10, Duration::ZERO, None).await;
     assert!(left[0].body().contains("after-right"), "{}", left[0].body());

@@ -12,7 +12,7 @@ use serde_json::Value;
 use store::{Counting, CountingConfig};
 use tokio::time::sleep;
 
-use super::{PATIENCE, command, dlq, list, reasons, record, send, signal, wait_for};
+use super::{PATIENCE, command, depths, dlq, list, reasons, record, send, signal, wait_for};
 use crate::cli::text;
 use crate::stack::{TestStack, tasks};
 
@@ -106,22 +106,10 @@ async fn what_is_mended_is_redriven_and_counts_once() {
     );
     let limited = dlq(&stack, &["redrive", "--limit", "7"]).await.check(0);
     assert!(limited.starts_with("7 dead letters sent from "), "{limited}");
-    assert_eq!(
-        (
-            dead_letter_queue.depth().visible,
-            dead_letter_queue.depth().in_flight
-        ),
-        (ACTIVITIES - 7, 0)
-    );
+    assert_eq!(depths(dead_letter_queue), (ACTIVITIES - 7, 0));
     let others = dlq(&stack, &["redrive", "--reason", "none"]).await.check(0);
     assert!(others.starts_with("0 dead letters sent from "), "{others}");
-    assert_eq!(
-        (
-            dead_letter_queue.depth().visible,
-            dead_letter_queue.depth().in_flight
-        ),
-        (ACTIVITIES - 7, 0)
-    );
+    assert_eq!(depths(dead_letter_queue), (ACTIVITIES - 7, 0));
 
     // As after a redrive that was killed between sending and deleting: ten are in the queue already.
     let sent = dead_letter_queue
