@@ -1,4 +1,4 @@
-//! The stack as an operator sees it through the AWS CLI.
+//! Uses the stack through the AWS CLI, as an operator does.
 
 use std::path::PathBuf;
 
@@ -7,17 +7,17 @@ use tokio::process::Command;
 
 use crate::stack::TestStack;
 
-/// Where the CLI is; `scripts/install-tool aws` installs it and prints that.
+/// Names the path of the AWS CLI. `scripts/install-tool aws` installs it and prints the path.
 const CLI: &str = "PODIUM_TEST_AWS_CLI";
 
-/// The CLI, pointed at a stack.
+/// The AWS CLI, with the endpoint of a stack.
 struct Aws {
     program: PathBuf,
     endpoint: String,
 }
 
 impl Aws {
-    /// `None`, and a word about it, on a machine without the CLI.
+    /// `None`, with a note on standard error, on a machine without the CLI.
     fn of(stack: &TestStack) -> Option<Self> {
         Some(Self {
             program: program()?,
@@ -25,12 +25,12 @@ impl Aws {
         })
     }
 
-    /// Runs one command and gives the document that it prints, `null` for none.
+    /// Runs one command and returns the document that it prints, or `null` if it prints none.
     async fn run(&self, command: &str, args: &[&str]) -> Value {
         let mut cli = Command::new(&self.program);
         cli.args(["--endpoint-url", &self.endpoint, "--output", "json"]);
         cli.args(command.split(' ')).args(args);
-        // Nothing that the one who runs the tests has set up may matter, and nothing real be reached.
+        // The settings of the machine must not matter, and no real AWS account may be reached.
         cli.env_clear()
             .env("AWS_ACCESS_KEY_ID", "local")
             .env("AWS_SECRET_ACCESS_KEY", "local")
@@ -61,7 +61,7 @@ impl Aws {
         self.run("sqs get-queue-attributes", &args).await["Attributes"].take()
     }
 
-    /// Looks at the one message of a queue, which others can take at once again.
+    /// Reads the only message of a queue, which stays visible to other consumers.
     async fn message(&self, url: &str) -> Value {
         let args = [
             "--queue-url",
@@ -86,7 +86,9 @@ impl Aws {
 fn program() -> Option<PathBuf> {
     let program = std::env::var_os(CLI).filter(|path| !path.is_empty());
     if program.is_none() {
-        eprintln!("skipped: {CLI} does not say where the AWS CLI is; scripts/install-tool aws installs it");
+        eprintln!(
+            "skipped: {CLI} is not set; scripts/install-tool aws installs the AWS CLI and prints its path"
+        );
     }
     program.map(PathBuf::from)
 }
@@ -196,7 +198,7 @@ async fn tables_and_streams_can_be_looked_at() {
     stack.stop().await;
 }
 
-/// What was posted can be read from the stream of the activities.
+/// Checks that the posted activities are in the stream of their table.
 async fn check_stream(aws: &Aws, table: &str, latest: &Value) {
     let streams = aws
         .run("dynamodbstreams list-streams", &["--table-name", table])
@@ -269,20 +271,21 @@ async fn what_can_never_be_counted_ends_as_a_dead_letter_with_its_reason_and_can
         )
         .await;
     stack.post_all(&activities(GOOD / 2..GOOD)).await;
-    let is_in_dlq = |status: &domain::documents::StatusDocument| status.status.dead_letters == 1;
-    stack.wait_for("the dead letter", is_in_dlq).await;
-    // One bad message holds up no other.
+    let has_dead_letter = |status: &domain::documents::StatusDocument| status.status.dead_letters == 1;
+    stack.wait_for("the dead letter", has_dead_letter).await;
+    // One bad message does not stop the others.
     stack.wait_until_counted(GOOD as u64).await;
 
-    let letter = aws.message(&dead_letters).await;
-    let attribute = |letter: &Value, name: &str| text(&letter["MessageAttributes"][name]["StringValue"]);
-    assert_eq!(letter["Body"], GARBAGE, "the body is as it came");
-    let code = attribute(&letter, "reason_code");
+    let dead_letter = aws.message(&dead_letters).await;
+    let attribute =
+        |dead_letter: &Value, name: &str| text(&dead_letter["MessageAttributes"][name]["StringValue"]);
+    assert_eq!(dead_letter["Body"], GARBAGE, "the body is as it came");
+    let code = attribute(&dead_letter, "reason_code");
     assert!(
-        !code.is_empty() && !attribute(&letter, "reason").is_empty(),
-        "{letter}"
+        !code.is_empty() && !attribute(&dead_letter, "reason").is_empty(),
+        "{dead_letter}"
     );
-    assert_eq!(attribute(&letter, "message_id"), text(&sent["MessageId"]));
+    assert_eq!(attribute(&dead_letter, "message_id"), text(&sent["MessageId"]));
 
     let (from, to) = (text(&dead["QueueArn"]), text(&attributes["QueueArn"]));
     let task = aws
@@ -292,11 +295,11 @@ async fn what_can_never_be_counted_ends_as_a_dead_letter_with_its_reason_and_can
         )
         .await;
     assert!(!text(&task["TaskHandle"]).is_empty());
-    // Nobody has mended it, so it comes back, as another message, and counts for nothing.
+    // Its cause is not fixed, so it comes back as another message and is not counted.
     let redriven = loop {
-        stack.wait_for("the dead letter again", is_in_dlq).await;
+        stack.wait_for("the dead letter again", has_dead_letter).await;
         let found = aws.message(&dead_letters).await;
-        if found["MessageId"] != letter["MessageId"] {
+        if found["MessageId"] != dead_letter["MessageId"] {
             break found;
         }
     };

@@ -1,4 +1,4 @@
-//! The program `podium`, as its users run it.
+//! Runs the program `podium` as users do.
 
 mod chaos;
 mod compare;
@@ -35,7 +35,7 @@ pub fn podium() -> Command {
     command
 }
 
-/// The program, which finds nothing of AWS in its environment.
+/// The program, without any AWS settings in its environment.
 fn podium_without_aws() -> Command {
     let mut command = podium();
     for name in [
@@ -56,7 +56,7 @@ fn podium_without_aws() -> Command {
     command
 }
 
-/// What a command printed, and the status with which it ended.
+/// The output of a command and its exit status.
 struct Ended {
     code: Option<i32>,
     stdout: String,
@@ -80,7 +80,7 @@ async fn end(mut command: Command) -> Ended {
     }
 }
 
-/// Runs it against a stack, and gives what it printed if it ended well.
+/// Runs the program against a stack. Returns its standard output if it succeeds.
 async fn run(stack: &TestStack, args: &[&str]) -> String {
     let mut command = podium();
     command.args(args).args(["--url", &stack.stack.web_url]);
@@ -91,7 +91,7 @@ fn text(output: Vec<u8>) -> String {
     String::from_utf8(output).expect("the output is text")
 }
 
-/// The number after a word at the beginning of a line.
+/// The number that follows `word` at the beginning of a line.
 fn number(output: &str, word: &str) -> u64 {
     let line = output.lines().find_map(|line| line.strip_prefix(word));
     let number = line
@@ -183,7 +183,7 @@ async fn a_file_is_imported_once_however_often_and_shown_on_the_board() {
 async fn git(repository: &Path, person: &str, args: &[&str]) {
     let mut command = Command::new("git");
     command.arg("-C").arg(repository).args(args);
-    // What the one who runs the tests has configured must not matter.
+    // The git settings of the machine must not matter.
     command
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "1");
@@ -234,7 +234,7 @@ async fn a_git_history_is_imported() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_ends_when_all_is_counted() {
     let stack = TestStack::start(|_| {}).await;
-    // How much was counted before the load is known from then on.
+    // From then on it is known how much was counted before the load.
     stack.wait_for("the first snapshot", |_| true).await;
     let load = run(
         &stack,

@@ -1,5 +1,5 @@
-//! Real activities, and the boards that they lead to, worked out independently. The files are named
-//! by `PODIUM_TEST_ACTIVITIES` and `PODIUM_TEST_EXPECTED`; without them there is nothing to compare.
+//! Compares the boards of real activities with expected boards that were computed independently. The files
+//! are named by `PODIUM_TEST_ACTIVITIES` and `PODIUM_TEST_EXPECTED`; without them the tests are skipped.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::stack::{TestStack, VISIBILITY_TIMEOUT};
 
-/// Aggregator processes killed in one run. Each kill has the event source pause a little longer.
+/// Aggregator processes killed in one run. After each kill the event source pauses a little longer.
 const KILLS: usize = 25;
 
 #[derive(Debug, Deserialize)]
@@ -112,7 +112,7 @@ async fn the_boards_are_the_same_after_repeats_disorder_and_crashes() {
     let Some((activities, expected)) = data_set() else {
         return;
     };
-    // What a killed function had taken is soon delivered again.
+    // Messages that a killed function held are delivered again soon.
     let stack = TestStack::start(|config| config.visibility_timeout = VISIBILITY_TIMEOUT).await;
     stack.stack.queue.set_faults(Faults {
         deliver_twice: true,
@@ -131,7 +131,7 @@ async fn the_boards_are_the_same_after_repeats_disorder_and_crashes() {
     };
     tokio::join!(kills, posts);
     stack.wait_until_counted(expected.activities).await;
-    // Whatever was taken by a function that was killed has been delivered again by then.
+    // By then, the messages that killed functions held have been delivered again.
     tokio::time::sleep(VISIBILITY_TIMEOUT * 2).await;
     let quiet = stack.wait_until_counted(expected.activities).await;
     assert_eq!(quiet.status.dead_letters, 0);

@@ -1,4 +1,4 @@
-//! The documents that the dashboard's own tests work with are those that the functions give.
+//! The fixtures of the dashboard's tests are the documents that the functions serve.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::tables::Functions;
 
 const NOW: &str = "2026-11-21T09:31:10Z";
 
-/// A fixture's name, and the path that is answered by it.
+/// Each fixture's name, and the path that serves it.
 const FIXTURES: [(&str, &str); 8] = [
     ("boards", "/v1/boards?window=week"),
     ("board", "/v1/boards/global?window=week&limit=100"),
@@ -25,7 +25,7 @@ fn time(at: &str) -> Timestamp {
     at.parse().expect("a time")
 }
 
-/// Three snapshots of a week with ties, a newcomer, and someone who falls.
+/// Three snapshots of a week with ties, a newcomer, and a user who loses places.
 async fn story() -> Functions {
     let mut functions = Functions::start("Europe/Berlin").await;
     let mut id = 0;
@@ -77,7 +77,7 @@ async fn fixtures_of_the_dashboard_are_what_is_served() {
         let response = functions.get(path, time(NOW)).await;
         let mut served: Value = serde_json::from_slice(response.body()).expect("JSON");
         if let Some(seconds) = served.get_mut("snapshot_seconds") {
-            // How long a snapshot took is the one thing that no clock of ours decides.
+            // The duration of a snapshot is the only value that does not come from the test's clock.
             *seconds = 0.2.into();
         }
         let file = directory.join(format!("{name}.json"));
@@ -90,7 +90,7 @@ async fn fixtures_of_the_dashboard_are_what_is_served() {
         let fixture: Value = serde_json::from_str(&fixture).expect("JSON");
         assert_eq!(
             fixture, served,
-            "{name}.json is not what {path} gives; PODIUM_WRITE_FIXTURES=1 renews it"
+            "{name}.json differs from the answer of {path}; run the test with PODIUM_WRITE_FIXTURES=1 to update it"
         );
     }
 }

@@ -1,14 +1,12 @@
-//! Ingestion does not depend on what comes after it.
+//! Ingest does not depend on the stages after it.
 
-use serde_json::{Value, json};
-
-use crate::stack::{TestStack, VISIBILITY_TIMEOUT};
+use crate::stack::{TestStack, VISIBILITY_TIMEOUT, tasks};
 
 const ACTIVITIES: usize = 3_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_aggregator_stopped_ingestion_answers_and_all_is_counted_later() {
-    // What the aggregator had taken when it was stopped is soon delivered again.
+    // Messages that the aggregator held when it was stopped are delivered again soon.
     let stack = TestStack::start(|config| config.visibility_timeout = VISIBILITY_TIMEOUT).await;
     let aggregator = stack
         .stack
@@ -18,17 +16,7 @@ async fn with_the_aggregator_stopped_ingestion_answers_and_all_is_counted_later(
     stack.stack.aggregation().pause();
     aggregator.stop().await;
 
-    let activities: Vec<Value> = (0..ACTIVITIES)
-        .map(|n| {
-            json!({
-                "activity_id": format!("a{n}"),
-                "user_id": format!("u{}", n % 70),
-                "program_id": "wellness",
-                "kind": "task_completed",
-            })
-        })
-        .collect();
-    stack.post_all(&activities).await;
+    stack.post_all(&tasks(0..ACTIVITIES, 70)).await;
     let behind = stack
         .wait_for("the backlog", |status| {
             status.freshness.backlog >= ACTIVITIES as u64

@@ -1,5 +1,5 @@
-//! The whole system: the real function binaries over the embedded stack, and the functions'
-//! libraries over its tables where a test needs a clock of its own.
+//! Tests of the whole system: the real function binaries on the embedded stack, or the functions' libraries
+//! on its tables where a test needs to control the clock.
 
 mod aws_cli;
 mod bad_input;

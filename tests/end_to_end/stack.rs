@@ -1,5 +1,6 @@
-//! A whole stack for one test, and what tests do with it.
+//! A local stack for one test, with the requests that tests make to it.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,12 @@ use futures::stream;
 use jiff::Timestamp;
 use local::{Stack, StackConfig};
 use reqwest::{Client, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Far longer than anything here takes, so that a test which waits in vain ends.
+/// Far longer than any step takes, so that a test that waits for nothing still ends.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// For tests in which the aggregator dies or stops: what it had taken is soon delivered again.
+/// For tests in which the aggregator is killed or stopped: its messages are delivered again soon.
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(3);
 const POSTS_AT_ONCE: usize = 8;
 const BATCH: usize = 100;
@@ -26,7 +27,7 @@ pub struct TestStack {
     logs: TempDir,
 }
 
-/// Where cargo puts the function binaries: two levels above the running test.
+/// The directory of the function binaries: two levels above the running test.
 pub fn bin_dir() -> PathBuf {
     let test = std::env::current_exe().expect("the running test has a path");
     let directory = test
@@ -51,7 +52,7 @@ pub fn bin_dir() -> PathBuf {
 }
 
 pub fn http_client() -> Client {
-    // Only the first of several tests installs it.
+    // Fails if another test has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .tcp_nodelay(true)
@@ -59,8 +60,21 @@ pub fn http_client() -> Client {
         .expect("the client's settings are valid")
 }
 
+/// Tasks completed by `users` users in turn, one activity for each number.
+pub fn tasks(numbers: Range<usize>, users: usize) -> Vec<Value> {
+    let task = |number| {
+        json!({
+            "activity_id": format!("a{number}"),
+            "user_id": format!("user-{}", number % users),
+            "program_id": "wellness",
+            "kind": "task_completed",
+        })
+    };
+    numbers.map(task).collect()
+}
+
 impl TestStack {
-    /// Free ports, no data kept, and a snapshot every second.
+    /// Starts a stack on free ports that keeps no data and publishes a snapshot every second.
     pub async fn start(change: impl FnOnce(&mut StackConfig)) -> Self {
         let logs = TempDir::new().expect("a temporary directory");
         let mut config = StackConfig {
@@ -81,14 +95,13 @@ impl TestStack {
     }
 
     pub async fn stop(self) {
-        // A connection that is kept open would hold up the stack's end.
+        // An open connection would delay the stack's shutdown.
         drop(self.http);
         self.stack.stop().await.expect("the stack stops");
         drop(self.logs);
     }
 
-    /// Posts activities as they come, in full batches, until each is taken. What is refused for the
-    /// moment is sent again, as a client would.
+    /// Posts activities in full batches until each is accepted. Like a client, it retries refused requests.
     pub async fn post_all(&self, activities: &[Value]) {
         let posts = activities.chunks(BATCH).map(|batch| self.post_until_taken(batch));
         let posts: Vec<_> = posts.collect();
@@ -141,7 +154,7 @@ impl TestStack {
         Some(response.json().await.expect("a status document"))
     }
 
-    /// Waits for a snapshot that was begun after this call and meets the condition.
+    /// Waits for a snapshot that began after this call and meets the condition.
     pub async fn wait_for(&self, what: &str, is_met: impl Fn(&StatusDocument) -> bool) -> StatusDocument {
         let (asked, until) = (Timestamp::now(), Instant::now() + PATIENCE);
         let mut last = None;
@@ -154,11 +167,11 @@ impl TestStack {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("waited {PATIENCE:?} in vain for {what}; the last status is {last:?}");
+        panic!("{what}: not seen within {PATIENCE:?}; the last status is {last:?}");
     }
 
-    /// Waits until so many activities are counted, and then for two snapshots more, to see that it stays
-    /// at that.
+    /// Waits until this many activities are counted. Then waits for two more snapshots, to check that the
+    /// number stays the same.
     pub async fn wait_until_counted(&self, activities: u64) -> StatusDocument {
         self.wait_for(&format!("{activities} counted activities"), |status| {
             status.status.counted.activities >= activities

@@ -1,1 +1,1 @@
-//! Nothing here: this package holds tests only.
+//! Empty: this package contains only tests.

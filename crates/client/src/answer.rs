@@ -1,4 +1,4 @@
-//! What an answer to a POST of activities means.
+//! The answer to a POST of activities.
 
 use std::{error::Error as _, fmt, time::Duration};
 
@@ -14,11 +14,11 @@ use crate::wire::{PostAnswer, Verdict};
 #[derive(Debug)]
 pub struct Verdicts {
     pub results: Vec<Verdict>,
-    /// What the server asked to be left alone for; only of use if an item was `Unavailable`.
+    /// The server's `Retry-After`. It matters only if an item was `Unavailable`.
     pub retry_after: Option<Duration>,
 }
 
-/// A POST without verdicts: what became of its items is not known.
+/// A POST without verdicts. Its items may be stored or not.
 #[derive(Debug)]
 pub struct PostError {
     pub failure: Failure,
@@ -29,7 +29,7 @@ pub struct PostError {
 /// The kinds of failure, few enough to count by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
-    /// There are no credentials, or none any more; nothing was sent.
+    /// There are no valid credentials. Nothing was sent.
     NotSigned,
     Connect,
     Timeout,
@@ -39,8 +39,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether the same may well succeed later. It may always be sent again: activity ids make
-    /// a repeat harmless.
+    /// Whether a retry may succeed. Retrying is always safe: activity ids make a repeat harmless.
     pub fn is_transient(self) -> bool {
         match self {
             Self::Connect | Self::Timeout | Self::Broken => true,
@@ -54,11 +53,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSigned => f.write_str("not signed"),
-            Self::Connect => f.write_str("not connected"),
+            Self::Connect => f.write_str("could not connect"),
             Self::Timeout => f.write_str("timed out"),
             Self::Broken => f.write_str("connection broken"),
             Self::Status(status) => write!(f, "status {status}"),
-            Self::BadAnswer => f.write_str("answer not understood"),
+            Self::BadAnswer => f.write_str("invalid answer"),
         }
     }
 }
@@ -67,7 +66,7 @@ impl fmt::Display for PostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.failure {
             Failure::Status(_) => write!(f, "the server answered {}", self.detail),
-            Failure::BadAnswer => write!(f, "the answer was not understood: {}", self.detail),
+            Failure::BadAnswer => write!(f, "the server sent an invalid answer: {}", self.detail),
             failure => write!(f, "{failure} ({})", self.detail),
         }
     }
@@ -107,7 +106,7 @@ impl PostError {
     }
 }
 
-/// The cause at the bottom ("Connection refused") says more than the layers above it.
+/// The innermost cause ("Connection refused") says more than the layers above it.
 fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     let mut source = error.source();
@@ -118,7 +117,7 @@ fn innermost(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// Only seconds are understood; a date would trust two clocks to agree.
+/// Only seconds are supported, because a date would require both clocks to agree.
 pub(crate) fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
@@ -140,7 +139,7 @@ pub(crate) fn parse(
             Ok(Verdicts { results, retry_after })
         }
         Ok(PostAnswer { results }) if status.is_success() => Err(PostError::bad_answer(&format!(
-            "{items} activities were sent, and {} verdicts came back",
+            "it has {} verdicts for {items} activities",
             results.len()
         ))),
         Err(error) if status.is_success() => Err(PostError::bad_answer(&error.to_string())),
@@ -207,7 +206,7 @@ mod tests {
             202,
             accepted,
             2,
-            "the answer was not understood: 2 activities were sent, and 1 verdicts came back (again: false)",
+            "the server sent an invalid answer: it has 1 verdicts for 2 activities (again: false)",
         );
     }
 }

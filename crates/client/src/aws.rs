@@ -5,8 +5,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 
 /// Finds credentials and region where every AWS tool does: in the environment, a profile, single
-/// sign-on, a credential process or the machine's role. A region that is given goes before those,
-/// and `AWS_ENDPOINT_URL` leads to an emulator.
+/// sign-on, a credential process or the machine's role. A given `region` takes precedence, and
+/// `AWS_ENDPOINT_URL` selects an emulator.
 pub async fn config(region: Option<String>) -> anyhow::Result<SdkConfig> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(store::aws::http_client())
@@ -17,10 +17,10 @@ pub async fn config(region: Option<String>) -> anyhow::Result<SdkConfig> {
     let config = loader.load().await;
     ensure!(
         config.region().is_some(),
-        "no AWS region is known; give --region, or set AWS_REGION or the region of a profile"
+        "no AWS region is set; give --region, or set AWS_REGION or the region of your profile"
     );
     let provider = config.credentials_provider().context(NO_CREDENTIALS)?;
-    // Asked for now, so that they are missed before anything is sent.
+    // Ask now, so that missing credentials are reported before anything is sent.
     provider.provide_credentials().await.context(NO_CREDENTIALS)?;
     Ok(config)
 }

@@ -1,4 +1,4 @@
-//! The HTTP API as a client sees it.
+//! A client of the HTTP API.
 
 mod answer;
 pub mod aws;
@@ -23,33 +23,33 @@ pub use self::{
     signature::{Signer, Signing},
 };
 
-/// A connection that takes longer than this is not going to be made.
+/// A connection that takes longer than this will not succeed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The largest answer read: a thousand entries of a board take about 150 KB.
+/// The largest answer that is read. A thousand entries of a board take about 150 KB.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Where the API is; shared by the subcommands.
+/// Where the API is. Shared by the subcommands.
 #[derive(clap::Args)]
 pub struct Target {
-    /// Where the API is
+    /// The address of the API
     #[arg(long, env = "PODIUM_URL", default_value = "http://127.0.0.1:7000", value_parser = parse_url)]
     pub url: Url,
 }
 
 /// Parses the address of an API: `http` or `https`, with a host.
 pub fn parse_url(raw: &str) -> Result<Url, String> {
-    let url = Url::parse(raw).map_err(|error| format!("{error}; it looks like http://host:port"))?;
+    let url = Url::parse(raw).map_err(|error| format!("{error}; give an address like http://host:port"))?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         Ok(url)
     } else {
-        Err("only http:// and https:// addresses can be reached".to_owned())
+        Err("the address must begin with http:// or https:// and name a host".to_owned())
     }
 }
 
-/// Makes `ring` the cryptography of this process; the HTTP client is built without one of its own.
+/// Installs `ring` as this process's TLS provider. The HTTP client is built without one.
 pub fn install_tls() {
-    // The one error is that a provider is installed already, which is just what is wanted.
+    // This fails only if a provider is installed already, which is fine.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -62,13 +62,13 @@ pub struct Api {
 }
 
 impl Api {
-    /// `answer_timeout` is for one whole request, from connecting to the last byte of the answer.
+    /// `answer_timeout` covers a whole request, from connecting to the last byte of the answer.
     pub fn new(base: Url, answer_timeout: Duration) -> anyhow::Result<Self> {
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("podium/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(answer_timeout)
-            // A POST that follows a redirect becomes a GET: better to show the redirect.
+            // A POST that follows a redirect becomes a GET, so report the redirect instead.
             .redirect(redirect::Policy::none());
         if is_loopback(&base) {
             http = http.no_proxy();
@@ -81,7 +81,7 @@ impl Api {
         })
     }
 
-    /// The same, whose posts are signed. Boards are read by anyone.
+    /// Signs POST requests. Reading boards needs no signature.
     pub fn signing_with(self, signer: Option<Signer>) -> Self {
         Self { signer, ..self }
     }
@@ -90,7 +90,22 @@ impl Api {
         &self.base
     }
 
-    /// Posts `items` activities, as one JSON array; the verdicts come back in its order.
+    /// The error, and what the user can do about it if that is known.
+    pub fn explain(&self, error: &PostError) -> String {
+        let advice = match error.failure {
+            Failure::Connect if is_loopback(&self.base) => {
+                "start a stack with `podium local`, or give another address with --url"
+            }
+            Failure::Connect | Failure::Timeout | Failure::Broken => {
+                "check the address (--url) and the network"
+            }
+            Failure::NotSigned => "check your AWS credentials",
+            Failure::Status(_) | Failure::BadAnswer => return error.to_string(),
+        };
+        format!("{error}; {advice}")
+    }
+
+    /// Posts `items` activities as one JSON array. The verdicts are in the same order.
     pub async fn post_activities(&self, body: Vec<u8>, items: usize) -> Result<Verdicts, PostError> {
         let url = self.endpoint(&["v1", "activities"]);
         let mut headers = HeaderMap::new();
@@ -112,12 +127,12 @@ impl Api {
         let body = match read_bounded(response).await {
             Ok(body) => body,
             Err(ReadError::Transport(error)) => return Err(PostError::from_transport(&error)),
-            Err(ReadError::TooLong) => return Err(PostError::bad_answer("it is too long")),
+            Err(ReadError::TooLong) => return Err(PostError::bad_answer("it is longer than 4 MiB")),
         };
         answer::parse(status, retry_after, &body, items)
     }
 
-    /// Loads a board: the document, and the same as the JSON text that came.
+    /// Loads a board. Returns the document and its original JSON text.
     pub async fn board(
         &self,
         board: &Board,
@@ -141,7 +156,7 @@ impl Api {
         self.get(self.user_url(board, user, window)).await
     }
 
-    /// The same, or none while no snapshot has this user on this board.
+    /// Like [`Self::user`], but `None` while no snapshot has this user on this board.
     pub async fn find_user(
         &self,
         board: &Board,
@@ -168,13 +183,18 @@ impl Api {
 
     async fn fetch(&self, url: Url) -> anyhow::Result<(StatusCode, Vec<u8>)> {
         let base = &self.base;
-        let unreachable = |error| anyhow!("could not reach {base}: {}", PostError::from_transport(&error));
+        let unreachable = |error| {
+            let error = PostError::from_transport(&error);
+            anyhow!("could not reach {base}: {}", self.explain(&error))
+        };
         let response = self.http.get(url).send().await.map_err(unreachable)?;
         let status = response.status();
         match read_bounded(response).await {
             Ok(body) => Ok((status, body)),
             Err(ReadError::Transport(error)) => Err(unreachable(error)),
-            Err(ReadError::TooLong) => bail!("{base} sent an answer that is too long"),
+            Err(ReadError::TooLong) => {
+                bail!("{base} sent an answer longer than 4 MiB; is it the address of Podium's API?")
+            }
         }
     }
 
@@ -186,9 +206,13 @@ impl Api {
             describe(status, &body)
         );
         let text = String::from_utf8(body);
-        let text = text.with_context(|| format!("{base} sent an answer that is not text"))?;
+        let text = text.with_context(|| {
+            format!("{base} sent an answer that is not UTF-8; is it the address of Podium's API?")
+        })?;
         let document = serde_json::from_str(&text);
-        let document = document.with_context(|| format!("{base} sent an answer of another shape"))?;
+        let document = document.with_context(|| {
+            format!("{base} sent an unexpected document; is it the address of Podium's API?")
+        })?;
         Ok((document, text))
     }
 
@@ -214,7 +238,7 @@ pub fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
-/// A refusal in words: the status, and the detail of its problem document if it has one.
+/// Describes an error response: its status, and the detail of its problem document if it has one.
 fn describe(status: StatusCode, body: &[u8]) -> String {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
     match problem.detail.or(problem.title) {

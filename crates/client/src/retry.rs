@@ -1,20 +1,19 @@
-//! How long to wait before the same is sent again.
+//! How long to wait before a retry.
 
 use std::time::Duration;
 
-/// The longest first wait; it doubles with each attempt up to [`CEILING_MAX`].
+/// The longest first wait. It doubles with each attempt up to [`CEILING_MAX`].
 const CEILING_FIRST: Duration = Duration::from_millis(200);
 const CEILING_MAX: Duration = Duration::from_secs(20);
 
-/// A server may ask for patience, but not for more than this: a wrong header must not park the
-/// import for a day.
+/// The longest `Retry-After` that is honoured: a wrong header must not stall an import for a day.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// The wait before attempt `attempt + 1`, where the first attempt is number 0.
 ///
-/// `jitter`, in `0.0..1.0`, is spread over the whole exponential ceiling ("full jitter"), so that
-/// clients which failed together do not come back together. It is added to what the server asked
-/// for in `Retry-After`, because that is the least it asked for.
+/// `jitter`, in `0.0..1.0`, covers the whole exponential ceiling ("full jitter"), so that clients that
+/// failed together do not retry together. The result is added to the server's `Retry-After`, which is a
+/// minimum.
 pub fn wait(attempt: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
     let doubled = 2_u32.saturating_pow(attempt);
     let ceiling = CEILING_FIRST.saturating_mul(doubled).min(CEILING_MAX);

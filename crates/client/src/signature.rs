@@ -1,5 +1,4 @@
-//! Signed requests: AWS Signature Version 4, which a function URL that is closed to the public asks
-//! for.
+//! Signs requests with AWS Signature Version 4, which function URLs that are not public require.
 
 use std::{
     sync::Arc,
@@ -24,54 +23,54 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::aws;
 
-/// What function URLs are called in a signature's scope.
+/// The service name of function URLs in a signature's scope.
 const SERVICE: &str = "lambda";
 
 /// Credentials are renewed when they have less than this left.
 const RENEWAL: Duration = Duration::from_mins(1);
 
-/// A provider may be a process of somebody else's, and one that hangs must not hold up the rest.
+/// A credential provider may be an external process. If it hangs, requests must still end.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whether to sign, and for which region; shared by the subcommands that post.
+/// Whether to sign requests, and for which region. Shared by the subcommands that post.
 #[derive(Debug, clap::Args)]
 pub struct Signing {
-    /// Sign requests with your AWS credentials, as a closed ingest URL asks for
+    /// Sign requests with your AWS credentials; an ingest URL on AWS requires it
     #[arg(long, env = "PODIUM_SIGN", value_parser = FalseyValueParser::new())]
     sign: bool,
-    /// The deployment's AWS region [default: the one in a function's URL, or that of your environment
-    /// or profile]
+    /// The deployment's AWS region [default: from the function's URL, your environment or your
+    /// profile]
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
 }
 
 impl Signing {
-    /// The region, if it is given or the address names it.
+    /// The region that was given, or the one in the address.
     pub fn region(&self, url: &Url) -> Option<String> {
         self.region
             .clone()
             .or_else(|| region_of(url).map(ToOwned::to_owned))
     }
 
-    /// What signs requests to this address, if they are to be signed.
+    /// The signer for requests to this address, or `None` without --sign.
     pub async fn signer(&self, url: &Url) -> anyhow::Result<Option<Signer>> {
         if !self.sign {
             return Ok(None);
         }
         let config = aws::config(self.region(url))
             .await
-            .context("requests cannot be signed")?;
+            .context("could not sign requests")?;
         let region = config
             .region()
-            .context("requests cannot be signed without a region")?;
+            .context("could not sign requests: no AWS region is set; give --region")?;
         let provider = config
             .credentials_provider()
-            .context("requests cannot be signed without credentials")?;
+            .context("could not sign requests: there are no AWS credentials")?;
         Ok(Some(Signer::new(region.to_string(), provider)))
     }
 }
 
-/// The region in the address of a function, `ID.lambda-url.REGION.on.aws`.
+/// The region in a function URL, `ID.lambda-url.REGION.on.aws`.
 fn region_of(url: &Url) -> Option<&str> {
     let host = url.host_str()?.strip_suffix(".on.aws")?;
     let (_, region) = host.split_once(".lambda-url.")?;
@@ -111,8 +110,8 @@ impl Signer {
 }
 
 impl Renewed {
-    /// One request asks the provider, and the others wait for it. If it fails, what there is serves
-    /// until it has expired.
+    /// One request asks the provider, and the others wait for it. If that fails, the current credentials are
+    /// used until they expire.
     async fn credentials(&self, now: SystemTime) -> anyhow::Result<Credentials> {
         let mut current = self.current.lock().await;
         let lasting = |at: SystemTime| {
@@ -130,11 +129,11 @@ impl Renewed {
             Ok(Err(error)) => error.into(),
             Err(elapsed) => anyhow::Error::from(elapsed),
         };
-        lasting(now).ok_or_else(|| failure.context("the AWS credentials could not be renewed"))
+        lasting(now).ok_or_else(|| failure.context("could not renew the AWS credentials"))
     }
 }
 
-/// What a signature holds for.
+/// The scope of a signature.
 struct Scope<'a> {
     region: &'a str,
     service: &'a str,
@@ -151,8 +150,8 @@ impl Scope<'_> {
         body: &[u8],
     ) -> anyhow::Result<HeaderMap> {
         let mut settings = SigningSettings::default();
-        // The header makes the body's hash part of what is sent, so that whoever checks the signature
-        // need not have read the body first.
+        // The header carries the hash of the body, so that the signature can be checked before the body is
+        // read.
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         let identity = credentials.into();
         let params = SigningParams::builder()

@@ -1,4 +1,4 @@
-//! The documents of the HTTP API, as far as this client reads and writes them.
+//! The documents of the HTTP API, with the fields that this client uses.
 
 use domain::{ActivityId, ProgramId, UserId};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ pub enum Kind {
     LearningMilestone,
 }
 
-/// An activity as it is sent. Without `occurred_at` it occurs when the server receives it.
+/// An activity as sent to the API. `occurred_at` defaults to the time when the server receives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Activity {
     pub activity_id: ActivityId,
@@ -32,7 +32,7 @@ pub(crate) struct PostAnswer {
     pub results: Vec<Verdict>,
 }
 
-/// What became of one item.
+/// The server's verdict on one item.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub enum Verdict {
@@ -43,7 +43,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether the item is there, from now or from before.
+    /// Whether the item is stored, by this request or an earlier one.
     pub fn is_taken(&self) -> bool {
         matches!(self, Self::Accepted | Self::Duplicate)
     }
@@ -67,7 +67,7 @@ pub(crate) struct Problem {
 #[derive(Debug, Clone, Deserialize)]
 pub struct WindowDocument {
     pub name: String,
-    /// Neither day is given for all time.
+    /// Both days are absent for all time.
     pub first_day: Option<String>,
     pub last_day: Option<String>,
     pub time_zone: String,
@@ -76,7 +76,7 @@ pub struct WindowDocument {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Freshness {
     pub age_seconds: f64,
-    /// Not given until a heartbeat has been counted.
+    /// Absent until a heartbeat has been counted.
     pub lag_seconds: Option<f64>,
     pub backlog: Option<u64>,
     pub stale: bool,
@@ -90,37 +90,40 @@ pub struct Entry {
     pub user_id: String,
     pub points: u64,
     pub activities: u64,
-    /// Places gained, or lost if negative; none for a newcomer.
+    /// Places gained, or lost if negative. `None` for a newcomer.
     pub change: Option<i64>,
 }
 
+/// The fields that a board has in common with the view of one user on it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct BoardDocument {
+pub struct Heading {
     pub board: String,
     pub window: WindowDocument,
     pub participants: u64,
     pub points: u64,
     pub activities: u64,
+    pub freshness: Freshness,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct BoardDocument {
+    #[serde(flatten)]
+    pub heading: Heading,
     pub entries: Vec<Entry>,
     pub next_cursor: Option<String>,
-    pub freshness: Freshness,
 }
 
 /// One user's place, and the neighbours listed around it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct UserDocument {
-    pub board: String,
-    pub window: WindowDocument,
+    #[serde(flatten)]
+    pub heading: Heading,
     pub generation: u64,
-    pub participants: u64,
-    pub points: u64,
-    pub activities: u64,
     pub entry: Entry,
     #[serde(default)]
     pub above: Vec<Entry>,
     #[serde(default)]
     pub below: Vec<Entry>,
-    pub freshness: Freshness,
 }
 
 #[derive(Debug, Clone, Deserialize)]

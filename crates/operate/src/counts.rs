@@ -1,4 +1,4 @@
-//! The tables of a deployment, with the rules by which it counts.
+//! The tables of a deployment, and the rules by which it counts.
 
 use anyhow::{Context as _, ensure};
 use store::keys::CountGeneration;
@@ -18,7 +18,7 @@ pub struct Counts {
     pub counting: Counting,
     pub facts: Facts,
     pub markers: Markers,
-    /// Consistent, since facts and markers are compared with them.
+    /// Read consistently, because facts and markers are compared with them.
     pub standings: Standings,
     pub rebuilds: Rebuilds,
     pub repairs: Repairs,
@@ -31,14 +31,15 @@ impl Counts {
         let tables = TableNames::prefixed(&deployment.prefix());
         let rules = rules::read(&client, &tables.standings).await.with_context(|| {
             format!(
-                "the table {} cannot be read; start `podium local`, say where it is with --aws-url, or name a \
-                 deployment on AWS with --environment",
+                "could not read the table {}; start a stack with `podium local`, name another stack with --aws-url, \
+                 or a deployment on AWS with --environment",
                 tables.standings
             )
         })?;
         let rules = rules.with_context(|| {
             format!(
-                "the table {} does not say by which rules it is counted into, since no aggregator has run there yet",
+                "the table {} has no counting rules yet, because no aggregator has run there yet; post an activity, \
+                 wait until it is counted, and run this again",
                 tables.standings
             )
         })?;
@@ -66,15 +67,14 @@ impl Counts {
         Ok(generations::read(&self.client, &self.tables.standings).await?)
     }
 
-    /// Changes the generations from what they are `known` to be.
+    /// Changes the generations, if they are still as `known`.
     pub async fn change(&self, known: &Generations, wanted: Generations) -> anyhow::Result<Generations> {
         let changed = generations::replace(&self.client, &self.tables.standings, known, wanted).await?;
-        changed.context(
-            "somebody else changed the generations at the same time; look at `podium rebuild status`",
-        )
+        changed
+            .context("another command changed the generations at the same time; see `podium rebuild status`")
     }
 
-    /// When the last heartbeat that was counted was sent; what was accepted long before it is counted too.
+    /// When the latest counted heartbeat was sent. Activities accepted well before it are counted, too.
     pub async fn last_heartbeat(
         &self,
         generation: CountGeneration,
@@ -84,16 +84,16 @@ impl Counts {
     }
 }
 
-/// How many parts of a table are read at once.
+/// How many parts of a table are read at once, by default.
 pub const SEGMENTS_DEFAULT: u16 = 8;
-/// `DynamoDB` would take a million; so many connections at once help no one.
+/// `DynamoDB` allows a million, but more connections would not make it faster.
 pub const SEGMENTS_MAX: u16 = 256;
 
 pub fn parse_segments(raw: &str) -> anyhow::Result<u16> {
-    let segments: u16 = raw.parse().context("is not a number of segments")?;
+    let segments: u16 = raw.parse().context("must be a whole number of segments")?;
     ensure!(
         (1..=SEGMENTS_MAX).contains(&segments),
-        "is not from 1 to {SEGMENTS_MAX}"
+        "must be from 1 to {SEGMENTS_MAX}"
     );
     Ok(segments)
 }

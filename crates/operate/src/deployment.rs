@@ -1,36 +1,34 @@
-//! Which deployment a command is for: the stack on this machine, or one on AWS.
+//! The deployment that a command works on: the local stack, or one on AWS.
 
 use anyhow::Context as _;
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
+use client::{aws, is_loopback, parse_url};
 use reqwest::Url;
 
-use client::aws;
-use client::{is_loopback, parse_url};
-
-/// Where `podium local` has its AWS services, unless it is told otherwise.
+/// The default AWS endpoint of `podium local`.
 const LOCAL_AWS_URL: &str = "http://127.0.0.1:7001";
-/// The one region of the stack on this machine.
+/// The only region of the local stack.
 const LOCAL_REGION: &str = "us-east-1";
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Deployment {
-    /// A deployment on AWS, such as prod; without it, the stack on this machine
+    /// Use this deployment on AWS, such as prod [default: the stack of `podium local`]
     #[arg(long, value_name = "NAME", conflicts_with = "aws_url")]
     pub environment: Option<String>,
-    /// The project of that deployment, with which the names of what it has begin
+    /// The deployment's project: the prefix of its table and queue names
     #[arg(long, value_name = "NAME", default_value = "podium")]
     project: String,
-    /// The deployment's AWS region [default: that of a queue's URL, of your environment or profile]
+    /// The deployment's AWS region [default: from a queue's URL, your environment or your profile]
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
-    /// The AWS services of the stack on this machine [default: where `podium local` has them]
+    /// The AWS endpoint of the local stack [default: `http://127.0.0.1:7001`]
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     aws_url: Option<Url>,
 }
 
 impl Deployment {
-    /// What the names of its tables and queues begin with.
+    /// The prefix of its table and queue names.
     pub fn prefix(&self) -> String {
         match &self.environment {
             Some(environment) => format!("{}-{environment}", self.project),
@@ -38,7 +36,7 @@ impl Deployment {
         }
     }
 
-    /// The address of the stack on this machine, if that is meant. A queue's URL may say so as well.
+    /// The address of the local stack, if that is the deployment. The URL of a queue may say so, too.
     pub fn local(&self, queue: Option<&Url>) -> Option<String> {
         if self.environment.is_some() {
             return None;
@@ -53,7 +51,7 @@ impl Deployment {
         }
     }
 
-    /// What an SDK needs to reach it. The stack on this machine asks for no particular credentials.
+    /// The SDK configuration to reach it. The local stack accepts any credentials.
     pub async fn connect(&self, queue: Option<&Url>) -> anyhow::Result<SdkConfig> {
         if let Some(address) = self.local(queue) {
             let credentials = Credentials::new("any", "any", None, None, "podium local");
@@ -67,11 +65,11 @@ impl Deployment {
         let region = region.or_else(|| queue.and_then(region_of).map(ToOwned::to_owned));
         aws::config(region)
             .await
-            .context("the deployment cannot be reached")
+            .context("could not connect to the deployment on AWS")
     }
 }
 
-/// The region in the address of a queue, `sqs.REGION.amazonaws.com`.
+/// The region in the URL of a queue, `sqs.REGION.amazonaws.com`.
 fn region_of(queue: &Url) -> Option<&str> {
     let (region, domain) = queue.host_str()?.strip_prefix("sqs.")?.split_once('.')?;
     domain.starts_with("amazonaws.com").then_some(region)

@@ -1,10 +1,10 @@
-//! `podium dlq`: dead letters, on one machine and on AWS alike.
+//! `podium dlq`: dead letters, on the local stack and on AWS.
 
+mod dead_letters;
 mod export;
-mod letters;
 mod list;
+mod location;
 mod pace;
-mod place;
 mod purge;
 mod queue;
 mod redrive;
@@ -13,77 +13,90 @@ mod sweep;
 
 use std::{io, process::ExitCode};
 
+use terminal::text::{age, counted, grouped};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::dead_letters::Choice;
+use self::location::{Connection, Location};
 use self::sweep::{Ending, Sweep};
-use terminal::text::{age, counted, grouped};
 
-/// What shells give to a command that Ctrl-C ended.
+/// The exit status by which shells recognise a command that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
 pub const HELP: &str = "\
-A dead letter is a message that could not be counted. Those of the aggregator hold an activity and
-can be sent again once what was wrong is mended. Each has a reason:
+A dead letter is a message that could not be counted. Those of the aggregator hold an activity. Fix the
+cause, then redrive them: each is sent to the queue again and counts once. Each has a reason:
 
-  not_scored            the scoring policy lacks its kind, or a version for its time
-  not_countable         DynamoDB refused the write for good
-  not_a_stream_record   it is not what the pipe sends, nor are the next three
-  not_an_insert
-  no_new_image
-  not_an_activity
-  none                  it failed 20 times, and SQS moved it; the aggregator's log says why
+  not_scored            the scoring policy has no points for this kind at the activity's time
+  not_countable         DynamoDB refused the write and will refuse it again
+  not_a_stream_record   the message is not a stream record as the pipe sends it
+  not_an_insert         the record is about a changed or deleted activity
+  no_new_image          the record does not carry the new item
+  not_an_activity       the item in the record is not an activity
+  none                  it failed 20 times and SQS moved it; the aggregator's log says why
 
 Where:
-  Without an option, the stack of `podium local` on this machine. With --environment NAME, that
-  deployment on AWS, with your own AWS credentials (the environment's, or a profile's) and your
-  region, or --region; AWS_ENDPOINT_URL leads to an emulator. Or name the queues by their URLs.
+  Without options, these commands use the stack that `podium local` runs on this machine (--aws-url if
+  it listens elsewhere). With --environment NAME they use that deployment on AWS, with your AWS
+  credentials (from the environment or a profile) and your region or --region. AWS_ENDPOINT_URL selects
+  an emulator. You can also name the queues by their URLs.
 
-  There are up to three dead-letter queues, and --of says which is meant: `activities` (what the
-  aggregator could not count; the default), `pipe` (positions in the stream that the pipe gave up)
-  and `snapshot` (runs that failed, on AWS only). Only the first can be redriven.
+  There are up to three DLQs. Choose one with --of: `activities` (messages that the aggregator could
+  not count; the default), `pipe` (positions in the stream that the pipe gave up on) or `snapshot`
+  (runs that failed; on AWS only). Only `activities` can be redriven.
 
-Looking without losing:
-  SQS shows the letters of a queue only by handing them out. These commands take all of them, up to
-  100,000, and give them back at the end, or when they are interrupted. Meanwhile, for seconds or
-  minutes, nobody else sees them. If such a command is killed, its letters stay hidden for half a
-  minute, and 20 seconds more for each thousand there are, those of a purge for four minutes more.
-  Looking raises their receive counts, which in a dead-letter queue does nothing.
+Reading does not lose anything:
+  SQS has no way to list a queue; it can only hand messages out. These commands receive up to 100,000
+  dead letters and return all of them at the end, or when you interrupt them. Meanwhile, for seconds
+  or minutes, no one else can see them. If the command is killed, they stay hidden for half a minute
+  plus 20 seconds for each thousand; after a purge, for four minutes more. Reading raises their receive
+  counts, which has no effect in a DLQ.
 
 Examples:
   podium dlq list --reason not_scored --older-than 1h
   podium dlq show 9f1c7a52-4a3d-4f6e-8f0c-3f4a5b6c7d8e --environment prod
-  podium dlq export letters.jsonl
+  podium dlq export dead-letters.jsonl
   podium dlq redrive --reason not_scored --rate 50
   podium dlq purge --of snapshot --export runs.jsonl --environment prod
 
-Exit status: 0 if all was done, 1 if something failed or is left, 130 if interrupted.";
-
-#[derive(clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
+Exit status: 0 if everything was done, 1 if something failed or is left, 130 if interrupted.";
 
 #[derive(clap::Subcommand)]
-enum Command {
-    /// How many there are, by reason and age, and the oldest of them
+pub enum Command {
+    /// Count the dead letters by reason and age, and list the oldest
     List(list::Args),
-    /// One letter, whole, and what its reason means
+    /// Show one dead letter in full, and what its reason means
     Show(show::Args),
-    /// Write letters to a file, a line of JSON each; none is removed
+    /// Write dead letters to a file, one line of JSON each, and keep them in the queue
     #[command(after_long_help = export::HELP)]
     Export(export::Args),
-    /// Send letters to the queue again, to be counted
+    /// Send dead letters to the queue again, to be counted
     #[command(after_long_help = redrive::HELP)]
     Redrive(redrive::Args),
-    /// Delete letters, once they are in a file and you have typed the queue's name
+    /// Delete dead letters, after writing them to a file and asking you for the queue's name
     #[command(after_long_help = purge::HELP)]
     Purge(purge::Args),
 }
 
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+/// Which dead letters a subcommand is about, and where they are.
+#[derive(clap::Args)]
+struct Selection {
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    location: Location,
+}
+
+impl Selection {
+    async fn connect(&self) -> anyhow::Result<Connection<'_>> {
+        self.choice.check()?;
+        self.location.connect().await
+    }
+}
+
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
-    match args.command {
+    match command {
         Command::List(args) => list::run(args, &mut interrupts).await,
         Command::Show(args) => show::run(args, &mut interrupts).await,
         Command::Export(args) => export::run(args, &mut interrupts).await,
@@ -92,7 +105,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Ctrl-C, and what a service manager sends.
+/// Ctrl-C (SIGINT), and SIGTERM, which service managers send.
 struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
@@ -114,19 +127,19 @@ impl Interrupts {
     }
 }
 
-/// Says on standard error what keeps a look at the letters from being whole, and gives the exit code.
+/// Reports on standard error why a sweep did not see every dead letter, and returns the exit code.
 fn conclude(ending: Ending, hidden: u64) -> ExitCode {
     let limit = grouped(sweep::HELD_MAX as u64);
     match ending {
         Ending::All | Ending::Enough => {}
         Ending::Full => eprintln!(
-            "podium: there are more than {limit} letters, and no more were looked at; redrive or purge some \
-             of them, and run it again"
+            "podium: there are more than {limit} dead letters, and only that many were read; redrive or purge \
+             some of them and run this again"
         ),
         Ending::OutOfTime => eprintln!(
-            "podium: there was no time for more letters; redrive or purge some of them, and run it again"
+            "podium: time ran out before all dead letters were read; redrive or purge some of them and run this again"
         ),
-        Ending::Interrupted => eprintln!("podium: interrupted; all letters are still there"),
+        Ending::Interrupted => eprintln!("podium: interrupted; all dead letters are still in the queue"),
     }
     if hidden > 0 {
         eprintln!("{}", describe_hidden(hidden));
@@ -140,19 +153,19 @@ fn conclude(ending: Ending, hidden: u64) -> ExitCode {
 
 fn describe_hidden(hidden: u64) -> String {
     format!(
-        "About {} hidden: another command has them in hand, or one that was killed had. Run it again when \
-         they are back, mostly within a minute.",
-        counted(hidden, "letter is", "letters are"),
+        "About {} hidden: another command holds them, or held them when it was killed. They come back, \
+         usually within a minute; run this again then.",
+        counted(hidden, "dead letter is", "dead letters are"),
     )
 }
 
-/// Gives back what was taken, and says so if that fails.
+/// Returns everything that was received to the queue, and reports what could not be returned.
 async fn give_back(sweep: &Sweep<'_>, interrupts: &mut Interrupts) {
     let kept = sweep.release(interrupts).await;
     if kept > 0 {
         eprintln!(
-            "podium: {} could not be shown again at once, and will be within {}",
-            counted(kept, "letter", "letters"),
+            "podium: {} could not be returned to the queue now, and will be visible again within {}",
+            counted(kept, "dead letter", "dead letters"),
             age(sweep.longest_hidden().as_secs_f64())
         );
     }

@@ -1,5 +1,5 @@
-//! Tools for operators. Each subcommand is a module with its arguments, its help and `run`: [`dlq`],
-//! [`reconcile`] and [`rebuild`]. They work alike on the local stack and on AWS.
+//! Tools for operators: [`dlq`], [`reconcile`] and [`rebuild`]. Each subcommand is a module with its
+//! arguments, its help and `run`. They work the same way on the local stack and on AWS.
 
 mod counts;
 pub mod deployment;

@@ -1,4 +1,4 @@
-//! AWS list prices: US dollars for one of each, in us-east-1 on arm64, as of November 2026.
+//! AWS list prices in US dollars a unit, in us-east-1 on arm64, as of November 2026.
 
 pub const WRITE_UNIT: f64 = 0.625e-6;
 pub const READ_UNIT: f64 = 0.125e-6;

@@ -1,6 +1,6 @@
-//! `podium rebuild`: the counts anew from the facts, beside those in use.
+//! `podium rebuild`: recounts all facts into a new generation while the live one stays in use.
 
-mod grow;
+mod backfill;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,73 +8,68 @@ use std::time::Duration;
 use jiff::Timestamp;
 use store::generations::{Building, State};
 use store::keys::CountGeneration;
+use terminal::duration;
+use terminal::text::{counted, grouped};
 use tokio::time::{Instant, sleep};
 
 use crate::counts::{Counts, SEGMENTS_DEFAULT, parse_segments};
 use crate::deployment::Deployment;
 use crate::reconcile::{self, Findings, Scope};
-use terminal::duration;
-use terminal::text::{counted, grouped};
 
 pub const HELP: &str = "\
-The counts of a deployment can be computed anew from its activities, while it goes on accepting and
-counting. They grow in a generation of their own (g2 beside g1), into which the aggregator counts as
-well from the moment at which the rebuild begins, so that both stay the same. Each activity counts
-once in each. When all are counted and compared with the facts, one write makes readers and writers
-change over; the former generation is still counted into, and one write changes back.
+A rebuild counts all activities of a deployment again, into a new generation next to the live one (g2
+next to g1). The deployment keeps accepting and counting. From the moment the rebuild begins, the
+aggregator counts into both generations, and each activity counts once in each. When everything is
+counted and agrees with the activities, one write switches readers and writers to the new generation.
+The former generation is still counted into, so one write switches back.
 
-  podium rebuild run       begin, or go on where a rebuild stopped; compare; change over
-  podium rebuild status    how far it is
-  podium rebuild switch    change over to the other generation, and back by the same command
-  podium rebuild finish    give up the generation beside the live one, and delete its counts
+  podium rebuild run       begin a rebuild or resume one that stopped; compare; switch
+  podium rebuild status    show the generations and the progress of a rebuild
+  podium rebuild switch    switch to the other generation; run it again to switch back
+  podium rebuild finish    drop the generation that is not live, and delete its counts
 
-It is shown only if it has every activity that was accepted until the comparison; those on their way
-get some time (--in-flight). A rebuild that is killed goes on where it was, from checkpoints: start it again. It
-reads every activity (half a read unit a KB, and more for the comparison) and writes what counting
-writes, about five write units each. Two generations cost the aggregator twice the write units until
-`finish`.
+The new generation goes live only if it has every activity that was accepted before the comparison.
+Activities that are still being counted get some time (--in-flight). A rebuild that was killed resumes
+from its checkpoints: run it again. It reads every activity (half a read unit for each KB, and more for
+the comparison) and writes about five write units for each. Until `finish`, the aggregator uses twice
+the write units.
 
-It counts by the rules that the aggregator notes beside the counts: scoring policy, time zone, shards.
-Without an option it means the stack of `podium local`; with --environment NAME a deployment on AWS.";
+A rebuild counts by the rules that the aggregator stored with the counts: scoring policy, time zone and
+shards. Without options it uses the stack of `podium local`; with --environment NAME, a deployment on
+AWS.";
 
-/// Between the first two comparisons; doubled each time.
+/// The pause between the first two comparisons. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-#[derive(clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(clap::Subcommand)]
-enum Command {
-    /// Count all activities anew, compare, and change over
+pub enum Command {
+    /// Count all activities again, compare, and switch
     Run(RunArgs),
-    /// Which generations there are, and how far a rebuild is
+    /// Show the generations and the progress of a rebuild
     Status(Deployment),
-    /// Show the other generation from now on
+    /// Make the other generation live
     Switch(Deployment),
-    /// Give up the generation that is not shown, and delete its counts
+    /// Drop the generation that is not live, and delete its counts
     Finish(Deployment),
 }
 
 #[derive(clap::Args)]
-struct RunArgs {
+pub struct RunArgs {
     #[command(flatten)]
     deployment: Deployment,
-    /// Parts of the activities that are counted at once; a rebuild that goes on keeps its own
+    /// How many parts of the table to count at once. A resumed rebuild keeps its number
     #[arg(long, value_name = "NUMBER", default_value_t = SEGMENTS_DEFAULT, value_parser = parse_segments)]
     segments: u16,
-    /// How long an activity may be under way
+    /// How long to wait for activities that are accepted but not counted yet
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     in_flight: Duration,
-    /// Compare, and leave the change to `podium rebuild switch`
+    /// Stop after the comparison; `podium rebuild switch` makes the new generation live
     #[arg(long)]
     no_switch: bool,
 }
 
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    match args.command {
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Run(args) => rebuild(args).await,
         Command::Status(deployment) => status(&Counts::connect(&deployment).await?).await,
         Command::Switch(deployment) => switch(&Counts::connect(&deployment).await?).await,
@@ -87,11 +82,11 @@ async fn rebuild(args: RunArgs) -> anyhow::Result<ExitCode> {
     let known = counts.generations().await?;
     let (wanted, generation) = known.with_rebuild();
     if wanted == known {
-        println!("Goes on with {generation}, beside {}.", known.live);
+        println!("Resuming {generation} next to the live {}.", known.live);
     } else {
         if let Some(former) = known.building {
-            // Nothing counts into it any more once the new one is named.
-            println!("Gives up {}.", former.generation);
+            // Nothing counts into it once the new one is registered.
+            println!("Dropping {}.", former.generation);
             let (alone, given_up) = known.alone()?;
             let alone = counts.change(&known, alone).await?;
             counts.rebuilds.delete(given_up).await?;
@@ -99,40 +94,44 @@ async fn rebuild(args: RunArgs) -> anyhow::Result<ExitCode> {
         } else {
             counts.change(&known, wanted).await?;
         }
-        println!("Begins {generation} beside {}.", known.live);
+        println!("Building {generation} next to the live {}.", known.live);
     }
-    let grown = grow::grow(&counts, generation, i32::from(args.segments)).await?;
+    let backfilled = backfill::run(&counts, generation, i32::from(args.segments)).await?;
     println!(
-        "{} counted, {} cannot be.",
-        counted(grown.facts - grown.not_countable, "activity is", "activities are"),
-        grouped(grown.not_countable)
+        "{} counted; {} cannot be counted.",
+        counted(
+            backfilled.facts - backfilled.not_countable,
+            "activity is",
+            "activities are"
+        ),
+        grouped(backfilled.not_countable)
     );
 
     let findings = compare(&counts, generation, args.in_flight).await?;
     print!("{findings}");
     if !findings.is_clean() {
         println!(
-            "{generation} does not agree with the activities and is not shown. Bring back what is missing (podium \
-             reconcile --repair) and run this again, or give it up (podium rebuild finish)."
+            "{generation} does not agree with the activities, so it does not go live. Recover what is missing with \
+             `podium reconcile --repair` and run this again, or drop it with `podium rebuild finish`."
         );
         return Ok(ExitCode::FAILURE);
     }
     let known = counts.generations().await?;
     let complete = counts.change(&known, known.completed()?).await?;
     if args.no_switch {
-        println!("{generation} is complete. To show it: podium rebuild switch");
+        println!("{generation} is complete. Make it live with `podium rebuild switch`.");
         return Ok(ExitCode::SUCCESS);
     }
     counts.change(&complete, complete.switched()?).await?;
     println!(
-        "{generation} is shown from the next snapshot on. To go back: podium rebuild switch. To keep it: podium \
-         rebuild finish."
+        "{generation} is live; boards show it from the next snapshot. Go back with `podium rebuild switch`, or keep it \
+         with `podium rebuild finish`."
     );
     Ok(ExitCode::SUCCESS)
 }
 
-/// Compares a generation with everything that was accepted until now. The newest of it may be on its way
-/// to the counts, so that what is missing is looked for again, with growing pauses.
+/// Compares a generation with everything that was accepted until now. The newest activities may still be
+/// in flight, so if some are missing it compares again, with growing pauses.
 async fn compare(
     counts: &Counts,
     generation: CountGeneration,
@@ -152,7 +151,7 @@ async fn compare(
             return Ok(findings);
         }
         println!(
-            "{} not counted yet, and may be under way; compares again.",
+            "{} not counted yet and may be in flight; comparing again.",
             counted(missing, "activity is", "activities are"),
         );
         sleep(pause.min(until - Instant::now())).await;
@@ -162,18 +161,18 @@ async fn compare(
 
 async fn status(counts: &Counts) -> anyhow::Result<ExitCode> {
     let generations = counts.generations().await?;
-    println!("{} is shown.", generations.live);
+    println!("{} is live.", generations.live);
     let Some(Building { generation, state }) = generations.building else {
-        println!("There is none beside it.");
+        println!("There is no other generation.");
         return Ok(ExitCode::SUCCESS);
     };
     match state {
-        State::Complete => println!("{generation} is complete and counted into as well."),
+        State::Complete => println!("{generation} is complete and kept up to date."),
         State::Incomplete => {
             let checkpoints = counts.rebuilds.checkpoints(generation).await?;
             let done = checkpoints.iter().filter(|checkpoint| checkpoint.is_done).count();
             println!(
-                "{generation} grows: {} of {} segments are done, with {}.",
+                "{generation} is being built: {} of {} segments are done, with {}.",
                 done,
                 checkpoints.first().map_or(0, |checkpoint| checkpoint.segments),
                 counted(
@@ -190,7 +189,10 @@ async fn status(counts: &Counts) -> anyhow::Result<ExitCode> {
 async fn switch(counts: &Counts) -> anyhow::Result<ExitCode> {
     let known = counts.generations().await?;
     let switched = counts.change(&known, known.switched()?).await?;
-    println!("{} is shown from the next snapshot on.", switched.live);
+    println!(
+        "{} is live; boards show it from the next snapshot.",
+        switched.live
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -200,7 +202,7 @@ async fn finish(counts: &Counts) -> anyhow::Result<ExitCode> {
     counts.change(&known, alone).await?;
     let deleted = counts.rebuilds.delete(given_up).await?;
     println!(
-        "{given_up} is given up; {} deleted. Its markers expire by themselves.",
+        "{given_up} is dropped; {} deleted. Its markers expire on their own.",
         counted(deleted, "item is", "items are")
     );
     Ok(ExitCode::SUCCESS)

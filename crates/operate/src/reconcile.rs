@@ -1,4 +1,4 @@
-//! `podium reconcile`: whether the counts are what the facts come to, and making them so.
+//! `podium reconcile`: compares the counts with the facts, and repairs them.
 
 mod compare;
 mod findings;
@@ -9,64 +9,63 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use store::Quality;
 use store::keys::CountGeneration;
-use store::quality;
+use store::{Quality, quality};
+use terminal::duration;
+use terminal::text::age;
 
 use self::compare::Repairing;
 pub use self::compare::compare;
 pub use self::findings::Findings;
 use crate::counts::{Counts, SEGMENTS_DEFAULT, parse_segments};
 use crate::deployment::Deployment;
-use terminal::duration;
-use terminal::text::age;
 
 /// By default a board is stale when three snapshots in a row, one a minute, are missing.
 pub const BOARD_AGE_MAX: SignedDuration = SignedDuration::from_mins(3);
 
 pub const HELP: &str = "\
-It reads every activity and compares what was counted with what should have been, by four rules:
+Reconcile reads every activity and checks the counts by four rules:
 
   completeness   every activity is counted
-  uniqueness     nothing is counted that is no activity, and nothing twice
+  uniqueness     nothing is counted without an activity, and nothing is counted twice
   agreement      a standing is the sum of its activities, and a program's totals are the sum of its
                  standings
-  freshness      the board is of the last minutes, and so is what it shows
+  freshness      the board was published within the last minutes, and so was the last heartbeat counted
 
-What was accepted a short while before the last heartbeat that was counted (--in-flight), or after it,
-may still be under way and is not asked for. Counting goes on meanwhile: what moves while it is looked
-at is looked at again.
+Activities that may still be in flight are not checked: those accepted after the last counted heartbeat,
+or less than --in-flight before it. Counting goes on meanwhile; counts that change during the check are
+checked again.
 
-Without --repair nothing is changed but a note of the result, from which each snapshot makes metrics
-(Uncounted, Unfounded, Disagreeing). With --repair, activities that were never counted are put into
-the queue again, where counting them is the aggregator's, exactly once as ever; markers of nothing are
-deleted, and counters set to what they should be. Each change is written together with a record of
-it, under the key `audit` in the table of standings.
+Without --repair, it changes nothing but stores the result, from which each snapshot publishes metrics
+(Uncounted, Unfounded, Disagreeing). With --repair, it sends activities that were never counted to the
+queue again, where the aggregator counts each once; it deletes markers without an activity, and corrects
+counters. Each change is written together with an audit record, under the key `audit` in the table of
+standings.
 
-Without an option it means the stack of `podium local`; with --environment NAME a deployment on AWS.
+Without options it uses the stack of `podium local`; with --environment NAME, a deployment on AWS.
 
-Exit status: 0 if no rule is broken or all that was is repaired, 1 if not.";
+Exit status: 0 if no rule is broken or everything was repaired, 1 if not.";
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     deployment: Deployment,
-    /// Correct what is wrong
+    /// Repair the counts
     #[arg(long)]
     repair: bool,
-    /// How long an activity may be under way
+    /// How long an activity may take to be counted
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     in_flight: Duration,
-    /// Parts of the activities that are read at once
+    /// How many parts of the table to read at once
     #[arg(long, value_name = "NUMBER", default_value_t = SEGMENTS_DEFAULT, value_parser = parse_segments)]
     segments: u16,
 }
 
-/// What is compared with the facts.
+/// What to compare with the facts.
 #[derive(Clone, Debug)]
 pub struct Scope {
     pub generation: CountGeneration,
-    /// Of what was accepted up to here everything should be counted; `None` if nothing is known to be.
+    /// Everything accepted before this should be counted. `None` if no such time is known.
     pub watermark: Option<Timestamp>,
     pub segments: u16,
 }
@@ -90,11 +89,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let scope = Scope::live(&counts, in_flight, args.segments).await?;
     match scope.watermark {
         Some(watermark) => println!(
-            "Compares {} with what was accepted until {watermark:.0}.",
+            "Comparing {} with the activities accepted until {watermark:.0}.",
             scope.generation
         ),
         None => println!(
-            "Compares {}; no heartbeat was counted, so it is not known what is still under way.",
+            "Comparing {}. No heartbeat was counted yet, so activities that are not counted are taken to be in flight.",
             scope.generation
         ),
     }
@@ -120,10 +119,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Says how old the board is; whether that is within the bounds of a deployment by default.
+/// Prints how old the board is. Returns whether that is within the default bounds of a deployment.
 async fn freshness(counts: &Counts, scope: &Scope) -> anyhow::Result<bool> {
     let Some(overview) = counts.snapshots.overview().await? else {
-        println!("freshness     broken: no snapshot was ever published");
+        println!("freshness     broken: no snapshot was published yet");
         return Ok(false);
     };
     let now = Timestamp::now();
@@ -132,10 +131,13 @@ async fn freshness(counts: &Counts, scope: &Scope) -> anyhow::Result<bool> {
     let heartbeat = heartbeat.map(|sent_at| now.duration_since(sent_at));
     let is_fresh = snapshot <= BOARD_AGE_MAX && heartbeat.is_some_and(|heartbeat| heartbeat <= BOARD_AGE_MAX);
     println!(
-        "freshness     {}: the board is {} old, and shows what was accepted {} ago",
+        "freshness     {}: the board is {} old; the last counted heartbeat was sent {}",
         if is_fresh { "kept" } else { "broken" },
         age(snapshot.as_secs_f64()),
-        heartbeat.map_or_else(|| "nobody knows when".to_owned(), |ago| age(ago.as_secs_f64())),
+        heartbeat.map_or_else(
+            || "at an unknown time".to_owned(),
+            |ago| format!("{} ago", age(ago.as_secs_f64()))
+        ),
     );
     Ok(is_fresh)
 }

@@ -1,4 +1,4 @@
-//! `podium board`: a leaderboard as a table.
+//! `podium board`: prints a leaderboard as a table.
 
 mod render;
 
@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
+use client::{Api, Target};
 use domain::{Board, UserId, Window};
 
 use self::render::Paint;
-use client::{Api, Target};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -20,16 +20,16 @@ pub struct Args {
     /// "global", or "program:<id>" for one program
     #[arg(default_value = "global")]
     board: Board,
-    /// The days it covers: "all" of them, or those of the current "month", "week" or "day"
+    /// The period it covers: "all" time, or the current "month", "week" or "day"
     #[arg(long, default_value_t = Window::All)]
     window: Window,
-    /// Places to show
+    /// Show at most this many users
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     limit: u16,
-    /// Show where this user stands, and who is around
+    /// Show the rank of this user, and the neighbours
     #[arg(long, value_name = "ID", conflicts_with = "limit")]
     user: Option<UserId>,
-    /// Print the document as the API gives it
+    /// Print the JSON document of the API
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Colours only where someone looks, and wants them (<https://no-color.org>).
+/// Colours only in a terminal, and not if `NO_COLOR` is set (<https://no-color.org>).
 fn paint() -> Paint {
     let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     if stdout().is_terminal() && !is_unwanted {

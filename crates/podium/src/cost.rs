@@ -1,6 +1,6 @@
-//! What a deployment costs a month, stage by stage.
+//! Estimates what a deployment costs a month, stage by stage.
 //!
-//! Worked out from units that `podium bench` measures and from AWS's list prices. It leaves out the free
+//! The estimate combines units that `podium bench` measures with AWS's list prices. It leaves out the free
 //! tier, taxes and data transfer.
 
 use std::fmt::Write as _;
@@ -10,49 +10,49 @@ use operate::price;
 use terminal::text::grouped;
 
 pub const HELP: &str = "\
-What is assumed: activities are spread evenly over the day and posted one by one; a user is in one of five
-programs and opens the dashboard five times a day, for four requests each; batching is thrifty. A function's
-time on AWS is mostly spent waiting for DynamoDB, so it is an estimate (10 ms for a post, 30 ms for a batch,
-5 ms for a read); units are measured.
+Assumptions: Activities are spread evenly over the day and posted one by one. Each user is in one of five
+programs and opens the dashboard five times a day, with four requests each. Batching is thrifty. On AWS, a
+function mostly waits for DynamoDB, so its duration is an estimate: 10 ms for a POST, 30 ms for a batch and
+5 ms for a read. Units are measured.
 Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
 
 const DAYS: f64 = 30.0;
 const SECONDS_A_DAY: f64 = 86_400.0;
 
-/// A fact, a marker and a standing: 1 + 2 + 2 write units, of which the latter two are in a transaction.
+/// A fact, a marker and a standing: 1 + 2 + 2 write units. The last two are transactional, at twice the price.
 const UNITS_OF_ONE: f64 = 5.0;
-/// The program's total, which the activities of a transaction share.
+/// The program's total, shared by the activities of a transaction.
 const UNITS_OF_TOTAL: f64 = 2.0;
-/// As measured in full batches of five programs.
+/// Measured in full batches of five programs.
 const ACTIVITIES_A_TRANSACTION: f64 = 33.0;
-/// SQS begins with five pollers, each with a batch of its own.
+/// Lambda begins with five pollers of the queue, each with its own batch.
 const POLLERS: f64 = 5.0;
 const BATCH_MAX: f64 = 500.0;
 const BATCHING_WINDOW_SECONDS: f64 = 1.0;
-/// SQS takes and gives ten messages in one request.
+/// SQS accepts and delivers ten messages in one request.
 const MESSAGES_A_REQUEST: f64 = 10.0;
 
 /// A standing of 250 bytes, with the counters of all its periods, at half a unit for 4 KB. Those of
 /// `podium bench` are young and half as large: 143 units for 10,000.
 const READ_UNITS_A_STANDING: f64 = 0.03;
-/// Five programs and all together, in four windows.
+/// Five programs and the global board, in four windows.
 const PROGRAMS: f64 = 5.0;
 const BOARDS: f64 = (PROGRAMS + 1.0) * 4.0;
-/// A head, and the one before it for those who page.
+/// A head, and its predecessor for clients that are paging.
 const UNITS_A_HEAD: f64 = 3.0;
-/// Measured with ids that are not alike; those of `podium bench` are, and take less than half of it.
+/// Measured with realistic ids. The similar ids of `podium bench` compress to less than half of it.
 const UNITS_A_PAGE: f64 = 6.0;
 const ROWS_A_PAGE: f64 = 500.0;
 const LISTED: f64 = 10_000.0;
-/// Of a board's users all are in the window of all time, and so many in the others: 60, 30 and 8 of 100.
+/// All users of a board are in its all-time window; 60, 30 and 8 of 100 are in the others.
 const WINDOWS_OF_A_USER: f64 = 1.98;
-/// Whoever moves changes the pages between the old rank and the new one, in each window and board: 38
-/// pages by 7 users in `podium bench`.
+/// A user whose rank changes affects the pages between the old rank and the new one, in each window and
+/// board: 38 pages for 7 users in `podium bench`.
 const PAGES_A_CHANGE: f64 = 5.4;
-/// Past snapshots, for a board in all windows.
+/// The history of one board, in all windows.
 const HISTORY_UNITS_A_DAY: f64 = 290.0;
 
-/// Measured by `podium bench`, at 512 MB; on AWS that memory has 0.29 of a CPU.
+/// Measured by `podium bench` at 512 MB, for which AWS provides 0.29 of a CPU.
 const SNAPSHOT_SECONDS_A_STANDING: f64 = 6e-6 / 0.29;
 
 const FACT_BYTES: f64 = 400.0;
@@ -60,15 +60,14 @@ const MARKER_BYTES: f64 = 200.0;
 const MARKER_DAYS: f64 = 90.0;
 /// The metrics that ingest writes for each request.
 const LOG_BYTES_A_POST: f64 = 700.0;
-/// Metrics by stage, alarms, and how often X-Ray looks: once a second and at one in twenty beyond that.
+/// Metrics by stage, alarms, and X-Ray's sampling: one request a second, and one in twenty of the rest.
 const METRICS: f64 = 26.0;
 const ALARMS: f64 = 30.0;
 const TRACED_SHARE: f64 = 0.05;
 
 const GIGABYTE: f64 = 1e9;
 
-/// Opening the dashboard asks for a board, the list of boards and a history, and once more for what
-/// has changed.
+/// Opening the dashboard requests a board, the list of boards and a history, and later one update.
 const READS_A_USER: f64 = 5.0 * 4.0;
 /// A head and a page, read consistently.
 const UNITS_A_READ: f64 = 3.0;
@@ -76,23 +75,23 @@ const INGEST_SECONDS: f64 = 0.010;
 const AGGREGATOR_SECONDS: f64 = 0.030;
 const SERVE_SECONDS: f64 = 0.005;
 
-/// Activities a day and users, where none are given.
+/// Activities a day and users, if the options give none.
 const SIZES: [(u64, u64); 3] = [(10_000, 5_000), (100_000, 50_000), (10_000_000, 1_000_000)];
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Activities a day; without it, three sizes are shown
+    /// Activities a day [default: show three sizes]
     #[arg(long, requires = "users", value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
     activities_per_day: Option<u64>,
-    /// People on the boards
+    /// Users on the boards
     #[arg(long, requires = "activities_per_day", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     users: Option<u64>,
-    /// How often the boards are published, in minutes
+    /// Minutes between two snapshots
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=60))]
     snapshot_every_minutes: u32,
 }
 
-/// What a deployment has to do.
+/// The load of a deployment.
 #[derive(Clone, Copy, Debug)]
 struct Volume {
     activities_a_day: u64,
@@ -119,7 +118,7 @@ fn volumes(sizes: &[(u64, u64)], snapshot_every_minutes: u32) -> Vec<Volume> {
     sizes.iter().map(volume).collect()
 }
 
-/// US dollars a month by stage, in the order in which an activity passes them.
+/// US dollars a month by stage, in the order of the pipeline.
 fn stages(volume: Volume) -> [(&'static str, f64); 8] {
     #[expect(clippy::cast_precision_loss, reason = "both are far below 2^53")]
     let (a_day, users) = (volume.activities_a_day as f64, volume.users as f64);
@@ -133,7 +132,7 @@ fn stages(volume: Volume) -> [(&'static str, f64); 8] {
     let batch = (a_window / POLLERS).clamp(1.0, BATCH_MAX);
     let batches = activities / batch;
     let sharing = batch.min(ACTIVITIES_A_TRANSACTION);
-    // The fact's one unit is ingestion's.
+    // The fact's unit is part of ingest.
     let counting_units = UNITS_OF_ONE - 1.0 + UNITS_OF_TOTAL / sharing;
     let sent = activities / a_window.clamp(1.0, MESSAGES_A_REQUEST);
     let received = activities / batch.min(MESSAGES_A_REQUEST);
@@ -154,7 +153,7 @@ fn stages(volume: Volume) -> [(&'static str, f64); 8] {
             function(activities, INGEST_SECONDS, 0.25) + activities * price::WRITE_UNIT,
         ),
         ("stream and pipe", activities * price::PIPE_REQUEST),
-        // Each is sent, received and deleted.
+        // Each message is sent, received and deleted.
         ("queue", (sent + 2.0 * received) * price::QUEUE_REQUEST),
         (
             "aggregator",
@@ -244,7 +243,7 @@ mod tests {
         });
         for ((stage, often), (_, seldom)) in often.into_iter().zip(seldom) {
             match stage {
-                // Each of fewer writes as many pages, or more.
+                // Each of the fewer snapshots writes as many pages or more.
                 "snapshot" => assert!((2.0..5.0).contains(&(often / seldom)), "{often} {seldom}"),
                 // Fewer snapshots are traced.
                 "metrics, logs, traces" => assert!(often >= seldom),

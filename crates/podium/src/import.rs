@@ -1,4 +1,4 @@
-//! `podium import`: activities from a file or from a git history.
+//! `podium import`: sends activities from a file or a git history.
 
 mod batch;
 mod git;
@@ -11,9 +11,12 @@ mod tally;
 use std::{ops::ControlFlow, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
+use client::{Api, Signing, Target};
 use domain::ProgramId;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
+use terminal::duration;
+use terminal::text::{counted, grouped};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use self::{
@@ -24,40 +27,34 @@ use self::{
     resume::Journal,
     tally::Tally,
 };
-use client::{Api, Signing, Target};
-use terminal::duration;
-use terminal::text::{counted, grouped};
 
-/// An answer that takes longer is not waited for; the batch is sent again.
+/// If an answer takes longer, the batch is sent again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What shells give to a command that Ctrl-C ended.
+/// The exit status by which shells recognise a command that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
 pub const HELP: &str = "\
 Files:
-  Each line is one activity, a JSON object as the API takes it. What cannot be sent or is rejected
-  is named, and the rest goes on. Lines are sent again while the server is busy or away.
+  Each line is one activity, a JSON object as the API takes it. Lines that cannot be sent or are rejected
+  are listed, and the import continues. While the server is busy or unreachable, lines are sent again.
 
-  A line without an activity_id gets one made of its number and a hash of its content, such as
-  line-17-3fa9..., so that sending it again, in this import or in a later one of the same file,
-  counts it once. It also means that equal lines with equal numbers in two files are one activity;
-  give them ids of their own if they are not.
+  A line without an activity_id gets an id made from its line number and a hash of its content, such as
+  line-17-3fa9... Importing the same file again therefore counts it once. But equal lines with equal
+  numbers in two files are one activity; give them ids of their own if they are not.
 
-  An interrupted import goes on where it was when the same command is run again. The position is
-  kept beside the file, as FILE.podium-import, together with the target and a fingerprint of the
-  file (its size and a hash of its first MiB), and is removed at the end. It is only there to save
-  time: what was already accepted is a duplicate, not a second activity. Use --from-start if the
-  target has lost what it had.
+  To resume an interrupted import, run the same command again. The position is kept next to the file, in
+  FILE.podium-import, together with the target and a fingerprint of the file (its size and a hash of its
+  first MiB), and removed at the end. It only saves time: activities that were accepted before are
+  duplicates and are not counted again. Use --from-start if the target has lost its data.
 
 Git histories:
-  A commit is a task_completed, a merge a program_check_in, a tag a learning_milestone; each
-  occurs when its author (a tag's tagger) says, and belongs to that person. Stashes and notes are
-  left out. What claims to be from before 1970 or from the future is skipped and counted, since
-  it belongs to no day that a board could show it in.
+  A commit is a task_completed, a merge a program_check_in, a tag a learning_milestone. Each occurs at the
+  author's date (a tag's tagger) and belongs to that person. Stashes and notes are left out. Commits and
+  tags dated before 1970 or in the future are skipped and counted, since no board could show them.
 
-  People are pseudonyms made from their e-mail addresses, or with --names slugs of their names.
-  Choose once: the same commit under another user is another activity.
+  Users are pseudonyms made from e-mail addresses; with --names, slugs of their names. Decide once: the
+  same commit under another user is another activity.
 
 Exit status: 0 if everything was accepted or a duplicate, 1 if anything was rejected or given up,
 130 if interrupted.";
@@ -65,27 +62,27 @@ Exit status: 0 if everything was accepted or a duplicate, 1 if anything was reje
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("source").required(true).args(["file", "git"])))]
 pub struct Args {
-    /// A file with one activity a line, as JSON; may be compressed with gzip
+    /// A file with one activity a line, as JSON, optionally compressed with gzip
     file: Option<PathBuf>,
-    /// A git repository whose history becomes activities
+    /// Import the history of this git repository
     #[arg(long, value_name = "PATH")]
     git: Option<PathBuf>,
-    /// The program the history belongs to [default: the name of the repository]
+    /// The program for the history [default: the name of the repository]
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
     program: Option<ProgramId>,
-    /// Call people by their names instead of by pseudonyms
+    /// Use names as user ids instead of pseudonyms
     #[arg(long, conflicts_with = "file")]
     names: bool,
-    /// Begin with the first line, even if an earlier import was interrupted
+    /// Ignore the position of an interrupted import, and begin with the first line
     #[arg(long, conflicts_with = "git")]
     from_start: bool,
-    /// Requests under way at once
+    /// Send this many requests at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
-    /// Activities a request carries at most
+    /// Send at most this many activities in a request
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=100))]
     batch: u16,
-    /// How long one request is tried before the import stops
+    /// Stop the import if one request fails for this long
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     give_up_after: Duration,
     #[command(flatten)]
@@ -108,7 +105,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match (&args.file, &args.git) {
         (Some(file), None) => import_file(&args, file.clone(), &poster).await,
         (None, Some(path)) => import_git(&args, path.clone(), &poster).await,
-        _ => bail!("give one file, or --git with a repository"),
+        _ => bail!("give either a file or --git with a repository"),
     }
 }
 
@@ -116,7 +113,7 @@ async fn import_file(args: &Args, file: PathBuf, poster: &Poster) -> anyhow::Res
     let mut journal = Journal::open(&file, args.target.url.as_str(), args.from_start)?;
     let skip = journal.lines_done();
     if skip > 0 {
-        eprintln!("going on after {}, done before", counted(skip, "line", "lines"));
+        eprintln!("resuming after {}", counted(skip, "line", "lines"));
     }
     let mut progress = Progress::new(Some(journal.file_bytes()));
     let mut is_saved = true;
@@ -125,14 +122,14 @@ async fn import_file(args: &Args, file: PathBuf, poster: &Poster) -> anyhow::Res
         if let Err(error) = journal.advance(posted.read.records, posted.tally)
             && std::mem::take(&mut is_saved)
         {
-            eprintln!("the import goes on, but could not be resumed if interrupted: {error:#}");
+            eprintln!("podium: the import continues, but cannot be resumed if it is interrupted: {error:#}");
         }
         progress.update(posted.read, journal.tally(), poster.retries());
     })
     .await?;
     progress.finish();
     let again = format!(
-        "{} done; run the same command again to go on from there",
+        "{} done; run the same command again to resume",
         counted(journal.lines_done(), "line is", "lines are")
     );
     let is_finished = read.is_ok() && matches!(end, End::Done);
@@ -159,7 +156,7 @@ async fn import_git(args: &Args, path: PathBuf, poster: &Poster) -> anyhow::Resu
     })
     .await?;
     progress.finish();
-    let again = "run the same command again: what is accepted is not counted twice";
+    let again = "run the same command again; activities that were accepted are not counted twice";
     let code = conclude(&end, &tally, poster, again);
     let skipped = skipped.context(again)?;
     if matches!(end, End::Done) {
@@ -168,10 +165,10 @@ async fn import_git(args: &Args, path: PathBuf, poster: &Poster) -> anyhow::Resu
     Ok(code)
 }
 
-/// Reads on a thread of its own and sends side by side. `done` gets the batches in the order
-/// they were read in. Gives how sending ended, and how reading did.
+/// Reads on a separate thread and sends batches concurrently. Calls `done` with the batches in the order of
+/// reading. Returns how sending ended, and how reading ended.
 ///
-/// Memory is bounded by the batches under way or waiting: twice the concurrency, and one more.
+/// Memory is bounded by the batches in flight or waiting: twice the concurrency, plus one.
 async fn send<T: Send + 'static>(
     args: &Args,
     poster: &Poster,
@@ -203,7 +200,7 @@ async fn send<T: Send + 'static>(
             }
         }
     };
-    // A reader that waits for room sees by this that there will be none.
+    // This ends a reader that waits for room in the channel.
     drop(receiver);
     let read = reader.await.context("the reader failed")?;
     Ok((end, read))

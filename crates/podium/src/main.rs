@@ -14,7 +14,11 @@ use lab::{bench, chaos, compare, load};
 use operate::{dlq, rebuild, reconcile};
 
 #[derive(Parser)]
-#[command(name = "podium", version, about = "Leaderboards from what people have done")]
+#[command(
+    name = "podium",
+    version,
+    about = "Leaderboards from what people do: run Podium, send activities, operate it"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -22,38 +26,38 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start the whole system on this machine
+    /// Run the whole pipeline on this machine
     #[command(after_long_help = local::HELP)]
     Local(local::Args),
-    /// Send activities from a file, or from a git history
+    /// Send activities from a file or a git history
     #[command(after_long_help = import::HELP)]
     Import(import::Args),
-    /// Send synthetic activities at a fixed rate, and measure the answers
+    /// Send synthetic activities at a fixed rate and measure the answers
     Load(load::Args),
-    /// Send one activity through a deployment, and see it counted once and shown
+    /// Check a deployment: follow one activity from its POST to the board
     #[command(after_long_help = smoke::HELP, args_override_self = true)]
     Smoke(smoke::Args),
     /// Print a leaderboard
     Board(board::Args),
-    /// Measure the whole system on this machine, beside what is aimed at
+    /// Measure the pipeline on this machine and compare the results with the targets
     #[command(after_long_help = bench::HELP)]
     Bench(bench::Args),
-    /// Load the whole system while everything fails, and see that nothing is lost or counted twice
+    /// Load the pipeline while injecting faults, and check that nothing is lost or counted twice
     #[command(after_long_help = chaos::HELP)]
     Chaos(chaos::Args),
-    /// Load Podium and the coupled design that it replaces, and put what they do side by side
+    /// Load Podium and the coupled design that it replaces, and compare the results
     #[command(after_long_help = compare::HELP)]
     Compare(compare::Args),
-    /// Look at dead letters, keep them in a file, send them again, or delete them
-    #[command(after_long_help = dlq::HELP)]
-    Dlq(dlq::Args),
-    /// Compare the counts with the activities, and correct them
+    /// List, export, redrive or purge dead letters
+    #[command(subcommand, after_long_help = dlq::HELP)]
+    Dlq(dlq::Command),
+    /// Compare the counts with the activities, and repair them
     #[command(after_long_help = reconcile::HELP)]
     Reconcile(reconcile::Args),
-    /// Compute the counts anew from the activities, beside those in use
-    #[command(after_long_help = rebuild::HELP)]
-    Rebuild(rebuild::Args),
-    /// What a deployment on AWS costs a month, by stage
+    /// Recount all activities next to the live counts, compare, and switch
+    #[command(subcommand, after_long_help = rebuild::HELP)]
+    Rebuild(rebuild::Command),
+    /// Estimate what a deployment on AWS costs a month, by stage
     #[command(after_long_help = cost::HELP)]
     Cost(cost::Args),
     /// Print a script that completes podium's commands and options in a shell
@@ -73,9 +77,9 @@ async fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args).await,
         Command::Chaos(args) => chaos::run(args).await,
         Command::Compare(args) => compare::run(args).await,
-        Command::Dlq(args) => dlq::run(args).await,
+        Command::Dlq(command) => dlq::run(command).await,
         Command::Reconcile(args) => reconcile::run(args).await,
-        Command::Rebuild(args) => rebuild::run(args).await,
+        Command::Rebuild(command) => rebuild::run(command).await,
         Command::Cost(args) => Ok(cost::run(&args)),
         Command::Completions(args) => completions::run(&args, Cli::command()),
     };

@@ -1,74 +1,71 @@
-//! `podium smoke`: one activity on its way through a deployment, stage by stage.
+//! `podium smoke`: follows one activity through a deployment, stage by stage.
 
 mod figures;
 
 use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use client::wire::{ItemError, UserDocument, Verdict};
+use client::{Api, Failure, PostError, Signing, Target, aws, parse_url};
 use domain::{ActivityId, ActivityKey, Board, Kind, ProgramId, UserId, Window};
 use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::json;
 use store::keys::CountGeneration;
 use store::{Activities, Markers, generations};
+use terminal::duration;
+use terminal::text::{age, printable};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::figures::{Figures, Stage};
-use client::aws;
-use client::{
-    Api, Failure, PostError, Signing, Target, parse_url,
-    wire::{ItemError, UserDocument, Verdict},
-};
-use terminal::duration;
-use terminal::text::{age, printable};
 
-/// The first request may have to wait for a function to start.
+/// Long enough for a cold start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often the marker and the board are looked at.
+/// How often to check the marker and the board.
 const MARKER_POLL: Duration = Duration::from_millis(250);
 const BOARD_POLL: Duration = Duration::from_secs(1);
 
 pub const HELP: &str = "\
-It posts one new activity, which must be accepted; posts it again, which must be a duplicate; waits
-until it is counted, if it is told the name of the markers' table; and waits until a new snapshot has
-it on the board of its program. The activity stays: run it under a program of its own.
+It posts one new activity, which must be accepted, and posts it again, which must be a duplicate. Given
+the markers' table (--dedup-table), it waits until the activity is counted. Then it waits until a new
+snapshot shows it on the board of its program. The activity stays, so use a program for smoke tests only.
 
-Signing and looking at tables take your own AWS credentials: the environment's, or a profile's.
-AWS_ENDPOINT_URL leads to the tables of another endpoint, such as the one of `podium local`.
+Signing requests and reading tables need your AWS credentials, from the environment or a profile.
+AWS_ENDPOINT_URL selects another endpoint for the tables, such as that of `podium local`.
 
-Exit status: 0 if the activity went all the way, 1 with the stage at which it is stuck if not.";
+Exit status: 0 if the activity reached the board, 1 if not; the message names the stage where it is stuck.";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Where activities are posted, if elsewhere
+    /// The address to post activities to [default: --url]
     #[arg(long, value_name = "URL", env = "PODIUM_INGEST_URL", value_parser = parse_url)]
     ingest_url: Option<Url>,
-    /// Where boards and status are served, if elsewhere
+    /// The address to read boards and status from [default: --url]
     #[arg(long, value_name = "URL", env = "PODIUM_SERVE_URL", value_parser = parse_url)]
     serve_url: Option<Url>,
-    /// The table of activities, to see that it is stored
+    /// The table of activities, to check that the activity is stored
     #[arg(long, value_name = "NAME")]
     activities_table: Option<String>,
-    /// The table of markers, to see when it is counted
+    /// The table of markers, to see when the activity is counted
     #[arg(long, value_name = "NAME", requires = "standings_table")]
     dedup_table: Option<String>,
-    /// The table of standings, which says which markers count
+    /// The table of standings, which names the live generation
     #[arg(long, value_name = "NAME", requires = "dedup_table")]
     standings_table: Option<String>,
-    /// Who did it
+    /// The user of the activity
     #[arg(long, value_name = "ID", default_value = "podium-smoke")]
     user: UserId,
-    /// The program it belongs to
+    /// The program of the activity
     #[arg(long, value_name = "ID", default_value = "podium-smoke")]
     program: ProgramId,
-    /// What was done: a kind that the deployment's scoring policy knows
+    /// The kind of the activity; the deployment's scoring policy must have it
     #[arg(long, default_value = "task_completed")]
     kind: Kind,
-    /// How long to wait for the board, from when it is accepted
+    /// How long to wait for the board after the activity is accepted
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     timeout: Duration,
-    /// Print the figures as one line of JSON
+    /// Print the results as one line of JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -95,7 +92,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// One activity and the deployment that it is sent through.
+/// One activity and the deployment to check.
 struct Smoke {
     ingest: Api,
     serve: Api,
@@ -115,7 +112,7 @@ impl Smoke {
         let serve_url = args.serve_url.unwrap_or(args.target.url);
         let tables = if args.activities_table.is_some() || args.dedup_table.is_some() {
             let config = aws::config(args.signing.region(&ingest_url)).await;
-            let config = config.context("the tables cannot be looked at")?;
+            let config = config.context("could not read the tables")?;
             Some(aws_sdk_dynamodb::Client::new(&config))
         } else {
             None
@@ -128,7 +125,7 @@ impl Smoke {
             markers = Some((Markers::new(client.clone(), dedup), live));
         }
         let signer = args.signing.signer(&ingest_url).await?;
-        // Of this run alone: one that was sent before would be a duplicate at once.
+        // The id is new in every run, since a repeated one would be a duplicate.
         let id = format!(
             "smoke-{}-{:016x}",
             Timestamp::now().as_millisecond(),
@@ -142,7 +139,7 @@ impl Smoke {
                 .zip(args.activities_table)
                 .map(|(client, table)| Activities::new(client, table)),
             markers,
-            id: id.parse().context("making an activity id")?,
+            id: id.parse().context("could not make an activity id")?,
             user: args.user,
             program: args.program,
             kind: args.kind,
@@ -154,10 +151,10 @@ impl Smoke {
         Board::Program(self.program.clone())
     }
 
-    /// Follows the activity as far as it comes. `passed` hears of each stage behind it.
+    /// Follows the activity. Calls `passed` after each stage.
     async fn run(&self, figures: &mut Figures, passed: impl Fn(Stage, &Figures)) -> anyhow::Result<()> {
-        let before = self.look_at_board().await;
-        let before = before.context("not sent, since the boards cannot be read")?;
+        let before = self.read_board().await;
+        let before = before.context("nothing was sent, because the boards cannot be read")?;
         figures.activities_before = before.as_ref().map_or(0, |before| before.entry.activities);
 
         let accepted_at = self.ingest(figures).await?;
@@ -180,15 +177,15 @@ impl Smoke {
         }
         passed(Stage::Counted, figures);
 
-        // A user below the listed ones is shown with the points of this very moment, so that a newer
-        // snapshot is asked for as well.
+        // Users below the listed ones are shown with their current points. Therefore the snapshot must be
+        // newer, too.
         let is_newer = |now: &UserDocument| {
             before.as_ref().is_none_or(|before| {
                 now.generation > before.generation && now.entry.activities > before.entry.activities
             })
         };
         let published = poll(deadline, BOARD_POLL, async || {
-            Ok(self.look_at_board().await?.filter(is_newer))
+            Ok(self.read_board().await?.filter(is_newer))
         });
         let shown = match published.await {
             Ok(shown) => shown,
@@ -196,8 +193,8 @@ impl Smoke {
                 return Err(self.stuck(figures, "published", PUBLISHING, last_error).await);
             }
             Err(last_error) => {
-                let look_at = format!("{COUNTING}; and {PUBLISHING}");
-                return Err(self.stuck(figures, "on the board", &look_at, last_error).await);
+                let to_check = format!("{COUNTING}; and {PUBLISHING}");
+                return Err(self.stuck(figures, "on the board", &to_check, last_error).await);
             }
         };
         figures.published_seconds = Some(accepted_at.elapsed().as_secs_f64());
@@ -207,7 +204,7 @@ impl Smoke {
         Ok(())
     }
 
-    /// Posts the activity twice, and says when it was accepted.
+    /// Posts the activity twice. Returns when it was accepted.
     async fn ingest(&self, figures: &mut Figures) -> anyhow::Result<Instant> {
         let body = json!([{
             "activity_id": self.id,
@@ -220,18 +217,18 @@ impl Smoke {
         let begun = Instant::now();
         match self.post(&body).await? {
             Verdict::Accepted => {}
-            other => bail!("not accepted: it is {}", describe(&other)),
+            other => bail!("not accepted: the activity is {}", describe(&other)),
         }
         let accepted_at = Instant::now();
         figures.accepted_seconds = Some((accepted_at - begun).as_secs_f64());
         match self
             .post(&body)
             .await
-            .context("accepted, but not when sent again")?
+            .context("accepted at first, but the repeat failed")?
         {
             Verdict::Duplicate => figures.is_duplicate = true,
             other => bail!(
-                "accepted, but sent again it is {} instead of a duplicate: it may be counted twice",
+                "accepted, but the repeat is {} instead of a duplicate: it may be counted twice",
                 describe(&other)
             ),
         }
@@ -240,7 +237,7 @@ impl Smoke {
             figures.stored = Some(is_stored);
             ensure!(
                 is_stored,
-                "accepted, but not in the table of activities: is it the table of this deployment?"
+                "accepted, but not in the table of activities; is --activities-table the table of this deployment?"
             );
         }
         Ok(accepted_at)
@@ -249,45 +246,50 @@ impl Smoke {
     async fn post(&self, body: &str) -> anyhow::Result<Verdict> {
         let answer = self.ingest.post_activities(body.into(), 1).await;
         let verdicts = answer.map_err(|error| self.not_accepted(&error))?;
-        verdicts.results.into_iter().next().context("there is no verdict")
+        verdicts
+            .results
+            .into_iter()
+            .next()
+            .context("the server sent no verdict")
     }
 
     fn not_accepted(&self, error: &PostError) -> anyhow::Error {
         let base = self.ingest.base();
         let advice = match error.failure {
-            Failure::NotSigned => "look at your AWS credentials",
             Failure::Status(401 | 403) if self.is_signed => {
-                "look at the region and the clock, and whether your AWS credentials may invoke the function \
+                "check --region, this machine's clock, and that your AWS credentials may invoke the function \
                  (lambda:InvokeFunctionUrl and lambda:InvokeFunction)"
             }
-            Failure::Status(401 | 403) => "the address is closed; sign with --sign",
-            Failure::Connect | Failure::Timeout | Failure::Broken => "look at the address and the network",
-            Failure::Status(_) | Failure::BadAnswer => "look at the log of ingest, and at the address",
+            Failure::Status(401 | 403) => "the address requires signed requests; add --sign",
+            Failure::Status(_) | Failure::BadAnswer => "check the address and the log of ingest",
+            Failure::NotSigned | Failure::Connect | Failure::Timeout | Failure::Broken => {
+                return anyhow!("not accepted by {base}: {}", self.ingest.explain(error));
+            }
         };
         anyhow!("not accepted by {base}: {error}; {advice}")
     }
 
-    async fn look_at_board(&self) -> anyhow::Result<Option<UserDocument>> {
+    async fn read_board(&self) -> anyhow::Result<Option<UserDocument>> {
         self.serve.find_user(&self.board(), &self.user, Window::All).await
     }
 
-    /// Where the activity has not come to in time, what to look at, and what the last snapshot tells.
+    /// Describes where the activity is stuck, what to check, and what the last snapshot says.
     async fn stuck(
         &self,
         figures: &Figures,
         stage: &str,
-        look_at: &str,
+        to_check: &str,
         last_error: Option<anyhow::Error>,
     ) -> anyhow::Error {
-        let got_to = match (figures.counted_seconds, figures.stored) {
+        let reached = match (figures.counted_seconds, figures.stored) {
             (Some(_), _) => "counted",
             (None, Some(true)) => "accepted and stored",
             (None, _) => "accepted",
         };
         let within = age(self.timeout.as_secs_f64());
-        let mut sentence = format!("{got_to} but not {stage} within {within}: look at {look_at}");
+        let mut sentence = format!("{reached} but not {stage} within {within}: check {to_check}");
         if let Some(error) = last_error {
-            let _ = write!(sentence, ". The last look failed: {error:#}");
+            let _ = write!(sentence, ". The last check failed: {error:#}");
         }
         if let Ok(status) = self.serve.status().await {
             let _ = write!(sentence, ". {}", figures::describe_status(&status));
@@ -296,8 +298,8 @@ impl Smoke {
     }
 }
 
-const COUNTING: &str = "the pipe, the queue's depth, the dead letters and the aggregator's log";
-const PUBLISHING: &str = "the snapshot's schedule and its log";
+const COUNTING: &str = "the pipe, the depth of the queue, the dead letters and the aggregator's log";
+const PUBLISHING: &str = "the snapshot's schedule and log";
 
 fn describe(verdict: &Verdict) -> String {
     match verdict {
@@ -306,12 +308,12 @@ fn describe(verdict: &Verdict) -> String {
         Verdict::Rejected {
             error: ItemError { code, detail, .. },
         } => format!("rejected ({}): {}", printable(code), printable(detail)),
-        Verdict::Unavailable => "not stored, since the store is not available".to_owned(),
+        Verdict::Unavailable => "not stored, because the store is unavailable".to_owned(),
     }
 }
 
-/// Looks until there is something to see or the time is over; then it gives how the last look failed,
-/// if it did.
+/// Calls `look` until it returns a value or the deadline passes. After the deadline, returns the error of
+/// the last call, if it failed.
 async fn poll<T>(
     deadline: Instant,
     pace: Duration,

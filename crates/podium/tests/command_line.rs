@@ -1,4 +1,4 @@
-//! The program as it is run, against a server that fails in every way it may.
+//! Runs the program against a server that fails in every way that a real one may.
 
 mod server;
 
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use self::server::{Fault, Server};
 
-/// Only so that a failing test ends.
+/// Lets a failing test end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Run {
@@ -54,7 +54,7 @@ fn run(args: &[&str], url: &str) -> Run {
     podium(args, url).output().expect("podium runs").into()
 }
 
-/// A file of `lines` activities; every second one has no id of its own.
+/// Writes a file of `lines` activities. Every second one has no id.
 fn write_activities(directory: &TempDir, lines: usize) -> PathBuf {
     let mut text = String::new();
     for line in 1..=lines {
@@ -158,7 +158,7 @@ fn an_import_goes_on_where_it_was_ended() {
         let server = Server::start_at(address, store);
         let import = run(&args, &server.url());
         assert_eq!(import.code, Some(0), "{}{}", import.stdout, import.stderr);
-        assert!(import.stderr.contains("going on after "), "{}", import.stderr);
+        assert!(import.stderr.contains("resuming after "), "{}", import.stderr);
         // Every line has one verdict, no line was accepted twice, and not all was sent again.
         assert_eq!(count(&import, "accepted") + count(&import, "duplicate"), 1_000);
         let store = server.store.lock();
@@ -200,7 +200,12 @@ fn an_import_gives_up_in_time_and_says_where() {
     let import = run(&["import", text(&file), "--give-up-after", "1s"], &unreachable);
     assert_eq!(import.code, Some(1));
     assert!(
-        import.stderr.contains("gave up at line 1: not connected"),
+        import
+            .stderr
+            .contains("gave up at line 1: still failing after 1s: could not connect")
+            && import
+                .stderr
+                .contains("; start a stack with `podium local`, or give another address with --url. "),
         "{}",
         import.stderr
     );
@@ -224,7 +229,7 @@ fn an_import_gives_up_in_time_and_says_where() {
     let import = run(&["import", text(&file)], &server.url());
     assert_eq!(import.code, Some(1));
     assert!(
-        import.stderr.contains("the answer was not understood"),
+        import.stderr.contains("the server sent an invalid answer"),
         "{}",
         import.stderr
     );
@@ -234,7 +239,7 @@ fn an_import_gives_up_in_time_and_says_where() {
 fn a_damaged_file_is_imported_as_far_as_it_can_be_read() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("activities.jsonl.gz");
-    // A member of one line, and the beginning of another member.
+    // One gzip member with one line, and the beginning of another member.
     let mut bytes = fs::read(write_gzip(&directory, "{\"activity_id\":\"a\"}\n")).expect("read");
     bytes.extend_from_within(..12);
     fs::write(&file, bytes).expect("a file");
@@ -314,7 +319,7 @@ fn what_posts_signs_if_it_is_told_to() {
     for args in [
         &["import", text(&file), "--from-start"][..],
         &["load", "--rate", "10", "--for", "100ms"],
-        // The server shows nobody on a board.
+        // The server shows no user on a board.
         &["smoke", "--timeout", "1ms"],
     ] {
         let mut command = podium(args, &server.url());
@@ -344,15 +349,15 @@ fn a_smoke_test_says_what_ingest_made_of_it() {
     for (fault, expected) in [
         (
             Fault::Status(403),
-            "answered 403: go away; the address is closed; sign with --sign\n",
+            "answered 403: go away; the address requires signed requests; add --sign\n",
         ),
         (
             Fault::Status(503),
-            "answered 503: go away; look at the log of ingest, and at the address\n",
+            "answered 503: go away; check the address and the log of ingest\n",
         ),
         (
             Fault::HalfUnavailable,
-            "not accepted: it is not stored, since the store is not available\n",
+            "not accepted: the activity is not stored, because the store is unavailable\n",
         ),
     ] {
         server.store.lock().faults.push_back(fault);
@@ -370,7 +375,7 @@ fn a_smoke_test_sees_that_a_repeat_is_accepted_again() {
     assert_eq!((smoke.code, smoke.stdout.as_str()), (Some(1), ""));
     assert_eq!(
         smoke.stderr,
-        "podium: accepted, but sent again it is accepted instead of a duplicate: it may be counted twice\n"
+        "podium: accepted, but the repeat is accepted instead of a duplicate: it may be counted twice\n"
     );
 }
 
@@ -454,7 +459,10 @@ fn bash_accepts_its_completion_script_and_offers_every_subcommand() {
 fn wait_until(mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "it never came to that");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "the condition was not met within {PATIENCE:?}"
+        );
         sleep(Duration::from_millis(10));
     }
 }

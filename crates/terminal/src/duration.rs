@@ -1,21 +1,21 @@
-//! Lengths of time as options of the command line say them.
+//! Durations in options of the command line.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// A year and a day: longer is a slip of the hand, and would overflow clocks.
+/// 366 days. Longer durations would overflow clocks.
 const SPAN_MAX: Duration = Duration::from_hours(366 * 24);
 
-/// Parses `30s`, `5m`, `1h30m` or `250ms`: longer than nothing, and at most a year and a day.
+/// Parses a duration such as `30s`, `5m`, `1h30m` or `250ms`, greater than zero and at most 366 days.
 pub fn parse(raw: &str) -> Result<Duration, String> {
     let span: SignedDuration = raw
         .parse()
-        .map_err(|_| format!("\"{raw}\" is not a length of time such as 30s, 5m or 1h30m"))?;
+        .map_err(|_| format!("\"{raw}\" is not a duration; write it like 30s, 5m or 1h30m"))?;
     match Duration::try_from(span) {
-        Ok(span) if span > SPAN_MAX => Err(format!("\"{raw}\" is longer than a year")),
+        Ok(span) if span > SPAN_MAX => Err(format!("\"{raw}\" is longer than 366 days")),
         Ok(span) if !span.is_zero() => Ok(span),
-        _ => Err(format!("\"{raw}\" is not longer than nothing")),
+        _ => Err(format!("\"{raw}\" must be greater than zero")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! How commands parse and print values: durations, grouped numbers, ages, and text from others.
+//! Parses and prints values for commands: durations, grouped numbers, ages and untrusted text.
 
 pub mod duration;
 pub mod text;

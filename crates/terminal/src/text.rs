@@ -1,4 +1,4 @@
-//! Numbers, ages and foreign text as people read them in a terminal.
+//! Formats numbers, ages and untrusted text for a terminal.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 
-/// Seconds as `0.4 s`, `12 s`, `5 min` or `2 h 5 min`: as precise as one can care about.
+/// Seconds as `0.4 s`, `12 s`, `5 min` or `2 h 5 min`: no more precise than is useful.
 pub fn age(seconds: f64) -> String {
     let span = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
     let whole = span.as_secs();
@@ -32,7 +32,7 @@ pub fn age(seconds: f64) -> String {
     }
 }
 
-/// Microseconds precise to three figures or so: `0.84 ms`, `12.3 ms`, `1.25 s`.
+/// A latency to about three figures: `0.84 ms`, `12.3 ms`, `1.25 s`.
 pub fn latency(span: Duration) -> String {
     let ms = span.as_secs_f64() * 1_000.0;
     match ms {
@@ -42,7 +42,7 @@ pub fn latency(span: Duration) -> String {
     }
 }
 
-/// Text from elsewhere without control characters, which could repaint the terminal.
+/// Untrusted text without control characters, which could rewrite the terminal.
 pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })

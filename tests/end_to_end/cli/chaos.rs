@@ -1,10 +1,10 @@
-//! `podium chaos`: what it reports holds, and it ends.
+//! `podium chaos`: its verdict holds, and it ends.
 
 use serde_json::Value;
 
 use super::{podium, text};
 
-/// Runs it and gives its verdict; it must find nothing lost and nothing double.
+/// Runs it and returns its verdict. Nothing may be lost or counted twice.
 async fn survive(args: &[&str]) -> Value {
     let mut command = podium();
     command.arg("chaos").arg("--json").args(args);
@@ -29,7 +29,7 @@ async fn under_all_faults_nothing_is_lost_and_nothing_counted_twice() {
     assert_eq!(verdict["accepted"], 2_000);
     let faults = verdict["faults"].as_object().expect("faults");
     assert_eq!(faults.len(), 18, "{verdict}");
-    // The rare ones need a longer load.
+    // Rarer faults need a longer load.
     for fault in [
         "throttle",
         "server-error",
@@ -42,7 +42,7 @@ async fn under_all_faults_nothing_is_lost_and_nothing_counted_twice() {
             "{fault}: {verdict}"
         );
     }
-    // A third was sent twice, and what was refused was sent again.
+    // A third was sent twice, and refused requests were sent again.
     let duplicates = verdict["duplicates_refused"].as_u64().expect("a number");
     assert!(duplicates >= 2_000 / 3, "{verdict}");
 }

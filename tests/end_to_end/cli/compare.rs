@@ -1,8 +1,8 @@
-//! `podium compare`: each system does what its design lets it, under the same load.
+//! `podium compare`: under the same load, each system behaves as its design implies.
 
 use super::{podium, text};
 
-/// What the table has in a row: of the coupled system, and of Podium.
+/// A row of the table: the value of the coupled system, and that of Podium.
 fn row<'a>(table: &'a str, name: &str) -> [&'a str; 2] {
     let cells = table.lines().find_map(|line| line.strip_prefix(name));
     let cells: Vec<&str> = cells
@@ -22,7 +22,7 @@ async fn throttled_counts_refuse_posts_where_they_are_coupled_and_none_where_the
     command.args(["compare", "--seed", "7", "--activities", "900", "--throttle", "7"]);
     let output = command.output().await.expect("podium runs");
     let (table, stderr) = (text(output.stdout), text(output.stderr));
-    // It also says by that that nothing was lost, nothing double, and Podium's board right again.
+    // Status 0 also means that Podium lost nothing, counted nothing twice, and its board was right in the end.
     assert_eq!(output.status.code(), Some(0), "{table}\n{stderr}");
 
     let share = |cell: &str| -> f64 { cell.trim_end_matches(" %").parse().expect("a share") };

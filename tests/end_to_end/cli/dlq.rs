@@ -1,4 +1,4 @@
-//! `podium dlq`: nothing is lost by looking, and nothing counts twice by sending again.
+//! `podium dlq`: reading loses nothing, and redriving counts nothing twice.
 
 mod deployments;
 mod listing;
@@ -18,11 +18,11 @@ use tokio::time::sleep;
 use super::{Ended, end, podium_without_aws};
 use crate::stack::TestStack;
 
-/// Far longer than anything here takes, so that a test which waits in vain ends.
+/// Far longer than any step takes, so that a test that waits for nothing still ends.
 const PATIENCE: Duration = Duration::from_mins(4);
 const POLL: Duration = Duration::from_millis(20);
 
-/// The command, which is told of no stack.
+/// The command, without the address of a stack.
 fn bare(args: &[&str]) -> Command {
     let mut command = podium_without_aws();
     command.arg("dlq").args(args);
@@ -45,7 +45,7 @@ async fn list(stack: &TestStack, args: &[&str]) -> Value {
     serde_json::from_str(&listed).expect("JSON")
 }
 
-/// How many letters have which reason.
+/// The number of dead letters by reason.
 fn reasons(listed: &Value) -> BTreeMap<&str, u64> {
     let reasons = listed["reasons"].as_array().expect("reasons");
     let reason = |reason: &'_ Value| reason["letters"].as_u64().expect("a number");
@@ -61,10 +61,16 @@ fn lines(path: &Path) -> Vec<Value> {
     file.lines().map(line).collect()
 }
 
+/// How many messages of a queue are visible, and how many are in flight.
+fn depths(queue: &Queue) -> (usize, usize) {
+    let depth = queue.depth();
+    (depth.visible, depth.in_flight)
+}
+
 async fn wait_for(what: &str, mut is_met: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_met() {
-        assert!(Instant::now() < until, "waited {PATIENCE:?} in vain for {what}");
+        assert!(Instant::now() < until, "{what}: not seen within {PATIENCE:?}");
         sleep(POLL).await;
     }
 }
@@ -78,7 +84,7 @@ async fn signal(signal: &str, to: &Child) {
     assert!(sent.expect("kill runs").success());
 }
 
-/// A record as the pipe sends it, of an activity that is in no table.
+/// A record as the pipe sends it, for an activity that is in no table.
 fn record(id: &str, kind: &str) -> String {
     let text = |value: &str| json!({ "S": value });
     let image = json!({

@@ -1,4 +1,4 @@
-//! `podium local`: what it keeps, and what it leaves behind.
+//! `podium local`: it keeps its data and leaves no processes behind.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -18,7 +18,7 @@ use super::{end, podium};
 use crate::stack::{TestStack, bin_dir, http_client};
 use crate::tables::render;
 
-/// Far longer than anything here takes, so that a test which waits in vain ends.
+/// Far longer than any step takes, so that a test that waits for nothing still ends.
 const PATIENCE: Duration = Duration::from_mins(4);
 const POLL: Duration = Duration::from_millis(50);
 const BATCH: u64 = 100;
@@ -86,7 +86,7 @@ impl LocalStack {
         }
     }
 
-    /// Posts activities and gives the status of each.
+    /// Posts activities. Returns the status of each.
     async fn post(&self, activities: &[Value]) -> Vec<String> {
         let request = self
             .http
@@ -116,7 +116,8 @@ impl LocalStack {
         Some(response.json().await.expect("a status document"))
     }
 
-    /// Waits until so many are counted, and then for a snapshot more, to see that it stays at that.
+    /// Waits until this many are counted. Then waits for one more snapshot, to check that the number stays the
+    /// same.
     async fn wait_until_counted(&self, activities: u64) {
         let mut quiet_since = None;
         let until = Instant::now() + PATIENCE;
@@ -139,7 +140,7 @@ impl LocalStack {
             }
             sleep(POLL).await;
         }
-        panic!("waited {PATIENCE:?} in vain for {activities}; the last status is {last:?}");
+        panic!("{activities} were not counted within {PATIENCE:?}; the last status is {last:?}");
     }
 
     async fn board(&self) -> String {
@@ -167,7 +168,7 @@ impl LocalStack {
         assert_eq!(more, "", "it prints one line");
     }
 
-    /// Kills the program, which can then do nothing about its functions any more.
+    /// Kills the program, which then cannot stop its functions.
     async fn kill(mut self) {
         let functions = children(self.pid).await;
         assert!(!functions.is_empty(), "there are functions");
@@ -197,7 +198,7 @@ async fn signal(signal: &str, to: &str) {
     assert!(sent.expect("kill runs").success());
 }
 
-/// A process that runs; one that has ended and was only not yet waited for does not.
+/// A running process. Zombies do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Process {
     pid: u32,
@@ -229,7 +230,7 @@ async fn children(parent: u32) -> Vec<Process> {
     processes
 }
 
-/// Those that still run, whoever has become their parent.
+/// The processes that still run, whatever their parent is now.
 async fn still_there(functions: &[Process]) -> Vec<Process> {
     let mut processes = processes().await;
     processes.retain(|process| {
@@ -282,7 +283,7 @@ async fn interrupted_it_leaves_no_process_and_goes_on_with_its_data() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_it_counts_all_that_was_accepted_exactly_once() {
     let directory = TempDir::new().expect("a directory");
-    // Before the messages are taken from the queue, while they are, and while they are counted.
+    // Before the messages are received, while they are received, and while they are counted.
     let moments = [0, 300, 1_000, 1_100].map(Duration::from_millis);
     let mut posted = 0;
     for moment in moments {

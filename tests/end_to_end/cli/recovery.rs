@@ -1,4 +1,4 @@
-//! `podium rebuild` and `podium reconcile`: counts that were damaged are right again, while everything goes on.
+//! `podium rebuild` and `podium reconcile`: they repair damaged counts while the pipeline keeps working.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::{end, podium};
 use crate::data_set::{check_boards, data_set};
 use crate::stack::TestStack;
 
-/// Far longer than anything here takes, so that a test which waits in vain ends.
+/// Far longer than any step takes, so that a test that waits for nothing still ends.
 const PATIENCE: Duration = Duration::from_mins(4);
 const POLL: Duration = Duration::from_millis(50);
 
@@ -28,7 +28,7 @@ async fn run(stack: &TestStack, args: &[&str], code: i32) -> String {
     end(command(stack, args)).await.check(code)
 }
 
-/// Compares until the last second is no longer under way.
+/// Reconciles everything except the last second before the heartbeat.
 async fn reconcile(stack: &TestStack, args: &[&str], code: i32) -> String {
     run(stack, &[&["reconcile", "--in-flight", "1s"], args].concat(), code).await
 }
@@ -41,7 +41,7 @@ fn string(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-/// Adds to the counters of an item of the standings, as no function ever would.
+/// Changes the counters of an item in the standings, to damage the counts.
 async fn tamper(stack: &TestStack, shard: &str, member: &str, points: i64) {
     client(stack)
         .update_item()
@@ -56,7 +56,7 @@ async fn tamper(stack: &TestStack, shard: &str, member: &str, points: i64) {
         .expect("it is written");
 }
 
-/// The key of every standing of a generation, of some shards.
+/// The keys of all standings of generation g1 in these shards.
 async fn standings(stack: &TestStack, shards: std::ops::Range<u8>) -> Vec<(String, String)> {
     let mut keys = Vec::new();
     for shard in shards {
@@ -111,7 +111,7 @@ async fn wait_until_shown(stack: &TestStack, what: &str, is_met: impl Fn(&[(User
         }
         assert!(
             Instant::now() < until,
-            "waited {PATIENCE:?} in vain for {what}: {rows:?}"
+            "{what}: not shown within {PATIENCE:?}: {rows:?}"
         );
         sleep(POLL).await;
     }
@@ -126,7 +126,7 @@ async fn a_rebuild_under_load_that_is_killed_ends_with_the_expected_boards() {
     let (first, second) = activities.split_at(activities.len() / 2);
     stack.post_all(first).await;
     stack.wait_until_counted(first.len() as u64).await;
-    // Half of the shards are wrong from now on, and stay so in this generation.
+    // From now on half of the shards of this generation are wrong.
     for (shard, member) in standings(&stack, 0..16).await {
         tamper(&stack, &shard, &member, 1_000).await;
     }
@@ -136,7 +136,7 @@ async fn a_rebuild_under_load_that_is_killed_ends_with_the_expected_boards() {
         let mut killed = command(&stack, &["rebuild", "run", "--segments", "3"])
             .spawn()
             .expect("podium runs");
-        // Once it has kept a checkpoint.
+        // Wait until it has kept a checkpoint.
         let until = Instant::now() + PATIENCE;
         loop {
             let status = run(&stack, &["rebuild", "status"], 0).await;
@@ -145,18 +145,21 @@ async fn a_rebuild_under_load_that_is_killed_ends_with_the_expected_boards() {
             }
             assert!(
                 Instant::now() < until,
-                "waited {PATIENCE:?} in vain for a checkpoint: {status}"
+                "no checkpoint within {PATIENCE:?}: {status}"
             );
         }
         killed.kill().await.expect("it is killed");
         run(&stack, &["rebuild", "run", "--segments", "5"], 0).await
     };
     let ((), printed) = tokio::join!(load, rebuild);
-    assert!(printed.starts_with("Goes on with g2, beside g1.\n"), "{printed}");
+    assert!(
+        printed.starts_with("Resuming g2 next to the live g1.\n"),
+        "{printed}"
+    );
     stack.wait_until_counted(expected.activities).await;
     check_boards(&stack, &expected).await;
 
-    // Back at the former generation, which was counted into all the while, and is still damaged.
+    // Switch back to the former generation, which was kept up to date and is still damaged.
     run(&stack, &["rebuild", "switch"], 0).await;
     stack
         .wait_for("the damaged counts", |status| {
@@ -190,7 +193,7 @@ async fn a_rebuild_that_lacks_what_was_accepted_a_moment_ago_is_not_shown() {
     let told = run(&stack, &["rebuild", "run", "--no-switch"], 0).await;
     assert!(told.contains("completeness  kept\n"), "{told}");
 
-    // As if it were still growing, and one activity had been passed over.
+    // As if it were still being built and had missed one activity.
     let tables = &stack.stack.tables;
     client(&stack)
         .update_item()
@@ -212,14 +215,14 @@ async fn a_rebuild_that_lacks_what_was_accepted_a_moment_ago_is_not_shown() {
         .expect("it is deleted");
     let told = run(&stack, &["rebuild", "run", "--in-flight", "2s"], 1).await;
     for line in [
-        "1 activity is not counted yet, and may be under way; compares again.\n",
+        "1 activity is not counted yet and may be in flight; comparing again.\n",
         "completeness  broken: 1 not counted\n",
-        "g2 does not agree with the activities and is not shown. ",
+        "g2 does not agree with the activities, so it does not go live. ",
     ] {
         assert!(told.contains(line), "no {line:?} in\n{told}");
     }
     let status = run(&stack, &["rebuild", "status"], 0).await;
-    assert!(status.starts_with("g1 is shown.\ng2 grows: "), "{status}");
+    assert!(status.starts_with("g1 is live.\ng2 is being built: "), "{status}");
     stack.stop().await;
 }
 
@@ -227,20 +230,23 @@ fn activity(user: &str, id: &str) -> Value {
     json!({"user_id": user, "activity_id": id, "program_id": "p", "kind": "task_completed"})
 }
 
-/// Five activities of ann, counted, and then one more, which is accepted and whose message is deleted by
-/// somebody's mistake.
+/// A stack with five counted activities of ann, and one more that was accepted but whose message was deleted
+/// by mistake.
 async fn stack_with_a_lost_activity() -> TestStack {
     let stack = TestStack::start(|_| {}).await;
     let counted: Vec<_> = (0..5).map(|n| activity("ann", &format!("a{n}"))).collect();
     stack.post_all(&counted).await;
     stack.wait_until_counted(5).await;
     stack.stack.aggregation().pause();
-    // What was taken before is done with.
+    // By then, messages received before are settled.
     sleep(Duration::from_secs(2)).await;
     stack.post_all(&[activity("ann", "lost")]).await;
     let until = Instant::now() + PATIENCE;
     while stack.stack.pipe().counters().sent < 6 {
-        assert!(Instant::now() < until, "the pipe does not send");
+        assert!(
+            Instant::now() < until,
+            "the pipe did not send within {PATIENCE:?}"
+        );
         sleep(POLL).await;
     }
     sleep(Duration::from_millis(500)).await;
@@ -259,8 +265,7 @@ async fn stack_with_a_lost_activity() -> TestStack {
 async fn whatever_is_wrong_with_the_counts_is_found_told_and_repaired() {
     let stack = stack_with_a_lost_activity().await;
     let tables = &stack.stack.tables;
-    // Of ann, whose shard is known, the sums are wrong; of a ghost there are counts and no activity, and bob's are in a
-    // shard that is not his.
+    // The sums of ann are wrong; a ghost has counts but no activity; bob has counts in the wrong shard.
     tamper(&stack, "g1#013", "ann#p", 7).await;
     tamper(&stack, "g1#003", "ghost#p", 25).await;
     tamper(&stack, "g1#031", "bob#p", 5).await;
@@ -275,9 +280,9 @@ async fn whatever_is_wrong_with_the_counts_is_found_told_and_repaired() {
 
     let found = reconcile(&stack, &[], 1).await;
     for line in [
-        "6 activities of 1 user; 0 under way, 0 that no policy has points for.",
+        "6 activities of 1 user: 0 in flight, 0 that cannot be counted.",
         "completeness  broken: 1 not counted",
-        "uniqueness    broken: 3 counted without cause",
+        "uniqueness    broken: 3 counted without an activity",
         "  standing of ghost in p: all time 25/1 -> 0/0",
         "  standing of bob in p: in the wrong shard, g1#031, deleted",
         "  activity never of ann: marker deleted",
@@ -307,7 +312,7 @@ async fn whatever_is_wrong_with_the_counts_is_found_told_and_repaired() {
         "standing of ghost in p: all time 25/1 -> 0/0",
     ];
     assert_eq!(records[..5], expected);
-    // By then the lost one may be counted or not.
+    // The lost activity may or may not be counted by then.
     assert!(records[5].starts_with("total of p: "), "{records:?}");
     assert_eq!(records.len(), 6);
 

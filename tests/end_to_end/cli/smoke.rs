@@ -1,4 +1,4 @@
-//! `podium smoke`: what it says of a system that works, and of one that does not.
+//! `podium smoke`: its reports on a system that works, and on one that does not.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use tokio::time::sleep;
 use super::{Ended, end, podium_without_aws};
 use crate::stack::TestStack;
 
-/// A command that knows no credentials but those that are given.
+/// A command with only the credentials that the test sets.
 fn smoke(stack: &TestStack, args: &[&str]) -> Command {
     let mut command = podium_without_aws();
     command.args(["smoke", "--url", &stack.stack.web_url]).args(args);
     command
 }
 
-/// With credentials, and the tables of the stack.
+/// A command with credentials and the tables of the stack.
 fn smoke_with_tables(stack: &TestStack, args: &[&str]) -> Command {
     let tables = &stack.stack.tables;
     let mut command = smoke(stack, &["--activities-table", &tables.activities]);
@@ -56,7 +56,7 @@ async fn an_activity_is_followed_through_all_stages() {
         [
             (
                 "ingest     accepted in ",
-                "ms and stored; sent again it is a duplicate",
+                "ms and stored; the repeat is a duplicate",
             ),
             ("counted    ", " s after it was accepted"),
             ("published  ", " s later, as generation "),
@@ -70,10 +70,10 @@ async fn an_activity_is_followed_through_all_stages() {
     check_lines(
         &second,
         [
-            ("ingest     accepted in ", "ms; sent again it is a duplicate"),
+            ("ingest     accepted in ", "ms; the repeat is a duplicate"),
             (
                 "counted    ",
-                "seen with the next snapshot only, without --dedup-table",
+                "unknown without --dedup-table; the next snapshot will show it",
             ),
             ("published  ", " s later, as generation "),
             (
@@ -124,7 +124,7 @@ async fn the_stage_at_which_it_is_stuck_is_said() {
     assert!(uncounted.stdout.starts_with("ingest     accepted in "));
     assert!(
         uncounted.stderr.starts_with(
-            "podium: accepted and stored but not counted within 4 s: look at the pipe, the queue's depth, the \
+            "podium: accepted and stored but not counted within 4 s: check the pipe, the depth of the queue, the \
              dead letters and the aggregator's log. The last snapshot is "
         ),
         "{}",
@@ -135,7 +135,7 @@ async fn the_stage_at_which_it_is_stuck_is_said() {
 
     let unlooked = end(smoke(&stack, &["--timeout", "2s", "--json"])).await;
     assert_eq!(unlooked.code, Some(1), "{}", unlooked.stdout);
-    let expected = "accepted but not on the board within 2 s: look at the pipe, ";
+    let expected = "accepted but not on the board within 2 s: check the pipe, ";
     assert!(
         unlooked.stderr.contains(expected) && unlooked.stderr.contains("the snapshot's schedule"),
         "{}",
@@ -162,12 +162,12 @@ async fn a_missing_snapshot_a_wrong_kind_and_wrong_tables_are_said() {
     for (args, expected) in [
         (
             vec!["--timeout", "8s"],
-            "podium: counted but not published within 8 s: look at the snapshot's schedule and its log. The \
-             last snapshot is ",
+            "podium: counted but not published within 8 s: check the snapshot's schedule and log. The last \
+             snapshot is ",
         ),
         (
             vec!["--kind", "nap"],
-            "podium: not accepted: it is rejected (unknown_kind): ",
+            "podium: not accepted: the activity is rejected (unknown_kind): ",
         ),
         (
             vec!["--program", "x", "--activities-table", &other_table],
@@ -186,7 +186,7 @@ async fn a_missing_snapshot_a_wrong_kind_and_wrong_tables_are_said() {
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
     assert_eq!(
         ended.stderr,
-        "podium: accepted, but not in the table of activities: is it the table of this deployment?\n"
+        "podium: accepted, but not in the table of activities; is --activities-table the table of this deployment?\n"
     );
     other.stop().await;
     stack.stop().await;
@@ -205,11 +205,11 @@ async fn without_credentials_or_region_nothing_is_sent() {
     for (command, expected) in [
         (
             without_credentials,
-            "podium: requests cannot be signed: there are no AWS credentials; set AWS_PROFILE, ",
+            "podium: could not sign requests: there are no AWS credentials; set AWS_PROFILE, ",
         ),
         (
             without_region,
-            "podium: the tables cannot be looked at: no AWS region is known; give --region, ",
+            "podium: could not read the tables: no AWS region is set; give --region, ",
         ),
     ] {
         let ended = end(command).await;

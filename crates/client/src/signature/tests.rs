@@ -65,8 +65,7 @@ fn signs_as_aws_has_published() {
     assert!(!signed.contains_key("x-amz-security-token"));
 }
 
-/// A server that takes everything and gives away what it got, and an API that posts to it below
-/// `path`.
+/// A server that accepts every request and passes it on, and an API that posts to it under `path`.
 async fn serve(
     path: &str,
     provider: impl ProvideCredentials + 'static,
@@ -93,7 +92,7 @@ async fn take(State(sender): State<mpsc::Sender<(Parts, Bytes)>>, parts: Parts, 
     ANSWER
 }
 
-/// The signature of a request as it came in, worked out from its description in AWS's documentation.
+/// The expected signature of a received request, computed as AWS's documentation describes.
 fn signature_of(parts: &Parts, body: &[u8]) -> String {
     let header = |name: &str| parts.headers[name].to_str().expect("text");
     let authorization = header("authorization");
@@ -173,8 +172,8 @@ async fn a_request_is_signed_as_it_arrives() {
     }
 }
 
-/// Gives credentials that last so long, with the number of the call as their token; as often as it is
-/// to succeed.
+/// Provides credentials with this lifetime, with the number of the call as their token. Fails after
+/// `succeed` calls.
 #[derive(Debug)]
 struct Calls {
     asked: Arc<AtomicU64>,
@@ -197,7 +196,7 @@ impl ProvideCredentials for Calls {
     }
 }
 
-/// Posts three times, and checks which credentials each was signed with; none if it was not sent.
+/// Posts three times, and checks the credentials that signed each request. `None` means it was not sent.
 async fn check_renewal(last: Option<Duration>, succeed: u64, expected: [Option<&str>; 3]) {
     let provider = Calls {
         asked: Arc::default(),
@@ -229,7 +228,7 @@ async fn credentials_are_asked_for_again_before_they_expire() {
     check_renewal(Some(Duration::from_mins(15)), 1, [Some("1"); 3]).await;
     let soon = Some(RENEWAL / 2);
     check_renewal(soon, 3, [Some("1"), Some("2"), Some("3")]).await;
-    // They are good until they have expired, even if there are no others.
+    // They are used until they expire if there are no newer ones.
     check_renewal(soon, 2, [Some("1"), Some("2"), Some("2")]).await;
     check_renewal(Some(Duration::ZERO), 1, [Some("1"), None, None]).await;
 }

@@ -57,5 +57,9 @@ impl Reader {
 fn is_torn(board: &BoardDocument) -> bool {
     let points: u64 = board.entries.iter().map(|entry| entry.points).sum();
     let activities: u64 = board.entries.iter().map(|entry| entry.activities).sum();
-    (board.participants, board.points, board.activities) != (board.entries.len() as u64, points, activities)
+    (
+        board.heading.participants,
+        board.heading.points,
+        board.heading.activities,
+    ) != (board.entries.len() as u64, points, activities)
 }

@@ -1,47 +1,42 @@
 //! `podium dlq list`.
 
-use std::{fmt::Write as _, process::ExitCode};
-
-use std::cell::RefCell;
-use std::ops::ControlFlow;
-use std::time::Duration;
+use std::{cell::RefCell, fmt::Write as _, ops::ControlFlow, process::ExitCode, time::Duration};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use terminal::text::{age, counted, grouped, printable};
 
 use super::{
-    Interrupts, conclude, give_back,
-    letters::{Choice, Count, Letter, Summary, meaning},
-    place::Place,
+    Interrupts, Selection, conclude,
+    dead_letters::{Count, DeadLetter, Summary, meaning},
+    give_back,
     queue::Depth,
     sweep::{Ending, Sweep},
 };
-use terminal::text::{age, counted, grouped, printable};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Letters named one by one at most, the oldest first
+    /// List at most this many dead letters, the oldest first
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
     limit: u16,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    choice: Choice,
-    #[command(flatten)]
-    place: Place,
+    selection: Selection,
 }
 
-/// What is known of one of the dead-letter queues without looking into it.
+/// One DLQ and its size, known without reading its messages.
 #[derive(Debug, Serialize)]
 struct Overview {
     name: String,
-    letters: Option<u64>,
+    #[serde(rename = "letters")]
+    dead_letters: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
-/// A letter in the list.
+/// A dead letter in the list.
 #[derive(Debug, Serialize)]
 struct Line {
     id: String,
@@ -51,14 +46,14 @@ struct Line {
     reason: Option<String>,
 }
 
-impl From<Letter> for Line {
-    fn from(letter: Letter) -> Self {
+impl From<DeadLetter> for Line {
+    fn from(dead_letter: DeadLetter) -> Self {
         Self {
-            id: letter.id,
-            sent_at: letter.sent_at,
-            receive_count: letter.receive_count,
-            reason_code: letter.reason_code,
-            reason: letter.reason,
+            id: dead_letter.id,
+            sent_at: dead_letter.sent_at,
+            receive_count: dead_letter.receive_count,
+            reason_code: dead_letter.reason_code,
+            reason: dead_letter.reason,
         }
     }
 }
@@ -66,8 +61,9 @@ impl From<Letter> for Line {
 #[derive(Debug, Serialize)]
 struct Report {
     queue: String,
-    /// Those that were asked for.
-    letters: u64,
+    /// How many match the choice.
+    #[serde(rename = "letters")]
+    dead_letters: u64,
     is_whole: bool,
     reasons: Vec<Reason>,
     oldest: Vec<Line>,
@@ -83,7 +79,7 @@ struct Reason {
     remedy: &'static str,
 }
 
-/// The oldest letters, as many as are wanted.
+/// The oldest dead letters, at most `most`.
 #[derive(Default)]
 struct Oldest {
     most: usize,
@@ -91,19 +87,20 @@ struct Oldest {
 }
 
 impl Oldest {
-    fn add(&mut self, letter: Letter) {
-        let at = self.lines.partition_point(|line| line.sent_at <= letter.sent_at);
+    fn add(&mut self, dead_letter: DeadLetter) {
+        let at = self
+            .lines
+            .partition_point(|line| line.sent_at <= dead_letter.sent_at);
         if at < self.most {
-            self.lines.insert(at, letter.into());
+            self.lines.insert(at, dead_letter.into());
             self.lines.truncate(self.most);
         }
     }
 }
 
 pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<ExitCode> {
-    args.choice.check()?;
-    let connection = args.place.connect().await?;
-    let queue = connection.dead_letters().await?;
+    let connection = args.selection.connect().await?;
+    let queue = connection.dead_letter_queue().await?;
     let mut queues = Vec::new();
     for (name, found) in connection.all().await {
         let depth = match found {
@@ -112,7 +109,7 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
         };
         queues.push(Overview {
             name,
-            letters: depth.as_ref().ok().copied(),
+            dead_letters: depth.as_ref().ok().copied(),
             error: depth.err().map(|error| printable(&format!("{error:#}"))),
         });
     }
@@ -125,13 +122,13 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
             lines: Vec::new(),
         },
     ));
-    let (ending, looked) = sweep
+    let (ending, swept) = sweep
         .run(interrupts, async |delivery| {
             let (summary, oldest) = &mut *seen.borrow_mut();
-            for letter in delivery.new {
-                if args.choice.includes(&letter, sweep.began) {
-                    summary.add(&letter);
-                    oldest.add(letter);
+            for dead_letter in delivery.new {
+                if args.selection.choice.includes(&dead_letter, sweep.began) {
+                    summary.add(&dead_letter);
+                    oldest.add(dead_letter);
                 }
             }
             Ok(ControlFlow::Continue(()))
@@ -139,13 +136,13 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
         .await;
     let hidden = sweep.hidden_elsewhere().await;
     give_back(&sweep, interrupts).await;
-    looked?;
+    swept?;
     let hidden = hidden?;
     let (summary, oldest) = seen.into_inner();
 
     let report = Report {
         queue: queue.name().to_owned(),
-        letters: summary.letters(),
+        dead_letters: summary.dead_letters(),
         is_whole: ending == Ending::All && hidden == 0,
         reasons: reasons(&summary),
         oldest: oldest.lines,
@@ -154,7 +151,10 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
     if args.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
-        print!("{}", render(&report, args.choice.is_all(), Timestamp::now()));
+        print!(
+            "{}",
+            render(&report, args.selection.choice.is_all(), Timestamp::now())
+        );
     }
     let is_blind = report.queues.iter().any(|queue| queue.error.is_some());
     let code = conclude(ending, hidden);
@@ -179,49 +179,47 @@ fn reasons(summary: &Summary) -> Vec<Reason> {
     counts.map(reason).collect()
 }
 
-/// The list as people read it.
+fn widest<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    names.map(str::len).max().unwrap_or_default()
+}
+
+/// The list as text.
 fn render(report: &Report, is_all: bool, now: Timestamp) -> String {
     let mut text = String::new();
     let ago = |sent_at: Timestamp| age(now.duration_since(sent_at).as_secs_f64());
-    let width = report
-        .queues
-        .iter()
-        .map(|queue| queue.name.len())
-        .max()
-        .unwrap_or_default();
+    let width = widest(report.queues.iter().map(|queue| queue.name.as_str()));
     for queue in &report.queues {
-        let depth = match (&queue.error, queue.letters) {
-            (Some(error), _) => format!("cannot be looked at: {error}"),
-            (None, letters) => counted(letters.unwrap_or_default(), "letter", "letters"),
+        let depth = match (&queue.error, queue.dead_letters) {
+            (Some(error), _) => format!("cannot be read: {error}"),
+            (None, dead_letters) => counted(dead_letters.unwrap_or_default(), "dead letter", "dead letters"),
         };
         let _ = writeln!(text, "{:width$}  {depth}", queue.name);
     }
-    let chosen = if is_all { "" } else { " that were asked for" };
+    let chosen = match (is_all, report.dead_letters) {
+        (true, _) => "",
+        (false, 1) => " matches your options",
+        (false, _) => " match your options",
+    };
     let _ = writeln!(
         text,
         "\nIn {}: {}{chosen}",
         report.queue,
-        counted(report.letters, "letter", "letters")
+        counted(report.dead_letters, "dead letter", "dead letters")
     );
     if report.reasons.is_empty() {
         return text;
     }
-    let width = report
-        .reasons
-        .iter()
-        .map(|reason| reason.code.len())
-        .max()
-        .unwrap_or_default();
+    let width = widest(report.reasons.iter().map(|reason| reason.code.as_str()));
     let _ = writeln!(
         text,
-        "\n{:width$} {:>9} {:>12} {:>12}",
-        "reason", "letters", "oldest", "newest"
+        "\n{:width$} {:>12} {:>12} {:>12}",
+        "reason", "dead letters", "oldest", "newest"
     );
     for Reason { code, count, .. } in &report.reasons {
         let _ = writeln!(
             text,
-            "{code:width$} {:>9} {:>12} {:>12}",
-            grouped(count.letters),
+            "{code:width$} {:>12} {:>12} {:>12}",
+            grouped(count.dead_letters),
             ago(count.oldest_sent_at),
             ago(count.newest_sent_at)
         );
@@ -253,7 +251,7 @@ fn render(report: &Report, is_all: bool, now: Timestamp) -> String {
             printable(&reason)
         );
     }
-    let others = report.letters.saturating_sub(report.oldest.len() as u64);
+    let others = report.dead_letters.saturating_sub(report.oldest.len() as u64);
     if others > 0 {
         let _ = writeln!(text, "and {}", counted(others, "other", "others"));
     }
@@ -262,7 +260,7 @@ fn render(report: &Report, is_all: bool, now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::letters::tests::letter, *};
+    use super::{super::dead_letters::tests::dead_letter, *};
 
     fn check_oldest(most: usize, sent: &[&str], expected: &str) {
         let mut oldest = Oldest {
@@ -270,7 +268,7 @@ mod tests {
             lines: Vec::new(),
         };
         for (id, at) in ('a'..).zip(sent) {
-            oldest.add(letter(&id.to_string(), at, "none"));
+            oldest.add(dead_letter(&id.to_string(), at, "none"));
         }
         let ids: String = oldest.lines.into_iter().map(|line| line.id).collect();
         assert_eq!(ids, expected, "{sent:?}");
@@ -296,26 +294,26 @@ mod tests {
             ("0a0b0c0d-0000-4000-8000-000000000002", "09:58:00", "none"),
             ("0a0b0c0d-0000-4000-8000-000000000003", "09:59:30", "not_scored"),
         ] {
-            let mut letter = letter(id, at, code);
-            letter.reason = (code != "none").then(|| "no points for\u{1b}[31m naps".to_owned());
-            summary.add(&letter);
-            oldest.add(letter);
+            let mut dead_letter = dead_letter(id, at, code);
+            dead_letter.reason = (code != "none").then(|| "no points for\u{1b}[31m naps".to_owned());
+            summary.add(&dead_letter);
+            oldest.add(dead_letter);
         }
         let report = Report {
             queue: "podium-activities-dlq".to_owned(),
-            letters: summary.letters(),
+            dead_letters: summary.dead_letters(),
             is_whole: true,
             reasons: reasons(&summary),
             oldest: oldest.lines,
             queues: vec![
                 Overview {
                     name: "podium-activities-dlq".to_owned(),
-                    letters: Some(3),
+                    dead_letters: Some(3),
                     error: None,
                 },
                 Overview {
                     name: "podium-pipe-dlq".to_owned(),
-                    letters: None,
+                    dead_letters: None,
                     error: Some("access denied".to_owned()),
                 },
             ],
@@ -324,17 +322,17 @@ mod tests {
         assert_eq!(
             render(&report, true, now),
             "\
-podium-activities-dlq  3 letters
-podium-pipe-dlq        cannot be looked at: access denied
+podium-activities-dlq  3 dead letters
+podium-pipe-dlq        cannot be read: access denied
 
-In podium-activities-dlq: 3 letters
+In podium-activities-dlq: 3 dead letters
 
-reason       letters       oldest       newest
-not_scored         2    2 h 0 min         30 s
-none               1        2 min        2 min
+reason     dead letters       oldest       newest
+not_scored            2    2 h 0 min         30 s
+none                  1        2 min        2 min
 
-not_scored: the scoring policy lacks its kind, or a version for its time. To do: add it to the scoring policy and deploy, then redrive.
-none: the queue moved it here without a reason, most often since it failed 20 times. To do: look at what the aggregator logged then (permissions, tables), mend that, then redrive.
+not_scored: the scoring policy has no points for this kind at the activity's time. To do: add the kind to the scoring policy and deploy, then redrive.
+none: SQS moved it here without a reason, usually because it failed 20 times. To do: read the aggregator's log of that time (permissions, tables), fix the cause, then redrive.
 
 id                                            age  reason
 0a0b0c0d-0000-4000-8000-000000000001    2 h 0 min  not_scored: no points for\u{fffd}[31m naps

@@ -1,16 +1,15 @@
-//! Pure arithmetic of a redrive: when the next batch may be sent, and what goes into one.
+//! The pure arithmetic of a redrive: when to send the next batch, and what it contains.
 
 use std::{num::NonZeroU32, time::Duration};
 
 /// SQS's limit for one batch.
 pub const BATCH: usize = 10;
 
-/// Bytes of the bodies of one batch at most. SQS takes four times as much since 2025; emulators and
-/// older endpoints do not.
+/// The most bytes that the bodies of one batch may have. SQS accepts four times as much since 2025, but
+/// emulators and older endpoints do not.
 pub const BATCH_BYTES: usize = 256 * 1024;
 
-/// Gives out times such that no more than so many letters a second are sent, whatever was not used
-/// before.
+/// Limits a redrive to a number of dead letters a second. Time that was not used is not made up for.
 #[derive(Debug)]
 pub struct Pace {
     per_second: NonZeroU32,
@@ -25,34 +24,34 @@ impl Pace {
         }
     }
 
-    /// When `letters` may be sent; times count from the beginning of the redrive.
-    pub fn reserve(&mut self, now: Duration, letters: usize) -> Duration {
+    /// Returns when this many dead letters may be sent. Times count from the beginning of the redrive.
+    pub fn reserve(&mut self, now: Duration, dead_letters: usize) -> Duration {
         let start = self.free_at.max(now);
-        let letters = u32::try_from(letters).unwrap_or(u32::MAX);
-        self.free_at = start + Duration::from_secs(1).saturating_mul(letters) / self.per_second.get();
+        let dead_letters = u32::try_from(dead_letters).unwrap_or(u32::MAX);
+        self.free_at = start + Duration::from_secs(1).saturating_mul(dead_letters) / self.per_second.get();
         start
     }
 
-    /// How many letters may go at once, so that a slow pace is not a burst every ten seconds.
+    /// The most dead letters in one batch: fewer at a slow rate, so that it does not send in bursts.
     pub fn batch(&self) -> usize {
         usize::try_from(self.per_second.get()).map_or(BATCH, |rate| rate.min(BATCH))
     }
 }
 
-/// Cuts things of these sizes into batches, in order; what is larger than a batch goes alone.
-pub fn batches<T>(things: Vec<T>, most: usize, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+/// Splits items into batches, in order. An item larger than a batch gets a batch of its own.
+pub fn batches<T>(items: Vec<T>, most: usize, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
     let mut batches: Vec<Vec<T>> = Vec::new();
     let mut bytes = 0;
-    for thing in things {
-        let more = size(&thing);
+    for item in items {
+        let more = size(&item);
         match batches.last_mut() {
             Some(batch) if batch.len() < most && bytes + more <= BATCH_BYTES => {
                 bytes += more;
-                batch.push(thing);
+                batch.push(item);
             }
             _ => {
                 bytes = more;
-                batches.push(vec![thing]);
+                batches.push(vec![item]);
             }
         }
     }
@@ -63,12 +62,13 @@ pub fn batches<T>(things: Vec<T>, most: usize, size: impl Fn(&T) -> usize) -> Ve
 mod tests {
     use super::*;
 
-    /// Batches as `AT_MS+LETTERS`, with the times that they were given.
+    /// Reserves batches of `(now_ms, dead_letters)` and checks the times that they are given.
     fn check_pace(per_second: u32, asked: &[(u64, usize)], expected_ms: &[u64]) {
         let mut pace = Pace::new(NonZeroU32::new(per_second).expect("a rate"));
-        let given = asked
-            .iter()
-            .map(|&(now_ms, letters)| pace.reserve(Duration::from_millis(now_ms), letters).as_millis());
+        let given = asked.iter().map(|&(now_ms, dead_letters)| {
+            pace.reserve(Duration::from_millis(now_ms), dead_letters)
+                .as_millis()
+        });
         let given: Vec<u128> = given.collect();
         let expected: Vec<u128> = expected_ms.iter().map(|&ms| ms.into()).collect();
         assert_eq!(given, expected, "{per_second}/s {asked:?}");

@@ -11,61 +11,57 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, stream};
+use terminal::text::counted;
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout},
 };
 
 use super::{
-    EXIT_INTERRUPTED, Interrupts, conclude,
+    EXIT_INTERRUPTED, Interrupts, Selection, conclude,
+    dead_letters::IdHash,
     export::{Draft, write},
     give_back,
-    letters::{Choice, Key},
     pace::BATCH,
-    place::Place,
     sweep::{Ending, LANES, Sweep},
 };
-use terminal::text::counted;
 
-/// How long the queue's name may take to be typed. The letters are hidden meanwhile.
+/// How long the operator may take to type the queue's name. The dead letters are hidden meanwhile.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// And how long deleting them may take after that: 100,000 letters are 10,000 batches, 8 side by side.
+/// How long deleting may take after that: 100,000 dead letters are 10,000 batches, 8 at a time.
 const DELETING: Duration = Duration::from_mins(2);
 
 pub const HELP: &str = "\
-It first writes the letters to a file, as `podium dlq export` does, then asks you to type the name of
-the queue, and then deletes those letters and no others: what arrives meanwhile stays, and so does
-what another command has in hand. Without a terminal, --yes QUEUE_NAME takes the place of typing.
+A purge writes the dead letters to a file, as `podium dlq export` does, asks you to type the name of the
+queue, and then deletes exactly the dead letters in the file. Those that arrive meanwhile stay, and so do
+those that another command holds. Without a terminal, give --yes QUEUE_NAME instead of typing the name.
 
-What is purged is not counted. The activities themselves are kept in their table.";
+Purged messages are not counted. Their activities stay in the table of activities.";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The file that gets the letters before they are deleted, which must not be there yet
+    /// The file to which dead letters are written before they are deleted. It must not exist yet
     #[arg(long, value_name = "FILE")]
     export: PathBuf,
-    /// Do not ask: the name of the queue that is meant
+    /// Do not ask. Give the name of the queue to confirm
     #[arg(long, value_name = "QUEUE_NAME")]
     yes: Option<String>,
     #[command(flatten)]
-    choice: Choice,
-    #[command(flatten)]
-    place: Place,
+    selection: Selection,
 }
 
 pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<ExitCode> {
-    args.choice.check()?;
     let draft = Draft::begin(&args.export)?;
-    let queue = args.place.connect().await?.dead_letters().await?;
+    let queue = args.selection.connect().await?.dead_letter_queue().await?;
     let name = queue.name();
     match &args.yes {
         Some(yes) => ensure!(
             yes == name,
-            "--yes says {yes:?}, but the queue is {name}; nothing was deleted"
+            "--yes says {yes:?}, but the queue is {name}; nothing was deleted. Correct --yes or --of"
         ),
         None => ensure!(
             stdin().is_terminal(),
-            "nothing was deleted, since nobody can be asked; give --yes {name} if that queue is meant"
+            "nothing was deleted: there is no terminal to confirm at; to purge this queue, give --yes {name}"
         ),
     }
 
@@ -75,7 +71,7 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
         PATIENCE
     };
     let sweep = Sweep::hold(&queue, typing + DELETING).await?;
-    let (ending, written) = write(&sweep, interrupts, &args.choice, draft).await;
+    let (ending, written) = write(&sweep, interrupts, &args.selection.choice, draft).await;
     let purged = match (ending, written) {
         (Ending::Interrupted, Ok(_)) => Ok(None),
         (_, Err(error)) => Err(error),
@@ -83,25 +79,33 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
     };
     let hidden = sweep.hidden_elsewhere().await;
     give_back(&sweep, interrupts).await;
-    let Some((letters, purged)) = purged? else {
+    let Some((dead_letters, purged)) = purged? else {
         return Ok(conclude(Ending::Interrupted, 0));
     };
-    if letters == 0 {
-        println!("there is nothing to purge in {name}");
+    if dead_letters == 0 {
+        println!("no dead letters to purge in {name}");
         return Ok(conclude(ending, hidden?));
     }
     println!(
-        "{} of {name} deleted; {} has them",
-        counted(purged.deleted as u64, "letter", "letters"),
+        "{} deleted from {name}; they are in {}",
+        counted(purged.deleted as u64, "dead letter", "dead letters"),
         args.export.display()
     );
-    let left = letters - purged.deleted;
+    debug_assert!(
+        purged.deleted <= dead_letters,
+        "only dead letters in the file are deleted"
+    );
+    let left = dead_letters - purged.deleted;
     if left > 0 {
         let why = purged.refused.first();
         eprintln!(
-            "podium: {} left{}; run it again with another file",
-            counted(left as u64, "letter of the file is", "letters of the file are"),
-            why.map(|why| format!(", the first since {why}"))
+            "podium: {} not deleted{}; run this again with another file",
+            counted(
+                left as u64,
+                "dead letter in the file was",
+                "dead letters in the file were"
+            ),
+            why.map(|why| format!(" (first reason: {why})"))
                 .unwrap_or_default()
         );
     }
@@ -115,13 +119,13 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
 #[derive(Default)]
 struct Purged {
     deleted: usize,
-    /// Why letters could not be deleted.
+    /// Why dead letters could not be deleted.
     refused: Vec<String>,
     is_interrupted: bool,
 }
 
-/// Deletes what the file holds, once it is on the disk and the name was typed. Gives how many letters
-/// the file holds and what became of them, or nothing if it was interrupted before.
+/// Once the file is on disk and the name was typed, deletes the dead letters in it. Returns how many the
+/// file holds and the result, or `None` if it was interrupted before.
 async fn purge(
     sweep: &Sweep<'_>,
     interrupts: &mut Interrupts,
@@ -129,40 +133,40 @@ async fn purge(
     name: &str,
     draft: Draft,
 ) -> anyhow::Result<Option<(usize, Purged)>> {
-    if draft.letters() == 0 {
+    if draft.count() == 0 {
         return Ok(Some((0, Purged::default())));
     }
-    let letters = counted(draft.letters(), "letter", "letters");
-    let keys = draft.keep()?;
-    println!("{letters} of {name} written to {}", args.export.display());
+    let dead_letters = counted(draft.count(), "dead letter", "dead letters");
+    let id_hashes = draft.keep()?;
+    println!("{dead_letters} from {name} written to {}", args.export.display());
     if args.yes.is_none() {
-        eprintln!("They are about to be deleted from {name}. Type its name to go on:");
+        eprintln!("They will now be deleted from {name}. Type the queue's name to confirm:");
         tokio::select! {
             () = interrupts.next() => {
                 return Ok(None);
             }
             typed = timeout(PATIENCE, typed()) => {
-                let typed = typed.context("nothing was deleted, since nothing was typed in time")?;
+                let typed = typed.context("nothing was deleted: the name was not typed within 2 minutes; the export is kept")?;
                 ensure!(
                     is_confirmed(&typed, name),
-                    "nothing was deleted, since that is not the queue's name; the export is kept"
+                    "nothing was deleted: that is not the queue's name; the export is kept"
                 );
             }
         }
     }
-    let purged = delete(sweep, interrupts, &keys).await;
-    Ok(Some((keys.len(), purged)))
+    let purged = delete(sweep, interrupts, &id_hashes).await;
+    Ok(Some((id_hashes.len(), purged)))
 }
 
-/// Deletes letters, batches side by side. Those that are under way when it is to end are waited for, so
-/// that it is known what was deleted.
-async fn delete(sweep: &Sweep<'_>, interrupts: &mut Interrupts, keys: &[Key]) -> Purged {
+/// Deletes dead letters in concurrent batches. When it stops early, it waits for the batches under way, so
+/// that the result says exactly what was deleted.
+async fn delete(sweep: &Sweep<'_>, interrupts: &mut Interrupts, id_hashes: &[IdHash]) -> Purged {
     let give_up_at = Instant::now() + DELETING;
     let is_over = Cell::new(false);
     let mut purged = Purged::default();
-    let mut batches = stream::iter(keys.chunks(BATCH))
+    let mut batches = stream::iter(id_hashes.chunks(BATCH))
         .take_while(|_| ready(!is_over.get() && Instant::now() < give_up_at))
-        .map(async |keys| (keys.len(), sweep.delete(keys).await))
+        .map(async |id_hashes| (id_hashes.len(), sweep.delete(id_hashes).await))
         .buffer_unordered(LANES);
     loop {
         tokio::select! {
@@ -172,12 +176,12 @@ async fn delete(sweep: &Sweep<'_>, interrupts: &mut Interrupts, keys: &[Key]) ->
             }
             batch = batches.next() => match batch {
                 None => return purged,
-                Some((letters, Ok(refused))) => {
-                    purged.deleted += letters - refused.len();
+                Some((dead_letters, Ok(refused))) => {
+                    purged.deleted += dead_letters - refused.len();
                     purged.refused.extend(refused.into_iter().map(|(_, reason)| reason));
                 }
-                Some((letters, Err(error))) => {
-                    purged.refused.extend(vec![format!("{error:#}"); letters]);
+                Some((dead_letters, Err(error))) => {
+                    purged.refused.extend(vec![format!("{error:#}"); dead_letters]);
                     is_over.set(true);
                 }
             }
@@ -185,13 +189,13 @@ async fn delete(sweep: &Sweep<'_>, interrupts: &mut Interrupts, keys: &[Key]) ->
     }
 }
 
-/// What is typed, read on a thread of its own: one that waits for a line must not hold up the end.
+/// Reads a line from the terminal, on a separate thread so that waiting for it does not delay the exit.
 async fn typed() -> String {
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
         let _end_of_input_is_an_empty_line = stdin().read_line(&mut line);
-        let _nobody_waits_any_more = sender.send(line);
+        let _receiver_may_be_gone = sender.send(line);
     });
     receiver.await.unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! One queue, and the calls that the tools make on it.
+//! One queue, and the requests that the subcommands make to it.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,18 +10,18 @@ use aws_sdk_sqs::{
         Message, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
     },
 };
-
-use super::{letters::Letter, pace::BATCH};
 use terminal::text::printable;
 
-/// A long poll asks all of SQS's servers, where a short one may miss what is there.
+use super::{dead_letters::DeadLetter, pace::BATCH};
+
+/// A long poll asks all of SQS's servers. A short one may miss messages.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// How many messages a queue holds, about.
+/// About how many messages a queue holds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Depth {
     pub visible: u64,
-    /// Handed out to somebody, or delayed.
+    /// In flight or delayed.
     pub hidden: u64,
 }
 
@@ -31,10 +31,10 @@ impl Depth {
     }
 }
 
-/// An entry of a batch that was refused, by its place in the batch.
+/// An entry of a batch that was refused, by its index in the batch.
 #[derive(Debug)]
 pub struct Refusal {
-    pub place: usize,
+    pub index: usize,
     pub reason: String,
 }
 
@@ -49,7 +49,7 @@ impl Queue {
         Self { client, url }
     }
 
-    /// What the URL ends with.
+    /// The last part of the URL.
     pub fn name(&self) -> &str {
         self.url
             .trim_end_matches('/')
@@ -66,8 +66,7 @@ impl Queue {
         ];
         let request = self.client.get_queue_attributes().queue_url(&self.url);
         let answer = request.set_attribute_names(Some(names.to_vec())).send().await;
-        let answer =
-            answer.with_context(|| format!("asking how many messages {} has failed", self.name()))?;
+        let answer = answer.with_context(|| format!("could not read the size of {}", self.name()))?;
         let attributes = answer.attributes.unwrap_or_default();
         let [visible, taken, delayed] = names.map(|name| {
             let raw = attributes.get(&name);
@@ -79,7 +78,7 @@ impl Queue {
         })
     }
 
-    /// Takes up to `most` messages, which nobody else sees for `visibility`.
+    /// Receives up to `most` messages and hides them from other consumers for `visibility`.
     pub async fn receive(&self, most: usize, visibility: Duration) -> anyhow::Result<Vec<Message>> {
         let answer = self
             .client
@@ -92,16 +91,16 @@ impl Queue {
             .message_attribute_names("All")
             .send()
             .await
-            .with_context(|| format!("receiving from {} failed", self.name()))?;
+            .with_context(|| format!("could not receive from {}", self.name()))?;
         Ok(answer.messages.unwrap_or_default())
     }
 
-    /// Hides messages for `visibility` from now on, or shows them again, if that is zero. An entry
-    /// that is refused is of a message that is gone or shown already.
+    /// Hides messages for `visibility` from now on; zero makes them visible again. Refused entries can be
+    /// ignored: their messages are deleted or visible already.
     pub async fn change_visibility(&self, receipts: &[String], visibility: Duration) -> anyhow::Result<()> {
-        let entries = receipts.iter().enumerate().map(|(place, receipt)| {
+        let entries = receipts.iter().enumerate().map(|(index, receipt)| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
-                .id(place.to_string())
+                .id(index.to_string())
                 .receipt_handle(receipt)
                 .visibility_timeout(seconds(visibility))
                 .build()
@@ -109,57 +108,62 @@ impl Queue {
         let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
         let request = self.client.change_message_visibility_batch().queue_url(&self.url);
         let answer = request.set_entries(Some(entries)).send().await;
-        answer.with_context(|| format!("changing the visibility of letters of {} failed", self.name()))?;
+        answer.with_context(|| {
+            format!(
+                "could not change the visibility of dead letters in {}",
+                self.name()
+            )
+        })?;
         Ok(())
     }
 
-    /// Deletes messages. Gives those that were refused.
+    /// Deletes messages, and returns those that could not be deleted.
     pub async fn delete(&self, receipts: &[String]) -> anyhow::Result<Vec<Refusal>> {
-        let entries = receipts.iter().enumerate().map(|(place, receipt)| {
+        let entries = receipts.iter().enumerate().map(|(index, receipt)| {
             DeleteMessageBatchRequestEntry::builder()
-                .id(place.to_string())
+                .id(index.to_string())
                 .receipt_handle(receipt)
                 .build()
         });
         let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
         let request = self.client.delete_message_batch().queue_url(&self.url);
         let answer = request.set_entries(Some(entries)).send().await;
-        let answer = answer.with_context(|| format!("deleting letters of {} failed", self.name()))?;
-        let told = answer.successful.iter().map(|entry| entry.id.as_str());
-        Ok(refusals(receipts.len(), told, &answer.failed))
+        let answer = answer.with_context(|| format!("could not delete dead letters from {}", self.name()))?;
+        let taken = answer.successful.iter().map(|entry| entry.id.as_str());
+        Ok(refusals(receipts.len(), taken, &answer.failed))
     }
 
-    /// Sends the bodies of letters. Gives the new id of each, or why it was refused.
-    pub async fn send(&self, letters: &[Letter]) -> anyhow::Result<Vec<Result<String, Refusal>>> {
-        let entries = letters.iter().enumerate().map(|(place, letter)| {
+    /// Sends the bodies of dead letters. Returns the new message id of each, or why it was refused.
+    pub async fn send(&self, dead_letters: &[DeadLetter]) -> anyhow::Result<Vec<Result<String, Refusal>>> {
+        let entries = dead_letters.iter().enumerate().map(|(index, dead_letter)| {
             SendMessageBatchRequestEntry::builder()
-                .id(place.to_string())
-                .message_body(&letter.body)
+                .id(index.to_string())
+                .message_body(&dead_letter.body)
                 .build()
         });
         let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
         let request = self.client.send_message_batch().queue_url(&self.url);
         let answer = request.set_entries(Some(entries)).send().await;
-        let answer = answer.with_context(|| format!("sending to {} failed", self.name()))?;
-        let told = answer.successful.iter().map(|entry| entry.id.as_str());
-        let mut refused: HashMap<usize, Refusal> = refusals(letters.len(), told, &answer.failed)
+        let answer = answer.with_context(|| format!("could not send to {}", self.name()))?;
+        let taken = answer.successful.iter().map(|entry| entry.id.as_str());
+        let mut refused: HashMap<usize, Refusal> = refusals(dead_letters.len(), taken, &answer.failed)
             .into_iter()
-            .map(|refusal| (refusal.place, refusal))
+            .map(|refusal| (refusal.index, refusal))
             .collect();
         let mut sent: HashMap<String, String> = answer
             .successful
             .into_iter()
             .map(|entry| (entry.id, entry.message_id))
             .collect();
-        let outcome = |place: usize| match refused.remove(&place) {
+        let outcome = |index: usize| match refused.remove(&index) {
             Some(refusal) => Err(refusal),
-            None => Ok(sent.remove(&place.to_string()).unwrap_or_default()),
+            None => Ok(sent.remove(&index.to_string()).unwrap_or_default()),
         };
-        Ok((0..letters.len()).map(outcome).collect())
+        Ok((0..dead_letters.len()).map(outcome).collect())
     }
 }
 
-/// All entries that were not told to have been taken.
+/// Every entry that SQS did not confirm, whether it reported a failure or nothing.
 fn refusals<'a>(
     entries: usize,
     taken: impl Iterator<Item = &'a str>,
@@ -167,16 +171,16 @@ fn refusals<'a>(
 ) -> Vec<Refusal> {
     let taken: Vec<&str> = taken.collect();
     (0..entries)
-        .filter(|place| !taken.contains(&place.to_string().as_str()))
-        .map(|place| {
-            let told = failed.iter().find(|entry| entry.id == place.to_string());
-            let reason = told.map(|entry| {
-                let detail = entry.message.as_deref().unwrap_or("no more is said");
+        .filter(|index| !taken.contains(&index.to_string().as_str()))
+        .map(|index| {
+            let failure = failed.iter().find(|entry| entry.id == index.to_string());
+            let reason = failure.map(|entry| {
+                let detail = entry.message.as_deref().unwrap_or("SQS gave no details");
                 printable(&format!("{}: {detail}", entry.code))
             });
             Refusal {
-                place,
-                reason: reason.unwrap_or_else(|| "SQS did not say what became of it".to_owned()),
+                index,
+                reason: reason.unwrap_or_else(|| "SQS did not report a result".to_owned()),
             }
         })
         .collect()
@@ -201,12 +205,12 @@ mod tests {
             .expect("it is whole");
         let refused: Vec<_> = refusals(4, ["0", "3"].into_iter(), &[failed])
             .into_iter()
-            .map(|refusal| (refusal.place, refusal.reason))
+            .map(|refusal| (refusal.index, refusal.reason))
             .collect();
         assert_eq!(
             refused,
             [
-                (1, "SQS did not say what became of it".to_owned()),
+                (1, "SQS did not report a result".to_owned()),
                 (2, "InternalError: try\u{fffd}again".to_owned()),
             ]
         );

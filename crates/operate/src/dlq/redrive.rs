@@ -10,86 +10,84 @@ use std::{
 };
 
 use anyhow::bail;
+use terminal::text::{counted, grouped};
 use tokio::time::Instant;
 
 use super::{
-    EXIT_INTERRUPTED, Interrupts, describe_hidden, give_back,
-    letters::{Choice, Key, Letter, Summary},
+    EXIT_INTERRUPTED, Interrupts, Selection,
+    dead_letters::{Choice, DeadLetter, IdHash, Summary},
+    describe_hidden, give_back,
+    location::Of,
     pace::{Pace, batches},
-    place::{Of, Place},
     queue::Queue,
     sweep::{Delivery, Ending, LANES, Sweep, visibility, visibility_at},
 };
-use terminal::text::{counted, grouped};
 
-/// Letters of one run at most: what it remembers of each takes some 50 bytes.
-const LETTERS_MAX: u64 = 1_000_000;
+/// The most dead letters in one run, which remembers about 50 bytes of each.
+const DEAD_LETTERS_MAX: u64 = 1_000_000;
 
-/// Seldom enough for a log.
-const SAY_EVERY: Duration = Duration::from_secs(5);
+/// Rarely enough for a log.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// Reasons for which letters were refused, told apart.
+/// The most reasons for refusals that are listed.
 const REFUSALS_MAX: usize = 5;
 
 pub const HELP: &str = "\
-Mend first what the reasons name: the scoring policy, a permission, a table. What is not mended comes
-back as a dead letter, with its reason.
+First fix the cause that the reasons name: the scoring policy, a permission, a table. Otherwise the
+messages come back as dead letters, with their reasons.
 
-A letter is deleted only after the queue has accepted its body as a new message. Wherever a redrive
-is interrupted, by Ctrl-C or by a kill, it can be run again: what was sent but not deleted is sent
-again, and the aggregator recognizes it by its marker, so that it counts once. That holds for 90
-days, as long as markers are kept. After a kill, wait for half a minute until the letters that it
-had in hand are seen again.
+A dead letter is deleted only after the queue has accepted its body as a new message. You can run this
+again after any interruption: a dead letter that was sent but not deleted is sent again, and the
+aggregator recognises it by its marker and counts it once. That holds for 90 days, as long as markers
+are kept. After a kill, wait half a minute until the dead letters that it held are visible again.
 
-Only letters that were sent before the redrive began are sent, and none that comes back meanwhile,
-so that it ends.";
+A redrive sends only dead letters that existed when it began, and never one that comes back meanwhile.
+Therefore it ends.";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Letters a second at most
+    /// Send at most this many dead letters a second
     #[arg(long, value_name = "N", default_value = "100", value_parser = parse_rate)]
     rate: NonZeroU32,
-    /// Letters to send at most
-    #[arg(long, value_name = "N", default_value_t = LETTERS_MAX, value_parser = clap::value_parser!(u64).range(1..=LETTERS_MAX))]
+    /// Stop after this many dead letters
+    #[arg(long, value_name = "N", default_value_t = DEAD_LETTERS_MAX, value_parser = clap::value_parser!(u64).range(1..=DEAD_LETTERS_MAX))]
     limit: u64,
-    /// Say what would be sent, and send nothing
+    /// Print what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    choice: Choice,
-    #[command(flatten)]
-    place: Place,
+    selection: Selection,
 }
 
 fn parse_rate(raw: &str) -> Result<NonZeroU32, String> {
     let rate = raw.parse::<NonZeroU32>().ok().filter(|rate| rate.get() <= 1_000);
-    rate.ok_or_else(|| "a rate is a whole number from 1 to 1000".to_owned())
+    rate.ok_or_else(|| "the rate must be a whole number from 1 to 1000".to_owned())
 }
 
 pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<ExitCode> {
-    args.choice.check()?;
-    let connection = args.place.connect().await?;
-    let from = connection.dead_letters().await?;
-    refuse_others(from.name())?;
+    let connection = args.selection.connect().await?;
+    let from = connection.dead_letter_queue().await?;
+    require_activities(from.name())?;
     let to = connection.main(&from).await?;
+    let choice = &args.selection.choice;
     if args.dry_run {
-        return rehearse(&args.choice, args.limit, &from, &to, interrupts).await;
+        return rehearse(choice, args.limit, &from, &to, interrupts).await;
     }
 
     let pace = Pace::new(args.rate);
     let most = pace.batch();
-    let letters = from.depth().await?.total();
-    let whole = Duration::from_secs(letters.div_ceil(args.rate.get().into()));
+    let dead_letters = from.depth().await?.total();
+    let whole_run = Duration::from_secs(dead_letters.div_ceil(args.rate.get().into()));
     let sweep = Sweep::pass(
         &from,
         most,
         visibility_at(args.rate.get(), LANES * most),
-        visibility(letters).saturating_add(whole),
+        visibility(dead_letters).saturating_add(whole_run),
     );
     let redrive = Redrive {
         sweep,
         to: &to,
-        choice: &args.choice,
+        choice,
         begun: Instant::now(),
         most,
         work: RefCell::new(Work::new(pace, args.limit)),
@@ -97,7 +95,7 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
     let (ending, ran) = redrive
         .sweep
         .run(interrupts, async |delivery| {
-            redrive.handle(delivery, letters).await
+            redrive.handle(delivery, dead_letters).await
         })
         .await;
     let hidden = redrive.sweep.hidden_elsewhere().await;
@@ -110,12 +108,15 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
         eprintln!("{}", describe_hidden(hidden));
     }
     if ending == Ending::Full {
-        eprintln!("podium: too many letters were passed over; choose others, or run it again later");
+        eprintln!(
+            "podium: too many dead letters did not match; choose with --reason, --older-than or --newer-than, or run \
+             this again later"
+        );
     }
     let is_done = work.is_done() && hidden == 0 && ending != Ending::Full;
     Ok(match ending {
         Ending::Interrupted => {
-            eprintln!("podium: interrupted; run it again to send the others");
+            eprintln!("podium: interrupted; run this again to send the rest");
             ExitCode::from(EXIT_INTERRUPTED)
         }
         _ if is_done => ExitCode::SUCCESS,
@@ -123,18 +124,18 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
     })
 }
 
-/// Letters of the other queues are no messages for the aggregator.
-fn refuse_others(name: &str) -> anyhow::Result<()> {
+/// Only the aggregator's DLQ holds activities; the dead letters of the other DLQs mean nothing to it.
+fn require_activities(name: &str) -> anyhow::Result<()> {
     if name.ends_with(Of::Pipe.suffix()) {
         bail!(
-            "the pipe's dead letters cannot be redriven: they hold positions in the stream and no activity. \
-             Bring the records back within the stream's 24 hours: docs/RUNBOOK.md, \"Bring back what the pipe skipped\""
+            "the pipe's dead letters cannot be redriven: they hold positions in the stream, not activities. \
+             Recover the records within the stream's 24 hours: docs/RUNBOOK.md, \"Bring back what the pipe skipped\""
         );
     }
     if name.ends_with(Of::Snapshot.suffix()) {
         bail!(
-            "the snapshot's dead letters cannot be redriven: an old run is worth nothing, and the next one \
-             makes up for it. Mend what they name, then `podium dlq purge --of snapshot --export FILE`"
+            "the snapshot's dead letters cannot be redriven: repeating an old run is useless, since every run \
+             publishes the current counts. Fix the cause, then run `podium dlq purge --of snapshot --export FILE`"
         );
     }
     Ok(())
@@ -149,12 +150,12 @@ async fn rehearse(
 ) -> anyhow::Result<ExitCode> {
     let sweep = Sweep::hold(from, Duration::ZERO).await?;
     let summary = RefCell::new(Summary::default());
-    let (ending, looked) = sweep
+    let (ending, swept) = sweep
         .run(interrupts, async |delivery| {
             let mut summary = summary.borrow_mut();
-            for letter in delivery.new {
-                if letter.sent_at < sweep.began && choice.includes(&letter, sweep.began) {
-                    summary.add(&letter);
+            for dead_letter in delivery.new {
+                if dead_letter.sent_at < sweep.began && choice.includes(&dead_letter, sweep.began) {
+                    summary.add(&dead_letter);
                 }
             }
             Ok(ControlFlow::Continue(()))
@@ -162,12 +163,12 @@ async fn rehearse(
         .await;
     let hidden = sweep.hidden_elsewhere().await;
     give_back(&sweep, interrupts).await;
-    looked?;
+    swept?;
     let summary = summary.into_inner();
-    let letters = counted(summary.letters().min(limit), "letter", "letters");
-    println!("would send {letters} of {} to {}", from.name(), to.name());
+    let dead_letters = counted(summary.dead_letters().min(limit), "dead letter", "dead letters");
+    println!("would send {dead_letters} from {} to {}", from.name(), to.name());
     for (code, count) in summary.counts() {
-        println!("{:>9}  {code}", grouped(count.letters));
+        println!("{:>9}  {code}", grouped(count.dead_letters));
     }
     Ok(super::conclude(ending, hidden?))
 }
@@ -181,48 +182,48 @@ struct Redrive<'a> {
     work: RefCell<Work>,
 }
 
-/// What is done, and what is known of it.
+/// The progress and results of a redrive.
 struct Work {
     pace: Pace,
     left_to_choose: u64,
-    /// Letters whose bodies the queue has accepted.
-    accepted: HashSet<Key>,
-    /// Those of them that are still to be deleted.
-    undeleted: HashSet<Key>,
-    /// The ids of the messages that they became, by which they are known if they come back.
-    sent_as: HashSet<Key>,
-    said_at: Instant,
+    /// Dead letters whose bodies the queue has accepted.
+    accepted: HashSet<IdHash>,
+    /// Accepted dead letters that are not deleted yet.
+    undeleted: HashSet<IdHash>,
+    /// The ids of the messages that were sent. A dead letter made from one of them has come back.
+    sent_as: HashSet<IdHash>,
+    reported_at: Instant,
     passed_over: PassedOver,
     refused: u64,
     refusals: BTreeMap<String, u64>,
 }
 
-/// How many letters were left where they are, and why.
+/// How many dead letters were left in the DLQ, and why.
 #[derive(Debug, Default)]
 struct PassedOver {
     came_back: u64,
     arrived_since: u64,
-    not_meant: u64,
+    not_chosen: u64,
     over_limit: u64,
 }
 
 impl Redrive<'_> {
-    async fn handle(&self, delivery: Delivery, letters: u64) -> anyhow::Result<ControlFlow<()>> {
+    async fn handle(&self, delivery: Delivery, dead_letters: u64) -> anyhow::Result<ControlFlow<()>> {
         let (chosen, aside) = self.choose(delivery.new);
         let mut again = Vec::new();
         let mut known = Vec::new();
-        for letter in delivery.again {
-            if self.work.borrow().accepted.contains(&letter.key()) {
-                again.push(letter.key());
+        for dead_letter in delivery.again {
+            if self.work.borrow().accepted.contains(&dead_letter.id_hash()) {
+                again.push(dead_letter.id_hash());
             } else {
-                known.push(letter);
+                known.push(dead_letter);
             }
         }
         self.sweep.set_aside(&aside).await;
         self.sweep.set_aside(&known).await;
-        // SQS may hand out a letter once more after it was deleted.
+        // SQS may deliver a dead letter once more after it was deleted.
         self.delete(&again).await?;
-        for batch in batches(chosen, self.most, |letter| letter.body.len()) {
+        for batch in batches(chosen, self.most, |dead_letter| dead_letter.body.len()) {
             let start = {
                 let mut work = self.work.borrow_mut();
                 self.begun + work.pace.reserve(self.begun.elapsed(), batch.len())
@@ -232,7 +233,7 @@ impl Redrive<'_> {
             }
             self.send(&batch).await?;
         }
-        self.work.borrow_mut().say(letters);
+        self.work.borrow_mut().report(dead_letters);
         let is_enough = self.work.borrow().left_to_choose == 0;
         Ok(if is_enough {
             ControlFlow::Break(())
@@ -241,19 +242,19 @@ impl Redrive<'_> {
         })
     }
 
-    /// The letters to send, and those to leave.
-    fn choose(&self, letters: Vec<Letter>) -> (Vec<Letter>, Vec<Letter>) {
+    /// Splits dead letters into those to send and those to leave.
+    fn choose(&self, dead_letters: Vec<DeadLetter>) -> (Vec<DeadLetter>, Vec<DeadLetter>) {
         let mut work = self.work.borrow_mut();
-        letters.into_iter().partition(|letter| {
-            let came_from = letter.made_of().map(Key::of);
-            let came_back = work.sent_as.contains(&letter.key())
+        dead_letters.into_iter().partition(|dead_letter| {
+            let came_from = dead_letter.made_of().map(IdHash::of);
+            let came_back = work.sent_as.contains(&dead_letter.id_hash())
                 || came_from.is_some_and(|message| work.sent_as.contains(&message));
             let passed_over = if came_back {
                 &mut work.passed_over.came_back
-            } else if letter.sent_at >= self.sweep.began {
+            } else if dead_letter.sent_at >= self.sweep.began {
                 &mut work.passed_over.arrived_since
-            } else if !self.choice.includes(letter, self.sweep.began) {
-                &mut work.passed_over.not_meant
+            } else if !self.choice.includes(dead_letter, self.sweep.began) {
+                &mut work.passed_over.not_chosen
             } else if work.left_to_choose == 0 {
                 &mut work.passed_over.over_limit
             } else {
@@ -265,19 +266,19 @@ impl Redrive<'_> {
         })
     }
 
-    /// Sends one batch, and deletes of it what was accepted.
-    async fn send(&self, batch: &[Letter]) -> anyhow::Result<()> {
+    /// Sends one batch, and deletes the dead letters whose bodies were accepted.
+    async fn send(&self, batch: &[DeadLetter]) -> anyhow::Result<()> {
         let outcomes = self.to.send(batch).await?;
         let mut accepted = Vec::new();
         {
             let mut work = self.work.borrow_mut();
-            for (letter, outcome) in batch.iter().zip(outcomes) {
+            for (dead_letter, outcome) in batch.iter().zip(outcomes) {
                 match outcome {
                     Ok(message) => {
-                        work.accepted.insert(letter.key());
-                        work.undeleted.insert(letter.key());
-                        work.sent_as.insert(Key::of(&message));
-                        accepted.push(letter.key());
+                        work.accepted.insert(dead_letter.id_hash());
+                        work.undeleted.insert(dead_letter.id_hash());
+                        work.sent_as.insert(IdHash::of(&message));
+                        accepted.push(dead_letter.id_hash());
                     }
                     Err(refusal) => work.refuse(refusal.reason),
                 }
@@ -286,13 +287,20 @@ impl Redrive<'_> {
         self.delete(&accepted).await
     }
 
-    async fn delete(&self, keys: &[Key]) -> anyhow::Result<()> {
-        let refused = self.sweep.delete(keys).await?;
+    async fn delete(&self, id_hashes: &[IdHash]) -> anyhow::Result<()> {
+        debug_assert!(
+            id_hashes
+                .iter()
+                .all(|id_hash| self.work.borrow().accepted.contains(id_hash)),
+            "a dead letter is deleted only after the queue accepted its body"
+        );
+        let refused = self.sweep.delete(id_hashes).await?;
         let mut work = self.work.borrow_mut();
-        for key in keys {
-            work.undeleted.remove(key);
+        for id_hash in id_hashes {
+            work.undeleted.remove(id_hash);
         }
-        work.undeleted.extend(refused.into_iter().map(|(key, _)| key));
+        work.undeleted
+            .extend(refused.into_iter().map(|(id_hash, _)| id_hash));
         Ok(())
     }
 }
@@ -305,7 +313,7 @@ impl Work {
             accepted: HashSet::new(),
             undeleted: HashSet::new(),
             sent_as: HashSet::new(),
-            said_at: Instant::now(),
+            reported_at: Instant::now(),
             passed_over: PassedOver::default(),
             refused: 0,
             refusals: BTreeMap::new(),
@@ -323,11 +331,15 @@ impl Work {
         }
     }
 
-    /// How far it is, now and then.
-    fn say(&mut self, letters: u64) {
-        if self.said_at.elapsed() >= SAY_EVERY {
-            self.said_at = Instant::now();
-            eprintln!("{} sent, of about {}", grouped(self.redriven()), grouped(letters));
+    /// Prints the progress from time to time.
+    fn report(&mut self, dead_letters: u64) {
+        if self.reported_at.elapsed() >= REPORT_EVERY {
+            self.reported_at = Instant::now();
+            eprintln!(
+                "{} of about {} sent",
+                grouped(self.redriven()),
+                grouped(dead_letters)
+            );
         }
     }
 
@@ -342,34 +354,34 @@ impl Work {
 
     fn render(&self, from: &str, to: &str) -> String {
         let mut lines = vec![format!(
-            "{} of {from} sent to {to}",
-            counted(self.redriven(), "letter", "letters")
+            "{} sent from {from} to {to}",
+            counted(self.redriven(), "dead letter", "dead letters")
         )];
         let PassedOver {
             came_back,
             arrived_since,
-            not_meant,
+            not_chosen,
             over_limit,
         } = self.passed_over;
         for (number, what) in [
             (
                 self.undeleted.len() as u64,
-                "of them could not be deleted; if sent again they still count once",
+                "of them could not be deleted; if they are sent again, they still count once",
             ),
-            (self.refused, "refused by the queue, and left"),
+            (self.refused, "refused by the queue, and stay"),
             (
                 came_back,
-                "came back already, not mended; `podium dlq list` says why",
+                "came back, since their cause is not fixed; see `podium dlq list`",
             ),
-            (arrived_since, "arrived since it began, and left"),
-            (not_meant, "not asked for, and left"),
+            (arrived_since, "arrived after the redrive began, and stay"),
+            (not_chosen, "did not match your options, and stay"),
         ] {
             if number > 0 {
                 lines.push(format!("{:>9} {what}", grouped(number)));
             }
         }
         if over_limit > 0 || self.left_to_choose == 0 {
-            lines.push("The limit is reached; there may be more.".to_owned());
+            lines.push("The limit is reached. More dead letters may be left.".to_owned());
         }
         for (reason, number) in &self.refusals {
             lines.push(format!("refused {}: {reason}", counted(*number, "time", "times")));
@@ -403,7 +415,7 @@ mod tests {
             ("podium-prod-pipe-dlq", Some("Bring back what the pipe skipped")),
             ("podium-snapshot-dlq", Some("podium dlq purge --of snapshot")),
         ] {
-            let refusal = refuse_others(name).err().map(|error| error.to_string());
+            let refusal = require_activities(name).err().map(|error| error.to_string());
             assert_eq!(refusal.is_some(), expected.is_some(), "{name}");
             assert!(
                 refusal.unwrap_or_default().contains(expected.unwrap_or_default()),
@@ -416,23 +428,26 @@ mod tests {
     fn what_became_of_the_letters_is_said() {
         let mut work = Work::new(Pace::new(NonZeroU32::MIN), 1);
         work.accepted
-            .extend((0..1_204).map(|id| Key::of(&id.to_string())));
-        assert_eq!(work.render("a-dlq", "a"), "1,204 letters of a-dlq sent to a\n");
+            .extend((0..1_204).map(|id| IdHash::of(&id.to_string())));
+        assert_eq!(
+            work.render("a-dlq", "a"),
+            "1,204 dead letters sent from a-dlq to a\n"
+        );
         assert!(work.is_done());
         for reason in ["InternalError: x", "InternalError: x", "Other: y"] {
             work.refuse(reason.to_owned());
         }
-        work.undeleted.insert(Key::of("1"));
+        work.undeleted.insert(IdHash::of("1"));
         work.passed_over.came_back = 2;
-        work.passed_over.not_meant = 1_000;
+        work.passed_over.not_chosen = 1_000;
         assert_eq!(
             work.render("a-dlq", "a"),
             "\
-1,204 letters of a-dlq sent to a
-        1 of them could not be deleted; if sent again they still count once
-        3 refused by the queue, and left
-        2 came back already, not mended; `podium dlq list` says why
-    1,000 not asked for, and left
+1,204 dead letters sent from a-dlq to a
+        1 of them could not be deleted; if they are sent again, they still count once
+        3 refused by the queue, and stay
+        2 came back, since their cause is not fixed; see `podium dlq list`
+    1,000 did not match your options, and stay
 refused 2 times: InternalError: x
 refused 1 time: Other: y
 "

@@ -1,8 +1,9 @@
-//! Taking all letters of a queue in hand, and giving them back.
+//! Receiving all dead letters of a queue, and returning them.
 //!
-//! SQS lists nothing: it hands out, at most ten messages at once, and hides them from everyone until
-//! they are deleted, shown again, or a time is over. So a sweep receives until nothing new comes,
-//! keeps the receipt of everything that it was handed, and shows at its end what is still there.
+//! SQS cannot list a queue. It delivers at most ten messages at once and hides them from all consumers
+//! until they are deleted, made visible again, or their visibility timeout ends. So a sweep receives
+//! until nothing new comes, keeps the receipt of everything it received, and at its end makes visible
+//! what is still in the queue.
 
 use std::{
     cell::RefCell,
@@ -17,73 +18,78 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     Interrupts,
-    letters::{Key, Letter},
+    dead_letters::{DeadLetter, IdHash},
     pace::BATCH,
     queue::Queue,
 };
 
-/// Letters in hand at most. A queue lets 120,000 be in flight, and others may have some, too. A
-/// receipt of 600 bytes each makes 60 MB.
+/// The most dead letters that a sweep holds. A queue allows 120,000 messages in flight, and other consumers
+/// may hold some of them. At 600 bytes a receipt this is 60 MB.
 pub const HELD_MAX: usize = 100_000;
 
-/// Calls under way at once.
+/// Concurrent requests.
 pub const LANES: usize = 8;
 
-/// This many receives in a row without a message are the end: a long poll of each lane.
+/// A sweep ends after this many empty receives in a row: one long poll of each lane.
 const EMPTY_RECEIVES: usize = LANES;
 
-/// And so many that brought only what was seen before or has come since, which might never end.
+/// It also ends after this many receives in a row that delivered only messages seen before or sent after
+/// the sweep began, since those may never stop.
 const IDLE_RECEIVES: usize = 200;
 
-/// The shortest time for which letters are hidden: two calls with all their attempts.
+/// The shortest visibility timeout: two requests with all their attempts.
 const VISIBILITY_MIN: Duration = Duration::from_secs(30);
 /// SQS's limit.
 const VISIBILITY_MAX: Duration = Duration::from_hours(12);
-/// What a sweep manages at the least; AWS answers some hundreds of receives a second.
-const LETTERS_PER_SECOND_MIN: u64 = 50;
-/// Kept at the end of that time to give the letters back.
+/// A sweep is at least this fast. AWS answers hundreds of receives a second.
+const DEAD_LETTERS_PER_SECOND_MIN: u64 = 50;
+/// Reserved at the end of the visibility timeout to return the dead letters.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// For how long a sweep of so many letters hides them. It must be longer than the sweep, which would
-/// be handed the same ones again.
-pub fn visibility(letters: u64) -> Duration {
-    let sweep = Duration::from_secs(letters.min(HELD_MAX as u64).div_ceil(LETTERS_PER_SECOND_MIN));
+/// How long a sweep hides this many dead letters. It must be longer than the sweep itself, or SQS would
+/// deliver the same ones again.
+pub fn visibility(dead_letters: u64) -> Duration {
+    let sweep = Duration::from_secs(
+        dead_letters
+            .min(HELD_MAX as u64)
+            .div_ceil(DEAD_LETTERS_PER_SECOND_MIN),
+    );
     VISIBILITY_MIN + sweep
 }
 
-/// For how long letters are hidden that are sent at this rate, if so many are in hand at once.
-pub fn visibility_at(per_second: u32, in_hand: usize) -> Duration {
-    let in_hand = u64::try_from(in_hand).unwrap_or(u64::MAX);
-    VISIBILITY_MIN + Duration::from_secs(in_hand.div_ceil(u64::from(per_second.max(1))))
+/// How long to hide dead letters that are sent at this rate, if so many are held at once.
+pub fn visibility_at(per_second: u32, held: usize) -> Duration {
+    let held = u64::try_from(held).unwrap_or(u64::MAX);
+    VISIBILITY_MIN + Duration::from_secs(held.div_ceil(u64::from(per_second.max(1))))
 }
 
 /// How a sweep ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// It saw all that there is.
+    /// It saw every dead letter.
     All,
-    /// It was told that this is enough.
+    /// The caller needed no more.
     Enough,
-    /// It had [`HELD_MAX`] letters in hand.
+    /// It held [`HELD_MAX`] dead letters.
     Full,
-    /// The letters were about to be shown again.
+    /// The visibility timeout was about to end.
     OutOfTime,
     Interrupted,
 }
 
-/// What one receive brought.
+/// The result of one receive.
 #[derive(Debug, Default)]
 pub struct Delivery {
-    pub new: Vec<Letter>,
-    /// Letters that this sweep has seen before, which SQS may hand out more than once.
-    pub again: Vec<Letter>,
+    pub new: Vec<DeadLetter>,
+    /// Dead letters that this sweep has seen before. SQS may deliver a message more than once.
+    pub again: Vec<DeadLetter>,
 }
 
 pub struct Sweep<'a> {
     queue: &'a Queue,
-    /// When it began, by this machine's clock.
+    /// When the sweep began, by this machine's clock.
     pub began: Timestamp,
-    /// For how long a receive hides what it brings.
+    /// How long a receive hides its messages.
     receive_visibility: Duration,
     receive_most: usize,
     longest_hidden: Duration,
@@ -94,13 +100,13 @@ pub struct Sweep<'a> {
 
 #[derive(Default)]
 struct State {
-    seen: HashSet<Key>,
-    /// The newest receipt of each letter that is in hand.
-    held: HashMap<Key, String>,
+    seen: HashSet<IdHash>,
+    /// The newest receipt of each dead letter that the sweep holds.
+    held: HashMap<IdHash, String>,
     quiet: Quiet,
 }
 
-/// Whether anything new is to be expected.
+/// Counts receives without news, to tell when a sweep is over.
 #[derive(Debug, Default)]
 struct Quiet {
     empty: usize,
@@ -108,7 +114,8 @@ struct Quiet {
 }
 
 impl Quiet {
-    /// Notes a receive of `messages`, of which `news` were not seen before and not sent since.
+    /// Notes a receive of `messages`. `news` counts those that were not seen before and not sent after the
+    /// sweep began.
     fn note(&mut self, messages: usize, news: usize) {
         if news > 0 {
             *self = Self::default();
@@ -124,14 +131,15 @@ impl Quiet {
 }
 
 impl<'a> Sweep<'a> {
-    /// A sweep that holds everything until its end, which is `extra` after the last letter at most.
+    /// A sweep that holds everything until its end, at most `extra` after the last dead letter.
     pub async fn hold(queue: &'a Queue, extra: Duration) -> anyhow::Result<Self> {
         let hidden = visibility(queue.depth().await?.total()) + extra;
         let looking = hidden.saturating_sub(MARGIN + extra);
         Ok(Self::new(queue, hidden, BATCH, hidden, Some(looking)))
     }
 
-    /// A sweep that is done with most letters soon, and sets the others aside. It has no deadline.
+    /// A sweep that deletes most dead letters soon after receiving them, and hides the others for `aside`. It
+    /// has no deadline.
     pub fn pass(queue: &'a Queue, most: usize, visibility: Duration, aside: Duration) -> Self {
         let aside = aside.min(VISIBILITY_MAX);
         Self::new(queue, visibility.min(VISIBILITY_MAX), most, aside, None)
@@ -156,13 +164,13 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// After this, everything that was taken is shown again by itself.
+    /// After this, everything that the sweep received is visible again without further requests.
     pub fn longest_hidden(&self) -> Duration {
         self.longest_hidden
     }
 
-    /// Receives until the end, and hands over what comes. Calls are under way side by side, and those
-    /// that are when it ends are waited for, so that nothing is taken without being noted.
+    /// Receives until the end, and passes each delivery to `handle`. Requests run concurrently. At the end it
+    /// waits for those under way, so that no message is received without its receipt being kept.
     pub async fn run(
         &self,
         interrupts: &mut Interrupts,
@@ -226,25 +234,28 @@ impl<'a> Sweep<'a> {
             let received = messages.len();
             for mut message in messages {
                 let receipt = message.receipt_handle.take();
-                let Some((letter, receipt)) = Letter::parse(message).zip(receipt) else {
+                let Some((dead_letter, receipt)) = DeadLetter::parse(message).zip(receipt) else {
                     continue;
                 };
-                let key = letter.key();
-                state.held.insert(key, receipt);
-                if state.seen.insert(key) {
-                    delivery.new.push(letter);
+                let id_hash = dead_letter.id_hash();
+                state.held.insert(id_hash, receipt);
+                if state.seen.insert(id_hash) {
+                    delivery.new.push(dead_letter);
                 } else {
-                    delivery.again.push(letter);
+                    delivery.again.push(dead_letter);
                 }
             }
-            let news = delivery.new.iter().filter(|letter| letter.sent_at < self.began);
+            let news = delivery
+                .new
+                .iter()
+                .filter(|dead_letter| dead_letter.sent_at < self.began);
             let news = news.count();
             state.quiet.note(received, news);
         }
         handle(delivery).await
     }
 
-    /// Waits until then, or gives false if the sweep is interrupted or fails before.
+    /// Waits until `then`. Returns false if the sweep is interrupted or fails before.
     pub async fn wait_until(&self, then: Instant) -> bool {
         let mut stop = self.stop.subscribe();
         tokio::select! {
@@ -254,15 +265,15 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Letters in hand.
+    /// The number of dead letters that the sweep holds.
     pub fn held(&self) -> usize {
         self.state.borrow().held.len()
     }
 
-    /// Keeps letters from being handed out again while the sweep goes on. If that fails they are,
-    /// and are known.
-    pub async fn set_aside(&self, letters: &[Letter]) {
-        let receipts = self.receipts(letters.iter().map(Letter::key));
+    /// Keeps dead letters from being delivered again during the sweep. If that fails they are delivered
+    /// again, and recognised.
+    pub async fn set_aside(&self, dead_letters: &[DeadLetter]) {
+        let receipts = self.receipts(dead_letters.iter().map(DeadLetter::id_hash));
         for receipts in receipts.chunks(BATCH) {
             let receipts: Vec<String> = receipts.iter().map(|(_, receipt)| receipt.clone()).collect();
             let changed = self.queue.change_visibility(&receipts, self.longest_hidden).await;
@@ -272,20 +283,20 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Deletes letters that are in hand. Gives those that could not be, and why.
-    pub async fn delete(&self, keys: &[Key]) -> anyhow::Result<Vec<(Key, String)>> {
-        let receipts = self.receipts(keys.iter().copied());
+    /// Deletes dead letters that the sweep holds. Returns those that could not be deleted, and why.
+    pub async fn delete(&self, id_hashes: &[IdHash]) -> anyhow::Result<Vec<(IdHash, String)>> {
+        let receipts = self.receipts(id_hashes.iter().copied());
         let mut refused = Vec::new();
         for receipts in receipts.chunks(BATCH) {
             let handles: Vec<String> = receipts.iter().map(|(_, receipt)| receipt.clone()).collect();
             let refusals = self.queue.delete(&handles).await?;
             let mut state = self.state.borrow_mut();
-            for (place, (key, receipt)) in receipts.iter().enumerate() {
-                match refusals.iter().find(|refusal| refusal.place == place) {
-                    Some(refusal) => refused.push((*key, refusal.reason.clone())),
-                    // It may have been handed out anew meanwhile, and then is in hand again.
-                    None if state.held.get(key) == Some(receipt) => {
-                        state.held.remove(key);
+            for (index, (id_hash, receipt)) in receipts.iter().enumerate() {
+                match refusals.iter().find(|refusal| refusal.index == index) {
+                    Some(refusal) => refused.push((*id_hash, refusal.reason.clone())),
+                    // With another receipt, it was delivered again meanwhile and is still held.
+                    None if state.held.get(id_hash) == Some(receipt) => {
+                        state.held.remove(id_hash);
                     }
                     None => {}
                 }
@@ -294,20 +305,21 @@ impl<'a> Sweep<'a> {
         Ok(refused)
     }
 
-    fn receipts(&self, keys: impl Iterator<Item = Key>) -> Vec<(Key, String)> {
+    fn receipts(&self, id_hashes: impl Iterator<Item = IdHash>) -> Vec<(IdHash, String)> {
         let state = self.state.borrow();
-        keys.filter_map(|key| Some((key, state.held.get(&key)?.clone())))
+        id_hashes
+            .filter_map(|id_hash| Some((id_hash, state.held.get(&id_hash)?.clone())))
             .collect()
     }
 
-    /// About how many letters somebody else has in hand.
+    /// About how many dead letters other consumers hold.
     pub async fn hidden_elsewhere(&self) -> anyhow::Result<u64> {
         let hidden = self.queue.depth().await?.hidden;
         Ok(hidden.saturating_sub(u64::try_from(self.held()).unwrap_or(u64::MAX)))
     }
 
-    /// Shows again all that is in hand. Gives how many could not be, be it that a second Ctrl-C ended
-    /// it: those come by themselves, later.
+    /// Makes everything that the sweep holds visible again. Returns how many could not be, for example
+    /// because of a second Ctrl-C; those become visible when their timeout ends.
     pub async fn release(&self, interrupts: &mut Interrupts) -> u64 {
         let held: Vec<String> = std::mem::take(&mut self.state.borrow_mut().held)
             .into_values()
@@ -337,15 +349,16 @@ mod tests {
 
     #[test]
     fn letters_are_hidden_for_longer_than_a_sweep_takes() {
-        for (letters, expected_s) in [(0, 30), (1, 31), (1_000, 50), (100_000, 2_030), (u64::MAX, 2_030)] {
-            assert_eq!(visibility(letters).as_secs(), expected_s, "{letters}");
+        for (dead_letters, expected_s) in [(0, 30), (1, 31), (1_000, 50), (100_000, 2_030), (u64::MAX, 2_030)]
+        {
+            assert_eq!(visibility(dead_letters).as_secs(), expected_s, "{dead_letters}");
         }
-        for (rate, in_hand, expected_s) in [(100, 80, 31), (1, 8, 38), (1_000, 0, 30)] {
-            assert_eq!(visibility_at(rate, in_hand).as_secs(), expected_s, "{rate}/s");
+        for (rate, held, expected_s) in [(100, 80, 31), (1, 8, 38), (1_000, 0, 30)] {
+            assert_eq!(visibility_at(rate, held).as_secs(), expected_s, "{rate}/s");
         }
     }
 
-    /// Receives as `MESSAGES/NEWS`, and after how many of them it is over.
+    /// Notes receives of `(messages, news)`, and checks after how many of them the sweep is over.
     fn check_quiet(receives: &[(usize, usize)], expected: Option<usize>) {
         let mut quiet = Quiet::default();
         let over = receives.iter().position(|&(messages, news)| {
@@ -363,7 +376,7 @@ mod tests {
         late.push((1, 1));
         late.extend([(0, 0); EMPTY_RECEIVES]);
         check_quiet(&late, Some(2 * EMPTY_RECEIVES));
-        // What comes back again and again does not keep it from ending, nor does it hide what waits.
+        // Repeated deliveries do not keep a sweep from ending, nor do they end it while news arrives.
         check_quiet(&[(10, 0); IDLE_RECEIVES], Some(IDLE_RECEIVES));
         check_quiet(&[(10, 0); IDLE_RECEIVES - 1], None);
         check_quiet(&[(10, 10); 1_000], None);

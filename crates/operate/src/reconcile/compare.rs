@@ -1,4 +1,4 @@
-//! The comparison of a generation with the facts: user by user, then what has no facts, then the totals.
+//! Compares a generation with the facts: first user by user, then counts without facts, then totals.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -17,15 +17,15 @@ use super::user::{Judgement, Terms, judge};
 use crate::counts::Counts;
 use crate::deployment::Deployment;
 
-/// Items that one request asks for.
+/// Items in one request.
 const PAGE: i32 = 1_000;
-/// How often a user is looked at whose counts move meanwhile, before that user is left to the next time.
+/// How often to check a user whose counts keep changing, before leaving that user to the next run.
 const LOOKS: u32 = 10;
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
-/// How often a program's totals are looked at that disagree while they move.
+/// How often to check totals that disagree and keep changing.
 const TOTALS_LOOKS: u32 = 5;
 
-/// What corrections need besides the tables.
+/// What repairs need besides the tables.
 pub struct Repairing {
     queues: aws_sdk_sqs::Client,
     queue_url: String,
@@ -34,10 +34,10 @@ pub struct Repairing {
 impl Repairing {
     pub async fn new(counts: &Counts, deployment: &Deployment) -> anyhow::Result<Self> {
         let queues = aws_sdk_sqs::Client::new(&deployment.connect(None).await?);
-        // The queue has the name of the table whose activities it holds.
+        // The queue has the same name as the table of activities.
         let name = &counts.tables.activities;
         let found = queues.get_queue_url().queue_name(name).send().await;
-        let found = found.with_context(|| format!("looking for the queue {name}"))?;
+        let found = found.with_context(|| format!("could not look up the queue {name}"))?;
         Ok(Self {
             queue_url: found.queue_url.context("SQS gave no URL")?,
             queues,
@@ -45,14 +45,13 @@ impl Repairing {
     }
 }
 
-/// A comparison under way.
 struct Comparison<'a> {
     counts: &'a Counts,
     scope: &'a Scope,
     repairing: Option<&'a Repairing>,
 }
 
-/// Compares a generation with the facts, and corrects it if it may.
+/// Compares a generation with the facts, and repairs it if `repairing` is given.
 pub async fn compare(
     counts: &Counts,
     scope: &Scope,
@@ -82,11 +81,11 @@ pub async fn compare(
 }
 
 impl Comparison<'_> {
-    /// Compares the users of one segment of the facts; returns them, too.
+    /// Compares the users of one segment of the facts. Returns the users, too.
     async fn segment(&self, part: (i32, i32)) -> anyhow::Result<(Findings, HashSet<UserId>)> {
         let mut findings = Findings::default();
         let mut users = HashSet::new();
-        // The facts of a user are adjacent, so that the last user of a page may go on in the next one.
+        // The facts of a user are adjacent, and may continue on the next page.
         let mut open: Vec<Fact> = Vec::new();
         let mut after = None;
         loop {
@@ -123,7 +122,7 @@ impl Comparison<'_> {
             return Ok(());
         };
         users.insert(user.clone());
-        // Facts, markers and standings were read one after the other. If they agree all the same, they do.
+        // Facts, markers and standings were not read at the same moment. If they agree anyway, all is well.
         let standings = self
             .counts
             .standings
@@ -138,8 +137,8 @@ impl Comparison<'_> {
         self.exactly(&user, findings).await
     }
 
-    /// Looks at a user at one moment: what is counted is the same before and after facts and markers are
-    /// read. Counting one more activity would have moved it.
+    /// Judges a user by a consistent view: the counts are the same before and after reading facts and
+    /// markers. If an activity had been counted meanwhile, they would differ.
     async fn exactly(&self, user: &UserId, findings: &mut Findings) -> anyhow::Result<()> {
         let generation = self.scope.generation;
         for _ in 0..LOOKS {
@@ -159,8 +158,8 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Notes what is wrong, and corrects it if it may. False if something moved meanwhile: what was corrected
-    /// by then is done and noted, and the rest is to be looked at again.
+    /// Notes what is wrong, and repairs it if allowed. Returns false if counts changed meanwhile: corrections
+    /// made so far are done and noted, and the user must be checked again.
     async fn settle(&self, judgement: Judgement, findings: &mut Findings) -> anyhow::Result<bool> {
         let sums = [
             (&mut findings.unfounded, &judgement.unfounded),
@@ -185,15 +184,17 @@ impl Comparison<'_> {
                     .message_body(fact.record()?)
                     .send()
                     .await
-                    .context("sending an activity again")?;
+                    .context("could not send an activity to the queue again")?;
             }
-            findings.uncounted.note(&correction_of(fact, is_sent), is_sent);
+            findings
+                .uncounted
+                .note(&describe_uncounted(fact, is_sent), is_sent);
         }
         note_harmless(&judgement, findings);
         Ok(true)
     }
 
-    /// `None` if nothing is to be corrected.
+    /// `None` without --repair.
     async fn correct(&self, correction: &Correction) -> anyhow::Result<Option<Corrected>> {
         if self.repairing.is_none() {
             return Ok(None);
@@ -219,7 +220,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Standings of users who have no facts at all, and those that are where nobody counts into them.
+    /// Finds standings of users without facts, and standings in the wrong shard.
     async fn standings_without_facts(&self, users: &HashSet<UserId>) -> anyhow::Result<Findings> {
         let (standings, generation) = (&self.counts.standings, self.scope.generation);
         let mut findings = Findings::default();
@@ -247,7 +248,7 @@ impl Comparison<'_> {
                     .note(&correction, corrected == Some(Corrected::Done));
             }
             for user in others {
-                // Whose first activity is newer than the pass over the facts has some by now.
+                // The user's first activity may be newer than the pass over the facts.
                 self.exactly(&user, &mut findings).await?;
             }
         }
@@ -280,7 +281,7 @@ impl Comparison<'_> {
                 .markers
                 .page(self.scope.generation, part, after, PAGE)
                 .await?;
-            // A fact was there before its marker, and stays.
+            // A fact is written before its marker and never deleted, so reading it afterwards finds it.
             let recorded = self.counts.facts.recorded(&page.marked).await?;
             for activity in page.marked {
                 if !recorded.contains(&activity) {
@@ -296,8 +297,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares the totals with the sums of the standings. Both only grow, and in the same transactions, so
-    /// that the sums lie between the totals before and after they were read.
+    /// Compares the totals with the sums of the standings. Both only grow, in the same transactions. So the
+    /// sums must lie between the totals read before and the totals read after them.
     async fn totals(&self, mut disagreeing: Broken) -> anyhow::Result<Broken> {
         for look in 1..=TOTALS_LOOKS {
             let before = self.counts.standings.totals(self.scope.generation).await?;
@@ -307,11 +308,11 @@ impl Comparison<'_> {
             if corrections.is_empty() {
                 return Ok(disagreeing);
             }
-            // The difference of totals that move is not known; it is once they stand still for a moment.
-            let is_still = before == after;
-            if is_still || look == TOTALS_LOOKS {
+            // The difference is only known when the totals do not change during the check.
+            let is_unchanged = before == after;
+            if is_unchanged || look == TOTALS_LOOKS {
                 for correction in &corrections {
-                    let corrected = if is_still {
+                    let corrected = if is_unchanged {
                         self.correct(correction).await?
                     } else {
                         None
@@ -345,8 +346,8 @@ fn note_harmless(judgement: &Judgement, findings: &mut Findings) {
     findings.not_countable += judgement.not_countable;
 }
 
-/// What is told of an activity that is not counted.
-fn correction_of(fact: &Fact, is_sent: bool) -> String {
+/// Describes an activity that is not counted.
+fn describe_uncounted(fact: &Fact, is_sent: bool) -> String {
     let ActivityKey { user, id } = fact.key();
     let what = if is_sent { "sent again" } else { "not counted" };
     format!(
@@ -394,8 +395,8 @@ mod tests {
             )])
         };
         let corrections = disagreeing_totals(&of(before), &of(sum), &of(after));
-        let told: Vec<_> = corrections.iter().map(ToString::to_string).collect();
-        assert_eq!(told, expected, "{before} {sum} {after}");
+        let described: Vec<_> = corrections.iter().map(ToString::to_string).collect();
+        assert_eq!(described, expected, "{before} {sum} {after}");
     }
 
     #[test]

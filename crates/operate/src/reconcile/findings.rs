@@ -1,13 +1,13 @@
-//! What a comparison found, by rule.
+//! The findings of a comparison, by rule.
 
 use std::fmt;
 
 use terminal::text::{counted, grouped};
 
-/// Findings that are shown; of the others only the number.
+/// The most findings listed for each rule. The rest are only counted.
 const EXAMPLES: usize = 10;
 
-/// How often a rule is broken, and with what.
+/// How often a rule is broken, with examples.
 #[derive(Clone, Debug, Default)]
 pub struct Broken {
     pub found: u64,
@@ -38,8 +38,9 @@ impl Broken {
         }
     }
 
-    /// What is still wrong.
+    /// How many findings are not repaired.
     pub fn left(&self) -> u64 {
+        debug_assert!(self.repaired <= self.found);
         self.found - self.repaired
     }
 
@@ -62,7 +63,7 @@ impl Findings {
         self.disagreeing.merge(other.disagreeing);
     }
 
-    /// Whether nothing is wrong any more.
+    /// Whether every rule is kept or repaired.
     pub fn is_clean(&self) -> bool {
         [&self.uncounted, &self.unfounded, &self.disagreeing]
             .iter()
@@ -74,7 +75,7 @@ impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} of {}; {} under way, {} that no policy has points for.",
+            "{} of {}: {} in flight, {} that cannot be counted.",
             counted(self.facts, "activity", "activities"),
             counted(self.users, "user", "users"),
             grouped(self.in_flight),
@@ -82,7 +83,7 @@ impl fmt::Display for Findings {
         )?;
         let rules = [
             ("completeness", &self.uncounted, "not counted"),
-            ("uniqueness", &self.unfounded, "counted without cause"),
+            ("uniqueness", &self.unfounded, "counted without an activity"),
             ("agreement", &self.disagreeing, "sums that disagree"),
         ];
         for (rule, broken, what) in rules {

@@ -1,4 +1,4 @@
-//! What the facts of one user come to, beside what is counted of them.
+//! Compares the facts of one user with the counts.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,11 +10,11 @@ use store::plan::Countable;
 use store::repair::Correction;
 use store::standings::Counters;
 
-/// By what a user's counts are judged.
+/// The terms by which a user's counts are judged.
 #[derive(Clone, Debug)]
 pub struct Terms<'a> {
     pub rules: &'a Rules,
-    /// Of what was accepted up to here everything should be counted.
+    /// Everything accepted before this should be counted.
     pub watermark: Option<Timestamp>,
     pub now: Timestamp,
 }
@@ -25,9 +25,9 @@ pub struct Judgement {
     pub in_flight: u64,
     pub not_countable: u64,
     pub uncounted: Vec<Fact>,
-    /// Standings with their sums corrected.
+    /// Standings whose sums are wrong.
     pub disagreeing: Vec<Correction>,
-    /// Standings of programs in which the user did nothing that is counted.
+    /// Standings in programs in which the user has no counted activity.
     pub unfounded: Vec<Correction>,
 }
 
@@ -37,7 +37,7 @@ impl Judgement {
     }
 }
 
-/// Judges what was counted of a user. `facts`, `marked` and `standings` are of one moment.
+/// Judges the counts of a user. `facts`, `marked` and `standings` must be from the same moment.
 pub fn judge(
     user: &UserId,
     facts: Vec<Fact>,
@@ -45,10 +45,10 @@ pub fn judge(
     standings: &[(ProgramId, Counters)],
     terms: &Terms,
 ) -> Judgement {
-    // Every activity that occurred in these was counted in them, whenever that was. Older ones depend on
-    // when it was, and no board shows them.
-    // Markers of facts that were accepted before have expired.
+    // Markers of facts accepted before this have expired.
     let markers_since = terms.now - terms.rules.marker_lifetime.duration();
+    // An activity of one of these periods is in its counters, no matter when it was counted. For older
+    // periods that depends on when it was counted, and no board shows them.
     let periods = terms.rules.calendar.kept_pairs(terms.now);
     let periods: Vec<Option<Period>> = std::iter::once(None)
         .chain(
@@ -139,7 +139,7 @@ mod tests {
 
     const POLICY: &str = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10}}]"#;
 
-    /// Judges one activity of ann, received at a time of 2026-11-21 or on another day.
+    /// Judges one activity of ann, received at this time.
     fn check(kind: &str, received_at: &str, is_marked: bool, expected: &str) {
         let at = |time: &str| -> Timestamp { time.parse().expect("a time") };
         let ann: UserId = "ann".parse().expect("an id");
@@ -206,11 +206,11 @@ mod tests {
             false,
             "0 in flight, 1 not countable, 0 uncounted, 0 unfounded",
         );
-        // What has a marker must be in the sums, of the periods that it is in.
+        // A marked activity must be in the sums of its periods.
         let today = "; standing of ann in p: all time 0/0 -> 10/1 month 2026-11 0/0 -> 10/1 \
                      week 2026-W47 0/0 -> 10/1 day 2026-11-21 0/0 -> 10/1";
         check("task_completed", after, true, &format!("{nothing}{today}"));
-        // Of what is older than markers are kept, a missing marker says nothing, and the sums must have it.
+        // An activity older than the markers' lifetime must be in the sums, even without a marker.
         let long_ago = "; standing of ann in p: all time 0/0 -> 10/1";
         check(
             "task_completed",

@@ -1,11 +1,11 @@
-//! A board as text.
+//! Renders a board as text.
 
 use std::fmt::Write as _;
 
-use client::wire::{BoardDocument, Entry, Freshness, UserDocument, WindowDocument};
+use client::wire::{BoardDocument, Entry, Freshness, Heading, UserDocument, WindowDocument};
 use terminal::text::{age, counted, grouped, printable};
 
-/// Whether the text may hold escape sequences.
+/// Whether the text may contain escape sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paint {
     Plain,
@@ -40,22 +40,16 @@ const USER_COLUMN: usize = 2;
 
 /// The whole board, or its beginning.
 pub fn board(document: &BoardDocument, paint: Paint) -> String {
-    let sums = (document.participants, document.points, document.activities);
-    let mut text = heading(
-        &document.board,
-        &document.window,
-        sums,
-        &document.freshness,
-        paint,
-    );
+    let mut text = heading(&document.heading, paint);
     if document.entries.is_empty() {
-        text.push_str("\nNobody is on this board yet.\n");
+        text.push_str("\nNo users are on this board yet.\n");
         return text;
     }
     table(&mut text, &document.entries, None, paint);
     let listed = u64::try_from(document.entries.len()).unwrap_or(u64::MAX);
     if document.next_cursor.is_some() {
-        let more = counted(document.participants.saturating_sub(listed), "other", "others");
+        let others = document.heading.participants.saturating_sub(listed);
+        let more = counted(others, "other", "others");
         let _ = writeln!(text, "{}", paint.paint(Style::Dim, &format!("and {more}")));
     }
     text
@@ -63,39 +57,31 @@ pub fn board(document: &BoardDocument, paint: Paint) -> String {
 
 /// One user between the neighbours.
 pub fn user(document: &UserDocument, paint: Paint) -> String {
-    let sums = (document.participants, document.points, document.activities);
-    let mut text = heading(
-        &document.board,
-        &document.window,
-        sums,
-        &document.freshness,
-        paint,
-    );
+    let mut text = heading(&document.heading, paint);
     let mut entries: Vec<Entry> = document.above.clone();
     entries.push(document.entry.clone());
     entries.extend(document.below.iter().cloned());
-    // The order of the board, whichever way round the neighbours are listed.
+    // Neighbours are listed nearest first. Show them in the order of the board.
     entries.sort_by(|a, b| (a.rank, &a.user_id).cmp(&(b.rank, &b.user_id)));
     table(&mut text, &entries, Some(&document.entry.user_id), paint);
     text
 }
 
-fn heading(
-    board: &str,
-    window: &WindowDocument,
-    (participants, points, activities): (u64, u64, u64),
-    freshness: &Freshness,
-    paint: Paint,
-) -> String {
-    let title = format!("{}, {}", printable(board), describe_window(window));
+fn heading(heading: &Heading, paint: Paint) -> String {
+    let title = format!(
+        "{}, {}",
+        printable(&heading.board),
+        describe_window(&heading.window)
+    );
     let mut text = paint.paint(Style::Bold, &title);
     let _ = write!(
         text,
         "\n{}, {}, {}\n",
-        counted(participants, "participant", "participants"),
-        counted(points, "point", "points"),
-        counted(activities, "activity", "activities"),
+        counted(heading.participants, "participant", "participants"),
+        counted(heading.points, "point", "points"),
+        counted(heading.activities, "activity", "activities"),
     );
+    let freshness = &heading.freshness;
     let line = describe_freshness(freshness);
     let style = if freshness.stale { Style::Alarm } else { Style::Dim };
     text.push_str(&paint.paint(style, &line));
@@ -124,7 +110,7 @@ fn describe_freshness(freshness: &Freshness) -> String {
     let lag = freshness
         .lag_seconds
         .map_or_else(|| "not measured yet".to_owned(), age);
-    let backlog = freshness.backlog.map_or_else(|| "not known".to_owned(), grouped);
+    let backlog = freshness.backlog.map_or_else(|| "unknown".to_owned(), grouped);
     let updated = age(freshness.age_seconds);
     let line = format!("updated {updated} ago, lag {lag}, backlog {backlog}");
     if !freshness.stale {
@@ -136,7 +122,7 @@ fn describe_freshness(freshness: &Freshness) -> String {
     } else {
         format!(" ({})", reasons.join(", "))
     };
-    format!("!!! STALE{reasons}: what follows is out of date !!! {line}")
+    format!("!!! STALE{reasons}: this board is out of date !!! {line}")
 }
 
 fn table(text: &mut String, entries: &[Entry], marked: Option<&str>, paint: Paint) {
@@ -265,7 +251,7 @@ program:onboarding, all time, UTC
 0 participants, 0 points, 0 activities
 updated 12 s ago, lag not measured yet, backlog 0
 
-Nobody is on this board yet.
+No users are on this board yet.
 ",
         );
     }
@@ -276,7 +262,7 @@ Nobody is on this board yet.
         stale["freshness"]["stale"] = json!(true);
         stale["freshness"]["stale_reasons"] = json!(["lag", "backlog"]);
         stale["freshness"]["age_seconds"] = json!(7_500);
-        let expected = "!!! STALE (lag, backlog): what follows is out of date !!! \
+        let expected = "!!! STALE (lag, backlog): this board is out of date !!! \
                         updated 2 h 5 min ago, lag 0.4 s, backlog 0";
         let document = serde_json::from_value(stale).expect("a board");
         let plain = board(&document, Paint::Plain);

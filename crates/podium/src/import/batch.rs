@@ -1,9 +1,10 @@
-//! Activities gathered into requests the server takes.
+//! Groups activities into requests within the server's limits.
 
 use std::ops::ControlFlow;
 
-use super::tally::{Place, Rejection};
 use client::wire::{BODY_BYTES_MAX, ITEMS_MAX};
+
+use super::tally::{Place, Rejection};
 
 /// The brackets of the array.
 const BRACKETS_BYTES: usize = 2;
@@ -11,7 +12,7 @@ const BRACKETS_BYTES: usize = 2;
 /// The largest item that fits a body.
 pub const ITEM_BYTES_MAX: usize = BODY_BYTES_MAX - BRACKETS_BYTES;
 
-/// One activity, as the JSON text to be sent.
+/// One activity, as the JSON text to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     pub place: Place,
@@ -19,21 +20,21 @@ pub struct Item {
     pub json: String,
 }
 
-/// Where reading has come to.
+/// How much was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Read {
     /// Lines, or commits and tags.
     pub records: u64,
-    /// Bytes of the file, compressed if it is; 0 where there is no file.
+    /// Bytes of the file, before decompression. 0 for a git history.
     pub bytes: u64,
 }
 
-/// What one request carries, and what was read on the way but cannot be sent.
+/// The items of one request, and the records read with them that cannot be sent.
 #[derive(Debug, Default)]
 pub struct Batch {
     pub items: Vec<Item>,
     pub rejected: Vec<Rejection>,
-    /// Once this batch is done, all is done up to here.
+    /// How much was read up to the end of this batch.
     pub read: Read,
 }
 
@@ -56,8 +57,8 @@ fn body_bytes(items: &[Item]) -> usize {
     BRACKETS_BYTES + commas + items.iter().map(|item| item.json.len()).sum::<usize>()
 }
 
-/// Gathers what is read into batches bounded by number and by bytes, and hands each to `emit`,
-/// which may ask for the reading to stop.
+/// Groups records into batches bounded by number and by bytes, and passes each to `emit`, which may stop
+/// the reading.
 pub struct Batcher<E> {
     emit: E,
     records_max: usize,
@@ -97,7 +98,7 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Batcher<E> {
         ControlFlow::Continue(())
     }
 
-    /// Hands over what is left.
+    /// Passes on the last batch.
     pub fn flush(&mut self) -> ControlFlow<()> {
         if self.batch.items.is_empty() && self.batch.rejected.is_empty() {
             return ControlFlow::Continue(());
@@ -111,7 +112,7 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Batcher<E> {
 mod tests {
     use super::*;
 
-    /// Items of these lengths as the lengths in each batch, each of which fits a request.
+    /// Groups items of these lengths, and checks the lengths in each batch and that each fits a request.
     fn check(records_max: usize, lengths: &[usize], expected: &[&[usize]]) {
         let mut emitted: Vec<Vec<usize>> = Vec::new();
         let mut last = 0;

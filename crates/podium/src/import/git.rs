@@ -1,4 +1,4 @@
-//! Activities from a git history, as the `git` program tells it.
+//! Reads activities from a git history, using the `git` program.
 
 mod identity;
 
@@ -11,47 +11,46 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use client::wire::{Activity, Kind};
 use domain::{ActivityId, ProgramId};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use terminal::text::counted;
 
 use self::identity::{program_slug, user_id};
 use super::{
     batch::{Batch, Batcher, Item, Read},
     tally::Place,
 };
-use client::wire::{Activity, Kind};
-use terminal::text::counted;
 
-/// The raw author, not the one of `.mailmap`: a mapping added later would change users, and the
-/// same commit under another user is another activity. Every field ends with a NUL (`-z`), which
-/// none of them can hold.
+/// The raw author, not the one of `.mailmap`: a mapping added later would change users, and the same commit
+/// under another user is another activity. Every field ends with a NUL (`-z`), which no field can contain.
 const COMMIT_FORMAT: &str = "--format=tformat:%H%x00%P%x00%an%x00%ae%x00%at";
 const COMMIT_FIELDS: usize = 5;
 
-/// The tagger and, for tags that have none, the author of the commit.
+/// The tagger, and the author of the commit for tags without a tagger.
 const TAG_FORMAT: &str = "--format=%(refname:strip=2)%00%(objectname)%00\
     %(taggername)%00%(taggeremail:trim)%00%(taggerdate:unix)%00\
     %(authorname)%(*authorname)%00%(authoremail:trim)%(*authoremail:trim)%00\
     %(authordate:unix)%(*authordate:unix)%00";
 const TAG_FIELDS: usize = 8;
 
-/// Longer than any name, and than the parents of any merge that was ever made.
+/// Longer than any real name or list of parents.
 const FIELD_BYTES_MAX: u64 = 64 * 1024;
 
-/// A repository whose history is to be read.
+/// A repository to read.
 pub struct Repository {
     path: PathBuf,
     program: ProgramId,
     names: bool,
 }
 
-/// What is not sent, and why.
+/// The number of commits and tags that are not sent, by reason.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     before_1970: u64,
     in_future: u64,
-    /// Tags of something that nobody made: a file, or a tag from before git noted taggers.
+    /// Tags without a tagger or author: tags of files, and tags from before git recorded taggers.
     without_author: u64,
 }
 
@@ -60,12 +59,12 @@ impl fmt::Display for Skipped {
         for (count, why) in [
             (self.before_1970, "dated before 1970"),
             (self.in_future, "dated in the future"),
-            (self.without_author, "made by nobody"),
+            (self.without_author, "without an author"),
         ] {
             if count > 0 {
                 writeln!(
                     f,
-                    "skipped {}, {why}",
+                    "skipped {} {why}",
                     counted(count, "commit or tag", "commits or tags")
                 )?;
             }
@@ -92,21 +91,21 @@ impl Skipped {
 }
 
 impl Repository {
-    /// Finds the repository at or above `path`. Without a `program` its name is taken.
+    /// Finds the repository at or above `path`. Without a `program`, its name is used.
     pub fn open(path: &Path, program: Option<ProgramId>, names: bool) -> anyhow::Result<Self> {
         let output = git(path)
             .args(["rev-parse", "--path-format=absolute", "--git-common-dir"])
             .output()
-            .context("could not run git; is it installed?")?;
+            .context("could not run `git`; install it or check PATH")?;
         if !output.status.success() {
             let reason = String::from_utf8_lossy(&output.stderr);
-            bail!("git cannot read {}: {}", path.display(), reason.trim());
+            bail!("git could not read {}: {}", path.display(), reason.trim());
         }
         let directory = String::from_utf8_lossy(&output.stdout);
         let program = match program {
             Some(program) => program,
             None => program_slug(Path::new(directory.trim_end_matches('\n')))
-                .context("the repository's directory has no name to call a program by; use --program")?,
+                .context("cannot derive a program id from the name of the repository's directory; give one with --program")?,
         };
         Ok(Self {
             path: path.to_owned(),
@@ -136,7 +135,7 @@ impl Repository {
             }
         };
         let mut log = git(&self.path);
-        // A stash is unfinished work and a note is a comment; neither is a task completed.
+        // A stash is unfinished work and a note is a comment. Neither is a completed task.
         log.args([
             "log",
             "-z",
@@ -149,7 +148,7 @@ impl Repository {
         let mut tags = git(&self.path);
         tags.args(["for-each-ref", TAG_FORMAT, "refs/tags"]);
         each_record(tags, |fields| push(self.tag(fields, now)))?;
-        // Whether the receiver still wants more no longer matters.
+        // The history is at its end, so a request to stop makes no difference.
         let _stop_or_not = batcher.flush();
         Ok(skipped)
     }
@@ -207,7 +206,7 @@ impl Repository {
     }
 }
 
-/// One person may tag `v1.0` in many repositories, so what is tagged is part of the id.
+/// A user may tag `v1.0` in many repositories, so the tagged object is part of the id.
 fn tag_id(tag: &str, object: &str) -> ActivityId {
     let hash = format!("{:x}", Sha256::digest(format!("{tag}\0{object}")));
     format!("tag-{}", &hash[..40])
@@ -216,7 +215,7 @@ fn tag_id(tag: &str, object: &str) -> ActivityId {
 }
 
 fn parse_time(seconds: &str, now: Timestamp) -> Result<Timestamp, Skip> {
-    // What is not a number, or too large for one, is a clock gone wrong as well.
+    // A date that is not a number, or too large, comes from a wrong clock as well.
     let is_negative = seconds.starts_with('-');
     let time = seconds
         .parse()
@@ -232,31 +231,34 @@ fn parse_time(seconds: &str, now: Timestamp) -> Result<Timestamp, Skip> {
 
 fn git(path: &Path) -> Command {
     let mut git = Command::new("git");
-    // These would win over the path asked for.
+    // These would take precedence over the path.
     git.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
     git.arg("-C").arg(path).stdin(Stdio::null());
     git
 }
 
-/// Runs git and hands over its output, `N` fields ended by NUL at a time, as it comes.
+/// Runs git and passes on its output as it arrives, in records of `N` fields that end with NUL.
 fn each_record<const N: usize>(
     mut git: Command,
     mut each: impl FnMut(&[String; N]) -> ControlFlow<()>,
 ) -> anyhow::Result<()> {
-    let mut running = git.stdout(Stdio::piped()).spawn().context("could not run git")?;
+    let mut running = git
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("could not run `git`")?;
     let output = running.stdout.take().expect("the output is piped");
     let stopped = read_records(output, &mut each);
     if !matches!(stopped, Ok(ControlFlow::Continue(()))) {
         return stop(&mut running).and(stopped.map(drop));
     }
-    let status = running.wait().context("git was lost")?;
+    let status = running.wait().context("could not wait for git to end")?;
     ensure!(status.success(), "git failed: {status}");
     Ok(())
 }
 
 fn stop(git: &mut Child) -> anyhow::Result<()> {
     git.kill().context("could not stop git")?;
-    git.wait().context("git was lost")?;
+    git.wait().context("could not wait for git to end")?;
     Ok(())
 }
 
@@ -270,17 +272,17 @@ fn read_records<const N: usize>(
     for place in (0..N).cycle() {
         field.clear();
         let length = output.by_ref().take(FIELD_BYTES_MAX).read_until(0, &mut field);
-        let length = length.context("could not read what git says")?;
-        // A format of for-each-ref ends with a newline, which stands before the next record.
+        let length = length.context("could not read the output of git")?;
+        // for-each-ref ends each record with a newline, which is read before the next record.
         let is_end = place == 0 && (length == 0 || field == b"\n");
         if is_end {
             break;
         }
         ensure!(
             field.pop() == Some(0),
-            "git sent a field that is cut short or too long"
+            "the output of git has a field that is truncated or longer than 64 KiB"
         );
-        // Names may be in any encoding, or in none.
+        // Names may be in any encoding.
         let text = String::from_utf8_lossy(&field);
         text.trim_start_matches('\n').clone_into(&mut record[place]);
         if place == N - 1 && each(&record).is_break() {

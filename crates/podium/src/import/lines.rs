@@ -1,4 +1,4 @@
-//! Activities from a file with one JSON object a line, compressed with gzip or not.
+//! Reads activities from a file with one JSON object a line, optionally compressed with gzip.
 
 use std::{
     cell::Cell,
@@ -20,14 +20,14 @@ use super::{
     tally::{Place, Rejection},
 };
 
-/// A longer line cannot be an item, so there is no need to hold it.
+/// A longer line cannot be an item, so it is not kept in memory.
 const LINE_BYTES_MAX: u64 = 256 * 1024;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 const BUFFER_BYTES: usize = 128 * 1024;
 
-/// Counts the bytes that are read through it.
+/// Counts the bytes read through it.
 struct Metered<R> {
     inner: R,
     bytes: Rc<Cell<u64>>,
@@ -42,9 +42,9 @@ impl<R: io::Read> io::Read for Metered<R> {
     }
 }
 
-/// Reads the file at `path` from after its first `skip` lines.
+/// Reads the file at `path`, without its first `skip` lines.
 ///
-/// Whether it is compressed is told by its first bytes, so that a wrong name does no harm.
+/// Compression is detected by the first bytes, so the name of the file does not matter.
 pub fn read_file<E>(path: &Path, skip: u64, batcher: Batcher<E>) -> anyhow::Result<()>
 where
     E: FnMut(Batch) -> ControlFlow<()>,
@@ -92,7 +92,7 @@ where
         let length = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
         let length = length.with_context(|| format!("after line {number}"))?;
         if length == 0 {
-            // Whether the receiver still wants more no longer matters.
+            // The file is at its end, so a request to stop makes no difference.
             let _stop_or_not = batcher.flush();
             return Ok(());
         }
@@ -133,11 +133,11 @@ fn reject(number: u64, code: &str, detail: String) -> Rejection {
 }
 
 fn too_large() -> String {
-    format!("an activity has at most {ITEM_BYTES_MAX} bytes")
+    format!("an activity may have at most {ITEM_BYTES_MAX} bytes")
 }
 
-/// Makes an item of a line; what is in it is for the server to judge. A line without an
-/// `activity_id` gets one that depends on the line alone.
+/// Makes an item from a line. The server validates its fields. A line without an `activity_id` gets one
+/// that depends only on the line.
 fn parse(number: u64, line: &[u8]) -> Result<Item, Rejection> {
     let text =
         std::str::from_utf8(line).map_err(|error| reject(number, "invalid_json", error.to_string()))?;
@@ -147,10 +147,10 @@ fn parse(number: u64, line: &[u8]) -> Result<Item, Rejection> {
         return Err(reject(
             number,
             "not_an_object",
-            "an activity is a JSON object".to_owned(),
+            "an activity must be a JSON object".to_owned(),
         ));
     }
-    // The values stay as they are written: a number in the metadata must not lose digits here.
+    // Raw values keep their spelling: a number in the metadata must not lose digits here.
     let mut fields: BTreeMap<String, &RawValue> =
         serde_json::from_str(text).map_err(|error| reject(number, "invalid_json", error.to_string()))?;
     let json = match fields.get("activity_id") {
@@ -171,8 +171,8 @@ fn parse(number: u64, line: &[u8]) -> Result<Item, Rejection> {
     })
 }
 
-/// The same line at the same place always gets the same id, so sending it again is a duplicate.
-/// The number is part of it because equal lines without ids are that many activities.
+/// The same line at the same position always gets the same id, so sending it again is a duplicate. The
+/// number is part of the id because equal lines without ids are separate activities.
 fn line_id(number: u64, line: &[u8]) -> String {
     let hash = format!("{:x}", Sha256::digest(line));
     format!("line-{number}-{}", &hash[..24])
@@ -186,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    /// What is sent and what is not, a line each.
+    /// The items and rejections, one a line.
     fn sent(bytes: &[u8], skip: u64) -> String {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("activities");
@@ -248,8 +248,8 @@ mod tests {
             "{\"activity_id\":\nnull\n[]\n{\"activity_id\":\"a\"}\n{} {}",
             "line 4: {\"activity_id\":\"a\"}\n\
              line 1: invalid_json: EOF while parsing a value at line 1 column 15\n\
-             line 2: not_an_object: an activity is a JSON object\n\
-             line 3: not_an_object: an activity is a JSON object\n\
+             line 2: not_an_object: an activity must be a JSON object\n\
+             line 3: not_an_object: an activity must be a JSON object\n\
              line 5: invalid_json: trailing characters at line 1 column 4",
         );
         let not_text = sent(b"{\"activity_id\":\"\xff\"}\n", 0);
@@ -265,13 +265,13 @@ mod tests {
         input.push_str("{\"activity_id\":\"a\"}\n");
         check(
             &input,
-            "line 2: {\"activity_id\":\"a\"}\nline 1: too_large: an activity has at most 262142 bytes",
+            "line 2: {\"activity_id\":\"a\"}\nline 1: too_large: an activity may have at most 262142 bytes",
         );
         let at_the_limit = format!("{{\"n\":\"{}\"}}", "x".repeat(ITEM_BYTES_MAX - 8));
         assert_eq!(at_the_limit.len(), ITEM_BYTES_MAX);
         check(
             &at_the_limit,
-            "line 1: too_large: an activity has at most 262142 bytes",
+            "line 1: too_large: an activity may have at most 262142 bytes",
         );
     }
 

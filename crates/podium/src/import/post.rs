@@ -1,4 +1,4 @@
-//! Sending batches until every item has its verdict.
+//! Sends batches until every item has a verdict.
 
 use std::{
     fmt,
@@ -6,16 +6,13 @@ use std::{
     time::Duration,
 };
 
+use client::wire::{ItemError, Verdict};
+use client::{Api, Failure, PostError, Verdicts, retry};
 use tokio::time::{Instant, sleep};
 
 use super::{
     batch::{Batch, Item, Read, body},
     tally::{Place, Rejection, Tally},
-};
-use client::retry;
-use client::{
-    Api, Failure, PostError, Verdicts,
-    wire::{ItemError, Verdict},
 };
 
 pub struct Poster {
@@ -24,14 +21,14 @@ pub struct Poster {
     retries: AtomicU64,
 }
 
-/// A batch all of whose items have a verdict.
+/// A batch in which every item has a verdict.
 #[derive(Debug)]
 pub struct Posted {
     pub read: Read,
     pub tally: Tally,
 }
 
-/// A batch that could not be finished; at least the item at `place` has no verdict.
+/// A batch that could not be finished. At least the item at `place` has no verdict.
 #[derive(Debug)]
 pub struct GaveUp {
     pub place: Place,
@@ -44,10 +41,10 @@ impl fmt::Display for GaveUp {
     }
 }
 
-/// How a request ended that need not be repeated as it is.
+/// The result of a request that is not repeated unchanged.
 enum Settled {
     All,
-    /// The server would not read the body; which item is to blame is not known.
+    /// The server refused the body. It is not known which item is the cause.
     Refused(Vec<Item>, PostError),
 }
 
@@ -61,15 +58,15 @@ impl Poster {
         }
     }
 
-    /// Requests that were sent again, of all batches so far.
+    /// Requests that were sent again, in all batches so far.
     pub fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// Sends the batch, again and again if need be, until each of its items has a verdict.
+    /// Sends the batch until each of its items has a verdict.
     ///
-    /// If a body is refused as a whole it is halved, and so on, until the item to blame stands
-    /// alone: one bad activity must not hold up the others.
+    /// If the server refuses a whole body, the batch is halved until the bad item is alone: one bad activity
+    /// must not stop the others.
     pub async fn post(&self, batch: Batch) -> Result<Posted, GaveUp> {
         let deadline = Instant::now() + self.give_up_after;
         let mut judged = Judged {
@@ -93,7 +90,7 @@ impl Poster {
         })
     }
 
-    /// Sends the items until each has a verdict, or the server will not read them.
+    /// Sends the items until each has a verdict, or the server refuses the body.
     async fn settle(
         &self,
         mut items: Vec<Item>,
@@ -106,16 +103,16 @@ impl Poster {
             let (retry_after, reason) = match self.api.post_activities(body(&items), items.len()).await {
                 Ok(Verdicts { results, retry_after }) => {
                     items = judged.judge(items, results);
-                    (retry_after, "the server was not able to store it".to_owned())
+                    (retry_after, "the server could not store the activity".to_owned())
                 }
-                Err(error) if error.failure.is_transient() => (error.retry_after, error.to_string()),
+                Err(error) if error.failure.is_transient() => (error.retry_after, self.api.explain(&error)),
                 Err(error) if matches!(error.failure, Failure::Status(400 | 413)) => {
                     return Ok(Settled::Refused(items, error));
                 }
                 Err(error) => {
                     return Err(GaveUp {
                         place,
-                        reason: error.to_string(),
+                        reason: self.api.explain(&error),
                     });
                 }
             };
@@ -124,7 +121,7 @@ impl Poster {
             };
             let wait = retry::wait(attempt, retry_after, rand::random());
             if Instant::now() + wait > deadline {
-                let reason = format!("{reason}, and that for {:?}", self.give_up_after);
+                let reason = format!("still failing after {:?}: {reason}", self.give_up_after);
                 return Err(GaveUp {
                     place: place.clone(),
                     reason,
@@ -138,7 +135,7 @@ impl Poster {
     }
 }
 
-/// The verdicts of one batch, as far as they have come in.
+/// The verdicts received for one batch.
 #[derive(Default)]
 struct Judged {
     accepted: u64,
@@ -147,7 +144,7 @@ struct Judged {
 }
 
 impl Judged {
-    /// Counts the verdicts, and gives back the items that have none yet.
+    /// Counts the verdicts, and returns the items to send again.
     fn judge(&mut self, items: Vec<Item>, verdicts: Vec<Verdict>) -> Vec<Item> {
         let mut left = Vec::new();
         for (item, verdict) in items.into_iter().zip(verdicts) {
@@ -180,7 +177,7 @@ impl Judged {
             }));
     }
 
-    /// In the order of the file, however they came in.
+    /// Sorts rejections into the order of the file.
     fn into_tally(mut self) -> Tally {
         self.rejected.sort_by(|a, b| a.place.cmp(&b.place));
         let mut tally = Tally::default();

@@ -1,4 +1,4 @@
-//! How far an import is: a bar in a terminal, plain lines elsewhere.
+//! Shows the progress of an import: a bar in a terminal, plain lines elsewhere.
 
 use std::{
     fmt::Write as _,
@@ -7,11 +7,11 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-
-use super::{batch::Read, tally::Tally};
 use terminal::text::{counted, grouped};
 
-/// Often enough to see it move, seldom enough for a log.
+use super::{batch::Read, tally::Tally};
+
+/// Often enough to show progress, rarely enough for a log.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 const BAR: &str = "{bar:30} {percent:>3}%  {msg}  {elapsed}, {eta} left";
@@ -23,7 +23,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// `bytes` is the size of the file, if it is one.
+    /// `bytes` is the size of the file, if there is one.
     pub fn new(bytes: Option<u64>) -> Self {
         if !stderr().is_terminal() {
             return Self::Lines {
@@ -52,7 +52,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away; the outcome says the rest.
+    /// Removes the bar. The summary follows.
     pub fn finish(self) {
         match self {
             Self::Bar(bar) => bar.finish_and_clear(),

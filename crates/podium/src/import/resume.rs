@@ -1,8 +1,7 @@
-//! Where an import had come to when it was interrupted.
+//! The position of an interrupted import.
 //!
-//! The position is kept beside the file: it is found by whoever imports it next, from whatever
-//! account, and it goes when the file goes. It only saves time: activity ids make sending a
-//! line again harmless, so the position may lag behind what was sent.
+//! The position is kept next to the file, where the next import finds it, whatever account runs it. It
+//! only saves time: activity ids make sending a line again harmless, so the position may lag behind.
 
 use std::{
     ffi::OsString,
@@ -21,10 +20,10 @@ use super::tally::Tally;
 /// Added to the name of the file.
 const SUFFIX: &str = ".podium-import";
 
-/// How much of the beginning of the file tells it from another.
+/// How much of the beginning of the file the fingerprint covers.
 const HEAD_BYTES: u64 = 1024 * 1024;
 
-/// Writing the position more often would cost more than it can save.
+/// Saving the position more often would cost more time than it saves.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +37,7 @@ impl Fingerprint {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            // A pipe would be used up by looking at its beginning.
+            // Reading the beginning of a pipe would consume it.
             return Err(io::Error::other("it is not a regular file"));
         }
         let bytes = metadata.len();
@@ -67,12 +66,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the position left by an earlier import of the same file to the same target, or
-    /// begins at the start of the file.
+    /// Loads the position of an earlier import of the same file to the same target, or begins at the start
+    /// of the file.
     pub fn open(file: &Path, target: &str, from_start: bool) -> anyhow::Result<Self> {
         let fingerprint =
             Fingerprint::of(file).with_context(|| format!("could not read {}", file.display()))?;
-        let path = beside(file);
+        let path = journal_path(file);
         let left = fs::read(&path).ok();
         let left = left.and_then(|json| serde_json::from_slice::<Position>(&json).ok());
         let position = left
@@ -94,7 +93,7 @@ impl Journal {
         self.position.file.bytes
     }
 
-    /// Lines done, from the first on without a gap.
+    /// Lines done, counted from the first without a gap.
     pub fn lines_done(&self) -> u64 {
         self.position.lines_done
     }
@@ -103,8 +102,12 @@ impl Journal {
         &self.position.tally
     }
 
-    /// Notes that all is done up to and with line `lines_done`, and saves that now and then.
+    /// Notes that all lines up to `lines_done` are done, and saves that from time to time.
     pub fn advance(&mut self, lines_done: u64, tally: Tally) -> anyhow::Result<()> {
+        debug_assert!(
+            lines_done >= self.position.lines_done,
+            "batches are settled in the order of the file"
+        );
         self.position.lines_done = lines_done;
         self.position.tally.add(tally);
         if self.saved_at.is_none_or(|at| at.elapsed() >= SAVE_EVERY) {
@@ -119,7 +122,7 @@ impl Journal {
             .with_context(|| format!("could not write {}", self.path.display()))
     }
 
-    /// A reader, or the next import, sees the old position or the new one, never half of one.
+    /// Writes atomically, so that the next import sees the old position or the new one.
     fn write(&self) -> io::Result<()> {
         let mut draft = self.path.clone().into_os_string();
         draft.push(".new");
@@ -127,7 +130,7 @@ impl Journal {
         fs::rename(&draft, &self.path)
     }
 
-    /// Removes the position: nothing is left to go on with.
+    /// Removes the position: nothing is left to resume.
     pub fn finish(self) -> anyhow::Result<()> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -138,7 +141,7 @@ impl Journal {
     }
 }
 
-fn beside(file: &Path) -> PathBuf {
+fn journal_path(file: &Path) -> PathBuf {
     let mut path = OsString::from(file);
     path.push(SUFFIX);
     path.into()
@@ -150,7 +153,7 @@ mod tests {
 
     const TARGET: &str = "http://127.0.0.1:7000/";
 
-    /// The line an import goes on from after one that was left at line 7.
+    /// Interrupts an import at line 7, and checks the line at which the next one resumes.
     fn check(change: impl FnOnce(&Path), target: &str, from_start: bool, expected: u64) {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("a.jsonl");
@@ -183,7 +186,7 @@ mod tests {
             0,
         );
         check(
-            |file| fs::write(beside(file), "{").expect("torn"),
+            |file| fs::write(journal_path(file), "{").expect("torn"),
             TARGET,
             false,
             0,

@@ -1,19 +1,19 @@
-//! What became of the activities of an import.
+//! The results of an import.
 
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
-
 use terminal::text::{grouped, printable};
 
-/// Rejections kept with all that is known of them; the rest are counted by code.
+/// Rejections kept in full. The rest are counted by code.
 const SHOWN_MAX: usize = 10;
 
-/// Codes counted apart; a server that makes up codes without end fills [`OTHER_CODES`].
+/// Codes counted separately. All further codes count as [`OTHER_CODES`], so that a faulty server cannot grow
+/// the tally without bound.
 const CODES_MAX: usize = 32;
 const OTHER_CODES: &str = "other codes";
 
-/// Where an activity comes from.
+/// Where an activity was read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
@@ -50,8 +50,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// Counts of verdicts. An activity whose first answer was lost on the way counts as a duplicate
-/// when it is sent again.
+/// Counts of verdicts. An activity whose first answer was lost is sent again and counts as a duplicate.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub accepted: u64,
@@ -100,7 +99,7 @@ impl fmt::Display for Tally {
             write!(f, "\n  {rejection}")?;
         }
         if rejected > u64::try_from(self.shown.len()).unwrap_or(u64::MAX) {
-            write!(f, "\n  in all")?;
+            write!(f, "\n  total")?;
             for (place, (code, count)) in self.rejected_by_code.iter().enumerate() {
                 let comma = if place == 0 { "" } else { "," };
                 write!(f, "{comma} {} {}", grouped(*count), printable(code))?;
@@ -147,7 +146,7 @@ mod tests {
         let text = tally.to_string();
         assert!(text.contains("line 18: "), "the tenth is shown: {text}");
         assert!(!text.contains("line 19: "), "the eleventh is not: {text}");
-        assert!(text.ends_with("in all 20 invalid_json, 1 unknown_kind"), "{text}");
+        assert!(text.ends_with("total 20 invalid_json, 1 unknown_kind"), "{text}");
     }
 
     #[test]

@@ -1,12 +1,11 @@
-//! What was measured of one activity's way, in words and as JSON.
-
-use domain::ActivityId;
-use serde::Serialize;
+//! The measured path of one activity, as text and as JSON.
 
 use client::wire::{Status, UserDocument};
+use domain::ActivityId;
+use serde::Serialize;
 use terminal::text::{age, counted, grouped, latency, printable};
 
-/// The stages that are told of, in their order.
+/// The stages that are reported, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     Ingest,
@@ -15,8 +14,8 @@ pub enum Stage {
     Served,
 }
 
-/// What is not known, or not come to yet, is null. Times are seconds; those of counting and publishing
-/// begin when the activity is accepted.
+/// The results. Values that are unknown or not reached yet are null. Times are in seconds; those of counting
+/// and publishing begin when the activity is accepted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figures {
     pub activity_id: ActivityId,
@@ -25,14 +24,14 @@ pub struct Figures {
     pub stored: Option<bool>,
     pub counted_seconds: Option<f64>,
     pub published_seconds: Option<f64>,
-    /// Of the user on the board, before the activity was sent.
+    /// The user's activities on the board before this one was sent.
     pub activities_before: u64,
     #[serde(flatten)]
     pub shown: Option<Shown>,
     pub failure: Option<String>,
 }
 
-/// What the board shows in the end.
+/// What the board shows at the end.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shown {
     pub board: String,
@@ -49,15 +48,15 @@ pub struct Shown {
 impl From<UserDocument> for Shown {
     fn from(document: UserDocument) -> Self {
         Self {
-            board: document.board,
+            board: document.heading.board,
             generation: document.generation,
             rank: document.entry.rank,
-            participants: document.participants,
+            participants: document.heading.participants,
             points: document.entry.points,
             activities: document.entry.activities,
-            lag_seconds: document.freshness.lag_seconds,
-            stale: document.freshness.stale,
-            stale_reasons: document.freshness.stale_reasons,
+            lag_seconds: document.heading.freshness.lag_seconds,
+            stale: document.heading.freshness.stale,
+            stale_reasons: document.heading.freshness.stale_reasons,
         }
     }
 }
@@ -77,7 +76,7 @@ impl Figures {
         }
     }
 
-    /// The line about a stage that is behind the activity.
+    /// The line about a stage that the activity has passed.
     pub fn line(&self, stage: Stage) -> String {
         match stage {
             Stage::Ingest => format!("ingest     {}", self.ingest()),
@@ -94,10 +93,7 @@ impl Figures {
         } else {
             ""
         };
-        format!(
-            "accepted in {}{stored}; sent again it is a duplicate",
-            latency(span)
-        )
+        format!("accepted in {}{stored}; the repeat is a duplicate", latency(span))
     }
 
     fn counted(&self) -> String {
@@ -106,7 +102,7 @@ impl Figures {
                 "{} after it was accepted (stream, pipe, queue, aggregator)",
                 age(seconds)
             ),
-            None => "seen with the next snapshot only, without --dedup-table".to_owned(),
+            None => "unknown without --dedup-table; the next snapshot will show it".to_owned(),
         }
     }
 
@@ -123,7 +119,7 @@ impl Figures {
         };
         let lag = match shown.lag_seconds {
             Some(lag) => format!("lag {}", age(lag)),
-            None => "no lag known yet".to_owned(),
+            None => "lag unknown".to_owned(),
         };
         let stale = if shown.stale {
             format!("STALE ({})", printable(&shown.stale_reasons.join(", ")))
@@ -140,7 +136,7 @@ impl Figures {
     }
 }
 
-/// What the last snapshot knew of the pipeline, for whoever looks for what is stuck.
+/// What the last snapshot knew about the pipeline, to help find what is stuck.
 pub fn describe_status(status: &Status) -> String {
     let freshness = &status.freshness;
     let mut known = vec![format!("The last snapshot is {} old", age(freshness.age_seconds))];

@@ -1,4 +1,4 @@
-//! A server that takes activities as the API does, and fails as it is told to.
+//! A server that accepts activities as the API does, and fails on demand.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,27 +18,27 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
 
-/// What becomes of one request.
+/// A fault injected into one request.
 #[derive(Clone, Copy)]
 pub enum Fault {
     /// This status, without verdicts.
     Status(u16),
-    /// The first half is stored, the rest is unavailable.
+    /// The first half is stored. The rest is unavailable.
     HalfUnavailable,
-    /// All is stored, and the answer cannot be read.
+    /// Everything is stored, but the answer is truncated.
     TornAnswer,
 }
 
-/// What outlives the server.
+/// The state that survives a restart of the server.
 #[derive(Default)]
 pub struct Store {
-    /// What was accepted, by id.
+    /// Accepted activities by id.
     pub accepted: BTreeMap<String, Value>,
     pub faults: VecDeque<Fault>,
-    /// No more requests are answered once this many items are accepted.
+    /// The server stops answering once this many items are accepted.
     pub stalls_at: Option<usize>,
     pub items_received: usize,
-    /// What was accepted is forgotten at once.
+    /// Accepted items are forgotten at once.
     pub forgets: bool,
     /// Of the last POST.
     pub authorization: Option<String>,
@@ -59,7 +59,7 @@ impl Shared {
     }
 }
 
-/// Dies with all its connections when dropped.
+/// Stops and closes all its connections when dropped.
 pub struct Server {
     runtime: Option<Runtime>,
     pub address: SocketAddr,
@@ -71,7 +71,7 @@ impl Server {
         Self::start_at("127.0.0.1:0".parse().expect("an address"), Shared::default())
     }
 
-    /// A server in the place of one that died.
+    /// Starts a server at the address of one that stopped.
     pub fn start_at(address: SocketAddr, store: Shared) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let listener = runtime
@@ -193,7 +193,7 @@ async fn status(State(shared): State<Shared>) -> String {
     .to_string()
 }
 
-/// Nobody is on any board.
+/// No user is on any board.
 async fn user() -> Response {
     let problem = json!({"title": "Not Found", "status": 404, "code": "user_not_on_board"});
     (StatusCode::NOT_FOUND, problem.to_string()).into_response()

@@ -1,4 +1,4 @@
-//! Whose dead letters they are: those of the stack on this machine, of a deployment, or of given queues.
+//! Finding the DLQ: on the local stack, in a deployment, or by URL.
 
 use super::bare;
 use crate::cli::end;
@@ -6,12 +6,12 @@ use crate::stack::TestStack;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_nothing_answers_it_is_said() {
-    // Nobody listens at the port of discard.
+    // Nothing listens on the discard port.
     let ended = end(bare(&["list", "--aws-url", "http://127.0.0.1:9"])).await;
     assert!(
         ended.stderr.starts_with(
-            "podium: nothing answers at http://127.0.0.1:9; start `podium local`, say where it is with --aws-url, \
-             or name a deployment on AWS with --environment: "
+            "podium: nothing answers at http://127.0.0.1:9; start a stack with `podium local`, name another stack \
+             with --aws-url, or a deployment on AWS with --environment: "
         ),
         "{}",
         ended.stderr
@@ -66,7 +66,7 @@ async fn a_deployment_is_found_by_its_name_and_queues_by_their_urls() {
         let sent = client
             .send_message()
             .queue_url(url)
-            .message_body("letter")
+            .message_body("dead letter")
             .send()
             .await;
         sent.expect("it is sent");
@@ -90,13 +90,15 @@ async fn a_deployment_is_found_by_its_name_and_queues_by_their_urls() {
     put(&urls[2]).await;
     let listed = in_environment(&["list"]).await.check(0);
     assert!(
-        listed.starts_with("podium-test-activities-dlq  1 letter\npodium-test-snapshot-dlq    1 letter\n\n"),
+        listed.starts_with(
+            "podium-test-activities-dlq  1 dead letter\npodium-test-snapshot-dlq    1 dead letter\n\n"
+        ),
         "{listed}"
     );
     let redriven = in_environment(&["redrive"]).await.check(0);
     assert_eq!(
         redriven,
-        "1 letter of podium-test-activities-dlq sent to podium-test-activities\n"
+        "1 dead letter sent from podium-test-activities-dlq to podium-test-activities\n"
     );
     assert_eq!(
         (depth(&urls[0]).await, depth(&urls[1]).await),
@@ -104,7 +106,7 @@ async fn a_deployment_is_found_by_its_name_and_queues_by_their_urls() {
     );
     let refused = in_environment(&["redrive", "--of", "snapshot"]).await;
     assert!(
-        refused.stderr.contains("an old run is worth nothing"),
+        refused.stderr.contains("repeating an old run is useless"),
         "{}",
         refused.stderr
     );

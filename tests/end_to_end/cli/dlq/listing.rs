@@ -1,4 +1,4 @@
-//! Looking at dead letters changes nothing.
+//! Reading dead letters changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,20 +6,20 @@ use local::settings::Batching;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{dlq, lines, list, reasons, record, send, wait_for};
+use super::{depths, dlq, lines, list, reasons, record, send, wait_for};
 use crate::stack::TestStack;
 
-/// What cannot be done is said in a sentence.
+/// Checks that each impossible request fails with a sentence.
 async fn check_refusals(stack: &TestStack, file: &str) {
     for (args, expected) in [
-        (vec!["export", file], "is there already"),
+        (vec!["export", file], "exists already"),
         (
             vec!["show", "nobody"],
-            "there is no letter nobody in podium-activities-dlq",
+            "there is no dead letter nobody in podium-activities-dlq",
         ),
         (
             vec!["list", "--older-than", "2h", "--newer-than", "1h"],
-            "no letter is both",
+            "no dead letter is both",
         ),
         (
             vec!["redrive", "--of", "pipe"],
@@ -39,7 +39,7 @@ async fn check_refusals(stack: &TestStack, file: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_are_listed_shown_and_exported_and_stay() {
     let stack = TestStack::start(|config| config.batching = Batching::Prompt).await;
-    let letters = &stack.stack.dead_letter_queue;
+    let dead_letter_queue = &stack.stack.dead_letter_queue;
     let bad = [
         "no JSON at all".to_owned(),
         record("changed", "task_completed").replace("INSERT", "MODIFY"),
@@ -47,9 +47,12 @@ async fn letters_are_listed_shown_and_exported_and_stay() {
         record("nap-2", "nap"),
     ];
     send(&stack.stack.queue, bad.clone());
-    wait_for("the letters", || letters.depth().total() == bad.len()).await;
+    wait_for("the dead letters", || {
+        dead_letter_queue.depth().total() == bad.len()
+    })
+    .await;
     // SQS gives no reason when it moves a message itself.
-    send(letters, [record("failed-20-times", "task_completed")]);
+    send(dead_letter_queue, [record("failed-20-times", "task_completed")]);
 
     let listed = list(&stack, &[]).await;
     assert_eq!(
@@ -84,17 +87,17 @@ async fn letters_are_listed_shown_and_exported_and_stay() {
     }
     let table = dlq(&stack, &["list", "--limit", "2"]).await.check(0);
     for part in [
-        "podium-activities-dlq  5 letters\n",
-        "\nnot_scored: the scoring policy lacks its kind, or a version for its time. To do: ",
+        "podium-activities-dlq  5 dead letters\n",
+        "\nnot_scored: the scoring policy has no points for this kind at the activity's time. To do: ",
         "\nand 3 others\n",
     ] {
         assert!(table.contains(part), "no {part:?} in:\n{table}");
     }
 
-    let nap = listed["oldest"].as_array().expect("letters").iter();
+    let nap = listed["oldest"].as_array().expect("dead letters").iter();
     let nap = nap
         .into_iter()
-        .find(|letter| letter["reason_code"] == "not_scored");
+        .find(|dead_letter| dead_letter["reason_code"] == "not_scored");
     let nap = nap.expect("it is listed")["id"]
         .as_str()
         .expect("an id")
@@ -110,11 +113,11 @@ async fn letters_are_listed_shown_and_exported_and_stay() {
     }
 
     let directory = TempDir::new().expect("a directory");
-    let path = directory.path().join("letters.jsonl");
+    let path = directory.path().join("dead-letters.jsonl");
     let file = path.to_str().expect("a plain path");
     let exported = dlq(&stack, &["export", file]).await.check(0);
     assert!(
-        exported.starts_with("5 letters of podium-activities-dlq written to "),
+        exported.starts_with("5 dead letters of podium-activities-dlq written to "),
         "{exported}"
     );
     let written = lines(&path);
@@ -133,11 +136,6 @@ async fn letters_are_listed_shown_and_exported_and_stay() {
     assert_eq!(line["attributes"]["reason_code"]["value"], "not_scored", "{line}");
 
     check_refusals(&stack, file).await;
-    let depth = letters.depth();
-    assert_eq!(
-        (depth.visible, depth.in_flight),
-        (5, 0),
-        "all are there, and visible"
-    );
+    assert_eq!(depths(dead_letter_queue), (5, 0), "all are there, and visible");
     stack.stop().await;
 }

@@ -1,4 +1,4 @@
-//! What is purged was exported.
+//! A purge deletes only what it has exported.
 
 use std::collections::{BTreeMap, HashSet};
 use std::process::Stdio;
@@ -9,23 +9,23 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::{command, dlq, lines, list, reasons, record, send, signal, wait_for};
+use super::{command, depths, dlq, lines, list, reasons, record, send, signal, wait_for};
 use crate::cli::text;
 use crate::stack::TestStack;
 
-/// As the aggregator does with what it cannot score.
-fn bury(queue: &Queue, body: String) {
-    let mut letter = NewMessage::new(body);
+/// Sends a message to the DLQ with a reason, as the aggregator does.
+fn send_to_dlq(queue: &Queue, body: String) {
+    let mut dead_letter = NewMessage::new(body);
     for (name, value) in [("reason_code", "not_scored"), ("reason", "there are no points")] {
         let attribute = MessageAttribute::text(value).expect("a value");
-        letter.attributes.insert(name.to_owned(), attribute);
+        dead_letter.attributes.insert(name.to_owned(), attribute);
     }
-    for sent in queue.send_batch(vec![letter]) {
+    for sent in queue.send_batch(vec![dead_letter]) {
         sent.expect("it is sent");
     }
 }
 
-/// The command with a terminal as its standard input, as far as it can tell.
+/// The command with a pseudo-terminal as its standard input.
 fn at_a_terminal(command: &Command) -> Command {
     const SPAWN: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
     let command = command.as_std();
@@ -44,39 +44,42 @@ fn at_a_terminal(command: &Command) -> Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purge_deletes_what_it_has_exported_and_nothing_else() {
-    const LETTERS: usize = 1_234;
+    const DEAD_LETTERS: usize = 1_234;
     let stack = TestStack::start(|_| {}).await;
-    let letters = &stack.stack.dead_letter_queue;
-    send(letters, (0..LETTERS).map(|id| record(&id.to_string(), "nap")));
+    let dead_letter_queue = &stack.stack.dead_letter_queue;
+    send(
+        dead_letter_queue,
+        (0..DEAD_LETTERS).map(|id| record(&id.to_string(), "nap")),
+    );
     for id in 0..3 {
-        bury(letters, record(&format!("late-{id}"), "nap"));
+        send_to_dlq(dead_letter_queue, record(&format!("late-{id}"), "nap"));
     }
     let directory = TempDir::new().expect("a directory");
     let path = |name: &str| directory.path().join(name);
     let named = |name: &str| path(name).to_str().expect("a plain path").to_owned();
 
-    // One that is interrupted while it has letters gives them back.
+    // A command that is interrupted while it holds dead letters returns them.
     let looking = command(&stack, &["list"]).spawn().expect("podium runs");
-    wait_for("letters in its hand", || letters.depth().in_flight > 0).await;
+    wait_for("dead letters in flight", || {
+        dead_letter_queue.depth().in_flight > 0
+    })
+    .await;
     signal("INT", &looking).await;
     let output = looking.wait_with_output().await.expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{}", text(output.stderr));
-    assert_eq!(
-        (letters.depth().visible, letters.depth().in_flight),
-        (LETTERS + 3, 0)
-    );
+    assert_eq!(depths(dead_letter_queue), (DEAD_LETTERS + 3, 0));
     let listed = list(&stack, &[]).await;
     assert_eq!(
         reasons(&listed),
-        BTreeMap::from([("none", LETTERS as u64), ("not_scored", 3)])
+        BTreeMap::from([("none", DEAD_LETTERS as u64), ("not_scored", 3)])
     );
 
-    // Nothing is deleted unasked, or of another queue than is meant.
+    // Nothing is deleted without confirmation, or with the name of another queue.
     for (args, expected) in [
         (vec!["purge"], "--export <FILE>"),
         (
             vec!["purge", "--export", &named("unasked")],
-            "nothing was deleted, since nobody can be asked; give --yes podium-activities-dlq",
+            "nothing was deleted: there is no terminal to confirm at; to purge this queue, give --yes podium-activities-dlq",
         ),
         (
             vec!["purge", "--export", &named("other"), "--yes", "podium-activities"],
@@ -98,18 +101,18 @@ async fn a_purge_deletes_what_it_has_exported_and_nothing_else() {
     let purged = dlq(&stack, &[&some[..], &["--export", &few]].concat()).await;
     purged.check(0);
     assert_eq!(lines(&path("few")).len(), 3);
-    assert_eq!((letters.depth().visible, letters.depth().in_flight), (LETTERS, 0));
+    assert_eq!(depths(dead_letter_queue), (DEAD_LETTERS, 0));
 
-    // Typed wrongly, and then rightly, while a letter arrives in between.
+    // A wrong name and then the right one are typed, while a dead letter arrives in between.
     for (name, typed, code, exported, left) in [
-        ("wrong", "podium-activities\n", 1, LETTERS, LETTERS + 1),
-        ("right", "podium-activities-dlq\n", 0, LETTERS + 1, 1),
+        ("wrong", "podium-activities\n", 1, DEAD_LETTERS, DEAD_LETTERS + 1),
+        ("right", "podium-activities-dlq\n", 0, DEAD_LETTERS + 1, 1),
     ] {
         let file = named(name);
         let mut purging = at_a_terminal(&command(&stack, &["purge", "--export", &file]));
         let mut purging = purging.spawn().expect("python3 runs");
         wait_for("the export", || path(name).exists()).await;
-        send(letters, [record(&format!("after-{name}"), "nap")]);
+        send(dead_letter_queue, [record(&format!("after-{name}"), "nap")]);
         let mut stdin = purging.stdin.take().expect("it is piped");
         stdin.write_all(typed.as_bytes()).await.expect("it is typed");
         let output = purging.wait_with_output().await.expect("it ends");
@@ -120,13 +123,9 @@ async fn a_purge_deletes_what_it_has_exported_and_nothing_else() {
             .map(|line| line["id"].to_string())
             .collect();
         assert_eq!(ids.len(), exported, "{said}");
-        assert_eq!(
-            (letters.depth().visible, letters.depth().in_flight),
-            (left, 0),
-            "{said}"
-        );
+        assert_eq!(depths(dead_letter_queue), (left, 0), "{said}");
     }
-    let left = letters.receive(10, Duration::ZERO, None).await;
+    let left = dead_letter_queue.receive(10, Duration::ZERO, None).await;
     assert!(left[0].body().contains("after-right"), "{}", left[0].body());
     stack.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Nothing counts twice, and nothing is lost, by sending dead letters again.
+//! A redrive loses nothing and counts nothing twice.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -8,16 +8,16 @@ use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use jiff::Timestamp;
 use local::settings::{self, Batching};
 use local::sqs::{Faults, Queue};
-use serde_json::{Value, json};
+use serde_json::Value;
 use store::{CountTables, Counting, Rules};
 use tokio::time::sleep;
 
-use super::{PATIENCE, command, dlq, list, reasons, record, send, signal, wait_for};
+use super::{PATIENCE, command, depths, dlq, list, reasons, record, send, signal, wait_for};
 use crate::cli::text;
-use crate::stack::TestStack;
+use crate::stack::{TestStack, tasks};
 
-/// An aggregator that nobody told how many points a task is worth.
-fn forgetful_aggregator(stack: &TestStack) -> Aggregator {
+/// An aggregator whose scoring policy has no points for tasks.
+fn aggregator_without_tasks(stack: &TestStack) -> Aggregator {
     let stack = &stack.stack;
     let aws = local::sdk_config(&stack.aws_url);
     let shards = settings::STANDING_SHARDS.to_string();
@@ -42,29 +42,16 @@ fn forgetful_aggregator(stack: &TestStack) -> Aggregator {
     )
 }
 
-/// Posts activities while the aggregator does not know their kind, so that all become dead letters.
-/// The one that knows it is paused when this returns.
-async fn become_letters(stack: &TestStack, activities: usize) {
+/// Posts activities while the scoring policy lacks their kind, so that all become dead letters. The stack's
+/// own aggregator is paused when this returns.
+async fn post_as_dead_letters(stack: &TestStack, activities: usize) {
     stack.stack.aggregation().pause();
-    let posted: Vec<Value> = (0..activities)
-        .map(|id| {
-            json!({
-                "activity_id": format!("a{id}"),
-                "user_id": format!("user-{}", id % 7),
-                "program_id": "wellness",
-                "kind": "task_completed",
-            })
-        })
-        .collect();
-    stack.post_all(&posted).await;
-    let aggregator = forgetful_aggregator(stack);
+    stack.post_all(&tasks(0..activities, 7)).await;
+    let aggregator = aggregator_without_tasks(stack);
     let queue = &stack.stack.queue;
     let until = Instant::now() + PATIENCE;
     while stack.stack.dead_letter_queue.depth().total() < activities {
-        assert!(
-            Instant::now() < until,
-            "waited {PATIENCE:?} in vain for the letters"
-        );
+        assert!(Instant::now() < until, "no dead letters within {PATIENCE:?}");
         let received = queue.receive(10, Duration::from_millis(100), None).await;
         let mut event = SqsEvent::default();
         for received in &received {
@@ -82,11 +69,11 @@ async fn become_letters(stack: &TestStack, activities: usize) {
     }
 }
 
-/// How many messages of a queue that nobody reads are activities and no heartbeats.
+/// The number of activities, without heartbeats, in a queue that has no consumer.
 async fn waiting_activities(queue: &Queue) -> usize {
     let mut activities = 0;
     loop {
-        // They come back soon, and stay away until all were seen.
+        // The messages stay hidden until all were seen, and become visible soon afterwards.
         let received = queue
             .receive(10, Duration::ZERO, Some(Duration::from_secs(2)))
             .await;
@@ -104,8 +91,8 @@ async fn waiting_activities(queue: &Queue) -> usize {
 async fn what_is_mended_is_redriven_and_counts_once() {
     const ACTIVITIES: usize = 120;
     let stack = TestStack::start(|_| {}).await;
-    let letters = &stack.stack.dead_letter_queue;
-    become_letters(&stack, ACTIVITIES).await;
+    let dead_letter_queue = &stack.stack.dead_letter_queue;
+    post_as_dead_letters(&stack, ACTIVITIES).await;
     assert_eq!(
         reasons(&list(&stack, &[]).await),
         BTreeMap::from([("not_scored", ACTIVITIES as u64)])
@@ -115,36 +102,33 @@ async fn what_is_mended_is_redriven_and_counts_once() {
         .await
         .check(0);
     assert!(
-        rehearsed.starts_with("would send 120 letters of podium-activities-dlq to podium-activities\n"),
+        rehearsed
+            .starts_with("would send 120 dead letters from podium-activities-dlq to podium-activities\n"),
         "{rehearsed}"
     );
     let limited = dlq(&stack, &["redrive", "--limit", "7"]).await.check(0);
-    assert!(limited.starts_with("7 letters of "), "{limited}");
-    assert_eq!(
-        (letters.depth().visible, letters.depth().in_flight),
-        (ACTIVITIES - 7, 0)
-    );
+    assert!(limited.starts_with("7 dead letters sent from "), "{limited}");
+    assert_eq!(depths(dead_letter_queue), (ACTIVITIES - 7, 0));
     let others = dlq(&stack, &["redrive", "--reason", "none"]).await.check(0);
-    assert!(others.starts_with("0 letters of "), "{others}");
-    assert_eq!(
-        (letters.depth().visible, letters.depth().in_flight),
-        (ACTIVITIES - 7, 0)
-    );
+    assert!(others.starts_with("0 dead letters sent from "), "{others}");
+    assert_eq!(depths(dead_letter_queue), (ACTIVITIES - 7, 0));
 
-    // As after a redrive that died between sending and deleting: ten are in the queue already.
-    let sent = letters.receive(10, Duration::ZERO, Some(Duration::ZERO)).await;
+    // As after a redrive that was killed between sending and deleting: ten are in the queue already.
+    let sent = dead_letter_queue
+        .receive(10, Duration::ZERO, Some(Duration::ZERO))
+        .await;
     send(
         &stack.stack.queue,
-        sent.iter().map(|letter| letter.body().to_owned()),
+        sent.iter().map(|dead_letter| dead_letter.body().to_owned()),
     );
-    // And SQS hands out every letter once more after it was deleted.
-    letters.set_faults(Faults {
+    // And SQS delivers every dead letter once more after it was deleted.
+    dead_letter_queue.set_faults(Faults {
         deliver_twice: true,
         shuffle: Some(7),
     });
     let redriven = dlq(&stack, &["redrive", "--rate", "1000"]).await.check(0);
-    assert!(redriven.starts_with("113 letters of "), "{redriven}");
-    assert_eq!(letters.depth().total(), 0);
+    assert!(redriven.starts_with("113 dead letters sent from "), "{redriven}");
+    assert_eq!(dead_letter_queue.depth().total(), 0);
     assert_eq!(
         waiting_activities(&stack.stack.queue).await,
         ACTIVITIES + 10,
@@ -159,35 +143,41 @@ async fn what_is_mended_is_redriven_and_counts_once() {
 async fn a_redrive_that_is_killed_or_interrupted_is_run_again() {
     const ACTIVITIES: usize = 400;
     let stack = TestStack::start(|_| {}).await;
-    let letters = &stack.stack.dead_letter_queue;
-    become_letters(&stack, ACTIVITIES).await;
+    let dead_letter_queue = &stack.stack.dead_letter_queue;
+    post_as_dead_letters(&stack, ACTIVITIES).await;
     stack.stack.aggregation().resume();
 
     let mut killed = command(&stack, &["redrive", "--rate", "100"])
         .spawn()
         .expect("podium runs");
-    wait_for("a part", || letters.depth().total() < ACTIVITIES - 100).await;
+    wait_for("a part", || dead_letter_queue.depth().total() < ACTIVITIES - 100).await;
     killed.kill().await.expect("it is killed");
-    let left = letters.depth();
+    let left = dead_letter_queue.depth();
     assert!(
         left.total() > 0 && left.in_flight > 0,
-        "it was killed amid its work: {left:?}"
+        "it was killed before it ended: {left:?}"
     );
 
     let interrupted = command(&stack, &["redrive", "--rate", "100"])
         .spawn()
         .expect("podium runs");
-    wait_for("another part", || letters.depth().total() < left.total() - 50).await;
+    wait_for("another part", || {
+        dead_letter_queue.depth().total() < left.total() - 50
+    })
+    .await;
     signal("INT", &interrupted).await;
     let output = interrupted.wait_with_output().await.expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{}", text(output.stderr));
-    assert!(letters.depth().total() > 0, "it was interrupted amid its work");
     assert!(
-        letters.depth().in_flight <= left.in_flight,
-        "what it had is given back"
+        dead_letter_queue.depth().total() > 0,
+        "it was interrupted before it ended"
+    );
+    assert!(
+        dead_letter_queue.depth().in_flight <= left.in_flight,
+        "what it held is returned"
     );
 
-    // What the one that was killed had in hand is hidden for a while.
+    // The dead letters that the killed command held are hidden for a while.
     let until = Instant::now() + PATIENCE;
     loop {
         let again = dlq(&stack, &["redrive", "--rate", "1000"]).await;
@@ -200,42 +190,48 @@ async fn a_redrive_that_is_killed_or_interrupted_is_run_again() {
             again.stdout,
             again.stderr
         );
-        assert!(
-            Instant::now() < until,
-            "waited {PATIENCE:?} in vain for the last letters"
-        );
+        assert!(Instant::now() < until, "dead letters are left after {PATIENCE:?}");
         sleep(Duration::from_secs(2)).await;
     }
-    assert_eq!(letters.depth().total(), 0, "none is left");
+    assert_eq!(dead_letter_queue.depth().total(), 0, "none is left");
     stack.wait_until_counted(ACTIVITIES as u64).await;
     stack.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_mended_comes_back_and_the_redrive_ends() {
-    const LETTERS: usize = 40;
+    const DEAD_LETTERS: usize = 40;
     let stack = TestStack::start(|config| config.batching = Batching::Prompt).await;
-    let letters = &stack.stack.dead_letter_queue;
+    let dead_letter_queue = &stack.stack.dead_letter_queue;
     send(
         &stack.stack.queue,
-        (0..LETTERS).map(|id| record(&format!("nap-{id}"), "nap")),
+        (0..DEAD_LETTERS).map(|id| record(&format!("nap-{id}"), "nap")),
     );
-    wait_for("the letters", || letters.depth().total() == LETTERS).await;
+    wait_for("the dead letters", || {
+        dead_letter_queue.depth().total() == DEAD_LETTERS
+    })
+    .await;
     let ids = |listed: &Value| {
-        let lines = listed["oldest"].as_array().expect("letters").iter();
+        let lines = listed["oldest"].as_array().expect("dead letters").iter();
         lines
             .map(|line| line["id"].as_str().expect("an id").to_owned())
             .collect::<HashSet<_>>()
     };
     let before = ids(&list(&stack, &["--limit", "100"]).await);
 
-    // Slowly enough for the first ones to come back meanwhile.
+    // Slow enough for the first ones to come back meanwhile.
     let redriven = dlq(&stack, &["redrive", "--rate", "10"]).await.check(1);
-    assert!(redriven.starts_with("40 letters of "), "{redriven}");
-    assert!(redriven.contains(" came back already, "), "{redriven}");
-    wait_for("the letters again", || letters.depth().visible == LETTERS).await;
+    assert!(redriven.starts_with("40 dead letters sent from "), "{redriven}");
+    assert!(
+        redriven.contains(" came back, since their cause is not fixed; "),
+        "{redriven}"
+    );
+    wait_for("the dead letters again", || {
+        dead_letter_queue.depth().visible == DEAD_LETTERS
+    })
+    .await;
     let after = ids(&list(&stack, &["--limit", "100"]).await);
-    assert_eq!((before.len(), after.len()), (LETTERS, LETTERS));
+    assert_eq!((before.len(), after.len()), (DEAD_LETTERS, DEAD_LETTERS));
     assert!(before.is_disjoint(&after), "each was sent once");
     stack.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Names that the API takes, made from names that people took.
+//! Makes ids that the API accepts from the names of people and repositories.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 const SLUG_BYTES_MAX: usize = 64;
 
-/// Hexadecimal digits that keep two slugs apart which lost what told them apart.
+/// Hexadecimal digits added to slugs that lost characters, to keep them distinct.
 const MARK_DIGITS: usize = 6;
 
 const PSEUDONYM_DIGITS: usize = 12;
@@ -17,8 +17,8 @@ fn hash(text: &str) -> String {
     format!("{:x}", Sha256::digest(text))
 }
 
-/// Who did it: a pseudonym from the e-mail address, or a slug of the name if `names` is set.
-/// Either stands in for the other where that is empty.
+/// The user id of an author: a pseudonym made from the e-mail address, or a slug of the name if `names` is
+/// set. If the preferred one is empty, the other is used.
 pub fn user_id(name: &str, email: &str, names: bool) -> UserId {
     let slugged = if names { slug(name) } else { None };
     let email = email.trim().to_lowercase();
@@ -33,8 +33,7 @@ pub fn user_id(name: &str, email: &str, names: bool) -> UserId {
         .expect("slugs and pseudonyms are made of what names are made of")
 }
 
-/// The name of the repository whose git directory this is: `podium` of `podium/.git` and of
-/// `podium.git`.
+/// The name of the repository with this git directory: `podium` for `podium/.git` and for `podium.git`.
 pub fn program_slug(git_directory: &Path) -> Option<ProgramId> {
     let last = git_directory.file_name()?.to_string_lossy();
     let name = if last == ".git" {
@@ -46,9 +45,9 @@ pub fn program_slug(git_directory: &Path) -> Option<ProgramId> {
     Some(slug.parse().expect("a slug is made of what names are made of"))
 }
 
-/// Lower case, with a hyphen for each run of other characters. A slug that had to drop letters
-/// or the end of the text is marked with a piece of its hash, so that `José` and `Josè` stay two
-/// people. None if nothing is left.
+/// Lower case, with a hyphen for each run of other characters. A slug that lost letters or was truncated
+/// ends with part of the hash of the text, so that `José` and `Josè` stay distinct. `None` if nothing is
+/// left.
 fn slug(text: &str) -> Option<String> {
     let mut slug = String::new();
     for c in text.trim().to_lowercase().chars() {

@@ -146,7 +146,7 @@ fn wrong_clocks_are_skipped_and_counted() {
     );
     assert_eq!(
         skipped.to_string(),
-        "skipped 2 commits or tags, dated in the future\n"
+        "skipped 2 commits or tags dated in the future\n"
     );
 }
 

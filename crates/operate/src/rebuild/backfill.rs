@@ -1,4 +1,4 @@
-//! Counting all facts into a new generation, a page at a time, with checkpoints.
+//! Counts all facts into a new generation, page by page, with checkpoints.
 
 use std::time::Duration;
 
@@ -11,38 +11,38 @@ use store::facts::Fact;
 use store::keys::CountGeneration;
 use store::plan::{Countable, groups};
 use store::rebuild::Checkpoint;
+use terminal::text;
 use tokio::time::Instant;
 
 use crate::counts::Counts;
-use terminal::text;
 
-/// Facts between two checkpoints: a kill costs at most so many for each segment, counted for nothing.
+/// Facts between two checkpoints. After a kill, at most this many are read again in each segment.
 const PAGE: i32 = 1_000;
-/// How long a table may be throttled before the rebuild stops, to be started again.
+/// How long a table may be throttled before the rebuild stops.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Transactions of one page under way at once.
+/// Concurrent transactions for one page.
 const TRANSACTIONS_AT_ONCE: usize = 4;
 
-/// What counting came to, with all that was counted before this run.
+/// The result of a backfill, including earlier runs of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Grown {
+pub struct Backfilled {
     pub facts: u64,
     pub not_countable: u64,
 }
 
-pub async fn grow(counts: &Counts, generation: CountGeneration, segments: i32) -> anyhow::Result<Grown> {
+pub async fn run(counts: &Counts, generation: CountGeneration, segments: i32) -> anyhow::Result<Backfilled> {
     let mut checkpoints = counts.rebuilds.checkpoints(generation).await?;
     if checkpoints.is_empty() {
         checkpoints = (0..segments)
             .map(|segment| Checkpoint::beginning(segment, segments))
             .collect();
-        // All of them before the first page is counted, so that their number is known from then on.
+        // All are kept before the first page is counted, so that their number never changes.
         for checkpoint in &checkpoints {
             counts.rebuilds.keep(generation, checkpoint).await?;
         }
     }
     let segments = checkpoints[0].segments;
-    // A kill while the first ones were written.
+    // Some are missing if an earlier run was killed while it wrote them.
     let missing: Vec<_> = (0..segments)
         .filter(|segment| {
             checkpoints
@@ -55,32 +55,44 @@ pub async fn grow(counts: &Counts, generation: CountGeneration, segments: i32) -
             .into_iter()
             .map(|segment| Checkpoint::beginning(segment, segments)),
     );
+    debug_assert_eq!(
+        checkpoints.len(),
+        usize::try_from(segments).unwrap_or_default(),
+        "each segment has one checkpoint"
+    );
     let at_once = checkpoints.len();
-    let grown: Vec<Grown> = stream::iter(checkpoints)
-        .map(|checkpoint| grow_segment(counts, generation, checkpoint))
+    let segments_done: Vec<Backfilled> = stream::iter(checkpoints)
+        .map(|checkpoint| backfill_segment(counts, generation, checkpoint))
         .buffer_unordered(at_once)
         .try_collect()
         .await?;
-    Ok(grown.into_iter().fold(Grown::default(), |sum, segment| Grown {
-        facts: sum.facts + segment.facts,
-        not_countable: sum.not_countable + segment.not_countable,
-    }))
+    Ok(segments_done
+        .into_iter()
+        .fold(Backfilled::default(), |sum, segment| Backfilled {
+            facts: sum.facts + segment.facts,
+            not_countable: sum.not_countable + segment.not_countable,
+        }))
 }
 
-async fn grow_segment(
+async fn backfill_segment(
     counts: &Counts,
     generation: CountGeneration,
     mut checkpoint: Checkpoint,
-) -> anyhow::Result<Grown> {
+) -> anyhow::Result<Backfilled> {
     while !checkpoint.is_done {
         let part = (checkpoint.segment, checkpoint.segments);
         let page = counts.facts.page(part, checkpoint.after.as_ref(), PAGE).await?;
         for unreadable in &page.unreadable {
-            eprintln!("not an activity: {unreadable}");
+            eprintln!("podium: skipped an item that is not an activity: {unreadable}");
         }
         checkpoint.facts += (page.facts.len() + page.unreadable.len()) as u64;
         checkpoint.not_countable += page.unreadable.len() as u64;
         checkpoint.not_countable += count(counts, generation, &page.facts).await?;
+        debug_assert!(
+            page.next.is_none() || page.next != checkpoint.after,
+            "a page that is not the last moves the checkpoint on"
+        );
+        debug_assert!(checkpoint.not_countable <= checkpoint.facts);
         checkpoint.is_done = page.next.is_none();
         checkpoint.after = page.next;
         counts.rebuilds.keep(generation, &checkpoint).await?;
@@ -92,13 +104,13 @@ async fn grow_segment(
             );
         }
     }
-    Ok(Grown {
+    Ok(Backfilled {
         facts: checkpoint.facts,
         not_countable: checkpoint.not_countable,
     })
 }
 
-/// Counts facts; returns how many of them never can be.
+/// Counts facts. Returns how many of them can never be counted.
 async fn count(counts: &Counts, generation: CountGeneration, facts: &[Fact]) -> anyhow::Result<u64> {
     let now = Timestamp::now();
     let mut not_countable = 0;
@@ -118,11 +130,12 @@ async fn count(counts: &Counts, generation: CountGeneration, facts: &[Fact]) -> 
             match counted {
                 Counted::Applied | Counted::Duplicate => {}
                 Counted::Impossible(reason) => {
-                    eprintln!("activity {id} of {user} cannot be counted: {reason}");
+                    eprintln!("podium: activity {id} of {user} cannot be counted: {reason}");
                     not_countable += 1;
                 }
                 Counted::Later(reason) => bail!(
-                    "the tables take no more for now ({reason}); start the rebuild again, and it goes on where it is"
+                    "the tables accept no more writes for now ({reason}); run `podium rebuild run` again later, and it \
+                     resumes from its checkpoint"
                 ),
             }
         }

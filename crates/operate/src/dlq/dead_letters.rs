@@ -1,4 +1,4 @@
-//! Dead letters as they are received: their reasons, which of them are meant, and how many there are.
+//! Dead letters as they are received: their reasons, which of them are chosen, and how many there are.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -12,31 +12,31 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-
 use terminal::duration;
 use terminal::text::printable;
 
-/// What a letter without a reason is listed under: SQS itself moved it.
+/// The reason code of a dead letter without a reason: SQS itself moved it.
 pub const NO_REASON: &str = "none";
 
-/// Codes counted apart; a sender that makes up codes without end fills [`OTHER_CODES`].
+/// Codes counted separately. All further codes count as [`OTHER_CODES`], so that a faulty sender cannot
+/// grow the summary without bound.
 const CODES_MAX: usize = 32;
 const OTHER_CODES: &str = "other codes";
 
-/// Tells messages apart in little room: the first half of the SHA-256 of an id.
+/// Identifies a message in 16 bytes: the first half of the SHA-256 of its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key([u8; 16]);
+pub struct IdHash([u8; 16]);
 
-impl Key {
+impl IdHash {
     pub fn of(id: &str) -> Self {
         let digest = Sha256::digest(id);
-        let mut key = [0; 16];
-        key.copy_from_slice(&digest[..16]);
-        Self(key)
+        let mut id_hash = [0; 16];
+        id_hash.copy_from_slice(&digest[..16]);
+        Self(id_hash)
     }
 }
 
-/// An attribute of a message; the value of a binary one is in hexadecimal.
+/// A message attribute. Binary values are in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attribute {
     #[serde(rename = "type")]
@@ -44,23 +44,23 @@ pub struct Attribute {
     pub value: String,
 }
 
-/// One dead letter, and the form of its line in an export.
+/// One dead letter, in the format of its line in an export.
 #[derive(Debug, Clone, Serialize)]
-pub struct Letter {
+pub struct DeadLetter {
     pub id: String,
     pub sent_at: Timestamp,
     pub receive_count: u64,
     pub reason_code: String,
     pub reason: Option<String>,
-    /// The queue that SQS moved it from, if it was SQS.
+    /// The queue that SQS moved it from, if SQS moved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<String>,
     pub attributes: BTreeMap<String, Attribute>,
     pub body: String,
 }
 
-impl Letter {
-    /// `None` for a message without an id, which SQS does not make.
+impl DeadLetter {
+    /// `None` for a message without an id, which SQS never sends.
     pub fn parse(message: Message) -> Option<Self> {
         let id = message.message_id?;
         let body = message.body.unwrap_or_default();
@@ -89,11 +89,11 @@ impl Letter {
         })
     }
 
-    pub fn key(&self) -> Key {
-        Key::of(&self.id)
+    pub fn id_hash(&self) -> IdHash {
+        IdHash::of(&self.id)
     }
 
-    /// The id of the message that the aggregator made this letter of.
+    /// The id of the original message, if the aggregator wrote this dead letter.
     pub fn made_of(&self) -> Option<&str> {
         let id = self.attributes.get("message_id");
         id.map(|id| id.value.as_str())
@@ -119,8 +119,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// Why a message is a dead letter: by the aggregator's attributes, the scheduler's, or the document
-/// of a pipe or of a function's failed run.
+/// The reason code and detail of a dead letter. They are in the attributes if the aggregator or the
+/// scheduler wrote it, and in the body if a pipe did or a function's run failed.
 fn reason(attributes: &BTreeMap<String, Attribute>, body: &str) -> (String, Option<String>) {
     let value = |name: &str| attributes.get(name).map(|attribute| attribute.value.clone());
     for (code, detail) in [("reason_code", "reason"), ("ERROR_CODE", "ERROR_MESSAGE")] {
@@ -138,68 +138,71 @@ fn reason(attributes: &BTreeMap<String, Attribute>, body: &str) -> (String, Opti
     (NO_REASON.to_owned(), None)
 }
 
-/// What a reason means, and what to do about it.
+/// What a reason means, and what the operator should do.
 pub fn meaning(code: &str) -> (&'static str, &'static str) {
-    const WRITTEN_BY_ANOTHER: &str = "find who writes to the queue, or deploy code that knows this form, then \
-                                      redrive; purge what is no activity";
+    const WRITTEN_BY_ANOTHER: &str = "find what else writes to the queue, or deploy a version that reads this \
+                                      format; then redrive the activities and purge the rest";
     match code {
         "not_scored" => (
-            "the scoring policy lacks its kind, or a version for its time",
-            "add it to the scoring policy and deploy, then redrive",
+            "the scoring policy has no points for this kind at the activity's time",
+            "add the kind to the scoring policy and deploy, then redrive",
         ),
         "not_countable" => (
-            "DynamoDB refused the write for good, as the reason says",
-            "mend what the reason names, then redrive",
+            "DynamoDB refused the write and will refuse it again; the reason has its message",
+            "fix the cause that the reason names, then redrive",
         ),
         "not_a_stream_record" => (
-            "it is not a record of the table's stream, as the pipe sends them",
+            "the message is not a record of the table's stream as the pipe sends it",
             WRITTEN_BY_ANOTHER,
         ),
         "not_an_insert" => (
-            "it tells of a change of an activity or of its removal, which the pipe leaves out",
+            "the record is about a changed or deleted activity, which the pipe filters out",
             WRITTEN_BY_ANOTHER,
         ),
         "no_new_image" => (
-            "the stream of the table does not carry new images",
-            "give the stream the view type NEW_IMAGE (terraform apply), and purge it",
+            "the record does not carry the new item, because the table's stream has another view type",
+            "set the stream's view type to NEW_IMAGE (terraform apply), then purge these",
         ),
-        "not_an_activity" => ("its item is no activity that this code knows", WRITTEN_BY_ANOTHER),
+        "not_an_activity" => (
+            "the item in the record is not an activity that this version can read",
+            WRITTEN_BY_ANOTHER,
+        ),
         NO_REASON => (
-            "the queue moved it here without a reason, most often since it failed 20 times",
-            "look at what the aggregator logged then (permissions, tables), mend that, then redrive",
+            "SQS moved it here without a reason, usually because it failed 20 times",
+            "read the aggregator's log of that time (permissions, tables), fix the cause, then redrive",
         ),
         "RetryAttemptsExhausted" | "RecordAgeExceeded" | "MaximumRecordAgeExceeded" => (
-            "the pipe gave up records of the stream, and says where they are",
-            "bring them back as docs/RUNBOOK.md says, within the stream's 24 hours",
+            "the pipe gave up on records of the stream; the body says where they are",
+            "recover them within the stream's 24 hours: docs/RUNBOOK.md, \"Bring back what the pipe skipped\"",
         ),
         _ => (
-            "it is none of Podium's own reasons",
-            "look at its body and attributes",
+            "it is not one of Podium's own reasons",
+            "read its body and attributes with `podium dlq show ID`",
         ),
     }
 }
 
-/// Which letters are meant; shared by the subcommands.
+/// Which dead letters to use. Shared by the subcommands.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Choice {
-    /// Only letters with this reason, such as `not_scored`; `none` for those without one
+    /// Only dead letters with this reason, such as `not_scored`; `none` for those without one
     #[arg(long, value_name = "CODE")]
     reason: Option<String>,
-    /// Only letters that were sent longer ago than this, such as 1h or 2h30m
+    /// Only dead letters older than this, such as 1h or 2h30m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     older_than: Option<Duration>,
-    /// Only letters that were sent less long ago than this
+    /// Only dead letters newer than this
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     newer_than: Option<Duration>,
 }
 
 impl Choice {
-    /// Refuses a choice that no letter can meet.
+    /// Rejects a choice that no dead letter can meet.
     pub fn check(&self) -> anyhow::Result<()> {
         if let (Some(older), Some(newer)) = (self.older_than, self.newer_than) {
             ensure!(
                 older < newer,
-                "no letter is both older than --older-than and newer than --newer-than; make the first one shorter"
+                "no dead letter is both older than --older-than and newer than --newer-than; make --older-than shorter"
             );
         }
         Ok(())
@@ -209,24 +212,25 @@ impl Choice {
         self.reason.is_none() && self.older_than.is_none() && self.newer_than.is_none()
     }
 
-    pub fn includes(&self, letter: &Letter, now: Timestamp) -> bool {
-        let age = Duration::try_from_secs_f64(letter.age(now)).unwrap_or(Duration::MAX);
-        let has_reason = |code: &String| *code == letter.reason_code;
+    pub fn includes(&self, dead_letter: &DeadLetter, now: Timestamp) -> bool {
+        let age = Duration::try_from_secs_f64(dead_letter.age(now)).unwrap_or(Duration::MAX);
+        let has_reason = |code: &String| *code == dead_letter.reason_code;
         self.reason.as_ref().is_none_or(has_reason)
             && self.older_than.is_none_or(|bound| age > bound)
             && self.newer_than.is_none_or(|bound| age < bound)
     }
 }
 
-/// How many letters have one reason.
+/// The number of dead letters with one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Count {
-    pub letters: u64,
+    #[serde(rename = "letters")]
+    pub dead_letters: u64,
     pub oldest_sent_at: Timestamp,
     pub newest_sent_at: Timestamp,
 }
 
-/// How many letters have which reason.
+/// The number of dead letters by reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Summary {
@@ -234,8 +238,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub fn add(&mut self, letter: &Letter) {
-        let code = printable(&letter.reason_code);
+    pub fn add(&mut self, dead_letter: &DeadLetter) {
+        let code = printable(&dead_letter.reason_code);
         let is_full = self.by_code.len() >= CODES_MAX && !self.by_code.contains_key(&code);
         match self
             .by_code
@@ -243,22 +247,22 @@ impl Summary {
         {
             Entry::Vacant(vacant) => {
                 vacant.insert(Count {
-                    letters: 1,
-                    oldest_sent_at: letter.sent_at,
-                    newest_sent_at: letter.sent_at,
+                    dead_letters: 1,
+                    oldest_sent_at: dead_letter.sent_at,
+                    newest_sent_at: dead_letter.sent_at,
                 });
             }
             Entry::Occupied(mut occupied) => {
                 let count = occupied.get_mut();
-                count.letters += 1;
-                count.oldest_sent_at = count.oldest_sent_at.min(letter.sent_at);
-                count.newest_sent_at = count.newest_sent_at.max(letter.sent_at);
+                count.dead_letters += 1;
+                count.oldest_sent_at = count.oldest_sent_at.min(dead_letter.sent_at);
+                count.newest_sent_at = count.newest_sent_at.max(dead_letter.sent_at);
             }
         }
     }
 
-    pub fn letters(&self) -> u64 {
-        self.by_code.values().map(|count| count.letters).sum()
+    pub fn dead_letters(&self) -> u64 {
+        self.by_code.values().map(|count| count.dead_letters).sum()
     }
 
     /// The most frequent first.
@@ -268,7 +272,7 @@ impl Summary {
             .iter()
             .map(|(code, count)| (code.as_str(), count))
             .collect();
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(count.letters));
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(count.dead_letters));
         counts
     }
 }
@@ -281,8 +285,8 @@ pub mod tests {
         format!("2026-11-21T{at}Z").parse().expect("a time")
     }
 
-    pub fn letter(id: &str, sent_at: &str, code: &str) -> Letter {
-        Letter {
+    pub fn dead_letter(id: &str, sent_at: &str, code: &str) -> DeadLetter {
+        DeadLetter {
             id: id.to_owned(),
             sent_at: time(sent_at),
             receive_count: 1,
@@ -310,8 +314,8 @@ pub mod tests {
             .message_attributes("reason", text("String", "no points for naps"))
             .message_attributes("message_id", text("String", "before"))
             .build();
-        let letter = Letter::parse(message).expect("it has an id");
-        let line = serde_json::to_value(&letter).expect("JSON");
+        let dead_letter = DeadLetter::parse(message).expect("it has an id");
+        let line = serde_json::to_value(&dead_letter).expect("JSON");
         assert_eq!(
             line,
             serde_json::json!({
@@ -328,8 +332,8 @@ pub mod tests {
                 "body": "{}",
             })
         );
-        assert_eq!(letter.made_of(), Some("before"));
-        assert!(Letter::parse(Message::builder().body("{}").build()).is_none());
+        assert_eq!(dead_letter.made_of(), Some("before"));
+        assert!(DeadLetter::parse(Message::builder().body("{}").build()).is_none());
     }
 
     fn check_reason(attributes: &[(&str, &str)], body: &str, expected: (&str, Option<&str>)) {
@@ -377,15 +381,17 @@ pub mod tests {
             older_than: older_s.map(Duration::from_secs),
             newer_than: newer_s.map(Duration::from_secs),
         };
-        let letters = [
-            letter("a", "10:00:00", "not_scored"),
-            letter("b", "10:30:00", "none"),
-            letter("c", "10:59:59", "not_scored"),
-            letter("d", "11:00:05", "none"),
+        let dead_letters = [
+            dead_letter("a", "10:00:00", "not_scored"),
+            dead_letter("b", "10:30:00", "none"),
+            dead_letter("c", "10:59:59", "not_scored"),
+            dead_letter("d", "11:00:05", "none"),
         ];
         let now = time("11:00:00");
-        let chosen = letters.iter().filter(|letter| choice.includes(letter, now));
-        let chosen: String = chosen.map(|letter| letter.id.as_str()).collect();
+        let chosen = dead_letters
+            .iter()
+            .filter(|dead_letter| choice.includes(dead_letter, now));
+        let chosen: String = chosen.map(|dead_letter| dead_letter.id.as_str()).collect();
         assert_eq!(chosen, expected, "{choice:?}");
     }
 
@@ -423,12 +429,19 @@ pub mod tests {
             ("10:00:03", "b"),
             ("10:00:09", "a"),
         ] {
-            summary.add(&letter("id", at, code));
+            summary.add(&dead_letter("id", at, code));
         }
         let counts: Vec<_> = summary
             .counts()
             .into_iter()
-            .map(|(code, count)| (code, count.letters, count.oldest_sent_at, count.newest_sent_at))
+            .map(|(code, count)| {
+                (
+                    code,
+                    count.dead_letters,
+                    count.oldest_sent_at,
+                    count.newest_sent_at,
+                )
+            })
             .collect();
         assert_eq!(
             counts,
@@ -438,10 +451,13 @@ pub mod tests {
             ]
         );
         for code in 0..100 {
-            summary.add(&letter("id", "10:00:00", &format!("made-up-{code}")));
+            summary.add(&dead_letter("id", "10:00:00", &format!("made-up-{code}")));
         }
-        assert_eq!((summary.letters(), summary.by_code.len()), (104, CODES_MAX + 1));
-        assert_eq!(summary.by_code[OTHER_CODES].letters, 70);
+        assert_eq!(
+            (summary.dead_letters(), summary.by_code.len()),
+            (104, CODES_MAX + 1)
+        );
+        assert_eq!(summary.by_code[OTHER_CODES].dead_letters, 70);
     }
 
     #[test]

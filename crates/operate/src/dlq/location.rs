@@ -1,21 +1,21 @@
-//! Where the letters are: the stack on this machine, a deployment on AWS, or queues by their URLs.
+//! Where the dead letters are: on the local stack, in a deployment on AWS, or in queues given by URL.
 
 use std::fmt;
 
 use anyhow::{Context as _, bail, ensure};
 use aws_sdk_sqs::{Client, error::SdkError, operation::get_queue_url::GetQueueUrlError};
+use client::parse_url;
 use reqwest::Url;
 
 use super::queue::Queue;
 use crate::deployment::Deployment;
-use client::parse_url;
 
-/// Which of the dead-letter queues.
+/// The DLQs of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Of {
-    /// What the aggregator could not count
+    /// Messages that the aggregator could not count
     Activities,
-    /// Positions in the stream that the pipe gave up
+    /// Positions in the stream that the pipe gave up on
     Pipe,
     /// Runs of the snapshot that failed or could not be started
     Snapshot,
@@ -24,7 +24,7 @@ pub enum Of {
 impl Of {
     const ALL: [Self; 3] = [Self::Activities, Self::Pipe, Self::Snapshot];
 
-    /// What the queue's name ends with.
+    /// The end of the queue's name.
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Activities => "-activities-dlq",
@@ -44,66 +44,68 @@ impl fmt::Display for Of {
     }
 }
 
-/// Where the letters are; shared by the subcommands.
+/// Where the dead letters are. Shared by the subcommands.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Place {
-    /// Which dead-letter queue
+pub struct Location {
+    /// Which DLQ to use
     #[arg(long, value_name = "QUEUE", value_enum, default_value_t = Of::Activities)]
     of: Of,
     #[command(flatten)]
     deployment: Deployment,
-    /// The queue that letters are sent to again, if not by its name
+    /// The URL of the queue to which `redrive` sends dead letters [default: found by its name]
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     queue: Option<Url>,
-    /// The dead-letter queue, if not by its name
+    /// The URL of the DLQ [default: found by its name]
     #[arg(long, value_name = "URL", value_parser = parse_url, conflicts_with = "of")]
     dead_letter_queue: Option<Url>,
 }
 
-/// A connection to the queues of one place.
+/// A connection to the queues of one deployment.
 pub struct Connection<'a> {
     client: Client,
-    /// What the queues' names begin with.
+    /// The beginning of the queues' names.
     prefix: String,
-    /// The stack's address, if it is the one on this machine.
+    /// The address of the local stack, if that is in use.
     local: Option<String>,
-    place: &'a Place,
+    location: &'a Location,
 }
 
-impl Place {
+impl Location {
     pub async fn connect(&self) -> anyhow::Result<Connection<'_>> {
         let config = self.deployment.connect(self.queue_url()).await?;
         Ok(Connection {
             client: Client::new(&config),
             prefix: self.deployment.prefix(),
             local: self.deployment.local(self.queue_url()),
-            place: self,
+            location: self,
         })
     }
 
-    /// A queue that is named by its URL says where it is.
+    /// A URL that the operator gave. It also says where the deployment is.
     fn queue_url(&self) -> Option<&Url> {
         self.dead_letter_queue.as_ref().or(self.queue.as_ref())
     }
 }
 
 impl Connection<'_> {
-    /// The queue of the letters that are meant.
-    pub async fn dead_letters(&self) -> anyhow::Result<Queue> {
-        if let Some(url) = &self.place.dead_letter_queue {
+    /// The DLQ that was chosen.
+    pub async fn dead_letter_queue(&self) -> anyhow::Result<Queue> {
+        if let Some(url) = &self.location.dead_letter_queue {
             return Ok(Queue::new(self.client.clone(), url.as_str().to_owned()));
         }
-        let name = self.name(self.place.of);
+        let name = self.name(self.location.of);
         let found = self.find(&name).await?;
         found.with_context(|| self.missing(&name))
     }
 
-    /// The queue that letters are sent to again.
-    pub async fn main(&self, dead_letters: &Queue) -> anyhow::Result<Queue> {
-        let main = match (&self.place.queue, &self.place.dead_letter_queue) {
+    /// The queue to which a redrive sends dead letters.
+    pub async fn main(&self, dead_letter_queue: &Queue) -> anyhow::Result<Queue> {
+        let main = match (&self.location.queue, &self.location.dead_letter_queue) {
             (Some(url), _) => Queue::new(self.client.clone(), url.as_str().to_owned()),
-            (None, Some(_)) if self.place.deployment.environment.is_none() => {
-                bail!("--queue is missing: the URL of the queue that the letters are to be sent to")
+            (None, Some(_)) if self.location.deployment.environment.is_none() => {
+                bail!(
+                    "--queue is missing: give the URL of the queue to which the dead letters should be sent"
+                )
             }
             (None, _) => {
                 let name = format!("{}-activities", self.prefix);
@@ -112,15 +114,15 @@ impl Connection<'_> {
             }
         };
         ensure!(
-            main.url != dead_letters.url,
-            "--queue and --dead-letter-queue are the same; give the queue that the aggregator reads with --queue"
+            main.url != dead_letter_queue.url,
+            "--queue and --dead-letter-queue are the same; with --queue, give the queue that the aggregator reads"
         );
         Ok(main)
     }
 
-    /// Every dead-letter queue that there is; one that cannot be looked at with the reason.
+    /// Every DLQ that exists, or the error if one cannot be found.
     pub async fn all(&self) -> Vec<(String, anyhow::Result<Queue>)> {
-        if let Some(url) = &self.place.dead_letter_queue {
+        if let Some(url) = &self.location.dead_letter_queue {
             let queue = Queue::new(self.client.clone(), url.as_str().to_owned());
             return vec![(queue.name().to_owned(), Ok(queue))];
         }
@@ -147,27 +149,32 @@ impl Connection<'_> {
             }
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => {
-                let is_away = matches!(error, SdkError::DispatchFailure(_) | SdkError::TimeoutError(_));
-                let looking = match &self.local {
-                    Some(address) if is_away => format!(
-                        "nothing answers at {address}; start `podium local`, say where it is with --aws-url, \
-                         or name a deployment on AWS with --environment"
+                let is_unreachable =
+                    matches!(error, SdkError::DispatchFailure(_) | SdkError::TimeoutError(_));
+                let context = match &self.local {
+                    Some(address) if is_unreachable => format!(
+                        "nothing answers at {address}; start a stack with `podium local`, name another stack \
+                         with --aws-url, or a deployment on AWS with --environment"
                     ),
-                    _ => format!("looking for the queue {name} failed"),
+                    _ => format!("could not look up the queue {name}"),
                 };
-                Err(anyhow::Error::new(error).context(looking))
+                Err(anyhow::Error::new(error).context(context))
             }
         }
     }
 
     fn missing(&self, name: &str) -> String {
-        match (&self.local, &self.place.deployment.environment) {
-            (Some(address), _) => format!("there is no queue {name} at {address}"),
+        match (&self.local, &self.location.deployment.environment) {
+            (Some(address), _) => {
+                format!("there is no queue {name} at {address}; check --of, --project and --aws-url")
+            }
             (None, Some(_)) => format!(
-                "there is no queue {name} in this account and region; look at --environment, --project, \
+                "there is no queue {name} in this account and region; check --of, --environment, --project, \
                  --region and AWS_PROFILE"
             ),
-            (None, None) => format!("there is no queue {name}; give --environment, or the queue's URL"),
+            (None, None) => {
+                format!("there is no queue {name}; give --environment, or the queue's URL with --queue")
+            }
         }
     }
 }
