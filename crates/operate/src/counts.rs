@@ -30,11 +30,17 @@ impl Counts {
         let client = aws_sdk_dynamodb::Client::new(&deployment.connect(None).await?);
         let tables = TableNames::prefixed(&deployment.prefix());
         let rules = rules::read(&client, &tables.standings).await.with_context(|| {
-            format!(
-                "could not read the table {}; start a stack with `podium local`, name another stack with --aws-url, \
-                 or a deployment on AWS with --environment",
-                tables.standings
-            )
+            let table = &tables.standings;
+            match deployment.local(None) {
+                Some(address) => format!(
+                    "could not read the table {table} at {address}; start a stack with `podium local`, name another \
+                     stack with --aws-url, or a deployment on AWS with --environment"
+                ),
+                None => format!(
+                    "could not read the table {table}; check --environment, --project, --region and the permissions \
+                     of your AWS credentials"
+                ),
+            }
         })?;
         let rules = rules.with_context(|| {
             format!(
