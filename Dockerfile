@@ -1,5 +1,5 @@
 # The local stack: `podium local` with its functions, the API and the dashboard on port 7000, the AWS endpoint on
-# 7001. It is open to whoever reaches these ports, so publish them on loopback:
+# 7001. It is open to everyone who reaches these ports, so publish them on loopback:
 #
 #   docker build --tag podium .
 #   docker run --rm -p 127.0.0.1:7000:7000 -p 127.0.0.1:7001:7001 -v podium-data:/data podium

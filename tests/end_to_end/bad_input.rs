@@ -35,7 +35,7 @@ fn framing_cases() -> Vec<Case> {
     };
     let with_method = |method| Case {
         method,
-        ..framing("", (405, "method_not_allowed", "", "use POST"))
+        ..framing("", (405, "method_not_allowed", "", "Use POST"))
     };
     let malformed = |body: &[u8]| framing(body, (400, "malformed_json", "body", "not valid JSON"));
     let too_large = format!(r#"{{"metadata":{{"x":"{}"}}}}"#, "x".repeat(257 * 1024));
@@ -111,7 +111,7 @@ fn framing_cases() -> Vec<Case> {
         },
         Case {
             path: "/v1/boards",
-            ..framing(GOOD, (405, "method_not_allowed", "", "use GET"))
+            ..framing(GOOD, (405, "method_not_allowed", "", "Use GET"))
         },
     ]
 }

@@ -94,12 +94,12 @@ impl Ingest {
         received_at: Timestamp,
     ) -> Result<Vec<Result<Activity, Rejection>>, Box<Response<String>>> {
         if request.uri().path() != "/v1/activities" {
-            let detail = "There is nothing at this path. Send activities to POST /v1/activities.";
+            let detail = "This path does not exist. Send activities to POST /v1/activities.";
             let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", detail);
             return Err(Box::new(problem.into_response()));
         }
         if request.method() != Method::POST {
-            let detail = format!("{} is not supported here; use POST.", request.method());
+            let detail = format!("{} is not supported here. Use POST.", request.method());
             let mut response =
                 Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
             response

@@ -12,26 +12,20 @@ pub struct FunctionSettings {
     pub concurrency: usize,
 }
 
-pub const INGEST: FunctionSettings = FunctionSettings {
-    timeout: Duration::from_secs(10),
-    memory_mb: 256,
-    concurrency: 20,
-};
-pub const AGGREGATOR: FunctionSettings = FunctionSettings {
-    timeout: Duration::from_secs(30),
-    memory_mb: 256,
-    concurrency: 4,
-};
-pub const SNAPSHOT: FunctionSettings = FunctionSettings {
-    timeout: Duration::from_secs(60),
-    memory_mb: 512,
-    concurrency: 1,
-};
-pub const SERVE: FunctionSettings = FunctionSettings {
-    timeout: Duration::from_secs(10),
-    memory_mb: 256,
-    concurrency: 20,
-};
+pub const INGEST: FunctionSettings = FunctionSettings::new(10, 256, 20);
+pub const AGGREGATOR: FunctionSettings = FunctionSettings::new(30, 256, 4);
+pub const SNAPSHOT: FunctionSettings = FunctionSettings::new(60, 512, 1);
+pub const SERVE: FunctionSettings = FunctionSettings::new(10, 256, 20);
+
+impl FunctionSettings {
+    const fn new(timeout_seconds: u64, memory_mb: u32, concurrency: usize) -> Self {
+        Self {
+            timeout: Duration::from_secs(timeout_seconds),
+            memory_mb,
+            concurrency,
+        }
+    }
+}
 
 /// How the aggregator takes messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

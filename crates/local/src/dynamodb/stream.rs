@@ -67,10 +67,10 @@ impl StreamRecord {
         let change = document
             .get_mut("dynamodb")
             .filter(|change| change.is_object())
-            .context("a stream record must have an object dynamodb")?;
+            .context("dynamodb must be an object in a stream record")?;
         let created_at = change["ApproximateCreationDateTime"]
             .as_f64()
-            .context("a stream record must have a number dynamodb.ApproximateCreationDateTime")?;
+            .context("dynamodb.ApproximateCreationDateTime must be a number in a stream record")?;
         let created_at = SignedDuration::try_from_secs_f64(created_at)
             .and_then(Timestamp::from_duration)
             .and_then(|created_at| Timestamp::from_second(created_at.as_second()))
@@ -78,7 +78,7 @@ impl StreamRecord {
         change["ApproximateCreationDateTime"] = created_at.as_second().into();
         let sequence_number = change["SequenceNumber"]
             .as_str()
-            .context("a stream record must have a string dynamodb.SequenceNumber")?
+            .context("dynamodb.SequenceNumber must be a string in a stream record")?
             .to_owned()
             .try_into()
             .context("dynamodb.SequenceNumber of a stream record is invalid")?;
