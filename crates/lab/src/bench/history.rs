@@ -48,7 +48,7 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
     }
     report.figure("write units a day and board", written, Unit::Units, None);
     report.note(format_args!(
-        "{:.3} US dollars a month and board, whatever the users",
+        "{:.3} US dollars a month and board, for any number of users",
         written * DAYS_OF_A_MONTH * price::WRITE_UNIT
     ));
 
@@ -65,7 +65,7 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
     report.figure("  a snapshot, a fortnight kept", with, Unit::Units, None);
     report.figure("read units a day", read, Unit::Units, None);
     report.note(format_args!(
-        "{:.3} US dollars a month, and as much for every {STANDINGS} standings more",
+        "{:.3} US dollars a month, and the same again for every further {STANDINGS} standings",
         read * DAYS_OF_A_MONTH * price::READ_UNIT
     ));
     machine.stop(peaks).await

@@ -52,7 +52,7 @@ impl MetricLog {
         let mut file = File::open(&self.path)?;
         ensure!(
             file.metadata()?.len() >= self.read_bytes,
-            "it was begun anew, so that lines are missing"
+            "the log was truncated, so lines are missing"
         );
         file.seek(SeekFrom::Start(self.read_bytes))?;
         let mut text = String::new();
