@@ -10,18 +10,34 @@ mod smoke;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use domain::{BoardDocument, UserDocument};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
 
 use crate::stack::{TestStack, bin_dir};
 
 const LINES: u64 = 250;
 const USERS: u64 = 7;
+
+/// Only so that a failing test ends.
+const READY_WITHIN: Duration = Duration::from_mins(4);
+
+/// The line that `podium local` prints once it is ready, and the rest of its output.
+pub async fn ready(program: &mut Child) -> (Value, BufReader<ChildStdout>) {
+    let mut stdout = BufReader::new(program.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    let read = timeout(READY_WITHIN, stdout.read_line(&mut line)).await;
+    read.expect("it is ready in time").expect("it is text");
+    let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line:?}"));
+    (ready, stdout)
+}
 
 pub fn podium() -> Command {
     let mut command = Command::new(bin_dir().join("podium"));

@@ -7,11 +7,11 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use domain::BoardDocument;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::{sleep, timeout};
 
+use crate::cli::ready;
 use crate::stack::{bin_dir, http_client};
 use crate::tables::render;
 
@@ -112,11 +112,7 @@ async fn post_and_read(podium: &Path) -> String {
         .stderr(Stdio::null())
         .kill_on_drop(true);
     let mut program = command.spawn().expect("podium runs");
-    let mut line = String::new();
-    let mut stdout = BufReader::new(program.stdout.take().expect("it is piped"));
-    let read = timeout(PATIENCE, stdout.read_line(&mut line)).await;
-    read.expect("it is ready in time").expect("it is text");
-    let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line:?}"));
+    let (ready, _stdout) = ready(&mut program).await;
     let url = ready["web"].as_str().expect("an address");
 
     let http = http_client();

@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
-use super::{end, podium};
+use super::{end, podium, ready};
 use crate::stack::{TestStack, bin_dir, http_client};
 use crate::tables::render;
 
@@ -60,11 +60,7 @@ impl LocalStack {
         ]);
         let mut program = command.stderr(stderr).spawn().expect("podium runs");
         let pid = program.id().expect("it runs");
-        let mut stdout = BufReader::new(program.stdout.take().expect("it is piped"));
-        let mut line = String::new();
-        let read = timeout(PATIENCE, stdout.read_line(&mut line)).await;
-        read.expect("it is ready in time").expect("it is text");
-        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line:?}"));
+        let (ready, stdout) = ready(&mut program).await;
         assert_eq!(ready["pid"], pid);
         for part in ["web", "aws"] {
             let url = ready[part].as_str().expect("an address");
