@@ -6,7 +6,7 @@ locals {
   # Options of `podium` that select this deployment.
   cli_options = "${var.project == "podium" ? "" : "--project ${var.project} "}--environment ${var.environment}"
 
-  # Clients retry a single failure, so only failures in three of five minutes ring.
+  # Clients retry a single failure, so only failures in three of five minutes fire.
   sustained = { statistic = "Sum", period = 60, evaluation_periods = 5, datapoints = 3, threshold = 0 }
 
   # For rare attempts: a failure in two of three five-minute periods rings.
@@ -42,7 +42,7 @@ locals {
     threshold          = 0
   }
 
-  # Each snapshot run measures these once. They ring after three minutes (or one run, if that is longer), so that a
+  # Each snapshot run measures these once. They fire after three minutes (or one run, if that is longer), so that a
   # short burst wakes no one.
   freshness_periods = max(1, ceil(3 / var.snapshot_every_minutes))
   freshness = {
@@ -130,7 +130,7 @@ locals {
     pipe-dead-letters = merge(local.dead_letters, {
       dimensions = { QueueName = aws_sqs_queue.pipe_dead_letters.name }
       users_see  = "Points are missing from the boards. The activities are stored, but they never reached the queue."
-      check      = "podium dlq list --of pipe ${local.cli_options}. It shows why the pipe gave up. Did pipe-failing ring before?"
+      check      = "podium dlq list --of pipe ${local.cli_options}. It shows why the pipe gave up. Did pipe-failing fire before?"
       do         = "Fix the pipe, then run podium reconcile --repair ${local.cli_options}. It finds the activities in their table and queues them again."
     })
     snapshot-dead-letters = merge(local.dead_letters, {

@@ -1,7 +1,7 @@
 resource "aws_cloudwatch_log_group" "pipe" {
   #checkov:skip=CKV_AWS_158:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
   #checkov:skip=CKV_AWS_338:The operator chooses the retention. The tables, not the logs, are the record.
-  # For this prefix AWS grants its services write access without adding to a resource policy of limited size.
+  # AWS services can write to log groups with this prefix without an entry in the resource policy, whose size is limited.
   name              = "/aws/vendedlogs/pipes/${local.name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
@@ -78,7 +78,7 @@ resource "aws_pipes_pipe" "activities" {
       parallelization_factor             = 1
       on_partial_batch_item_failure      = "AUTOMATIC_BISECT"
       # Without limits, one record that fails would block its shard. The age is below the 24 hours for which a
-      # stream keeps its records, so that a record the pipe gave up can still be read.
+      # stream keeps its records, so that a record the pipe gave up on can still be read.
       maximum_retry_attempts        = 100
       maximum_record_age_in_seconds = 20 * 3600
 

@@ -32,9 +32,9 @@ pub struct Publishing {
     published: BTreeMap<u64, String>,
     /// When the head of a generation was replaced.
     replaced: BTreeMap<u64, Timestamp>,
-    /// How often the newest run moves although another could, from never to always.
+    /// How probable it is, in percent, that the next step goes to the newest run and not to a random one.
     overtaking_percent: u32,
-    /// The latest time that the clock has shown. Items may have expired by then even if it goes back.
+    /// The latest time so far. The clock may jump back, but items that expired by this time may be gone.
     furthest: Timestamp,
     is_verbose: bool,
 }
@@ -139,9 +139,9 @@ impl Publishing {
         self.tell(format_args!("snapshot {at} writes {}: {fault:?}", part(&write)));
         if matches!(fault, Fault::None | Fault::CutAfter) && !self.write(random, tables, now, at, &write) {
             self.runs.remove(at);
-            return self.tell("and another one was faster");
+            return self.tell("and fails its condition: another run replaced the head first");
         }
-        // A write is tried again a few times, and then the run fails.
+        // A failed write is repeated with a probability of 2/3; otherwise the run fails.
         match fault {
             Fault::None => self.runs[at].advance(),
             Fault::Conflict | Fault::CutBefore | Fault::CutAfter if random.random_range(0..3) > 0 => {}
@@ -152,7 +152,8 @@ impl Publishing {
         }
     }
 
-    /// Returns whether the write's condition held. A new head is whole from its first moment.
+    /// Applies a write and returns whether its condition held. Checks that readers can read every page of a
+    /// new head at once.
     fn write(
         &mut self,
         random: &mut StdRng,
@@ -172,7 +173,7 @@ impl Publishing {
         if let Some(before) = before {
             assert!(
                 head.generation > before.generation,
-                "generation {} follows {}",
+                "generation {} must exceed {}",
                 head.generation,
                 before.generation
             );

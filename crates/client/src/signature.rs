@@ -96,7 +96,7 @@ impl Signer {
         }))
     }
 
-    /// The headers that sign a POST of `body`, together with `headers`.
+    /// The headers that sign a POST of `body`. `headers` are included in the signature.
     pub async fn sign(&self, url: &Url, headers: &HeaderMap, body: &[u8]) -> anyhow::Result<HeaderMap> {
         let now = SystemTime::now();
         let credentials = self.0.credentials(now).await?;
@@ -133,7 +133,7 @@ impl Renewed {
     }
 }
 
-/// The scope of a signature.
+/// The credential scope of SigV4: region, service and time.
 struct Scope<'a> {
     region: &'a str,
     service: &'a str,

@@ -67,7 +67,7 @@ pub(crate) struct Problem {
 #[derive(Debug, Clone, Deserialize)]
 pub struct WindowDocument {
     pub name: String,
-    /// Both days are absent for all time.
+    /// `first_day` and `last_day` are absent if the window is `all`.
     pub first_day: Option<String>,
     pub last_day: Option<String>,
     pub time_zone: String,

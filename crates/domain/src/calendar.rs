@@ -226,8 +226,8 @@ impl Calendar {
             .timestamp()
     }
 
-    /// The counters that an update removes. The standing of a user who is active at least every
-    /// [`EXPIRED_DAYS`] days therefore stays the same size.
+    /// Expired counters. Each write to a standing deletes them, so the standing of a user who is active at
+    /// least every [`EXPIRED_DAYS`] days does not grow.
     pub fn expired(&self, now: Timestamp) -> Vec<Period> {
         let today = self.date(now);
         [
@@ -385,7 +385,7 @@ mod tests {
         check_counted("2026-10-31T12:00:00Z", "month 2026-10, week 2026-W44");
         check_counted("2026-10-20T12:00:00Z", "month 2026-10");
         check_counted("2014-06-25T15:36:54Z", "");
-        // Clocks differ, so up to five minutes ahead is accepted. That may be tomorrow.
+        // Ingest allows five minutes of clock skew, so an activity can fall on the next day.
         check_counted(
             "2026-11-04T00:00:00Z",
             "month 2026-11, week 2026-W45, day 2026-11-04",

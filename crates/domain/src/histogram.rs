@@ -1,4 +1,4 @@
-//! How many users have how many points. Enough to rank any user without storing an item per user.
+//! The distribution of points: how many users have each number of points. Enough to rank any user without storing an item per user.
 
 use std::collections::HashMap;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::Window;
 use crate::id::{ProgramId, UserId};
 
-/// Points, and the activities that earned them.
+/// A number of points, and how many activities earned them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub points: u64,
@@ -23,7 +23,7 @@ impl Add for Tally {
         };
         assert!(
             sum.points >= self.points && sum.activities >= self.activities,
-            "a sum never shrinks: {self:?} and {other:?}"
+            "tally overflow: {self:?} + {other:?}"
         );
         sum
     }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub use body::{MAX_ACTIVITIES, MAX_BODY_BYTES};
 pub use config::{Config, MaxActivityAge};
 
-/// Concurrent puts of one request.
+/// The most concurrent puts for one request.
 const PUTS_AT_ONCE: usize = 16;
 const RETRY_AFTER_SECONDS: u32 = 2;
 
@@ -86,8 +86,8 @@ impl Ingest {
         }
     }
 
-    /// The activities of a request, each valid or not. If the request as a whole is invalid, the answer to
-    /// it.
+    /// Parses a request into one result per activity. If the request as a whole is invalid, returns the
+    /// answer to it as the error.
     pub fn parse(
         &self,
         request: &Request,

@@ -43,8 +43,9 @@ impl Coupled {
         self.ingest.warm_up().await;
     }
 
-    /// Answers one request, which arrived at `received_at` and `arrived` (wall and monotonic clock), after
-    /// its activities are stored and counted. The answer reports the others as unavailable.
+    /// Stores and counts the activities of one request, then answers. Those that could not be counted are
+    /// answered as unavailable. `received_at` and `arrived` are the time of arrival by the wall clock and by
+    /// the monotonic clock.
     pub async fn handle(
         &self,
         request: Request,
@@ -91,9 +92,9 @@ impl Coupled {
             .collect()
     }
 
-    /// Counts stored activities and returns those that could not be counted. Duplicates are counted too:
-    /// an earlier attempt may have stored the fact and failed to count it, and the marker prevents a
-    /// double count. Two different activities with one id are not supported.
+    /// Counts stored activities and returns those that could not be counted. Duplicates are processed too:
+    /// an earlier attempt may have stored the fact without counting it, and the marker prevents a double
+    /// count. It assumes that activities with the same id are identical.
     async fn count(
         &self,
         activities: Vec<Countable>,

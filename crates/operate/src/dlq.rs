@@ -24,8 +24,9 @@ use self::sweep::{Ending, Sweep};
 const EXIT_INTERRUPTED: u8 = 130;
 
 pub const HELP: &str = "\
-A dead letter is a message that could not be counted. Those of the aggregator hold an activity. Fix the
-cause, then redrive them: each is sent to the queue again and counts once. Each has a reason:
+A dead letter is a message that a stage gave up on. In the DLQ `activities` it is an activity that could
+not be counted. Fix the cause, then redrive them: each is sent to the queue again and counts once. Each
+has a reason:
 
   not_scored            the scoring policy has no points for this kind at the activity's time
   not_countable         DynamoDB refused the write and will refuse it again
@@ -47,7 +48,7 @@ Where:
 
 Reading does not lose anything:
   SQS has no way to list a queue; it can only hand messages out. These commands receive up to 100,000
-  dead letters and return all of them at the end, or when you interrupt them. Meanwhile, for seconds
+  dead letters and make all of them visible again at the end, or when you interrupt them. Meanwhile, for seconds
   or minutes, no one else can see them. If the command is killed, they stay hidden for half a minute
   plus 20 seconds for each thousand; after a purge, for four minutes more. Reading raises their receive
   counts, which has no effect in a DLQ.

@@ -17,8 +17,8 @@ use crate::deployment::Deployment;
 use crate::reconcile::{self, Findings, Scope};
 
 pub const HELP: &str = "\
-A rebuild counts all activities of a deployment again, into a new generation next to the live one (g2
-next to g1). The deployment keeps accepting and counting. From the moment the rebuild begins, the
+A rebuild counts all activities of a deployment again, into a new generation of the counts (such as g2)
+while the live one (g1) stays in use. The deployment keeps accepting and counting. From the moment the rebuild begins, the
 aggregator counts into both generations, and each activity counts once in each. When everything is
 counted and agrees with the activities, one write switches readers and writers to the new generation.
 The former generation is still counted into, so one write switches back.

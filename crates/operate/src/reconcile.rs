@@ -30,14 +30,14 @@ Reconcile reads every activity and checks the counts by four rules:
   uniqueness     nothing is counted without an activity, and nothing is counted twice
   agreement      a standing is the sum of its activities, and a program's totals are the sum of its
                  standings
-  freshness      the board was published within the last minutes, and so was the last heartbeat counted
+  freshness      the board was published in the last few minutes, and so was the last heartbeat counted
 
 Activities that may still be in flight are not checked: those accepted after the last counted heartbeat,
 or less than --in-flight before it. Counting goes on meanwhile; counts that change during the check are
 checked again.
 
-Without --repair, it changes nothing but stores the result, from which each snapshot publishes metrics
-(Uncounted, Unfounded, Disagreeing). With --repair, it sends activities that were never counted to the
+Without --repair it corrects nothing. It only stores its result, which the snapshot function publishes
+as the metrics Uncounted, Unfounded and Disagreeing. With --repair, it sends activities that were never counted to the
 queue again, where the aggregator counts each once; it deletes markers without an activity, and corrects
 counters. Each change is written together with an audit record, under the key `audit` in the table of
 standings.

@@ -11,9 +11,9 @@ use terminal::text::grouped;
 
 pub const HELP: &str = "\
 Assumptions: Activities are spread evenly over the day and posted one by one. Each user is in one of five
-programs and opens the dashboard five times a day, with four requests each. Batching is thrifty. On AWS, a
+programs and opens the dashboard five times a day, with four requests each. Batching is `thrifty`. On AWS, a
 function mostly waits for DynamoDB, so its duration is an estimate: 10 ms for a POST, 30 ms for a batch and
-5 ms for a read. Units are measured.
+5 ms for a read. Read and write units come from measurements.
 Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
 
 const DAYS: f64 = 30.0;

@@ -40,18 +40,20 @@ Files:
   are listed, and the import continues. While the server is busy or unreachable, lines are sent again.
 
   A line without an activity_id gets an id made from its line number and a hash of its content, such as
-  line-17-3fa9... Importing the same file again therefore counts it once. But equal lines with equal
-  numbers in two files are one activity; give them ids of their own if they are not.
+  line-17-3fa9... Importing the same file again therefore counts it once. But equal lines
+  with the same number in two files get the same id and count once. If they are different activities,
+  give them an activity_id.
 
   To resume an interrupted import, run the same command again. The position is kept next to the file, in
   FILE.podium-import, together with the target and a fingerprint of the file (its size and a hash of its
-  first MiB), and removed at the end. It only saves time: activities that were accepted before are
+  first MiB), and removed at the end. The saved position only saves time: activities that were accepted before are
   duplicates and are not counted again. Use --from-start if the target has lost its data.
 
 Git histories:
   A commit is a task_completed, a merge a program_check_in, a tag a learning_milestone. Each occurs at the
   author's date (a tag's tagger) and belongs to that person. Stashes and notes are left out. Commits and
-  tags dated before 1970 or in the future are skipped and counted, since no board could show them.
+  tags dated before 1970 or in the future are skipped, since no board could show them; the import says
+  how many.
 
   Users are pseudonyms made from e-mail addresses; with --names, slugs of their names. Decide once: the
   same commit under another user is another activity.

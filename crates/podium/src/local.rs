@@ -24,7 +24,7 @@ There is no login. By default only this machine can connect. In a container, use
 publish the ports to the host's loopback address (docker run -p 127.0.0.1:7000:7000 ...). Even then the
 AWS endpoint answers only requests for localhost or a loopback address.
 
-podium starts the programs ingest, aggregator, snapshot and serve from the directory it is in itself.";
+podium starts the programs ingest, aggregator, snapshot and serve from its own directory.";
 
 #[derive(clap::Args)]
 pub struct Args {

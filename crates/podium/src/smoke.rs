@@ -27,8 +27,8 @@ const MARKER_POLL: Duration = Duration::from_millis(250);
 const BOARD_POLL: Duration = Duration::from_secs(1);
 
 pub const HELP: &str = "\
-It posts one new activity, which must be accepted, and posts it again, which must be a duplicate. Given
-the markers' table (--dedup-table), it waits until the activity is counted. Then it waits until a new
+It posts one new activity, which must be accepted, and posts it again, which must be a duplicate. With
+--dedup-table it waits until the activity is counted. Then it waits until a new
 snapshot shows it on the board of its program. The activity stays, so use a program for smoke tests only.
 
 Signing requests and reading tables need your AWS credentials, from the environment or a profile.

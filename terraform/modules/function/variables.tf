@@ -23,7 +23,7 @@ variable "timeout_seconds" {
 }
 
 variable "reserved_concurrency" {
-  description = "Invocations at once that are reserved for this function and also its maximum, or -1 for no reservation and no maximum."
+  description = "Reserved concurrent executions, which are also the limit of this function. -1 reserves none and sets no limit."
   type        = number
   nullable    = false
 }

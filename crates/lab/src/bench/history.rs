@@ -1,5 +1,5 @@
-//! The cost of points over time in two designs: samples of past snapshots, which Podium uses, and
-//! counters for more days in every standing, which each snapshot would have to read.
+//! Compares the cost of two ways to chart points over time: samples of past snapshots, which Podium
+//! keeps, and more daily counters in every standing, which each snapshot would have to read.
 
 use domain::history::FOLLOWED_USERS;
 use domain::{Board, BoardEntry, Calendar, History, Period, UserId, Window};
@@ -19,7 +19,7 @@ use crate::measure::{MAX_PUTS, add_earlier_days, put_standings};
 const MINUTES_OF_A_DAY: i64 = 24 * 60;
 
 const STANDINGS: usize = 10_000;
-/// 14 days, of which standings count two already.
+/// 14 days minus the two that standings hold already.
 const MORE_DAYS: i64 = 12;
 /// One in three is active on a day.
 const ACTIVE_ONE_IN: usize = 3;
@@ -48,7 +48,7 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
     }
     report.figure("write units a day and board", written, Unit::Units, None);
     report.note(format_args!(
-        "{:.3} US dollars a month and board, for any number of users",
+        "{:.3} US dollars per board and month, for any number of users",
         written * DAYS_OF_A_MONTH * price::WRITE_UNIT
     ));
 

@@ -25,7 +25,7 @@ pub struct Watch {
     pub dynamodb: DynamoDb,
     pub dedup_table: String,
     pub length: Duration,
-    /// The interval between two look-ups. A figure is late by half of it on average.
+    /// The interval between two look-ups. Figures are too high by half of it on average.
     pub look_every: Duration,
 }
 
@@ -59,7 +59,7 @@ pub async fn run(api: Api, watch: Watch) -> anyhow::Result<Percentiles> {
         }
         ensure!(
             Instant::now() < until,
-            "{} probes are never counted",
+            "{} probes were not counted in time",
             sought.len()
         );
         let request = find_markers(&watch.dedup_table, sought.iter());

@@ -202,7 +202,7 @@ mod tests {
         check("ab", "abc", "ab", "lost 0, stranded 1, refused 1, double 0");
         check("abcd", "abcd", "abc", "lost 1, stranded 0, refused 0, double 0");
         check("abcd", "abc", "abcd", "lost 1, stranded 0, refused 0, double 0");
-        // The number of activities alone would look right.
+        // The total is right; only the counts of each user show the fault.
         check("abcd", "abcd", "abcc", "lost 1, stranded 0, refused 0, double 1");
     }
 

@@ -26,7 +26,7 @@ const ARRIVALS_MAX: usize = 1_024;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Above this rate, due times could not be computed exactly.
+/// The lowest rate. At a rate of 0, due times would be infinite.
 const RATE_MIN: f64 = 0.001;
 
 /// A load to run.
@@ -38,12 +38,12 @@ pub struct Plan {
     pub length: Option<Duration>,
     pub users: u32,
     pub programs: u32,
-    /// Activities a request.
+    /// Activities per request.
     pub batch: u16,
     pub seed: u64,
     /// How long ago an activity may have occurred. `None` means now.
     pub back: Option<Duration>,
-    /// The maximum of unanswered requests. Requests due beyond it are not sent and counted as errors.
+    /// The maximum of requests in flight. A request that is due above it is dropped and recorded as an error.
     pub outstanding_max: usize,
     /// How long to wait after the last answer for everything to be counted.
     pub drain_max: Duration,
@@ -104,7 +104,7 @@ impl Schedule {
         if self.requests_max.is_some_and(|max| request >= max) {
             return None;
         }
-        #[expect(clippy::cast_precision_loss, reason = "exact for a million years at any rate")]
+        #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 requests")]
         let seconds = request as f64 / self.requests_per_second;
         Some(self.started + Duration::from_secs_f64(seconds))
     }
@@ -112,8 +112,8 @@ impl Schedule {
 
 /// Sends a message when each request is due, until the last one or until the receiver is gone.
 ///
-/// It runs on a separate thread because the runtime's timers are up to a millisecond late, as long as
-/// many answers take.
+/// It runs on a separate thread because the runtime's timers can fire up to 1 ms late. Many requests
+/// take no longer than that.
 pub fn pace(schedule: Schedule) -> mpsc::Receiver<Instant> {
     let (sender, receiver) = mpsc::channel(ARRIVALS_MAX);
     std::thread::spawn(move || {
@@ -241,7 +241,7 @@ fn tally(ended: Ended, counts: &mut Counts) {
     }
 }
 
-/// The count before the load. A stack that was just started publishes its first snapshot soon.
+/// The status before the load. Polls for some seconds, since a new stack has not published a snapshot yet.
 async fn first_status(serve: &Api) -> Option<Status> {
     let until = Instant::now() + FIRST_STATUS_WAIT;
     loop {
@@ -253,8 +253,8 @@ async fn first_status(serve: &Api) -> Option<Status> {
     }
 }
 
-/// Waits until `accepted` more are counted than `before`. A larger count, or a backlog from before the
-/// load, comes from another client, so that this load may not be counted completely.
+/// Waits until the count has risen by `accepted`. If it rises further, or if there was a backlog before
+/// the load, another client was active and the result is not `certain`.
 async fn drain(
     serve: &Api,
     before: &Status,

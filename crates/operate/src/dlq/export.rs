@@ -24,7 +24,7 @@ use super::{
 pub const HELP: &str = "\
 Each line of the file is one dead letter, as JSON: id, sent_at, receive_count, reason_code, reason,
 attributes (binary ones in hexadecimal) and body, the original message. The file appears only when it
-is complete. Only you can read it, since it holds what people did. A dead letter that SQS delivers
+is complete. Only you can read it, since it contains personal data. A dead letter that SQS delivers
 twice is written once.
 
   jq -r .body dead-letters.jsonl                                the messages

@@ -41,8 +41,7 @@ again after any interruption: a dead letter that was sent but not deleted is sen
 aggregator recognises it by its marker and counts it once. That holds for 90 days, as long as markers
 are kept. After a kill, wait half a minute until the dead letters that it held are visible again.
 
-A redrive sends only dead letters that existed when it began, and never one that comes back meanwhile.
-Therefore it ends.";
+A redrive sends only dead letters that existed when it began, so it always ends.";
 
 #[derive(clap::Args)]
 pub struct Args {
