@@ -62,7 +62,7 @@ locals {
     ingest-5xx = merge(local.server_errors, {
       dimensions = { FunctionName = module.ingest.name }
       users_see  = "Posting activities fails with 502 or 503. Activities already answered with \"accepted\" are safe."
-      check      = "Errors in ${module.ingest.log_group} (Logs Insights). Is ingest-errors or activities-table-throttled ringing as well?"
+      check      = "Errors in ${module.ingest.log_group} (Logs Insights). Is ingest-errors or activities-table-throttled firing as well?"
       do         = "If it started with a deployment, roll back ingest. Otherwise fix the table activities. Clients retry."
     })
     ingest-latency = merge(local.slow_requests, {
@@ -83,7 +83,7 @@ locals {
     serve-5xx = merge(local.server_errors, {
       dimensions = { FunctionName = module.serve.name }
       users_see  = "Boards and the dashboard do not load. Posting and counting continue; nothing is lost."
-      check      = "Errors in ${module.serve.log_group} (Logs Insights). Is serve-errors or snapshots-table-throttled ringing as well?"
+      check      = "Errors in ${module.serve.log_group} (Logs Insights). Is serve-errors or snapshots-table-throttled firing as well?"
       do         = "If it started with a deployment, roll back serve. Otherwise fix the tables snapshots and standings."
     })
     serve-latency = merge(local.slow_requests, {
@@ -167,7 +167,7 @@ locals {
       # A snapshot that does not run reports nothing.
       missing   = "breaching"
       users_see = "Boards are frozen and say that they are stale (age). Posting and counting continue; nothing is lost."
-      check     = "Errors in ${module.snapshot.log_group} (Logs Insights). Is snapshot-errors or scheduler-failing ringing as well?"
+      check     = "Errors in ${module.snapshot.log_group} (Logs Insights). Is snapshot-errors or scheduler-failing firing as well?"
       do        = "Invoke the snapshot by hand and read its answer. If it started with a deployment, roll back snapshot."
     }
     lag = merge(local.freshness, {

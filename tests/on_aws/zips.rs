@@ -1,4 +1,4 @@
-//! Runs the local stack with the zips that `scripts/build` makes for Lambda instead of the functions' binaries.
+//! Runs the local stack from the zips that `scripts/build` makes for Lambda, not from the functions' binaries.
 
 #![cfg(target_os = "linux")]
 

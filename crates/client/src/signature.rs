@@ -133,7 +133,7 @@ impl Renewed {
     }
 }
 
-/// The credential scope of SigV4: region, service and time.
+/// The credential scope of `SigV4`: region, service and time.
 struct Scope<'a> {
     region: &'a str,
     service: &'a str,
