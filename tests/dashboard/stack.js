@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import {
-  closeSync, copyFileSync, existsSync, linkSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync,
+  closeSync, copyFileSync, existsSync, linkSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, symlinkSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -16,6 +16,7 @@ const REPOSITORY = resolve(import.meta.dirname, "../..");
 const BINARIES = process.env.PODIUM_TEST_BIN ??
   join(resolve(REPOSITORY, process.env.CARGO_TARGET_DIR ?? "target"), "debug");
 const PROGRAMS = ["podium", "ingest", "aggregator", "snapshot", "serve"];
+const FAILS = ["/bin/false", "/usr/bin/false"].find(existsSync);
 const BATCH = 100;
 const POSTS_AT_ONCE = 4;
 /// Short, so that messages held by a killed aggregator are soon redelivered.
@@ -37,7 +38,7 @@ const GUARD = `
 const runner = process.ppid;
 setInterval(() => process.ppid === runner || process.exit(1), 1000).unref();
 
-/// Starts a stack. `without` names functions whose binaries are missing at first. With `dataDir`, the stack keeps
+/// Starts a stack. `without` names functions that fail at first. With `dataDir`, the stack keeps
 /// its data when it is killed and started again.
 export async function startStack({
   snapshotEvery = "1s",
@@ -140,8 +141,10 @@ class Stack {
     for (const pid of this.#processesOf(name)) process.kill(pid, "SIGKILL");
   }
 
+  /// A program that fails stands in, since a stack does not start without all of its functions.
   takeAway(name) {
     renameSync(join(this.#directory, name), join(this.#directory, `${name}.away`));
+    symlinkSync(FAILS, join(this.#directory, name));
   }
 
   bringBack(name) {
