@@ -11,9 +11,9 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;
-use store::Generations;
 use store::apply::{Counting, GroupReport};
 use store::plan::{Countable, groups};
+use store::{Generations, StoreError};
 use telemetry::{Meter, Metric};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -70,11 +70,17 @@ impl Aggregator {
                     .await
             }
             Err(error) => {
-                tracing::error!(
-                    kind = error.kind(),
-                    error = error.with_causes(),
-                    "The generations could not be read. The whole batch will be delivered again."
-                );
+                let causes = error.with_causes();
+                match error {
+                    StoreError::Corrupt { .. } => tracing::error!(
+                        error = causes,
+                        "The generations cannot be decoded. No batch is counted until an operator repairs them."
+                    ),
+                    StoreError::Unavailable { .. } => tracing::warn!(
+                        error = causes,
+                        "The generations could not be read. The whole batch will be delivered again."
+                    ),
+                }
                 batch.defer_all(&error.to_string());
                 Vec::new()
             }
