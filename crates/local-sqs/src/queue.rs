@@ -11,7 +11,7 @@ use crate::error::SqsError;
 use crate::inner::Inner;
 use crate::journal::Entry;
 use crate::message::{Content, MessageId, NewMessage, ReceiptHandle, Received, Seq};
-use crate::shared::Shared;
+use crate::queues::Queues;
 use crate::state::{Depth, Faults, Message, State, Taken};
 use crate::timestamp::Timestamp;
 
@@ -21,7 +21,7 @@ pub const MAX_BATCH: usize = 10;
 /// A handle to one queue; clones share it.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) queues: Arc<Queues>,
     pub(crate) inner: Arc<Inner>,
 }
 
@@ -35,7 +35,7 @@ impl Queue {
     }
 
     pub fn url(&self) -> String {
-        self.shared.url(&self.inner.name)
+        self.queues.url(&self.inner.name)
     }
 
     pub fn attributes(&self) -> QueueAttributes {
@@ -97,7 +97,7 @@ impl Queue {
     fn take(&self, max: usize, visibility: Option<Duration>) -> (Vec<Received>, Option<Timestamp>) {
         let now = Timestamp::now();
         let redrive = self.attributes().redrive.and_then(|redrive| {
-            let queue = self.shared.queue(&redrive.dead_letter_queue)?;
+            let queue = self.queues.queue(&redrive.dead_letter_queue)?;
             Some((queue, redrive.max_receive_count))
         });
         let max_receive_count = redrive.as_ref().map(|&(_, count)| count);

@@ -43,13 +43,13 @@ impl Sqs {
             to_move,
             started: now,
         };
-        self.shared.moves.begin(&source.name, task)?;
+        self.queues.moves.begin(&source.name, task)?;
         let sqs = self.clone();
         tokio::spawn(async move {
             let status = sqs
                 .run_move(id, &source, destination.as_ref(), rate, before)
                 .await;
-            sqs.shared.moves.with(&source.name, id, |task| {
+            sqs.queues.moves.with(&source.name, id, |task| {
                 if task.status == Status::Running {
                     task.status = status;
                 }
@@ -75,7 +75,7 @@ impl Sqs {
         };
         loop {
             let running = |task: &mut MoveTask| task.status == Status::Running;
-            if self.shared.moves.with(&source.name, id, running) != Some(true) {
+            if self.queues.moves.with(&source.name, id, running) != Some(true) {
                 return Status::Cancelled;
             }
             let taken = source.take_for_move(chunk, before);
@@ -86,7 +86,7 @@ impl Sqs {
             if let Err(failure) = self.move_chunk(source, destination, taken) {
                 return Status::Failed(failure);
             }
-            self.shared
+            self.queues
                 .moves
                 .with(&source.name, id, |task| task.moved += count);
             sleep(pause).await;
@@ -131,7 +131,7 @@ impl Sqs {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let target = target.ok_or(Failure::UnknownSource)?;
-        let queue = self.shared.queue(target).ok_or(Failure::NoDestination)?;
+        let queue = self.queues.queue(target).ok_or(Failure::NoDestination)?;
         queue.accept(messages, now).map_err(|error| match error {
             SqsError::QueueDoesNotExist => Failure::NoDestination,
             _ => Failure::Journal,

@@ -14,14 +14,14 @@ use crate::journal::{self, Journal, Settings};
 use crate::message::Seq;
 use crate::moves::MoveTasks;
 use crate::queue::Queue;
-use crate::shared::Shared;
+use crate::queues::Queues;
 use crate::state::State;
 use crate::timestamp::Timestamp;
 
 /// All queues; clones share them.
 #[derive(Clone, Debug)]
 pub struct Sqs {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) queues: Arc<Queues>,
 }
 
 impl Sqs {
@@ -46,13 +46,13 @@ impl Sqs {
                 }
             }
         }
-        let queues = Mutex::new(queues);
+        let by_name = Mutex::new(queues);
         let moves = MoveTasks::default();
         Ok(Self {
-            shared: Arc::new(Shared {
+            queues: Arc::new(Queues {
                 endpoint_base,
                 directory,
-                queues,
+                by_name,
                 moves,
             }),
         })
@@ -71,13 +71,13 @@ impl Sqs {
 
     /// The queue of this name, if there is one.
     pub fn queue(&self, name: &str) -> Option<Queue> {
-        let inner = self.shared.queue(&name.parse().ok()?)?;
+        let inner = self.queues.queue(&name.parse().ok()?)?;
         Some(self.handle(inner))
     }
 
     /// All queues, by name.
     pub fn queues(&self) -> Vec<Queue> {
-        let queues: Vec<Arc<Inner>> = self.shared.lock().values().cloned().collect();
+        let queues: Vec<Arc<Inner>> = self.queues.lock().values().cloned().collect();
         queues.into_iter().map(|inner| self.handle(inner)).collect()
     }
 
@@ -87,7 +87,7 @@ impl Sqs {
         name: &QueueName,
         attributes: QueueAttributes,
     ) -> Result<Queue, SqsError> {
-        if let Some(inner) = self.shared.queue(name) {
+        if let Some(inner) = self.queues.queue(name) {
             return Ok(self.handle(inner));
         }
         self.check_redrive(name, &attributes)?;
@@ -97,11 +97,11 @@ impl Sqs {
             created: now,
             modified: now,
         };
-        let mut queues = self.shared.lock();
+        let mut queues = self.queues.lock();
         if let Some(inner) = queues.get(name) {
             return Ok(self.handle(Arc::clone(inner)));
         }
-        let journal = match &self.shared.directory {
+        let journal = match &self.queues.directory {
             Some(directory) => Some(
                 Journal::rewrite(Journal::path(directory, name), &settings, std::iter::empty())
                     .map_err(|error| SqsError::Journal(error.to_string()))?,
@@ -123,7 +123,7 @@ impl Sqs {
             return Ok(());
         };
         let target = &redrive.dead_letter_queue;
-        if target == name || self.shared.queue(target).is_none() {
+        if target == name || self.queues.queue(target).is_none() {
             return Err(SqsError::InvalidParameterValue(format!(
                 "The dead letter queue {target} must be another queue that exists."
             )));
@@ -133,13 +133,13 @@ impl Sqs {
 
     pub(crate) fn delete_queue(&self, name: &QueueName) -> Result<(), SqsError> {
         // Under the lock, so that this cannot remove the journal of a new queue of the same name.
-        let mut queues = self.shared.lock();
+        let mut queues = self.queues.lock();
         queues.remove(name).ok_or(SqsError::QueueDoesNotExist)?.delete()
     }
 
     fn handle(&self, inner: Arc<Inner>) -> Queue {
         Queue {
-            shared: Arc::clone(&self.shared),
+            queues: Arc::clone(&self.queues),
             inner,
         }
     }

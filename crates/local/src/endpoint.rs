@@ -12,7 +12,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use futures::stream;
 use local_sqs::Sqs;
@@ -22,6 +21,7 @@ use tokio::time::sleep;
 use crate::answer::Answer;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{CallFault, Faults, calls_from_function};
+use crate::no_delay::without_delay;
 
 /// The limit of `DynamoDB`, which is the larger one of the two services.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -52,18 +52,12 @@ pub async fn serve_with_faults(
     faults: Faults,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    // Answers are small and written whole. Waiting to fill a packet costs 40 ms each.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's delay");
-        }
-    });
     let services = Services {
         dynamodb,
         sqs,
         faults,
     };
-    axum::serve(listener, router(services))
+    axum::serve(without_delay(listener), router(services))
         .with_graceful_shutdown(stop)
         .await?;
     Ok(())

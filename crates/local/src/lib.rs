@@ -7,6 +7,7 @@ pub mod event_source;
 pub mod faults;
 pub mod function_url;
 pub mod lambda;
+mod no_delay;
 pub mod pipe;
 pub mod scheduler;
 pub mod settings;

@@ -20,13 +20,14 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::config::StackConfig;
 use self::functions::{check_binaries, functions};
-use self::listen::{bind, reachable, without_delay};
+use self::listen::{bind, reachable};
 use self::queues::{Queues, create_queues};
 use crate::dynamodb::{DynamoDb, TtlSweeper};
 use crate::endpoint;
 use crate::event_source::{EventSource, EventSourceMapping};
 use crate::faults::{Fault, Faults, Injector};
 use crate::lambda::{Function, InvokeError, Lambda};
+use crate::no_delay::without_delay;
 use crate::pipe::{DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
 use crate::scheduler::Schedule;
 use crate::settings;

@@ -87,7 +87,7 @@ impl Sqs {
                 "MaxNumberOfMessagesPerSecond is 1 to {MAX_RATE}."
             )));
         }
-        let queue = self.shared.queue(&source).ok_or_else(missing_queue)?;
+        let queue = self.queues.queue(&source).ok_or_else(missing_queue)?;
         let id = self.start_move(queue, destination, rate)?;
         Ok(Handle {
             task_handle: handle(&source, id),
@@ -102,7 +102,7 @@ impl Sqs {
                 "MaxResults is 1 to {MAX_TASKS_LISTED}."
             )));
         }
-        let tasks = self.shared.moves.list(&source, max);
+        let tasks = self.queues.moves.list(&source, max);
         Ok(Tasks {
             results: tasks.iter().map(|task| rendered(&source, task)).collect(),
         })
@@ -115,7 +115,7 @@ impl Sqs {
             .and_then(|json| serde_json::from_slice::<HandleContent>(&json).ok())
             .ok_or_else(|| SqsError::InvalidParameterValue("The task handle is invalid.".to_owned()))?;
         let source = self.queue_of(&content.source_arn)?;
-        let moved = self.shared.moves.cancel(&source, TaskId(content.task_id))?;
+        let moved = self.queues.moves.cancel(&source, TaskId(content.task_id))?;
         Ok(Cancelled {
             approximate_number_of_messages_moved: moved,
         })
@@ -125,7 +125,7 @@ impl Sqs {
     /// another error than the other operations.
     fn queue_of(&self, arn: &str) -> Result<QueueName, SqsError> {
         let name = QueueName::from_arn(arn)?;
-        self.shared.queue(&name).map(|_| name).ok_or_else(missing_queue)
+        self.queues.queue(&name).map(|_| name).ok_or_else(missing_queue)
     }
 }
 

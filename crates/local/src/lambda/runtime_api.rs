@@ -15,7 +15,6 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
-    serve::ListenerExt,
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -25,6 +24,8 @@ use tokio::{
     sync::oneshot,
     task::{AbortHandle, JoinHandle},
 };
+
+use crate::no_delay::without_delay;
 
 use super::{
     config::PAYLOAD_BYTES_MAX,
@@ -69,12 +70,6 @@ impl RuntimeApi {
         let address = listener
             .local_addr()
             .context("read the address of the Lambda Runtime API")?;
-        // Nagle's algorithm would delay each small answer by 40 ms.
-        let listener = listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::warn!(%error, "Nagle's algorithm cannot be turned off for a connection");
-            }
-        });
         let environments = Arc::new(Environments::default());
         let runtime = "/{environment}/2018-06-01/runtime";
         let router = Router::new()
@@ -83,7 +78,7 @@ impl RuntimeApi {
             .route(&format!("{runtime}/invocation/{{id}}/error"), post(error))
             .route(&format!("{runtime}/init/error"), post(init_error))
             .with_state(Arc::clone(&environments));
-        let server: JoinHandle<_> = tokio::spawn(axum::serve(listener, router).into_future());
+        let server: JoinHandle<_> = tokio::spawn(axum::serve(without_delay(listener), router).into_future());
         Ok(Self {
             address,
             environments,

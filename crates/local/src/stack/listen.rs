@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 
 /// Listens on this address. Returns a URL that reaches the listener from this machine.
@@ -24,15 +23,6 @@ pub(super) fn reachable(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) if v6.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         address => address,
     }
-}
-
-pub(super) fn without_delay(listener: TcpListener) -> impl axum::serve::Listener<Addr = SocketAddr> {
-    // Nagle's algorithm would delay each small answer by 40 ms.
-    listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "Nagle's algorithm cannot be turned off for a connection");
-        }
-    })
 }
 
 #[cfg(test)]

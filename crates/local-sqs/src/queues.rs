@@ -9,16 +9,16 @@ use crate::inner::Inner;
 use crate::moves::MoveTasks;
 
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct Queues {
     pub(crate) endpoint_base: String,
     pub(crate) directory: Option<PathBuf>,
-    pub(crate) queues: Mutex<BTreeMap<QueueName, Arc<Inner>>>,
+    pub(crate) by_name: Mutex<BTreeMap<QueueName, Arc<Inner>>>,
     pub(crate) moves: MoveTasks,
 }
 
-impl Shared {
+impl Queues {
     pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<QueueName, Arc<Inner>>> {
-        self.queues
+        self.by_name
             .lock()
             .expect("nothing panics while it holds the lock")
     }
