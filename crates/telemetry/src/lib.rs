@@ -1,16 +1,14 @@
 //! Logs and metrics of the functions. Every metric is defined here.
 
+mod log;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+pub use log::init;
+
 /// The namespace of all metrics in `CloudWatch`.
 pub const NAMESPACE: &str = "Podium";
-
-/// Starts structured logging to standard output, in the format and at the level set by Lambda's logging
-/// configuration.
-pub fn init() {
-    lambda_runtime::tracing::init_default_subscriber();
-}
 
 macro_rules! metrics {
     ($($(#[$doc:meta])* $name:ident: $unit:literal,)*) => {
@@ -103,7 +101,7 @@ impl Meter {
     }
 
     /// Writes the values as one line in the embedded metric format, from which `CloudWatch` creates
-    /// metrics without an API call.
+    /// metrics without an API call. No log level drops it.
     pub fn emit(&self, now: Timestamp, values: &[(Metric, f64)]) {
         println!("{}", self.render(now, values));
     }
