@@ -1,8 +1,9 @@
 //! Decides what to do with the messages of a batch, and the verdict of each. It performs no I/O and does
 //! not sleep, so the simulation runs the same code.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::ActivityKey;
@@ -11,6 +12,10 @@ use store::Rules;
 use store::apply::Counted;
 use store::plan::Countable;
 use store::stream::{Streamed, parse};
+
+/// Reasons that the log of one batch names, and characters of each.
+const REASONS_LOGGED: usize = 5;
+const REASON_CHARS: usize = 200;
 
 /// The messages of a batch, by what they need.
 #[derive(Debug, Default)]
@@ -26,6 +31,8 @@ pub struct Batch<'a> {
     pub dead: Vec<DeadLetter<'a>>,
     /// Messages to be delivered again.
     pub deferred: Vec<&'a SqsMessage>,
+    /// How many of them have each reason.
+    deferred_because: BTreeMap<String, usize>,
     pub applied: usize,
     pub duplicates: usize,
     /// When ingestion received the earliest activity that was applied.
@@ -90,12 +97,44 @@ impl<'a> Batch<'a> {
         for key in keys {
             self.conclude(&key, &Counted::Later(reason.to_owned()));
         }
-        self.defer_heartbeats();
+        self.defer_heartbeats(reason);
     }
 
-    pub fn defer_heartbeats(&mut self) {
-        let messages = self.heartbeats.drain(..).map(|(message, _)| message);
-        self.deferred.extend(messages);
+    pub fn defer_heartbeats(&mut self, reason: &str) {
+        let messages: Vec<_> = self.heartbeats.drain(..).map(|(message, _)| message).collect();
+        self.defer(messages, reason);
+    }
+
+    pub fn defer(&mut self, messages: Vec<&'a SqsMessage>, reason: &str) {
+        if !messages.is_empty() {
+            *self.deferred_because.entry(reason.to_owned()).or_default() += messages.len();
+            self.deferred.extend(messages);
+        }
+    }
+
+    /// Logs what is deferred or dead, in one line each however many messages it concerns.
+    pub fn log(&self) {
+        if !self.dead.is_empty() {
+            let mut codes = BTreeMap::new();
+            for dead in &self.dead {
+                *codes.entry(dead.code.to_owned()).or_default() += 1;
+            }
+            let first = &self.dead[0];
+            tracing::error!(
+                messages = self.dead.len(),
+                codes = most_frequent(&codes),
+                first_message_id = first.message.message_id,
+                first_reason = shortened(&first.reason),
+                "Messages can never be counted. They are sent to the DLQ, each with its reason."
+            );
+        }
+        if !self.deferred.is_empty() {
+            tracing::warn!(
+                messages = self.deferred.len(),
+                reasons = most_frequent(&self.deferred_because),
+                "Messages could not be counted now. They will be delivered again."
+            );
+        }
     }
 
     /// Gives every message its verdict, from the results in each generation. Those of the live one come
@@ -142,15 +181,30 @@ impl<'a> Batch<'a> {
                 };
                 self.dead.extend(messages.into_iter().map(dead_letter));
             }
-            Counted::Later(reason) => {
-                tracing::warn!(
-                    reason,
-                    "An activity could not be counted now. It will be delivered again."
-                );
-                self.deferred.extend(messages);
-            }
+            Counted::Later(reason) => self.defer(messages, reason),
         }
     }
+}
+
+/// Such as "12 throttled, 3 no permission, 2 other": the most frequent reasons first, at most
+/// [`REASONS_LOGGED`] of them.
+fn most_frequent(counts: &BTreeMap<String, usize>) -> String {
+    let mut counts: Vec<_> = counts.iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(**count));
+    let (named, other) = counts.split_at(counts.len().min(REASONS_LOGGED));
+    let other: usize = other.iter().map(|(_, count)| **count).sum();
+    let mut parts: Vec<_> = named
+        .iter()
+        .map(|(reason, count)| format!("{count} {}", shortened(reason)))
+        .collect();
+    if other > 0 {
+        parts.push(format!("{other} other"));
+    }
+    parts.join(", ")
+}
+
+fn shortened(reason: &str) -> String {
+    reason.chars().take(REASON_CHARS).collect()
 }
 
 /// Combines the results of each activity in all generations that it is counted into. Those of the live
@@ -173,4 +227,79 @@ fn in_all_generations<'r>(
         }
     }
     combined
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn log_of(act: impl FnOnce()) -> Vec<String> {
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, act);
+        let bytes = written.0.lock().expect("no panic").clone();
+        let text = String::from_utf8(bytes).expect("text");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_full_batch_logs_its_deferrals_in_one_line_and_its_dead_letters_in_another() {
+        let messages = vec![SqsMessage::default(); 500];
+        let mut batch = Batch::default();
+        let log = log_of(|| {
+            let (dead, deferred) = messages.split_at(100);
+            batch.dead.extend(dead.iter().map(|message| DeadLetter {
+                message,
+                code: "unreadable",
+                reason: "it is not JSON".to_owned(),
+            }));
+            // Each of these reasons is of its own, as if it named a request.
+            for (at, message) in deferred.iter().enumerate() {
+                let reason = if at < 300 {
+                    "throttled".to_owned()
+                } else {
+                    format!("request {at}: {}", "x".repeat(9_999))
+                };
+                batch.defer(vec![message], &reason);
+            }
+            batch.log();
+        });
+        let [dead, deferred] = &log[..] else {
+            panic!("two lines: {log:?}")
+        };
+        assert!(
+            dead.contains("messages=100") && dead.contains("100 unreadable"),
+            "{dead}"
+        );
+        assert!(dead.contains("it is not JSON"), "{dead}");
+        assert!(deferred.contains("messages=400"), "{deferred}");
+        assert!(deferred.contains("300 throttled, 1 request"), "{deferred}");
+        assert!(deferred.contains(", 96 other"), "{deferred}");
+        assert!(deferred.len() < 2_000, "{} bytes", deferred.len());
+    }
+
+    #[test]
+    fn a_batch_that_is_counted_logs_nothing() {
+        assert_eq!(log_of(|| Batch::default().log()), [""; 0]);
+    }
 }

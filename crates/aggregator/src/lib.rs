@@ -86,17 +86,10 @@ impl Aggregator {
             }
         };
         batch.conclude_all(reports.iter().map(|report| report.results.as_slice()));
-        for dead_letter in &batch.dead {
-            tracing::error!(
-                code = dead_letter.code,
-                reason = dead_letter.reason,
-                message_id = dead_letter.message.message_id,
-                "A message can never be counted. It is sent to the DLQ."
-            );
-        }
+        batch.log();
         let dead = batch.dead.len();
-        let unsent = self.queues.send_to_dlq(batch.dead).await;
-        batch.deferred.extend(unsent);
+        let dead_letters = std::mem::take(&mut batch.dead);
+        batch.deferred.extend(self.queues.send_to_dlq(dead_letters).await);
         self.queues.defer(&batch.deferred).await;
 
         let mut values = measured(&reports);
@@ -149,9 +142,9 @@ impl Aggregator {
                 tracing::warn!(
                     kind = error.kind(),
                     error = error.with_causes(),
-                    "A heartbeat could not be counted. It will be delivered again."
+                    "The heartbeats of a batch could not be counted."
                 );
-                return batch.defer_heartbeats();
+                return batch.defer_heartbeats("a heartbeat could not be counted");
             }
         }
     }

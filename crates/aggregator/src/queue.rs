@@ -37,6 +37,7 @@ impl Queues {
     /// the reason is in attributes. Returns the messages that could not be sent.
     pub async fn send_to_dlq<'a>(&self, dead_letters: Vec<DeadLetter<'a>>) -> Vec<&'a SqsMessage> {
         let mut unsent = Vec::new();
+        let mut failure = None;
         let mut left = dead_letters.as_slice();
         while !left.is_empty() {
             let batch;
@@ -60,9 +61,14 @@ impl Queues {
                 .send()
                 .await;
             let failed: Vec<String> = match sent {
-                Ok(output) => output.failed.into_iter().map(|entry| entry.id).collect(),
+                Ok(output) => {
+                    if let Some(entry) = output.failed.first() {
+                        failure = Some(entry.message.as_ref().unwrap_or(&entry.code).clone());
+                    }
+                    output.failed.into_iter().map(|entry| entry.id).collect()
+                }
                 Err(error) => {
-                    tracing::error!(error = %DisplayErrorContext(&error), "Dead letters could not be sent to the DLQ. They will be delivered again.");
+                    failure = Some(DisplayErrorContext(error).to_string());
                     (0..batch.len()).map(|at| at.to_string()).collect()
                 }
             };
@@ -72,12 +78,20 @@ impl Queues {
                     .map(|at| batch[at].message),
             );
         }
+        if !unsent.is_empty() {
+            tracing::error!(
+                messages = unsent.len(),
+                last_error = failure,
+                "Dead letters could not be sent to the DLQ. They will be delivered again."
+            );
+        }
         unsent
     }
 
     /// Spreads the redelivery of messages over time, instead of all at once after the visibility timeout.
     /// If this fails, that timeout applies.
     pub async fn defer(&self, messages: &[&SqsMessage]) {
+        let mut failure = None;
         for batch in messages.chunks(BATCH) {
             let entries = batch.iter().enumerate().filter_map(|(at, message)| {
                 let pause = redelivery_pause(receive_count(message), rand::rng().random());
@@ -96,8 +110,14 @@ impl Queues {
                 .send()
                 .await;
             if let Err(error) = changed {
-                tracing::warn!(error = %DisplayErrorContext(&error), "The redelivery of messages could not be spread. They return after their visibility timeout.");
+                failure = Some(DisplayErrorContext(error).to_string());
             }
+        }
+        if failure.is_some() {
+            tracing::warn!(
+                last_error = failure,
+                "The redelivery of messages could not be spread. They return after their visibility timeout."
+            );
         }
     }
 }
