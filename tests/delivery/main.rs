@@ -1,0 +1,5 @@
+//! Deploying: the scripts, with programs in place of Terraform and AWS that write down how they are called, and the
+//! workflows.
+
+mod sandbox;
+mod tools;
