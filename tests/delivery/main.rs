@@ -5,3 +5,4 @@ mod account;
 mod deploy;
 mod sandbox;
 mod tools;
+mod workflows;
