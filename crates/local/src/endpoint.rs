@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use crate::answer::Answer;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{CallFault, Faults, calls_from_function};
-use crate::no_delay::without_delay;
+use local_http::without_delay;
 
 /// The limit of `DynamoDB`, which is the larger one of the two services.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -177,7 +177,8 @@ mod tests {
     use store::schema::{TableNames, create_tables};
 
     use super::*;
-    use crate::faults::{FUNCTION_KEY_ID, Fault};
+    use crate::faults::Fault;
+    use crate::lambda::ACCESS_KEY_ID;
 
     fn client(url: &str, key_id: &str) -> Client {
         let credentials = Credentials::new(key_id, "secret", None, None, "test");
@@ -221,9 +222,9 @@ mod tests {
 
     #[tokio::test]
     async fn connections_are_cut_before_a_write_or_after_it() {
-        check_put(FUNCTION_KEY_ID, Fault::CutBefore, (false, false)).await;
-        check_put(FUNCTION_KEY_ID, Fault::CutAfter, (false, true)).await;
-        check_put(FUNCTION_KEY_ID, Fault::ServerError, (true, false)).await;
+        check_put(ACCESS_KEY_ID, Fault::CutBefore, (false, false)).await;
+        check_put(ACCESS_KEY_ID, Fault::CutAfter, (false, true)).await;
+        check_put(ACCESS_KEY_ID, Fault::ServerError, (true, false)).await;
     }
 
     #[tokio::test]

@@ -27,12 +27,12 @@ use crate::endpoint;
 use crate::event_source::{EventSource, EventSourceMapping};
 use crate::faults::{Fault, Faults, Injector};
 use crate::lambda::{Function, InvokeError, Lambda};
-use crate::no_delay::without_delay;
 use crate::pipe::{DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
 use crate::scheduler::Schedule;
 use crate::settings;
 use crate::sqs::{NewMessage, Queue, Sqs};
 use crate::web;
+use local_http::without_delay;
 
 const REGION: &str = "us-east-1";
 /// How long running invocations have to finish when the stack stops.

@@ -142,7 +142,7 @@ pub(super) fn functions(
                 .collect::<BTreeMap<_, _>>(),
             concurrency: settings.concurrency,
             timeout: config.function_timeout.unwrap_or(settings.timeout),
-            faults: config.faults.clone(),
+            faults: config.faults.of_processes(),
             memory_mb: settings.memory_mb,
             log_file: Some(config.log_dir.join(format!("{name}.log"))),
             slot_wait: SLOT_WAIT,

@@ -10,9 +10,9 @@ use axum::{
     http::{Request, StatusCode},
     response::Response,
 };
-use local::{
+use local_lambda::{
+    FunctionConfig, Lambda, PAYLOAD_BYTES_MAX,
     function_url::{InvalidRequest, Received, URI_BYTES_MAX, handle, request_event, response},
-    lambda::{FunctionConfig, Lambda, PAYLOAD_BYTES_MAX},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;

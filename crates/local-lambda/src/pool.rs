@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
+use jiff::SignedDuration;
 use rand::seq::IndexedRandom;
 use tokio::{
     process::Command,
@@ -18,11 +19,11 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{
+use crate::{
     config::{FunctionConfig, PAYLOAD_BYTES_MAX},
     environment::{Ending, Environment, Invocation, Lease, RequestId, Running},
     error::InvokeError,
-    faulty,
+    fault::ProcessFault,
     log::{LOG_BYTES_MAX, Log},
     runtime_api::RuntimeApi,
     stats::{Counters, FunctionStats},
@@ -187,7 +188,7 @@ impl Pool {
                 return;
             }
         };
-        faulty::inject(&self.config.faults, &lease.environment, || self.kill_all());
+        self.inject_faults(&lease.environment);
         let answer = lease.answer(until).await;
         locked(&self.counters).answered(&answer);
         if self.may_be_used_again(&lease) {
@@ -205,6 +206,28 @@ impl Pool {
         }
     }
 
+    /// Injects the faults of an invocation that this environment has just received.
+    fn inject_faults(self: &Arc<Self>, environment: &Arc<Environment>) {
+        let Some(faults) = &self.config.faults else {
+            return;
+        };
+        for (fault, after) in faults.draw() {
+            let (pool, environment, faults) = (Arc::clone(self), Arc::clone(environment), Arc::clone(faults));
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                let had_effect = match fault {
+                    ProcessFault::Kill => environment.end(Ending::Killed),
+                    ProcessFault::OverMemory => environment.end(Ending::OverMemory),
+                    ProcessFault::Freeze => environment.freeze(),
+                    ProcessFault::KillAll => pool.kill_all(),
+                };
+                if had_effect {
+                    faults.count(fault);
+                }
+            });
+        }
+    }
+
     fn may_be_used_again(&self, lease: &Lease) -> bool {
         if self.is_over_memory(&lease.environment) {
             lease.environment.end(Ending::OverMemory);
@@ -219,7 +242,8 @@ impl Pool {
             id: RequestId(Uuid::new_v4()),
             payload,
             timeout: self.config.timeout,
-            deadline_error: faulty::deadline_error(&self.config.faults),
+            deadline_error: (self.config.faults.as_ref())
+                .map_or(SignedDuration::ZERO, |faults| faults.deadline_error()),
         };
         loop {
             let mut lease = match self.take_idle() {

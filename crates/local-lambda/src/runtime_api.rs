@@ -25,9 +25,9 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use crate::no_delay::without_delay;
+use local_http::without_delay;
 
-use super::{
+use crate::{
     config::PAYLOAD_BYTES_MAX,
     environment::{Environment, EnvironmentId, Event, Invocation, RequestId},
     error::InvokeError,

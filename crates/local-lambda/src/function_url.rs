@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::lambda::{Function, InvokeError, PAYLOAD_BYTES_MAX};
+use crate::{Function, InvokeError, PAYLOAD_BYTES_MAX};
 
 /// The maximum length of path and query together.
 pub const URI_BYTES_MAX: usize = 8 * 1024;
