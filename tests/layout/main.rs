@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("aggregator", &["domain", "store", "telemetry"]),
     ("snapshot", &["domain", "store", "telemetry"]),
     ("serve", &["domain", "problem", "store", "telemetry"]),
-    ("local-http", &[]),
+    ("local-http", &["problem"]),
     ("local-lambda", &["local-http"]),
     ("local-sqs", &[]),
     (

@@ -1,6 +1,7 @@
 //! The environments of one function: starts, reuses and ends them.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -117,14 +118,18 @@ impl Drop for Waiter<'_> {
 impl Pool {
     pub fn new(mut config: FunctionConfig, runtime_api: Arc<RuntimeApi>) -> anyhow::Result<Self> {
         // Processes run in their program's directory, where a relative path would mean another file.
-        config.binary = std::path::absolute(&config.binary).context("find the program of a function")?;
+        config.binary = std::path::absolute(&config.binary)
+            .with_context(|| format!("cannot find the program {}", config.binary.display()))?;
         let name = &config.name;
         anyhow::ensure!(config.concurrency > 0, "function {name} has no concurrency");
         anyhow::ensure!(
             config.concurrency <= Semaphore::MAX_PERMITS,
             "function {name} has too much concurrency"
         );
-        let open = |path| Log::open(path, LOG_BYTES_MAX).with_context(|| format!("open the log of {name}"));
+        let open = |path: PathBuf| {
+            let what = format!("cannot open the log of {name}, {}", path.display());
+            Log::open(path, LOG_BYTES_MAX).context(what)
+        };
         let log = config.log_file.clone().map(open).transpose()?.map(Arc::new);
         Ok(Self {
             arn: arn(name).into(),

@@ -118,6 +118,8 @@ fn refuses_what_no_function_url_would_pass_on() {
         "localhost:7000",
         "127.0.0.1:7000",
         "[::1]:7000",
+        "[::1]",
+        "localhost.",
         "127.0.0.1",
         "a.b-c.example",
     ] {

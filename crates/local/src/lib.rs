@@ -11,6 +11,7 @@ pub mod settings;
 mod stack;
 mod web;
 
+pub use local_http::{ALLOWED_HOSTS_MAX, Host};
 pub use local_lambda::{self as lambda, function_url};
 pub use local_sqs as sqs;
-pub use stack::{Stack, StackConfig, dynamodb_client, sdk_config};
+pub use stack::{Stack, StackConfig, dynamodb_client, keep_new_files_private, sdk_config};
