@@ -25,7 +25,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home podium \
-    && install --directory --owner=podium --group=podium /data
+    && install --directory --mode=0700 --owner=podium --group=podium /data
 COPY --from=builder /podium /opt/podium
 ENV PATH=/opt/podium:$PATH
 USER podium

@@ -171,7 +171,15 @@ async fn publish_long_ago(stack: &TestStack, users: u64) {
 
 /// A stack that has published its first snapshot. The next one is an hour away.
 async fn quiet_stack() -> TestStack {
-    let stack = TestStack::start(|config| config.snapshot_every = Duration::from_hours(1)).await;
+    quiet_stack_for(None).await
+}
+
+async fn quiet_stack_for(allowed_origin: Option<&str>) -> TestStack {
+    let stack = TestStack::start(|config| {
+        config.snapshot_every = Duration::from_hours(1);
+        config.allowed_origin = allowed_origin.map(str::to_owned);
+    })
+    .await;
     while stack.status().await.is_none() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -311,7 +319,8 @@ async fn check_other_origins(stack: &TestStack) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_travel_over_http_as_they_should() {
-    let stack = quiet_stack().await;
+    // As on AWS by default.
+    let stack = quiet_stack_for(Some("*")).await;
     publish_long_ago(&stack, 200).await;
     check_compression(&stack).await;
     check_methods(&stack).await;
@@ -325,6 +334,13 @@ async fn a_cursor_outlives_its_generation_for_an_hour_and_then_says_so() {
     let path = "/v1/boards/program:archive?limit=50";
     publish_long_ago(&stack, 120).await;
     let first: BoardDocument = stack.get(path).await.json().await.expect("a board document");
+    let other_origin = [("origin", "https://boards.example.com")];
+    let answer = send(&stack, Method::GET, path, &other_origin).await;
+    let mut names = answer.headers().keys().map(|name| name.as_str());
+    assert!(
+        !names.any(|name| name.starts_with("access-control-")),
+        "the local stack lets no other origin read it"
+    );
     let next = format!(
         "{path}&cursor={}",
         first.next_cursor.expect("there are more rows")

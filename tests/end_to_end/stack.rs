@@ -80,7 +80,7 @@ impl TestStack {
         let mut config = StackConfig {
             port: 0,
             aws_port: 0,
-            log_dir: logs.path().to_owned(),
+            log_dir: Some(logs.path().to_owned()),
             bin_dir: bin_dir(),
             snapshot_every: Duration::from_secs(1),
             ..StackConfig::new().expect("the test has a path")

@@ -235,7 +235,10 @@ impl Api {
 pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || address.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// Describes an error response: its status, and the detail of its problem document if it has one.
@@ -299,8 +302,19 @@ mod tests {
 
     #[test]
     fn knows_loopback() {
-        let yes = ["http://127.0.0.1:7000", "http://[::1]:7000", "http://localhost"];
-        let no = ["http://10.0.0.1", "https://127.0.0.1.example.com"];
+        let yes = [
+            "http://127.0.0.1:7000",
+            "http://[::1]:7000",
+            "http://localhost",
+            "http://LOCALHOST.:7000",
+            "http://sqs.localhost",
+        ];
+        let no = [
+            "http://10.0.0.1",
+            "https://127.0.0.1.example.com",
+            "http://localhost.example.com",
+            "http://notlocalhost",
+        ];
         for (raw, expected) in yes
             .map(|raw| (raw, true))
             .into_iter()

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials as _, SharedCredentialsProvider},
@@ -21,7 +21,7 @@ use reqwest::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::aws;
+use crate::{aws, is_loopback};
 
 /// The service name of function URLs in a signature's scope.
 const SERVICE: &str = "lambda";
@@ -57,6 +57,7 @@ impl Signing {
         if !self.sign {
             return Ok(None);
         }
+        check_private(url)?;
         let config = aws::config(self.region(url))
             .await
             .context("could not sign requests")?;
@@ -68,6 +69,16 @@ impl Signing {
             .context("could not sign requests: there are no AWS credentials")?;
         Ok(Some(Signer::new(region.to_string(), provider)))
     }
+}
+
+/// A signature and a session token are credentials: they must not travel where others can read them.
+fn check_private(url: &Url) -> anyhow::Result<()> {
+    ensure!(
+        url.scheme() == "https" || is_loopback(url),
+        "could not sign requests: {url} is plain HTTP, so that others could read the signature that --sign sends; \
+         give an address that begins with https://"
+    );
+    Ok(())
 }
 
 /// The region in a function URL, `ID.lambda-url.REGION.on.aws`.

@@ -131,7 +131,7 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
     let stack = Stack::start(StackConfig {
         port: 0,
         aws_port: 0,
-        log_dir: logs.to_owned(),
+        log_dir: Some(logs.to_owned()),
         snapshot_every: SNAPSHOT_EVERY,
         batching: args.batching,
         visibility_timeout: VISIBILITY_TIMEOUT,

@@ -135,13 +135,12 @@ async fn try_it(
         load.length().as_secs()
     );
     let log_dir = logs.join(format!("{system:?}").to_lowercase());
-    std::fs::create_dir(&log_dir)?;
     // Throttling is the only fault.
     let faults = Faults::from_seed(seed, []);
     let stack = Stack::start(StackConfig {
         port: 0,
         aws_port: 0,
-        log_dir,
+        log_dir: Some(log_dir),
         snapshot_every: SNAPSHOT_EVERY,
         faults: faults.clone(),
         coupled: system == System::Coupled,

@@ -127,10 +127,11 @@ impl Journal {
         for (seq, message) in messages {
             push_line(&mut lines, &Entry::Message(Record::new(seq, message)));
         }
-        fs::write(&fresh, &lines)?;
-        fs::rename(&fresh, &path)?;
+        fs::write(&fresh, &lines).map_err(|error| at("write", &fresh, &error))?;
+        fs::rename(&fresh, &path).map_err(|error| at("replace", &path, &error))?;
         let length = lines.len() as u64;
-        let file = OpenOptions::new().append(true).open(&path)?;
+        let file =
+            (OpenOptions::new().append(true).open(&path)).map_err(|error| at("open", &path, &error))?;
         Ok(Self {
             path,
             file,
@@ -146,8 +147,8 @@ impl Journal {
             push_line(&mut lines, &entry);
         }
         if let Err(error) = self.file.write_all(&lines) {
-            self.file.set_len(self.length)?;
-            return Err(error);
+            (self.file.set_len(self.length)).map_err(|error| at("shorten", &self.path, &error))?;
+            return Err(at("write", &self.path, &error));
         }
         self.length += lines.len() as u64;
         Ok(())
@@ -167,8 +168,16 @@ impl Journal {
     }
 
     pub(crate) fn remove(self) -> io::Result<()> {
-        fs::remove_file(&self.path)
+        fs::remove_file(&self.path).map_err(|error| at("remove", &self.path, &error))
     }
+}
+
+/// The error with what was tried and the path, which the operating system leaves out.
+fn at(tried: &str, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("cannot {tried} {}: {error}", path.display()),
+    )
 }
 
 fn push_line(lines: &mut Vec<u8>, entry: &Entry<'_>) {
@@ -178,7 +187,7 @@ fn push_line(lines: &mut Vec<u8>, entry: &Entry<'_>) {
 
 /// Reads a journal. `None` if it holds no complete entry: then its queue was never acknowledged.
 pub(crate) fn replay(path: &Path) -> anyhow::Result<Option<Replayed>> {
-    let text = fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     // A process killed during a write leaves a line without an end, which it never acknowledged.
     let whole = text
         .iter()

@@ -33,7 +33,7 @@ impl Sqs {
     pub fn new(endpoint_base: String, directory: Option<PathBuf>) -> anyhow::Result<Self> {
         let mut queues = BTreeMap::new();
         if let Some(directory) = &directory {
-            let place = || format!("open the directory of queues {}", directory.display());
+            let place = || format!("cannot open the directory of queues {}", directory.display());
             fs::create_dir_all(directory).with_context(place)?;
             for entry in fs::read_dir(directory).with_context(place)? {
                 let path = entry.with_context(place)?.path();
@@ -163,7 +163,6 @@ fn open(path: &Path) -> anyhow::Result<Option<Inner>> {
         state.insert(seq, message, now);
     }
     state.advance(now, replayed.settings.attributes.message_retention);
-    let journal = Journal::rewrite(path.to_owned(), &replayed.settings, state.messages())
-        .with_context(|| format!("rewrite {}", path.display()))?;
+    let journal = Journal::rewrite(path.to_owned(), &replayed.settings, state.messages())?;
     Ok(Some(Inner::new(name, replayed.settings, state, Some(journal))))
 }

@@ -1,19 +1,15 @@
 //! The AWS endpoint of the local stack: `DynamoDB`, its Streams and SQS behind one address. The
 //! `X-Amz-Target` header of the AWS JSON protocols names the service.
 
-use std::net::IpAddr;
-
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::header::HOST;
-use axum::http::uri::Authority;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures::stream;
+use local_http::{AllowedHosts, Guard};
 use local_sqs::Sqs;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -21,14 +17,15 @@ use tokio::time::sleep;
 use crate::answer::Answer;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{CallFault, Faults, calls_from_function};
-use crate::no_delay::without_delay;
 
 /// The limit of `DynamoDB`, which is the larger one of the two services.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Of all requests together that are being read or answered.
+const BODIES_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 const ABOUT: &str = "\
 This is the AWS endpoint of a local stack. It speaks the JSON protocols of DynamoDB, DynamoDB Streams
-and SQS, checks no signatures, and answers only on this machine. Any credentials will do:
+and SQS, and checks no signatures. Any credentials will do:
 
   aws --endpoint-url http://<this address> dynamodb list-tables
   aws --endpoint-url http://<this address> sqs list-queues
@@ -40,45 +37,33 @@ pub async fn serve(
     dynamodb: DynamoDb,
     sqs: Sqs,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
-    serve_with_faults(listener, dynamodb, sqs, Faults::none(), stop).await
-}
-
-/// As [`serve`], but injects faults into the calls of functions.
-pub async fn serve_with_faults(
-    listener: TcpListener,
-    dynamodb: DynamoDb,
-    sqs: Sqs,
-    faults: Faults,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
+) {
     let services = Services {
         dynamodb,
         sqs,
-        faults,
+        faults: Faults::none(),
     };
-    axum::serve(without_delay(listener), router(services))
-        .with_graceful_shutdown(stop)
-        .await?;
-    Ok(())
+    local_http::serve(listener, router(services, AllowedHosts::default()), stop).await;
 }
 
 /// The endpoint's routes. A `POST` to any path is a call, because SQS clients post to the path of the queue.
-fn router(services: Services) -> Router {
+pub(crate) fn router(services: Services, hosts: AllowedHosts) -> Router {
     let call = post(call);
-    Router::new()
+    let router = Router::new()
         .route("/", get(async || ABOUT).merge(call.clone()))
         .route("/{*path}", call)
         .with_state(services)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn(refuse_foreign_hosts))
+        // The guard limits bodies.
+        .layer(DefaultBodyLimit::disable());
+    Guard::new(hosts, BODY_BYTES_MAX, BODIES_BYTES_MAX).protect(router)
 }
 
 #[derive(Clone)]
-struct Services {
-    dynamodb: DynamoDb,
-    sqs: Sqs,
-    faults: Faults,
+pub(crate) struct Services {
+    pub(crate) dynamodb: DynamoDb,
+    pub(crate) sqs: Sqs,
+    /// Injected into the calls of functions.
+    pub(crate) faults: Faults,
 }
 
 async fn call(State(services): State<Services>, headers: HeaderMap, body: Bytes) -> Response {
@@ -139,33 +124,6 @@ fn cut_off() -> Response {
     Body::from_stream(stream::iter([Err::<Bytes, _>(broken)])).into_response()
 }
 
-/// A web page can make its own name resolve to this machine, and could then call this endpoint, which
-/// checks no credentials. The `Host` header of its requests contains that name.
-async fn refuse_foreign_hosts(request: Request, next: Next) -> Response {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    if host.is_some_and(is_loopback) {
-        next.run(request).await
-    } else {
-        let text = "Only requests to localhost or a loopback address are answered.\n";
-        (StatusCode::FORBIDDEN, text).into_response()
-    }
-}
-
-/// Whether a `Host` header, with or without a port, names this machine.
-fn is_loopback(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else {
-        return false;
-    };
-    let name = authority.host();
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    let name = name.to_ascii_lowercase();
-    address
-        .parse::<IpAddr>()
-        .is_ok_and(|address| address.is_loopback())
-        || name == "localhost"
-        || name.ends_with(".localhost")
-}
-
 #[cfg(test)]
 mod tests {
     use aws_credential_types::Credentials;
@@ -177,7 +135,8 @@ mod tests {
     use store::schema::{TableNames, create_tables};
 
     use super::*;
-    use crate::faults::{FUNCTION_KEY_ID, Fault};
+    use crate::faults::Fault;
+    use crate::lambda::ACCESS_KEY_ID;
 
     fn client(url: &str, key_id: &str) -> Client {
         let credentials = Credentials::new(key_id, "secret", None, None, "test");
@@ -193,8 +152,13 @@ mod tests {
         let faults = Faults::from_seed(1, []);
         let dynamodb = DynamoDb::open(None).expect("a database");
         let sqs = Sqs::new(url.clone(), None).expect("queues");
-        let server = serve_with_faults(listener, dynamodb, sqs, faults.clone(), std::future::pending());
-        let server = tokio::spawn(server);
+        let services = Services {
+            dynamodb,
+            sqs,
+            faults: faults.clone(),
+        };
+        let router = router(services, AllowedHosts::default());
+        let server = tokio::spawn(local_http::serve(listener, router, std::future::pending()));
         let tables = TableNames::prefixed("test");
         create_tables(&client(&url, "local"), &tables)
             .await
@@ -221,39 +185,13 @@ mod tests {
 
     #[tokio::test]
     async fn connections_are_cut_before_a_write_or_after_it() {
-        check_put(FUNCTION_KEY_ID, Fault::CutBefore, (false, false)).await;
-        check_put(FUNCTION_KEY_ID, Fault::CutAfter, (false, true)).await;
-        check_put(FUNCTION_KEY_ID, Fault::ServerError, (true, false)).await;
+        check_put(ACCESS_KEY_ID, Fault::CutBefore, (false, false)).await;
+        check_put(ACCESS_KEY_ID, Fault::CutAfter, (false, true)).await;
+        check_put(ACCESS_KEY_ID, Fault::ServerError, (true, false)).await;
     }
 
     #[tokio::test]
     async fn only_functions_meet_faults() {
         check_put("local", Fault::CutBefore, (true, true)).await;
-    }
-
-    #[test]
-    fn only_names_of_this_machine_are_answered() {
-        for host in [
-            "localhost",
-            "LocalHost:7001",
-            "sqs.localhost:7001",
-            "127.0.0.1:7001",
-            "127.8.9.1",
-            "[::1]:7001",
-        ] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in [
-            "",
-            "example.com",
-            "localhost.example.com",
-            "notlocalhost",
-            "127.0.0.1.example.com:7001",
-            "10.0.0.1",
-            "0.0.0.0:7001",
-            "[2001:db8::1]",
-        ] {
-            assert!(!is_loopback(host), "{host}");
-        }
     }
 }

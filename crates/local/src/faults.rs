@@ -9,8 +9,9 @@ mod calls;
 mod injector;
 mod kind;
 mod plan;
+mod processes;
 
-pub(crate) use self::calls::{CallFault, FUNCTION_KEY_ID, calls_from_function};
+pub(crate) use self::calls::{CallFault, calls_from_function};
 pub(crate) use self::injector::Injector;
 pub use self::kind::{Fault, UnknownFault};
 pub use self::plan::Faults;

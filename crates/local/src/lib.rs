@@ -5,14 +5,13 @@ pub mod dynamodb;
 pub mod endpoint;
 pub mod event_source;
 pub mod faults;
-pub mod function_url;
-pub mod lambda;
-mod no_delay;
 pub mod pipe;
 pub mod scheduler;
 pub mod settings;
 mod stack;
 mod web;
 
+pub use local_http::{ALLOWED_HOSTS_MAX, Host};
+pub use local_lambda::{self as lambda, function_url};
 pub use local_sqs as sqs;
-pub use stack::{Stack, StackConfig, dynamodb_client, sdk_config};
+pub use stack::{Stack, StackConfig, dynamodb_client, keep_new_files_private, sdk_config};

@@ -1,33 +1,38 @@
 //! Wires the whole stack on one machine, as Terraform does on AWS.
 
 mod config;
+mod directory;
 mod functions;
 mod listen;
 mod queues;
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_credential_types::Credentials;
+use axum::Router;
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use local_http::{AllowedHosts, Host, raise_open_files_limit};
 use store::schema::{TableNames, create_tables};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::config::StackConfig;
+pub use self::directory::keep_new_files_private;
+use self::directory::{DataDir, create_private};
 use self::functions::{check_binaries, functions};
 use self::listen::{bind, reachable};
 use self::queues::{Queues, create_queues};
 use crate::dynamodb::{DynamoDb, TtlSweeper};
-use crate::endpoint;
+use crate::endpoint::{self, Services};
 use crate::event_source::{EventSource, EventSourceMapping};
 use crate::faults::{Fault, Faults, Injector};
 use crate::lambda::{Function, InvokeError, Lambda};
-use crate::no_delay::without_delay;
 use crate::pipe::{DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
 use crate::scheduler::Schedule;
 use crate::settings;
@@ -66,6 +71,40 @@ pub struct Stack {
     ttl: TtlSweeper,
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
+    logs: Logs,
+    /// Released after everything above has ended.
+    _data: Option<DataDir>,
+}
+
+/// The directory of the functions' logs.
+struct Logs {
+    path: PathBuf,
+    /// Removes the directory when dropped.
+    _temporary: Option<TempDir>,
+}
+
+impl Logs {
+    fn open(config: &StackConfig, data: Option<&DataDir>) -> anyhow::Result<Self> {
+        let path = match (&config.log_dir, data) {
+            (Some(path), _) => {
+                create_private(path)?;
+                path.clone()
+            }
+            (None, Some(data)) => data.directory("logs")?,
+            (None, None) => {
+                let temporary = tempfile::Builder::new().prefix("podium-logs-").tempdir();
+                let temporary = temporary.context("cannot create a temporary directory for the logs")?;
+                return Ok(Self {
+                    path: temporary.path().to_owned(),
+                    _temporary: Some(temporary),
+                });
+            }
+        };
+        Ok(Self {
+            path,
+            _temporary: None,
+        })
+    }
 }
 
 impl Stack {
@@ -76,37 +115,48 @@ impl Stack {
         check_binaries(&config)?;
         let (stop, _) = watch::channel(false);
         let mut servers = Vec::new();
-        let data_path = |name: &str| config.data_dir.as_ref().map(|directory| directory.join(name));
+        raise_open_files_limit();
+        let data = config.data_dir.as_deref().map(DataDir::open).transpose()?;
+        let data_directory = |name: &str| data.as_ref().map(|data| data.directory(name)).transpose();
+        let logs = Logs::open(&config, data.as_ref())?;
 
         let (aws_listener, aws_url) = bind(config.listen, config.aws_port).await?;
         let (web_listener, web_url) = bind(config.listen, config.port).await?;
-        let dynamodb = DynamoDb::open(data_path("dynamodb").as_deref())?;
-        let sqs = Sqs::new(aws_url.clone(), data_path("sqs"))?;
+        let dynamodb = DynamoDb::open(data_directory("dynamodb")?.as_deref())?;
+        let sqs = Sqs::new(aws_url.clone(), data_directory("sqs")?)?;
         let queues = create_queues(&sqs, config.visibility_timeout)?;
-        let mut serve_aws = |listener: TcpListener| {
-            let (dynamodb, sqs, stop) = (dynamodb.clone(), sqs.clone(), stopped(&stop));
-            let faults = config.faults.clone();
-            servers.push(tokio::spawn(async move {
-                let served = endpoint::serve_with_faults(listener, dynamodb, sqs, faults, stop);
-                if let Err(error) = served.await {
-                    tracing::error!(%error, "the AWS endpoint failed");
-                }
-            }));
+        let hosts = allowed_hosts(&config);
+        let services = Services {
+            dynamodb: dynamodb.clone(),
+            sqs: sqs.clone(),
+            faults: config.faults.clone(),
         };
-        serve_aws(aws_listener);
+        let aws = endpoint::router(services, hosts.clone());
+        let mut serve = |listener: TcpListener, router: Router| {
+            servers.push(tokio::spawn(local_http::serve(listener, router, stopped(&stop))));
+        };
+        serve(aws_listener, aws.clone());
         let internal_aws_url = if reachable(config.listen).is_loopback() {
             aws_url.clone()
         } else {
-            // Calls of the functions stay on loopback, which is also the only host that the endpoint accepts.
+            // Calls of the functions stay on loopback.
             let (listener, url) = bind(Ipv4Addr::LOCALHOST.into(), 0).await?;
-            serve_aws(listener);
+            serve(listener, aws);
             url
         };
         let tables = TableNames::prefixed("podium");
-        create_tables(&dynamodb_client(&internal_aws_url), &tables).await?;
+        create_tables(&dynamodb_client(&internal_aws_url), &tables)
+            .await
+            .context("cannot create the tables")?;
 
         // After the endpoint, so that no function starts without it.
-        let lambda = Lambda::start(functions(&config, &internal_aws_url, &tables, &queues))?;
+        let lambda = Lambda::start(functions(
+            &config,
+            &internal_aws_url,
+            &tables,
+            &queues,
+            &logs.path,
+        )?)?;
         let function = |name: &str| {
             lambda
                 .function(name)
@@ -115,7 +165,7 @@ impl Stack {
         let counting = if config.coupled {
             None
         } else {
-            let checkpoint = data_path("pipe.json");
+            let checkpoint = data.as_ref().map(|data| data.file("pipe.json"));
             Some(Counting {
                 pipe: start_pipe(&dynamodb, &tables, &queues, checkpoint, config.faults.clone())?,
                 aggregation: start_aggregation(&config, &queues, function("aggregator")?)?,
@@ -131,18 +181,8 @@ impl Stack {
         });
 
         let ingest = function(if config.coupled { "coupled" } else { "ingest" })?;
-        let router = web::router(ingest, function("serve")?);
-        servers.push(tokio::spawn({
-            let stop = stopped(&stop);
-            async move {
-                let served = axum::serve(without_delay(web_listener), router)
-                    .with_graceful_shutdown(stop)
-                    .await;
-                if let Err(error) = served {
-                    tracing::error!(%error, "the web origin failed");
-                }
-            }
-        }));
+        let router = web::router(ingest, function("serve")?, hosts, config.allowed_origin.is_some());
+        serve(web_listener, router);
         Ok(Self {
             web_url,
             aws_url,
@@ -157,7 +197,14 @@ impl Stack {
             injector,
             servers,
             stop,
+            logs,
+            _data: data,
         })
+    }
+
+    /// The directory of the functions' logs.
+    pub fn log_dir(&self) -> &Path {
+        &self.logs.path
     }
 
     /// The pipe from the facts to the queue. Panics in a coupled stack, which has none.
@@ -195,6 +242,12 @@ impl Stack {
         }
         pipe
     }
+}
+
+/// Loopback, the names that were added, and the address that was asked for, which no web page can own.
+fn allowed_hosts(config: &StackConfig) -> AllowedHosts {
+    let listen = (!config.listen.is_unspecified()).then(|| Host::address(config.listen));
+    AllowedHosts::with(config.allowed_hosts.iter().cloned().chain(listen))
 }
 
 fn start_pipe(
@@ -306,6 +359,54 @@ mod tests {
     async fn reason(config: StackConfig) -> String {
         let started = Stack::start(config).await;
         started.err().expect("the stack cannot start").to_string()
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_error_at_the_start_says_what_was_tried_with_which_path() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let programs = tempfile::tempdir().expect("a directory");
+        for name in ["ingest", "aggregator", "snapshot", "serve"] {
+            let path = programs.path().join(name);
+            std::fs::write(&path, "never started").expect("it is written");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+        }
+        // A directory where the stack has a file, and the reverse.
+        for (name, is_directory, tried) in [
+            ("dynamodb", false, "cannot create the directory "),
+            ("dynamodb/dynamodb.sqlite", true, "cannot open the database "),
+            ("sqs", false, "cannot create the directory "),
+            ("sqs/podium-activities.jsonl", true, "cannot read "),
+            ("sqs/podium-activities.fresh", true, "cannot write "),
+            ("logs", false, "cannot create the directory "),
+            ("logs/ingest.log", true, "cannot open the log of ingest, "),
+            ("pipe.json", true, "cannot read "),
+        ] {
+            let data = tempfile::tempdir().expect("a directory");
+            let path = data.path().join(name);
+            let parent = path.parent().expect("it is in the data directory");
+            std::fs::create_dir_all(parent).expect("it is created");
+            let made = if is_directory {
+                std::fs::create_dir(&path)
+            } else {
+                std::fs::write(&path, "")
+            };
+            made.expect("it is made");
+            let started = Stack::start(StackConfig {
+                port: 0,
+                aws_port: 0,
+                data_dir: Some(data.path().to_owned()),
+                bin_dir: programs.path().to_owned(),
+                ..StackConfig::new().expect("the running program has a directory")
+            });
+            let error = format!("{:#}", started.await.err().expect("the stack cannot start"));
+            let expected = format!("{tried}{}: ", path.display());
+            assert!(
+                error.contains(&expected),
+                "{expected:?} is missing from {error:?}"
+            );
+        }
     }
 
     #[tokio::test]

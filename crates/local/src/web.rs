@@ -4,14 +4,24 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::HeaderName;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::{any, get};
+use local_http::{AllowedHosts, Guard};
 
 use crate::function_url;
 use crate::lambda::Function;
 
 const SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Four times the limit of ingest, which tells how much is too much.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Of all requests together that are being read or answered.
+const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 macro_rules! dashboard {
     ($($name:literal),+ $(,)?) => {
@@ -40,20 +50,41 @@ const DASHBOARD: [(&str, &str); 17] = dashboard![
     "view.js",
 ];
 
-pub fn router(ingest: Function, serve: Function) -> Router {
+pub fn router(ingest: Function, serve: Function, hosts: AllowedHosts, other_origins: bool) -> Router {
     let call =
         |function: Function| any(move |request: Request| function_url::handle(function.clone(), request));
     let api = Router::new()
         .route("/v1/activities", call(ingest))
         .route("/v1/{*path}", call(serve));
-    DASHBOARD.into_iter().fold(api, |router, (name, content)| {
+    let router = DASHBOARD.into_iter().fold(api, |router, (name, content)| {
         let path = if name == "index.html" {
             "/"
         } else {
             &format!("/{name}")
         };
         router.route(path, file(content_type(name), content))
-    })
+    });
+    let router = if other_origins {
+        router
+    } else {
+        router.layer(map_response(same_origin_only))
+    };
+    Guard::new(hosts, BODY_BYTES_MAX, BODIES_BYTES_MAX).protect(router)
+}
+
+/// Removes what lets pages of other origins read an answer: the dashboard is of the same origin.
+async fn same_origin_only(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for name in [
+        ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_ALLOW_METHODS,
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        ACCESS_CONTROL_MAX_AGE,
+    ] {
+        headers.remove(name);
+    }
+    response
 }
 
 fn content_type(name: &str) -> &'static str {

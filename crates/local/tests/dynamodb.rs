@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::types::{
     WriteRequest,
 };
 use local::dynamodb::DynamoDb;
+use serde_json::{Value, json};
 use stack::{TABLE, connect, create_table, in_a_process, put, serve, start, text};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -289,7 +290,7 @@ async fn errors_have_the_types_that_clients_know() {
     ] {
         let answer = dynamodb.call(operation, body.into()).await;
         assert_eq!(answer.status, 400, "{operation} {body}");
-        let answer: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
         let kind = answer["__type"].as_str().unwrap_or_default();
         assert!(kind.ends_with(expected), "{operation} {body}: {answer}");
         assert!(!answer.to_string().contains("VALIDATION:"), "{answer}");
@@ -302,6 +303,60 @@ async fn exchange(address: &str, request: &str) -> String {
     let mut response = String::new();
     stream.read_to_string(&mut response).await.expect("a response");
     response
+}
+
+/// The emulator keeps its own tables next to those of its clients.
+#[tokio::test]
+async fn no_call_reaches_the_tables_of_the_emulator_itself() {
+    let (dynamodb, client) = start().await;
+    put(&client, "ann", "a1").await;
+    let check = async |operation: &str, call: Value, expected: &str| {
+        let answer = dynamodb.call(operation, call.to_string().into()).await;
+        let body = String::from_utf8_lossy(&answer.body);
+        assert!(
+            answer.status == 400 && body.contains(expected),
+            "{operation} {call}: {body}"
+        );
+    };
+    for name in [
+        "_stream_records",
+        "_tables",
+        "_config",
+        "_Tables",
+        "_new",
+        "sqlite_master",
+        "SQLite_new",
+        // For the emulator this is the table `activities`.
+        "Activities",
+    ] {
+        let key = json!({ "user_id": { "S": "x" } });
+        let create = json!({
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "user_id", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "user_id", "KeyType": "HASH" }],
+        });
+        check("CreateTable", create, "ValidationException").await;
+        let missing = "ResourceNotFoundException";
+        for (operation, call) in [
+            ("DescribeTable", json!({ "TableName": name })),
+            ("Scan", json!({ "TableName": name })),
+            ("GetItem", json!({ "TableName": name, "Key": key })),
+            ("PutItem", json!({ "TableName": name, "Item": key })),
+            ("DeleteTable", json!({ "TableName": name })),
+            (
+                "ExecuteStatement",
+                json!({ "Statement": format!("SELECT * FROM \"{name}\"") }),
+            ),
+            (
+                "ExecuteStatement",
+                json!({ "Statement": format!("INSERT INTO \"{name}\" VALUE {{'user_id': 'x'}}") }),
+            ),
+        ] {
+            check(operation, call, missing).await;
+        }
+    }
+    put(&client, "ann", "a2").await;
 }
 
 #[tokio::test]
@@ -357,5 +412,11 @@ async fn one_address_serves_both_services_to_this_machine_only() {
     )
     .await;
     // As from a web page whose name was made to resolve to this machine.
-    check("POST /", "example.com", list, &["403 Forbidden"]).await;
+    check(
+        "POST /",
+        "example.com",
+        list,
+        &["421 Misdirected Request", "--allowed-host example.com"],
+    )
+    .await;
 }

@@ -1,13 +1,16 @@
 //! `podium local`: the whole system on this machine.
 
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::{Context as _, ensure};
+use domain::ScoringPolicy;
 use local::settings::{self, Batching};
-use local::{Stack, StackConfig};
+use local::{ALLOWED_HOSTS_MAX, Host, Stack, StackConfig};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,10 +24,19 @@ The AWS endpoint provides DynamoDB, DynamoDB Streams and SQS, and accepts any cr
   aws --endpoint-url http://127.0.0.1:7001 dynamodb list-tables
 
 There is no login. By default only this machine can connect. In a container, use --listen 0.0.0.0 and
-publish the ports to the host's loopback address (docker run -p 127.0.0.1:7000:7000 ...). Even then the
-AWS endpoint answers only requests for localhost or a loopback address.
+publish the ports to the host's loopback address (docker run -p 127.0.0.1:7000:7000 ...).
+
+Both ports answer only requests whose host is localhost, a loopback address or the address of --listen,
+so that no web page can reach them under a name of its own. Add the name of this machine or of a
+container with --allowed-host.
+
+The file of --scoring is JSON of the same form as Terraform's variable scoring_policy:
+  [{\"effective_from\": \"1970-01-01T00:00:00Z\", \"points\": {\"task_completed\": 10, \"mentoring\": 30}}]
 
 podium starts the programs ingest, aggregator, snapshot and serve from its own directory.";
+
+/// The policy travels in an environment variable, which Linux limits to 128 KiB.
+const SCORING_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -32,21 +44,30 @@ pub struct Args {
     /// Everyone who can reach it can read and post
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     listen: IpAddr,
+    /// Also answer requests for this host, on both ports; can be repeated
+    #[arg(long, value_name = "NAME", value_parser = Host::parse_name)]
+    allowed_host: Vec<Host>,
     /// The port of the API and the dashboard; 0 picks a free one
     #[arg(long, default_value_t = 7000)]
     port: u16,
     /// The port of the AWS endpoint; 0 picks a free one
     #[arg(long, default_value_t = 7001)]
     aws_port: u16,
-    /// Keep the data in this directory; without it, the data is lost when the stack stops
+    /// Keep the data in this directory, which one stack at a time can use; without it, the data is
+    /// lost when the stack stops
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The directory for the functions' logs [default: in the data directory, or a temporary one]
+    /// The directory for the functions' logs [default: in the data directory, or a temporary one that
+    /// is removed when the stack stops]
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
     /// The time zone of days, weeks and months: an IANA name such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
+    /// The points per kind of activity, as a JSON file [default: task_completed 10, program_check_in 5,
+    /// learning_milestone 25]
+    #[arg(long, value_name = "FILE")]
+    scoring: Option<PathBuf>,
     /// How often the boards are published
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     snapshot_every: Duration,
@@ -85,34 +106,61 @@ fn parse_age(raw: &str) -> Result<String, String> {
     }
 }
 
+/// Reads a scoring policy in the form of Terraform's variable. An error names the file, and the line or the
+/// field.
+fn read_scoring_policy(file: &Path) -> anyhow::Result<ScoringPolicy> {
+    let path = file.display();
+    let mut json = String::new();
+    let read =
+        File::open(file).and_then(|opened| opened.take(SCORING_BYTES_MAX + 1).read_to_string(&mut json));
+    let read = read.with_context(|| format!("cannot read the scoring policy {path} (--scoring)"))?;
+    ensure!(
+        read as u64 <= SCORING_BYTES_MAX,
+        "the scoring policy {path} (--scoring) is larger than {SCORING_BYTES_MAX} bytes"
+    );
+    json.parse().with_context(|| {
+        format!(
+            "the scoring policy {path} (--scoring) is not valid; expected \
+             [{{\"effective_from\": TIME, \"points\": {{KIND: NUMBER}}}}]"
+        )
+    })
+}
+
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_max_level(tracing::Level::WARN)
         .init();
+    local::keep_new_files_private();
     let defaults = StackConfig::new()?;
-    let kept_logs = args.data_dir.as_ref().map(|directory| directory.join("logs"));
+    ensure!(
+        args.allowed_host.len() <= ALLOWED_HOSTS_MAX,
+        "--allowed-host is given {} times; at most {ALLOWED_HOSTS_MAX} hosts can be added",
+        args.allowed_host.len()
+    );
+    let scoring_policy = match &args.scoring {
+        Some(file) => read_scoring_policy(file)?,
+        None => defaults.scoring_policy.clone(),
+    };
     let listen = args.listen;
     let config = StackConfig {
         listen,
+        allowed_hosts: args.allowed_host,
         port: args.port,
         aws_port: args.aws_port,
-        log_dir: args
-            .log_dir
-            .or(kept_logs)
-            .unwrap_or_else(|| defaults.log_dir.clone()),
+        log_dir: args.log_dir,
         data_dir: args.data_dir,
         time_zone: args.time_zone,
+        scoring_policy,
         snapshot_every: args.snapshot_every,
         max_activity_age: args.max_activity_age,
         batching: args.batching,
         visibility_timeout: settings::VISIBILITY_TIMEOUT,
         ..defaults
     };
-    let log_dir = config.log_dir.clone();
     // Registered before anything starts, so that a signal during the start also stops the stack cleanly.
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+    let mut terminated = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let stack = Stack::start(config)
         .await
         .map_err(|error| match listen_hint(&error) {
@@ -123,14 +171,15 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         "web": stack.web_url,
         "aws": stack.aws_url,
         "pid": std::process::id(),
-        "logs": log_dir,
+        "logs": stack.log_dir(),
     });
     let mut stdout = io::stdout();
-    writeln!(stdout, "{ready}")?;
-    stdout.flush()?;
+    writeln!(stdout, "{ready}")
+        .and_then(|()| stdout.flush())
+        .context("cannot write the addresses to standard output")?;
     eprintln!("The dashboard and the API: {}", stack.web_url);
     eprintln!("The AWS endpoint:          {}", stack.aws_url);
-    eprintln!("The functions' logs:       {}", log_dir.display());
+    eprintln!("The functions' logs:       {}", stack.log_dir().display());
     if !listen.is_loopback() {
         eprintln!(
             "Warning: listening on {listen}. There is no login: everyone who can reach this address can read \
@@ -144,4 +193,53 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     eprintln!("Stopping ...");
     stack.stop().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scoring_policy_that_cannot_be_used_is_refused_with_its_file_and_place() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("policy.json");
+        let read = |json: &str| {
+            std::fs::write(&file, json).expect("it is written");
+            read_scoring_policy(&file)
+        };
+        let good = r#"[{"effective_from": "2026-01-01T00:00:00Z", "points": {"mentoring": 30}}]"#;
+        let policy = read(good).expect("a policy");
+        assert_eq!(policy, good.parse().expect("a policy"));
+
+        let large = " ".repeat(64 * 1024 + 1);
+        for (json, reason) in [
+            ("", "EOF while parsing a value at line 1 column 0"),
+            ("[\n{]", "at line 2 column 2"),
+            ("[]", "1 to 100 versions"),
+            (r#"[{"points": {"a": 1}}]"#, "missing field `effective_from`"),
+            (
+                r#"[{"effective_from": "yesterday", "points": {"a": 1}}]"#,
+                "at line 1",
+            ),
+            (
+                r#"[{"effective_from": "2026-01-01T00:00:00Z", "points": {"a": -1}}]"#,
+                "`-1`, expected u32",
+            ),
+            (
+                r#"[{"effective_from": "2026-01-01T00:00:00Z", "score": {"a": 1}}]"#,
+                "unknown field `score`",
+            ),
+            (&large, "is larger than 65536 bytes"),
+        ] {
+            let error = format!("{:#}", read(json).expect_err("it is invalid"));
+            let place = format!("the scoring policy {} (--scoring)", file.display());
+            assert!(error.starts_with(&place) && error.contains(reason), "{error}");
+        }
+        let missing = read_scoring_policy(&directory.path().join("none.json"));
+        let error = format!("{:#}", missing.expect_err("there is no file"));
+        assert!(
+            error.starts_with("cannot read the scoring policy ") && error.contains("none.json"),
+            "{error}"
+        );
+    }
 }

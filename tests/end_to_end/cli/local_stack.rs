@@ -1,6 +1,6 @@
 //! `podium local`: it keeps its data and leaves no processes behind.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -237,6 +237,31 @@ async fn still_there(functions: &[Process]) -> Vec<Process> {
     processes
 }
 
+/// What other users of the machine could read or enter below this directory. Sockets and files of every kind
+/// count.
+#[cfg(unix)]
+fn open_to_others(directory: &Path) -> Vec<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut open = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            // The stack replaces files while this looks at them.
+            let Ok(metadata) = path.symlink_metadata() else {
+                continue;
+            };
+            if metadata.permissions().mode() & 0o077 != 0 {
+                open.push(path.clone());
+            }
+            if metadata.is_dir() {
+                directories.push(path);
+            }
+        }
+    }
+    open
+}
+
 fn activities(numbers: std::ops::Range<u64>) -> Vec<Value> {
     let activity = |number| {
         json!({
@@ -261,6 +286,20 @@ async fn interrupted_it_leaves_no_process_and_goes_on_with_its_data() {
     stack.wait_until_counted(40).await;
     let board = stack.board().await;
     assert_eq!(board, "1.user-0=140/14 2.user-1=130/13 2.user-2=130/13");
+    let open = open_to_others(directory.path());
+    assert!(open.is_empty(), "open to other users: {open:?}");
+    // A second stack on the same data would count the same messages.
+    let data_dir = directory.path().to_str().expect("a plain path");
+    let stderr = refused(
+        command(&["--port", "0", "--aws-port", "0", "--data-dir", data_dir]),
+        1,
+    )
+    .await;
+    let expected = format!(
+        "the data directory {data_dir} is in use by process {}; ",
+        stack.pid
+    );
+    assert!(stderr.contains(&expected), "{stderr}");
     stack.interrupt().await;
 
     let stack = LocalStack::start(directory.path()).await;
@@ -301,6 +340,67 @@ async fn killed_at_any_moment_it_counts_all_that_was_accepted_exactly_once() {
     assert_eq!(stack.post(&activities(0..BATCH)).await, all("duplicate", BATCH));
     stack.wait_until_counted(posted).await;
     stack.interrupt().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_answers_to_allowed_hosts_scores_by_a_file_and_removes_its_logs() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = TempDir::new().expect("a directory");
+    let policy = directory.path().join("policy.json");
+    let json = r#"[{"effective_from": "1970-01-01T00:00:00Z", "points": {"mentoring": 7}}]"#;
+    std::fs::write(&policy, json).expect("it is written");
+    let policy = policy.to_str().expect("a plain path");
+    let mut command = command(&[
+        "--port",
+        "0",
+        "--aws-port",
+        "0",
+        "--snapshot-every",
+        "1s",
+        "--scoring",
+        policy,
+        "--allowed-host",
+        "board.example",
+    ]);
+    // With a predictable name, someone else could have made it.
+    let mut program = command
+        .env("TMPDIR", directory.path())
+        .spawn()
+        .expect("podium runs");
+    let (ready, _stdout) = ready(&mut program).await;
+    let logs = PathBuf::from(ready["logs"].as_str().expect("a path"));
+    assert!(logs.starts_with(directory.path()), "{ready}");
+    let mode = logs.metadata().expect("it exists").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert!(
+        !logs.to_string_lossy().contains(&ready["pid"].to_string()),
+        "{ready}"
+    );
+
+    let http = http_client();
+    let url = format!("{}/v1/activities", ready["web"].as_str().expect("an address"));
+    let post = async |host: &str, kind: &str| {
+        let activity = json!({ "user_id": "ann", "program_id": "p", "kind": kind });
+        let request = http
+            .post(&url)
+            .header("host", host)
+            .header("content-type", "application/json")
+            .body(activity.to_string());
+        request.send().await.expect("the stack answers")
+    };
+    assert_eq!(post("board.example:7000", "mentoring").await.status(), 202);
+    assert_eq!(post("localhost", "task_completed").await.status(), 422);
+    let foreign = post("other.example", "mentoring").await;
+    assert_eq!(foreign.status(), 421);
+    let foreign: Value = foreign.json().await.expect("a problem document");
+    assert_eq!(foreign["code"], "foreign_host");
+
+    signal("INT", &program.id().expect("it runs").to_string()).await;
+    let ended = timeout(PATIENCE, program.wait()).await.expect("it ends in time");
+    assert_eq!(ended.expect("it ran").code(), Some(0));
+    assert!(!logs.exists(), "{} stays", logs.display());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

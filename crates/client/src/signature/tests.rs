@@ -27,6 +27,34 @@ fn credentials(token: Option<&str>, expiry: Option<SystemTime>) -> Credentials {
     )
 }
 
+#[tokio::test]
+async fn nothing_is_signed_for_plain_http_beyond_this_machine() {
+    let signing = |sign| Signing {
+        sign,
+        region: Some("us-east-1".to_owned()),
+    };
+    for address in [
+        "http://example.com",
+        "http://10.0.0.1:7000",
+        "http://localhost.example.com",
+    ] {
+        let url = parse_url(address).expect("an address");
+        let refused = signing(true).signer(&url).await.err().expect("it is refused");
+        assert!(refused.to_string().contains("plain HTTP"), "{refused}");
+        let unsigned = signing(false).signer(&url).await.expect("nothing to sign");
+        assert!(unsigned.is_none());
+    }
+    for address in [
+        "https://example.com",
+        "http://127.0.0.1:7000",
+        "http://localhost:7000",
+        "http://[::1]",
+    ] {
+        let url = parse_url(address).expect("an address");
+        assert!(check_private(&url).is_ok(), "{address}");
+    }
+}
+
 #[test]
 fn signs_as_aws_has_published() {
     // "post-x-www-form-urlencoded" of AWS's own test suite for Signature Version 4.

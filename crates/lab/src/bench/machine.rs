@@ -59,7 +59,7 @@ impl Machine {
         let stack = Stack::start(StackConfig {
             port: 0,
             aws_port: 0,
-            log_dir: logs.path().to_owned(),
+            log_dir: Some(logs.path().to_owned()),
             snapshot_every: SNAPSHOT_EVERY,
             batching,
             ..StackConfig::new()?

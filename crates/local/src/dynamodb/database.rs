@@ -40,7 +40,7 @@ impl DynamoDb {
     /// written since the last trim.
     pub fn open_keeping(directory: Option<&Path>, stream_records: u32) -> anyhow::Result<Self> {
         let storage = Storage::open(directory, stream_records)?;
-        let streams = load_streams(storage.database()).context("listing the streams")?;
+        let streams = load_streams(storage.database()).context("cannot list the streams of the tables")?;
         Ok(Self {
             storage: Arc::new(storage),
             streams: Arc::new(RwLock::new(streams)),

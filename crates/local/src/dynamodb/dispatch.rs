@@ -9,8 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use dynoxide::actions::batch_write_item::BatchWriteItemRequest;
+use dynoxide::actions::create_table::{CreateTableRequest, CreateTableResponse};
 use dynoxide::actions::delete_item::DeleteItemRequest;
 use dynoxide::actions::describe_table::DescribeTableRequest;
+use dynoxide::actions::list_tables::ListTablesRequest;
 use dynoxide::actions::put_item::PutItemRequest;
 use dynoxide::actions::transact_write_items::{TransactWriteItem, TransactWriteItemsRequest};
 use dynoxide::actions::update_item::UpdateItemRequest;
@@ -18,6 +20,9 @@ use dynoxide::actions::update_item::UpdateItemRequest;
 use super::database::{DynamoDb, load_streams};
 use super::storage::Lane;
 use crate::answer::Answer;
+
+/// The quota of an AWS account.
+const TABLES_MAX: usize = 2_500;
 
 /// A JSON document, or an error of `DynamoDB`.
 type Called = Result<Bytes, DynoxideError>;
@@ -87,7 +92,7 @@ impl DynamoDb {
             "BatchGetItem" => self.read(body, Database::batch_get_item).await,
             "TransactGetItems" => self.read(body, Database::transact_get_items).await,
 
-            "CreateTable" => self.alter(body, Database::create_table).await,
+            "CreateTable" => self.alter(body, create_table).await,
             "UpdateTable" => self.alter(body, Database::update_table).await,
             "DeleteTable" => self.alter(body, Database::delete_table).await,
             "DescribeTable" => self.read(body, Database::describe_table).await,
@@ -206,6 +211,49 @@ fn transacts_on_stream(dynamodb: &DynamoDb, transaction: &TransactWriteItemsRequ
         .iter()
         .filter_map(table)
         .any(|table| dynamodb.has_stream(&table))
+}
+
+/// The emulator keeps each table as an `SQLite` table of that name, next to its own, which begin with `_` or
+/// `sqlite_`. For `SQLite`, names that differ only in case are the same. A table with a name that is taken would
+/// be half created: its items would be the rows of the other table, and deleting it would drop that one.
+fn create_table(database: &Database, request: CreateTableRequest) -> dynoxide::Result<CreateTableResponse> {
+    let refuse = |reason: &str| {
+        let text = format!(
+            "The local tables cannot include {:?}: {reason}",
+            request.table_name
+        );
+        Err(DynoxideError::ValidationException(text))
+    };
+    let name = request.table_name.to_ascii_lowercase();
+    if name.starts_with('_') || name.starts_with("sqlite_") {
+        return refuse("names that begin with \"_\" or \"sqlite_\" are reserved");
+    }
+    let tables = table_names(database)?;
+    if tables.len() >= TABLES_MAX {
+        return refuse(&format!("there are already {TABLES_MAX} tables"));
+    }
+    for table in tables {
+        if table != request.table_name && table.to_ascii_lowercase() == name {
+            return refuse(&format!("{table:?} differs only in upper and lower case"));
+        }
+    }
+    database.create_table(request)
+}
+
+fn table_names(database: &Database) -> dynoxide::Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut start = None;
+    loop {
+        let page = database.list_tables(ListTablesRequest {
+            exclusive_start_table_name: start,
+            ..ListTablesRequest::default()
+        })?;
+        names.extend(page.table_names);
+        start = page.last_evaluated_table_name;
+        if start.is_none() {
+            return Ok(names);
+        }
+    }
 }
 
 /// The emulator lacks this operation. There are no backups here, so it answers that they are disabled.

@@ -95,7 +95,7 @@ impl Storage {
         let location = match directory {
             Some(directory) => {
                 std::fs::create_dir_all(directory)
-                    .with_context(|| format!("creating {}", directory.display()))?;
+                    .with_context(|| format!("cannot create the directory {}", directory.display()))?;
                 let path = directory.join(FILE);
                 path.into_os_string()
                     .into_string()
@@ -104,12 +104,16 @@ impl Storage {
             // A shared cache, so that a second connection reaches the same database in memory.
             None => format!("file:{}?mode=memory&cache=shared", Uuid::new_v4()),
         };
-        let database = Database::new(&location).with_context(|| format!("opening {location}"))?;
+        let database =
+            Database::new(&location).with_context(|| format!("cannot open the database {location}"))?;
         // With syncing on, each write waits for the disk, which cuts throughput to a tenth. A stack for
         // development need not survive power cuts.
-        database.enable_bulk_loading()?;
-        prepare_stream_records(&Connection::open(&location)?, stream_records)
-            .context("preparing the table of stream records")?;
+        database
+            .enable_bulk_loading()
+            .with_context(|| format!("cannot turn syncing off for the database {location}"))?;
+        Connection::open(&location)
+            .and_then(|connection| prepare_stream_records(&connection, stream_records))
+            .with_context(|| format!("cannot prepare the stream records of the database {location}"))?;
 
         let (short, waiting_short) = mpsc::channel(QUEUE_MAX);
         let (long, waiting_long) = mpsc::channel(QUEUE_MAX);
@@ -119,7 +123,9 @@ impl Storage {
             overtakes: 0,
         };
         // It only waits for the two lanes. The calls block it, so nothing else may run on it.
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .context("cannot create the runtime of the database")?;
         let thread = thread::Builder::new().name("dynamodb".into()).spawn({
             let database = database.clone();
             move || {
@@ -129,7 +135,8 @@ impl Storage {
                     }
                 });
             }
-        })?;
+        });
+        let thread = thread.context("cannot start the thread of the database")?;
         Ok(Self {
             jobs: Some(Jobs { short, long }),
             thread: Some(thread),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
+use local_lambda::ACCESS_KEY_ID;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -13,11 +14,8 @@ use super::kind::Fault;
 use super::plan::{Draw, Faults};
 use crate::answer::Answer;
 
-/// The access key id of the functions. Faults affect only calls that are signed with it, not those of
-/// the stack itself or of `podium chaos` when it checks the result.
-pub(crate) const FUNCTION_KEY_ID: &str = "local-function";
-
-/// Whether a call is signed with a function's key.
+/// Whether a call is signed with the functions' key. Faults affect only such calls, not those of the
+/// stack itself or of `podium chaos` when it checks the result.
 pub(crate) fn calls_from_function(headers: &HeaderMap) -> bool {
     let credential = headers
         .get(AUTHORIZATION)
@@ -25,7 +23,7 @@ pub(crate) fn calls_from_function(headers: &HeaderMap) -> bool {
         .and_then(|value| value.split_once("Credential="));
     credential
         .and_then(|(_, scope)| scope.split_once('/'))
-        .is_some_and(|(key_id, _)| key_id == FUNCTION_KEY_ID)
+        .is_some_and(|(key_id, _)| key_id == ACCESS_KEY_ID)
 }
 
 #[derive(Debug)]
@@ -364,7 +362,7 @@ mod tests {
                 format!("AWS4-HMAC-SHA256 Credential={key_id}/20261121/us-east-1/dynamodb/aws4_request");
             HeaderMap::from_iter([(AUTHORIZATION, value.parse().expect("a header"))])
         };
-        assert!(calls_from_function(&signed_by(FUNCTION_KEY_ID)));
+        assert!(calls_from_function(&signed_by(ACCESS_KEY_ID)));
         assert!(!calls_from_function(&signed_by("local")));
         assert!(!calls_from_function(&HeaderMap::new()));
     }

@@ -19,7 +19,7 @@ pub(super) fn load(path: &Path) -> anyhow::Result<Position> {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Position::default()),
         Err(error) => {
-            return Err(error).with_context(|| format!("reading {}", path.display()));
+            return Err(error).with_context(|| format!("cannot read {}", path.display()));
         }
     };
     serde_json::from_str(&text).with_context(|| format!("{} is not a checkpoint", path.display()))
@@ -46,8 +46,8 @@ async fn write(path: &Path, position: &Position) -> anyhow::Result<()> {
     let next = path.with_extension("next");
     tokio::fs::write(&next, serde_json::to_vec(position)?)
         .await
-        .with_context(|| format!("writing {}", next.display()))?;
+        .with_context(|| format!("cannot write {}", next.display()))?;
     tokio::fs::rename(&next, path)
         .await
-        .with_context(|| format!("replacing {}", path.display()))
+        .with_context(|| format!("cannot replace {}", path.display()))
 }

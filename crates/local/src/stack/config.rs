@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use domain::ScoringPolicy;
+use local_http::Host;
 
 use crate::faults::Faults;
 use crate::settings::{self, Batching};
@@ -13,18 +15,23 @@ use crate::settings::{self, Batching};
 pub struct StackConfig {
     /// The address that the web origin and the AWS endpoint listen on. Neither asks for a login.
     pub listen: IpAddr,
+    /// Hosts that both listeners answer to besides loopback and `listen`, such as the name of this machine or
+    /// of a container.
+    pub allowed_hosts: Vec<Host>,
     /// The port of the web origin; 0 picks a free one.
     pub port: u16,
     /// The port of the AWS endpoint; 0 picks a free one.
     pub aws_port: u16,
     /// The directory that keeps the data across restarts. `None` keeps it in memory.
     pub data_dir: Option<PathBuf>,
-    /// The directory of the functions' logs.
-    pub log_dir: PathBuf,
+    /// The directory of the functions' logs. `None` makes one with a random name in the system's directory
+    /// for temporary files, and removes it when the stack stops.
+    pub log_dir: Option<PathBuf>,
     /// The directory of the function binaries.
     pub bin_dir: PathBuf,
     /// An IANA name.
     pub time_zone: String,
+    pub scoring_policy: ScoringPolicy,
     pub snapshot_every: Duration,
     /// In days, or `unlimited`.
     pub max_activity_age: String,
@@ -34,6 +41,8 @@ pub struct StackConfig {
     /// Overrides the timeout of every function.
     pub function_timeout: Option<Duration>,
     pub faults: Faults,
+    /// The origin whose pages may read the boards, or `*`. `None` lets only the stack's own pages read them.
+    pub allowed_origin: Option<String>,
     /// Runs one function that stores, counts and answers, in place of ingest, the pipe, the queue and
     /// the aggregator. Only `podium compare` sets it.
     pub coupled: bool,
@@ -48,18 +57,23 @@ impl StackConfig {
             .context("the running program is in no directory")?;
         Ok(Self {
             listen: Ipv4Addr::LOCALHOST.into(),
+            allowed_hosts: Vec::new(),
             port: 7000,
             aws_port: 7001,
             data_dir: None,
-            log_dir: std::env::temp_dir().join(format!("podium-logs-{}", std::process::id())),
+            log_dir: None,
             bin_dir: bin_dir.to_owned(),
             time_zone: "UTC".to_owned(),
+            scoring_policy: settings::SCORING_POLICY
+                .parse()
+                .context("the default scoring policy")?,
             snapshot_every: settings::SNAPSHOT_EVERY,
             max_activity_age: "unlimited".to_owned(),
             batching: Batching::default(),
             visibility_timeout: settings::VISIBILITY_TIMEOUT,
             function_timeout: None,
             faults: Faults::none(),
+            allowed_origin: None,
             coupled: false,
         })
     }

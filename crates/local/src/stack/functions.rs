@@ -106,7 +106,8 @@ pub(super) fn functions(
     aws_url: &str,
     tables: &TableNames,
     queues: &Queues,
-) -> Vec<FunctionConfig> {
+    log_dir: &Path,
+) -> anyhow::Result<Vec<FunctionConfig>> {
     let stale_age = config.snapshot_every * settings::STALE_AFTER_SNAPSHOTS;
     let variables = [
         ("AWS_ENDPOINT_URL", aws_url.to_owned()),
@@ -117,7 +118,7 @@ pub(super) fn functions(
         ("SNAPSHOTS_TABLE", tables.snapshots.clone()),
         ("QUEUE_URL", queues.main.url()),
         ("DEAD_LETTER_QUEUE_URL", queues.dead_letters.url()),
-        ("SCORING_POLICY", settings::SCORING_POLICY.to_owned()),
+        ("SCORING_POLICY", serde_json::to_string(&config.scoring_policy)?),
         ("MAX_ACTIVITY_AGE_DAYS", config.max_activity_age.clone()),
         ("TIME_ZONE", config.time_zone.clone()),
         ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
@@ -130,7 +131,10 @@ pub(super) fn functions(
         ("STALE_AGE_SECONDS", stale_age.as_secs().max(3).to_string()),
         ("STALE_LAG_SECONDS", settings::STALE_LAG.as_secs().to_string()),
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
-        ("ALLOWED_ORIGIN", "*".to_owned()),
+        (
+            "ALLOWED_ORIGIN",
+            config.allowed_origin.clone().unwrap_or_else(|| "*".to_owned()),
+        ),
     ];
     let function = |name: &str, settings: FunctionSettings, reads: &[&str]| {
         let own = variables.iter().filter(|(variable, _)| {
@@ -142,9 +146,9 @@ pub(super) fn functions(
                 .collect::<BTreeMap<_, _>>(),
             concurrency: settings.concurrency,
             timeout: config.function_timeout.unwrap_or(settings.timeout),
-            faults: config.faults.clone(),
+            faults: config.faults.of_processes(),
             memory_mb: settings.memory_mb,
-            log_file: Some(config.log_dir.join(format!("{name}.log"))),
+            log_file: Some(log_dir.join(format!("{name}.log"))),
             slot_wait: SLOT_WAIT,
             ..FunctionConfig::new(name, binary(&config.bin_dir, name))
         }
@@ -168,7 +172,7 @@ pub(super) fn functions(
             .eq(names(config).iter().copied()),
         "the stack starts the functions whose binaries are checked"
     );
-    functions
+    Ok(functions)
 }
 
 fn binary(directory: &Path, name: &str) -> PathBuf {

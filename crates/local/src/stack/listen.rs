@@ -11,7 +11,9 @@ pub(super) async fn bind(address: IpAddr, port: u16) -> anyhow::Result<(TcpListe
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}"))?;
-    let bound = listener.local_addr()?;
+    let bound = listener
+        .local_addr()
+        .with_context(|| format!("cannot read the address of the listener on {address}"))?;
     let url = format!("http://{}", SocketAddr::new(reachable(bound.ip()), bound.port()));
     Ok((listener, url))
 }

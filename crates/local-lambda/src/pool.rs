@@ -1,6 +1,7 @@
 //! The environments of one function: starts, reuses and ends them.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -10,6 +11,7 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
+use jiff::SignedDuration;
 use rand::seq::IndexedRandom;
 use tokio::{
     process::Command,
@@ -18,11 +20,11 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{
+use crate::{
     config::{FunctionConfig, PAYLOAD_BYTES_MAX},
     environment::{Ending, Environment, Invocation, Lease, RequestId, Running},
     error::InvokeError,
-    faulty,
+    fault::ProcessFault,
     log::{LOG_BYTES_MAX, Log},
     runtime_api::RuntimeApi,
     stats::{Counters, FunctionStats},
@@ -116,14 +118,18 @@ impl Drop for Waiter<'_> {
 impl Pool {
     pub fn new(mut config: FunctionConfig, runtime_api: Arc<RuntimeApi>) -> anyhow::Result<Self> {
         // Processes run in their program's directory, where a relative path would mean another file.
-        config.binary = std::path::absolute(&config.binary).context("find the program of a function")?;
+        config.binary = std::path::absolute(&config.binary)
+            .with_context(|| format!("cannot find the program {}", config.binary.display()))?;
         let name = &config.name;
         anyhow::ensure!(config.concurrency > 0, "function {name} has no concurrency");
         anyhow::ensure!(
             config.concurrency <= Semaphore::MAX_PERMITS,
             "function {name} has too much concurrency"
         );
-        let open = |path| Log::open(path, LOG_BYTES_MAX).with_context(|| format!("open the log of {name}"));
+        let open = |path: PathBuf| {
+            let what = format!("cannot open the log of {name}, {}", path.display());
+            Log::open(path, LOG_BYTES_MAX).context(what)
+        };
         let log = config.log_file.clone().map(open).transpose()?.map(Arc::new);
         Ok(Self {
             arn: arn(name).into(),
@@ -187,7 +193,7 @@ impl Pool {
                 return;
             }
         };
-        faulty::inject(&self.config.faults, &lease.environment, || self.kill_all());
+        self.inject_faults(&lease.environment);
         let answer = lease.answer(until).await;
         locked(&self.counters).answered(&answer);
         if self.may_be_used_again(&lease) {
@@ -205,6 +211,28 @@ impl Pool {
         }
     }
 
+    /// Injects the faults of an invocation that this environment has just received.
+    fn inject_faults(self: &Arc<Self>, environment: &Arc<Environment>) {
+        let Some(faults) = &self.config.faults else {
+            return;
+        };
+        for (fault, after) in faults.draw() {
+            let (pool, environment, faults) = (Arc::clone(self), Arc::clone(environment), Arc::clone(faults));
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                let had_effect = match fault {
+                    ProcessFault::Kill => environment.end(Ending::Killed),
+                    ProcessFault::OverMemory => environment.end(Ending::OverMemory),
+                    ProcessFault::Freeze => environment.freeze(),
+                    ProcessFault::KillAll => pool.kill_all(),
+                };
+                if had_effect {
+                    faults.count(fault);
+                }
+            });
+        }
+    }
+
     fn may_be_used_again(&self, lease: &Lease) -> bool {
         if self.is_over_memory(&lease.environment) {
             lease.environment.end(Ending::OverMemory);
@@ -219,7 +247,8 @@ impl Pool {
             id: RequestId(Uuid::new_v4()),
             payload,
             timeout: self.config.timeout,
-            deadline_error: faulty::deadline_error(&self.config.faults),
+            deadline_error: (self.config.faults.as_ref())
+                .map_or(SignedDuration::ZERO, |faults| faults.deadline_error()),
         };
         loop {
             let mut lease = match self.take_idle() {

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{config::FunctionConfig, environment::EnvironmentId};
-use crate::faults::FUNCTION_KEY_ID;
+use crate::{config::FunctionConfig, environment::EnvironmentId};
 
 pub(super) const REGION: &str = "us-east-1";
 pub(super) const ACCOUNT: &str = "000000000000";
+/// The access key id of the functions, by which an endpoint recognises their calls.
+pub const ACCESS_KEY_ID: &str = "local-function";
 const VERSION: &str = "$LATEST";
 
 pub(super) fn arn(function: &str) -> String {
@@ -28,7 +29,7 @@ pub(super) fn variables(
     let log_stream = format!("{}[{VERSION}]{}", now.strftime("%Y/%m/%d/"), id.0.simple());
     let set_by_lambda = [
         ("_HANDLER", "bootstrap".to_owned()),
-        ("AWS_ACCESS_KEY_ID", FUNCTION_KEY_ID.to_owned()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
         ("AWS_SESSION_TOKEN", "local".to_owned()),
         ("AWS_REGION", REGION.to_owned()),

@@ -1,8 +1,8 @@
 //! What the Lambda service is told about a function, and the limits that hold for all of them.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::faults::Faults;
+use crate::fault::ProcessFaults;
 
 /// The largest payload of an invocation, and the largest answer: 6 MB, as on AWS.
 pub const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024;
@@ -25,7 +25,7 @@ pub struct FunctionConfig {
     /// How long an invocation waits for a free environment before it is throttled.
     pub slot_wait: Duration,
     /// The faults to inject into its invocations.
-    pub faults: Faults,
+    pub faults: Option<Arc<dyn ProcessFaults>>,
 }
 
 impl FunctionConfig {
@@ -41,7 +41,7 @@ impl FunctionConfig {
             memory_mb: 128,
             log_file: None,
             slot_wait: Duration::ZERO,
-            faults: Faults::none(),
+            faults: None,
         }
     }
 }

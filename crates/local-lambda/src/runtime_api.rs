@@ -25,9 +25,9 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use crate::no_delay::without_delay;
+use local_http::serve;
 
-use super::{
+use crate::{
     config::PAYLOAD_BYTES_MAX,
     environment::{Environment, EnvironmentId, Event, Invocation, RequestId},
     error::InvokeError,
@@ -66,10 +66,10 @@ impl RuntimeApi {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .and_then(TcpListener::from_std)
-            .context("listen for the Lambda Runtime API")?;
+            .context("cannot listen for the Lambda Runtime API on 127.0.0.1")?;
         let address = listener
             .local_addr()
-            .context("read the address of the Lambda Runtime API")?;
+            .context("cannot read the address of the Lambda Runtime API")?;
         let environments = Arc::new(Environments::default());
         let runtime = "/{environment}/2018-06-01/runtime";
         let router = Router::new()
@@ -78,7 +78,7 @@ impl RuntimeApi {
             .route(&format!("{runtime}/invocation/{{id}}/error"), post(error))
             .route(&format!("{runtime}/init/error"), post(init_error))
             .with_state(Arc::clone(&environments));
-        let server: JoinHandle<_> = tokio::spawn(axum::serve(without_delay(listener), router).into_future());
+        let server: JoinHandle<_> = tokio::spawn(serve(listener, router, std::future::pending()));
         Ok(Self {
             address,
             environments,

@@ -1,4 +1,4 @@
-use super::config::PAYLOAD_BYTES_MAX;
+use crate::config::PAYLOAD_BYTES_MAX;
 
 /// Why an invocation has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@ pub fn example(name: &str) -> PathBuf {
     let binary = profile.join("examples").join(name);
     assert!(
         binary.exists(),
-        "{} is missing; build it first: cargo build -p local --examples",
+        "{} is missing; build it first: cargo build -p local-lambda --examples",
         binary.display()
     );
     binary

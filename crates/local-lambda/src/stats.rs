@@ -3,7 +3,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{
+use crate::{
     environment::{Ending, Environment},
     error::InvokeError,
     usage::Usage,
@@ -27,7 +27,7 @@ pub struct FunctionStats {
     pub timeouts: u64,
     /// Processes that ended on their own after their start.
     pub crashes: u64,
-    /// Processes killed by [`Function::kill_one`](super::Function::kill_one).
+    /// Processes killed by [`Function::kill_one`](crate::Function::kill_one).
     pub kills: u64,
     /// Processes ended because they exceeded the function's memory.
     pub over_memory: u64,

@@ -2,12 +2,21 @@
 
 mod function_binary;
 
-use std::{collections::HashSet, path::Path, process::Stdio, time::Duration};
+use std::{
+    collections::HashSet,
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use local::faults::{Fault, Faults};
-use local::lambda::{Function, FunctionConfig, FunctionStats, InvokeError, Lambda, PAYLOAD_BYTES_MAX};
+use jiff::SignedDuration;
+use local_lambda::{
+    Function, FunctionConfig, FunctionStats, InvokeError, Lambda, PAYLOAD_BYTES_MAX, ProcessFault,
+    ProcessFaults,
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -397,16 +406,48 @@ async fn kills_a_busy_process_before_an_idle_one() {
 }
 
 /// Returns a function's answer and stats when this fault is injected into each invocation.
-async fn invoke_with_fault(fault: Fault, payload: Value) -> (Result<Value, InvokeError>, FunctionStats) {
-    let faults = Faults::from_seed(1, [fault]);
-    faults.raise(fault, [], 1.0);
+/// Injects the same faults into every invocation, and counts them.
+#[derive(Debug, Default)]
+struct Same {
+    deadline_error: SignedDuration,
+    faults: Mutex<Vec<ProcessFault>>,
+    counted: Mutex<Vec<ProcessFault>>,
+}
+
+impl ProcessFaults for Same {
+    fn deadline_error(&self) -> SignedDuration {
+        self.deadline_error
+    }
+
+    fn draw(&self) -> Vec<(ProcessFault, Duration)> {
+        const AFTER: Duration = Duration::from_millis(100);
+        let faults = self.faults.lock().unwrap();
+        faults.iter().map(|fault| (*fault, AFTER)).collect()
+    }
+
+    fn count(&self, fault: ProcessFault) {
+        self.counted.lock().unwrap().push(fault);
+    }
+}
+
+async fn invoke_with_fault(
+    fault: ProcessFault,
+    payload: Value,
+) -> (Result<Value, InvokeError>, FunctionStats) {
+    let faults = Arc::new(Same {
+        faults: Mutex::new(vec![fault]),
+        ..Same::default()
+    });
     let (lambda, function) = start(FunctionConfig {
         timeout: Duration::from_secs(2),
-        faults: faults.clone(),
+        faults: Some(Arc::clone(&faults) as _),
         ..config()
     });
     let answer = order(&function, payload).await;
-    eventually("the fault is counted", || faults.counts() == [(fault, 1)]).await;
+    eventually("the fault is counted", || {
+        *faults.counted.lock().unwrap() == [fault]
+    })
+    .await;
     eventually("the affected process is gone", || function.stats().busy == 0).await;
     let stats = function.stats();
     lambda.stop().await;
@@ -416,26 +457,34 @@ async fn invoke_with_fault(fault: Fault, payload: Value) -> (Result<Value, Invok
 #[tokio::test]
 async fn faults_befall_invocations() {
     let payload = json!({ "sleep_millis": 60_000 });
-    let (answer, stats) = invoke_with_fault(Fault::Kill, payload.clone()).await;
+    let (answer, stats) = invoke_with_fault(ProcessFault::Kill, payload.clone()).await;
     assert!(matches!(answer, Err(InvokeError::Exited { .. })), "{answer:?}");
     assert_eq!((stats.kills, stats.crashes), (1, 0));
-    let (answer, stats) = invoke_with_fault(Fault::OutOfMemory, payload.clone()).await;
+    let (answer, stats) = invoke_with_fault(ProcessFault::OverMemory, payload.clone()).await;
     assert!(matches!(answer, Err(InvokeError::Exited { .. })), "{answer:?}");
     assert_eq!((stats.over_memory, stats.kills), (1, 0));
-    let (answer, stats) = invoke_with_fault(Fault::ColdHerd, payload).await;
+    let (answer, stats) = invoke_with_fault(ProcessFault::KillAll, payload).await;
     assert!(matches!(answer, Err(InvokeError::Exited { .. })), "{answer:?}");
     assert_eq!(stats.kills, 1);
     // Without the fault it would answer in time.
-    let (answer, stats) = invoke_with_fault(Fault::TimeOut, json!({ "sleep_millis": 1_000 })).await;
+    let (answer, stats) = invoke_with_fault(ProcessFault::Freeze, json!({ "sleep_millis": 1_000 })).await;
     assert_eq!((answer, stats.timeouts), (Err(InvokeError::TimedOut), 1));
 }
 
 #[tokio::test]
 async fn a_jump_of_the_clock_tells_another_deadline() {
-    let (answer, _) = invoke_with_fault(Fault::ClockJump, json!({ "describe": {} })).await;
-    // It has 2 s. With this seed the fault adds 3 s to the deadline that it is told.
+    let (lambda, function) = start(FunctionConfig {
+        timeout: Duration::from_secs(2),
+        faults: Some(Arc::new(Same {
+            deadline_error: SignedDuration::from_secs(3),
+            ..Same::default()
+        })),
+        ..config()
+    });
+    let answer = order(&function, json!({ "describe": {} })).await;
     let left = answer.unwrap()["left_ms"].as_i64().unwrap();
     assert!(left > 2_000, "{left} ms");
+    lambda.stop().await;
 }
 
 /// Makes this program the parent process that `no_process_outlives_this_one` kills.
@@ -450,10 +499,10 @@ async fn parent() {
     if std::env::var_os(PARENT).is_none() {
         return;
     }
-    let faults = Faults::from_seed(1, []);
+    let faults = Arc::new(Same::default());
     let (_lambda, function) = start(FunctionConfig {
         concurrency: 2,
-        faults: faults.clone(),
+        faults: Some(Arc::clone(&faults) as _),
         ..config()
     });
     let idle_and_busy = join_all((0..2).map(|_| order(&function, json!({ "sleep_millis": 50 })))).await;
@@ -461,7 +510,7 @@ async fn parent() {
         println!("pid {}", answer.unwrap());
     }
     if std::env::var_os(PARENT).is_some_and(|mode| mode == FREEZING) {
-        faults.raise(Fault::TimeOut, [], 1.0);
+        faults.faults.lock().unwrap().push(ProcessFault::Freeze);
     }
     println!("ready");
     drop(order(&function, json!({ "sleep_millis": 3_000 })).await);

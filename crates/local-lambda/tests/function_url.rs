@@ -10,9 +10,9 @@ use axum::{
     http::{Request, StatusCode},
     response::Response,
 };
-use local::{
+use local_lambda::{
+    FunctionConfig, Lambda, PAYLOAD_BYTES_MAX,
     function_url::{InvalidRequest, Received, URI_BYTES_MAX, handle, request_event, response},
-    lambda::{FunctionConfig, Lambda, PAYLOAD_BYTES_MAX},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -118,6 +118,8 @@ fn refuses_what_no_function_url_would_pass_on() {
         "localhost:7000",
         "127.0.0.1:7000",
         "[::1]:7000",
+        "[::1]",
+        "localhost.",
         "127.0.0.1",
         "a.b-c.example",
     ] {

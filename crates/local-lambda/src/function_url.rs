@@ -17,11 +17,12 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use jiff::Timestamp;
+use local_http::Host;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::lambda::{Function, InvokeError, PAYLOAD_BYTES_MAX};
+use crate::{Function, InvokeError, PAYLOAD_BYTES_MAX};
 
 /// The maximum length of path and query together.
 pub const URI_BYTES_MAX: usize = 8 * 1024;
@@ -113,7 +114,7 @@ pub fn request_event(parts: &Parts, body: &[u8], received: Received<'_>) -> Resu
         return Err(InvalidRequest::UriTooLong);
     }
     let host = host(parts)?;
-    let domain_name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let (domain_name, host) = (host.name(), host.to_string());
     let source_ip = parts
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
@@ -127,13 +128,13 @@ pub fn request_event(parts: &Parts, body: &[u8], received: Received<'_>) -> Resu
         raw_path: path,
         raw_query_string: query,
         cookies: cookies(&parts.headers),
-        headers: headers(&parts.headers, host, source_ip),
+        headers: headers(&parts.headers, &host, source_ip),
         query_string_parameters: query_parameters(query),
         request_context: RequestContext {
             account_id: "anonymous",
             api_id: received.url_id,
-            domain_name,
-            domain_prefix: domain_name.split('.').next().unwrap_or(domain_name),
+            domain_name: &domain_name,
+            domain_prefix: domain_name.split('.').next().unwrap_or(&domain_name),
             http: Http {
                 method: parts.method.as_str(),
                 path,
@@ -163,7 +164,7 @@ fn text(value: Option<&HeaderValue>) -> &str {
 
 /// The requested host. On AWS it is always the URL's own. Here it may be anything, and `lambda_http` panics
 /// if it cannot be part of a URL.
-fn host(parts: &Parts) -> Result<&str, InvalidRequest> {
+fn host(parts: &Parts) -> Result<Host, InvalidRequest> {
     let host = match parts.uri.authority() {
         Some(authority) => authority.as_str(),
         None => parts
@@ -172,35 +173,7 @@ fn host(parts: &Parts) -> Result<&str, InvalidRequest> {
             .map_or(Ok("localhost"), HeaderValue::to_str)
             .map_err(|_| InvalidRequest::Host)?,
     };
-    if is_host(host) {
-        Ok(host)
-    } else {
-        Err(InvalidRequest::Host)
-    }
-}
-
-fn is_host(host: &str) -> bool {
-    if host.parse::<SocketAddr>().is_ok() || host.parse::<Ipv4Addr>().is_ok() {
-        return true;
-    }
-    let (name, port) = host
-        .rsplit_once(':')
-        .map_or((host, None), |(name, port)| (name, Some(port)));
-    let is_label = |label: &str| {
-        // Encoded international names can be invalid in ways that are not checked here.
-        !label.is_empty()
-            && !label.starts_with("xn--")
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
-    // A URL parser takes a name whose last label begins with a digit for an address.
-    let is_name = name.split('.').all(is_label)
-        && name
-            .split('.')
-            .next_back()
-            .is_some_and(|label| label.starts_with(|first: char| first.is_ascii_alphabetic()));
-    is_name && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    host.parse().map_err(|_| InvalidRequest::Host)
 }
 
 fn cookies(headers: &HeaderMap) -> Vec<String> {

@@ -8,7 +8,8 @@
 mod config;
 mod environment;
 mod error;
-mod faulty;
+mod fault;
+pub mod function_url;
 mod log;
 mod pool;
 mod runtime_api;
@@ -24,11 +25,13 @@ use tokio::task::AbortHandle;
 
 pub use config::{FunctionConfig, PAYLOAD_BYTES_MAX};
 pub use error::InvokeError;
+pub use fault::{ProcessFault, ProcessFaults};
 pub use log::LOG_BYTES_MAX;
 use pool::Pool;
 pub use pool::WAITERS_MAX;
 use runtime_api::RuntimeApi;
 pub use stats::{FunctionStats, INIT_SAMPLES_MAX};
+pub use variables::ACCESS_KEY_ID;
 
 /// An environment ends after this long without an invocation.
 pub const IDLE_TIME: Duration = Duration::from_mins(1);

@@ -19,7 +19,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{
+use crate::{
     error::InvokeError,
     log::{self, Log},
     usage::{self, Usage},
