@@ -49,8 +49,8 @@ fn enumerations_have_the_variants_of_the_code() {
         allowed(schema("RejectionCode")),
         names(variants!(
             RejectionCode: NotAnObject, Malformed, MissingField, UnknownField, DuplicateField, WrongType, Empty,
-            TooLong, TooDeep, IllegalCharacter, Reserved, UnknownKind, InvalidTime, InTheFuture, TooOld, OutOfRange,
-            UnsupportedSchemaVersion,
+            TooLong, TooDeep, IllegalCharacter, Reserved, DotSegment, UnknownKind, InvalidTime, InTheFuture, TooOld,
+            OutOfRange, UnsupportedSchemaVersion, Conflict,
         ))
     );
     assert_eq!(
@@ -231,6 +231,8 @@ fn ids_have_the_form_that_the_code_takes() {
     let common = texts(&[
         "~heartbeat",
         "a~b",
+        "..",
+        "...",
         "ann\n",
         "Ann.Lee@example.com",
         "a:b",
