@@ -1,4 +1,4 @@
-//! Bad inputs found by the fuzzer, each with the error it must produce. None may crash a function.
+//! Bad inputs, found by the fuzzer or written by hand, each with the error it must produce. None may crash a function.
 //!
 //! With the other tests, the fuzzer runs briefly. `PODIUM_FUZZ_SECONDS` sets a longer time. With
 //! `PODIUM_WRITE_CORPUS=1` it adds the inputs it finds to `tests/corpus`, and renews those already there.
@@ -6,6 +6,7 @@
 mod case;
 mod fuzz;
 mod json;
+mod law;
 mod mutation;
 mod outcome;
 
@@ -18,8 +19,8 @@ use serde_json::Value;
 use crate::stack::TestStack;
 use crate::tables::{Functions, reason_of};
 
-const CASES_MIN: usize = 500;
-const BYTES_MAX: u64 = 400 * 1024;
+const CASES_MIN: usize = 1_500;
+const BYTES_MAX: u64 = 640 * 1024;
 
 #[test]
 fn every_bad_input_has_its_named_error() {
@@ -119,17 +120,25 @@ async fn every_bad_record_is_a_dead_letter_and_the_good_one_between_them_counts(
 async fn every_bad_body_is_refused_by_a_running_function_that_goes_on_running() {
     let stack = TestStack::start(|config| config.max_activity_age = "31".into()).await;
     let stats = |stack: &TestStack| stack.stack.lambda.stats("ingest").expect("there is ingestion");
-    for Case {
-        input,
-        status,
-        errors,
-    } in Parser::HttpBody.corpus()
+    let cases = Parser::OF_INGESTION.into_iter();
+    let cases = cases.flat_map(|parser| parser.corpus().into_iter().map(move |case| (parser, case)));
+    for (
+        parser,
+        Case {
+            input,
+            status,
+            errors,
+        },
+    ) in cases
     {
+        let (headers, body) = parser.request(&input);
         let request = stack.http.post(format!("{}/v1/activities", stack.stack.web_url));
-        let request = request
-            .header("content-type", "application/json")
-            .body(input.bytes().to_vec());
-        let response = request.send().await.expect("the stack answers");
+        let response = request
+            .headers(headers)
+            .body(body)
+            .send()
+            .await
+            .expect("the stack answers");
         let answered = response.status().as_u16();
         let answer: Value = response.json().await.expect("JSON");
         let got = Outcome::of_answer(answered, &answer);

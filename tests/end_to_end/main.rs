@@ -13,6 +13,7 @@ mod history;
 mod independence;
 mod openapi;
 mod release;
+mod retries;
 mod serving;
 mod stack;
 mod tables;

@@ -49,8 +49,8 @@ fn enumerations_have_the_variants_of_the_code() {
         allowed(schema("RejectionCode")),
         names(variants!(
             RejectionCode: NotAnObject, Malformed, MissingField, UnknownField, DuplicateField, WrongType, Empty,
-            TooLong, TooDeep, IllegalCharacter, Reserved, UnknownKind, InvalidTime, InTheFuture, TooOld, OutOfRange,
-            UnsupportedSchemaVersion,
+            TooLong, TooDeep, IllegalCharacter, Reserved, DotSegment, UnknownKind, InvalidTime, InTheFuture, TooOld,
+            OutOfRange, UnsupportedSchemaVersion, Conflict,
         ))
     );
     assert_eq!(
@@ -61,11 +61,11 @@ fn enumerations_have_the_variants_of_the_code() {
         allowed(schema("WindowName")),
         names(variants!(Window: All, Month, Week, Day))
     );
-    let statuses =
-        ["Kept", "Rejected", "Unavailable"].map(|name| allowed(&schema(name)["properties"]["status"]));
+    let statuses = ["Kept", "Conflict", "Rejected", "Unavailable"]
+        .map(|name| allowed(&schema(name)["properties"]["status"]));
     assert_eq!(
         statuses.into_iter().flatten().collect::<BTreeSet<_>>(),
-        names(variants!(ItemStatus: Accepted, Duplicate, Rejected, Unavailable))
+        names(variants!(ItemStatus: Accepted, Duplicate, Conflict, Rejected, Unavailable))
     );
 }
 
@@ -81,6 +81,7 @@ fn limits_are_those_of_the_code() {
     for results in [
         "202/content/application~1json/schema",
         "207/content/application~1json/schema",
+        "409/content/application~1problem+json/schema/oneOf/1",
         "422/content/application~1problem+json/schema/oneOf/1",
         "503/content/application~1problem+json/schema",
     ] {
@@ -231,6 +232,8 @@ fn ids_have_the_form_that_the_code_takes() {
     let common = texts(&[
         "~heartbeat",
         "a~b",
+        "..",
+        "...",
         "ann\n",
         "Ann.Lee@example.com",
         "a:b",

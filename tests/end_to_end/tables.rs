@@ -37,6 +37,7 @@ pub fn rules(time_zone: &str) -> Rules {
 /// All four functions, called by the test instead of by Lambda.
 pub struct Functions {
     pub client: aws_sdk_dynamodb::Client,
+    pub aws_url: String,
     pub tables: TableNames,
     pub ingest: Ingest,
     pub aggregator: Aggregator,
@@ -123,6 +124,7 @@ impl Functions {
         .expect("a valid origin");
         Self {
             client,
+            aws_url,
             tables,
             ingest,
             aggregator,

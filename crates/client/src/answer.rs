@@ -132,7 +132,7 @@ pub(crate) fn parse(
     let has_verdicts = status.is_success()
         || matches!(
             status,
-            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::SERVICE_UNAVAILABLE
+            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::SERVICE_UNAVAILABLE
         );
     match serde_json::from_slice::<PostAnswer>(body) {
         Ok(PostAnswer { results }) if has_verdicts && results.len() == items => {
@@ -176,6 +176,14 @@ mod tests {
             2,
             r#"[Duplicate, Rejected { error: ItemError { code: "unknown_kind", field: Some("kind"), detail: "no" } }]"#,
         );
+        check(
+            409,
+            r#"{"title":"Conflict","status":409,"fields":["kind"],"results":[{"status":"conflict","activity_id":"a",
+                "fields":["kind"],"error":{"code":"conflict","field":"activity_id","detail":"no"}}]}"#,
+            1,
+            r#"[Conflict { error: ItemError { code: "conflict", field: Some("activity_id"), detail: "no" }, fields: ["kind"] }]"#,
+        );
+        check(409, "", 1, "the server answered 409 Conflict (again: false)");
         check(
             503,
             r#"{"title":"Unavailable","status":503,"results":[{"status":"unavailable"}]}"#,

@@ -38,7 +38,15 @@ pub(crate) struct PostAnswer {
 pub enum Verdict {
     Accepted,
     Duplicate,
-    Rejected { error: ItemError },
+    /// The user already has another activity with this id. It stays.
+    Conflict {
+        error: ItemError,
+        /// The fields in which they differ.
+        fields: Vec<String>,
+    },
+    Rejected {
+        error: ItemError,
+    },
     Unavailable,
 }
 
@@ -46,6 +54,14 @@ impl Verdict {
     /// Whether the item is stored, by this request or an earlier one.
     pub fn is_taken(&self) -> bool {
         matches!(self, Self::Accepted | Self::Duplicate)
+    }
+
+    /// Why the item will never be stored.
+    pub fn refusal(&self) -> Option<&ItemError> {
+        match self {
+            Self::Rejected { error } | Self::Conflict { error, .. } => Some(error),
+            Self::Accepted | Self::Duplicate | Self::Unavailable => None,
+        }
     }
 }
 

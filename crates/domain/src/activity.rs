@@ -49,4 +49,10 @@ impl Metadata {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether both are the same JSON, apart from white space and the order of members.
+    pub fn is_equal(&self, other: &Self) -> bool {
+        let value = |metadata: &Self| serde_json::from_str::<serde_json::Value>(&metadata.0).ok();
+        self == other || value(self).is_some_and(|own| value(other).is_some_and(|other| own == other))
+    }
 }

@@ -37,7 +37,8 @@ impl FromStr for Board {
     fn from_str(raw: &str) -> Result<Self, InvalidBoard> {
         match raw.split_once(':') {
             None if raw == "global" => Ok(Self::Global),
-            Some(("program", program)) => Ok(Self::Program(program.parse()?)),
+            // The board of any program that has been counted has an address, also that of `.`.
+            Some(("program", program)) => Ok(Self::Program(ProgramId::stored(program)?)),
             _ => Err(InvalidBoard::Unknown),
         }
     }
@@ -88,6 +89,7 @@ mod tests {
             "program:crates-io",
             r#"Program(ProgramId("crates-io")) program:crates-io"#,
         );
+        check("program:..", r#"Program(ProgramId("..")) program:.."#);
         check(
             "program:",
             "names a program id that is empty; it must have 1 to 64 characters",

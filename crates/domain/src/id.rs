@@ -1,10 +1,11 @@
 //! Identifiers. Each is created only by parsing, so its value is safe in a table key, a URL and a log.
+//! Only ids from before dot-segments were refused can be `.` or `..`, which have no address of their own.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The user of all heartbeats. No client can send it, since ids may not begin with `~`.
 pub const HEARTBEAT_USER: &str = "~heartbeat";
@@ -24,6 +25,9 @@ pub enum InvalidId {
     },
     #[error("begins with '~', which is reserved for Podium's own users")]
     Reserved,
+    /// A dot-segment (RFC 3986, section 5.2.4): clients remove it from the path of a URL.
+    #[error("is {0:?}, which has no address, since URLs use it for a directory; add another character")]
+    DotSegment(&'static str),
 }
 
 /// What one type of identifier allows.
@@ -55,11 +59,19 @@ impl Rule {
     }
 }
 
+fn dot_segment(raw: &str) -> Result<(), InvalidId> {
+    match raw {
+        "." => Err(InvalidId::DotSegment(".")),
+        ".." => Err(InvalidId::DotSegment("..")),
+        _ => Ok(()),
+    }
+}
+
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $rule:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(into = "String")]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -69,20 +81,28 @@ macro_rules! identifier {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
-        }
 
-        impl FromStr for $name {
-            type Err = InvalidId;
-            fn from_str(raw: &str) -> Result<Self, InvalidId> {
+            /// Parses an id that Podium stored. Ids are stricter now than they were, so this also takes
+            /// the dot-segments that were accepted then.
+            pub fn stored(raw: &str) -> Result<Self, InvalidId> {
                 Self::RULE.check(raw)?;
                 Ok(Self(raw.into()))
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = InvalidId;
-            fn try_from(raw: String) -> Result<Self, InvalidId> {
-                raw.parse()
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(raw: &str) -> Result<Self, InvalidId> {
+                dot_segment(raw)?;
+                Self::stored(raw)
+            }
+        }
+
+        /// Reads what Podium stored, in documents and items.
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let raw = String::deserialize(deserializer)?;
+                Self::stored(&raw).map_err(serde::de::Error::custom)
             }
         }
 
@@ -180,6 +200,14 @@ mod tests {
             "a\0",
             "! has the character '\\0' at byte 1; use only A-Z a-z 0-9 . _ @ -",
         );
+        check("...", "...");
+        check(".a", ".a");
+        for segment in [".", ".."] {
+            let refused = format!(
+                "! is {segment:?}, which has no address, since URLs use it for a directory; add another character"
+            );
+            check(segment, &refused);
+        }
         check(
             HEARTBEAT_USER,
             "! begins with '~', which is reserved for Podium's own users",
@@ -195,5 +223,21 @@ mod tests {
         assert!("Task".parse::<Kind>().is_err());
         assert!("crates-io".parse::<ProgramId>().is_ok());
         assert!("a:b".parse::<ProgramId>().is_err());
+        for segment in [".", ".."] {
+            assert!(segment.parse::<ProgramId>().is_err(), "{segment}");
+            assert!(segment.parse::<ActivityId>().is_err(), "{segment}");
+        }
+    }
+
+    #[test]
+    fn what_was_stored_before_dot_segments_were_refused_is_still_read() {
+        for segment in [".", ".."] {
+            assert_eq!(UserId::stored(segment).unwrap().as_str(), segment);
+            assert_eq!(ActivityId::stored(segment).unwrap().as_str(), segment);
+            let read: ProgramId = serde_json::from_str(&format!("{segment:?}")).unwrap();
+            assert_eq!(read.as_str(), segment);
+        }
+        assert!(UserId::stored("a b").is_err());
+        assert!(serde_json::from_str::<UserId>("\"~x\"").is_err());
     }
 }

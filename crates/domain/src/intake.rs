@@ -3,13 +3,16 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::activity::{Activity, Metadata};
+use crate::field_names::{FIELDS, is_wrapper, meant_by};
 use crate::id::{ActivityId, InvalidId, Kind, ProgramId, UserId};
+use crate::json::{self, field_name, invalid, is_number, members};
+pub use crate::json::{object, shorten, type_of};
 use crate::policy::{ScoringPolicy, Unscored};
+use crate::timestamp::{self, InvalidTime};
 
 /// The version of the activity schema that Podium reads and writes.
 pub const SCHEMA_VERSION: u64 = 1;
@@ -17,7 +20,24 @@ pub const SCHEMA_VERSION: u64 = 1;
 /// Clocks differ, so an activity may be this far ahead of ours.
 pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-const FIELDS: &str = "activity_id, user_id, program_id, kind, occurred_at, metadata, schema_version";
+/// The fields that clients must not send, and why.
+const NOT_SENT: [(&str, &str); 3] = [
+    (
+        "points",
+        "cannot be sent by clients; the scoring policy determines the points",
+    ),
+    (
+        "score",
+        "cannot be sent by clients; the scoring policy determines the points",
+    ),
+    (
+        "received_at",
+        "cannot be sent by clients; Podium sets it when it receives the activity",
+    ),
+];
+
+/// An object may have many unknown members. So many are compared with the names of the fields.
+const COMPARED_MEMBERS_MAX: usize = 32;
 
 /// What incoming activities are checked against.
 #[derive(Clone, Debug)]
@@ -51,16 +71,20 @@ pub enum RejectionCode {
     TooDeep,
     IllegalCharacter,
     Reserved,
+    DotSegment,
     UnknownKind,
     InvalidTime,
     InTheFuture,
     TooOld,
     OutOfRange,
     UnsupportedSchemaVersion,
+    /// The user has another activity with this id.
+    Conflict,
 }
 
 impl Rejection {
-    fn new(code: RejectionCode, field: impl Into<String>, detail: impl fmt::Display) -> Self {
+    /// The detail continues a sentence that begins with the field, if there is one.
+    pub fn new(code: RejectionCode, field: impl Into<String>, detail: impl fmt::Display) -> Self {
         let field = field.into();
         let detail = if field.is_empty() {
             detail.to_string()
@@ -114,21 +138,22 @@ impl Intake {
 
     fn time(&self, text: &str, received_at: Timestamp) -> Result<Timestamp, Rejection> {
         let reject = |code, detail: String| Err(Rejection::new(code, "occurred_at", detail));
-        let Ok(at) = text.parse::<Timestamp>() else {
-            return reject(
-                RejectionCode::InvalidTime,
-                "must be an RFC 3339 time with an offset, such as 2026-11-21T09:30:00Z".into(),
-            );
+        let ahead = || {
+            format!(
+                "is {}, more than {} minutes in the future (it is {received_at} now)",
+                shorten(text),
+                MAX_AHEAD.as_mins()
+            )
         };
-        if at > received_at + MAX_AHEAD {
-            return reject(
-                RejectionCode::InTheFuture,
-                format!(
-                    "is {at}, more than {} minutes in the future (it is {received_at} now)",
-                    MAX_AHEAD.as_mins()
-                ),
-            );
-        }
+        let at = match timestamp::parse(text) {
+            Ok(at) if at > received_at + MAX_AHEAD => return reject(RejectionCode::InTheFuture, ahead()),
+            Ok(at) => at,
+            Err(InvalidTime::TooLate) => return reject(RejectionCode::InTheFuture, ahead()),
+            Err(error @ InvalidTime::NotRfc3339(_)) => {
+                let detail = format!("{error}{}", epoch_hint(text));
+                return reject(RejectionCode::InvalidTime, detail);
+            }
+        };
         if at < Timestamp::UNIX_EPOCH {
             return reject(
                 RejectionCode::TooOld,
@@ -149,27 +174,24 @@ impl Intake {
 }
 
 /// The fields of one JSON object that are still to be parsed, in their original order.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
+struct Fields<'a> {
+    rest: Vec<(String, &'a RawValue)>,
+    /// Whether the object has any field of an activity.
+    is_activity: bool,
+}
 
 impl<'a> Fields<'a> {
     fn parse(raw: &'a RawValue) -> Result<Self, Rejection> {
-        if !raw.get().starts_with('{') {
-            let detail = format!("an activity must be a JSON object, not {}", type_of(raw));
-            return Err(Rejection::new(RejectionCode::NotAnObject, "", detail));
-        }
-        let fields = members(raw, "")?;
+        let mut rest = json::members_of_object(raw)?;
         // A null means the same as leaving the field out.
-        Ok(Self(
-            fields
-                .into_iter()
-                .filter(|(_, value)| value.get() != "null")
-                .collect(),
-        ))
+        rest.retain(|(_, value)| value.get() != "null");
+        let is_activity = rest.iter().any(|(name, _)| FIELDS.contains(&name.as_str()));
+        Ok(Self { rest, is_activity })
     }
 
     fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let at = self.0.iter().position(|(found, _)| found == name)?;
-        Some(self.0.swap_remove(at).1)
+        let at = self.rest.iter().position(|(found, _)| found == name)?;
+        Some(self.rest.remove(at).1)
     }
 
     fn text(&mut self, name: &str) -> Result<Option<String>, Rejection> {
@@ -177,12 +199,11 @@ impl<'a> Fields<'a> {
             return Ok(None);
         };
         if !value.get().starts_with('"') {
-            let detail = format!("must be a string, not {}", type_of(value));
-            return Err(Rejection::new(RejectionCode::WrongType, name, detail));
+            return Err(not_a_string(name, value));
         }
         match serde_json::from_str(value.get()) {
             Ok(text) => Ok(Some(text)),
-            Err(error) => Err(malformed(name, &error)),
+            Err(error) => Err(invalid(name, &error)),
         }
     }
 
@@ -199,30 +220,84 @@ impl<'a> Fields<'a> {
                 InvalidId::TooLong { .. } => RejectionCode::TooLong,
                 InvalidId::IllegalCharacter { .. } => RejectionCode::IllegalCharacter,
                 InvalidId::Reserved => RejectionCode::Reserved,
+                InvalidId::DotSegment(_) => RejectionCode::DotSegment,
             };
             Rejection::new(code, name, error)
         })
     }
 
     fn id<T: std::str::FromStr<Err = InvalidId>>(&mut self, name: &str) -> Result<T, Rejection> {
-        self.optional_id(name)?
-            .ok_or_else(|| Rejection::new(RejectionCode::MissingField, name, "is missing"))
+        self.optional_id(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// The rejection for a missing field. If the client sent it under another name, or sent the activity
+    /// within another object, it names that.
+    fn missing(&self, name: &str) -> Rejection {
+        let compared = || self.rest.iter().take(COMPARED_MEMBERS_MAX);
+        if let Some((found, _)) = compared().find(|(found, _)| meant_by(found) == Some(name))
+            && (self.is_activity || !is_wrapper(found))
+        {
+            return unknown(found);
+        }
+        let is_container = |value: &RawValue| value.get().starts_with(['{', '[']);
+        let wrapper = match &self.rest[..] {
+            _ if self.is_activity => None,
+            [only] => is_container(only.1).then_some(only),
+            _ => compared().find(|(found, value)| is_wrapper(found) && is_container(value)),
+        };
+        match wrapper {
+            Some((found, value)) => {
+                let what = if value.get().starts_with('[') {
+                    "array"
+                } else {
+                    "activity"
+                };
+                let detail = format!(
+                    "is not a field of an activity; send the {what} itself, without an object around it"
+                );
+                Rejection::new(RejectionCode::UnknownField, field_name(found), detail)
+            }
+            None => Rejection::new(RejectionCode::MissingField, name, "is missing"),
+        }
     }
 
     /// Rejects unknown fields. Otherwise, a misspelt optional field would be silently ignored.
     fn finish(self) -> Result<(), Rejection> {
-        let Some((name, _)) = self.0.first() else {
-            return Ok(());
-        };
-        let detail = match name.as_str() {
-            "points" => "cannot be sent by clients; the scoring policy determines the points".into(),
-            _ => format!("is not a field of an activity; its fields are {FIELDS}"),
-        };
-        Err(Rejection::new(
-            RejectionCode::UnknownField,
-            field_name(name),
-            detail,
-        ))
+        match self.rest.first() {
+            Some((name, _)) => Err(unknown(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn unknown(name: &str) -> Rejection {
+    let not_sent = NOT_SENT.iter().find(|(field, _)| *field == name);
+    let detail = match (not_sent, meant_by(name)) {
+        (Some((_, detail)), _) => (*detail).to_owned(),
+        (None, Some(field)) => format!("is not a field of an activity; its name is {field}"),
+        (None, None) => format!(
+            "is not a field of an activity; its fields are {}",
+            FIELDS.join(", ")
+        ),
+    };
+    Rejection::new(RejectionCode::UnknownField, field_name(name), detail)
+}
+
+fn not_a_string(name: &str, value: &RawValue) -> Rejection {
+    let hint = match name {
+        _ if !is_number(value) => String::new(),
+        "occurred_at" => epoch_hint(value.get()),
+        _ => format!("; write \"{}\"", shorten(value.get())),
+    };
+    let detail = format!("must be a string, not {}{hint}", type_of(value));
+    Rejection::new(RejectionCode::WrongType, name, detail)
+}
+
+/// The time that a number since 1970 means, as the end of a sentence.
+fn epoch_hint(number: &str) -> String {
+    match timestamp::of_epoch(number) {
+        Some(at) => format!("; {} is \"{at}\"", shorten(number)),
+        None => String::new(),
     }
 }
 
@@ -258,15 +333,13 @@ fn check_value(raw: &RawValue, path: &str, depth: usize) -> Result<(), Rejection
             check_value(value, &format!("{path}.{}", field_name(&name)), depth + 1)?;
         }
     } else if text.starts_with('[') {
-        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| malformed(path, &error))?;
+        let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| invalid(path, &error))?;
         for (at, item) in items.into_iter().enumerate() {
             check_value(item, &format!("{path}[{at}]"), depth + 1)?;
         }
     } else if text.starts_with('"') {
-        serde_json::from_str::<String>(text).map_err(|error| malformed(path, &error))?;
-    } else if text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
-        && serde_json::from_str::<f64>(text).is_err()
-    {
+        serde_json::from_str::<String>(text).map_err(|error| invalid(path, &error))?;
+    } else if is_number(raw) && serde_json::from_str::<f64>(text).is_err() {
         let detail = "is a number outside the range of a 64-bit float (about ±1.8e308)";
         return Err(Rejection::new(RejectionCode::OutOfRange, path, detail));
     }
@@ -274,8 +347,7 @@ fn check_value(raw: &RawValue, path: &str, depth: usize) -> Result<(), Rejection
 }
 
 fn schema_version(raw: &RawValue) -> Result<(), Rejection> {
-    let is_number = raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    if !is_number {
+    if !is_number(raw) {
         let detail = format!("must be a whole number, not {}", type_of(raw));
         return Err(Rejection::new(RejectionCode::WrongType, "schema_version", detail));
     }
@@ -288,93 +360,6 @@ fn schema_version(raw: &RawValue) -> Result<(), Rejection> {
         ));
     }
     Ok(())
-}
-
-/// The members of an object. A repeated key is rejected, since readers differ in which value they use.
-fn members<'a>(raw: &'a RawValue, path: &str) -> Result<Vec<(String, &'a RawValue)>, Rejection> {
-    let Members(members) = serde_json::from_str(raw.get()).map_err(|error| malformed(path, &error))?;
-    let mut names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
-    names.sort_unstable();
-    match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => {
-            let name = field_name(pair[0]);
-            let field = if path.is_empty() {
-                name
-            } else {
-                format!("{path}.{name}")
-            };
-            Err(Rejection::new(
-                RejectionCode::DuplicateField,
-                field,
-                "appears more than once",
-            ))
-        }
-        None => Ok(members),
-    }
-}
-
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(InOrder)
-    }
-}
-
-fn malformed(path: &str, error: &serde_json::Error) -> Rejection {
-    Rejection::new(
-        RejectionCode::Malformed,
-        path,
-        format!("is not valid JSON text: {error}"),
-    )
-}
-
-/// A field's name for a rejection. An empty name is quoted, since an empty field means the whole item.
-fn field_name(name: &str) -> String {
-    if name.is_empty() {
-        r#""""#.to_owned()
-    } else {
-        shorten(name)
-    }
-}
-
-/// A text that a client sent, cut to a length that suits an answer and a log.
-pub fn shorten(text: &str) -> String {
-    const MAX_CHARS: usize = 64;
-    match text.char_indices().nth(MAX_CHARS) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
-}
-
-/// The type of a JSON value, by its first character.
-pub fn type_of(raw: &RawValue) -> &'static str {
-    match raw.get().as_bytes().first() {
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b'"') => "a string",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
-        _ => "a number",
-    }
 }
 
 #[cfg(test)]
@@ -448,7 +433,11 @@ mod tests {
         check("{}", "MissingField [user_id] user_id is missing");
         check(
             r#"{"user_id":7}"#,
-            "WrongType [user_id] user_id must be a string, not a number",
+            r#"WrongType [user_id] user_id must be a string, not a number; write "7""#,
+        );
+        check(
+            r#"{"user_id":".."}"#,
+            r#"DotSegment [user_id] user_id is "..", which has no address, since URLs use it for a directory; add another character"#,
         );
         check(
             r#"{"user_id":"~heartbeat"}"#,
@@ -472,7 +461,11 @@ mod tests {
         );
         check_with(
             r#","ocurred_at":"x""#,
-            "UnknownField [ocurred_at] ocurred_at is not a field of an activity; its fields are activity_id, user_id, program_id, kind, occurred_at, metadata, schema_version",
+            "UnknownField [ocurred_at] ocurred_at is not a field of an activity; its name is occurred_at",
+        );
+        check_with(
+            r#","team":"blue""#,
+            "UnknownField [team] team is not a field of an activity; its fields are activity_id, user_id, program_id, kind, occurred_at, metadata, schema_version",
         );
         check_with(
             r#","schema_version":2"#,
@@ -481,10 +474,73 @@ mod tests {
     }
 
     #[test]
+    fn a_field_sent_under_another_name_is_named_with_the_right_one() {
+        let unknown = |name: &str, hint: &str| {
+            format!("UnknownField [{name}] {name} is not a field of an activity; {hint}")
+        };
+        for (sent, name, field) in [
+            (r#"{"userId":"ann","program_id":"p"}"#, "userId", "user_id"),
+            (r#"{"employee_id":"ann"}"#, "employee_id", "user_id"),
+            (
+                r#"{"user_id":"ann","program-id":"p"}"#,
+                "program-id",
+                "program_id",
+            ),
+            (r#"{"user_id":"ann","program_id":"p","type":"x"}"#, "type", "kind"),
+            (r#"{"user":{"id":"ann"}}"#, "user", "user_id"),
+        ] {
+            check(sent, &unknown(name, &format!("its name is {field}")));
+        }
+        check_with(
+            r#","timestamp":1795255200"#,
+            &unknown("timestamp", "its name is occurred_at"),
+        );
+        check_with(r#","data":{}"#, &unknown("data", "its name is metadata"));
+        check_with(
+            r#","received_at":"x""#,
+            "UnknownField [received_at] received_at cannot be sent by clients; Podium sets it when it receives the activity",
+        );
+        for (sent, name, what) in [
+            (r#"{"activities":[{"user_id":"ann"}]}"#, "activities", "array"),
+            (r#"{"data":{"user_id":"ann"}}"#, "data", "activity"),
+            (r#"{"count":1,"Items":[]}"#, "Items", "array"),
+            (r#"{"foo":[1]}"#, "foo", "array"),
+        ] {
+            let hint = format!("send the {what} itself, without an object around it");
+            check(sent, &unknown(name, &hint));
+        }
+        check(r#"{"foo":1}"#, "MissingField [user_id] user_id is missing");
+        check(
+            r#"{"kind":"x","items":[]}"#,
+            "MissingField [user_id] user_id is missing",
+        );
+    }
+
+    #[test]
+    fn a_number_for_a_time_is_answered_with_the_time_it_means() {
+        check_with(
+            r#","occurred_at":1795255200"#,
+            r#"WrongType [occurred_at] occurred_at must be a string, not a number; 1795255200 is "2026-11-21T10:00:00Z""#,
+        );
+        check_with(
+            r#","occurred_at":"1795255200250""#,
+            r#"InvalidTime [occurred_at] occurred_at must be an RFC 3339 time with an offset, such as 2026-11-21T09:30:00Z; a - must follow the year; 1795255200250 is "2026-11-21T10:00:00.25Z""#,
+        );
+        check_with(
+            r#","occurred_at":7"#,
+            "WrongType [occurred_at] occurred_at must be a string, not a number",
+        );
+    }
+
+    #[test]
     fn times_are_bounded_on_both_sides() {
         check_with(
             r#","occurred_at":"yesterday""#,
-            "InvalidTime [occurred_at] occurred_at must be an RFC 3339 time with an offset, such as 2026-11-21T09:30:00Z",
+            "InvalidTime [occurred_at] occurred_at must be an RFC 3339 time with an offset, such as 2026-11-21T09:30:00Z; the year must have 4 digits",
+        );
+        check_with(
+            r#","occurred_at":"9999-12-31T23:59:59Z""#,
+            "InTheFuture [occurred_at] occurred_at is 9999-12-31T23:59:59Z, more than 5 minutes in the future (it is 2026-11-21T12:00:00Z now)",
         );
         check_with(
             r#","occurred_at":"2026-11-21T12:05:00.001Z""#,

@@ -7,14 +7,17 @@ pub mod activity;
 pub mod board;
 pub mod calendar;
 pub mod documents;
+mod field_names;
 pub mod freshness;
 pub mod histogram;
 pub mod history;
 pub mod id;
 pub mod intake;
+pub mod json;
 pub mod policy;
 pub mod ranking;
 pub mod standing;
+pub mod timestamp;
 
 pub use activity::{Activity, ActivityKey, Metadata};
 pub use board::{Board, BoardEntry};

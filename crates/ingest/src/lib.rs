@@ -3,18 +3,21 @@
 pub mod body;
 mod config;
 
-use domain::{Activity, ActivityId, Intake, Rejection, UserId};
+use std::time::Duration;
+
+use domain::{Activity, ActivityId, Intake, Rejection, RejectionCode, UserId};
 use futures::StreamExt as _;
 use futures::stream;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::header::{ALLOW, CONTENT_TYPE};
 use lambda_http::http::{HeaderValue, Method, StatusCode};
-use lambda_http::{Request, Response};
+use lambda_http::{Request, RequestExt as _, Response};
 use problem::Problem;
 use serde::Serialize;
 use serde_json::json;
 use store::{Activities, Recorded};
 use telemetry::{Meter, Metric};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 pub use body::{MAX_ACTIVITIES, MAX_BODY_BYTES};
@@ -23,6 +26,11 @@ pub use config::{Config, MaxActivityAge};
 /// The most concurrent puts for one request.
 const PUTS_AT_ONCE: usize = 16;
 const RETRY_AFTER_SECONDS: u32 = 2;
+/// What is not stored within this time is answered as unavailable: a client waits no longer for a store that
+/// does not answer.
+const STORE_WITHIN: Duration = Duration::from_secs(8);
+/// The time for the answer. Without it Lambda would end the invocation, and the client would get no answer.
+const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 
 pub struct Ingest {
     activities: Activities,
@@ -39,6 +47,9 @@ pub struct ItemResult {
     pub activity_id: Option<ActivityId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
+    /// The fields in which a conflicting activity differs from the stored one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Rejection>,
 }
@@ -47,8 +58,10 @@ pub struct ItemResult {
 #[serde(rename_all = "snake_case")]
 pub enum ItemStatus {
     Accepted,
-    /// The user already has an activity with this id, which stays as it was first sent.
+    /// The user already has this activity.
     Duplicate,
+    /// The user already has another activity with this id, which stays as it was first sent.
+    Conflict,
     Rejected,
     /// It may or may not have been stored. Sending it again with the same id is safe.
     Unavailable,
@@ -78,10 +91,11 @@ impl Ingest {
         self.activities.warm_up().await;
     }
 
-    /// Answers one request, received at `received_at`.
+    /// Answers one request, received at `received_at`, before its invocation ends.
     pub async fn handle(&self, request: Request, received_at: Timestamp) -> Response<String> {
+        let deadline = Instant::now() + time_to_store(&request, received_at);
         match self.parse(&request, received_at) {
-            Ok(parsed) => answer(&self.keep(parsed, received_at).await),
+            Ok(parsed) => answer(&self.keep(parsed, received_at, deadline).await),
             Err(refusal) => *refusal,
         }
     }
@@ -100,32 +114,35 @@ impl Ingest {
         }
         if request.method() != Method::POST {
             let detail = format!("{} is not supported here. Use POST.", request.method());
-            let mut response =
-                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("POST"));
-            return Err(Box::new(response));
+            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+            let problem = problem.header(ALLOW, HeaderValue::from_static("POST"));
+            return Err(Box::new(problem.into_response()));
         }
-        let items = body::check_headers(request.headers()).and_then(|()| body::split(request.body()));
-        let items = items.map_err(|problem| {
+        let refused = |problem: Problem| {
             self.meter.emit(received_at, &[(Metric::Rejected, 1.0)]);
             Box::new(problem.into_response())
-        })?;
-        let parsed = items
-            .into_iter()
-            .map(|raw| self.intake.parse(raw, received_at, || new_id(received_at)));
+        };
+        let decoded = body::check_headers(request.headers())
+            .and_then(|encoding| body::decode(encoding, request.body()))
+            .map_err(refused)?;
+        let items = body::split(&decoded).map_err(refused)?;
+        let parsed = (0..).zip(items).map(|(place, raw)| {
+            let received_at = received(received_at, place);
+            self.intake.parse(raw, received_at, || new_id(received_at))
+        });
         Ok(parsed.collect())
     }
 
-    /// Stores the valid ones, and returns the result of each.
+    /// Stores the valid ones, and returns the result of each. Those that are not stored by the deadline are
+    /// unavailable.
     pub async fn keep(
         &self,
         parsed: Vec<Result<Activity, Rejection>>,
         received_at: Timestamp,
+        deadline: Instant,
     ) -> Vec<ItemResult> {
-        let kept: Vec<(ItemResult, f64)> = stream::iter(parsed)
-            .map(|activity| self.keep_one(activity, received_at))
+        let kept: Vec<(ItemResult, f64)> = stream::iter((0..).zip(parsed))
+            .map(|(place, activity)| self.keep_one(activity, received(received_at, place), deadline))
             .buffered(PUTS_AT_ONCE)
             .collect()
             .await;
@@ -137,7 +154,10 @@ impl Ingest {
                 (Metric::BatchSize, kept.len() as f64),
                 (Metric::Accepted, count(ItemStatus::Accepted) as f64),
                 (Metric::Duplicates, count(ItemStatus::Duplicate) as f64),
-                (Metric::Rejected, count(ItemStatus::Rejected) as f64),
+                (
+                    Metric::Rejected,
+                    (count(ItemStatus::Rejected) + count(ItemStatus::Conflict)) as f64,
+                ),
                 (Metric::Unavailable, count(ItemStatus::Unavailable) as f64),
                 (
                     Metric::ActivitiesWriteUnits,
@@ -152,6 +172,7 @@ impl Ingest {
         &self,
         parsed: Result<Activity, Rejection>,
         received_at: Timestamp,
+        deadline: Instant,
     ) -> (ItemResult, f64) {
         let activity = match parsed {
             Ok(activity) => activity,
@@ -160,31 +181,70 @@ impl Ingest {
                     status: ItemStatus::Rejected,
                     activity_id: None,
                     user_id: None,
+                    fields: Vec::new(),
                     error: Some(rejection),
                 };
                 return (result, 0.0);
             }
         };
-        let (status, write_units) = match self.activities.record(&activity, received_at).await {
-            Ok(Recorded::Accepted { write_units }) => (ItemStatus::Accepted, write_units),
-            Ok(Recorded::Duplicate) => (ItemStatus::Duplicate, 0.0),
-            Err(error) => {
-                tracing::error!(
-                    kind = error.kind(),
-                    error = error.with_causes(),
-                    "An activity could not be stored. The client is asked to send it again."
-                );
-                (ItemStatus::Unavailable, 0.0)
-            }
-        };
-        let result = ItemResult {
-            status,
-            activity_id: Some(activity.id),
-            user_id: Some(activity.user),
+        let mut result = ItemResult {
+            status: ItemStatus::Unavailable,
+            activity_id: Some(activity.id.clone()),
+            user_id: Some(activity.user.clone()),
+            fields: Vec::new(),
             error: None,
         };
-        (result, write_units)
+        // An activity whose turn comes too late is not sent at all.
+        if Instant::now() >= deadline {
+            return (result, 0.0);
+        }
+        match timeout_at(deadline, self.activities.record(&activity, received_at)).await {
+            Ok(Ok(Recorded::Accepted { write_units })) => {
+                result.status = ItemStatus::Accepted;
+                return (result, write_units);
+            }
+            Ok(Ok(Recorded::Duplicate)) => result.status = ItemStatus::Duplicate,
+            Ok(Ok(Recorded::Conflict { fields })) => {
+                result.status = ItemStatus::Conflict;
+                result.error = Some(conflict(&fields));
+                result.fields = fields;
+            }
+            Ok(Err(error)) => tracing::error!(
+                kind = error.kind(),
+                error = error.with_causes(),
+                "An activity could not be stored. The client is asked to send it again."
+            ),
+            Err(_) => tracing::error!(
+                "The store did not answer in time. The client is asked to send the activity again."
+            ),
+        }
+        (result, 0.0)
     }
+}
+
+/// How long activities may be stored, so that the answer is sent before Lambda ends the invocation.
+fn time_to_store(request: &Request, received_at: Timestamp) -> Duration {
+    let Some(context) = request.lambda_context_ref() else {
+        return STORE_WITHIN;
+    };
+    let now = u64::try_from(received_at.as_millisecond()).unwrap_or_default();
+    let left = Duration::from_millis(context.deadline.saturating_sub(now));
+    left.saturating_sub(ANSWER_MARGIN).min(STORE_WITHIN)
+}
+
+/// When the activity at a place of a request was received. The nanosecond tells a fact that an attempt for
+/// this activity stored from one for an equal activity in the same request.
+fn received(received_at: Timestamp, place: i64) -> Timestamp {
+    received_at + SignedDuration::from_nanos(place)
+}
+
+fn conflict(fields: &[&'static str]) -> Rejection {
+    let differ = if fields.len() == 1 { "differs" } else { "differ" };
+    let detail = format!(
+        "was sent before with other content: {} {differ}. That activity stays as it is. Send another one with another activity_id",
+        fields.join(", ")
+    );
+    Rejection::new(RejectionCode::Conflict, "activity_id", detail)
 }
 
 /// An id for an activity that was sent without one.
@@ -211,21 +271,11 @@ pub fn answer(results: &[ItemResult]) -> Response<String> {
             .retry_after(RETRY_AFTER_SECONDS)
             .into_response();
     }
-    if rejected == results.len() {
-        let first = results.iter().find_map(|result| result.error.as_ref());
-        let detail = match (first, rejected) {
-            (Some(error), 1) => format!("The activity is not valid: {}", error.detail),
-            (Some(error), _) => format!(
-                "None of the {rejected} activities is valid. The first one: {}",
-                error.detail
-            ),
-            (None, _) => "No activity is valid.".to_owned(),
-        };
-        return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_activity", detail)
-            .with("results", json!(results))
-            .into_response();
+    let conflicting = count(ItemStatus::Conflict);
+    if rejected + conflicting == results.len() {
+        return none_kept(results, conflicting);
     }
-    let status = if rejected == 0 {
+    let status = if rejected + conflicting == 0 {
         StatusCode::ACCEPTED
     } else {
         StatusCode::MULTI_STATUS
@@ -235,4 +285,32 @@ pub fn answer(results: &[ItemResult]) -> Response<String> {
         .header(CONTENT_TYPE, "application/json")
         .body(json!({ "results": results }).to_string())
         .expect("the headers are constants")
+}
+
+/// The answer if no activity was kept: the first reason, which stands for all if there is one activity.
+fn none_kept(results: &[ItemResult], conflicting: usize) -> Response<String> {
+    let first = results.iter().find_map(|result| result.error.as_ref());
+    let first = first.map_or_else(String::new, |error| error.detail.clone());
+    let of_all = results.len();
+    if conflicting == 0 {
+        let detail = match of_all {
+            1 => format!("The activity is not valid: {first}"),
+            _ => format!("None of the {of_all} activities is valid. The first one: {first}"),
+        };
+        return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_activity", detail)
+            .with("results", json!(results))
+            .into_response();
+    }
+    let detail = match of_all {
+        1 => format!("The activity is in conflict with another one: {first}."),
+        _ => format!(
+            "None of the {of_all} activities is kept, {conflicting} because of a conflict. The first one: {first}"
+        ),
+    };
+    let problem = Problem::new(StatusCode::CONFLICT, "conflict", detail).with("results", json!(results));
+    match results {
+        [only] => problem.with("fields", json!(only.fields)),
+        _ => problem,
+    }
+    .into_response()
 }

@@ -22,8 +22,8 @@ use tokio::time::Instant;
 
 pub use config::Config;
 
-/// The limit for counting. Clients wait 5 s, so they still get an answer when it fails.
-const COUNT_WITHIN: Duration = Duration::from_secs(4);
+/// The limit for storing and counting. Clients wait 5 s, so they still get an answer when it fails.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 
 pub struct Coupled {
     ingest: Ingest,
@@ -56,15 +56,13 @@ impl Coupled {
             Ok(parsed) => parsed,
             Err(refusal) => return *refusal,
         };
+        let deadline = arrived + ANSWER_WITHIN;
         let mut countable = self.countable(&parsed, received_at);
-        let mut results = self.ingest.keep(parsed, received_at).await;
+        let mut results = self.ingest.keep(parsed, received_at, deadline).await;
         let kept: HashSet<ActivityKey> = results.iter().filter_map(key_of_kept).collect();
         countable.retain(|activity| kept.contains(&activity.key));
         let uncounted = match self.counting.generations().await {
-            Ok(generations) => {
-                let deadline = arrived + COUNT_WITHIN;
-                self.count(countable, &generations, received_at, deadline).await
-            }
+            Ok(generations) => self.count(countable, &generations, received_at, deadline).await,
             Err(error) => {
                 tracing::error!(
                     kind = error.kind(),
@@ -94,7 +92,7 @@ impl Coupled {
 
     /// Counts stored activities and returns those that could not be counted. Duplicates are processed too:
     /// an earlier attempt may have stored the fact without counting it, and the marker prevents a double
-    /// count. It assumes that activities with the same id are identical.
+    /// count. A duplicate has the content of the fact; only its time may not have been sent.
     async fn count(
         &self,
         activities: Vec<Countable>,
@@ -130,6 +128,6 @@ fn key_of_kept(result: &ItemResult) -> Option<ActivityKey> {
             user: result.user_id.clone()?,
             id: result.activity_id.clone()?,
         }),
-        ItemStatus::Rejected | ItemStatus::Unavailable => None,
+        ItemStatus::Conflict | ItemStatus::Rejected | ItemStatus::Unavailable => None,
     }
 }

@@ -307,6 +307,10 @@ fn describe(verdict: &Verdict) -> String {
         Verdict::Duplicate => "a duplicate".to_owned(),
         Verdict::Rejected {
             error: ItemError { code, detail, .. },
+        }
+        | Verdict::Conflict {
+            error: ItemError { code, detail, .. },
+            ..
         } => format!("rejected ({}): {}", printable(code), printable(detail)),
         Verdict::Unavailable => "not stored, because the store is unavailable".to_owned(),
     }

@@ -1,6 +1,6 @@
 //! Error responses of the HTTP API: problem documents (RFC 9457).
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -16,8 +16,9 @@ pub struct Problem {
     detail: String,
     #[serde(flatten)]
     more: Map<String, Value>,
+    /// Those of the response.
     #[serde(skip)]
-    retry_after_seconds: Option<u32>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -33,7 +34,10 @@ impl Problem {
             code,
             detail: detail.into(),
             more: Map::new(),
-            retry_after_seconds: None,
+            headers: vec![
+                (CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
+                (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            ],
         }
     }
 
@@ -43,8 +47,13 @@ impl Problem {
     }
 
     /// Asks the client to try again after this many seconds.
-    pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_seconds = Some(seconds);
+    pub fn retry_after(self, seconds: u32) -> Self {
+        self.header(RETRY_AFTER, seconds.into())
+    }
+
+    /// Adds a header to the response.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -59,13 +68,9 @@ impl Problem {
 
     pub fn into_response(self) -> Response<String> {
         let body = serde_json::to_string(&self).expect("a problem has string keys only");
-        let mut response = Response::builder()
-            .status(self.status)
-            .header(CONTENT_TYPE, "application/problem+json")
-            .header(CACHE_CONTROL, "no-store");
-        if let Some(seconds) = self.retry_after_seconds {
-            response = response.header(RETRY_AFTER, seconds);
-        }
-        response.body(body).expect("the headers are constants and digits")
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        response.headers_mut().extend(self.headers);
+        response
     }
 }

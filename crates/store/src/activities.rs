@@ -1,21 +1,32 @@
 //! Recording facts and sending heartbeats.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::{BoxError, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use domain::id::HEARTBEAT_USER;
 use domain::intake::SCHEMA_VERSION;
-use domain::{Activity, ActivityId, Kind, ProgramId, UserId};
+use domain::{Activity, ActivityId, Kind, Metadata, ProgramId, UserId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use crate::error::{self, StoreError};
-use crate::item::{self, Item, string};
+use crate::item::{self, Item, string, text};
 use crate::keys::{ACTIVITIES_KEY, attribute};
 use crate::requests::{get_item, item_of};
 
 /// Long enough to investigate an outage, short enough to keep the table small.
 const HEARTBEAT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// A function may take 10 s to start. One that cannot warm up can still answer that the store is unavailable.
+const WARM_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// The table of accepted activities.
 #[derive(Clone, Debug)]
@@ -25,13 +36,17 @@ pub struct Activities {
 }
 
 /// The result of recording an activity.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Recorded {
     Accepted {
         write_units: f64,
     },
-    /// The user already has an activity with this id, which stays unchanged.
+    /// The user already has this activity.
     Duplicate,
+    /// The user already has an activity with this id that differs in these fields. It stays unchanged.
+    Conflict {
+        fields: Vec<&'static str>,
+    },
 }
 
 /// An activity as it is stored.
@@ -72,6 +87,72 @@ impl ActivityItem {
     }
 }
 
+/// Counts how often a request is sent, including the SDK's own retries.
+#[derive(Clone, Debug, Default)]
+struct Attempts(Arc<AtomicU32>);
+
+impl Intercept for Attempts {
+    fn name(&self) -> &'static str {
+        "Attempts"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// What it means that the user already has a fact with this id. If an earlier attempt of the same put stored
+/// it and its answer was lost, the activity is accepted: only that attempt had this time of receipt.
+fn compare(kept: &Item, activity: &Activity, received_at: Timestamp, is_repeated: bool) -> Recorded {
+    let fields = differing(kept, activity, received_at);
+    if !fields.is_empty() {
+        Recorded::Conflict { fields }
+    } else if is_repeated && time(kept, "received_at") == Some(received_at) {
+        // The answer with the consumed units is the one that was lost.
+        Recorded::Accepted { write_units: 0.0 }
+    } else {
+        Recorded::Duplicate
+    }
+}
+
+/// The fields in which an activity differs from a fact, as each was sent. What the client does not send
+/// differs from nothing. Neither does a time that it did not send: it is the time of receipt.
+fn differing(kept: &Item, activity: &Activity, received_at: Timestamp) -> Vec<&'static str> {
+    let other_text = |name, sent: &str| text(kept, name).is_ok_and(|kept| kept != sent);
+    let kept_time = time(kept, "occurred_at").filter(|&kept_at| time(kept, "received_at") != Some(kept_at));
+    let sent_time = Some(activity.occurred_at).filter(|&at| at != received_at);
+    let kept_metadata = text(kept, "metadata")
+        .ok()
+        .map(|text| Metadata::stored(text.to_owned()));
+    let sent_metadata = activity.metadata.as_ref();
+    [
+        ("program_id", other_text("program_id", activity.program.as_str())),
+        ("kind", other_text("kind", activity.kind.as_str())),
+        (
+            "occurred_at",
+            kept_time.zip(sent_time).is_some_and(|(kept, sent)| kept != sent),
+        ),
+        (
+            "metadata",
+            sent_metadata.is_some_and(|sent| !kept_metadata.is_some_and(|kept| sent.is_equal(&kept))),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
+}
+
+/// The time in an attribute, if there is one.
+fn time(item: &Item, name: &str) -> Option<Timestamp> {
+    text(item, name).ok()?.parse().ok()
+}
+
 /// A heartbeat as it is stored. Its id is the time at which it was sent, in a form that sorts by time.
 #[derive(Debug, Serialize, Deserialize)]
 struct HeartbeatItem {
@@ -90,9 +171,10 @@ impl Activities {
         Self { client, table }
     }
 
-    /// Puts a fact, unless its user already has one with that id.
+    /// Puts a fact, unless its user already has one with that id. Then it compares both.
     pub async fn record(&self, activity: &Activity, received_at: Timestamp) -> Result<Recorded, StoreError> {
         let item = ActivityItem::new(activity, received_at).into_item()?;
+        let attempts = Attempts::default();
         let put = self
             .client
             .put_item()
@@ -101,9 +183,12 @@ impl Activities {
             .condition_expression("attribute_not_exists(#id)")
             .expression_attribute_names("#id", attribute::ACTIVITY_ID)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .customize()
+            .interceptor(attempts.clone())
             .send()
             .await;
-        match put {
+        match put.map_err(SdkError::into_service_error) {
             Ok(output) => {
                 let capacity = output
                     .consumed_capacity
@@ -112,8 +197,10 @@ impl Activities {
                     write_units: capacity.unwrap_or_default(),
                 })
             }
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                Ok(Recorded::Duplicate)
+            Err(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                let is_repeated = attempts.0.load(Ordering::Relaxed) > 1;
+                let kept = refusal.item.unwrap_or_default();
+                Ok(compare(&kept, activity, received_at, is_repeated))
             }
             Err(error) => Err(StoreError::unavailable("recording an activity", error)),
         }
@@ -139,10 +226,13 @@ impl Activities {
             ))
             .condition_expression("attribute_exists(#id)")
             .expression_attribute_names("#id", attribute::ACTIVITY_ID)
-            .send()
-            .await;
-        if let Err(SdkError::DispatchFailure(error)) = put {
-            tracing::warn!(?error, "The store could not be reached at start-up.");
+            .send();
+        match timeout(WARM_UP_WITHIN, put).await {
+            Ok(Err(SdkError::DispatchFailure(error))) => {
+                tracing::warn!(?error, "The store could not be reached at start-up.");
+            }
+            Err(_) => tracing::warn!("The store did not answer at start-up."),
+            Ok(_) => {}
         }
     }
 
@@ -191,5 +281,94 @@ impl Activities {
             .map_err(anyhow::Error::from)
             .and_then(|heartbeat: HeartbeatItem| Ok(heartbeat.activity_id.parse()?));
         sent_at.map(Some).map_err(corrupt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECEIVED: &str = "2026-11-21T10:00:00Z";
+
+    fn activity(program: &str, kind: &str, occurred_at: &str, metadata: &str) -> Activity {
+        Activity {
+            id: "a1".parse().unwrap(),
+            user: "ann".parse().unwrap(),
+            program: program.parse().unwrap(),
+            kind: kind.parse().unwrap(),
+            occurred_at: occurred_at.parse().unwrap(),
+            metadata: (!metadata.is_empty()).then(|| Metadata::stored(metadata.to_owned())),
+        }
+    }
+
+    /// Records `sent` a minute after `kept`.
+    fn check(kept: [&str; 4], sent: [&str; 4], expected: &[&str]) {
+        let read = |[program, kind, occurred_at, metadata]: [&str; 4], received_at: Timestamp| {
+            let received = received_at.to_string();
+            let occurred_at = if occurred_at.is_empty() {
+                &received
+            } else {
+                occurred_at
+            };
+            activity(program, kind, occurred_at, metadata)
+        };
+        let first: Timestamp = RECEIVED.parse().unwrap();
+        let later = first + SignedDuration::from_mins(1);
+        let item = ActivityItem::new(&read(kept, first), first).into_item().unwrap();
+        let fields = match compare(&item, &read(sent, later), later, true) {
+            Recorded::Conflict { fields } => fields,
+            Recorded::Duplicate => Vec::new(),
+            Recorded::Accepted { .. } => panic!("{sent:?} was not stored"),
+        };
+        assert_eq!(fields, expected, "{kept:?} {sent:?}");
+    }
+
+    #[test]
+    fn what_was_sent_is_compared_and_what_was_not_differs_from_nothing() {
+        let at = "2026-11-20T09:00:00Z";
+        let all = ["p", "task_completed", at, r#"{"a":1,"b":[2]}"#];
+        let [program, kind, _, metadata] = all;
+        check(all, all, &[]);
+        check(all, [program, kind, "", ""], &[]);
+        check(all, [program, kind, "2026-11-20T10:00:00+01:00", metadata], &[]);
+        check(all, [program, kind, at, r#"{ "b": [2], "a": 1 }"#], &[]);
+        check(all, ["q", kind, at, metadata], &["program_id"]);
+        check(all, [program, "program_check_in", "", ""], &["kind"]);
+        check(
+            all,
+            [program, kind, "2026-11-20T09:00:00.001Z", ""],
+            &["occurred_at"],
+        );
+        check(all, [program, kind, at, r#"{"a":1,"b":[3]}"#], &["metadata"]);
+        check(
+            all,
+            ["q", "program_check_in", RECEIVED, "{}"],
+            &["program_id", "kind", "occurred_at", "metadata"],
+        );
+        // Without a time at first.
+        let untimed = [program, kind, "", ""];
+        check(untimed, untimed, &[]);
+        check(untimed, [program, kind, at, ""], &[]);
+        check(untimed, all, &["metadata"]);
+    }
+
+    #[test]
+    fn a_fact_that_cannot_be_compared_is_a_duplicate() {
+        let received: Timestamp = RECEIVED.parse().unwrap();
+        let sent = activity("p", "task_completed", RECEIVED, "");
+        let kept = Item::new();
+        assert_eq!(compare(&kept, &sent, received, true), Recorded::Duplicate);
+    }
+
+    #[test]
+    fn only_a_repeated_put_finds_what_it_stored_itself() {
+        let received: Timestamp = RECEIVED.parse().unwrap();
+        let sent = activity("p", "task_completed", "2026-11-20T09:00:00Z", "{}");
+        let kept = ActivityItem::new(&sent, received).into_item().unwrap();
+        let compared = |at, is_repeated| compare(&kept, &sent, at, is_repeated);
+        assert_eq!(compared(received, true), Recorded::Accepted { write_units: 0.0 });
+        assert_eq!(compared(received, false), Recorded::Duplicate);
+        let later = received + SignedDuration::from_nanos(1);
+        assert_eq!(compared(later, true), Recorded::Duplicate);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use domain::{Activity, ActivityKey, UserId};
+use domain::{Activity, ActivityId, ActivityKey, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -111,8 +111,8 @@ impl Facts {
             for item in batch_get(&self.client, &self.table, request).await? {
                 recorded.extend(position(&item).and_then(|Position { user, id }| {
                     Some(ActivityKey {
-                        user: user.parse().ok()?,
-                        id: id.parse().ok()?,
+                        user: UserId::stored(&user).ok()?,
+                        id: ActivityId::stored(&id).ok()?,
                     })
                 }));
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::{ActivityKey, Board, Period, ProgramId, UserId, Window};
+use domain::{ActivityId, ActivityKey, Board, Period, ProgramId, UserId, Window};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -143,8 +143,8 @@ pub fn marker_key(generation: CountGeneration, ActivityKey { user, id }: &Activi
 pub(crate) fn of_marker(generation: CountGeneration, marker: &str) -> Option<ActivityKey> {
     let (user, id) = marker.strip_prefix(&format!("{generation}#"))?.split_once('#')?;
     Some(ActivityKey {
-        user: user.parse().ok()?,
-        id: id.parse().ok()?,
+        user: UserId::stored(user).ok()?,
+        id: ActivityId::stored(id).ok()?,
     })
 }
 

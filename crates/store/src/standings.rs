@@ -188,7 +188,7 @@ impl Standings {
         let mut standings = Vec::new();
         while let Some(item) = pages.next().await {
             let item = item.map_err(|error| StoreError::unavailable("reading a user's standings", error))?;
-            let program = member(&item).and_then(|(_, program)| program.parse().ok());
+            let program = member(&item).and_then(|(_, program)| ProgramId::stored(program).ok());
             standings.extend(program.map(|program| (program, Counters(item))));
         }
         Ok(standings)
@@ -226,7 +226,7 @@ impl Standings {
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| StoreError::unavailable("reading totals", error))?;
             totals.extend(page.items.unwrap_or_default().iter().filter_map(|item| {
-                let program = text(item, attribute::MEMBER).ok()?.parse().ok()?;
+                let program = ProgramId::stored(text(item, attribute::MEMBER).ok()?).ok()?;
                 let number = |name| item.get(name)?.as_n().ok()?.parse().ok();
                 let points = number(attribute::POINTS).unwrap_or_default();
                 Some((program, points, number(attribute::ACTIVITIES).unwrap_or_default()))
@@ -261,8 +261,8 @@ const LANES_AT_ONCE: usize = 8;
 fn standing(item: &Item, counters: &CurrentCounters) -> Option<Standing> {
     let (user, program) = member(item)?;
     Some(Standing {
-        user: user.parse().ok()?,
-        program: program.parse().ok()?,
+        user: UserId::stored(user).ok()?,
+        program: ProgramId::stored(program).ok()?,
         tallies: counters.tallies(item),
     })
 }

@@ -12,17 +12,36 @@ use super::outcome::{NamedError, Outcome};
 /// A parser of input from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parser {
+    /// Of a whole request: lines of headers, an empty line, and the body.
+    HttpRequest,
+    /// Of a body of JSON.
     HttpBody,
+    /// Of an id, sent as the id of a user, of a program and of an activity.
+    Id,
+    /// Of the time of an activity.
+    OccurredAt,
     QueueMessage,
     StreamRecord,
 }
 
 impl Parser {
-    pub const EVERY: [Self; 3] = [Self::HttpBody, Self::QueueMessage, Self::StreamRecord];
+    pub const EVERY: [Self; 6] = [
+        Self::HttpRequest,
+        Self::HttpBody,
+        Self::Id,
+        Self::OccurredAt,
+        Self::QueueMessage,
+        Self::StreamRecord,
+    ];
+    /// Those of what a client sends to ingestion.
+    pub const OF_INGESTION: [Self; 4] = [Self::HttpRequest, Self::HttpBody, Self::Id, Self::OccurredAt];
 
     fn path(self) -> PathBuf {
         let name = match self {
+            Self::HttpRequest => "http_request",
             Self::HttpBody => "http_body",
+            Self::Id => "id",
+            Self::OccurredAt => "occurred_at",
             Self::QueueMessage => "queue_message",
             Self::StreamRecord => "stream_record",
         };
@@ -125,14 +144,20 @@ impl fmt::Debug for Input {
 enum Kept {
     Text(String),
     Pieces(Vec<Piece>),
-    Base64 { base64: String },
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Piece {
     Text(String),
-    Repeated { text: String, times: usize },
+    Repeated {
+        text: String,
+        times: usize,
+    },
+    /// The rest of an input, from the first byte that is no text.
+    Base64 {
+        base64: String,
+    },
 }
 
 /// Shorter repetitions are written out.
@@ -142,14 +167,9 @@ const UNIT_MAX: usize = 8;
 
 impl From<Input> for Kept {
     fn from(Input(bytes): Input) -> Self {
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                return Self::Base64 {
-                    base64: STANDARD.encode(error.into_bytes()),
-                };
-            }
-        };
+        let text_len = std::str::from_utf8(&bytes).map_or_else(|error| error.valid_up_to(), str::len);
+        let (text, rest) = bytes.split_at(text_len);
+        let text = std::str::from_utf8(text).expect("this part is text");
         let mut pieces = Vec::new();
         let (mut done, mut at) = (0, 0);
         while at < text.len() {
@@ -163,10 +183,12 @@ impl From<Input> for Kept {
                 at += text[at..].chars().next().map_or(1, char::len_utf8);
             }
         }
-        if pieces.is_empty() {
-            return Self::Text(text);
+        if pieces.is_empty() && rest.is_empty() {
+            return Self::Text(text.to_owned());
         }
         pieces.extend((done < at).then(|| Piece::Text(text[done..].to_owned())));
+        let base64 = STANDARD.encode(rest);
+        pieces.extend((!rest.is_empty()).then_some(Piece::Base64 { base64 }));
         Self::Pieces(pieces)
     }
 }
@@ -186,13 +208,13 @@ impl From<Kept> for Input {
         match kept {
             Kept::Text(text) => Self::new(text),
             Kept::Pieces(pieces) => {
-                let pieces = pieces.into_iter().map(|piece| match piece {
-                    Piece::Text(text) => text,
-                    Piece::Repeated { text, times } => text.repeat(times),
+                let pieces = pieces.into_iter().flat_map(|piece| match piece {
+                    Piece::Text(text) => text.into_bytes(),
+                    Piece::Repeated { text, times } => text.repeat(times).into_bytes(),
+                    Piece::Base64 { base64 } => STANDARD.decode(base64).expect("base64"),
                 });
-                Self::new(pieces.collect::<String>())
+                Self::new(pieces.collect::<Vec<u8>>())
             }
-            Kept::Base64 { base64 } => Self::new(STANDARD.decode(base64).expect("base64")),
         }
     }
 }

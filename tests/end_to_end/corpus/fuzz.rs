@@ -11,6 +11,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 
 use super::case::{Case, Input, Parser};
+use super::law;
 use super::mutation::{mutate, seeds};
 use super::outcome::{NamedError, Outcome, is_message};
 
@@ -27,7 +28,9 @@ const KEPT_BYTES_MAX: usize = 600;
 /// An input whose errors depend on the time is not kept.
 const TIMES: [&str; 2] = ["2026-06-01T00:00:00Z", "2126-06-01T00:00:00Z"];
 
-const CODES: [&str; 13] = [
+const CODES: [&str; 15] = [
+    "unsupported_media_type",
+    "malformed_gzip",
     "malformed_json",
     "empty_batch",
     "not_an_activity",
@@ -70,7 +73,23 @@ impl Found {
                 return false;
             }
         }
+        if let Some(fault) = law::broken(parser, &input, &outcome) {
+            self.faults.insert(fault, format!("{parser:?} {input:?}"));
+            return false;
+        }
         is_kept(parser, &input, &outcome) && self.take(input, outcome)
+    }
+
+    /// Judges a case of the corpus again. It stays, however many others have the same error.
+    fn renew(&mut self, parser: Parser, input: Input) {
+        if self.judge(parser, input.clone()) || self.inputs.contains(&input) {
+            return;
+        }
+        let outcome = parser.judge(&input);
+        if is_kept(parser, &input, &outcome) {
+            self.inputs.insert(input.clone());
+            self.cases.push(Case::new(input, outcome));
+        }
     }
 
     /// Keeps an input whose errors are new, or not yet frequent.
@@ -119,7 +138,7 @@ pub fn run(parser: Parser) {
     let seeds = parents.len();
     for case in parser.corpus() {
         parents.push(case.input.clone());
-        found.judge(parser, case.input);
+        found.renew(parser, case.input);
     }
     let mut tried = 0;
     while seconds.map_or(tried < INPUTS, |_| Instant::now() < until) {
@@ -152,7 +171,7 @@ fn is_kept(parser: Parser, input: &Input, outcome: &Outcome) -> bool {
         let time: Timestamp = time.parse().expect("a time");
         parser.judge_at(input, time)
     };
-    let is_carried = parser == Parser::HttpBody || is_message(input.text());
+    let is_carried = Parser::OF_INGESTION.contains(&parser) || is_message(input.text());
     !outcome.errors.is_empty()
         && outcome.errors[0].code != "not_json"
         && is_carried

@@ -1,5 +1,8 @@
 //! Random changes that turn a valid input into an invalid one, or an invalid one into a worse one.
 
+mod http_request;
+mod text;
+
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -15,6 +18,21 @@ pub fn seeds(parser: Parser) -> Vec<Input> {
             r#"{"activity_id":"a1","user_id":"ann","program_id":"p","kind":"program_check_in","metadata":{"team":"blue","tags":["x",1,true,null,{"y":1.5}]},"schema_version":1}"#,
             r#"[{"user_id":"ann","program_id":"p","kind":"task_completed"},{"user_id":"bob","program_id":"q","kind":"learning_milestone"}]"#,
         ],
+        Parser::HttpRequest => return http_request::seeds(),
+        Parser::Id => &[
+            "ann",
+            "Ann.Lee@example.com",
+            "2026-11-21_a",
+            "lms:17",
+            "task-4711",
+        ],
+        Parser::OccurredAt => &[
+            "2026-11-21T09:30:00Z",
+            "2026-11-20T23:59:59.123456789+05:30",
+            "2016-12-31T23:59:60Z",
+            "2024-02-29t00:00:00.5z",
+            "1990-12-31T15:59:60-08:00",
+        ],
         Parser::QueueMessage => &[
             r#"{"eventName":"INSERT","dynamodb":{"NewImage":{"user_id":{"S":"ann"},"activity_id":{"S":"a1"},"program_id":{"S":"p"},"kind":{"S":"task_completed"},"occurred_at":{"S":"2026-11-21T09:00:00Z"},"received_at":{"S":"2026-11-21T09:00:01Z"},"schema_version":{"N":"1"},"metadata":{"S":"{}"}}}}"#,
             r#"{"eventName":"INSERT","dynamodb":{"NewImage":{"user_id":{"S":"~heartbeat"},"activity_id":{"S":"2026-11-21T09:00:00.250Z"},"expires_at":{"N":"1"}}}}"#,
@@ -28,7 +46,7 @@ pub fn seeds(parser: Parser) -> Vec<Input> {
 }
 
 /// Written as they appear in JSON.
-const SCALARS: [&str; 62] = [
+const SCALARS: [&str; 70] = [
     "null",
     "true",
     "false",
@@ -74,6 +92,14 @@ const SCALARS: [&str; 62] = [
     r#""\u12""#,
     r#""~heartbeat""#,
     r#""~x""#,
+    r#"".""#,
+    r#""..""#,
+    r#""...""#,
+    "1795255200",
+    "1795255200250",
+    r#""2016-12-31T23:59:60Z""#,
+    r#""9999-12-31T23:59:59Z""#,
+    r#""2026-11-21T10:00:00+25:59""#,
     r#""INSERT""#,
     r#""REMOVE""#,
     r#""MODIFY""#,
@@ -116,7 +142,7 @@ const STRUCTURES: [&str; 22] = [
     r#"{"SS":["ann"]}"#,
     r#"{"X":"ann"}"#,
 ];
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 40] = [
     "activity_id",
     "user_id",
     "program_id",
@@ -138,6 +164,22 @@ const KEYS: [&str; 24] = [
     "N",
     "",
     "userId",
+    "user",
+    "employee_id",
+    "User-Id",
+    "usr_id",
+    "programId",
+    "program",
+    "type",
+    "Kind",
+    "timestamp",
+    "occuredAt",
+    "id",
+    "meta",
+    "activities",
+    "data",
+    "items",
+    "records",
     "__proto__",
     r"a\u0000b",
     "🏆",
@@ -151,6 +193,12 @@ const LENGTHS: [usize; 8] = [63, 64, 65, 127, 128, 129, 1_023, 1_100];
 const DEPTHS: [usize; 7] = [1, 7, 8, 9, 130, 200, 30_000];
 
 pub fn mutate(parser: Parser, input: &Input, other: &Input, random: &mut StdRng) -> Input {
+    match parser {
+        Parser::HttpRequest => return http_request::mutate(input, other, random),
+        Parser::Id => return text::mutate(input, other, &text::OF_IDS, random),
+        Parser::OccurredAt => return text::mutate(input, other, &text::OF_TIMES, random),
+        Parser::HttpBody | Parser::QueueMessage | Parser::StreamRecord => {}
+    }
     let parsed = std::str::from_utf8(input.bytes()).ok().and_then(Node::parse);
     let mut bytes = match parsed {
         // Stream records are always valid JSON.
@@ -169,7 +217,7 @@ pub fn mutate(parser: Parser, input: &Input, other: &Input, random: &mut StdRng)
         }
     }
     match parser {
-        Parser::HttpBody => {
+        Parser::HttpRequest | Parser::HttpBody | Parser::Id | Parser::OccurredAt => {
             if random.random_range(0..1_000) == 0 {
                 bytes.resize(ingest::MAX_BODY_BYTES + random.random_range(0..2), b' ');
             }
@@ -182,7 +230,7 @@ pub fn mutate(parser: Parser, input: &Input, other: &Input, random: &mut StdRng)
     }
 }
 
-fn pick<'a>(from: &[&'a str], random: &mut StdRng) -> &'a str {
+pub(super) fn pick<'a>(from: &[&'a str], random: &mut StdRng) -> &'a str {
     from.choose(random).expect("there are some")
 }
 
@@ -303,7 +351,7 @@ fn change_object(members: &mut Vec<(String, Node)>, random: &mut StdRng) {
     }
 }
 
-fn damage(bytes: &mut Vec<u8>, other: &[u8], random: &mut StdRng) {
+pub(super) fn damage(bytes: &mut Vec<u8>, other: &[u8], random: &mut StdRng) {
     let from = random.random_range(0..=bytes.len());
     let to = random.random_range(from..=bytes.len()).min(from + 16);
     match random.random_range(0..7) {

@@ -4,22 +4,25 @@ use aggregator::batch::Batch;
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::{ActivityId, Intake};
 use jiff::{SignedDuration, Timestamp};
+use lambda_http::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use local::dynamodb::StreamRecord;
 use local::pipe::FilterPattern;
 use local::settings;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::case::{Input, Parser};
 use crate::tables::rules;
 
 /// When every input arrives.
-const NOW: &str = "2026-11-21T10:00:00Z";
+pub const NOW: &str = "2026-11-21T10:00:00Z";
 
 /// All field names, except those within metadata and those that a client invents.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 17] = [
     "activity_id",
     "body",
+    "content-encoding",
+    "content-type",
     "dynamodb",
     "dynamodb.ApproximateCreationDateTime",
     "dynamodb.NewImage",
@@ -119,7 +122,10 @@ impl Parser {
 
     pub fn judge_at(self, input: &Input, now: Timestamp) -> Outcome {
         match self {
-            Self::HttpBody => http_body(input.bytes(), now),
+            Self::HttpRequest | Self::HttpBody | Self::Id | Self::OccurredAt => {
+                let (headers, body) = self.request(input);
+                http(&headers, &body, now)
+            }
             Self::QueueMessage => queue_message(input.text(), now),
             Self::StreamRecord => match message_of(input.text()) {
                 Ok(message) => queue_message(&message, now),
@@ -129,14 +135,72 @@ impl Parser {
     }
 }
 
-fn http_body(body: &[u8], now: Timestamp) -> Outcome {
-    let items = match ingest::body::split(body) {
-        Ok(items) => items,
-        Err(problem) => {
-            let status = problem.status().as_u16();
-            let problem = serde_json::to_value(problem).expect("a problem is JSON");
-            return Outcome::of_answer(status, &problem);
+impl Parser {
+    /// The request that sends an input to ingestion.
+    pub fn request(self, input: &Input) -> (HeaderMap, Vec<u8>) {
+        let json = |body| {
+            let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+            (HeaderMap::from_iter(headers), body)
+        };
+        let activity = |field: &str| {
+            let mut activity = json!({"user_id": "ann", "program_id": "p", "kind": "task_completed"});
+            activity[field] = input.text().into();
+            activity
+        };
+        match self {
+            Self::HttpRequest => split_head(input.bytes()),
+            Self::HttpBody => json(input.bytes().to_vec()),
+            Self::OccurredAt => json(activity("occurred_at").to_string().into()),
+            Self::Id => {
+                let activities = ["user_id", "program_id", "activity_id"].map(activity);
+                json(Value::from(activities.to_vec()).to_string().into())
+            }
+            Self::QueueMessage | Self::StreamRecord => panic!("{self:?} is not of ingestion"),
         }
+    }
+}
+
+/// The headers in the first lines, up to an empty one, and the body after it. Lines that are not a header
+/// are left out.
+pub fn split_head(request: &[u8]) -> (HeaderMap, Vec<u8>) {
+    let end = request.windows(2).position(|pair| pair == b"\n\n");
+    let (head, body) = end.map_or((request, &[] as &[u8]), |end| {
+        (&request[..end], &request[end + 2..])
+    });
+    let headers = head.split(|byte| *byte == b'\n').filter_map(|line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+        Some((
+            name,
+            HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?,
+        ))
+    });
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(name, value);
+    }
+    (map, body.to_vec())
+}
+
+fn refused(problem: &impl Serialize) -> Outcome {
+    let problem = serde_json::to_value(problem).expect("a problem is JSON");
+    let status = problem["status"]
+        .as_u64()
+        .and_then(|status| u16::try_from(status).ok());
+    Outcome::of_answer(status.expect("a status"), &problem)
+}
+
+/// The outcome of a request to ingestion that could store everything.
+pub fn http(headers: &HeaderMap, body: &[u8], now: Timestamp) -> Outcome {
+    let encoding = ingest::body::check_headers(headers);
+    let decoded = encoding.and_then(|encoding| ingest::body::decode(encoding, body));
+    let items = match &decoded {
+        Ok(decoded) => ingest::body::split(decoded).map_err(|problem| refused(&problem)),
+        Err(problem) => Err(refused(problem)),
+    };
+    let items = match items {
+        Ok(items) => items,
+        Err(refused) => return refused,
     };
     let intake = Intake {
         policy: settings::SCORING_POLICY.parse().expect("a policy"),
@@ -152,7 +216,8 @@ fn http_body(body: &[u8], now: Timestamp) -> Outcome {
         all if all == items.len() => 422,
         _ => 207,
     };
-    let rejected = serde_json::json!({ "results": rejected.iter().map(|error| serde_json::json!({ "error": error })).collect::<Vec<_>>() });
+    let results = rejected.iter().map(|error| json!({ "error": error }));
+    let rejected = json!({ "results": results.collect::<Vec<_>>() });
     Outcome::of_answer(status, &rejected)
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use lambda_http::Body;
-use lambda_http::http::header::{ETAG, IF_NONE_MATCH};
-use lambda_http::http::{Request, Response};
+use lambda_http::http::header::{CONTENT_ENCODING, ETAG, IF_NONE_MATCH};
+use lambda_http::http::{HeaderValue, Request, Response};
 use serde_json::{Value, json};
 
 use super::description::{Answer, Description, Outcome};
@@ -111,6 +111,13 @@ fn ingest_cases(description: &Description) -> Vec<Case> {
         request.headers_mut().clear();
         request
     };
+    let encoded = |encoding: &'static str, mut request: Request<Body>| {
+        let encoding = HeaderValue::from_static(encoding);
+        request.headers_mut().insert(CONTENT_ENCODING, encoding);
+        request
+    };
+    let taken = json!({"activity_id": "lms-2026-11-21-0017", "user_id": "ann.lee", "program_id": "wellness", "kind": "program_check_in"});
+    let kept = json!({"activity_id": "task-4711", "user_id": "bob", "program_id": "onboarding", "kind": "task_completed"});
     let good = json!({"user_id": "dee", "program_id": "wellness", "kind": "program_check_in"});
     let bad = json!({"user_id": "ann lee", "program_id": "wellness", "kind": "program_check_in"});
     vec![
@@ -121,6 +128,9 @@ fn ingest_cases(description: &Description) -> Vec<Case> {
             operation,
             example("a_wrong_one_among_them"),
         ),
+        case("conflict", operation, post(taken.to_string())),
+        case("", operation, post(json!([taken, taken, {}]).to_string())),
+        case("", operation, post(json!([taken, kept]).to_string())),
         case("", operation, post(good.to_string())),
         case("malformed_json", operation, post("{\"user_id\": \"ann.lee\",}")),
         case("invalid_activity", operation, post(bad.to_string())),
@@ -138,6 +148,12 @@ fn ingest_cases(description: &Description) -> Vec<Case> {
             operation,
             without_type(post(good.to_string())),
         ),
+        case(
+            "unsupported_encoding",
+            operation,
+            encoded("br", post(good.to_string())),
+        ),
+        case("", operation, encoded("gzip", post(good.to_string()))),
         case("", operation, ask("DELETE", "/v1/activities")),
     ]
 }

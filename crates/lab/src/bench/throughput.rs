@@ -133,10 +133,8 @@ pub async fn post_until_accepted(api: &Api, activities: &[Activity]) -> anyhow::
                 if results.iter().all(kept) {
                     return Ok(u64::from(attempt));
                 }
-                if let Some(Verdict::Rejected { error }) =
-                    results.iter().find(|v| matches!(v, Verdict::Rejected { .. }))
-                {
-                    bail!("an activity was rejected: {}", error.detail);
+                if let Some(refusal) = results.iter().find_map(Verdict::refusal) {
+                    bail!("an activity was rejected: {}", refusal.detail);
                 }
                 retry_after
             }

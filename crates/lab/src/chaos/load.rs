@@ -125,8 +125,8 @@ impl Load {
                     if accepted + duplicates == request.len() {
                         break;
                     }
-                    if let Some(rejected) = results.iter().find(|v| matches!(v, Verdict::Rejected { .. })) {
-                        bail!("an activity was rejected: {rejected:?}");
+                    if let Some(refusal) = results.iter().find_map(Verdict::refusal) {
+                        bail!("an activity was rejected: {refusal:?}");
                     }
                 }
                 Err(error) if error.failure.is_transient() => {}

@@ -145,8 +145,8 @@ async fn send(api: Api, post: Vec<Activity>, due: Instant, mut random: StdRng) -
         }
         let retry_after = match answer {
             Ok(Verdicts { results, retry_after }) => {
-                if let Some(rejected) = results.iter().find(|v| matches!(v, Verdict::Rejected { .. })) {
-                    bail!("an activity was rejected: {rejected:?}");
+                if let Some(refusal) = results.iter().find_map(Verdict::refusal) {
+                    bail!("an activity was rejected: {refusal:?}");
                 }
                 let taken = post
                     .iter()

@@ -153,6 +153,10 @@ impl Judged {
                 Verdict::Duplicate => self.duplicate += 1,
                 Verdict::Rejected {
                     error: ItemError { code, field, detail },
+                }
+                | Verdict::Conflict {
+                    error: ItemError { code, field, detail },
+                    ..
                 } => {
                     self.rejected.push(Rejection {
                         place: item.place,

@@ -1,0 +1,123 @@
+//! What a client probably meant by a field that an activity does not have.
+
+/// The fields of an activity.
+pub(crate) const FIELDS: [&str; 7] = [
+    "activity_id",
+    "user_id",
+    "program_id",
+    "kind",
+    "occurred_at",
+    "metadata",
+    "schema_version",
+];
+
+/// Names that other systems use for the same thing, without case and punctuation.
+#[rustfmt::skip]
+const ALIASES: [(&str, &[&str]); 7] = [
+    ("activity_id", &["id", "uuid", "guid", "key", "activity", "event", "eventid", "requestid", "messageid", "externalid", "idempotencykey"]),
+    ("user_id", &["user", "username", "uid", "employee", "employeeid", "member", "memberid", "person", "personid", "actor", "actorid", "learner", "learnerid", "account", "accountid", "email"]),
+    ("program_id", &["program", "programme", "programmeid", "programname", "programslug", "project", "projectid", "course", "courseid", "campaign", "campaignid"]),
+    ("kind", &["type", "kindid", "activitytype", "activitykind", "eventtype", "category", "action", "verb"]),
+    ("occurred_at", &["timestamp", "time", "date", "datetime", "ts", "at", "when", "occurred", "occurredon", "happenedat", "createdat", "completedat", "performedat", "eventtime", "activitytime"]),
+    ("metadata", &["meta", "data", "attributes", "properties", "props", "extra", "details", "tags", "context", "custom", "payload"]),
+    ("schema_version", &["version", "schema", "v"]),
+];
+
+/// Names of objects or arrays around activities.
+const WRAPPERS: [&str; 14] = [
+    "activities",
+    "activity",
+    "batch",
+    "body",
+    "data",
+    "entries",
+    "event",
+    "events",
+    "item",
+    "items",
+    "payload",
+    "record",
+    "records",
+    "results",
+];
+
+/// Longer names are compared only up to here.
+const COMPARED_MAX: usize = 64;
+/// Shorter names resemble too many others.
+const SIMILAR_MIN: usize = 3;
+
+/// The field that a client probably meant by `name`: the same but for case and punctuation, a usual name for
+/// it, or one with a typing error.
+pub(crate) fn meant_by(name: &str) -> Option<&'static str> {
+    let name = without_style(name);
+    let same = || FIELDS.into_iter().find(|field| without_style(field) == name);
+    let alias = || {
+        let (field, _) = ALIASES.iter().find(|(_, names)| names.contains(&name.as_str()))?;
+        Some(*field)
+    };
+    let similar = || {
+        let distances = FIELDS.iter().map(|field| {
+            let field_name = without_style(field);
+            let allowed = if field_name.len() < 6 { 1 } else { 2 };
+            let distance = strsim::osa_distance(&field_name, &name);
+            (distance, allowed, *field)
+        });
+        let (_, _, field) = distances
+            .filter(|(distance, allowed, _)| distance <= allowed)
+            .min()?;
+        (name.len() >= SIMILAR_MIN).then_some(field)
+    };
+    same().or_else(alias).or_else(similar)
+}
+
+/// Whether objects around activities are often called so.
+pub(crate) fn is_wrapper(name: &str) -> bool {
+    WRAPPERS.contains(&without_style(name).as_str())
+}
+
+/// A name in lower case, without punctuation.
+fn without_style(name: &str) -> String {
+    name.chars()
+        .take(COMPARED_MAX)
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_right_field_is_found_for_a_wrong_name() {
+        for (field, names) in [
+            (
+                "user_id",
+                "userId UserID USER_ID user-id user.id userid user employee_id usr_id user_ids uesr_id",
+            ),
+            (
+                "program_id",
+                "programId program-id program programme progam_id PROGRAM_ID",
+            ),
+            (
+                "activity_id",
+                "activityId id event_id idempotency-key Idempotency_Key activty_id",
+            ),
+            ("kind", "Kind type kid kinds activity_type"),
+            (
+                "occurred_at",
+                "occurredAt occured_at ocurred_at timestamp time ts date occurred-at",
+            ),
+            ("metadata", "metaData meta_data meta data metdata"),
+            ("schema_version", "schemaVersion version shema_version"),
+        ] {
+            for name in names.split(' ') {
+                assert_eq!(meant_by(name), Some(field), "{name}");
+            }
+        }
+        for name in ["", "x", "S", "N", "dynamodb", "eventName", "team", "🏆", "a b"] {
+            assert_eq!(meant_by(name), None, "{name}");
+        }
+        assert!(is_wrapper("Activities") && is_wrapper("data") && !is_wrapper("metadata"));
+    }
+}
