@@ -2,15 +2,16 @@
 
 import { api, ingest } from "./config.js";
 
-const TIME_LIMIT_MS = 10_000;
+// Meanwhile the page says that it waits.
+const TIME_LIMIT_MS = 30_000;
 const KEPT_MAX = 50;
 
 class Problem extends Error {
-  constructor(detail, status = 0, { code, field, results } = {}, retryAfter = 0) {
+  constructor(detail, status = 0, { code, field, fields, results, other_case } = {}, retryAfter = 0) {
     super(detail);
     // A 404 or `nothing_published` is a normal answer.
     const unreachable = status === 0 || status === 429 || (status >= 500 && code !== "nothing_published");
-    Object.assign(this, { code, field, results, retryAfter, unreachable });
+    Object.assign(this, { code, field, fields, results, retryAfter, unreachable, otherCase: other_case });
   }
 }
 

@@ -1,18 +1,19 @@
 // Connects the view in the URL, its API documents and the page parts that show them.
 
 import { get, lastAnswer } from "./api.js";
-import { showBoard, showLoading, showPodium, showProblem } from "./board.js";
+import { hideBars, showBoard, showLoading, showPodium, showProblem } from "./board.js";
 import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
 import { ingest } from "./config.js";
 import { byId, say } from "./element.js";
-import { csvOf, download, fileName, jsonOf } from "./export.js";
+import { count } from "./format.js";
+import { csvOf, download, fileName, jsonOf, wholeBoard } from "./export.js";
 import { ageSeconds, judge } from "./freshness.js";
 import { startPosting } from "./post.js";
-import { forgetPoints, showPrograms } from "./programs.js";
+import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { startSearch } from "./search.js";
 import { setMe, showUser, showUserName, showUserProblem, whoIsMe } from "./user.js";
-import { documentsOf, pagesOf, pageWith, parseView, searchPath, titleOf, writeView } from "./view.js";
+import { documentsOf, exportPath, pagesOf, pageWith, parseView, searchPath, titleOf, writeView } from "./view.js";
 
 const SLEPT_MS = 5000;
 
@@ -22,14 +23,24 @@ const refresh = keepFresh(load);
 let view;
 // The answer that each part of the page shows.
 let shown = {};
+// The rows of the view's board; null until they are known.
+let listed = null;
+// When the view's board was first requested; null once there is an answer of any kind.
+let asked = null;
 // Why the last request for the board failed, as text.
 let trouble = null;
 // Seconds between snapshots, as of the last board.
 let pace = 60;
 let clocksApart = Infinity;
 
+// A part is dimmed while it has nothing of the view to show.
+function setBusy(part, busy) {
+  for (const place of document.querySelectorAll(`[data-part=${part}]`)) place.ariaBusy = `${busy}`;
+}
+
 const show = {
   board(document) {
+    listed = document.listed;
     showBoard(document, view, whoIsMe());
     if (view.from === 1) showPodium(document.entries);
   },
@@ -46,14 +57,14 @@ const show = {
 };
 
 const fail = {
-  board: (text) => showProblem(view, text),
+  board: (...why) => showProblem(view, ...why),
   programs(text) {
     forgetPoints();
     showNothing(byId("shares"), text);
   },
   history: (text) => showNothing(byId("race"), text),
-  user(text) {
-    showUserProblem(text);
+  user(...why) {
+    showUserProblem(...why);
     showLines();
   },
 };
@@ -68,6 +79,8 @@ function put(part, answer) {
   if (shown[part] === answer) return;
   shown[part] = answer;
   show[part](answer.document);
+  setBusy(part, false);
+  if (part === "board") asked = null;
 }
 
 // Resolves to the problem, or null.
@@ -84,7 +97,9 @@ async function loadPart(part, path, signal) {
     // The old document stays, unless the API says that it is gone.
     if (!shown[part] || !problem.unreachable) {
       delete shown[part];
-      fail[part]?.(problem.message);
+      fail[part]?.(problem.message, problem.otherCase);
+      setBusy(part, false);
+      if (part === "board") asked = null;
     }
   }
   tick();
@@ -106,7 +121,7 @@ async function load(signal) {
 
 function tick() {
   const now = performance.now();
-  const { state, alarm, facts, asOf } = judge({ answer: shown.board ?? null, trouble, online: navigator.onLine, pace, now });
+  const { state, alarm, facts, asOf } = judge({ answer: shown.board ?? null, trouble, online: navigator.onLine, pace, now, asked });
   byId("freshness").dataset.state = state;
   byId("alarm").hidden = alarm === "";
   byId("as-of").hidden = asOf === "";
@@ -124,8 +139,13 @@ function tick() {
 
 // Shows cached answers for a view at once, then loads new ones.
 function enter(next) {
+  if (next.board !== view?.board || next.window !== view?.window) {
+    listed = null;
+    hideBars();
+  }
   view = next;
   shown = {};
+  asked = performance.now();
   document.title = titleOf(view);
   for (const tab of tabs) {
     const selected = tab.id === `tab-${view.window}`;
@@ -136,9 +156,11 @@ function enter(next) {
   byId("rows").value = view.rows;
   byId("my-rank").hidden = whoIsMe() === null;
   showUserName(view.user);
-  showLoading(view);
+  showCurrent(view);
+  showLoading(view, listed);
   showUserProblem("Loading…");
   for (const [part, path] of Object.entries(documentsOf(view))) {
+    setBusy(part, path !== null);
     const answer = path && lastAnswer(path);
     if (answer) put(part, answer);
   }
@@ -164,9 +186,23 @@ function closeUser() {
   (row ?? byId("search-text")).focus();
 }
 
-function save(extension, type, contentOf) {
-  const document = shown.board?.document;
-  if (document) download(fileName(document, extension), type, contentOf(document));
+// One download at a time. It keeps to its view, whatever the page shows by then.
+async function save(button, type, contentOf) {
+  const saved = view;
+  const buttons = [byId("csv"), byId("json")];
+  for (const each of buttons) each.disabled = true;
+  say("saved", "Downloading…");
+  try {
+    const board = await wholeBoard(async (cursor) => (await get(exportPath(saved, cursor))).document);
+    const name = fileName(board, button.id);
+    download(name, type, contentOf(board));
+    say("saved", `${name} has all ${count(board.entries.length, "listed row")}.`);
+  } catch ({ message }) {
+    say("saved", `The download failed. ${message} Try again.`);
+  }
+  for (const each of buttons) each.disabled = false;
+  // A disabled button loses the focus.
+  if (document.activeElement === document.body) button.focus({ preventScroll: true });
 }
 
 const onClick = (id, action) => byId(id).addEventListener("click", action);
@@ -181,22 +217,32 @@ document.querySelector("[role=tablist]").addEventListener("keydown", (event) => 
   tab.focus();
   tab.click();
 });
-onClick("programs", (event) => {
-  const link = event.target.closest("a");
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-board]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   go({ board: link.dataset.board, from: 1 });
 });
 onClick("pages", ({ target }) => {
-  const from = shown.board && pagesOf(view, shown.board.document.listed)[target.textContent];
+  const from = pagesOf(view, listed)[target.textContent];
   if (!from) return;
   go({ from });
   byId("board").scrollIntoView({ block: "nearest" });
 });
-document.addEventListener("click", ({ target: { dataset } }) => dataset.choose && choose(dataset.choose));
+document.addEventListener("click", ({ target }) => {
+  const name = target.closest("[data-choose]");
+  const row = target.closest("tr[data-user]");
+  // Dragging over a row selects its text.
+  if (name) choose(name.dataset.choose);
+  else if (row && getSelection().isCollapsed) choose(row.dataset.user);
+});
+document.addEventListener("keydown", (event) => {
+  const isUsed = event.defaultPrevented || event.target.value;
+  if (event.key === "Escape" && view.user !== null && !isUsed) closeUser();
+});
 byId("rows").addEventListener("change", ({ target }) => go(pageWith(view.from, Number(target.value))));
-onClick("csv", () => save("csv", "text/csv", csvOf));
-onClick("json", () => save("json", "application/json", jsonOf));
+onClick("csv", ({ target }) => save(target, "text/csv", csvOf));
+onClick("json", ({ target }) => save(target, "application/json", jsonOf));
 onClick("close-user", closeUser);
 onClick("my-rank", () => choose(whoIsMe()));
 onClick("toggle-me", () => {

@@ -1,43 +1,52 @@
-import { arrange, byId, heard, make, nameButton, say, seen, write } from "./element.js";
+import { arrange, byId, heard, make, nameButton, otherCase, say, seen, write } from "./element.js";
 import { change, count, number, windowDates } from "./format.js";
-import { nameOf, pagesOf, WINDOWS } from "./view.js";
+import { nameOf, pagesOf, programOf, START, WINDOWS, writeView } from "./view.js";
 
 const panel = byId("panel");
 const body = panel.querySelector("tbody");
 const rows = [];
 
 // The previous view stays, dimmed, until the new one loads.
-export function showLoading({ board }) {
+export function showLoading(view, listed) {
+  showName(view.board);
+  say("message", "");
+  showPages(view, listed);
+}
+
+function showName(board) {
   say("board-name", nameOf(board));
-  showMessage("", true);
+  byId("board-name").title = nameOf(board);
 }
 
-function showMessage(text, busy = false) {
-  panel.setAttribute("aria-busy", `${busy}`);
-  say("message", text);
-}
-
-function showHeading(name, dates, sums) {
-  say("board-name", name);
+function showHeading(board, dates, sums) {
+  showName(board);
   say("window-dates", dates);
   say("sums", sums);
 }
 
-export function showProblem(view, text) {
-  showHeading(nameOf(view.board), WINDOWS[view.window], "");
+export function showProblem(view, text, otherCaseIds) {
+  showHeading(view.board, WINDOWS[view.window], "");
   showRows([], view, null);
   byId("pages").hidden = true;
-  showMessage(text);
+  byId("message").replaceChildren(text, ...otherCase(otherCaseIds, (id) => boardLink(view, id)));
+}
+
+function boardLink(view, id) {
+  const board = `program:${programOf(id) ?? id}`;
+  const link = make("a", { href: writeView({ ...view, board, from: START.from }) }, nameOf(board));
+  link.dataset.board = board;
+  return link;
 }
 
 export function showBoard(document, view, me) {
   const { board, window, participants, points, activities, entries } = document;
   const sums = [count(participants, "person", "people"), count(points, "point"), count(activities, "activity", "activities")];
-  showHeading(nameOf(board), windowDates(window), sums.join(" · "));
+  showHeading(board, windowDates(window), sums.join(" · "));
   write(panel.querySelector("caption"), `${nameOf(board)}, ${WINDOWS[window.name]}`);
   showRows(entries, view, me);
-  showPages(document, view);
-  showMessage(messageFor(document));
+  showRange(document);
+  showPages(view, document.listed);
+  say("message", messageFor(document));
 }
 
 function messageFor({ participants, entries, listed, from, window }) {
@@ -47,8 +56,14 @@ function messageFor({ participants, entries, listed, from, window }) {
   return `No one has points here yet. Points appear soon after the first activity.${elsewhere}`;
 }
 
+const scaleBars = (points) => byId("board").style.setProperty("--leader", points);
+
+/** The bars of all rows are parts of the leader's: until it is known there are none. */
+export const hideBars = () => scaleBars(Number.MAX_SAFE_INTEGER);
+
 /** The fourth entry shows whether the third is tied. */
 export function showPodium(entries) {
+  scaleBars(entries[0]?.points || 1);
   const isTied = (entry) => entries.filter(({ rank }) => rank === entry.rank).length > 1;
   arrange(byId("podium"), entries.slice(0, 3).map((entry) =>
     make("li", { "data-rank": entry.rank },
@@ -74,7 +89,7 @@ function showRows(entries, view, me) {
     // A rank smaller than the row number is shared with the row above.
     const tied = entry.rank < view.from + i || entry.rank === entries[i + 1]?.rank;
     const marks = [entry.user_id === me && "me", entry.user_id === view.user && "chosen"].filter(Boolean);
-    fillRow(rows[i], entry, tied, marks, (entry.points / (entries[0].points || 1)).toFixed(2));
+    fillRow(rows[i], entry, tied, marks);
   });
   for (const { tr } of rows.splice(entries.length)) tr.remove();
   panel.classList.toggle("empty", entries.length === 0);
@@ -82,15 +97,16 @@ function showRows(entries, view, me) {
   (body.querySelector(`[data-choose="${CSS.escape(focused)}"]`) ?? panel).focus({ preventScroll: true });
 }
 
-function fillRow(row, entry, tied, marks, part) {
-  const filled = JSON.stringify([entry, tied, marks, part]);
+function fillRow(row, entry, tied, marks) {
+  const filled = JSON.stringify([entry, tied, marks]);
   if (filled === row.filled) return;
   row.filled = filled;
   row.tr.className = marks.join(" ");
   row.tr.dataset.user = entry.user_id;
-  row.tr.style.setProperty("--part", part);
+  row.tr.style.setProperty("--points", entry.points);
   const [rank, name, points, activities, moved] = row.cells;
   name.firstChild.dataset.choose = entry.user_id;
+  name.firstChild.title = entry.user_id;
   write(name.firstChild, entry.user_id);
   write(name.lastChild, marks.join(", "));
   const { sign, words } = change(entry.change);
@@ -102,13 +118,17 @@ function fillRow(row, entry, tied, marks, part) {
   moved.replaceChildren(...(words ? [seen(sign), heard(words)] : [sign]));
 }
 
-function showPages({ entries, from, listed, participants }, view) {
+function showRange({ entries, from, listed, participants }) {
   const range = entries.length === 0 ? "0" : `${number(from)}–${number(from + entries.length - 1)}`;
   const unlisted = participants > listed ? ` (the first ${number(listed)} of ${number(participants)} are listed)` : "";
-  byId("pages").hidden = false;
   say("range", `${range} of ${number(listed)}${unlisted}`);
+}
+
+// A button that leads nowhere, or not yet, is disabled.
+function showPages(view, listed) {
+  byId("pages").hidden = false;
   const targets = pagesOf(view, listed);
-  for (const button of byId("pages").querySelectorAll("button")) {
+  for (const button of byId("pages").querySelectorAll("button:not([id])")) {
     const focused = button === document.activeElement;
     button.disabled = targets[button.textContent] === null;
     // A disabled button would lose the focus.

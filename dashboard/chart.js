@@ -1,15 +1,16 @@
 // Charts are drawn at their real pixel width, so that text is never scaled.
 
-import { draw, table } from "./element.js";
-import { axisTime, fullTime, number, percent } from "./format.js";
+import { draw, make, table } from "./element.js";
+import { axisTime, fullTime, number, percent, percents } from "./format.js";
 import { programOf } from "./view.js";
 
 const LEADERS = 5;
 const SHARES_MAX = 8;
-const LABEL = { width: 124, height: 15, letters: 14 };
+const LABEL = { width: 124, height: 15 };
 const BAR_HEIGHT = 38;
+// A name has at least this much of its line beside its numbers.
+const NAME_PART = 0.35;
 
-const shorten = (text, letters) => (text.length <= letters ? text : `${text.slice(0, letters - 1)}…`);
 const isKnown = ({ points }) => points !== null;
 
 /** A user's line: `{name, points: [{at, points}]}`, `at` in milliseconds, `points` null where unknown. */
@@ -28,12 +29,23 @@ export function linesOf(board, chosen) {
   return missing ? [...lines, lineOf(chosen, board)] : lines;
 }
 
-/** The programs with the most points, and the rest as one: `[{name, points, share}]`. */
-export function sharesOf([global, ...programs]) {
-  const best = programs.filter(({ points }) => points > 0).slice(0, SHARES_MAX);
-  const shares = best.map(({ board, points }) => ({ name: programOf(board), points }));
-  const rest = best.reduce((left, { points }) => left - points, global.points);
-  if (rest > 0) shares.push({ name: "others", points: rest });
+/** Whole percents of the boards, the first of which is global. Those of all programs sum to 100. */
+export function wholesOf([global, ...programs]) {
+  const points = programs.map((program) => program.points);
+  // Programs without a board.
+  const rest = points.reduce((left, each) => left - each, global.points);
+  return [global.points > 0 ? 100 : 0, ...percents([...points, Math.max(0, rest)])];
+}
+
+/** The programs with the most points, and the rest as one: `[{name, points, share, whole}]`. */
+export function sharesOf(boards) {
+  const [global, ...programs] = boards;
+  const [, ...wholes] = wholesOf(boards);
+  const all = programs.map(({ board, points }, i) => ({ name: programOf(board), points, whole: wholes[i] }));
+  const shares = all.filter(({ points }) => points > 0).slice(0, SHARES_MAX);
+  const points = shares.reduce((left, share) => left - share.points, global.points);
+  const whole = shares.reduce((left, share) => left - share.whole, 100);
+  if (points > 0) shares.push({ name: "others", points, whole });
   return shares.map((share) => ({ ...share, share: share.points / global.points }));
 }
 
@@ -74,7 +86,20 @@ const canvas = (width, height, label) => draw("svg", { width, height, role: "img
 const words = (text, x, y, more) => draw("text", { x, y, ...more }, text);
 const ENDING = { "text-anchor": "end" };
 
-/** Draws the lines; null if they span no time. */
+/** A name, cut off at `width` pixels. Hovering shows all of it. Measured once it is in the page. */
+function nameIn(name, width, x, y, more) {
+  const text = words(name, x, y, more);
+  queueMicrotask(() => {
+    const length = text.getComputedTextLength();
+    if (length <= width) return;
+    let letters = Math.floor((name.length * width) / length);
+    do text.textContent = `${name.slice(0, (letters -= 1))}…`; while (letters > 1 && text.getComputedTextLength() > width);
+    text.append(draw("title", {}, name));
+  });
+  return text;
+}
+
+/** Draws the lines, with the points at a moment for whoever points at it; null if they span no time. */
 function linesPicture(lines, chosen, timeZone, width, height) {
   const known = lines.flatMap(({ points }) => points.filter(isKnown));
   const moments = known.map(({ at }) => at);
@@ -82,7 +107,7 @@ function linesPicture(lines, chosen, timeZone, width, height) {
   const end = Math.max(...moments);
   if (!(begin < end)) return null;
   const values = known.map(({ points }) => points);
-  const ticks = ticksOf(Math.min(...values), Math.max(...values));
+  const ticks = ticksOf(0, Math.max(...values));
   const left = 8 * (1 + number(ticks.at(-1)).length);
   const right = width - (lines.length > 1 ? LABEL.width : 4);
   const bottom = height - 24;
@@ -103,50 +128,123 @@ function linesPicture(lines, chosen, timeZone, width, height) {
     const kind = `line-${i + 1}${name === chosen ? " chosen" : ""}`;
     picture.append(draw("path", { class: kind, d: pathOf(points, x, y) }));
     if (lines.length > 1) {
-      picture.append(words(shorten(name, LABEL.letters), right + 12, heights[i] + 4, { class: `label ${kind}` }));
+      picture.append(nameIn(name, width - right - 12, right + 12, heights[i] + 4, { class: `label ${kind}` }));
     }
   });
-  return picture;
+  const marker = draw("path", { class: "marker" });
+  picture.append(marker);
+  const at = [...new Set(moments)].sort((a, b) => a - b);
+  return { picture, marker, at, x, bottom, width };
 }
 
-function fill(figure, picture, heads, rows) {
-  figure.querySelector(".picture").replaceChildren(picture);
+/** The last known points of each line at a moment: `[{name, points}]`, points null before the first. */
+export const pointsAt = (lines, moment) =>
+  lines.map(({ name, points }) => ({ name, points: points.findLast((point) => point.at <= moment && isKnown(point))?.points ?? null }));
+
+/** The index of the moment nearest to `wanted`. */
+export function nearest(at, wanted) {
+  const far = (i) => Math.abs(at[i] - wanted);
+  return [...at.keys()].reduce((best, i) => (far(i) < far(best) ? i : best));
+}
+
+// The moment whose points are shown in a place, so that they stay over a refresh.
+const readings = new WeakMap();
+
+/** Shows a picture of lines. Pointer and arrow keys read the points at each of its moments. */
+function showLines(place, { picture, marker, at, x, bottom, width }, lines, timeZone) {
+  const time = fullTime(timeZone);
+  const last = at.length - 1;
+  const known = readings.get(place);
+  const focused = place.contains(document.activeElement);
+  const reading = make("div", { class: "reading", hidden: "" });
+  const plot = make("div", {
+    class: "plot", role: "slider", tabindex: 0, "aria-label": "Points at a moment",
+    "aria-valuemin": 0, "aria-valuemax": last, "aria-valuenow": last, "aria-valuetext": time.format(at[last]),
+  }, picture, reading);
+
+  function read(index) {
+    const moment = at[index];
+    const values = pointsAt(lines, moment).map(({ name, points }) => [name, points === null ? "–" : number(points)]);
+    readings.set(place, moment);
+    plot.setAttribute("aria-valuenow", index);
+    plot.setAttribute("aria-valuetext", `${time.format(moment)}: ${values.map((value) => value.join(" ")).join(", ")}`);
+    marker.setAttribute("d", `M${x(moment)} 0V${bottom}`);
+    reading.replaceChildren(make("b", {}, time.format(moment)), ...values.map(([name, points], i) =>
+      make("p", { class: `line-${i + 1}` }, make("span", { class: "name" }, name), points)));
+    reading.classList.toggle("left", x(moment) > width / 2);
+    reading.hidden = false;
+  }
+
+  function stop() {
+    readings.delete(place);
+    reading.hidden = true;
+    marker.removeAttribute("d");
+  }
+
+  plot.onpointermove = plot.onpointerdown = ({ clientX }) => {
+    const across = (clientX - plot.getBoundingClientRect().left - x(at[0])) / (x(at[last]) - x(at[0]));
+    read(nearest(at, at[0] + across * (at[last] - at[0])));
+  };
+  plot.onpointerleave = () => document.activeElement === plot || stop();
+  plot.onfocus = () => plot.matches(":focus-visible") && read(last);
+  plot.onblur = stop;
+  plot.onkeydown = (event) => {
+    const now = Number(plot.getAttribute("aria-valuenow"));
+    const to = { ArrowRight: now + 1, ArrowUp: now + 1, ArrowLeft: now - 1, ArrowDown: now - 1, Home: 0, End: last }[event.key];
+    if (to !== undefined) read(Math.min(last, Math.max(0, to)));
+    else if (event.key === "Escape" && !reading.hidden) stop();
+    else return;
+    event.preventDefault();
+  };
+  place.replaceChildren(plot);
+  if (focused) plot.focus({ preventScroll: true });
+  if (known !== undefined) read(nearest(at, known));
+}
+
+// The details keep their place while there is nothing to show, so that nothing below moves.
+function fillTable(figure, heads, rows) {
   figure.querySelector(".data").replaceChildren(table(heads, rows));
-  figure.querySelector("details").hidden = false;
+  figure.classList.remove("nothing");
 }
 
 export function showNothing(figure, why) {
   figure.querySelector(".picture").replaceChildren(why);
-  figure.querySelector("details").hidden = true;
+  figure.classList.add("nothing");
 }
 
 export function showLine(place, own, timeZone) {
-  place.replaceChildren(linesPicture([own], own.name, timeZone, place.clientWidth, 96) ?? "");
+  const drawn = linesPicture([own], own.name, timeZone, place.clientWidth, 96);
+  if (drawn === null) place.replaceChildren();
+  else showLines(place, drawn, [own], timeZone);
 }
 
 export function showRace(figure, lines, chosen, timeZone) {
-  const picture = linesPicture(lines, chosen, timeZone, figure.querySelector(".picture").clientWidth, 240);
-  if (picture === null) return showNothing(figure, "This chart appears after two board updates with points.");
+  const place = figure.querySelector(".picture");
+  const drawn = linesPicture(lines, chosen, timeZone, place.clientWidth, 240);
+  if (drawn === null) return showNothing(figure, "This chart appears after two board updates with points.");
+  showLines(place, drawn, lines, timeZone);
   const all = lines.map(({ points }) => new Map(points.filter(isKnown).map((point) => [point.at, number(point.points)])));
   const moments = [...new Set(lines.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
   const time = fullTime(timeZone);
   const rows = moments.map((at) => [time.format(at), ...all.map((points) => points.get(at) ?? "–")]);
-  fill(figure, picture, ["Time", ...lines.map(({ name }) => name)], rows);
+  fillTable(figure, ["Time", ...lines.map(({ name }) => name)], rows);
 }
 
 export function showShares(figure, shares) {
   if (shares.length === 0) return showNothing(figure, "No program has points yet.");
   const width = figure.querySelector(".picture").clientWidth;
-  const label = `Points by program: ${shares.map(({ name, share }) => `${name} ${percent(share)}`).join(", ")}`;
+  const label = `Points by program: ${shares.map(({ name, whole, share }) => `${name} ${percent(whole, share)}`).join(", ")}`;
   const picture = canvas(width, shares.length * BAR_HEIGHT, label);
   const most = Math.max(...shares.map(({ share }) => share));
-  shares.forEach(({ name, points, share }, i) => {
+  shares.forEach(({ name, points, whole, share }, i) => {
     const y = i * BAR_HEIGHT + 20;
+    const numbers = `${number(points)} · ${percent(whole, share)}`;
     picture.append(
-      words(shorten(name, Math.floor((width - 110) / 8)), 0, y - 6, { class: "name" }),
-      words(`${number(points)} · ${percent(share)}`, width, y - 6, ENDING),
+      nameIn(name, Math.max(width * NAME_PART, width - 8 * numbers.length - 12), 0, y - 6, { class: "name" }),
+      words(numbers, width, y - 6, ENDING),
       draw("rect", { y, width: (share / most) * width, height: 6, rx: 3 }));
   });
-  const rows = shares.map(({ name, points, share }) => [name, number(points), percent(share)]);
-  fill(figure, picture, ["Program", "Points", "Share"], rows);
+  const rows = shares.map(({ name, points, whole, share }) => [name, number(points), percent(whole, share)]);
+  figure.querySelector(".picture").replaceChildren(picture);
+  fillTable(figure, ["Program", "Points", "Share"], rows);
 }

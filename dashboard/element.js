@@ -18,7 +18,13 @@ export const draw = (name, attributes = {}, ...children) =>
 export const heard = (words) => make("span", { class: "heard" }, words);
 export const seen = (sign) => make("span", { "aria-hidden": "true" }, sign);
 
-export const nameButton = (user) => make("button", { class: "name", "data-choose": user }, user);
+// A long name is cut off on the page: its title shows all of it.
+export const nameButton = (user) => make("button", { class: "name", title: user, "data-choose": user }, user);
+
+/** Links to ids that differ from the requested one in case only, if there are any. */
+export function otherCase(ids = [], link) {
+  return ids.length === 0 ? [] : [make("p", {}, "The same but for capitals:", ...ids.flatMap((id) => [" ", link(id)]))];
+}
 
 /** Skips unchanged text, which would be laid out and spoken again. */
 export function write(element, text) {

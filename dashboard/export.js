@@ -4,17 +4,44 @@ import { programOf } from "./view.js";
 const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];
 const ENTRY = ["rank", "user_id", "points", "activities", "change"];
 
-/** An RFC 4180 cell; the ' keeps spreadsheets from reading text as a formula. */
+/** What serve lists at most. */
+const ROWS_MAX = 10_000;
+
+const MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)";
+const FORMULA = /^[=+\-@]/;
+// Ids that a spreadsheet would convert: formulas, numbers (0012), dates (2026-11-25, MAR1), truth values.
+const CONVERTED = [
+  FORMULA,
+  /^\.?\d[\d.\-e]*$/i,
+  new RegExp(`^(\\d{1,2}[.-]?${MONTH}|${MONTH}[a-z]*[.-]?\\d)`, "i"),
+  /^(true|false)$/i,
+];
+
+// No id begins with ' itself, so the rule can be reversed.
+const guarded = (id) => (CONVERTED.some((form) => form.test(id)) ? `'${id}` : id);
+
+/** An RFC 4180 cell; a leading ' keeps spreadsheets from reading text as a formula. */
 export function cell(value) {
   if (value === null) return "";
   if (typeof value === "number") return `${value}`;
-  const text = /^[=+\-@]/.test(value) ? `'${value}` : value;
+  const text = FORMULA.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** All listed rows of one generation. `load(cursor)` resolves to a page. */
+export async function wholeBoard(load) {
+  let page = await load(null);
+  const board = { ...page, entries: [...page.entries] };
+  while (page.next_cursor !== null && page.entries.length > 0 && board.entries.length < ROWS_MAX) {
+    page = await load(page.next_cursor);
+    board.entries.push(...page.entries);
+  }
+  return board;
 }
 
 export function csvOf({ board, window, generation, freshness, entries }) {
   const heading = [board, window.name, window.first_day, window.last_day, window.time_zone, generation, freshness.generated_at];
-  const lines = entries.map((entry) => [...heading, ...ENTRY.map((name) => entry[name])]);
+  const lines = entries.map((entry) => [...heading, ...ENTRY.map((name) => (name === "user_id" ? guarded(entry[name]) : entry[name]))]);
   return [[...HEADING, ...ENTRY], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
 }
 

@@ -1,10 +1,26 @@
 const english = new Intl.NumberFormat("en");
 
-export const number = (value) => english.format(value);
+// A narrow space groups digits, as SI recommends: 1,234 or 1.234 is another number in some countries.
+export const number = (value) => english.format(value).replaceAll(",", "\u202f");
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
-/** `share` is 0 to 1. A part never shows as 0% or 100%. */
-export const percent = (share) => (share > 0 && share < 0.01 ? "<1%" : `${Math.floor(share * 100)}%`);
+/** Whole percents that sum to 100, by the largest remainder; all 0 if the parts are. */
+export function percents(parts) {
+  const total = parts.reduce((sum, part) => sum + part, 0);
+  if (total === 0) return parts.map(() => 0);
+  const exact = parts.map((part) => (100 * part) / total);
+  const whole = exact.map(Math.floor);
+  const missing = whole.reduce((left, each) => left - each, 100);
+  const order = [...parts.keys()].sort((a, b) => exact[b] - whole[b] - (exact[a] - whole[a]));
+  for (const i of order.slice(0, missing)) whole[i] += 1;
+  return whole;
+}
+
+/** `share` is the exact part, 0 to 1: a part of something never shows as 0% or 100%. */
+export function percent(whole, share) {
+  if (whole === 0 && share > 0) return "<1%";
+  return whole === 100 && share < 1 ? ">99%" : `${whole}%`;
+}
 
 export function duration(seconds) {
   if (seconds < 120) return `${Math.floor(seconds)} s`;

@@ -5,6 +5,8 @@ import { clockTime, count, duration, number } from "./format.js";
 // A board older than this is out of date, even if it does not say so.
 const PACES = 3;
 const MARGIN_SECONDS = 10;
+// Loading for longer than this is explained.
+const SLOW_SECONDS = 3;
 
 /** The age given by the server, plus the time since then on the monotonic clock. */
 export function ageSeconds({ document, receivedAt }, now) {
@@ -15,6 +17,8 @@ function factsOf({ lag_seconds, backlog }, age) {
   const lag = lag_seconds === null ? "not measured yet" : `${lag_seconds.toFixed(1)} s`;
   return `Updated ${duration(age)} ago · lag ${lag} · backlog ${number(backlog)}`;
 }
+
+const waitOf = (seconds) => (seconds < SLOW_SECONDS ? "" : `The server has not answered for ${duration(seconds)}. Still waiting.`);
 
 // Screen readers speak each change of the alarm, so its numbers keep one digit only.
 function floor(value) {
@@ -38,9 +42,10 @@ function staleness(freshness, age, pace) {
 
 /**
  * Texts about the board. `answer` is the last good one, `trouble` says why the next one failed,
- * `pace` is the seconds between snapshots, `now` is on the monotonic clock.
+ * `pace` is the seconds between snapshots, `now` is on the monotonic clock, and `asked` is when the
+ * first answer was requested, or null once there is one.
  */
-export function judge({ answer, trouble, online, pace, now }) {
+export function judge({ answer, trouble, online, pace, now, asked = null }) {
   const age = answer && ageSeconds(answer, now);
   const stale = answer && staleness(answer.document.freshness, age, pace);
   let reach = null;
@@ -50,9 +55,9 @@ export function judge({ answer, trouble, online, pace, now }) {
   const from = reach && time && `This board is from ${time}.`;
   const alarm = [reach, from, stale && `${from ? "It" : "This board"} ${stale}`].filter(Boolean).join(" ");
   return {
-    state: !online ? "Offline" : reach ? "Not updating" : stale ? "Out of date" : answer ? "Up to date" : "Loading",
+    state: !online ? "Offline" : reach ? "Not updating" : stale ? "Out of date" : answer ? "Up to date" : asked === null ? "No board" : "Loading",
     alarm,
-    facts: answer ? factsOf(answer.document.freshness, age) : "",
+    facts: answer ? factsOf(answer.document.freshness, age) : reach || asked === null ? "" : waitOf((now - asked) / 1000),
     asOf: time && `as of ${time}`,
   };
 }

@@ -1,5 +1,6 @@
 import { arrange, byId, make, write } from "./element.js";
 import { number, percent } from "./format.js";
+import { wholesOf } from "./chart.js";
 import { nameOf, programOf, writeView } from "./view.js";
 
 const FILTER_FROM = 13;
@@ -10,23 +11,38 @@ const items = new Map();
 
 function newItem(board) {
   const points = make("span", { class: "points" });
-  const link = make("a", {}, make("span", { class: "name" }, nameOf(board)), " ", points);
+  const link = make("a", { title: nameOf(board) }, make("span", { class: "name" }, nameOf(board)), " ", points);
   link.dataset.board = board;
   return { item: make("li", {}, link), link, points };
 }
 
 export function showPrograms({ boards }, view) {
-  for (const { board, points } of boards) {
+  const wholes = wholesOf(boards);
+  boards.forEach(({ board, points }, i) => {
     if (!items.has(board)) items.set(board, newItem(board));
-    const item = items.get(board);
-    write(item.points, `${number(points)} · ${percent(points / (boards[0].points || 1))}`);
-    item.link.href = writeView({ ...view, board, from: 1 }) || "?";
-    item.link.ariaCurrent = board === view.board ? "page" : null;
-  }
+    write(items.get(board).points, `${number(points)} · ${percent(wholes[i], points / (boards[0].points || 1))}`);
+  });
   arrange(list, boards.map(({ board }) => items.get(board).item));
   arrange(byId("program-ids"), boards.slice(1).map(({ board }) => make("option", { value: programOf(board) })));
   filter.hidden = boards.length - 1 < FILTER_FROM;
   showFiltered();
+  showCurrent(view);
+}
+
+/** Marks the board of the view, and scrolls the list to it when it becomes another one. */
+export function showCurrent(view) {
+  for (const [board, { link }] of items) {
+    const isNew = board === view.board && link.ariaCurrent === null;
+    link.href = writeView({ ...view, board, from: 1 }) || "?";
+    link.ariaCurrent = board === view.board ? "page" : null;
+    if (isNew) reveal(link);
+  }
+}
+
+// Scrolls the list only: scrollIntoView would also scroll the page.
+function reveal(link) {
+  const [outer, inner] = [list.getBoundingClientRect(), link.getBoundingClientRect()];
+  list.scrollBy(inner.left - outer.left - (outer.width - inner.width) / 2, inner.top - outer.top - (outer.height - inner.height) / 2);
 }
 
 // Points of another window would mislead.

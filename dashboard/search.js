@@ -1,4 +1,4 @@
-import { byId, make } from "./element.js";
+import { byId, make, say } from "./element.js";
 import { number } from "./format.js";
 
 const DEBOUNCE_MS = 200;
@@ -15,13 +15,14 @@ function stop() {
   asking.abort();
 }
 
-function open(entries) {
+function open(entries, note = "") {
   list.replaceChildren(...entries.map(({ user_id, rank, points }, i) =>
     make("li", { id: `suggestion-${i}`, role: "option", "data-user": user_id },
-      make("span", { class: "name" }, user_id), " ",
+      make("span", { class: "name", title: user_id }, user_id), " ",
       make("span", { class: "points" }, `#${number(rank)} · ${number(points)}`))));
   list.hidden = entries.length === 0;
   input.setAttribute("aria-expanded", `${!list.hidden}`);
+  say("search-note", note);
   activate(-1);
 }
 
@@ -29,6 +30,8 @@ function close() {
   stop();
   open([]);
 }
+
+const isOpen = () => !list.hidden || byId("search-note").textContent !== "";
 
 /** Highlights a suggestion; -1 is the typed text itself. */
 function activate(index) {
@@ -41,9 +44,13 @@ export function startSearch(find, choose) {
   async function suggest() {
     asking = new AbortController();
     const { signal } = asking;
-    // Without suggestions a full id can still be typed, so failures are silent.
-    const entries = await find(input.value.trim(), signal).catch(() => []);
-    if (!signal.aborted) open(entries);
+    const text = input.value.trim();
+    // Without suggestions a whole id can still be found.
+    const advice = "Press Find if it is a whole id.";
+    const found = await find(text, signal).catch(() => null);
+    if (signal.aborted) return;
+    if (found === null) open([], `The search does not work now. ${advice}`);
+    else open(found, found.length === 0 ? `No id on this board contains “${text}”. ${advice}` : "");
   }
 
   function take(user) {
@@ -61,7 +68,7 @@ export function startSearch(find, choose) {
     const places = list.children.length + 1;
     const step = { ArrowDown: 1, ArrowUp: places - 1 }[event.key];
     if (step) activate(((active + 1 + step) % places) - 1);
-    else if (event.key === "Escape") close();
+    else if (event.key === "Escape" && isOpen()) close();
     else return;
     event.preventDefault();
   });

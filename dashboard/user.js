@@ -1,4 +1,4 @@
-import { arrange, byId, make, nameButton, say } from "./element.js";
+import { arrange, byId, make, nameButton, otherCase, say } from "./element.js";
 import { number, standing } from "./format.js";
 
 const ME = "podium.me";
@@ -20,9 +20,9 @@ export function setMe(user) {
 }
 
 /** Shows a text instead of the facts. */
-export function showUserProblem(text) {
+export function showUserProblem(text, otherCaseIds) {
   byId("user-facts").hidden = text !== "";
-  say("user-problem", text);
+  byId("user-problem").replaceChildren(text, ...otherCase(otherCaseIds, nameButton));
 }
 
 export function showUserName(user) {
@@ -31,8 +31,8 @@ export function showUserName(user) {
   say("toggle-me", user === me ? "This is not me" : "This is me");
 }
 
-export function showUser({ entry, above, below, percentile, participants }) {
-  showUserProblem("");
+export function showUser({ entry, above, below, percentile, participants, other_case }) {
+  showUserProblem("", other_case);
   say("user-rank", number(entry.rank));
   say("user-points", number(entry.points));
   say("user-activities", number(entry.activities));
@@ -42,4 +42,4 @@ export function showUser({ entry, above, below, percentile, participants }) {
 
 const cells = (entry, name) => [number(entry.rank), name, number(entry.points)].map((content) => make("td", {}, content));
 const neighbour = (entry) => make("tr", {}, ...cells(entry, nameButton(entry.user_id)));
-const chosen = (entry) => make("tr", {}, ...cells(entry, make("b", {}, entry.user_id)));
+const chosen = (entry) => make("tr", {}, ...cells(entry, make("b", { title: entry.user_id }, entry.user_id)));

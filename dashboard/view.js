@@ -3,10 +3,11 @@
 
 export const WINDOWS = { day: "Today", week: "This week", month: "This month", all: "All time" };
 const ROWS = [25, 100, 1000];
-export const START = { board: "global", window: "all", from: 1, rows: 100, user: null };
+export const START = { board: "global", window: "week", from: 1, rows: 100, user: null };
 
 const FROM_MAX = 10_000;
-const ID = /^[A-Za-z0-9._@-]{1,64}$/;
+// Longer than the API takes: its answer says why.
+const ID = /^[A-Za-z0-9._@-]{1,128}$/;
 const PROGRAM = "program:";
 
 export const programOf = (board) => (board.startsWith(PROGRAM) ? board.slice(PROGRAM.length) : null);
@@ -45,6 +46,10 @@ export const userPath = (board, user, query) => `${boardPath(board)}/users/${enc
 export const searchPath = ({ board, window }, text) =>
   `${boardPath(board)}/users?window=${window}&search=${encodeURIComponent(text)}&limit=10`;
 
+/** The path to all rows of a view's board, page by page of one generation. */
+export const exportPath = ({ board, window }, cursor) =>
+  `${boardPath(board)}?window=${window}&limit=1000${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`;
+
 /** The API paths of a view, by the part of the page that shows them. */
 export function documentsOf(view) {
   const board = boardPath(view.board);
@@ -59,10 +64,10 @@ export function documentsOf(view) {
   };
 }
 
-/** The row that each button leads to; null disables it. */
+/** The row that each button leads to; null disables it. `listed` is null until it is known. */
 export function pagesOf({ from, rows }, listed) {
-  const last = pageWith(Math.max(1, listed), rows).from;
-  const [back, forward] = [from > 1, from + rows <= listed];
+  const last = listed === null ? from : pageWith(Math.max(1, listed), rows).from;
+  const [back, forward] = [from > 1, listed !== null && from + rows <= listed];
   return {
     First: back ? 1 : null,
     Previous: back ? Math.max(1, Math.min(from - rows, last)) : null,

@@ -6,6 +6,10 @@ import { eventually } from "./eventually.js";
 
 export const WINDOWS = { day: "Today", week: "This week", month: "This month", all: "All time" };
 
+/// A number as the page shows it, and the number of such a text.
+export const shown = (number) => number.toLocaleString("en").replaceAll(",", "\u202f");
+export const value = (text) => Number(text.replaceAll("\u202f", ""));
+
 export class Page {
   constructor(tab, url) {
     this.tab = tab;
@@ -21,12 +25,17 @@ export class Page {
     if (ready) await this.ready();
   }
 
-  /// Waits until a board is shown, even an empty one.
+  /// Waits until every part shows the view, even an empty board.
   async ready() {
     await eventually("a board on the page", async () => {
       assert.match(await this.freshness(), /Updated/);
-      assert.equal(await this.tab.locator("[aria-busy=true]").filter({ visible: true }).count(), 0);
+      assert.equal(await this.isBusy(), false);
     });
+  }
+
+  /// Whether a part of the page is still loading.
+  async isBusy() {
+    return await this.tab.locator("[aria-busy=true]").filter({ visible: true }).count() > 0;
   }
 
   /// The view as given in the URL.
@@ -202,7 +211,7 @@ export class Page {
       const text = rest.join(" ");
       return {
         name,
-        points: Number(text.match(/[\d,]+/)[0].replaceAll(",", "")),
+        points: Number(text.match(/[\d\u202f]+/)[0].replaceAll("\u202f", "")),
         share: Number(text.match(/(\d+) ?%/)?.[1]),
       };
     }));
@@ -223,10 +232,17 @@ export class Page {
     return this.tab.getByRole("navigation", { name: "Pages" });
   }
 
-  /// Waits for the board to load: until then its buttons do not react.
   async turn(to) {
-    await this.tab.locator("[role=tabpanel][aria-busy=false]").waitFor();
     await this.#pages().getByRole("button", { name: to, exact: true }).click();
+  }
+
+  hasPages() {
+    return this.tab.locator("nav#pages").isVisible();
+  }
+
+  /// Whether each of the buttons that turn pages is enabled.
+  turns() {
+    return Promise.all(["First", "Previous", "Next", "Last"].map((to) => this.canTurn(to)));
   }
 
   canTurn(to) {
@@ -266,8 +282,18 @@ export class Page {
     return { users, reached: users[reached] ?? null };
   }
 
+  /// What the search says below its box.
+  searchNote() {
+    return this.tab.locator("#search-note").innerText();
+  }
+
   async chooseUser(user) {
     await this.#nameOf(user).click();
+  }
+
+  /// Clicks into the row of a user, but not on the name.
+  async clickRow(user) {
+    await this.tab.locator(`table#board tr[data-user="${user}"] td`).nth(2).click();
   }
 
   /// Chooses the first user in the table.
@@ -318,6 +344,45 @@ export class Page {
       heads: [...table.tHead.rows[0].cells].map((cell) => cell.textContent),
       rows: [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent)),
     }));
+  }
+
+  /// The points at the moment that is read in the chart over time: the time, then name and points of each line.
+  reading() {
+    return this.tab.locator("figure#race .reading").evaluate((reading) =>
+      (reading.hidden ? null : [...reading.children].map((line) => [...line.childNodes].map((part) => part.textContent))));
+  }
+
+  /// The chart over time as a screen reader has it.
+  #plot() {
+    return this.tab.locator("figure#race").getByRole("slider");
+  }
+
+  async focusPlot() {
+    await this.#plot().focus();
+  }
+
+  /// Points at a part of the chart's width, 0 to 1.
+  async hoverPlot(part) {
+    const { width, height } = await this.#plot().boundingBox();
+    await this.#plot().hover({ position: { x: width * part, y: height / 2 } });
+  }
+
+  plotText() {
+    return this.#plot().getAttribute("aria-valuetext");
+  }
+
+  /// The numbers at the axis of the chart over time, from the bottom up.
+  axis() {
+    return this.tab.locator("figure#race svg text[text-anchor=end]").evaluateAll((all) =>
+      all.map((text) => text.textContent).filter((text) => /^[\d\u202f]+$/.test(text)).map((text) => Number(text.replaceAll("\u202f", ""))));
+  }
+
+  /// The length of a row's bar, as a part of the row.
+  bar(user) {
+    return this.tab.locator(`table#board tr[data-user="${user}"]`).evaluate((row) => {
+      const style = getComputedStyle(row);
+      return style.getPropertyValue("--points") / style.getPropertyValue("--leader");
+    });
   }
 
   /// The labels of the lines over time.

@@ -7,7 +7,7 @@ import { launch, openWindow } from "./browser.js";
 let browser;
 after(async () => (await browser)?.close());
 
-/// Opens a view of the stack's page for the test `t`, with the options of `openWindow`. At its end the test fails if
+/// Opens a view of the stack's page for the test `t`, by default of all time, with the options of `openWindow`. At its end the test fails if
 /// the page sent a request to another machine or logged an error or warning. Messages that match `expected` are
 /// allowed: network failures that the test itself causes.
 export async function visit(t, stack, view = {}, { expected = [], before, ...options } = {}) {
@@ -20,7 +20,7 @@ export async function visit(t, stack, view = {}, { expected = [], before, ...opt
     assert.deepEqual(unexpected, [], "the page and the browser report no errors");
   });
   browser ??= launch();
-  return openWindow(await browser, stack.url, view, {
+  return openWindow(await browser, stack.url, { window: "all", ...view }, {
     ...options,
     before: async (opened) => {
       tab = opened;

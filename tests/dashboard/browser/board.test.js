@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { activitiesFor, recentActivities } from "../activities.js";
 import { eventually } from "../eventually.js";
-import { WINDOWS } from "../page.js";
+import { shown, WINDOWS } from "../page.js";
 import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
@@ -25,17 +25,16 @@ const essence = ({ rank, user, user_id, points, activities }) => `${rank} ${user
 async function showsWhatTheApiHas(page, board, options) {
   await eventually(`the API's entries of ${board} ${JSON.stringify(options)}`, async () => {
     const { entries, participants } = await stack.board(board, options);
-    const shown = await page.entries();
-    assert.deepEqual(shown.map(essence), entries.map(essence));
-    for (const entry of shown) {
+    const rows = await page.entries();
+    assert.deepEqual(rows.map(essence), entries.map(essence));
+    for (const entry of rows) {
       const equals = entries.filter(({ rank }) => rank === entry.rank).length;
       // A tie may continue on the next page.
       if (equals > 1) assert.ok(entry.tied, `${entry.user} is tied`);
     }
     const { from = 1 } = options;
     const last = Math.min(from + entries.length - 1, participants);
-    const number = (value) => value.toLocaleString("en");
-    const range = `${number(from)}–${number(last)} of ${number(participants)}`;
+    const range = `${shown(from)}–${shown(last)} of ${shown(participants)}`;
     if (entries.length > 0) assert.ok((await page.pagesText()).includes(range), await page.pagesText());
   });
 }
@@ -81,7 +80,7 @@ test("the podium has the first three, and keeps them while one pages through the
     assert.equal(podium.length, 3);
     for (const [at, { user_id, points }] of entries.entries()) {
       const { text } = podium[at];
-      assert.ok(text.includes(user_id) && text.includes(points.toLocaleString("en")), `${user_id}: ${text}`);
+      assert.ok(text.includes(user_id) && text.includes(shown(points)), `${user_id}: ${text}`);
     }
   });
   await leads();
@@ -151,8 +150,7 @@ test("one pages to the next, last, previous and first rows, as many at once as o
     await page.turn(turn);
     await showsWhatTheApiHas(page, "global", { limit: 25, from });
     assert.equal(page.view().from, from === 1 ? undefined : String(from));
-    const can = await Promise.all(["First", "Previous", "Next", "Last"].map((to) => page.canTurn(to)));
-    assert.deepEqual(can, [from > 1, from > 1, from < last, from < last]);
+    assert.deepEqual(await page.turns(), [from > 1, from > 1, from < last, from < last]);
   }
   for (const rows of [1000, 100, 25]) {
     await page.chooseRows(rows);
@@ -180,10 +178,30 @@ test("a refresh to a newer generation keeps the place, and the row that has the 
   await stack.add(activitiesFor({ newcomer: 5 }, { program: "ties", batch: "place" }));
   await eventually("the new participant", async () => {
     const { participants } = await stack.board("global");
-    assert.ok((await page.pagesText()).includes(`of ${participants.toLocaleString("en")}`));
+    assert.ok((await page.pagesText()).includes(`of ${shown(participants)}`));
   });
   await showsWhatTheApiHas(page, "global", { limit: 25, from: 51 });
   assert.equal(await page.focusedUser(), user);
   assert.equal(await page.scrollTop(), scrolled);
   assert.equal(page.view().from, "51");
+});
+
+test("bars are parts of the leader's points, on later pages too", async (t) => {
+  const page = await visit(t, stack, { rows: 25, from: 26 });
+  const [leader] = (await stack.board("global", { limit: 1 })).entries;
+  await eventually("the bars", async () => {
+    const { user, points } = (await page.entries())[0];
+    const part = await page.bar(user);
+    assert.ok(Math.abs(part - points / leader.points) < 0.01, `${user}: ${part}`);
+  });
+});
+
+test("the selected program is in sight in the list, however narrow", async (t) => {
+  const boards = (await stack.document("/v1/boards?window=all")).boards;
+  const { board } = boards.at(-1);
+  const page = await visit(t, stack, { board }, { viewport: { width: 360, height: 640 } });
+  await eventually("the program in sight", async () => {
+    const { left, right } = await page.tab.locator("[aria-current=page]").evaluate((link) => link.getBoundingClientRect());
+    assert.ok(left >= 0 && right <= 361, `${left} to ${right}`);
+  });
 });

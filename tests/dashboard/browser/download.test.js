@@ -36,6 +36,16 @@ test("the CSV has the entries that are shown, and no cell that a spreadsheet wou
   }
 });
 
+test("a download has all rows of the board, whatever page is shown, and says so", async (t) => {
+  await stack.add(activitiesFor(Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`00${at}`, 5])), { program: "wellness" }));
+  const page = await visit(t, stack, { board: "program:wellness", rows: 25, from: 26 });
+  const { name, text } = await page.download("CSV");
+  const { entries } = await stack.board("program:wellness");
+  const [heads, ...rows] = parseCsv(text);
+  assert.deepEqual(rows.map((row) => row[heads.indexOf("user_id")]), entries.map(({ user_id }) => `'${user_id}`));
+  assert.ok((await page.pagesText()).includes(`${name} has all 40 listed rows.`));
+});
+
 test("the JSON has what is shown, with its board, window and generation", async (t) => {
   const page = await visit(t, stack, { board: "program:onboarding", window: "month" });
   const { name, text } = await page.download("JSON");

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { activitiesFor, recentActivities } from "../activities.js";
 import { eventually } from "../eventually.js";
+import { shown, value } from "../page.js";
 import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
@@ -25,7 +26,7 @@ test("points over time are those of the first five and of the chosen user", asyn
     assert.deepEqual(heads.slice(1), [...first.map(({ user_id }) => user_id), "user-100"]);
     const last = heads.slice(1).map((_, at) => rows.map((row) => row[at + 1]).findLast((points) => points !== "–"));
     const now = [...first.map(({ points }) => points.at(-1)), user.entry.points];
-    assert.deepEqual(last, now.map((points) => points.toLocaleString("en")));
+    assert.deepEqual(last, now.map(shown));
     assert.ok(rows.length > 1 && rows.every(([at]) => /\d\d:\d\d/.test(at)));
     assert.deepEqual(await page.linesDrawn(), heads.slice(1), "each line is labelled");
   });
@@ -39,7 +40,7 @@ test("shares of programs are those of the window, and the smallest are put toget
     const listed = programs.filter(({ points }) => points > 0);
     const { rows } = await page.numbersOf("shares");
     assert.ok(rows.length <= 9);
-    const points = rows.map(([, cell]) => Number(cell.replaceAll(",", "")));
+    const points = rows.map(([, cell]) => value(cell));
     const sum = (numbers) => numbers.reduce((total, each) => total + each, 0);
     assert.equal(sum(points), sum(listed.map((program) => program.points)));
     const names = rows.slice(0, -1).map(([name]) => name);
@@ -62,4 +63,46 @@ test("among many programs one filters for a name", async (t) => {
   });
   await page.filterPrograms("");
   await eventually("all programs", async () => assert.equal((await names()).length, all));
+});
+
+test("points over time begin at 0, and are read by pointer and by keyboard", async (t) => {
+  const page = await visit(t, stack, { user: "user-100" });
+  await eventually("the lines", async () => assert.equal((await page.linesDrawn()).length, 6));
+  assert.equal((await page.axis())[0], 0);
+  assert.equal(await page.reading(), null);
+  const now = async () => {
+    const { users } = await stack.document("/v1/boards/global/history?window=all");
+    return [...users.slice(0, 5).map(({ user_id, points }) => [user_id, shown(points.at(-1))]), ["user-100", shown((await stack.user("user-100")).entry.points)]];
+  };
+  const reads = async (values) => eventually("the points", async () => {
+    const [[time], ...lines] = await page.reading();
+    assert.match(time, /\d\d:\d\d:\d\d/);
+    assert.deepEqual(lines, values);
+    assert.equal(await page.plotText(), `${time}: ${values.map((value) => value.join(" ")).join(", ")}`);
+  });
+  await page.hoverPlot(0.9);
+  await reads(await now());
+  await page.tab.mouse.move(0, 0);
+  await eventually("no reading", async () => assert.equal(await page.reading(), null));
+  await page.key("Tab");
+  await page.focusPlot();
+  await page.key("Home");
+  const [[first]] = await page.reading();
+  await page.key("End");
+  await reads(await now());
+  assert.notEqual((await page.reading())[0][0], first);
+  await page.key("Escape");
+  assert.equal(await page.reading(), null);
+  assert.notEqual(await page.user(), null, "the card stays");
+});
+
+test("percents of all programs sum to 100, in the list and in the chart", async (t) => {
+  const page = await visit(t, stack);
+  await page.openTables();
+  await eventually("the percents", async () => {
+    const sum = (shares) => shares.reduce((total, share) => total + share, 0);
+    assert.equal(sum((await page.boards()).slice(1).map(({ share }) => share)), 100);
+    const { rows } = await page.numbersOf("shares");
+    assert.equal(sum(rows.map(([, , share]) => Number.parseInt(share, 10))), 100);
+  });
 });

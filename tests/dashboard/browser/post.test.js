@@ -38,7 +38,7 @@ for (const [what, activity, field] of [
     const page = await visit(t, stack, {}, { expected: [/status of 4\d\d/] });
     await page.post({ ...activity, kind: "task_completed" });
     await eventually("the refusal", async () => {
-      assert.match(await page.postResult(), new RegExp(`^${field}_id: `));
+      assert.match(await page.postResult(), new RegExp(`^${field} `, "i"));
       assert.equal(await page.wrongField(), field);
     });
     assert.doesNotMatch(await page.postResult(), /accepted/);
@@ -52,4 +52,42 @@ test("in a deployment, where posting is closed, there is no form", async (t) => 
   });
   assert.equal((await page.entries())[0].rank, 1);
   assert.equal(await page.canPost(), false);
+});
+
+test("an activity whose answer is lost counts once, however often one presses", async (t) => {
+  const page = await visit(t, stack, {}, { expected: [/net::ERR_FAILED/, /status of 404/] });
+  let lost = 0;
+  await page.tab.route("**/v1/activities", async (route) => {
+    if (lost === 2) return route.continue();
+    lost += 1;
+    await route.fetch();
+    await route.abort();
+  });
+  const activity = { user: "dan", program: "onboarding", kind: "task_completed" };
+  for (const answer of [/may have arrived/, /may have arrived/, /had arrived before\. It counts once/]) {
+    await page.post(activity);
+    await eventually(`the answer ${answer}`, async () => assert.match(await page.postResult(), answer));
+  }
+  // The same fields are another activity once the answer is known.
+  await page.post(activity);
+  await eventually("the next one", async () => assert.match(await page.postResult(), /on the board after/));
+  assert.equal((await stack.user("dan")).entry.activities, 2);
+});
+
+test("a conflict is told, and the next press sends another id", async (t) => {
+  const page = await visit(t, stack, {}, { expected: [/status of 409/, /status of 404/] });
+  const ids = [];
+  await page.tab.route("**/v1/activities", async (route) => {
+    ids.push(route.request().postDataJSON().activity_id);
+    const problem = { title: "Conflict", status: 409, code: "conflict", detail: "No.", fields: ["program_id", "kind"] };
+    await route.fulfill({ status: 409, contentType: "application/problem+json", body: JSON.stringify(problem) });
+  });
+  for (const presses of [1, 2]) {
+    await page.post({ user: "ann", program: "onboarding", kind: "task_completed" });
+    await eventually("the conflict", async () => {
+      assert.equal(ids.length, presses);
+      assert.equal(await page.postResult(), "Another activity has this id (program_id, kind). Yours was not counted. Press Post again: it gets a new id.");
+    });
+  }
+  assert.notEqual(ids[0], ids[1]);
 });

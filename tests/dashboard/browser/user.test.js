@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { recentActivities } from "../activities.js";
 import { eventually } from "../eventually.js";
+import { shown } from "../page.js";
 import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
@@ -18,7 +19,7 @@ async function tells(page, user, options = {}) {
     const told = await page.user();
     assert.ok(told?.includes(user), `${user} is chosen: ${told}`);
     for (const number of [entry.rank, entry.points, entry.activities]) {
-      assert.ok(told.includes(number.toLocaleString("en")), `${number} in ${told}`);
+      assert.ok(told.includes(shown(number)), `${number} in ${told}`);
     }
     assert.match(told, percentile === 100 ? /everyone/ : new RegExp(`\\b${Math.floor(percentile)} ?%`));
     const neighbours = (await page.neighbours()).map(essence);
@@ -67,7 +68,62 @@ test("a text that nobody's id contains says so, and asks no more than the last o
   await page.type("nobody-at-all");
   await eventually("the search", async () => assert.ok(page.asked(/search=nobody-at-all/) > 0));
   assert.ok(page.asked(/search=/) <= 3, "it waits until typing stops");
+  await eventually("the answer", async () => assert.match(await page.searchNote(), /^No id on this board contains “nobody-at-all”/));
   assert.deepEqual((await page.suggestions()).users, []);
+  await page.key("Escape");
+  assert.equal(await page.searchNote(), "");
+});
+
+test("blanks around a pasted id do no harm", async (t) => {
+  const page = await visit(t, stack);
+  await page.find(" user-007\u00a0 ");
+  await tells(page, "user-007");
+  assert.equal(page.view().user, "user-007");
+});
+
+test("a click anywhere in a row chooses its user, and Escape closes the card and returns to the row", async (t) => {
+  const page = await visit(t, stack);
+  await page.clickRow("user-004");
+  await tells(page, "user-004");
+  await page.key("Escape");
+  await eventually("the row", async () => assert.equal(await page.focusedUser(), "user-004"));
+  assert.equal(await page.user(), null);
+});
+
+test("the card leaves the list free where there is room beside it", async (t) => {
+  const page = await visit(t, stack, { user: "user-004" });
+  await page.scrollTo(1500);
+  const [card, panel] = await Promise.all(["#user", "#panel"].map((id) => page.tab.locator(id).boundingBox()));
+  assert.ok(card.x >= panel.x + panel.width, "it is beside the list");
+  assert.ok(card.y >= 0 && card.y + card.height <= 900, "it is in sight");
+});
+
+test("users and programs that differ only in capitals are told, and lead there", async (t) => {
+  // The API's answers, with the ids in other case that it names.
+  const page = await visit(t, stack, { user: "USER-007" }, {
+    expected: [/status of 404/],
+    before: (tab) => tab.route("**/v1/boards/*/users/*", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...await response.json(), other_case: route.request().url().includes("USER-007") ? ["user-007", "User-007"] : ["USER-007"] } });
+    }),
+  });
+  const other = (name) => page.tab.locator("#user-problem").getByRole("button", { name, exact: true });
+  await eventually("both", async () => assert.deepEqual([await other("user-007").count(), await other("User-007").count()], [1, 1]));
+  await other("user-007").click();
+  await tells(page, "user-007");
+  assert.equal(await other("USER-007").count(), 1);
+
+  const lost = await visit(t, stack, { board: "program:PROGRAM-1" }, {
+    ready: false,
+    expected: [/status of 404/],
+    before: (tab) => tab.route("**/v1/boards/program%3APROGRAM-1?*", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...await response.json(), other_case: ["program:program-1"] } });
+    }),
+  });
+  await lost.tab.locator("#message").getByRole("link", { name: "program-1", exact: true }).click();
+  await eventually("the program", async () => assert.equal(await lost.currentBoard(), "program-1"));
+  assert.match(await lost.freshness(), /Updated/);
 });
 
 test("an id is found whole, and told with its neighbours as the API has them", async (t) => {
@@ -111,7 +167,7 @@ test("who I am is remembered over a reload, and known to this device only", asyn
   await page.press("This is me");
   await eventually("my row", async () => assert.match(await page.markOf("user-003"), /\bme\b/));
   assert.ok(await page.hasButton("My rank"));
-  await page.open({});
+  await page.open({ window: "all" });
   await eventually("my row", async () => assert.match(await page.markOf("user-003"), /\bme\b/));
   assert.equal(await page.user(), null);
   assert.deepEqual(await page.remembered(), { "podium.me": "user-003" });

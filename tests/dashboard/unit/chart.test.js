@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lineOf, linesOf, pathOf, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
+import { lineOf, linesOf, nearest, pathOf, pointsAt, sharesOf, spreadOut, ticksOf, wholesOf } from "../../../dashboard/chart.js";
 
 const AT = ["2026-11-21T10:00:00Z", "2026-11-21T10:01:00Z"];
 const HISTORY = { at: AT, users: ["ann", "bob", "cy", "dee", "eve", "fay"].map((user_id, i) => ({ user_id, points: [i === 0 ? null : 1, 9] })) };
@@ -57,5 +57,32 @@ test("shares are of all points", () => {
   const ten = Array.from({ length: 10 }, (_, i) => board(`program:p${i}`, 10));
   const shares = sharesOf([board("global", 100), ...ten]);
   assert.equal(shares.length, 9);
-  assert.deepEqual(shares.at(-1), { name: "others", points: 20, share: 0.2 });
+  assert.deepEqual(shares.at(-1), { name: "others", points: 20, share: 0.2, whole: 20 });
+});
+
+test("percents of all programs sum to 100, those without a board included", () => {
+  const boards = (...points) => points.map((each) => ({ board: "program:a", points: each }));
+  const check = (points, expected) => assert.deepEqual(wholesOf(boards(...points)), expected);
+  check([0, 0, 0], [0, 0, 0, 0]);
+  check([3, 1, 1, 1], [100, 34, 33, 33, 0]);
+  check([100, 50, 40], [100, 50, 40, 10]);
+  // Totals are read before the standings, and may be ahead.
+  check([9, 5, 5], [100, 50, 50, 0]);
+});
+
+test("the points at a moment are the last known ones", () => {
+  const lines = linesOf(HISTORY, null).slice(0, 2);
+  const check = (at, expected) => assert.deepEqual(pointsAt(lines, Date.parse(at)), [{ name: "ann", points: expected[0] }, { name: "bob", points: expected[1] }]);
+  check(AT[0], [null, 1]);
+  check("2026-11-21T10:00:59Z", [null, 1]);
+  check(AT[1], [9, 9]);
+});
+
+test("a pointer reads the nearest moment", () => {
+  const check = (wanted, expected) => assert.equal(nearest([10, 20, 40], wanted), expected);
+  check(-5, 0);
+  check(14, 0);
+  check(16, 1);
+  check(31, 2);
+  check(99, 2);
 });

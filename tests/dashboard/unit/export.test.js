@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cell, csvOf, fileName, jsonOf } from "../../../dashboard/export.js";
+import { cell, csvOf, fileName, jsonOf, wholeBoard } from "../../../dashboard/export.js";
 
 const WEEK = { name: "week", first_day: "2026-11-16", last_day: "2026-11-22", time_zone: "Europe/Berlin" };
 const ALL = { name: "all", first_day: null, last_day: null, time_zone: "Europe/Berlin" };
@@ -46,4 +46,34 @@ test("a board as JSON", () => {
 test("file names", () => {
   assert.equal(fileName(BOARD, "csv"), "podium-onboarding-week-2026-11-16.csv");
   assert.equal(fileName({ ...BOARD, board: "global", window: ALL }, "json"), "podium-global-all-2026-11-21.json");
+});
+
+test("ids that a spreadsheet would convert are kept as text, others as they are", () => {
+  const idCell = (user_id) => csvOf({ ...BOARD, entries: [{ ...BOARD.entries[0], user_id }] }).split("\r\n")[1].split(",")[8];
+  const converted = ["0012", "12345678901234567890", "7", "1e5", "1.50", ".5", "2026-11-25", "1-2", "1-jan", "3Dec2026", "MAR1", "sep-2026", "TRUE", "false", "=1", "+49", "-2", "@sum"];
+  for (const id of converted) assert.equal(idCell(id), `'${id}`);
+  for (const id of ["ann", "user-001", "ann.lee@example.org", "jan", "march", "2fast", "u-1e5", "_0"]) assert.equal(idCell(id), id);
+});
+
+test("a whole board is loaded page by page", async () => {
+  const page = (cursor, ...users) => ({ ...BOARD, next_cursor: cursor, entries: users.map((user_id) => ({ user_id })) });
+  const pages = { null: page("2", "ann", "bob"), 2: page("3", "cy"), 3: page(null, "dee") };
+  const asked = [];
+  const board = await wholeBoard(async (cursor) => {
+    asked.push(cursor);
+    return pages[cursor];
+  });
+  assert.deepEqual(asked, [null, "2", "3"]);
+  assert.deepEqual(board.entries.map(({ user_id }) => user_id), ["ann", "bob", "cy", "dee"]);
+  assert.equal(board.from, 1);
+});
+
+test("a board whose pages never end is left at the bound", async () => {
+  let asked = 0;
+  const endless = async () => {
+    asked += 1;
+    return { ...BOARD, next_cursor: "on", entries: Array(1000).fill({ user_id: "ann" }) };
+  };
+  assert.equal((await wholeBoard(endless)).entries.length, 10_000);
+  assert.equal(asked, 10);
 });

@@ -1,22 +1,32 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { axisTime, change, clockTime, count, duration, fullTime, number, percent, standing, windowDates } from "../../../dashboard/format.js";
+import { axisTime, change, clockTime, count, duration, fullTime, number, percent, percents, standing, windowDates } from "../../../dashboard/format.js";
 
 test("numbers", () => {
-  assert.equal(number(37_262), "37,262");
+  assert.equal(number(37_262), "37\u202f262");
+  assert.equal(number(1_234_567), "1\u202f234\u202f567");
   assert.equal(count(1, "activity", "activities"), "1 activity");
   assert.equal(count(0, "activity", "activities"), "0 activities");
-  assert.equal(count(1013, "point"), "1,013 points");
+  assert.equal(count(1013, "point"), "1\u202f013 points");
 });
 
-test("a share is never shown as nothing or as the whole", () => {
-  const check = (share, expected) => assert.equal(percent(share), expected);
-  check(0, "0%");
-  check(0.001, "<1%");
-  check(0.125, "12%");
-  check(0.99, "99%");
-  check(0.9999, "99%");
-  check(1, "100%");
+test("percents sum to 100", () => {
+  const check = (parts, expected) => assert.deepEqual(percents(parts), expected);
+  check([], []);
+  check([0, 0], [0, 0]);
+  check([7], [100]);
+  check([1, 1, 1], [34, 33, 33]);
+  check([125, 125, 50, 50, 25, 25, 4], [31, 31, 13, 12, 6, 6, 1]);
+  check([9999, 1], [100, 0]);
+});
+
+test("a share of something is never shown as nothing or as the whole", () => {
+  const check = (whole, share, expected) => assert.equal(percent(whole, share), expected);
+  check(0, 0, "0%");
+  check(0, 0.001, "<1%");
+  check(13, 0.125, "13%");
+  check(100, 0.999, ">99%");
+  check(100, 1, "100%");
 });
 
 test("durations", () => {
@@ -69,6 +79,6 @@ test("the standing is never better than it is", () => {
   const check = (percentile, participants, expected) => assert.equal(standing(percentile, participants), expected);
   check(100, 1, "The only person on this board.");
   check(100, 1013, "At least as many points as everyone else.");
-  check(99.97, 1013, "At least as many points as 99% of 1,013 people.");
+  check(99.97, 1013, "At least as many points as 99% of 1\u202f013 people.");
   check(93.4, 30, "At least as many points as 93% of 30 people.");
 });

@@ -27,11 +27,14 @@ test("the age is that of the server, counted on", () => {
 test("all is well", () => {
   assert.deepEqual(said({}, 23), { state: "Up to date", alarm: "", facts: "Updated 35 s ago · lag 0.8 s · backlog 0", asOf: "" });
   const { facts } = said({ answer: answer({ lag_seconds: null, backlog: 1234 }) });
-  assert.equal(facts, "Updated 12 s ago · lag not measured yet · backlog 1,234");
+  assert.equal(facts, "Updated 12 s ago · lag not measured yet · backlog 1\u202f234");
 });
 
 test("nothing is known yet", () => {
-  assert.deepEqual(said({ answer: null }), { state: "Loading", alarm: "", facts: "", asOf: "" });
+  const loading = (seconds) => said({ answer: null, asked: RECEIVED }, seconds);
+  assert.deepEqual(loading(0), { state: "Loading", alarm: "", facts: "", asOf: "" });
+  assert.equal(loading(8).facts, "The server has not answered for 8 s. Still waiting.");
+  assert.deepEqual(said({ answer: null }, 8), { state: "No board", alarm: "", facts: "", asOf: "" });
 });
 
 test("a stale board says why", () => {
@@ -44,7 +47,7 @@ test("a stale board says why", () => {
   check({ stale_reasons: ["age"], age_seconds: 420 }, "it was last updated at least 6 min ago");
   check({ stale_reasons: ["lag"], lag_seconds: 185.2 }, "activities take at least 100 s to be counted");
   check({ stale_reasons: ["lag"], lag_seconds: null }, "activities take at least 0 s to be counted");
-  check({ stale_reasons: ["backlog"], backlog: 12_345 }, "at least 10,000 activities are waiting to be counted");
+  check({ stale_reasons: ["backlog"], backlog: 12_345 }, "at least 10\u202f000 activities are waiting to be counted");
   check({ stale_reasons: ["backlog"], backlog: 1 }, "at least 1 activity is waiting to be counted");
   check({ stale_reasons: ["lag", "backlog"], lag_seconds: 90, backlog: 2 },
     "activities take at least 90 s to be counted; at least 2 activities are waiting to be counted");

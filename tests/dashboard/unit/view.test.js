@@ -9,33 +9,33 @@ test("a view survives its address", () => {
   };
   check("", {});
   check("?board=program%3Aonboarding", { board: "program:onboarding" });
-  check("?window=week&from=101&user=ann.lee%40example.org", { window: "week", from: 101, user: "ann.lee@example.org" });
+  check("?window=all&from=101&user=ann.lee%40example.org", { window: "all", from: 101, user: "ann.lee@example.org" });
   check("?from=10000&rows=1000", { from: 10_000, rows: 1000 });
 });
 
 test("what is not known falls back", () => {
   for (const search of [
-    "?board=", "?board=local", "?board=program:", "?board=program:a%20b", `?board=program:${"x".repeat(65)}`,
+    "?board=", "?board=local", "?board=program:", "?board=program:a%20b", `?board=program:${"x".repeat(129)}`,
     "?window=year", "?window=toString", "?window=",
     "?from=0", "?from=-1", "?from=1.5", "?from=1e3", "?from=10001", "?from=x",
     "?rows=10", "?rows=1e2", "?rows=",
-    "?user=", "?user=%3Cimg%3E", `?user=${"x".repeat(65)}`, "?other=1",
+    "?user=", "?user=%3Cimg%3E", `?user=${"x".repeat(129)}`, "?other=1",
   ]) {
     assert.deepEqual(parseView(search), START, search);
   }
 });
 
 test("the title names window and board", () => {
-  assert.equal(titleOf({ ...START, window: "week", board: "program:onboarding" }), "This week · onboarding · Podium");
-  assert.equal(titleOf(START), "All time · All programs · Podium");
+  assert.equal(titleOf({ ...START, window: "all", board: "program:onboarding" }), "All time · onboarding · Podium");
+  assert.equal(titleOf(START), "This week · All programs · Podium");
 });
 
 test("a view asks for its documents", () => {
   assert.deepEqual(documentsOf(START), {
-    board: "/v1/boards/global?window=all&limit=100",
+    board: "/v1/boards/global?window=week&limit=100",
     leaders: null,
-    programs: "/v1/boards?window=all",
-    history: "/v1/boards/global/history?window=all",
+    programs: "/v1/boards?window=week",
+    history: "/v1/boards/global/history?window=week",
     user: null,
   });
   const view = { board: "program:onboarding", window: "day", from: 26, rows: 25, user: "a@b" };
@@ -60,6 +60,9 @@ test("pages lead where there are rows", () => {
   // Beyond the end, Previous leads to the last page.
   check(5001, 100, 1013, [1, 1001, null, null]);
   check(101, 100, 0, [1, 1, null, null]);
+  // Not known yet.
+  check(1, 100, null, [null, null, null, null]);
+  check(201, 100, null, [1, 101, null, null]);
 });
 
 test("another number of rows keeps the first row in sight", () => {
