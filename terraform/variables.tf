@@ -294,7 +294,7 @@ variable "function_concurrency" {
   type = object({
     ingest     = optional(number, 20)
     aggregator = optional(number, 4)
-    serve      = optional(number, 20)
+    serve      = optional(number, 4)
   })
   default  = {}
   nullable = false

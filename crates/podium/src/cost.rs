@@ -1,7 +1,7 @@
 //! Estimates what a deployment costs a month, stage by stage.
 //!
 //! The estimate combines units that `podium bench` measures with AWS's list prices. It leaves out the free
-//! tier, taxes and data transfer.
+//! tier and taxes. A second sum bounds what a client without login can cost on purpose.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -13,7 +13,8 @@ pub const HELP: &str = "\
 Assumptions: Activities are spread evenly over the day and posted one by one. Each user is in one of five
 programs and opens the dashboard five times a day, with four requests each. Batching is `thrifty`. On AWS, a
 function mostly waits for DynamoDB, so its duration is an estimate: 10 ms for a POST, 30 ms for a batch and
-5 ms for a read. Read and write units come from measurements.
+5 ms for a read. Read and write units come from measurements. The pipe reads each shard of the stream four
+times a second, as Lambda does; AWS documents neither its rate nor that its reads are free, as Lambda's are.
 Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
 
 const DAYS: f64 = 30.0;
@@ -55,6 +56,12 @@ const HISTORY_UNITS_A_DAY: f64 = 290.0;
 /// Measured by `podium bench` at 512 MB, for which AWS provides 0.29 of a CPU.
 const SNAPSHOT_SECONDS_A_STANDING: f64 = 6e-6 / 0.29;
 
+/// Of the stream: one for each partition of the table. A new table has four, and a partition holds 10 GB.
+const SHARDS_MIN: f64 = 4.0;
+const SHARD_BYTES: f64 = 10e9;
+/// How often Lambda polls a shard. EventBridge Pipes is taken to do the same.
+const STREAM_READS_A_SECOND: f64 = 4.0;
+
 const FACT_BYTES: f64 = 400.0;
 const MARKER_BYTES: f64 = 200.0;
 const MARKER_DAYS: f64 = 90.0;
@@ -74,6 +81,16 @@ const UNITS_A_READ: f64 = 3.0;
 const INGEST_SECONDS: f64 = 0.010;
 const AGGREGATOR_SECONDS: f64 = 0.030;
 const SERVE_SECONDS: f64 = 0.005;
+/// Memory of ingest, aggregator and serve by default.
+const MEMORY_GB: f64 = 0.25;
+/// A hundred rows, a history or the list of boards, compressed, with headers.
+const ANSWER_BYTES: f64 = 3_000.0;
+
+/// Lambda's limit for a function URL, for each reserved execution.
+const REQUESTS_A_SECOND: f64 = 10.0;
+const HOUR_SECONDS: f64 = 3_600.0;
+/// The largest answer: a thousand rows with ids of 64 characters, for a client that refuses compression.
+const ANSWER_BYTES_MAX: f64 = 135_000.0;
 
 /// Activities a day and users, if the options give none.
 const SIZES: [(u64, u64); 3] = [(10_000, 5_000), (100_000, 50_000), (10_000_000, 1_000_000)];
@@ -89,6 +106,9 @@ pub struct Args {
     /// Minutes between two snapshots
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=60))]
     snapshot_every_minutes: u32,
+    /// Executions reserved for serve, which bound what a client without login can cost
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    serve_concurrency: u32,
 }
 
 /// The load of a deployment.
@@ -105,6 +125,7 @@ pub fn run(args: &Args) -> ExitCode {
         _ => SIZES.to_vec(),
     };
     print!("{}", table(&volumes(&sizes, args.snapshot_every_minutes)));
+    print!("\n{}", anonymous_table(args.serve_concurrency));
     println!("\n{HELP}");
     ExitCode::SUCCESS
 }
@@ -119,7 +140,7 @@ fn volumes(sizes: &[(u64, u64)], snapshot_every_minutes: u32) -> Vec<Volume> {
 }
 
 /// US dollars a month by stage, in the order of the pipeline.
-fn stages(volume: Volume) -> [(&'static str, f64); 8] {
+fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     #[expect(clippy::cast_precision_loss, reason = "both are far below 2^53")]
     let (a_day, users) = (volume.activities_a_day as f64, volume.users as f64);
     let activities = a_day * DAYS;
@@ -147,17 +168,24 @@ fn stages(volume: Volume) -> [(&'static str, f64); 8] {
 
     let traced = (activities + batches + snapshots + reads) * TRACED_SHARE + 4.0 * DAYS * SECONDS_A_DAY;
     let traced = traced.min(activities + batches + snapshots + reads);
+    let fact_bytes = a_day * MARKER_DAYS * FACT_BYTES;
+    let shards = (fact_bytes / SHARD_BYTES).ceil().max(SHARDS_MIN);
+    let stream_reads = shards * STREAM_READS_A_SECOND * DAYS * SECONDS_A_DAY;
     [
         (
             "ingest",
-            function(activities, INGEST_SECONDS, 0.25) + activities * price::WRITE_UNIT,
+            function(activities, INGEST_SECONDS, MEMORY_GB) + activities * price::WRITE_UNIT,
         ),
-        ("stream and pipe", activities * price::PIPE_REQUEST),
+        (
+            "stream and pipe",
+            stream_reads * price::STREAM_READ + activities * price::PIPE_REQUEST,
+        ),
         // Each message is sent, received and deleted.
         ("queue", (sent + 2.0 * received) * price::QUEUE_REQUEST),
         (
             "aggregator",
-            function(batches, AGGREGATOR_SECONDS, 0.25) + activities * counting_units * price::WRITE_UNIT,
+            function(batches, AGGREGATOR_SECONDS, MEMORY_GB)
+                + activities * counting_units * price::WRITE_UNIT,
         ),
         (
             "snapshot",
@@ -167,12 +195,15 @@ fn stages(volume: Volume) -> [(&'static str, f64); 8] {
         ),
         (
             "serve",
-            function(reads, SERVE_SECONDS, 0.25) + reads * UNITS_A_READ * price::READ_UNIT,
+            function(reads, SERVE_SECONDS, MEMORY_GB) + reads * UNITS_A_READ * price::READ_UNIT,
+        ),
+        (
+            "data to readers",
+            reads * ANSWER_BYTES / GIGABYTE * price::EGRESS_GB,
         ),
         (
             "storage, after 90 days",
-            (a_day * MARKER_DAYS * FACT_BYTES / GIGABYTE)
-                * (price::TABLE_GB_MONTH + price::RESTORABLE_GB_MONTH)
+            (fact_bytes / GIGABYTE) * (price::TABLE_GB_MONTH + price::RESTORABLE_GB_MONTH)
                 + a_day * MARKER_DAYS * MARKER_BYTES / GIGABYTE * price::TABLE_GB_MONTH,
         ),
         (
@@ -185,6 +216,45 @@ fn stages(volume: Volume) -> [(&'static str, f64); 8] {
                 + traced * price::TRACE,
         ),
     ]
+}
+
+/// The most that clients without login can cost, in US dollars an hour by item, and their requests an hour. They can
+/// only read: AWS refuses unsigned posts without charge. A URL takes a limited number of requests for each
+/// execution that serve has reserved.
+fn anonymous(serve_concurrency: u32) -> (f64, [(&'static str, f64); 4]) {
+    let executions = f64::from(serve_concurrency);
+    let requests = executions * REQUESTS_A_SECOND * HOUR_SECONDS;
+    let items = [
+        (
+            "data to the client",
+            requests * ANSWER_BYTES_MAX / GIGABYTE * price::EGRESS_GB,
+        ),
+        (
+            "requests and functions",
+            requests * price::INVOCATION + executions * HOUR_SECONDS * MEMORY_GB * price::GB_SECOND,
+        ),
+        ("tables", requests * UNITS_A_READ * price::READ_UNIT),
+        ("traces", (requests * TRACED_SHARE + HOUR_SECONDS) * price::TRACE),
+    ];
+    (requests, items)
+}
+
+fn anonymous_table(serve_concurrency: u32) -> String {
+    let (requests, items) = anonymous(serve_concurrency);
+    let mut text = format!(
+        "The most that clients without login can cost, with function_concurrency.serve = {serve_concurrency}. Posts\n\
+         must be signed, and reading a thousand rows uncompressed costs the most. CloudFront, which serves the\n\
+         dashboard's files, has no such limit: see volume_alarms.\n{:<24}{requests:>12}\n",
+        "requests an hour"
+    );
+    let sum = (
+        "US dollars an hour",
+        items.iter().map(|(_, dollars)| dollars).sum(),
+    );
+    for (name, dollars) in items.iter().chain([&sum]) {
+        let _infallible = writeln!(text, "{name:<24}{dollars:>12.2}");
+    }
+    text
 }
 
 /// A column for each volume.
@@ -221,7 +291,80 @@ fn table(volumes: &[Volume]) -> String {
 mod tests {
     use super::*;
 
+    use std::path::Path;
+
+    use domain::BoardEntry;
+
     const README: &str = include_str!("../../../README.md");
+    const VARIABLES: &str = include_str!("../../../terraform/variables.tf");
+    /// What a client without login may cost an hour in the defaults of any environment, in US dollars.
+    const ANONYMOUS_MAX: f64 = 2.0;
+
+    /// The number that the object variable `name` in variables.tf has for serve, unless it is given.
+    fn default_of(name: &str) -> u32 {
+        let (_, variable) = VARIABLES
+            .split_once(&format!("variable \"{name}\""))
+            .unwrap_or_else(|| panic!("no variable {name}"));
+        let (_, serve) = variable.split_once(" serve ").expect("a value for serve");
+        let (_, default) = serve.split_once("optional(number, ").expect("a default");
+        let (number, _) = default.split_once(')').expect("an end");
+        number.parse().expect("a number")
+    }
+
+    #[test]
+    fn in_no_environment_can_a_client_without_login_cost_more_than_two_dollars_an_hour() {
+        let concurrency = default_of("function_concurrency");
+        let (_, items) = anonymous(concurrency);
+        let dollars: f64 = items.iter().map(|(_, dollars)| dollars).sum();
+        assert!(dollars <= ANONYMOUS_MAX, "{}", anonymous_table(concurrency));
+        assert!((f64::from(default_of("function_memory_mb")) / 1_024.0 - MEMORY_GB).abs() < 1e-9);
+
+        let environments = Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../terraform/environments"
+        ));
+        let mut files = 0;
+        for file in environments.read_dir().expect("the environments") {
+            let path = file.expect("a file").path();
+            let settings = std::fs::read_to_string(&path).expect("it can be read");
+            // Without a reservation the account's quota applies, which may be a thousand. Other values of these
+            // variables, or unsigned posts, need a sum of their own here.
+            for variable in [
+                "reserve_concurrency",
+                "function_concurrency",
+                "function_memory_mb",
+                "ingest_auth",
+            ] {
+                let is_set = settings
+                    .lines()
+                    .any(|line| line.trim_start().starts_with(variable));
+                assert!(!is_set, "{} sets {variable}", path.display());
+            }
+            files += 1;
+        }
+        assert!(files >= 3, "{files} environments");
+    }
+
+    #[test]
+    fn the_bound_is_that_of_the_default_and_of_the_largest_answer() {
+        let arguments = <Args as clap::Args>::augment_args(clap::Command::new("cost"));
+        let given = arguments.get_matches_from(["cost"]);
+        let default = given.get_one::<u32>("serve_concurrency").copied();
+        assert_eq!(default, Some(default_of("function_concurrency")));
+
+        let row = |rank| BoardEntry {
+            rank,
+            user_id: "u".repeat(64).parse().expect("the longest id"),
+            points: 10_000,
+            activities: 1_000,
+            change: Some(-1),
+        };
+        let rows: Vec<_> = (1..=1_000).map(row).collect();
+        let bytes = serde_json::to_string(&rows).expect("JSON").len();
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let share = bytes as f64 / ANSWER_BYTES_MAX;
+        assert!((0.95..=1.0).contains(&share), "{bytes} bytes");
+    }
 
     #[test]
     fn the_readme_shows_what_it_prints() {
