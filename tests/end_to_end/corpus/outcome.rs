@@ -140,7 +140,7 @@ impl Parser {
     pub fn request(self, input: &Input) -> (HeaderMap, Vec<u8>) {
         let json = |body| {
             let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-            (HeaderMap::from_iter(headers), body)
+            (headers.into_iter().collect(), body)
         };
         let activity = |field: &str| {
             let mut activity = json!({"user_id": "ann", "program_id": "p", "kind": "task_completed"});
