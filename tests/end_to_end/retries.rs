@@ -47,7 +47,7 @@ async fn posted(ingest: &Ingest, body: &Value, now: Timestamp) -> String {
     format!("{} {}", response.status().as_u16(), results.join(", "))
 }
 
-fn with(activity: &Value, changes: Value) -> Value {
+fn with(activity: &Value, changes: &Value) -> Value {
     let mut changed = activity.clone();
     for (name, value) in changes.as_object().expect("an object") {
         changed[name] = value.clone();
@@ -69,11 +69,11 @@ async fn an_activity_sent_again_is_a_duplicate_and_another_one_with_its_id_a_con
     check(json!([full, bare]), later, "202 duplicate, duplicate").await;
     check(full.clone(), later, "202 duplicate").await;
 
-    let other_program = with(&full, json!({"program_id": "q"}));
+    let other_program = with(&full, &json!({"program_id": "q"}));
     check(other_program.clone(), later, "409 conflict program_id").await;
     let other_all = with(
         &full,
-        json!({"program_id": "q", "kind": "program_check_in", "occurred_at": "2026-11-20T09:00:00Z", "metadata": {}}),
+        &json!({"program_id": "q", "kind": "program_check_in", "occurred_at": "2026-11-20T09:00:00Z", "metadata": {}}),
     );
     check(
         other_all.clone(),
@@ -98,32 +98,32 @@ async fn an_activity_sent_again_is_a_duplicate_and_another_one_with_its_id_a_con
     check(short, later, "202 duplicate").await;
     let restyled = with(
         &full,
-        json!({"occurred_at": "2026-11-20T10:00:00.500+01:00", "metadata": {"b": [2], "a": 1}}),
+        &json!({"occurred_at": "2026-11-20T10:00:00.500+01:00", "metadata": {"b": [2], "a": 1}}),
     );
     check(restyled, later, "202 duplicate").await;
     check(
-        with(&bare, json!({"occurred_at": "2026-11-20T09:00:00Z"})),
+        with(&bare, &json!({"occurred_at": "2026-11-20T09:00:00Z"})),
         later,
         "202 duplicate",
     )
     .await;
     check(
-        with(&bare, json!({"metadata": {}})),
+        with(&bare, &json!({"metadata": {}})),
         later,
         "409 conflict metadata",
     )
     .await;
     // The same id of another user is another activity.
     check(
-        with(&other_program, json!({"user_id": "bob"})),
+        with(&other_program, &json!({"user_id": "bob"})),
         later,
         "202 accepted",
     )
     .await;
     // Within one request as well, whichever is first.
     let both = json!([
-        with(&bare, json!({"activity_id": "a3"})),
-        with(&bare, json!({"activity_id": "a3", "kind": "program_check_in"}))
+        with(&bare, &json!({"activity_id": "a3"})),
+        with(&bare, &json!({"activity_id": "a3", "kind": "program_check_in"}))
     ]);
     let got = posted(&functions.ingest, &both, later).await;
     assert!(
@@ -188,7 +188,7 @@ async fn a_first_write_whose_answer_was_lost_is_accepted() {
     let later = time("2026-11-21T10:01:00Z");
     assert_eq!(posted(&ingest, &activity, later).await, "202 duplicate");
     is_lost.store(false, Ordering::Relaxed);
-    let other = with(&activity, json!({"kind": "program_check_in"}));
+    let other = with(&activity, &json!({"kind": "program_check_in"}));
     assert_eq!(posted(&ingest, &other, later).await, "409 conflict kind");
 }
 

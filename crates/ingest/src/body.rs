@@ -48,14 +48,14 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> String {
     let values: Vec<_> = values
         .map(|value| String::from_utf8_lossy(value.as_bytes()))
         .collect();
-    values.join(",").trim().to_owned()
+    values.join(",").trim_ascii().to_owned()
 }
 
 /// `application/json` or any type with the suffix `+json`. JSON has no parameters (RFC 8259, section 11), so
 /// they are ignored. The body itself shows whether it is in UTF-8.
 fn is_json(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default();
-    let media_type = media_type.trim().to_ascii_lowercase();
+    let media_type = media_type.trim_ascii().to_ascii_lowercase();
     let is_token = |text: &str| {
         let mut bytes = text.bytes();
         bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
@@ -71,7 +71,7 @@ fn is_json(content_type: &str) -> bool {
 /// The only encoding in a list of them. `identity` changes nothing, and a list may have empty elements
 /// (RFC 9110, section 5.6.1.2).
 fn encoding(list: &str) -> Result<Encoding, Problem> {
-    let names = list.split(',').map(|name| name.trim().to_ascii_lowercase());
+    let names = list.split(',').map(|name| name.trim_ascii().to_ascii_lowercase());
     let mut names = names.filter(|name| !name.is_empty() && name != "identity");
     match (names.next().as_deref(), names.next()) {
         (None, _) => Ok(Encoding::Identity),
@@ -277,6 +277,7 @@ mod tests {
             "application/json charset=utf-8",
             "*/*",
             "application/jso\u{f1}",
+            "application/json\u{a0}",
         ] {
             assert_eq!(
                 checked(&[(CONTENT_TYPE, content_type)]),

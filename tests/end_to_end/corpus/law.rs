@@ -98,11 +98,8 @@ fn judged(text: &str) -> Judged {
         1
     };
     let offset_minutes = sign * (offset_hours * 60 + offset_minutes);
-    let days = i64::from(
-        date.duration_since(Date::new(1970, 1, 1).expect("a day"))
-            .as_hours()
-            / 24,
-    );
+    let epoch = Date::new(1970, 1, 1).expect("a day");
+    let days = date.duration_since(epoch).as_hours() / 24;
     let minute_of_day = hour * 60 + minute - offset_minutes;
     let at_minute = days * 86_400 + minute_of_day * 60;
     if second == 60 {

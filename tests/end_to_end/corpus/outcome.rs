@@ -140,7 +140,7 @@ impl Parser {
     pub fn request(self, input: &Input) -> (HeaderMap, Vec<u8>) {
         let json = |body| {
             let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-            (HeaderMap::from_iter(headers), body)
+            (headers.into_iter().collect(), body)
         };
         let activity = |field: &str| {
             let mut activity = json!({"user_id": "ann", "program_id": "p", "kind": "task_completed"});
@@ -163,10 +163,11 @@ impl Parser {
 /// The headers in the first lines, up to an empty one, and the body after it. Lines that are not a header
 /// are left out.
 pub fn split_head(request: &[u8]) -> (HeaderMap, Vec<u8>) {
-    let end = request.windows(2).position(|pair| pair == b"\n\n");
-    let (head, body) = end.map_or((request, &[] as &[u8]), |end| {
-        (&request[..end], &request[end + 2..])
-    });
+    let (head, body) = match request.windows(2).position(|pair| pair == b"\n\n") {
+        _ if request.starts_with(b"\n") => request.split_at(1),
+        Some(end) => request.split_at(end + 2),
+        None => (request, &[] as &[u8]),
+    };
     let headers = head.split(|byte| *byte == b'\n').filter_map(|line| {
         let colon = line.iter().position(|byte| *byte == b':')?;
         let name = HeaderName::from_bytes(&line[..colon]).ok()?;
