@@ -1,7 +1,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Enough for the connections of all listeners of a stack, its clients, and its files.
-const WANTED: u64 = 4_096;
+const WANTED: u64 = 8_192;
 
 /// Raises this process's limit of open files as far as it may and needs to. Many systems begin with 1,024,
 /// fewer than the connections that a stack accepts.

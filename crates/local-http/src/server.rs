@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 /// The maximum number of connections to a listener. A further one takes the place of the one that is idle
-/// for the longest time.
-pub const CONNECTIONS_MAX: usize = 512;
+/// for the longest time. More than `podium load` and `podium bench` have under way at once, which is 1,024.
+pub const CONNECTIONS_MAX: usize = 1_280;
 
 /// How long a connection may be idle: it waits for a request, has sent part of a head, or does not read
 /// its answer.

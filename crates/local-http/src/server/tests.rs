@@ -130,7 +130,7 @@ async fn half_open_connections_do_not_keep_others_from_an_answer() {
     raise_open_files_limit();
     let (address, server) = start(LIMITS).await;
     let mut half_open = Vec::new();
-    for number in 0..1_100 {
+    for number in 0..CONNECTIONS_MAX + 100 {
         let mut stream = connect(address).await;
         // Some send nothing, and some part of a head.
         if number % 2 == 0 {
