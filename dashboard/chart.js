@@ -147,7 +147,7 @@ export function nearest(at, wanted) {
   return [...at.keys()].reduce((best, i) => (far(i) < far(best) ? i : best));
 }
 
-// The moment whose points are shown in a place, so that they stay over a refresh.
+// The moment that is read in a place, kept over a refresh; Infinity for the last one.
 const readings = new WeakMap();
 
 /** Shows a picture of lines. Pointer and arrow keys read the points at each of its moments. */
@@ -165,7 +165,7 @@ function showLines(place, { picture, marker, at, x, bottom, width }, lines, time
   function read(index) {
     const moment = at[index];
     const values = pointsAt(lines, moment).map(({ name, points }) => [name, points === null ? "–" : number(points)]);
-    readings.set(place, moment);
+    readings.set(place, index === last ? Infinity : moment);
     plot.setAttribute("aria-valuenow", index);
     plot.setAttribute("aria-valuetext", `${time.format(moment)}: ${values.map((value) => value.join(" ")).join(", ")}`);
     marker.setAttribute("d", `M${x(moment)} 0V${bottom}`);
@@ -198,7 +198,7 @@ function showLines(place, { picture, marker, at, x, bottom, width }, lines, time
   };
   place.replaceChildren(plot);
   if (focused) plot.focus({ preventScroll: true });
-  if (known !== undefined) read(nearest(at, known));
+  if (known !== undefined) read(known === Infinity ? last : nearest(at, known));
 }
 
 // The details keep their place while there is nothing to show, so that nothing below moves.

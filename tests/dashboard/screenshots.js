@@ -7,7 +7,7 @@ import { activitiesFor, recentActivities } from "./activities.js";
 import { launch, openWindow } from "./browser.js";
 import { startStack } from "./stack.js";
 
-const WIDTHS = [360, 768, 1440];
+const WIDTHS = [320, 360, 768, 1440, 2560];
 const VIEWS = {
   board: {},
   user: { user: "user-007", rows: 25 },
