@@ -4,7 +4,6 @@ batching               = "prompt"
 deletion_protection    = false
 point_in_time_recovery = false
 log_retention_days     = 7
-log_level              = "DEBUG"
 
-# A new account may run 10 functions at once and cannot reserve any of them.
-reserve_concurrency = false
+# A new account may run 10 functions at once and cannot reserve any of them. Uncomment this there:
+# reserve_concurrency = false
