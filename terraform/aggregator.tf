@@ -16,11 +16,9 @@ module "aggregator" {
   timeout_seconds      = local.aggregator_timeout_seconds
   reserved_concurrency = var.reserve_concurrency ? var.function_concurrency.aggregator : -1
   settings             = local.function_settings
-  alarm_topic_arn      = aws_sns_topic.alarms.arn
-  alarm_descriptions   = local.function_alarm_descriptions.aggregator
+  alarms               = local.function_alarm_targets.aggregator
 
   environment = {
-    ENVIRONMENT           = var.environment
     DEDUP_TABLE           = aws_dynamodb_table.dedup.name
     STANDINGS_TABLE       = aws_dynamodb_table.standings.name
     STANDING_SHARDS       = var.standing_shards
@@ -32,7 +30,7 @@ module "aggregator" {
   }
 
   # A transaction needs the permission for each write in it.
-  statements = concat(local.kms_statements, [
+  statements = concat(local.kms_statements.aggregator, [
     {
       sid       = "Mark"
       actions   = ["dynamodb:PutItem"]

@@ -9,7 +9,7 @@ locals {
   # Clients retry a single failure, so only failures in three of five minutes fire.
   sustained = { statistic = "Sum", period = 60, evaluation_periods = 5, datapoints = 3, threshold = 0 }
 
-  # For rare attempts: a failure in two of three five-minute periods rings.
+  # For rare attempts: a failure in two of three periods of five minutes (or one run, if that is longer) rings.
   recurring = { statistic = "Sum", period = 300, evaluation_periods = 3, datapoints = 2, threshold = 0 }
 
   server_errors = merge(local.sustained, {
@@ -28,6 +28,18 @@ locals {
     evaluation_periods = 1
     datapoints         = 1
     threshold          = 1000 # milliseconds
+  }
+
+  # More requests than expected, for a quarter of an hour. Each one costs money.
+  many_requests = {
+    severity           = "today"
+    namespace          = "AWS/Lambda"
+    metrics            = ["UrlRequestCount"]
+    statistic          = "Sum"
+    period             = 300
+    evaluation_periods = 3
+    datapoints         = 3
+    threshold          = var.volume_alarms.requests_per_hour / 12
   }
 
   # A DLQ should be empty, so one message rings.
@@ -55,7 +67,7 @@ locals {
     datapoints         = local.freshness_periods
   }
 
-  alarms = merge(local.request_alarms, local.pipeline_alarms, local.board_alarms, local.table_alarms)
+  alarms = merge(local.request_alarms, local.page_alarms, local.pipeline_alarms, local.board_alarms, local.table_alarms)
 
   # Posting and reading.
   request_alarms = {
@@ -70,6 +82,12 @@ locals {
       users_see  = "One post in a hundred takes longer than a second. Clients may time out."
       check      = "CloudWatch dashboard, row Ingest, graph Time to answer. Is function p99 high (slow table) or only request p99 (cold starts)?"
       do         = "A few cold starts: nothing. Many: raise function_memory_mb.ingest. Slow table: check the table activities for throttling."
+    })
+    ingest-volume = merge(local.many_requests, {
+      dimensions = { FunctionName = module.ingest.name }
+      users_see  = "Nothing. Clients post more than volume_alarms.requests_per_hour, and every request and activity costs money."
+      check      = "CloudWatch dashboard, row Ingest: an import, a client that is out of control, or growth?"
+      do         = "Ask the client's owner to slow down or to send batches of 100, or lower function_concurrency.ingest. Growth: raise volume_alarms."
     })
     ingest-unavailable = merge(local.sustained, {
       severity   = "now"
@@ -92,7 +110,31 @@ locals {
       check      = "CloudWatch dashboard, row Serve, graph Time to answer. Is function p99 high (slow table) or only request p99 (cold starts)?"
       do         = "A few cold starts: nothing. Many: raise function_memory_mb.serve. Slow table: check the table snapshots for throttling."
     })
+    serve-volume = merge(local.many_requests, {
+      dimensions = { FunctionName = module.serve.name }
+      users_see  = "Nothing, or 429 if one client uses up the limit. Boards are read more than volume_alarms.requests_per_hour; answers cost traffic."
+      check      = "CloudWatch dashboard, row Serve: a script that reads in a loop, or growth?"
+      do         = "Ask its owner to send the ETag. Unknown: lower function_concurrency.serve or set serve_auth to AWS_IAM. Growth: raise volume_alarms."
+    })
   }
+
+  # CloudFront reports to us-east-1 only, and an alarm must be where its metric is.
+  page_alarms = { for name, alarm in {
+    page-egress = {
+      severity           = "today"
+      namespace          = "AWS/CloudFront"
+      metrics            = ["BytesDownloaded"]
+      dimensions         = { DistributionId = one(aws_cloudfront_distribution.dashboard[*].id), Region = "Global" }
+      statistic          = "Sum"
+      period             = 300
+      evaluation_periods = 3
+      datapoints         = 3
+      threshold          = var.volume_alarms.egress_gb_per_hour * 1000000000 / 12
+      users_see          = "Nothing. The dashboard's files are downloaded more than volume_alarms.egress_gb_per_hour; CloudFront charges for the traffic."
+      check              = "CloudFront console, Popular objects and Viewers: does one client load the same files again and again?"
+      do                 = "Attach a WAF rate rule or the flat-rate plan of CloudFront to the distribution. Until then disable it there. Growth: raise volume_alarms."
+    }
+  } : name => alarm if var.dashboard && var.region == "us-east-1" }
 
   # From the table of activities to the standings, and the schedule of the snapshot.
   pipeline_alarms = {
@@ -102,8 +144,8 @@ locals {
       metrics    = ["ExecutionFailed", "ExecutionPartiallyFailed", "ExecutionThrottled", "ExecutionTimeout"]
       dimensions = { PipeName = aws_pipes_pipe.activities.name }
       users_see  = "Nothing at first. Within minutes new activities are missing from the boards, which then say that they are stale."
-      check      = "Errors in ${aws_cloudwatch_log_group.pipe.name}, and the state of the pipe ${aws_pipes_pipe.activities.name}."
-      do         = "Restore the pipe's role, KMS key or queue within 20 hours. Until then it retries; later it skips records."
+      check      = "aws pipes describe-pipe --name ${aws_pipes_pipe.activities.name} (CurrentState, StateReason), and errors in ${aws_cloudwatch_log_group.pipe.name}."
+      do         = "Restore its role, KMS key or queue within 20 hours; later it skips records. If it is not RUNNING: aws pipes start-pipe --name ${aws_pipes_pipe.activities.name}."
     })
     queue-age = {
       severity           = "today"
@@ -119,7 +161,23 @@ locals {
       threshold = 300
       users_see = "The latest activities of some users are missing for some minutes. The rest of each board is correct."
       check     = "Warnings in ${module.aggregator.log_group}: the field reason says why a message was deferred."
-      do        = "Fix the cause, usually a throttled table or a missing permission. Nothing is lost: a message that fails 20 times goes to the DLQ."
+      do        = "Fix the cause, usually a throttled table or a missing permission. Nothing is lost: the queue keeps it for 14 days."
+    }
+    messages-deferred = {
+      severity           = "today"
+      namespace          = local.metric_namespace
+      metrics            = [local.metric["Deferred"]]
+      dimensions         = local.metric_dimensions.aggregator
+      statistic          = "Sum"
+      period             = 3600
+      evaluation_periods = 3
+      datapoints         = 3
+      # The age of the oldest message leaves out one that was received three times. The aggregator's pauses are at most
+      # an hour, so a message that keeps failing is deferred in every hour.
+      threshold = 0
+      users_see = "Points of some users are missing for hours. The rest of each board is correct."
+      check     = "Warnings in ${module.aggregator.log_group}: the field reason says why messages are deferred."
+      do        = "Fix the cause within 14 days. SQS then deletes the messages, and podium reconcile --repair ${local.cli_options} must queue the activities again."
     }
     activities-dead-letters = merge(local.dead_letters, {
       dimensions = { QueueName = aws_sqs_queue.activities_dead_letters.name }
@@ -140,6 +198,7 @@ locals {
       do         = "If it recurs, fix the error. Then purge the queue. Do not redrive: an old run is worthless."
     })
     scheduler-failing = merge(local.recurring, {
+      period     = local.snapshot_alarm_seconds
       severity   = "today"
       namespace  = "AWS/Scheduler"
       metrics    = ["TargetErrorCount", "TargetErrorThrottledCount", "InvocationDroppedCount"]
@@ -216,7 +275,7 @@ locals {
         severity  = "today"
         users_see = users_see
         check     = "The latest errors in /aws/lambda/${local.name}-${stage} (Logs Insights): crash, timeout or out of memory?"
-        do        = "If it started with a deployment, roll back ${stage}. Out of memory: raise function_memory_mb.${stage}."
+        do        = "If it started with a deployment, roll back ${stage}. Out of memory: raise ${stage == "snapshot" ? "expected_standings" : "function_memory_mb.${stage}"}."
       }
     }
     throttles = {
@@ -231,7 +290,7 @@ locals {
         }
         snapshot = {
           users_see = "Boards are published late: a run takes longer than the interval, or the account is at its limit."
-          do        = "Raise function_memory_mb.snapshot or snapshot_every_minutes"
+          do        = "Raise expected_standings or snapshot_every_minutes"
         }
         serve = {
           users_see = "Some boards do not load (429)."
@@ -258,6 +317,7 @@ locals {
     }
   }
 
+  # An alarm's severity is the first sentence of its description, and the topic that it notifies.
   severities = {
     now   = "Act now."
     today = "Handle it today."
@@ -279,10 +339,12 @@ locals {
     ])
   }
 
-  function_alarm_descriptions = {
+  function_alarm_targets = {
     for stage in ["ingest", "aggregator", "snapshot", "serve"] : stage => {
-      errors    = local.alarm_descriptions["${stage}-errors"]
-      throttles = local.alarm_descriptions["${stage}-throttles"]
+      for about, alarms in local.function_alarms : about => {
+        description = local.alarm_descriptions["${stage}-${about}"]
+        topic_arn   = aws_sns_topic.alarms[alarms[stage].severity].arn
+      }
     }
   }
 }
@@ -303,8 +365,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   datapoints_to_alarm = each.value.datapoints
   # Most of these metrics are only reported when something happens.
   treat_missing_data = try(each.value.missing, "notBreaching")
-  alarm_actions      = [aws_sns_topic.alarms.arn]
-  ok_actions         = [aws_sns_topic.alarms.arn]
+  alarm_actions      = [aws_sns_topic.alarms[each.value.severity].arn]
+  ok_actions         = [aws_sns_topic.alarms[each.value.severity].arn]
 
   # Either one metric,
   namespace          = each.value.is_sum ? null : each.value.namespace
@@ -349,8 +411,8 @@ resource "aws_cloudwatch_composite_alarm" "board_not_to_be_trusted" {
   alarm_rule = join(" OR ", [
     for name in local.composite_alarms.board-not-to-be-trusted.any_of : "ALARM(\"${aws_cloudwatch_metric_alarm.this[name].alarm_name}\")"
   ])
-  alarm_actions = [aws_sns_topic.alarms.arn]
-  ok_actions    = [aws_sns_topic.alarms.arn]
+  alarm_actions = [aws_sns_topic.alarms[local.composite_alarms.board-not-to-be-trusted.severity].arn]
+  ok_actions    = [aws_sns_topic.alarms[local.composite_alarms.board-not-to-be-trusted.severity].arn]
   tags          = { stage = "observability" }
 }
 

@@ -10,7 +10,7 @@ resource "aws_budgets_budget" "monthly" {
   cost_filter {
     name = "TagKeyValue"
     # The format is TAG$VALUE.
-    values = [format("user:environment$%s", var.environment)]
+    values = [format("user:deployment$%s", local.name)]
   }
 
   # Early enough to act on it.

@@ -321,7 +321,7 @@ locals {
       for stage, name in local.function_names : [
         { stage = stage, metric = ["AWS/Lambda", "Invocations", "FunctionName", name], usd = local.prices.lambda_request },
         # CloudWatch reports the duration in milliseconds.
-        { stage = stage, metric = ["AWS/Lambda", "Duration", "FunctionName", name], usd = local.prices.lambda_gb_second * var.function_memory_mb[stage] / 1024 / 1000 },
+        { stage = stage, metric = ["AWS/Lambda", "Duration", "FunctionName", name], usd = local.prices.lambda_gb_second * local.function_memory_mb[stage] / 1024 / 1000 },
       ]
     ]),
     [

@@ -7,17 +7,18 @@ module "ingest" {
   timeout_seconds      = 10
   reserved_concurrency = var.reserve_concurrency ? var.function_concurrency.ingest : -1
   settings             = local.function_settings
-  alarm_topic_arn      = aws_sns_topic.alarms.arn
-  alarm_descriptions   = local.function_alarm_descriptions.ingest
+  # A kind that a deployment adds to the scoring policy must be known to the aggregator before ingest accepts it. Else
+  # the first activities of that kind become dead letters.
+  after  = module.aggregator.live_version
+  alarms = local.function_alarm_targets.ingest
 
   environment = {
-    ENVIRONMENT           = var.environment
     ACTIVITIES_TABLE      = aws_dynamodb_table.activities.name
     SCORING_POLICY        = jsonencode(var.scoring_policy)
     MAX_ACTIVITY_AGE_DAYS = coalesce(var.max_activity_age_days, "unlimited")
   }
 
-  statements = concat(local.kms_statements, [{
+  statements = concat(local.kms_statements.ingest, [{
     sid       = "KeepFacts"
     actions   = ["dynamodb:PutItem"]
     resources = [aws_dynamodb_table.activities.arn]

@@ -4,28 +4,81 @@ locals {
 
   # What all four functions have in common.
   function_settings = {
-    name_prefix        = local.name
-    zips_dir           = var.functions_dir
-    architecture       = var.architecture
-    kms_key_arn        = var.kms_key_arn
-    log_level          = var.log_level
-    log_retention_days = var.log_retention_days
+    name_prefix              = local.name
+    region                   = var.region
+    account_id               = local.account_id
+    zips_dir                 = var.functions_dir
+    architecture             = var.architecture
+    kms_key_arn              = var.kms_key_arn
+    permissions_boundary_arn = var.permissions_boundary_arn
+    log_level                = var.log_level
+    log_retention_days       = var.log_retention_days
+    tracing                  = local.tracing
   }
 
-  # What every role needs to use encrypted tables and queues. Empty without a key.
-  kms_statements = var.kms_key_arn == null ? [] : [{
-    sid       = "Decrypt"
-    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-    resources = [var.kms_key_arn]
-  }]
+  # Above this rate, traces cost more than $20 a month and function, and one in twenty requests is more than anyone reads.
+  tracing = coalesce(var.tracing, var.expected_activities_per_day <= 1000000)
+
+  # Which encrypted tables and queues each role uses. DynamoDB decrypts a table's key on behalf of whoever reads or
+  # writes it. SQS decrypts a queue's data key for whoever receives, and also makes one for whoever sends.
+  encrypted = {
+    ingest     = { tables = ["activities"], receives = [], sends = [] }
+    pipe       = { tables = ["activities"], receives = [], sends = ["activities", "pipe_dead_letters"] }
+    aggregator = { tables = ["dedup", "standings"], receives = ["activities"], sends = ["activities_dead_letters"] }
+    schedule   = { tables = [], receives = [], sends = ["snapshot_dead_letters"] }
+    snapshot   = { tables = ["activities", "standings", "snapshots"], receives = [], sends = ["snapshot_dead_letters"] }
+    serve      = { tables = ["snapshots", "standings"], receives = [], sends = [] }
+  }
+
+  # The statements that allow it, by role. The key may only be used through the service, and for these tables and queues.
+  kms_statements = {
+    for role, uses in local.encrypted : role => [
+      for statement in [
+        {
+          sid     = "UseEncryptedTables"
+          actions = ["kms:Decrypt"]
+          service = "dynamodb"
+          context = "aws:dynamodb:tableName"
+          values  = [for table in uses.tables : local.tables[table]]
+        },
+        {
+          sid     = "ReceiveEncrypted"
+          actions = ["kms:Decrypt"]
+          service = "sqs"
+          context = "aws:sqs:arn"
+          values  = [for queue in uses.receives : local.queues[queue].arn]
+        },
+        {
+          sid     = "SendEncrypted"
+          actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+          service = "sqs"
+          context = "aws:sqs:arn"
+          values  = [for queue in uses.sends : local.queues[queue].arn]
+        },
+        ] : {
+        sid       = statement.sid
+        actions   = statement.actions
+        resources = [var.kms_key_arn]
+        condition = {
+          StringEquals = {
+            "kms:ViaService"                             = ["${statement.service}.${var.region}.amazonaws.com"]
+            "kms:EncryptionContext:${statement.context}" = statement.values
+          }
+        }
+      } if var.kms_key_arn != null && length(statement.values) > 0
+    ]
+  }
 
   # The same as statements of a policy.
-  kms_policy_statements = [for statement in local.kms_statements : {
-    Sid      = statement.sid
-    Effect   = "Allow"
-    Action   = statement.actions
-    Resource = statement.resources
-  }]
+  kms_policy_statements = {
+    for role, statements in local.kms_statements : role => [for statement in statements : {
+      Sid       = statement.sid
+      Effect    = "Allow"
+      Action    = statement.actions
+      Resource  = statement.resources
+      Condition = statement.condition
+    }]
+  }
 
   # The trust policy of a role that an AWS service assumes on behalf of this account only.
   trust_policies = {

@@ -6,7 +6,7 @@ locals {
   metric           = { for name, unit in local.podium_metrics.metrics : name => name }
 
   metric_dimensions = {
-    for stage in ["ingest", "aggregator", "snapshot", "serve"] : stage => { Environment = var.environment, Stage = stage }
+    for stage in ["ingest", "aggregator", "snapshot", "serve"] : stage => { Environment = local.name, Stage = stage }
   }
 
   function_names = {

@@ -70,8 +70,13 @@ output "log_groups" {
 }
 
 output "alarm_topic_arn" {
-  description = "ARN of the SNS topic that alarms are published to. Subscribe a pager or a chat to it."
-  value       = aws_sns_topic.alarms.arn
+  description = "ARN of the SNS topic of the alarms to act on at once. Subscribe a pager to it."
+  value       = aws_sns_topic.alarms["now"].arn
+}
+
+output "alarm_topic_today_arn" {
+  description = "ARN of the SNS topic of the alarms to handle on the next working day. Subscribe a chat to it."
+  value       = aws_sns_topic.alarms["today"].arn
 }
 
 output "composite_alarm_name" {

@@ -24,11 +24,12 @@ resource "aws_sqs_queue" "activities" {
   # invocation still processes it.
   visibility_timeout_seconds = 6 * local.aggregator_timeout_seconds
 
-  # The aggregator sends a message that can never be counted to the DLQ at once. This limit is for a message that
-  # keeps failing. With the pauses between deliveries it is reached after 80 minutes on average.
+  # The aggregator sends a message that can never be counted to the DLQ at once. What keeps failing waits for an outage
+  # to end, for as long as the queue keeps it: 1,000 receives, the most that SQS allows, with the aggregator's pauses take
+  # 19 days. A message whose invocations crash returns after the visibility timeout, and uses them up in 50 hours.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.activities_dead_letters.arn
-    maxReceiveCount     = 20
+    maxReceiveCount     = 1000
   })
 
   tags = { stage = "queue" }

@@ -7,11 +7,9 @@ module "serve" {
   timeout_seconds      = 10
   reserved_concurrency = var.reserve_concurrency ? var.function_concurrency.serve : -1
   settings             = local.function_settings
-  alarm_topic_arn      = aws_sns_topic.alarms.arn
-  alarm_descriptions   = local.function_alarm_descriptions.serve
+  alarms               = local.function_alarm_targets.serve
 
   environment = {
-    ENVIRONMENT            = var.environment
     SNAPSHOTS_TABLE        = aws_dynamodb_table.snapshots.name
     STANDINGS_TABLE        = aws_dynamodb_table.standings.name
     STANDING_SHARDS        = var.standing_shards
@@ -23,7 +21,7 @@ module "serve" {
     ALLOWED_ORIGIN         = var.allowed_origin
   }
 
-  statements = concat(local.kms_statements, [
+  statements = concat(local.kms_statements.serve, [
     {
       sid       = "ReadSnapshots"
       actions   = ["dynamodb:GetItem"]

@@ -1,6 +1,22 @@
 locals {
   snapshot_every_seconds = 60 * var.snapshot_every_minutes
-  stale_age_seconds      = var.stale.after_snapshots * local.snapshot_every_seconds
+  # With a shorter period, a run that always fails would never fail in two periods of three.
+  snapshot_alarm_seconds = max(300, local.snapshot_every_seconds)
+
+  # A run may take as long as the interval, up to the most that Lambda allows: the next one waits for it or, without
+  # reserved concurrency, stops when it finds that another one was faster.
+  snapshot_timeout_seconds = min(900, max(60, local.snapshot_every_seconds))
+
+  # Measured by `podium bench`: 220 MB and 6 seconds of a CPU for a million standings. Lambda gives a whole CPU at 1,769
+  # MB, and a share of it below. Twice the time leaves room for slow reads.
+  snapshot_memory_mb       = coalesce(var.function_memory_mb.snapshot, max(512, 128 * ceil(var.expected_standings / 500000)))
+  snapshot_seconds         = 2 * 6 * var.expected_standings / 1000000 / min(1, local.snapshot_memory_mb / 1769)
+  snapshot_minutes_at_best = ceil(local.snapshot_seconds / 60)
+
+  # The memory of every function.
+  function_memory_mb = merge(var.function_memory_mb, { snapshot = local.snapshot_memory_mb })
+
+  stale_age_seconds = var.stale.after_snapshots * local.snapshot_every_seconds
 }
 
 module "snapshot" {
@@ -8,15 +24,14 @@ module "snapshot" {
 
   stage                = "snapshot"
   description          = "Ranks the standings and publishes all boards."
-  memory_mb            = var.function_memory_mb.snapshot
-  timeout_seconds      = 60
+  memory_mb            = local.snapshot_memory_mb
+  timeout_seconds      = local.snapshot_timeout_seconds
   reserved_concurrency = var.reserve_concurrency ? 1 : -1
   settings             = local.function_settings
-  alarm_topic_arn      = aws_sns_topic.alarms.arn
-  alarm_descriptions   = local.function_alarm_descriptions.snapshot
+  alarm_period_seconds = local.snapshot_alarm_seconds
+  alarms               = local.function_alarm_targets.snapshot
 
   environment = {
-    ENVIRONMENT           = var.environment
     ACTIVITIES_TABLE      = aws_dynamodb_table.activities.name
     STANDINGS_TABLE       = aws_dynamodb_table.standings.name
     STANDING_SHARDS       = var.standing_shards
@@ -27,13 +42,17 @@ module "snapshot" {
     DEAD_LETTER_QUEUE_URL = aws_sqs_queue.activities_dead_letters.url
   }
 
-  statements = concat(local.kms_statements, [
+  statements = concat(local.kms_statements.snapshot, [
     {
       # It may read and write heartbeats, but no user's activities.
       sid       = "Heartbeats"
       actions   = ["dynamodb:PutItem", "dynamodb:Query"]
       resources = [aws_dynamodb_table.activities.arn]
-      condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["~heartbeat"] } }
+      condition = {
+        "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["~heartbeat"] }
+        # ForAllValues is also true of a request without keys.
+        "Null" = { "dynamodb:LeadingKeys" = ["false"] }
+      }
     },
     {
       sid       = "ReadStandings"
@@ -58,12 +77,12 @@ module "snapshot" {
   ])
 }
 
-# A failed run is not retried: the next one does the same work soon.
+# A failed run is not retried: the next one does the same work soon. A run that is throttled may start until the next one.
 resource "aws_lambda_function_event_invoke_config" "snapshot" {
   function_name                = module.snapshot.name
   qualifier                    = module.snapshot.alias_name
   maximum_retry_attempts       = 0
-  maximum_event_age_in_seconds = 60
+  maximum_event_age_in_seconds = local.snapshot_every_seconds
 
   destination_config {
     on_failure {
@@ -73,9 +92,10 @@ resource "aws_lambda_function_event_invoke_config" "snapshot" {
 }
 
 resource "aws_iam_role" "snapshot_schedule" {
-  name               = "${local.name}-snapshot-schedule"
-  assume_role_policy = local.trust_policies["scheduler"]
-  tags               = { stage = "snapshot" }
+  name                 = "${local.name}-snapshot-schedule"
+  assume_role_policy   = local.trust_policies["scheduler"]
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = { stage = "snapshot" }
 }
 
 resource "aws_iam_role_policy" "snapshot_schedule" {
@@ -98,7 +118,7 @@ resource "aws_iam_role_policy" "snapshot_schedule" {
           Resource = [aws_sqs_queue.snapshot_dead_letters.arn]
         },
       ],
-      local.kms_policy_statements,
+      local.kms_policy_statements.schedule,
     )
   })
 }
@@ -126,7 +146,7 @@ resource "aws_scheduler_schedule" "snapshot" {
     role_arn = aws_iam_role.snapshot_schedule.arn
 
     retry_policy {
-      maximum_event_age_in_seconds = 60
+      maximum_event_age_in_seconds = local.snapshot_every_seconds
       maximum_retry_attempts       = 2
     }
 
@@ -136,4 +156,11 @@ resource "aws_scheduler_schedule" "snapshot" {
   }
 
   depends_on = [aws_iam_role_policy.snapshot_schedule]
+
+  lifecycle {
+    precondition {
+      condition     = var.snapshot_every_minutes >= local.snapshot_minutes_at_best
+      error_message = "A snapshot of expected_standings = ${var.expected_standings} may take ${ceil(local.snapshot_seconds)} seconds with ${local.snapshot_memory_mb} MB, so snapshot_every_minutes must be at least ${local.snapshot_minutes_at_best}, but is ${var.snapshot_every_minutes}. Raise it, or raise function_memory_mb.snapshot: up to 1,769 MB make it faster."
+    }
+  }
 }

@@ -9,9 +9,10 @@ resource "aws_cloudwatch_log_group" "pipe" {
 }
 
 resource "aws_iam_role" "pipe" {
-  name               = "${local.name}-pipe"
-  assume_role_policy = local.trust_policies["pipes"]
-  tags               = { stage = "stream" }
+  name                 = "${local.name}-pipe"
+  assume_role_policy   = local.trust_policies["pipes"]
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = { stage = "stream" }
 }
 
 resource "aws_iam_role_policy" "pipe" {
@@ -39,15 +40,15 @@ resource "aws_iam_role_policy" "pipe" {
           Resource = [aws_sqs_queue.activities.arn, aws_sqs_queue.pipe_dead_letters.arn]
         },
       ],
-      local.kms_policy_statements,
+      local.kms_policy_statements.pipe,
     )
   })
 }
 
-# AWS checks the role's permissions when it creates the pipe. A new IAM policy takes some seconds to propagate, and
-# without this wait the first apply fails.
+# AWS checks the role's permissions when it creates or changes the pipe. A new or changed IAM policy can take more than a
+# minute to propagate, and the provider does not try again: without this wait the first apply fails.
 resource "terraform_data" "pipe_role_is_known" {
-  triggers_replace = [aws_iam_role_policy.pipe.id]
+  triggers_replace = [aws_iam_role.pipe.unique_id, aws_iam_role_policy.pipe.policy]
 
   provisioner "local-exec" {
     command = "sleep ${var.role_propagation_seconds}"
@@ -78,18 +79,15 @@ resource "aws_pipes_pipe" "activities" {
       parallelization_factor             = 1
       on_partial_batch_item_failure      = "AUTOMATIC_BISECT"
       # Without limits, one record that fails would block its shard. The age is below the 24 hours for which a
-      # stream keeps its records, so that a record the pipe gave up on can still be read.
-      maximum_retry_attempts        = 100
+      # stream keeps its records, so that a record the pipe gave up on can still be read. The attempts are the most
+      # that AWS takes, so that the age decides: an outage must not use them up within minutes.
+      maximum_retry_attempts        = 10000
       maximum_record_age_in_seconds = 20 * 3600
 
       dead_letter_config {
         arn = aws_sqs_queue.pipe_dead_letters.arn
       }
     }
-  }
-
-  target_parameters {
-    sqs_queue_parameters {}
   }
 
   log_configuration {

@@ -28,6 +28,14 @@ resource "aws_dynamodb_table" "activities" {
     enabled = var.point_in_time_recovery
   }
 
+  dynamic "on_demand_throughput" {
+    for_each = try([var.table_limits["activities"]], [])
+    content {
+      max_read_request_units  = on_demand_throughput.value.read_units
+      max_write_request_units = on_demand_throughput.value.write_units
+    }
+  }
+
   server_side_encryption {
     enabled     = var.kms_key_arn != null
     kms_key_arn = var.kms_key_arn
@@ -54,6 +62,14 @@ resource "aws_dynamodb_table" "dedup" {
     enabled        = true
   }
 
+  dynamic "on_demand_throughput" {
+    for_each = try([var.table_limits["dedup"]], [])
+    content {
+      max_read_request_units  = on_demand_throughput.value.read_units
+      max_write_request_units = on_demand_throughput.value.write_units
+    }
+  }
+
   server_side_encryption {
     enabled     = var.kms_key_arn != null
     kms_key_arn = var.kms_key_arn
@@ -78,6 +94,14 @@ resource "aws_dynamodb_table" "standings" {
   attribute {
     name = "member"
     type = "S"
+  }
+
+  dynamic "on_demand_throughput" {
+    for_each = try([var.table_limits["standings"]], [])
+    content {
+      max_read_request_units  = on_demand_throughput.value.read_units
+      max_write_request_units = on_demand_throughput.value.write_units
+    }
   }
 
   server_side_encryption {
@@ -109,6 +133,14 @@ resource "aws_dynamodb_table" "snapshots" {
   ttl {
     attribute_name = "expires_at"
     enabled        = true
+  }
+
+  dynamic "on_demand_throughput" {
+    for_each = try([var.table_limits["snapshots"]], [])
+    content {
+      max_read_request_units  = on_demand_throughput.value.read_units
+      max_write_request_units = on_demand_throughput.value.write_units
+    }
   }
 
   server_side_encryption {

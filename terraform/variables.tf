@@ -62,14 +62,14 @@ variable "emulated" {
 }
 
 variable "role_propagation_seconds" {
-  description = "Time in seconds, 0 to 300, for a new IAM role to propagate before the pipe that uses it is created. 15 is usually enough."
+  description = "Time in seconds, 0 to 300, for a new or changed IAM policy to propagate before the pipe that needs it is created. 15 was too short for some accounts, and 90 was enough."
   type        = number
-  default     = 15
+  default     = 120
   nullable    = false
 
   validation {
     condition     = var.role_propagation_seconds >= 0 && var.role_propagation_seconds <= 300 && floor(var.role_propagation_seconds) == var.role_propagation_seconds
-    error_message = "role_propagation_seconds must be a whole number from 0 to 300, such as 15."
+    error_message = "role_propagation_seconds must be a whole number from 0 to 300, such as 120."
   }
 }
 
@@ -88,7 +88,7 @@ variable "time_zone" {
 }
 
 variable "scoring_policy" {
-  description = "Points per kind of activity: whole numbers from 0 to 1,000,000, in versions ordered by effective_from (RFC 3339). An activity gets the points of the version that was in force when it occurred."
+  description = "Points per kind of activity: whole numbers from 0 to 1,000,000, in versions ordered by effective_from (RFC 3339). An activity gets the points of the version that was in force when it occurred. A new kind is known to the aggregator before ingest accepts it. To retire a kind, add a version without it: a kind removed from an old version turns its activities that still wait in the queue into dead letters."
   type = list(object({
     effective_from = string
     points         = map(number)
@@ -186,8 +186,20 @@ variable "batching" {
 
 # What is published
 
+variable "expected_standings" {
+  description = "Number of standings, 1 to 40,000,000, that a snapshot must be able to rank: users times the programs that each takes part in. The snapshot's memory follows it, and snapshot_every_minutes must leave it enough time."
+  type        = number
+  default     = 1000000
+  nullable    = false
+
+  validation {
+    condition     = var.expected_standings >= 1 && var.expected_standings <= 40000000 && floor(var.expected_standings) == var.expected_standings
+    error_message = "expected_standings must be a whole number from 1 to 40,000,000, such as 1000000: more do not fit into the 10,240 MB of a function."
+  }
+}
+
 variable "snapshot_every_minutes" {
-  description = "Interval in minutes, 1 to 60, at which the boards are published."
+  description = "Interval in minutes, 1 to 60, at which the boards are published. It is also the time that a snapshot may take, up to 15 minutes."
   type        = number
   default     = 1
   nullable    = false
@@ -269,7 +281,7 @@ variable "allowed_origin" {
 }
 
 variable "dashboard" {
-  description = "Whether to deploy the dashboard, to S3 behind CloudFront. It requires serve_auth to be NONE."
+  description = "Whether to deploy the dashboard, to S3 behind CloudFront. It requires serve_auth to be NONE. CloudFront's first terabyte and ten million requests a month are free; more cost $0.085 a GB and $1 a million, without a limit that Terraform can set. CloudFront's free flat-rate plan, chosen in its console, has one."
   type        = bool
   default     = true
   nullable    = false
@@ -278,19 +290,28 @@ variable "dashboard" {
     condition     = !var.dashboard || var.serve_auth == "NONE"
     error_message = "dashboard must be false when serve_auth is \"AWS_IAM\", because a browser cannot sign requests. Set dashboard = false or serve_auth = \"NONE\"."
   }
+  validation {
+    # The longest name but for this one is that of the role ending in -snapshot-schedule, with at most 51 of 64 characters.
+    condition     = !var.dashboard || length("${var.project}-${var.environment}-dashboard-111122223333-${var.region}") <= 63
+    error_message = "The name of the dashboard's bucket, PROJECT-ENVIRONMENT-dashboard-ACCOUNT-REGION, would have ${length("${var.project}-${var.environment}-dashboard-111122223333-${var.region}")} characters, but S3 allows 63. Shorten project or environment, or set dashboard = false."
+  }
 }
 
 # How the functions run
 
 variable "reserve_concurrency" {
-  description = "Whether each function reserves its share of the account's concurrency, so that no stage starves another. A new account, whose quota is 10, does not allow it."
+  description = "Whether each function reserves its share of the account's concurrency, so that no stage starves another and a client without login costs at most $2 an hour (see function_concurrency). A new account, whose quota is 10, does not allow it: set false there until AWS raises the quota. The quota then bounds requests to 100 a second, about $5 an hour."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "function_concurrency" {
-  description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator: 2 to 1,000). Without reserve_concurrency only the aggregator's maximum applies."
+  # The bound of $2 an hour: a function URL takes 10 requests a second for each reserved invocation, so 4 allow 144,000
+  # an hour. If each asks for 1,000 rows of users with ids of 64 characters, uncompressed, the answers have 135 kB, 19.4
+  # GB an hour in all: $1.75 at $0.09 a GB. Requests ($0.03), four functions of 256 MB ($0.05), three read units a
+  # request ($0.05) and traces of one in twenty ($0.05) make it $1.93. Lambda refuses unsigned posts without charge.
+  description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator: 2 to 1,000). Without reserve_concurrency only the aggregator's maximum applies. A function URL takes 10 requests a second for each: what an anonymous reader can cost grows by 50 cents an hour for each of serve, and with ingest_auth = \"NONE\" an anonymous client can cost $18 an hour for each of ingest, in batches of 100 activities."
   type = object({
     ingest     = optional(number, 20)
     aggregator = optional(number, 4)
@@ -310,24 +331,24 @@ variable "function_concurrency" {
 }
 
 variable "function_memory_mb" {
-  description = "Memory in MB per function, 128 to 10,240. CPU is proportional to it. The snapshot needs 220 MB for a million standings."
+  description = "Memory in MB per function, 128 to 10,240. CPU is proportional to it. The snapshot's follows expected_standings unless it is given: 512 for up to two million, and 256 for each further million."
   type = object({
     ingest     = optional(number, 256)
     aggregator = optional(number, 256)
-    snapshot   = optional(number, 512)
+    snapshot   = optional(number)
     serve      = optional(number, 256)
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = alltrue([for memory in values(var.function_memory_mb) : memory >= 128 && memory <= 10240 && floor(memory) == memory])
+    condition     = alltrue([for memory in values(var.function_memory_mb) : try(memory >= 128 && memory <= 10240 && floor(memory) == memory, memory == null)])
     error_message = "Each value in function_memory_mb must be a whole number from 128 to 10,240, such as { snapshot = 512 }."
   }
 }
 
 variable "log_level" {
-  description = "Lowest level that the functions log: TRACE, DEBUG, INFO, WARN or ERROR."
+  description = "Lowest level that the functions log: TRACE, DEBUG, INFO, WARN or ERROR. Metrics are written at every level. DEBUG costs about $26 a month even without load, for the snapshot of every minute."
   type        = string
   default     = "INFO"
   nullable    = false
@@ -350,16 +371,63 @@ variable "log_retention_days" {
   }
 }
 
+variable "expected_activities_per_day" {
+  description = "Number of activities a day, 1 to 10,000,000,000, that are expected. Above a million, functions are not traced unless tracing is true."
+  type        = number
+  default     = 100000
+  nullable    = false
+
+  validation {
+    condition     = var.expected_activities_per_day >= 1 && var.expected_activities_per_day <= 10000000000 && floor(var.expected_activities_per_day) == var.expected_activities_per_day
+    error_message = "expected_activities_per_day must be a whole number from 1 to 10,000,000,000, such as 100000."
+  }
+}
+
+variable "tracing" {
+  description = "Whether X-Ray traces the functions, or null to trace them up to a million expected_activities_per_day. Lambda traces one request a second and 5 % of the others, which cannot be changed, at $5 a million: up to $13 a month for each function at 100,000 requests a day, $20 at a million and $87 at ten million."
+  type        = bool
+  default     = null
+}
+
 # How the data is protected
 
 variable "kms_key_arn" {
-  description = "ARN of a KMS key that encrypts tables, queues, logs and alarms, or null for AWS-owned keys. The key policy must let CloudWatch, CloudWatch Logs and EventBridge use the key."
+  description = "ARN of a KMS key that encrypts tables, queues, logs and alarms, or null for AWS-owned keys. The key policy must let CloudWatch, CloudWatch Logs and EventBridge use the key. The roles may use it only through DynamoDB, SQS and Lambda, each for its own tables and queues."
   type        = string
   default     = null
 
   validation {
     condition     = var.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms_key_arn))
     error_message = "kms_key_arn must be the ARN of a key, not of an alias, such as arn:aws:kms:eu-central-1:111122223333:key/KEY-ID, or null."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "ARN of an IAM policy that bounds what every role of the deployment may do, or null for none. It must allow what the roles' own policies allow."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of an IAM policy, such as arn:aws:iam::111122223333:policy/boundary, or null."
+  }
+}
+
+variable "table_limits" {
+  description = "The most read and write units a second of tables (activities, dedup, standings or snapshots), such as { activities = { write_units = 500 } }: a ceiling on what a flood can cost. Requests beyond it are throttled and tried again. Without an entry only the account's quota applies. To remove a limit, set it to -1 first."
+  type        = map(object({ read_units = optional(number), write_units = optional(number) }))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.table_limits), ["activities", "dedup", "standings", "snapshots"])) == 0
+    error_message = "The keys of table_limits must be activities, dedup, standings or snapshots."
+  }
+  validation {
+    condition = alltrue(flatten([for limit in values(var.table_limits) : [
+      for units in [limit.read_units, limit.write_units] : units == null || try((units == -1 || units >= 1) && floor(units) == units, false)
+    ]]))
+    error_message = "Each read_units and write_units in table_limits must be a whole number from 1, or -1 for none, such as { activities = { write_units = 500 } }."
   }
 }
 
@@ -380,7 +448,7 @@ variable "point_in_time_recovery" {
 # Who is notified
 
 variable "alarm_email" {
-  description = "E-mail address that receives alarms and budget notices, or null for none. AWS sends it a confirmation request first."
+  description = "E-mail address that receives alarms and budget notices, or null for none. Alarms to act on at once go to alarm_email_now instead, if it is set. AWS sends a confirmation request first, one for each of the two topics."
   type        = string
   default     = null
 
@@ -390,8 +458,34 @@ variable "alarm_email" {
   }
 }
 
+variable "alarm_email_now" {
+  description = "E-mail address that receives the alarms to act on at once, such as that of a pager, or null for alarm_email."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_email_now == null || can(regex("^[^@[:space:]]+@[^@[:space:]]+\\.[^@[:space:]]+$", var.alarm_email_now))
+    error_message = "alarm_email_now must be an e-mail address, such as oncall@example.com, or null."
+  }
+}
+
+variable "volume_alarms" {
+  description = "Volumes above which an alarm rings, for a quarter of an hour: requests an hour to the ingest URL or the serve URL (requests_per_hour), and GB an hour of the dashboard's files (egress_gb_per_hour, only in us-east-1, where CloudFront reports)."
+  type = object({
+    requests_per_hour  = optional(number, 50000)
+    egress_gb_per_hour = optional(number, 5)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for volume in values(var.volume_alarms) : volume > 0 && volume <= 1000000000])
+    error_message = "Each volume in volume_alarms must be more than 0 and at most 1,000,000,000, such as { requests_per_hour = 50000 }."
+  }
+}
+
 variable "monthly_budget_usd" {
-  description = "Monthly budget of this deployment in US dollars, or null for none. It counts costs with the tag environment, which must be activated as a cost allocation tag."
+  description = "Monthly budget of this deployment in US dollars, or null for none. It counts costs with the tag deployment, whose value is PROJECT-ENVIRONMENT. The tag must be activated as a cost allocation tag."
   type        = number
   default     = null
 

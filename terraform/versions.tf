@@ -22,6 +22,8 @@ provider "aws" {
     tags = {
       project     = var.project
       environment = var.environment
+      # Both together, because a budget counts the costs of one tag.
+      deployment = local.name
     }
   }
 }

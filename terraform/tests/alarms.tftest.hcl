@@ -4,9 +4,6 @@ mock_provider "aws" {
   # Makes ARNs known in the plan, and with them the body of the dashboard.
   override_during = plan
 
-  mock_resource "aws_sns_topic" {
-    defaults = { arn = "arn:aws:sns:us-east-1:123456789012:alarms" }
-  }
   mock_resource "aws_cloudwatch_metric_alarm" {
     defaults = { arn = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:one" }
   }
@@ -15,19 +12,40 @@ mock_provider "aws" {
   }
 }
 
+# The topics differ, so that a test can tell which one an alarm notifies.
+override_resource {
+  target          = aws_sns_topic.alarms["now"]
+  override_during = plan
+  values          = { arn = "arn:aws:sns:us-east-1:123456789012:now" }
+}
+
+override_resource {
+  target          = aws_sns_topic.alarms["today"]
+  override_during = plan
+  values          = { arn = "arn:aws:sns:us-east-1:123456789012:today" }
+}
+
 variables {
   environment   = "test"
   functions_dir = "tests/functions"
 }
 
-run "alarms_say_what_to_do_and_reach_somebody" {
+run "default" {
   command = plan
 
   assert {
     condition = alltrue([for alarm in local.every_alarm :
-      alarm.alarm_actions == toset([aws_sns_topic.alarms.arn]) && alarm.ok_actions == toset([aws_sns_topic.alarms.arn])
+      alarm.alarm_actions == alarm.ok_actions && one(alarm.alarm_actions) == (
+        startswith(alarm.alarm_description, "Act now.") ? "arn:aws:sns:us-east-1:123456789012:now" : "arn:aws:sns:us-east-1:123456789012:today"
+      )
     ])
-    error_message = "Every alarm must notify the topic when it rings and when it recovers."
+    error_message = "Every alarm must notify the topic of its severity, when it rings and when it recovers."
+  }
+  assert {
+    condition = toset([for name, alarm in local.every_alarm : name if startswith(alarm.alarm_description, "Act now.")]) == toset([
+      "backlog", "board-not-to-be-trusted", "ingest-5xx", "ingest-unavailable", "lag", "not-published", "pipe-failing", "serve-5xx",
+    ])
+    error_message = "Only what users notice, or will within hours, may be urgent."
   }
   assert {
     condition = alltrue(flatten([for alarm in local.every_alarm :
@@ -42,13 +60,11 @@ run "alarms_say_what_to_do_and_reach_somebody" {
     error_message = "An alarm must link to the runbook section of its own name."
   }
   assert {
-    condition     = length(local.every_alarm) == 27 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 27
-    error_message = "There must be 27 alarms, all of them on the dashboard. Change the number here when you add or remove one."
+    condition     = length(local.every_alarm) == 31 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 31
+    error_message = "There must be 31 alarms, all of them on the dashboard. Change the number here when you add or remove one."
   }
-}
 
-run "every_alarm_has_a_section_in_the_runbook" {
-  command = plan
+  # Every alarm has a section in the runbook.
 
   assert {
     condition = length(setsubtract(
@@ -70,10 +86,8 @@ run "every_alarm_has_a_section_in_the_runbook" {
       keys(local.every_alarm),
     ))}."
   }
-}
 
-run "a_board_that_is_not_published_is_noticed" {
-  command = plan
+  # A board that is not published is noticed.
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["not-published"].treat_missing_data == "breaching"
@@ -94,34 +108,8 @@ run "a_board_that_is_not_published_is_noticed" {
     ])
     error_message = "A metric that is only reported when something happens must not ring while nothing happens."
   }
-}
 
-run "periods_follow_the_snapshots" {
-  command = plan
-
-  variables {
-    snapshot_every_minutes = 60
-    stale                  = { after_snapshots = 1000, lag_seconds = 7, backlog = 8 }
-  }
-
-  assert {
-    condition = (
-      aws_cloudwatch_metric_alarm.this["not-published"].period == 3600 &&
-      aws_cloudwatch_metric_alarm.this["not-published"].evaluation_periods == 24
-    )
-    error_message = "The periods must not exceed one day, the most that CloudWatch evaluates."
-  }
-  assert {
-    condition = (
-      aws_cloudwatch_metric_alarm.this["lag"].threshold == 7 && aws_cloudwatch_metric_alarm.this["lag"].evaluation_periods == 1 &&
-      aws_cloudwatch_metric_alarm.this["backlog"].threshold == 8 && aws_cloudwatch_metric_alarm.this["backlog"].period == 3600
-    )
-    error_message = "Lag and backlog must ring at the limits at which a board is stale."
-  }
-}
-
-run "the_composite_names_alarms_that_exist" {
-  command = plan
+  # The composite alarm names alarms that exist.
 
   assert {
     condition = length(setsubtract(
@@ -134,10 +122,25 @@ run "the_composite_names_alarms_that_exist" {
     condition     = length(regexall("ALARM\\(", aws_cloudwatch_composite_alarm.board_not_to_be_trusted.alarm_rule)) == 5
     error_message = "The composite rule must name five alarms: ${aws_cloudwatch_composite_alarm.board_not_to_be_trusted.alarm_rule}"
   }
-}
 
-run "metrics_are_what_the_functions_measure" {
-  command = plan
+  # Metrics are what the functions measure, under the name of this deployment.
+  assert {
+    condition = alltrue(concat(
+      [for alarm in aws_cloudwatch_metric_alarm.this : alarm.dimensions["Environment"] == "podium-test" if alarm.namespace == "Podium"],
+      flatten([
+        for widget in jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets : [
+          for metric in try(widget.properties.metrics, []) : slice(metric, 2, 4) == ["Environment", "podium-test"] if metric[0] == "Podium"
+        ]
+      ]),
+    ))
+    error_message = "Metrics must be those of this project and environment: another project's may have the same environment."
+  }
+  assert {
+    condition = alltrue([for command in ["describe-pipe", "start-pipe"] :
+      strcontains(aws_cloudwatch_metric_alarm.this["pipe-failing"].alarm_description, "aws pipes ${command} --name podium-test-activities")
+    ])
+    error_message = "The alarm must say how to find out whether AWS stopped the pipe, and how to start it again."
+  }
 
   assert {
     condition = alltrue([for alarm in aws_cloudwatch_metric_alarm.this :
@@ -146,8 +149,8 @@ run "metrics_are_what_the_functions_measure" {
     error_message = "An alarm uses a metric that no function reports."
   }
   assert {
-    condition     = length([for alarm in aws_cloudwatch_metric_alarm.this : alarm if alarm.namespace == "Podium"]) == 4
-    error_message = "Four alarms must use metrics that the functions report themselves."
+    condition     = length([for alarm in aws_cloudwatch_metric_alarm.this : alarm if alarm.namespace == "Podium"]) == 5
+    error_message = "Five alarms must use metrics that the functions report themselves."
   }
   assert {
     condition = alltrue(flatten([
@@ -170,10 +173,8 @@ run "metrics_are_what_the_functions_measure" {
     )) == 0
     error_message = "The dashboard omits a metric that the functions report."
   }
-}
 
-run "the_dashboard_is_one_that_cloudwatch_takes" {
-  command = plan
+  # The dashboard is one that CloudWatch takes.
 
   assert {
     condition = alltrue([for widget in jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets :
@@ -192,14 +193,58 @@ run "the_dashboard_is_one_that_cloudwatch_takes" {
     ]))
     error_message = "A metric of a widget does not have the form that CloudWatch expects."
   }
-}
 
-run "without_an_address_nobody_is_written_to" {
-  command = plan
+  # Without an address nobody is written to.
 
   assert {
     condition     = length(aws_sns_topic_subscription.alarm_email) == 0 && length(aws_budgets_budget.monthly) == 0
     error_message = "Without an address there must be no subscription and no budget."
+  }
+}
+
+run "periods_follow_the_snapshots" {
+  command = plan
+
+  variables {
+    region                 = "eu-central-1"
+    snapshot_every_minutes = 60
+    expected_standings     = 10000000
+    volume_alarms          = { requests_per_hour = 1200, egress_gb_per_hour = 1 }
+    stale                  = { after_snapshots = 1000, lag_seconds = 7, backlog = 8 }
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["not-published"].period == 3600 &&
+      aws_cloudwatch_metric_alarm.this["not-published"].evaluation_periods == 24
+    )
+    error_message = "The periods must not exceed one day, the most that CloudWatch evaluates."
+  }
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["lag"].threshold == 7 && aws_cloudwatch_metric_alarm.this["lag"].evaluation_periods == 1 &&
+      aws_cloudwatch_metric_alarm.this["backlog"].threshold == 8 && aws_cloudwatch_metric_alarm.this["backlog"].period == 3600
+    )
+    error_message = "Lag and backlog must ring at the limits at which a board is stale."
+  }
+  assert {
+    condition     = local.every_alarm["snapshot-errors"].period == 3600 && local.every_alarm["serve-errors"].period == 300 && alltrue([for query in aws_cloudwatch_metric_alarm.this["scheduler-failing"].metric_query : one(query.metric).period == 3600 if length(query.metric) > 0])
+    error_message = "A snapshot that fails every hour must ring, so the period must be as long as the interval."
+  }
+  assert {
+    condition     = local.snapshot_timeout_seconds == 900 && local.snapshot_memory_mb == 2560
+    error_message = "The snapshot must have up to 15 minutes, and memory for the standings that are expected."
+  }
+  assert {
+    condition = (
+      aws_lambda_function_event_invoke_config.snapshot.maximum_event_age_in_seconds == 3600 &&
+      aws_scheduler_schedule.snapshot.target[0].retry_policy[0].maximum_event_age_in_seconds == 3600
+    )
+    error_message = "A run that cannot start at once must be able to start until the next one."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["serve-volume"].threshold == 100 && !contains(keys(aws_cloudwatch_metric_alarm.this), "page-egress")
+    error_message = "Volumes are per hour and counted in five minutes; CloudFront reports to us-east-1 only."
   }
 }
 
@@ -222,15 +267,15 @@ run "alarms_and_budget_are_mailed" {
   }
 
   assert {
-    condition = (
-      aws_sns_topic_subscription.alarm_email[0].endpoint == "oncall@example.com" &&
-      aws_sns_topic_subscription.alarm_email[0].topic_arn == aws_sns_topic.alarms.arn
-    )
-    error_message = "The address must be subscribed to the topic."
+    condition = { for severity, subscription in aws_sns_topic_subscription.alarm_email : subscription.topic_arn => subscription.endpoint } == {
+      "arn:aws:sns:us-east-1:123456789012:now"   = "oncall@example.com"
+      "arn:aws:sns:us-east-1:123456789012:today" = "oncall@example.com"
+    }
+    error_message = "A single address must be subscribed to both topics."
   }
   assert {
-    condition     = one(aws_budgets_budget.monthly[0].cost_filter).values == tolist(["user:environment$test"])
-    error_message = "The budget must count only this environment."
+    condition     = one(aws_budgets_budget.monthly[0].cost_filter).values == tolist(["user:deployment$podium-test"])
+    error_message = "The budget must count only this deployment: another project may have the same environment."
   }
   assert {
     condition = toset([for notice in aws_budgets_budget.monthly[0].notification :
@@ -240,12 +285,16 @@ run "alarms_and_budget_are_mailed" {
   }
 }
 
-run "the_longest_descriptions_fit" {
+# Everything as long as it may be. The dashboard's bucket has the longest name; without it, the others must still fit.
+run "the_longest_names_and_descriptions_fit" {
   command = plan
 
   variables {
-    project     = "podium-of-podium"
-    environment = "an-environment-x"
+    project         = "podium-of-podium"
+    environment     = "an-environment-x"
+    dashboard       = false
+    alarm_email     = "team@example.com"
+    alarm_email_now = "oncall@example.com"
     # 300 characters.
     runbook_url = join("", [for n in range(30) : "0123456789"])
   }
@@ -253,6 +302,19 @@ run "the_longest_descriptions_fit" {
   assert {
     condition     = alltrue([for alarm in local.every_alarm : length(alarm.alarm_description) <= 1024])
     error_message = "CloudWatch limits a description to 1,024 characters. Too long: ${join(", ", [for name, alarm in local.every_alarm : name if length(alarm.alarm_description) > 1024])}."
+  }
+  assert {
+    condition = alltrue([for limited in [
+      { limit = 64, names = concat(values(local.function_names), [aws_iam_role.pipe.name, aws_iam_role.snapshot_schedule.name, aws_pipes_pipe.activities.name, aws_scheduler_schedule.snapshot.name, aws_scheduler_schedule_group.snapshot.name]) },
+      { limit = 80, names = [for queue in local.queues : queue.name] },
+      { limit = 100, names = concat(values(local.alarm_topic_names), values(local.tables), [aws_iam_policy.post_activities.name]) },
+      { limit = 255, names = [for alarm in local.every_alarm : alarm.alarm_name] },
+    ] : alltrue([for name in limited.names : length(name) <= limited.limit])])
+    error_message = "A name is longer than AWS allows: 64 characters for functions, roles, pipes and schedules, and 80 for queues."
+  }
+  assert {
+    condition     = aws_sns_topic_subscription.alarm_email["now"].endpoint == "oncall@example.com" && aws_sns_topic_subscription.alarm_email["today"].endpoint == "team@example.com"
+    error_message = "Alarms to act on at once must go to alarm_email_now."
   }
 }
 

@@ -14,29 +14,35 @@ variables {
 run "refused_1" {
   command = plan
   variables {
-    environment              = "Prod"
-    project                  = "Podium"
-    region                   = "Frankfurt"
-    architecture             = "arm"
-    time_zone                = "Europe/Berlin "
-    scoring_policy           = []
-    max_activity_age_days    = 0
-    marker_lifetime_days     = 42
-    standing_shards          = 0
-    batching                 = "eager"
-    snapshot_every_minutes   = 0
-    listed_users             = 0
-    stale                    = { after_snapshots = 1 }
-    ingest_auth              = "none"
-    allowed_origin           = "intranet.example.com"
-    function_concurrency     = { aggregator = 1 }
-    function_memory_mb       = { ingest = 127 }
-    log_level                = "info"
-    log_retention_days       = 10
-    kms_key_arn              = "alias/podium"
-    alarm_email              = "oncall"
-    runbook_url              = "https://example.com/runbook#top"
-    role_propagation_seconds = 301
+    environment                 = "Prod"
+    project                     = "Podium"
+    region                      = "Frankfurt"
+    architecture                = "arm"
+    time_zone                   = "Europe/Berlin "
+    scoring_policy              = []
+    max_activity_age_days       = 0
+    marker_lifetime_days        = 42
+    standing_shards             = 0
+    batching                    = "eager"
+    snapshot_every_minutes      = 0
+    listed_users                = 0
+    stale                       = { after_snapshots = 1 }
+    ingest_auth                 = "none"
+    allowed_origin              = "intranet.example.com"
+    function_concurrency        = { aggregator = 1 }
+    function_memory_mb          = { ingest = 127 }
+    log_level                   = "info"
+    log_retention_days          = 10
+    kms_key_arn                 = "alias/podium"
+    alarm_email                 = "oncall"
+    runbook_url                 = "https://example.com/runbook#top"
+    role_propagation_seconds    = 301
+    expected_standings          = 0
+    expected_activities_per_day = 0
+    permissions_boundary_arn    = "boundary"
+    table_limits                = { queue = {} }
+    alarm_email_now             = "pager"
+    volume_alarms               = { requests_per_hour = 0 }
   }
   expect_failures = [
     var.environment,
@@ -62,6 +68,12 @@ run "refused_1" {
     var.alarm_email,
     var.runbook_url,
     var.role_propagation_seconds,
+    var.expected_standings,
+    var.expected_activities_per_day,
+    var.permissions_boundary_arn,
+    var.table_limits,
+    var.alarm_email_now,
+    var.volume_alarms,
   ]
 }
 
@@ -82,6 +94,8 @@ run "refused_2" {
     function_concurrency   = { ingest = 0 }
     function_memory_mb     = { snapshot = 10241 }
     kms_key_arn            = "arn:aws:kms:us-east-1:111122223333:alias/podium"
+    expected_standings     = 40000001
+    table_limits           = { activities = { write_units = 0 } }
   }
   expect_failures = [
     var.environment,
@@ -98,6 +112,8 @@ run "refused_2" {
     var.function_concurrency,
     var.function_memory_mb,
     var.kms_key_arn,
+    var.expected_standings,
+    var.table_limits,
   ]
 }
 
@@ -131,20 +147,26 @@ run "refused_4" {
   command = plan
   variables {
     environment    = "a-name-that-is-too-long"
+    table_limits   = { activities = { read_units = 1.5 } }
     scoring_policy = [{ effective_from = "2026-07-01T00:00:00Z", points = { a = 1 } }, { effective_from = "2026-01-01T00:00:00Z", points = { a = 2 } }]
   }
   expect_failures = [
     var.environment,
     var.scoring_policy,
+    var.table_limits,
   ]
 }
 
+# One character more than the name of the dashboard's bucket may have.
 run "refused_5" {
   command = plan
   variables {
+    project        = "engagement-board"
+    environment    = "production-two"
     scoring_policy = [{ effective_from = "2026-01-01T00:00:00Z", points = { a = 1 } }, { effective_from = "2026-01-01T00:00:00Z", points = { a = 2 } }]
   }
   expect_failures = [
+    var.dashboard,
     var.scoring_policy,
   ]
 }
@@ -216,6 +238,15 @@ run "boards_are_public_or_signed" {
   expect_failures = [var.serve_auth]
 }
 
+# Ten million standings take two minutes with the memory that they need.
+run "a_large_board_needs_time" {
+  command = plan
+  variables {
+    expected_standings = 10000000
+  }
+  expect_failures = [aws_scheduler_schedule.snapshot]
+}
+
 run "a_budget_is_more_than_nothing" {
   command = plan
   variables {
@@ -236,6 +267,10 @@ run "a_budget_needs_someone_to_tell" {
 run "edges_are_allowed" {
   command = plan
   variables {
+    # The name of the dashboard's bucket has 63 characters.
+    project                = "engagement-board"
+    environment            = "production-eu"
+    table_limits           = { activities = { write_units = 500 }, snapshots = { read_units = -1 } }
     max_activity_age_days  = null
     marker_lifetime_days   = 43
     standing_shards        = 1000
@@ -247,5 +282,13 @@ run "edges_are_allowed" {
       { effective_from = "1970-01-01T00:00:00Z", points = { task_completed = 0 } },
       { effective_from = "2026-07-01T00:00:00+02:00", points = { task_completed = 1000000 } },
     ]
+  }
+  assert {
+    condition     = length(aws_s3_bucket.dashboard[0].bucket) == 63
+    error_message = "The longest name that is allowed must be the longest that S3 takes, not ${length(aws_s3_bucket.dashboard[0].bucket)} characters."
+  }
+  assert {
+    condition     = one(aws_dynamodb_table.activities.on_demand_throughput).max_write_request_units == 500 && one(aws_dynamodb_table.snapshots.on_demand_throughput).max_read_request_units == -1
+    error_message = "table_limits must limit the tables."
   }
 }

@@ -52,6 +52,10 @@ run "default" {
     error_message = "The pipe's retries and record age must be limited: with -1, one bad record blocks its shard."
   }
   assert {
+    condition     = aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].maximum_retry_attempts == 10000 && length(aws_pipes_pipe.activities.target_parameters) == 0
+    error_message = "An outage must not use up the retries, and an empty block would change the pipe in every plan."
+  }
+  assert {
     condition     = aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters[0].maximum_record_age_in_seconds < 24 * 3600
     error_message = "The pipe must give up a record before the stream drops it after 24 hours."
   }
@@ -100,6 +104,12 @@ run "default" {
   assert {
     condition     = toset(keys(aws_sqs_queue_policy.tls_only)) == toset(keys(local.queues))
     error_message = "Every queue must refuse connections without TLS."
+  }
+
+  assert {
+    # crates/aggregator/src/queue.rs has the pauses: their sum for 1,000 deliveries is longer than the queue keeps a message.
+    condition     = jsondecode(aws_sqs_queue.activities.redrive_policy).maxReceiveCount == 1000
+    error_message = "An outage must not turn messages into dead letters for as long as the queue keeps them. SQS allows 1,000 receives."
   }
 
   # scheduler -> snapshot

@@ -1,6 +1,5 @@
 //! Deploys the environment dev to the emulator with real Terraform and real zips.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
@@ -87,6 +86,8 @@ impl<'a> Applied<'a> {
             "-var-file=environments/dev.tfvars",
             "-var=emulated=true",
             "-var=architecture=x86_64",
+            // A role's permissions are known at once there.
+            "-var=role_propagation_seconds=0",
         ]);
         all.extend(arguments);
         self.succeed(&all).await
@@ -116,8 +117,9 @@ impl<'a> Applied<'a> {
 pub struct Plan(Value);
 
 impl Plan {
-    /// The planned changes, as `TYPE ATTRIBUTE`, or `TYPE ACTIONS` for a resource that would be deleted.
-    pub fn differences(&self) -> BTreeSet<String> {
+    /// The planned changes, as `ADDRESS ATTRIBUTE: BEFORE -> AFTER`, or `ADDRESS ACTIONS` for a resource that would not
+    /// be updated. Leaves out what the emulator accepted and does not return: see [`is_not_returned`].
+    pub fn differences(&self) -> Vec<String> {
         let changes = self.0["resource_changes"].as_array().expect("a list of changes");
         changes
             .iter()
@@ -139,18 +141,38 @@ impl Plan {
 
 /// The attributes that a change affects.
 fn differences(change: &Value) -> Vec<String> {
-    let kind = change["type"].as_str().expect("a resource type");
+    let address = change["address"].as_str().expect("a resource has an address");
+    let actions = &change["change"]["actions"];
+    if *actions != json!(["update"]) {
+        return vec![format!("{address} {actions}")];
+    }
     let (before, after) = (&change["change"]["before"], &change["change"]["after"]);
     let unknown = &change["change"]["after_unknown"];
-    let Some(attributes) = after.as_object() else {
-        return vec![format!("{kind} {}", change["change"]["actions"])];
-    };
-    // Terraform treats an empty string as unset.
-    let same = |a: &Value, b: &Value| a == b || [a, b].iter().all(|value| value.is_null() || *value == "");
+    let attributes = after.as_object().expect("an updated resource has attributes");
     attributes
         .keys()
         // Attributes known only after the apply follow from the other changes.
-        .filter(|name| !same(&before[*name], &after[*name]) && unknown[*name] != true)
-        .map(|name| format!("{kind} {name}"))
+        .filter(|name| before[*name] != after[*name] && unknown[*name] != true)
+        .filter(|name| !is_not_returned(&before[*name], &after[*name]))
+        .map(|name| format!("{address} {name}: {} -> {}", before[name], after[name]))
         .collect()
+}
+
+/// Whether the emulator, and not the module, is the cause of a change: what was applied has content, and what is read
+/// has none. A module that sets an empty block, or a value that AWS reads in another form, changes its resource in every
+/// plan on AWS, too.
+fn is_not_returned(read: &Value, applied: &Value) -> bool {
+    is_empty(read) && !is_empty(applied)
+}
+
+/// A value without content: that of an attribute which was not returned.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(value) => value.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(values) => values.iter().all(is_empty),
+        Value::Object(fields) => fields.values().all(is_empty),
+    }
 }

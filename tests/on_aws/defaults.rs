@@ -158,14 +158,40 @@ fn each_function_finds_what_it_reads_and_nothing_else() {
     let Some(deployment) = by_default() else { return };
     for name in FUNCTIONS {
         let mut environment = deployment.environment(name);
+        // The telemetry of every function reads these two.
         assert_eq!(
             environment.remove("ENVIRONMENT").as_deref(),
-            Some("test"),
+            Some("podium-test"),
             "the dimension of the metrics of {name}"
         );
+        assert_eq!(environment.remove("LOG_LEVEL").as_deref(), Some("info"), "{name}");
         let asked = read(name, &environment).unwrap_or_else(|error| panic!("{name}: {error:#}"));
         let found: BTreeSet<_> = environment.into_keys().collect();
         assert_eq!(found, asked, "{name}");
+    }
+}
+
+/// Lambda takes a line of metrics for one of level INFO.
+#[test]
+fn no_log_level_drops_metrics() {
+    let variables = [
+        "environment=test",
+        "log_level=ERROR",
+        "expected_activities_per_day=10000000",
+    ];
+    let arguments: Vec<_> = variables.iter().flat_map(|variable| ["-var", variable]).collect();
+    let Some(deployment) = Deployment::mocked(&arguments) else {
+        return;
+    };
+    for name in FUNCTIONS {
+        let function = deployment.function(name);
+        assert_eq!(deployment.environment(name)["LOG_LEVEL"], "error", "{name}");
+        assert_eq!(
+            function["logging_config"][0]["application_log_level"], "INFO",
+            "{name}"
+        );
+        // At ten million activities a day, traces would cost more than a hundred dollars a month.
+        assert_eq!(function["tracing_config"][0]["mode"], "PassThrough", "{name}");
     }
 }
 

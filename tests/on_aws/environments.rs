@@ -16,25 +16,32 @@ fn facts(environment: &str) -> Option<Value> {
         "restorable": table["point_in_time_recovery"][0]["enabled"],
         "reserved": ingest["reserved_concurrent_executions"],
         "batch_size": mapping["batch_size"],
+        "log_level": deployment.environment("ingest")["LOG_LEVEL"],
+        "serve_reserved": deployment.function("serve")["reserved_concurrent_executions"],
         "log_days": deployment.resource("module.ingest.aws_cloudwatch_log_group.function")["retention_in_days"],
         "ingest_auth": deployment.resource("module.ingest_url.aws_lambda_function_url.this")["authorization_type"],
     }))
 }
 
+/// `serve_reserved` bounds what a client without login can cost: see `function_concurrency` in
+/// `terraform/variables.tf`.
 #[test]
 fn environments_differ_in_what_they_are_for() {
     let expected = json!({
         "dev": {
             "table": "podium-dev-activities", "deletion_protection": false, "restorable": false,
-            "reserved": -1, "batch_size": 10, "log_days": 7, "ingest_auth": "AWS_IAM",
+            "reserved": 20, "batch_size": 10, "log_days": 7, "ingest_auth": "AWS_IAM", "serve_reserved": 4,
+            "log_level": "info",
         },
         "staging": {
             "table": "podium-staging-activities", "deletion_protection": false, "restorable": true,
-            "reserved": 20, "batch_size": 500, "log_days": 14, "ingest_auth": "AWS_IAM",
+            "reserved": 20, "batch_size": 500, "log_days": 14, "ingest_auth": "AWS_IAM", "serve_reserved": 4,
+            "log_level": "info",
         },
         "prod": {
             "table": "podium-prod-activities", "deletion_protection": true, "restorable": true,
-            "reserved": 20, "batch_size": 500, "log_days": 90, "ingest_auth": "AWS_IAM",
+            "reserved": 20, "batch_size": 500, "log_days": 90, "ingest_auth": "AWS_IAM", "serve_reserved": 4,
+            "log_level": "info",
         },
     });
     let Some(module) = module() else { return };

@@ -17,9 +17,12 @@ const BATCH: usize = 10;
 const BATCH_BYTES: usize = 1_048_576;
 /// The bound of the first redelivery pause. It doubles with each delivery.
 const REDELIVERY_BASE: Duration = Duration::from_secs(2);
-/// With 20 deliveries, and pauses of half their bound on average, this bridges an outage of 80 minutes
-/// before a message becomes a dead letter.
 const REDELIVERY_MAX: Duration = Duration::from_mins(15);
+/// After this many deliveries, which take half a day, the bound is `REDELIVERY_MAX_LONG`. With the 1,000
+/// deliveries that SQS allows before a message becomes a dead letter, and pauses of half their bound on
+/// average, this bridges 19 days: longer than the queue keeps a message.
+const QUICK_DELIVERIES: u32 = 100;
+const REDELIVERY_MAX_LONG: Duration = Duration::from_hours(1);
 /// Longer reasons help no one.
 const MAX_REASON_CHARS: usize = 500;
 /// A reason in characters of 4 bytes, plus names, types and the other values.
@@ -148,7 +151,12 @@ fn receive_count(message: &SqsMessage) -> u32 {
 /// Whole seconds from 1 to a bound that doubles with each delivery. `random` is in 0..1.
 fn redelivery_pause(receive_count: u32, random: f64) -> Duration {
     let doublings = receive_count.saturating_sub(1).min(16);
-    let bound = REDELIVERY_BASE.saturating_mul(1 << doublings).min(REDELIVERY_MAX);
+    let max = if receive_count > QUICK_DELIVERIES {
+        REDELIVERY_MAX_LONG
+    } else {
+        REDELIVERY_MAX
+    };
+    let bound = REDELIVERY_BASE.saturating_mul(1 << doublings).min(max);
     Duration::from_secs_f64((bound.as_secs_f64() * random).ceil().max(1.0))
 }
 
@@ -177,10 +185,19 @@ mod tests {
 
     #[test]
     fn redeliveries_are_jittered_and_grow_to_a_bound() {
-        let pauses =
-            |random| [1, 2, 3, 8, 9, 20, u32::MAX].map(|count| redelivery_pause(count, random).as_secs());
-        assert_eq!(pauses(1.0), [2, 4, 8, 256, 512, 900, 900]);
-        assert_eq!(pauses(0.0), [1; 7]);
+        let pauses = |random| {
+            [1, 2, 3, 8, 9, 100, 101, u32::MAX].map(|count| redelivery_pause(count, random).as_secs())
+        };
+        assert_eq!(pauses(1.0), [2, 4, 8, 256, 512, 900, 3600, 3600]);
+        assert_eq!(pauses(0.0), [1; 8]);
         assert_eq!(redelivery_pause(3, 0.5).as_secs(), 4);
+    }
+
+    #[test]
+    fn a_long_outage_makes_no_dead_letters() {
+        /// The most that SQS allows. `tests/on_aws` compares it with what is deployed.
+        const MAX_RECEIVES: u32 = 1_000;
+        let on_average: Duration = (1..=MAX_RECEIVES).map(|count| redelivery_pause(count, 0.5)).sum();
+        assert!(on_average > Duration::from_hours(14 * 24), "{on_average:?}");
     }
 }

@@ -60,7 +60,7 @@ const DRAIN_MAX: Duration = Duration::from_mins(20);
 /// The limit from the last count until a board shows it.
 const SHOWN_WITHIN: Duration = Duration::from_secs(30);
 /// How often waiting messages are redelivered once the board is exact, to verify that they change
-/// nothing. More often would make them dead letters, after 20 receives.
+/// nothing.
 const HURRY_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const TELL_EVERY: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ pub struct FunctionSettings {
 pub const INGEST: FunctionSettings = FunctionSettings::new(10, 256, 20);
 pub const AGGREGATOR: FunctionSettings = FunctionSettings::new(30, 256, 4);
 pub const SNAPSHOT: FunctionSettings = FunctionSettings::new(60, 512, 1);
-pub const SERVE: FunctionSettings = FunctionSettings::new(10, 256, 20);
+pub const SERVE: FunctionSettings = FunctionSettings::new(10, 256, 4);
 
 impl FunctionSettings {
     const fn new(timeout_seconds: u64, memory_mb: u32, concurrency: usize) -> Self {
@@ -74,13 +74,15 @@ impl FromStr for Batching {
 pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(6 * 30);
 /// The longest that SQS keeps a message.
 pub const MESSAGE_RETENTION: Duration = Duration::from_hours(14 * 24);
-/// Deliveries before a message goes to the DLQ. The aggregator sends a message that can never be counted
-/// there at once. This limit is for messages that keep failing: 80 minutes on average, including the pauses.
-pub const MAX_RECEIVES: u32 = 20;
+/// Deliveries before a message goes to the DLQ, the most that SQS allows. The aggregator sends a message
+/// that can never be counted there at once. What keeps failing waits for an outage to end: with the pauses,
+/// this takes longer than the queue keeps a message.
+pub const MAX_RECEIVES: u32 = 1_000;
 
 /// The maximum of SQS per call.
 pub const PIPE_BATCH_SIZE: usize = 10;
-pub const PIPE_MAX_RETRIES: u32 = 100;
+/// The maximum of a pipe, so that the age of a record decides.
+pub const PIPE_MAX_RETRIES: u32 = 10_000;
 /// Less than the 24 hours that a stream keeps its records, so that a record can still be read after the pipe
 /// has given up on it.
 pub const PIPE_MAX_RECORD_AGE: Duration = Duration::from_hours(20);

@@ -34,7 +34,7 @@ has a reason:
   not_an_insert         the record is about a changed or deleted activity
   no_new_image          the record does not carry the new item
   not_an_activity       the item in the record is not an activity
-  none                  it failed 20 times and SQS moved it; the aggregator's log says why
+  none                  it failed 1,000 times and SQS moved it; the aggregator's log says why
 
 Where:
   Without options, these commands use the stack that `podium local` runs on this machine (--aws-url if

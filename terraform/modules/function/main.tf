@@ -13,10 +13,7 @@ locals {
   zip  = "${var.settings.zips_dir}/${var.stage}/bootstrap.zip"
   tags = { stage = var.stage }
 
-  alarms = {
-    errors    = { metric = "Errors", description = var.alarm_descriptions.errors }
-    throttles = { metric = "Throttles", description = var.alarm_descriptions.throttles }
-  }
+  alarm_metrics = { errors = "Errors", throttles = "Throttles" }
 
   statements = concat(
     [
@@ -26,13 +23,24 @@ locals {
         resources = ["${aws_cloudwatch_log_group.function.arn}:*"]
         condition = null
       },
-      {
-        # X-Ray actions support no other resource than "*".
-        sid       = "Trace"
-        actions   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
-        resources = ["*"]
-        condition = null
-      },
+    ],
+    # X-Ray actions support no other resource than "*".
+    [
+      for actions in [["xray:PutTraceSegments", "xray:PutTelemetryRecords"]] :
+      { sid = "Trace", actions = actions, resources = ["*"], condition = null } if var.settings.tracing
+    ],
+    # Lambda decrypts the environment with the function's role. Whether that carries kms:ViaService is not documented.
+    [
+      for key in compact([var.settings.kms_key_arn]) : {
+        sid       = "DecryptEnvironment"
+        actions   = ["kms:Decrypt"]
+        resources = [key]
+        condition = {
+          StringEquals = {
+            "kms:EncryptionContext:aws:lambda:FunctionArn" = ["arn:${split(":", key)[1]}:lambda:${var.settings.region}:${var.settings.account_id}:function:${local.name}"]
+          }
+        }
+      }
     ],
     var.statements,
   )
@@ -48,7 +56,8 @@ resource "aws_cloudwatch_log_group" "function" {
 }
 
 resource "aws_iam_role" "function" {
-  name = local.name
+  name                 = local.name
+  permissions_boundary = var.settings.permissions_boundary_arn
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -100,24 +109,30 @@ resource "aws_lambda_function" "function" {
   kms_key_arn                    = var.settings.kms_key_arn
 
   environment {
-    variables = var.environment
+    # ENVIRONMENT is a dimension of the metrics. It contains the project, so that two deployments never share metrics.
+    variables = merge(var.environment, {
+      ENVIRONMENT = var.settings.name_prefix
+      LOG_LEVEL   = lower(var.settings.log_level)
+    })
   }
 
   tracing_config {
-    mode = "Active"
+    mode = var.settings.tracing ? "Active" : "PassThrough"
   }
 
   logging_config {
-    log_group             = aws_cloudwatch_log_group.function.name
-    log_format            = "JSON"
-    application_log_level = var.settings.log_level
+    log_group  = aws_cloudwatch_log_group.function.name
+    log_format = "JSON"
+    # Lambda takes a line of metrics for one of level INFO, and would drop it at WARN or ERROR. The function itself
+    # leaves out what is below LOG_LEVEL.
+    application_log_level = contains(["TRACE", "DEBUG"], var.settings.log_level) ? var.settings.log_level : "INFO"
     system_log_level      = "WARN"
   }
 
   tags = local.tags
 
   # The first invocation needs the permissions.
-  depends_on = [aws_iam_role_policy.function]
+  depends_on = [aws_iam_role_policy.function, var.after]
 
   lifecycle {
     precondition {
@@ -135,24 +150,24 @@ resource "aws_lambda_alias" "live" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "function" {
-  for_each = local.alarms
+  for_each = local.alarm_metrics
 
   alarm_name        = "${local.name}-${each.key}"
-  alarm_description = each.value.description
+  alarm_description = var.alarms[each.key].description
   namespace         = "AWS/Lambda"
-  metric_name       = each.value.metric
+  metric_name       = each.value
   dimensions        = { FunctionName = aws_lambda_function.function.function_name }
   statistic         = "Sum"
 
   # Callers retry a single failure, so only failures in two of three periods ring.
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  period              = 300
+  period              = var.alarm_period_seconds
   evaluation_periods  = 3
   datapoints_to_alarm = 2
   treat_missing_data  = "notBreaching"
 
-  alarm_actions = [var.alarm_topic_arn]
-  ok_actions    = [var.alarm_topic_arn]
+  alarm_actions = [var.alarms[each.key].topic_arn]
+  ok_actions    = [var.alarms[each.key].topic_arn]
   tags          = { stage = "observability" }
 }

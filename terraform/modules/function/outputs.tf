@@ -13,6 +13,11 @@ output "alias_name" {
   value       = aws_lambda_alias.live.name
 }
 
+output "live_version" {
+  description = "Version that callers invoke. It is known once they do."
+  value       = aws_lambda_alias.live.function_version
+}
+
 output "log_group" {
   description = "Name of the function's log group."
   value       = aws_cloudwatch_log_group.function.name

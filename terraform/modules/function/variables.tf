@@ -29,14 +29,18 @@ variable "reserved_concurrency" {
 }
 
 variable "settings" {
-  description = "Settings that all functions share. The zip is at zips_dir/STAGE/bootstrap.zip. kms_key_arn encrypts the environment and the logs; null means AWS-owned keys."
+  description = "Settings that all functions share. The zip is at zips_dir/STAGE/bootstrap.zip. name_prefix is also the dimension Environment of the metrics. kms_key_arn encrypts the environment and the logs; null means AWS-owned keys."
   type = object({
-    name_prefix        = string
-    zips_dir           = string
-    architecture       = string
-    kms_key_arn        = optional(string)
-    log_level          = string
-    log_retention_days = number
+    name_prefix              = string
+    region                   = string
+    account_id               = string
+    zips_dir                 = string
+    architecture             = string
+    kms_key_arn              = optional(string)
+    permissions_boundary_arn = optional(string)
+    log_level                = string
+    log_retention_days       = number
+    tracing                  = bool
   })
   nullable = false
 }
@@ -58,17 +62,26 @@ variable "statements" {
   nullable = false
 }
 
-variable "alarm_topic_arn" {
-  description = "ARN of the SNS topic that the function's alarms notify."
-  type        = string
+variable "alarms" {
+  description = "Description of the function's two alarms, about errors and about throttled invocations, and the ARN of the SNS topic that each notifies."
+  type        = map(object({ description = string, topic_arn = string }))
+  nullable    = false
+
+  validation {
+    condition     = toset(keys(var.alarms)) == toset(["errors", "throttles"])
+    error_message = "alarms must have the keys errors and throttles."
+  }
+}
+
+variable "alarm_period_seconds" {
+  description = "Period of the alarms, in seconds. A function that runs less often than this would never fail in two periods of three."
+  type        = number
+  default     = 300
   nullable    = false
 }
 
-variable "alarm_descriptions" {
-  description = "Descriptions of the function's two alarms, about errors and about throttled invocations."
-  type = object({
-    errors    = string
-    throttles = string
-  })
-  nullable = false
+variable "after" {
+  description = "Any value that is known once another function is deployed, such as the version that its alias points to. This function is deployed after it."
+  type        = string
+  default     = null
 }

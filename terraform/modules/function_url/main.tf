@@ -39,7 +39,8 @@ resource "aws_lambda_function_url" "this" {
   authorization_type = var.auth
 }
 
-# Since October 2025 a public URL needs two permissions.
+# Since October 2025 a public URL needs two permissions. With NONE the URL itself adds a statement, too. Lambda can lose
+# one of two statements that are added to a policy at once, so each waits for the one before.
 resource "aws_lambda_permission" "public_url" {
   #checkov:skip=CKV_AWS_301:Created only if the operator makes this URL public.
   count = var.auth == "NONE" ? 1 : 0
@@ -50,10 +51,12 @@ resource "aws_lambda_permission" "public_url" {
   qualifier              = var.alias_name
   principal              = "*"
   function_url_auth_type = "NONE"
+
+  depends_on = [aws_lambda_function_url.this]
 }
 
-# The second permission: to invoke the function, but only through its URL. aws_lambda_permission supports this from
-# provider version 6.29 on. This resource works with every supported version.
+# The second permission: to invoke the function, but only through its URL. aws_lambda_permission supports this only from
+# provider version 6.29 on.
 resource "aws_cloudcontrolapi_resource" "public_invocation" {
   count = var.auth == "NONE" ? 1 : 0
 
@@ -81,6 +84,8 @@ resource "aws_cloudcontrolapi_resource" "public_invocation" {
     Principal             = "*"
     InvokedViaFunctionUrl = true
   })
+
+  depends_on = [aws_lambda_permission.public_url]
 }
 
 output "url" {

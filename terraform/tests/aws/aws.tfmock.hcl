@@ -243,8 +243,15 @@ override_resource {
 }
 
 override_resource {
-  target = aws_sns_topic.alarms
+  target = aws_sns_topic.alarms["now"]
   values = {
     arn = "arn:aws:sns:us-east-1:111122223333:podium-test-alarms"
+  }
+}
+
+override_resource {
+  target = aws_sns_topic.alarms["today"]
+  values = {
+    arn = "arn:aws:sns:us-east-1:111122223333:podium-test-alarms-today"
   }
 }

@@ -168,7 +168,7 @@ pub fn meaning(code: &str) -> (&'static str, &'static str) {
             WRITTEN_BY_ANOTHER,
         ),
         NO_REASON => (
-            "SQS moved it here without a reason, usually because it failed 20 times",
+            "SQS moved it here without a reason, usually because it failed 1,000 times",
             "read the aggregator's log of that time (permissions, tables), fix the cause, then redrive",
         ),
         "RetryAttemptsExhausted" | "RecordAgeExceeded" | "MaximumRecordAgeExceeded" => (
