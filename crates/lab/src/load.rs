@@ -39,6 +39,9 @@ pub struct Args {
     /// Spread the activities' times over this much of the past, instead of now
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     back: Option<Duration>,
+    /// Let other users be the most active after every N activities [default: never]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    new_leaders_every: Option<u32>,
     /// Maximum of unanswered requests; beyond it, requests are not sent and count as errors
     #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u16).range(1..))]
     max_outstanding: u16,
@@ -91,6 +94,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         batch: args.batch,
         seed: args.seed.unwrap_or_else(rand::random),
         back: args.back,
+        new_leaders_every: args.new_leaders_every,
         outstanding_max: usize::from(args.max_outstanding),
         drain_max: args.wait,
     };

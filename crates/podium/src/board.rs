@@ -10,6 +10,7 @@ use std::{
 
 use client::{Api, Target};
 use domain::{Board, UserId, Window};
+use terminal::text::printable_json;
 
 use self::render::Paint;
 
@@ -49,7 +50,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     if args.json {
-        println!("{}", json.trim_end());
+        println!("{}", printable_json(json.trim_end()));
     } else {
         print!("{table}");
     }

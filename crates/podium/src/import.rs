@@ -2,61 +2,102 @@
 
 mod batch;
 mod git;
-mod lines;
+mod identify;
+mod input;
 mod post;
 mod progress;
+mod records;
 mod resume;
+mod shape;
 mod tally;
+mod times;
 
-use std::{ops::ControlFlow, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
+use std::{fs, ops::ControlFlow, path::PathBuf, pin::pin, process::ExitCode, thread, time::Duration};
 
 use anyhow::{Context, bail};
-use client::{Api, Signing, Target};
+use client::{Api, Signing, Target, is_loopback};
 use domain::ProgramId;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use terminal::duration;
 use terminal::text::{counted, grouped};
-use tokio::{sync::mpsc, task::spawn_blocking};
+use tokio::sync::{mpsc, oneshot};
 
 use self::{
     batch::{Batch, Batcher},
     git::Repository,
+    input::Source,
     post::{GaveUp, Posted, Poster},
     progress::Progress,
+    records::{DoesNotFit, Start},
     resume::Journal,
+    shape::Shape,
     tally::Tally,
 };
 
 /// If an answer takes longer, the batch is sent again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Where `podium local` listens unless told otherwise, and where `podium board` looks.
+const LOCAL_PORT: u16 = 7000;
+
 /// The exit status by which shells recognise a command that Ctrl-C ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
 pub const HELP: &str = "\
 Files:
-  Each line is one activity, a JSON object as the API takes it. Lines that cannot be sent or are rejected
-  are listed, and the import continues. While the server is busy or unreachable, lines are sent again.
+  A file has one JSON object a line, or is one JSON array, or is CSV with the names of the columns in its
+  first row (separated by commas, semicolons, tabs or bars). It may be compressed with gzip. Other
+  formats are named, with the command that converts them. - is the standard input.
 
-  A line without an activity_id gets an id made from its line number and a hash of its content, such as
-  line-17-3fa9... Importing the same file again therefore counts it once. But equal lines
-  with the same number in two files get the same id and count once. If they are different activities,
-  give them an activity_id.
+  Records that cannot be sent or are rejected are listed, and the import continues. While the server is
+  busy or unreachable, they are sent again.
+
+  An activity without an activity_id gets one made from its content and from how often this content came
+  before in the file, such as content-3fa9...-1. So importing a file again counts nothing twice, and of a
+  file with new lines only these are counted, wherever they are. But an equal activity in another file
+  is taken for the same one. If they are different, give them an activity_id. An activity without an
+  occurred_at occurs when the server receives it. The import says how many there were of both.
 
   To resume an interrupted import, run the same command again. The position is kept next to the file, in
-  FILE.podium-import, together with the target and a fingerprint of the file (its size and a hash of its
-  first MiB), and removed at the end. The saved position only saves time: activities that were accepted before are
-  duplicates and are not counted again. Use --from-start if the target has lost its data.
+  FILE.podium-import, and removed at the end. It is used only if it fits: your own file, the same options
+  and address, and the same records before it. It only saves time: activities that were accepted before are
+  duplicates and are not counted again. Pipes have no position. Use --from-start if the target has lost
+  its data.
+
+Other shapes:
+  --map says which column, or member of a JSON object, a field is taken from. Fields that are not mapped
+  are taken from the column with their name. --only picks records, --slug makes ids of names. Times are
+  RFC 3339, or as --time-format and --time-zone say. For example:
+
+  a log of Moodle (Reports > Logs, as CSV):
+    podium import logs.csv --map user_id='User full name' --slug user_id --set program_id=course-7 \\
+      --only 'Event name=Course activity completion updated' --set kind=task_completed \\
+      --map occurred_at=Time --time-format '%d/%m/%y, %H:%M:%S' --time-zone Europe/Berlin
+  activities.csv of a Strava export:
+    podium import activities.csv --set user_id=ann --set program_id=sport --set kind=task_completed \\
+      --map activity_id='Activity ID' --map metadata.type='Activity Type' \\
+      --map occurred_at='Activity Date' --time-format '%b %d, %Y, %I:%M:%S %p' --time-zone UTC
+  submissions.json of a CTFd export:
+    podium import submissions.json --records results --only type=correct --map activity_id=id \\
+      --set program_id=ctf --set kind=task_completed --map metadata.challenge=challenge_id \\
+      --map occurred_at=date --time-zone UTC
+  statements of an xAPI learning record store:
+    podium import statements.json --records statements --map activity_id=id \\
+      --only verb.id=http://adlnet.gov/expapi/verbs/completed --set kind=learning_milestone \\
+      --map user_id=actor.account.name --set program_id=academy --map occurred_at=timestamp
 
 Git histories:
   A commit is a task_completed, a merge a program_check_in, a tag a learning_milestone. Each occurs at the
-  author's date (a tag's tagger) and belongs to that person. Stashes and notes are left out. Commits and
-  tags dated before 1970 or in the future are skipped, since no board could show them; the import says
-  how many.
+  author's date (a tag's tagger) and belongs to that person, as .mailmap names them. Stashes and notes are
+  left out. Commits and tags dated before 1970 or in the future are skipped, since no board could show
+  them; the import says how many.
 
-  Users are pseudonyms made from e-mail addresses; with --names, slugs of their names. Decide once: the
-  same commit under another user is another activity.
+  Users are pseudonyms made from e-mail addresses; with --names, ids made from their names. Decide on that
+  and on .mailmap once: the same commit under another user is another activity.
+
+  Nothing in the repository is run, whatever its configuration says, and nothing is fetched. Git reads only
+  repositories that you own or that your safe.directory setting names.
 
 Exit status: 0 if everything was accepted or a duplicate, 1 if anything was rejected or given up,
 130 if interrupted.";
@@ -64,8 +105,8 @@ Exit status: 0 if everything was accepted or a duplicate, 1 if anything was reje
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("source").required(true).args(["file", "git"])))]
 pub struct Args {
-    /// A file with one activity a line, as JSON, optionally compressed with gzip
-    file: Option<PathBuf>,
+    /// A file with activities as JSON or CSV, optionally compressed with gzip; - for the standard input
+    file: Option<Source>,
     /// Import the history of this git repository
     #[arg(long, value_name = "PATH")]
     git: Option<PathBuf>,
@@ -75,7 +116,9 @@ pub struct Args {
     /// Use names as user ids instead of pseudonyms
     #[arg(long, conflicts_with = "file")]
     names: bool,
-    /// Ignore the position of an interrupted import, and begin with the first line
+    #[command(flatten)]
+    shape: Shape,
+    /// Ignore the position of an interrupted import, and begin with the first record
     #[arg(long, conflicts_with = "git")]
     from_start: bool,
     /// Send this many requests at once
@@ -105,49 +148,105 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let api = Api::new(args.target.url.clone(), ANSWER_TIMEOUT)?.signing_with(signer);
     let poster = Poster::new(api, args.give_up_after);
     match (&args.file, &args.git) {
-        (Some(file), None) => import_file(&args, file.clone(), &poster).await,
+        (Some(source), None) => import_file(&args, source, &poster).await,
         (None, Some(path)) => import_git(&args, path.clone(), &poster).await,
         _ => bail!("give either a file or --git with a repository"),
     }
 }
 
-async fn import_file(args: &Args, file: PathBuf, poster: &Poster) -> anyhow::Result<ExitCode> {
-    let mut journal = Journal::open(&file, args.target.url.as_str(), args.from_start)?;
-    let skip = journal.lines_done();
-    if skip > 0 {
-        eprintln!("resuming after {}", counted(skip, "line", "lines"));
+async fn import_file(args: &Args, source: &Source, poster: &Poster) -> anyhow::Result<ExitCode> {
+    args.shape.check()?;
+    if let Source::File(path) = source {
+        fs::metadata(path).with_context(|| format!("could not read {source}"))?;
     }
-    let mut progress = Progress::new(Some(journal.file_bytes()));
-    let mut is_saved = true;
-    let read = move |batcher: Batcher<_>| lines::read_file(&file, skip, batcher);
+    let Some(file) = source.seekable() else {
+        return import_records(args, source, poster, None).await;
+    };
+    let open = |from_start| Journal::open(file, args.target.url.as_str(), &args.shape, from_start);
+    let (journal, refused) = open(args.from_start)?;
+    if let Some(reason) = refused {
+        eprintln!("podium: the position {reason}. The import begins with the first record.");
+    }
+    match import_records(args, source, poster, Some(journal)).await {
+        // Nothing was sent yet.
+        Err(error) if error.is::<DoesNotFit>() => {
+            eprintln!("podium: {error:#}. The import begins with the first record.");
+            let (journal, _) = open(true)?;
+            import_records(args, source, poster, Some(journal)).await
+        }
+        ended => ended,
+    }
+}
+
+/// Imports the records of a source, and saves the position in the journal if there is one.
+async fn import_records(
+    args: &Args,
+    source: &Source,
+    poster: &Poster,
+    mut journal: Option<Journal>,
+) -> anyhow::Result<ExitCode> {
+    let start = journal.as_ref().map_or_else(Start::default, Journal::start);
+    let mut tally = journal
+        .as_ref()
+        .map_or_else(Tally::default, |journal| journal.tally().clone());
+    if start.records > 0 {
+        eprintln!("resuming after {}", counted(start.records, "record", "records"));
+    }
+    let mut progress = Progress::new(journal.as_ref().map(Journal::file_bytes));
+    let (mut is_saved, mut done) = (true, start.records);
+    let (from, shape) = (source.clone(), args.shape.clone());
+    let read = move |batcher: Batcher<_>| records::read(&from, &shape, start, batcher);
     let (end, read) = send(args, poster, read, |posted| {
-        if let Err(error) = journal.advance(posted.read.records, posted.tally)
+        done = posted.read.records;
+        tally.add(posted.tally.clone());
+        if let Some(journal) = &mut journal
+            && let Err(error) = journal.advance(posted.read, posted.tally)
             && std::mem::take(&mut is_saved)
         {
             eprintln!("podium: the import continues, but cannot be resumed if it is interrupted: {error:#}");
         }
-        progress.update(posted.read, journal.tally(), poster.retries());
+        progress.update(posted.read, &tally, poster.retries());
     })
     .await?;
     progress.finish();
-    let again = format!(
-        "{} done; run the same command again to resume",
-        counted(journal.lines_done(), "line is", "lines are")
-    );
+    if let Err(error) = &read
+        && error.is::<DoesNotFit>()
+    {
+        return Err(DoesNotFit.into());
+    }
+    // It cannot be imported at all.
+    if read.is_err() && tally == Tally::default() {
+        return read.map(|_| ExitCode::FAILURE);
+    }
     let is_finished = read.is_ok() && matches!(end, End::Done);
-    let tally = journal.tally().clone();
-    if is_finished {
-        journal.finish()?;
-    } else if is_saved {
-        journal.save()?;
+    let again = format!(
+        "{} done; run the same command again to {}",
+        counted(done, "record is", "records are"),
+        if journal.is_some() {
+            "resume"
+        } else {
+            "send the rest; what was accepted is not counted twice"
+        }
+    );
+    if let Some(mut journal) = journal {
+        if is_finished {
+            journal.finish()?;
+        } else if is_saved {
+            journal.save()?;
+        }
     }
     let code = conclude(&end, &tally, poster, &again);
+    warn(&tally);
     read.context(again)?;
+    if is_finished {
+        say_where_to_look(args, &tally, None);
+    }
     Ok(code)
 }
 
 async fn import_git(args: &Args, path: PathBuf, poster: &Poster) -> anyhow::Result<ExitCode> {
     let repository = Repository::open(&path, args.program.clone(), args.names)?;
+    let program = repository.program().clone();
     let mut progress = Progress::new(None);
     let mut tally = Tally::default();
     let now = Timestamp::now();
@@ -161,14 +260,67 @@ async fn import_git(args: &Args, path: PathBuf, poster: &Poster) -> anyhow::Resu
     let again = "run the same command again; activities that were accepted are not counted twice";
     let code = conclude(&end, &tally, poster, again);
     let skipped = skipped.context(again)?;
-    if matches!(end, End::Done) {
+    if let Some(skipped) = skipped {
         print!("{skipped}");
+        say_where_to_look(args, &tally, Some(&program));
     }
     Ok(code)
 }
 
+/// What a user may not expect of activities that lack something.
+fn warn(tally: &Tally) {
+    let notes = tally.notes;
+    if notes.without_id > 0 {
+        eprintln!(
+            "podium: warning: {} no activity_id and got one made from the content. Importing this file again counts \
+             nothing twice, but an equal activity in another file is taken for the same one.",
+            counted(notes.without_id, "activity has", "activities have")
+        );
+    }
+    if notes.without_time > 0 {
+        let time = counted(notes.without_time, "activity has", "activities have");
+        eprint!(
+            "podium: warning: {time} no occurred_at and occurred, for the boards, when the server received it."
+        );
+        eprintln!(
+            "{}",
+            if notes.without_id > 0 {
+                " Without a time and an id, a copy of this file counts nothing new."
+            } else {
+                ""
+            }
+        );
+    }
+    if notes.left_out > 0 && tally.accepted + tally.duplicate + tally.rejected() == 0 {
+        eprintln!("podium: warning: --only left out every record; compare its values with the file");
+    }
+}
+
+fn say_where_to_look(args: &Args, tally: &Tally, program: Option<&ProgramId>) {
+    if tally.accepted + tally.duplicate == 0 {
+        return;
+    }
+    let url = &args.target.url;
+    let board = program
+        .map(|program| format!(" program:{program}"))
+        .unwrap_or_default();
+    println!();
+    if is_loopback(url) {
+        let option = if url.port() == Some(LOCAL_PORT) {
+            String::new()
+        } else {
+            format!(" --url {url}")
+        };
+        println!("The boards follow in a moment: open {url} or run `podium board{board}{option}`.");
+    } else {
+        println!(
+            "The boards follow with the next snapshot: run `podium board{board} --url ADDRESS-OF-THE-BOARDS`."
+        );
+    }
+}
+
 /// Reads on a separate thread and sends batches concurrently. Calls `done` with the batches in the order of
-/// reading. Returns how sending ended, and how reading ended.
+/// reading. Returns how sending ended, and how reading ended if it did.
 ///
 /// Memory is bounded by the batches in flight or waiting: twice the concurrency, plus one.
 async fn send<T: Send + 'static>(
@@ -176,16 +328,19 @@ async fn send<T: Send + 'static>(
     poster: &Poster,
     read: impl FnOnce(Batcher<Box<dyn FnMut(Batch) -> ControlFlow<()>>>) -> anyhow::Result<T> + Send + 'static,
     mut done: impl FnMut(Posted),
-) -> anyhow::Result<(End, anyhow::Result<T>)> {
+) -> anyhow::Result<(End, anyhow::Result<Option<T>>)> {
     let concurrency = usize::from(args.concurrency);
     let records_max = usize::from(args.batch);
     let (sender, mut receiver) = mpsc::channel(concurrency);
-    let reader = spawn_blocking(move || {
+    let (ended, reader) = oneshot::channel();
+    // A thread of its own, since reading from a pipe may wait for ever and must not delay the end.
+    thread::spawn(move || {
         let emit = move |batch| match sender.blocking_send(batch) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         };
-        read(Batcher::new(records_max, Box::new(emit)))
+        // Nobody waits for the result if sending ended before.
+        let _received = ended.send(read(Batcher::new(records_max, Box::new(emit))));
     });
     let end = {
         let batches = stream::poll_fn(|context| receiver.poll_recv(context));
@@ -204,7 +359,10 @@ async fn send<T: Send + 'static>(
     };
     // This ends a reader that waits for room in the channel.
     drop(receiver);
-    let read = reader.await.context("the reader failed")?;
+    let read = match end {
+        End::Done => reader.await.context("the reader failed")?.map(Some),
+        End::GaveUp(_) | End::Interrupted => Ok(None),
+    };
     Ok((end, read))
 }
 

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use lab::{bench, chaos, compare, load};
 use operate::{dlq, rebuild, reconcile};
+use terminal::text::printable_lines;
 
 #[derive(Parser)]
 #[command(
@@ -84,7 +85,7 @@ async fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args, Cli::command()),
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("podium: {error:#}");
+        eprintln!("podium: {}", printable_lines(&format!("{error:#}")));
         ExitCode::FAILURE
     })
 }

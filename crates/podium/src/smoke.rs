@@ -14,7 +14,7 @@ use serde_json::json;
 use store::keys::CountGeneration;
 use store::{Activities, Markers, generations};
 use terminal::duration;
-use terminal::text::{age, printable};
+use terminal::text::{age, printable, printable_json};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::figures::{Figures, Stage};
@@ -87,7 +87,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .await;
     if is_json {
         figures.failure = outcome.as_ref().err().map(|error| format!("{error:#}"));
-        println!("{}", serde_json::to_string(&figures)?);
+        println!("{}", printable_json(&serde_json::to_string(&figures)?));
     }
     outcome.map(|()| ExitCode::SUCCESS)
 }

@@ -180,15 +180,17 @@ fn rejections_are_named_and_fail_the_import_but_stop_nothing() {
     let server = Server::start();
     let import = run(&["import", text(&file)], &server.url());
     assert_eq!(import.code, Some(1), "{}{}", import.stdout, import.stderr);
-    assert_eq!(
-        import.stdout,
+    let page = server.url();
+    let expected = format!(
         "accepted             1\n\
          duplicate           36\n\
          rejected             3\n  \
          line 3: unknown_kind (kind): there is no such kind\n  \
-         line 7: invalid_json: EOF while parsing a string at line 1 column 20\n  \
-         line 17: status 400: 400: the body is poisoned\n"
+         line 7: malformed: the activity is not valid JSON text: EOF while parsing a string at line 1 column 20\n  \
+         line 17: status 400: 400: the body is poisoned\n\n\
+         The boards follow in a moment: open {page}/ or run `podium board --url {page}/`.\n"
     );
+    assert_eq!(import.stdout, expected);
     assert!(!position_of(&file).exists(), "there is nothing to go on with");
 }
 
@@ -210,7 +212,7 @@ fn an_import_gives_up_in_time_and_says_where() {
         import.stderr
     );
     assert!(
-        import.stderr.contains("0 lines are done; run the same"),
+        import.stderr.contains("0 records are done; run the same"),
         "{}",
         import.stderr
     );
@@ -246,7 +248,12 @@ fn a_damaged_file_is_imported_as_far_as_it_can_be_read() {
     let server = Server::start();
     let import = run(&["import", text(&file)], &server.url());
     assert_eq!(import.code, Some(1), "{}", import.stdout);
-    assert!(import.stderr.contains("after line 1"), "{}", import.stderr);
+    assert!(import.stderr.contains("after record 1"), "{}", import.stderr);
+    assert_eq!(
+        server.store.lock().accepted.len(),
+        1,
+        "what was read before is sent"
+    );
 }
 
 fn write_gzip(directory: &TempDir, text: &str) -> PathBuf {
@@ -256,6 +263,102 @@ fn write_gzip(directory: &TempDir, text: &str) -> PathBuf {
     std::io::Write::write_all(&mut encoder, text.as_bytes()).expect("written");
     encoder.finish().expect("compressed");
     path
+}
+
+#[test]
+fn what_comes_through_a_pipe_is_imported_once_and_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = write_activities(&directory, 10);
+    let server = Server::start();
+    for (source, expected) in [("-", (10, 0)), ("/dev/stdin", (0, 10))] {
+        let mut import = podium(&["import", source], &server.url());
+        import.stdin(fs::File::open(&file).expect("a file"));
+        let import: Run = import.output().expect("podium runs").into();
+        assert_eq!(import.code, Some(0), "{}{}", import.stdout, import.stderr);
+        assert_eq!(
+            (count(&import, "accepted"), count(&import, "duplicate")),
+            expected
+        );
+        for warning in [
+            "5 activities have no activity_id",
+            "10 activities have no occurred_at",
+        ] {
+            assert!(import.stderr.contains(warning), "{}", import.stderr);
+        }
+    }
+    assert_eq!(fs::read_dir(&directory).expect("listed").count(), 1);
+}
+
+#[test]
+fn an_import_that_waits_for_a_pipe_can_be_interrupted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pipe = directory.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .expect("mkfifo runs")
+            .success()
+    );
+    let server = Server::start();
+    let args = ["import", text(&pipe), "--batch", "1"];
+    let import = podium(&args, &server.url()).spawn().expect("podium runs");
+    let mut writer = fs::OpenOptions::new().write(true).open(&pipe).expect("a reader");
+    let two_lines = "{\"activity_id\":\"a\"}\n{\"activity_id\":\"b\"}\n";
+    std::io::Write::write_all(&mut writer, two_lines.as_bytes()).expect("written");
+    wait_until(|| server.store.lock().accepted.len() == 2);
+    let interrupted = Command::new("kill")
+        .args(["-s", "INT", &import.id().to_string()])
+        .status();
+    assert!(interrupted.expect("kill runs").success());
+    let import: Run = import.wait_with_output().expect("it ends").into();
+    assert_eq!(import.code, Some(130), "{}{}", import.stdout, import.stderr);
+}
+
+#[test]
+fn lines_put_on_top_count_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = write_activities(&directory, 10);
+    let server = Server::start();
+    assert_eq!(
+        count(&run(&["import", text(&file)], &server.url()), "accepted"),
+        10
+    );
+    let lines = fs::read_to_string(&file).expect("the file");
+    let more = r#"{ "kind": "program_check_in", "program_id": "p", "user_id": "u" }"#;
+    fs::write(&file, format!("{more}\n\n{more}\n{lines}")).expect("a file");
+    let import = run(&["import", text(&file)], &server.url());
+    assert_eq!((count(&import, "accepted"), count(&import, "duplicate")), (2, 10));
+}
+
+/// Only root can make a file of another owner.
+#[test]
+fn a_repository_of_another_owner_is_imported_only_if_the_user_trusts_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let repository = directory.path().join("theirs");
+    let made = Command::new("git").args(["init", "-q"]).arg(&repository).status();
+    assert!(made.expect("git runs").success());
+    for path in [repository.clone(), repository.join(".git")] {
+        if std::os::unix::fs::chown(&path, Some(12_345), None).is_err() {
+            return;
+        }
+    }
+    let server = Server::start();
+    let import = || -> Run {
+        let mut import = podium(&["import", "--git", text(&repository)], &server.url());
+        import
+            .env("HOME", directory.path())
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("SUDO_UID");
+        import.output().expect("podium runs").into()
+    };
+    let refused = import();
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains("dubious ownership"), "{}", refused.stderr);
+    let trusted = format!("[safe]\n\tdirectory = {}\n", text(&repository));
+    fs::write(directory.path().join(".gitconfig"), trusted).expect("a file");
+    let allowed = import();
+    assert_eq!(allowed.code, Some(0), "{}", allowed.stderr);
 }
 
 #[test]

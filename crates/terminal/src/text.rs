@@ -1,6 +1,6 @@
 //! Formats numbers, ages and untrusted text for a terminal.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
@@ -42,11 +42,53 @@ pub fn latency(span: Duration) -> String {
     }
 }
 
-/// Untrusted text without control characters, which could rewrite the terminal.
+/// Untrusted text on one line, without characters that rewrite the terminal or that nobody sees.
 pub fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| {
+            if is_hidden(c) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
         .collect()
+}
+
+/// Untrusted text like [`printable`], which keeps its line breaks.
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// A JSON document that means the same and is [`printable`]: hidden characters, which JSON allows only in
+/// strings, are escaped. Line breaks and tabs between tokens stay.
+pub fn printable_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hidden(c) && !matches!(c, '\n' | '\r' | '\t') {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// Control characters; what changes the direction of text, so that it reads as something else; line and
+/// paragraph separators; and format characters and fillers, which have no width. The ranges are Unicode's
+/// category Cf, and the invisible letters and marks that its property `Default_Ignorable_Code_Point` adds,
+/// except the variation selectors that emoji need.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+            | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -89,7 +131,26 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_cannot_drive_the_terminal() {
-        assert_eq!(printable("a\x1b[31mb\nc"), "a\u{fffd}[31mb\u{fffd}c");
+    fn untrusted_text_neither_drives_the_terminal_nor_hides_anything() {
+        for (text, expected) in [
+            ("a\x1b[31mb\nc", "a\u{fffd}[31mb\u{fffd}c"),
+            ("\u{9b}2J", "\u{fffd}2J"),
+            (
+                "Zoë 李小龍 ❤\u{fe0f} é = e\u{301}",
+                "Zoë 李小龍 ❤\u{fe0f} é = e\u{301}",
+            ),
+        ] {
+            assert_eq!(printable(text), expected);
+        }
+        let hidden = "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{200e}\u{200f}\u{61c}\
+            \u{200b}\u{200c}\u{200d}\u{2060}\u{feff}\u{ad}\u{2028}\u{2029}\u{180e}\u{e0041}\u{3164}\u{fff9}";
+        for c in hidden.chars() {
+            assert_eq!(printable(&format!("a{c}b")), "a\u{fffd}b", "{c:?}");
+        }
+        assert_eq!(printable_lines("a\r\nb\u{202e}"), "a\u{fffd}\nb\u{fffd}");
+        assert_eq!(
+            printable_json("{\n\t\"a\": \"\u{202e}\u{e0041}\u{7f}é\"}"),
+            "{\n\t\"a\": \"\\u202e\\udb40\\udc41\\u007fé\"}"
+        );
     }
 }

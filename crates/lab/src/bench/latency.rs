@@ -110,6 +110,7 @@ async fn post(api: Api, length: Duration) -> Figures {
         batch: 1,
         seed: SEED,
         back: None,
+        new_leaders_every: None,
         outstanding_max: OUTSTANDING_MAX,
         drain_max: DRAIN_MAX,
     };

@@ -43,6 +43,7 @@ pub struct Plan {
     pub seed: u64,
     /// How long ago an activity may have occurred. `None` means now.
     pub back: Option<Duration>,
+    pub new_leaders_every: Option<u32>,
     /// The maximum of requests in flight. A request that is due above it is dropped and recorded as an error.
     pub outstanding_max: usize,
     /// How long to wait after the last answer for everything to be counted.
@@ -143,8 +144,9 @@ pub async fn run(
     mut on_second: impl FnMut(&Second<'_>),
 ) -> Figures {
     let before = first_status(serve).await;
-    let mut workload =
-        Workload::new(plan.users, plan.programs, plan.seed, rand::random()).reaching_back(plan.back);
+    let mut workload = Workload::new(plan.users, plan.programs, plan.seed, rand::random())
+        .reaching_back(plan.back)
+        .changing_leaders(plan.new_leaders_every);
     let mut counts = Counts::default();
     let mut post = Recorder::new();
     let mut post_in_second = Recorder::new();

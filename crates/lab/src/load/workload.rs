@@ -68,6 +68,10 @@ pub struct Workload {
     run: String,
     made: u64,
     back: Option<Duration>,
+    /// After so many activities, other users are the most active.
+    new_leaders_every: Option<u32>,
+    /// The user with the first rank.
+    leader: usize,
 }
 
 impl Workload {
@@ -81,6 +85,16 @@ impl Workload {
             run: format!("{run:016x}"),
             made: 0,
             back: None,
+            new_leaders_every: None,
+            leader: 0,
+        }
+    }
+
+    /// Lets other users be the most active after every `activities`, so that users change places.
+    pub fn changing_leaders(self, activities: Option<u32>) -> Self {
+        Self {
+            new_leaders_every: activities,
+            ..self
         }
     }
 
@@ -91,7 +105,14 @@ impl Workload {
 
     pub fn next(&mut self) -> Activity {
         self.made += 1;
-        let user = self.users.choose(&mut self.random);
+        if self
+            .new_leaders_every
+            .is_some_and(|every| self.made.is_multiple_of(every.into()))
+        {
+            self.leader = self.random.random_range(0..self.users.cumulative.len());
+        }
+        let rank = self.users.choose(&mut self.random);
+        let user = (self.leader + rank) % self.users.cumulative.len();
         let program = self.programs.choose(&mut self.random);
         let percent = self.random.random_range(0..100_u32);
         let share = self.random.random::<f64>();
@@ -172,6 +193,22 @@ mod tests {
         let ages: HashSet<i64> = ages.collect();
         assert_eq!(ages, (0..24).collect());
         assert_eq!(made(7, 1, 1)[0].occurred_at, None);
+    }
+
+    #[test]
+    fn leaders_change_if_that_is_wanted() {
+        let mut workload = Workload::new(100, 1, 7, 1).changing_leaders(Some(500));
+        let leaders: HashSet<_> = (0..10)
+            .filter_map(|_| {
+                let mut counts: BTreeMap<UserId, u32> = BTreeMap::new();
+                for _ in 0..500 {
+                    *counts.entry(workload.next().user_id).or_default() += 1;
+                }
+                counts.into_iter().max_by_key(|(_, count)| *count)
+            })
+            .map(|(user, _)| user)
+            .collect();
+        assert!(leaders.len() > 5, "{leaders:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{cell::RefCell, fmt::Write as _, ops::ControlFlow, process::ExitCode, t
 
 use jiff::Timestamp;
 use serde::Serialize;
-use terminal::text::{age, counted, grouped, printable};
+use terminal::text::{age, counted, grouped, printable, printable_json};
 
 use super::{
     Interrupts, Selection, conclude,
@@ -149,7 +149,7 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
         queues,
     };
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        println!("{}", printable_json(&serde_json::to_string(&report)?));
     } else {
         print!(
             "{}",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use terminal::text::{counted, grouped};
+use terminal::text::{counted, grouped, printable};
 
 /// The most findings listed for each rule. The rest are only counted.
 const EXAMPLES: usize = 10;
@@ -96,7 +96,7 @@ impl fmt::Display for Findings {
             };
             writeln!(f, "{rule:<13} {state}")?;
             for example in &broken.examples {
-                writeln!(f, "  {example}")?;
+                writeln!(f, "  {}", printable(&example.to_string()))?;
             }
             if broken.found > broken.examples.len() as u64 && !broken.examples.is_empty() {
                 writeln!(

@@ -4,7 +4,10 @@ use std::ops::ControlFlow;
 
 use client::wire::{BODY_BYTES_MAX, ITEMS_MAX};
 
-use super::tally::{Place, Rejection};
+use super::{
+    identify::Identified,
+    tally::{Notes, Place, Rejection},
+};
 
 /// The brackets of the array.
 const BRACKETS_BYTES: usize = 2;
@@ -20,11 +23,16 @@ pub struct Item {
     pub json: String,
 }
 
+/// A hash of everything that was read.
+pub type Digest = [u8; 32];
+
 /// How much was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Read {
-    /// Lines, or commits and tags.
+    /// Lines, rows or elements; or commits and tags.
     pub records: u64,
+    /// Not for a git history.
+    pub digest: Digest,
     /// Bytes of the file, before decompression. 0 for a git history.
     pub bytes: u64,
 }
@@ -34,6 +42,7 @@ pub struct Read {
 pub struct Batch {
     pub items: Vec<Item>,
     pub rejected: Vec<Rejection>,
+    pub notes: Notes,
     /// How much was read up to the end of this batch.
     pub read: Read,
 }
@@ -98,9 +107,22 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Batcher<E> {
         ControlFlow::Continue(())
     }
 
+    /// Notes what the next activity lacks.
+    pub fn note(&mut self, activity: &Identified) {
+        self.batch.notes.without_id += u64::from(!activity.had_id);
+        self.batch.notes.without_time += u64::from(!activity.had_time);
+    }
+
+    /// Counts the record that ends at `read` and is not to be imported.
+    pub fn leave_out(&mut self, read: Read) -> ControlFlow<()> {
+        self.batch.notes.left_out += 1;
+        self.batch.read = read;
+        ControlFlow::Continue(())
+    }
+
     /// Passes on the last batch.
     pub fn flush(&mut self) -> ControlFlow<()> {
-        if self.batch.items.is_empty() && self.batch.rejected.is_empty() {
+        if self.batch.items.is_empty() && self.batch.rejected.is_empty() && self.batch.notes.left_out == 0 {
             return ControlFlow::Continue(());
         }
         self.bytes = BRACKETS_BYTES;
@@ -134,7 +156,7 @@ mod tests {
             };
             let read = Read {
                 records: number,
-                bytes: 0,
+                ..Read::default()
             };
             assert!(batcher.push(Ok(item), read).is_continue());
         }

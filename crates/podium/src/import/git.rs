@@ -1,31 +1,35 @@
 //! Reads activities from a git history, using the `git` program.
 
+mod command;
 mod identity;
 
+pub use self::identity::slug;
+
 use std::{
+    collections::HashMap,
     fmt,
     io::{BufRead, BufReader, Read as _},
     ops::ControlFlow,
-    path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    path::Path,
+    process::{ChildStdout, Command},
 };
 
 use anyhow::{Context, bail, ensure};
 use client::wire::{Activity, Kind};
-use domain::{ActivityId, ProgramId};
+use domain::{ActivityId, ProgramId, UserId};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use terminal::text::counted;
 
+use self::command::{Location, Running, describe};
 use self::identity::{program_slug, user_id};
 use super::{
     batch::{Batch, Batcher, Item, Read},
     tally::Place,
 };
 
-/// The raw author, not the one of `.mailmap`: a mapping added later would change users, and the same commit
-/// under another user is another activity. Every field ends with a NUL (`-z`), which no field can contain.
-const COMMIT_FORMAT: &str = "--format=tformat:%H%x00%P%x00%an%x00%ae%x00%at";
+/// The author as `.mailmap` names them. Every field ends with a NUL (`-z`), which no field can contain.
+const COMMIT_FORMAT: &str = "--format=tformat:%H%x00%P%x00%aN%x00%aE%x00%at";
 const COMMIT_FIELDS: usize = 5;
 
 /// The tagger, and the author of the commit for tags without a tagger.
@@ -38,9 +42,13 @@ const TAG_FIELDS: usize = 8;
 /// Longer than any real name or list of parents.
 const FIELD_BYTES_MAX: u64 = 64 * 1024;
 
+/// Taggers that are remembered with their user ids.
+const PEOPLE_MAX: usize = 100_000;
+
 /// A repository to read.
 pub struct Repository {
-    path: PathBuf,
+    location: Location,
+    is_bare: bool,
     program: ProgramId,
     names: bool,
 }
@@ -93,13 +101,14 @@ impl Skipped {
 impl Repository {
     /// Finds the repository at or above `path`. Without a `program`, its name is used.
     pub fn open(path: &Path, program: Option<ProgramId>, names: bool) -> anyhow::Result<Self> {
-        let output = git(path)
-            .args(["rev-parse", "--path-format=absolute", "--git-common-dir"])
-            .output()
-            .context("could not run `git`; install it or check PATH")?;
+        let location = Location::of(path)?;
+        let output = location.output(&["rev-parse", "--path-format=absolute", "--git-common-dir"])?;
         if !output.status.success() {
-            let reason = String::from_utf8_lossy(&output.stderr);
-            bail!("git could not read {}: {}", path.display(), reason.trim());
+            bail!(
+                "git could not read {}: {}",
+                path.display(),
+                describe(&output.stderr)
+            );
         }
         let directory = String::from_utf8_lossy(&output.stdout);
         let program = match program {
@@ -107,11 +116,20 @@ impl Repository {
             None => program_slug(Path::new(directory.trim_end_matches('\n')))
                 .context("cannot derive a program id from the name of the repository's directory; give one with --program")?,
         };
+        let top = location.output(&["rev-parse", "--show-toplevel"])?;
+        if top.status.success() {
+            check_mailmap_file(&top.stdout)?;
+        }
         Ok(Self {
-            path: path.to_owned(),
+            location,
+            is_bare: !top.status.success(),
             program,
             names,
         })
+    }
+
+    pub fn program(&self) -> &ProgramId {
+        &self.program
     }
 
     /// Reads all commits and then all tags.
@@ -120,6 +138,22 @@ impl Repository {
         E: FnMut(Batch) -> ControlFlow<()>,
     {
         let mut skipped = Skipped::default();
+        let ended = self.each_activity(now, batcher, &mut skipped);
+        // What was read before an error is sent. The reading is at its end, so a request to stop makes no
+        // difference.
+        let _stop_or_not = batcher.flush();
+        ended.map(|()| skipped)
+    }
+
+    fn each_activity<E>(
+        &self,
+        now: Timestamp,
+        batcher: &mut Batcher<E>,
+        skipped: &mut Skipped,
+    ) -> anyhow::Result<()>
+    where
+        E: FnMut(Batch) -> ControlFlow<()>,
+    {
         let mut read = Read::default();
         let mut push = |found: Result<(Place, Activity), Skip>| {
             read.records += 1;
@@ -134,23 +168,45 @@ impl Repository {
                 }
             }
         };
-        let mut log = git(&self.path);
+        let mut log = self.git();
         // A stash is unfinished work and a note is a comment. Neither is a completed task.
+        log.args(["log", "-z", "--no-show-signature", "--no-patch"]);
         log.args([
-            "log",
-            "-z",
-            "--no-show-signature",
+            "--no-ext-diff",
+            "--no-textconv",
             "--encoding=UTF-8",
             COMMIT_FORMAT,
         ]);
         log.args(["--exclude=refs/stash", "--exclude=refs/notes/*", "--all"]);
         each_record(log, |fields| push(self.commit(fields, now)))?;
-        let mut tags = git(&self.path);
+        let mut tags = self.git();
         tags.args(["for-each-ref", TAG_FORMAT, "refs/tags"]);
-        each_record(tags, |fields| push(self.tag(fields, now)))?;
-        // The history is at its end, so a request to stop makes no difference.
-        let _stop_or_not = batcher.flush();
-        Ok(skipped)
+        let mut people = HashMap::new();
+        each_record(tags, |fields| push(self.tag(fields, now, &mut people)))
+    }
+
+    /// Git with the mapping of names that belongs to this repository: the file in the working tree, or the
+    /// one in the latest commit of a bare repository. A repository's configuration cannot name another.
+    fn git(&self) -> Command {
+        let mut git = self.location.git();
+        let blob = if self.is_bare { "HEAD:.mailmap" } else { "" };
+        git.args(["-c", &format!("mailmap.blob={blob}")]);
+        git
+    }
+
+    /// The name and address that `.mailmap` gives a person. The `:mailmap` option of `for-each-ref` would do
+    /// the same, but only since git 2.43.
+    fn mapped(&self, name: &str, email: &str) -> (String, String) {
+        let contact = format!("{name} <{email}>");
+        let mapped = self.git().args(["check-mailmap", "--", &contact]).output();
+        let mapped = mapped.ok().filter(|output| output.status.success());
+        let mapped = mapped.and_then(|output| String::from_utf8(output.stdout).ok());
+        let mapped = mapped.as_deref().and_then(|contact| {
+            let (name, email) = contact.trim_end().strip_suffix('>')?.rsplit_once('<')?;
+            Some((name.trim().to_owned(), email.to_owned()))
+        });
+        // A person that git cannot read is not mapped either.
+        mapped.unwrap_or_else(|| (name.to_owned(), email.to_owned()))
     }
 
     fn commit(
@@ -186,6 +242,7 @@ impl Repository {
             author_time,
         ]: &[String; TAG_FIELDS],
         now: Timestamp,
+        people: &mut HashMap<(String, String), UserId>,
     ) -> Result<(Place, Activity), Skip> {
         let (name, email, time) = if tag_time.is_empty() {
             (author, author_email, author_time)
@@ -195,9 +252,19 @@ impl Repository {
         if time.is_empty() {
             return Err(Skip::WithoutAuthor);
         }
+        if people.len() >= PEOPLE_MAX {
+            people.clear();
+        }
+        let user = people
+            .entry((name.clone(), email.clone()))
+            .or_insert_with(|| {
+                let (name, email) = self.mapped(name, email);
+                user_id(&name, &email, self.names)
+            })
+            .clone();
         let activity = Activity {
             activity_id: tag_id(tag, object),
-            user_id: user_id(name, email, self.names),
+            user_id: user,
             program_id: self.program.clone(),
             kind: Kind::LearningMilestone,
             occurred_at: Some(parse_time(time, now)?),
@@ -229,37 +296,28 @@ fn parse_time(seconds: &str, now: Timestamp) -> Result<Timestamp, Skip> {
     }
 }
 
-fn git(path: &Path) -> Command {
-    let mut git = Command::new("git");
-    // These would take precedence over the path.
-    git.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
-    git.arg("-C").arg(path).stdin(Stdio::null());
-    git
+/// Git would wait for ever for a pipe. It follows no link there.
+fn check_mailmap_file(toplevel: &[u8]) -> anyhow::Result<()> {
+    let toplevel = String::from_utf8_lossy(toplevel);
+    let file = Path::new(toplevel.trim_end_matches('\n')).join(".mailmap");
+    let is_strange = file
+        .symlink_metadata()
+        .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_symlink());
+    ensure!(!is_strange, "{} is not a regular file", file.display());
+    Ok(())
 }
 
 /// Runs git and passes on its output as it arrives, in records of `N` fields that end with NUL.
 fn each_record<const N: usize>(
-    mut git: Command,
+    git: Command,
     mut each: impl FnMut(&[String; N]) -> ControlFlow<()>,
 ) -> anyhow::Result<()> {
-    let mut running = git
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("could not run `git`")?;
-    let output = running.stdout.take().expect("the output is piped");
-    let stopped = read_records(output, &mut each);
-    if !matches!(stopped, Ok(ControlFlow::Continue(()))) {
-        return stop(&mut running).and(stopped.map(drop));
+    let mut running = Running::start(git)?;
+    let output = running.child().stdout.take().expect("the output is piped");
+    match read_records(output, &mut each) {
+        Ok(ControlFlow::Continue(())) => running.finish(),
+        stopped => running.stop().and(stopped.map(drop)),
     }
-    let status = running.wait().context("could not wait for git to end")?;
-    ensure!(status.success(), "git failed: {status}");
-    Ok(())
-}
-
-fn stop(git: &mut Child) -> anyhow::Result<()> {
-    git.kill().context("could not stop git")?;
-    git.wait().context("could not wait for git to end")?;
-    Ok(())
 }
 
 fn read_records<const N: usize>(
@@ -292,5 +350,7 @@ fn read_records<const N: usize>(
     Ok(ControlFlow::Continue(()))
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

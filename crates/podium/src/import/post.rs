@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     batch::{Batch, Item, Read, body},
-    tally::{Place, Rejection, Tally},
+    tally::{Notes, Place, Rejection, Tally},
 };
 
 pub struct Poster {
@@ -71,6 +71,7 @@ impl Poster {
         let deadline = Instant::now() + self.give_up_after;
         let mut judged = Judged {
             rejected: batch.rejected,
+            notes: batch.notes,
             ..Judged::default()
         };
         let mut parts = vec![batch.items];
@@ -141,6 +142,7 @@ struct Judged {
     accepted: u64,
     duplicate: u64,
     rejected: Vec<Rejection>,
+    notes: Notes,
 }
 
 impl Judged {
@@ -187,6 +189,7 @@ impl Judged {
         let mut tally = Tally::default();
         tally.accepted = self.accepted;
         tally.duplicate = self.duplicate;
+        tally.notes = self.notes;
         for rejection in self.rejected {
             tally.reject(rejection);
         }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use domain::intake;
 use serde::{Deserialize, Serialize};
 use terminal::text::{grouped, printable};
 
@@ -18,6 +19,8 @@ const OTHER_CODES: &str = "other codes";
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     Line(u64),
+    /// An element of an array, from 1.
+    Record(u64),
     Commit(String),
     Tag(String),
 }
@@ -26,6 +29,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(number) => write!(f, "line {number}"),
+            Self::Record(number) => write!(f, "record {number}"),
             Self::Commit(hash) => write!(f, "commit {hash}"),
             Self::Tag(name) => write!(f, "tag {}", printable(name)),
         }
@@ -38,6 +42,20 @@ pub struct Rejection {
     pub code: String,
     pub field: Option<String>,
     pub detail: String,
+}
+
+impl Rejection {
+    /// What the API's parser refuses.
+    pub fn refused(place: Place, rejection: intake::Rejection) -> Self {
+        let code = serde_json::to_value(rejection.code).ok();
+        let code = code.and_then(|code| Some(code.as_str()?.to_owned()));
+        Self {
+            place,
+            code: code.unwrap_or_default(),
+            field: Some(rejection.field).filter(|field| !field.is_empty()),
+            detail: rejection.detail,
+        }
+    }
 }
 
 impl fmt::Display for Rejection {
@@ -57,6 +75,16 @@ pub struct Tally {
     pub duplicate: u64,
     rejected_by_code: BTreeMap<String, u64>,
     shown: Vec<Rejection>,
+    pub notes: Notes,
+}
+
+/// What a user should know of records that were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notes {
+    pub without_id: u64,
+    pub without_time: u64,
+    /// By `--only`.
+    pub left_out: u64,
 }
 
 impl Tally {
@@ -74,6 +102,9 @@ impl Tally {
     pub fn add(&mut self, later: Self) {
         self.accepted += later.accepted;
         self.duplicate += later.duplicate;
+        self.notes.without_id += later.notes.without_id;
+        self.notes.without_time += later.notes.without_time;
+        self.notes.left_out += later.notes.left_out;
         for (code, count) in later.rejected_by_code {
             self.count_code(&code, count);
         }
@@ -95,6 +126,9 @@ impl fmt::Display for Tally {
         writeln!(f, "accepted  {:>12}", grouped(self.accepted))?;
         writeln!(f, "duplicate {:>12}", grouped(self.duplicate))?;
         write!(f, "rejected  {:>12}", grouped(rejected))?;
+        if self.notes.left_out > 0 {
+            write!(f, "\nleft out  {:>12}", grouped(self.notes.left_out))?;
+        }
         for rejection in &self.shown {
             write!(f, "\n  {rejection}")?;
         }

@@ -87,6 +87,7 @@ fn plan(rate: f64, length_ms: u64) -> Plan {
         batch: 1,
         seed: 1,
         back: None,
+        new_leaders_every: None,
         outstanding_max: 1_000,
         drain_max: Duration::from_secs(30),
     }

@@ -1,16 +1,31 @@
-use std::fs;
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use tempfile::TempDir;
 
 use super::*;
 
 /// A repository made by the real git, with nothing of the machine's own settings.
-struct Fixture {
+pub struct Fixture {
     directory: TempDir,
 }
 
+/// The git of a user who has no settings and has not read about Podium.
+pub fn git(path: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .arg("-C")
+        .arg(path)
+        .stdin(Stdio::null());
+    git
+}
+
 impl Fixture {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let fixture = Self { directory };
         fs::create_dir(fixture.path()).expect("a directory");
@@ -23,16 +38,14 @@ impl Fixture {
         fixture
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.directory.path().join("Team Wiki")
     }
 
-    fn run(&self, name: &str, email: &str, time: i64, args: &[&str]) {
+    pub fn run(&self, name: &str, email: &str, time: i64, args: &[&str]) {
         let date = format!("@{time} +0530");
         let status = git(&self.path())
             .args(args)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .envs([("GIT_AUTHOR_NAME", name), ("GIT_COMMITTER_NAME", name)])
             .envs([("GIT_AUTHOR_EMAIL", email), ("GIT_COMMITTER_EMAIL", email)])
             .envs([("GIT_AUTHOR_DATE", &date), ("GIT_COMMITTER_DATE", &date)])
@@ -43,13 +56,17 @@ impl Fixture {
         assert!(status.success(), "git {args:?}");
     }
 
-    fn commit(&self, name: &str, email: &str, time: i64) {
+    pub fn commit(&self, name: &str, email: &str, time: i64) {
         self.run(name, email, time, &["commit", "-q", "--allow-empty", "-m", "x"]);
     }
 
     /// The activities in order of time, one a line, without their ids; and what was skipped.
-    fn read(&self, names: bool) -> (Vec<String>, Vec<String>, Skipped) {
-        let repository = Repository::open(&self.path(), None, names).expect("a repository");
+    pub fn read(&self, names: bool) -> (Vec<String>, Vec<String>, Skipped) {
+        Self::read_at(&self.path(), names)
+    }
+
+    pub fn read_at(path: &Path, names: bool) -> (Vec<String>, Vec<String>, Skipped) {
+        let repository = Repository::open(path, None, names).expect("a repository");
         let (mut lines, mut ids) = (Vec::new(), Vec::new());
         let mut batcher = Batcher::new(2, |batch: Batch| {
             for item in batch.items {
@@ -75,7 +92,7 @@ impl Fixture {
     }
 }
 
-const ANN: (&str, &str) = ("Ann Lee", "Ann@Example.com");
+pub const ANN: (&str, &str) = ("Ann Lee", "Ann@Example.com");
 const BOB: (&str, &str) = ("Bob", "bob@example.com");
 
 #[test]
@@ -222,6 +239,61 @@ fn what_is_no_repository_is_said_so() {
         .err()
         .expect("an error");
     assert!(error.to_string().contains("not a git repository"), "{error}");
+}
+
+#[test]
+fn people_are_named_as_the_mailmap_names_them() {
+    let history = Fixture::new();
+    history.commit("annie", "annie@old.example", 1_000_000_000);
+    let tag = ["tag", "-a", "-m", "x", "v1"];
+    history.run("annie", "annie@old.example", 1_000_000_060, &tag);
+    let mapped = [
+        "2001-09-09T01:46:40Z task_completed ann-lee team-wiki",
+        "2001-09-09T01:47:40Z learning_milestone ann-lee team-wiki",
+    ];
+    fs::write(
+        history.path().join(".mailmap"),
+        "Ann Lee <ann@example.com> <annie@old.example>\n",
+    )
+    .expect("a file");
+    assert_eq!(history.read(true).0, mapped);
+    assert!(
+        history
+            .read(false)
+            .0
+            .iter()
+            .all(|line| line.contains(" u-71d4f55f72fa "))
+    );
+
+    history.run(BOB.0, BOB.1, 1_000_000_120, &["add", ".mailmap"]);
+    history.run(BOB.0, BOB.1, 1_000_000_120, &["commit", "-q", "-m", "x"]);
+    let bare = history.directory.path().join("team-wiki.git");
+    let clone = ["clone", "-q", "--bare", ".", bare.to_str().expect("text")];
+    history.run(BOB.0, BOB.1, 0, &clone);
+    assert_eq!(Fixture::read_at(&bare, true).0[..2], mapped);
+}
+
+#[test]
+fn what_was_read_before_an_error_is_sent() {
+    let history = Fixture::new();
+    history.commit(ANN.0, ANN.1, 1_000_000_000);
+    history.commit(ANN.0, ANN.1, 1_000_000_060);
+    history.run(ANN.0, ANN.1, 0, &["tag", "v1"]);
+    let broken = history.path().join(".git/refs/tags/v2");
+    fs::write(broken, format!("{}\n", "1".repeat(40))).expect("a file");
+    let repository = Repository::open(&history.path(), None, true).expect("a repository");
+    let mut sent = 0;
+    let mut batcher = Batcher::new(100, |batch: Batch| {
+        sent += batch.items.len();
+        ControlFlow::Continue(())
+    });
+    let error = repository
+        .read(Timestamp::now(), &mut batcher)
+        .expect_err("v2 is broken");
+    drop(batcher);
+    assert!(error.to_string().contains("refs/tags/v2"), "{error}");
+    // Git finds the broken tag before it prints a commit, or after, depending on its version.
+    assert!(sent <= 3);
 }
 
 #[test]
