@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("snapshot", &["domain", "store", "telemetry"]),
     ("serve", &["domain", "problem", "store", "telemetry"]),
     ("local-sqs", &[]),
-    ("local", &["domain", "local-sqs", "store"]),
+    ("local", &["domain", "local-sqs", "problem", "store"]),
     ("terminal", &[]),
     ("client", &["domain", "store", "terminal"]),
     ("operate", &["client", "domain", "store", "terminal"]),

@@ -7,8 +7,8 @@ use domain::{Activity, ActivityId, Intake, Rejection, UserId};
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;
-use lambda_http::http::header::{ALLOW, CONTENT_TYPE};
-use lambda_http::http::{HeaderValue, Method, StatusCode};
+use lambda_http::http::header::CONTENT_TYPE;
+use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, Response};
 use problem::Problem;
 use serde::Serialize;
@@ -82,6 +82,7 @@ impl Ingest {
     pub async fn handle(&self, request: Request, received_at: Timestamp) -> Response<String> {
         match self.parse(&request, received_at) {
             Ok(parsed) => answer(&self.keep(parsed, received_at).await),
+            Err(refusal) if request.method() == Method::HEAD => problem::without_body(*refusal),
             Err(refusal) => *refusal,
         }
     }
@@ -94,18 +95,12 @@ impl Ingest {
         received_at: Timestamp,
     ) -> Result<Vec<Result<Activity, Rejection>>, Box<Response<String>>> {
         if request.uri().path() != "/v1/activities" {
-            let detail = "This path does not exist. Send activities to POST /v1/activities.";
-            let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", detail);
-            return Err(Box::new(problem.into_response()));
+            return Err(Box::new(
+                problem::unknown_path(request.uri().path()).into_response(),
+            ));
         }
         if request.method() != Method::POST {
-            let detail = format!("{} is not supported here. Use POST.", request.method());
-            let mut response =
-                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("POST"));
-            return Err(Box::new(response));
+            return Err(Box::new(problem::method_not_allowed(request.method(), "POST")));
         }
         let items = body::check_headers(request.headers()).and_then(|()| body::split(request.body()));
         let items = items.map_err(|problem| {

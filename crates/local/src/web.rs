@@ -2,10 +2,10 @@
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::HeaderName;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::{HeaderName, Method, Response, Uri};
 use axum::routing::{any, get};
 
 use crate::function_url;
@@ -46,14 +46,26 @@ pub fn router(ingest: Function, serve: Function) -> Router {
     let api = Router::new()
         .route("/v1/activities", call(ingest))
         .route("/v1/{*path}", call(serve));
-    DASHBOARD.into_iter().fold(api, |router, (name, content)| {
+    let router = DASHBOARD.into_iter().fold(api, |router, (name, content)| {
         let path = if name == "index.html" {
             "/"
         } else {
             &format!("/{name}")
         };
         router.route(path, file(content_type(name), content))
-    })
+    });
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+async fn not_found(uri: Uri) -> Response<String> {
+    problem::unknown_path(uri.path()).into_response()
+}
+
+/// For the files: the functions check the method themselves.
+async fn method_not_allowed(method: Method) -> Response<String> {
+    problem::method_not_allowed(&method, "GET, HEAD")
 }
 
 fn content_type(name: &str) -> &'static str {
