@@ -98,6 +98,7 @@ const SERVE_READS: &[&str] = &[
     "STALE_LAG_SECONDS",
     "STALE_BACKLOG",
     "ALLOWED_ORIGIN",
+    "SERVE_AUTH",
 ];
 
 /// The configuration of every function of a stack.
@@ -131,6 +132,7 @@ pub(super) fn functions(
         ("STALE_LAG_SECONDS", settings::STALE_LAG.as_secs().to_string()),
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
         ("ALLOWED_ORIGIN", "*".to_owned()),
+        ("SERVE_AUTH", "NONE".to_owned()),
     ];
     let function = |name: &str, settings: FunctionSettings, reads: &[&str]| {
         let own = variables.iter().filter(|(variable, _)| {
