@@ -19,6 +19,7 @@ module "serve" {
     STALE_LAG_SECONDS      = var.stale.lag_seconds
     STALE_BACKLOG          = var.stale.backlog
     ALLOWED_ORIGIN         = var.allowed_origin
+    SERVE_AUTH             = var.serve_auth
   }
 
   statements = concat(local.kms_statements.serve, [

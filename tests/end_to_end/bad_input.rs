@@ -122,11 +122,11 @@ fn framing_cases() -> Vec<Case> {
         with_method(Method::PATCH),
         Case {
             path: "/v1/activities/",
-            ..framing(GOOD, (404, "not_found", "", "/v1/boards"))
+            ..framing(GOOD, (404, "not_found", "", "but /v1/activities does"))
         },
         Case {
             path: "/v1/activity",
-            ..framing(GOOD, (404, "not_found", "", "/v1/boards"))
+            ..framing(GOOD, (404, "not_found", "", "but /v1/activities does"))
         },
         Case {
             path: "/v1/boards",

@@ -10,7 +10,7 @@ use crate::tables::Functions;
 const NOW: &str = "2026-11-21T09:31:10Z";
 
 /// Each fixture's name, and the path that serves it.
-const FIXTURES: [(&str, &str); 8] = [
+const FIXTURES: [(&str, &str); 10] = [
     ("boards", "/v1/boards?window=week"),
     ("board", "/v1/boards/global?window=week&limit=100"),
     ("empty", "/v1/boards/program:onboarding?window=day"),
@@ -18,6 +18,11 @@ const FIXTURES: [(&str, &str); 8] = [
     ("search", "/v1/boards/global/users?window=week&search=AN"),
     ("user", "/v1/boards/global/users/ann.lee?window=week&around=2"),
     ("user_not_on_board", "/v1/boards/global/users/nobody?window=week"),
+    (
+        "user_in_other_case",
+        "/v1/boards/global/users/ANN.LEE?window=week",
+    ),
+    ("board_in_other_case", "/v1/boards/program:Onboarding?window=week"),
     ("status", "/v1/status"),
 ];
 

@@ -211,3 +211,67 @@ async fn a_place_on_the_board_and_a_part_of_an_id_are_found() {
     assert_eq!(search("ann&limit=1").await, "1.Ann.Lee");
     assert_eq!(search("zoe").await, "");
 }
+
+#[tokio::test]
+async fn an_id_in_another_case_is_named() {
+    let mut functions = Functions::start("UTC").await;
+    let (yesterday, now) = ("2026-11-20T12:00:00Z", "2026-11-21T12:00:00Z");
+    for (user, program, at) in [
+        ("ann", "Chess", yesterday),
+        ("ann", "Chess", now),
+        ("Ann", "Chess", now),
+        ("ANN", "chess", yesterday),
+        ("bob", "chess", yesterday),
+        ("annie", "chess", now),
+    ] {
+        task(&mut functions, user, program, at, at).await;
+    }
+    functions.publish(time(now)).await;
+    let check = async |path: &str, status: u16, expected: &[&str]| {
+        let response = functions.get(path, time(now)).await;
+        assert_eq!(response.status(), status, "{path}");
+        let document: serde_json::Value = serde_json::from_slice(response.body()).expect("JSON");
+        assert_eq!(document["other_case"], json!(expected), "{path}");
+        if status == 404 {
+            let detail = document["detail"].as_str().expect("text");
+            assert_eq!(
+                detail.contains("other_case"),
+                !expected.is_empty(),
+                "{path}: {detail}"
+            );
+        }
+    };
+    let users = "/v1/boards/global/users";
+    check(&format!("{users}/ann"), 200, &["ANN", "Ann"]).await;
+    check(&format!("{users}/Ann?window=day"), 200, &["ann"]).await;
+    check(&format!("{users}/bob"), 200, &[]).await;
+    check(&format!("{users}/aNN"), 404, &["ann", "ANN", "Ann"]).await;
+    check(&format!("{users}/aNN?window=day"), 404, &["Ann", "ann"]).await;
+    // Bob did nothing today.
+    check(&format!("{users}/BOB?window=day"), 404, &["bob"]).await;
+    check(&format!("{users}/zoe"), 404, &[]).await;
+    check("/v1/boards/program:chess/users/Annie", 404, &["annie"]).await;
+    check(
+        "/v1/boards/program:CHESS",
+        404,
+        &["program:Chess", "program:chess"],
+    )
+    .await;
+    check(
+        "/v1/boards/program:CHESS/history",
+        404,
+        &["program:Chess", "program:chess"],
+    )
+    .await;
+    check("/v1/boards/program:golf", 404, &[]).await;
+    for many in ["ZOE", "ZOe", "ZoE", "Zoe", "zOE", "zOe"] {
+        task(&mut functions, many, "chess", now, now).await;
+    }
+    functions.publish(time("2026-11-21T12:01:00Z")).await;
+    let many = functions.get(&format!("{users}/zoe"), time(now)).await;
+    let many: serde_json::Value = serde_json::from_slice(many.body()).expect("JSON");
+    assert_eq!(
+        many["other_case"].as_array().map(Vec::len),
+        Some(serve::MAX_OTHER_CASE)
+    );
+}

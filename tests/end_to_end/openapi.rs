@@ -124,10 +124,17 @@ fn limits_are_those_of_the_code() {
         ("SearchDocument", "entries", serve::MAX_FOUND),
         ("UserDocument", "above", serve::MAX_AROUND),
         ("UserDocument", "below", serve::MAX_AROUND),
+        ("UserDocument", "other_case", serve::MAX_OTHER_CASE),
     ] {
         let pointer = format!("/components/schemas/{document}/properties/{list}/maxItems");
         check(&pointer, longest.into());
     }
+    let not_on_board =
+        "/paths/~1v1~1boards~1{board}~1users~1{user}/get/responses/404/content/application~1problem+json";
+    check(
+        &format!("{not_on_board}/schema/properties/other_case/maxItems"),
+        serve::MAX_OTHER_CASE.into(),
+    );
     let history = "/components/schemas/HistoryDocument/properties";
     check(&format!("{history}/users/maxItems"), FOLLOWED_USERS.into());
     // The newest generation is one point more than the samples.
@@ -267,6 +274,7 @@ fn ids_have_the_form_that_the_code_takes() {
         "18446744073709551615.1",
         " 1.2",
         "1.x",
+        "+1.+2",
     ]);
     let validator = description.validator(description.at("/components/schemas/Cursor"));
     for text in cursors {

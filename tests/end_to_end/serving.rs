@@ -7,12 +7,13 @@ use domain::{Board, BoardBuilder, BoardDocument, Freshness, Tally, UserId, Windo
 use flate2::read::GzDecoder;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderMap, IF_NONE_MATCH, VARY,
+    ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
+    ETAG, HeaderMap, IF_NONE_MATCH, RANGE, VARY,
 };
 use lambda_http::http::{Request, Response};
 use lambda_http::{Body, http};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::Snapshots;
 
 use crate::stack::TestStack;
@@ -44,9 +45,17 @@ async fn published() -> (Functions, Timestamp) {
     (functions, at)
 }
 
+fn request(method: Method, path: &str, (name, value): (http::HeaderName, &str)) -> Request<Body> {
+    Request::builder()
+        .method(method)
+        .uri(format!("http://localhost{path}"))
+        .header(name, value)
+        .body(Body::Empty)
+        .expect("a request")
+}
+
 async fn ask(functions: &Functions, path: &str, if_none_match: &str, now: Timestamp) -> Response<Body> {
-    let request = Request::get(format!("http://localhost{path}")).header(IF_NONE_MATCH, if_none_match);
-    let request = request.body(Body::Empty).expect("a request");
+    let request = request(Method::GET, path, (IF_NONE_MATCH, if_none_match));
     functions.serve.handle(request, now).await
 }
 
@@ -138,6 +147,146 @@ async fn a_document_may_be_cached_until_the_next_snapshot_is_due() {
     }
 }
 
+#[tokio::test]
+async fn boards_for_signed_requests_are_kept_by_their_reader_only() {
+    let (functions, at) = published().await;
+    let serve = functions.serve_to(serve::Readers::Signed);
+    for path in PATHS {
+        let public = functions.get(path, at).await;
+        let etag = header(public.headers(), ETAG);
+        for (if_none_match, status) in [("", 200), (etag, 304)] {
+            let request = request(Method::GET, path, (IF_NONE_MATCH, if_none_match));
+            let response = serve.handle(request, at).await;
+            assert_eq!(response.status(), status, "{path}");
+            let cached = header(response.headers(), CACHE_CONTROL);
+            assert_eq!(cached, "private, max-age=60", "{path} {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get_and_the_length_of_its_body() {
+    let (functions, at) = published().await;
+    let etag = header(functions.get("/v1/status", at).await.headers(), ETAG).to_owned();
+    let plain = (ACCEPT_ENCODING, "identity");
+    let mut cases: Vec<_> = PATHS.into_iter().map(|path| (path, plain.clone())).collect();
+    cases.extend([
+        ("/v1/boards/global", (ACCEPT_ENCODING, "gzip, identity;q=0")),
+        ("/v1/boards/global", (ACCEPT_ENCODING, "identity;q=0")),
+        ("/v1/status", (IF_NONE_MATCH, etag.as_str())),
+        ("/v1/boards/x", plain.clone()),
+        ("/v1/boards/program:x", plain.clone()),
+        ("/v1/nothing", plain.clone()),
+        ("/v1/activities", plain.clone()),
+    ]);
+    for (path, header) in cases {
+        for is_ingest in [false, true] {
+            let answer = async |method| {
+                let request = request(method, path, header.clone());
+                let response = if is_ingest {
+                    functions.ingest.handle(request, at).await.map(Body::from)
+                } else {
+                    functions.serve.handle(request, at).await
+                };
+                let (mut parts, body) = response.into_parts();
+                let told = parts.headers.remove(CONTENT_LENGTH);
+                let told = told.map(|length| {
+                    length
+                        .to_str()
+                        .expect("digits")
+                        .parse::<usize>()
+                        .expect("a number")
+                });
+                (parts.status, parts.headers, body.len(), told)
+            };
+            let (status, headers, length, _) = answer(Method::GET).await;
+            let length = (length > 0).then_some(length);
+            let expected = (status, headers, 0, length);
+            assert_eq!(answer(Method::HEAD).await, expected, "{path} {header:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_request_asks_beyond_the_document_is_ignored_or_refused_by_name() {
+    let (functions, at) = published().await;
+    for path in PATHS {
+        let whole = functions.get(path, at).await;
+        let part = request(Method::GET, path, (RANGE, "bytes=0-9"));
+        let answer = functions.serve.handle(part, at).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(answer.body(), whole.body(), "{path}");
+    }
+    for (method, path, status, allowed) in [
+        (Method::OPTIONS, "/v1/status", 204, "GET, HEAD, OPTIONS"),
+        (Method::TRACE, "/v1/status", 405, "GET, HEAD, OPTIONS"),
+        (Method::POST, "/v1/boards/x", 405, "GET, HEAD, OPTIONS"),
+        (Method::OPTIONS, "/v1/nothing", 404, ""),
+        (Method::POST, "/v1/activities/", 404, ""),
+    ] {
+        let secret = request(method.clone(), path, (AUTHORIZATION, "a secret"));
+        let answer = functions.serve.handle(secret, at).await;
+        assert_eq!(answer.status(), status, "{method} {path}");
+        assert_eq!(header(answer.headers(), ALLOW), allowed, "{method} {path}");
+        let body = String::from_utf8_lossy(answer.body()).into_owned();
+        assert!(!body.contains("secret"), "{method} {path}: {body}");
+    }
+}
+
+/// What a client has after it sent `etag`: what it had if the answer is 304, and the new document otherwise.
+async fn refreshed(functions: &Functions, path: &str, etag: &str, had: &Value, now: Timestamp) -> Value {
+    let response = ask(functions, path, etag, now).await;
+    if response.status() == 304 {
+        return had.clone();
+    }
+    assert_ne!(
+        header(response.headers(), ETAG),
+        etag,
+        "{path}: new content has a new validator"
+    );
+    document(&response)
+}
+
+/// A document without its age, which no validator covers.
+fn document(response: &Response<Body>) -> Value {
+    let mut document: Value = serde_json::from_slice(response.body()).expect("JSON");
+    document["freshness"]["age_seconds"].take();
+    document
+}
+
+#[tokio::test]
+async fn no_304_hides_what_was_counted_since() {
+    let at = time("2026-11-21T09:00:00Z");
+    let mut functions = Functions::listing(1, "UTC").await;
+    let post = async |functions: &mut Functions, user: &str, occurred_at: &str, now: Timestamp| {
+        let activity =
+            json!({"user_id": user, "program_id": "p", "kind": "task_completed", "occurred_at": occurred_at});
+        functions.post(&activity, now).await;
+        functions.count(now).await;
+    };
+    for user in ["ann", "ann", "bob"] {
+        post(&mut functions, user, "2026-11-21T08:00:00Z", at).await;
+    }
+    functions.publish(at).await;
+    // Ann is listed and Bob is not.
+    for (user, occurred_at, is_changed) in [
+        ("ann", "2026-11-21T08:30:00Z", false),
+        ("ann", "2026-11-20T08:30:00Z", true),
+        ("bob", "2026-11-21T08:30:00Z", true),
+        ("bob", "2026-11-20T08:30:00Z", true),
+    ] {
+        let path = format!("/v1/boards/global/users/{user}");
+        let now = at + SignedDuration::from_secs(30);
+        let before = functions.get(&path, now).await;
+        let etag = header(before.headers(), ETAG);
+        post(&mut functions, user, occurred_at, now).await;
+        let after = document(&functions.get(&path, now).await);
+        assert_eq!(after != document(&before), is_changed, "{user} {occurred_at}");
+        let kept = refreshed(&functions, &path, etag, &document(&before), now).await;
+        assert_eq!(kept, after, "{user} {occurred_at}");
+    }
+}
+
 /// Publishes a board as of two hours ago that the stack's own snapshots do not touch.
 async fn publish_long_ago(stack: &TestStack, users: u64) {
     let client = aws_sdk_dynamodb::Client::new(&local::sdk_config(&stack.stack.aws_url));
@@ -212,6 +361,7 @@ async fn check_compression(stack: &TestStack) {
         (large, "gzip; q=0.0, br", false),
         (large, "gzip;q=0, *", false),
         ("/v1/status", "gzip", false),
+        ("/v1/status", "gzip, identity;q=0", true),
     ] {
         let response = send(stack, Method::GET, path, &[(ACCEPT_ENCODING.as_str(), accepted)]).await;
         assert_eq!(response.status(), 200);
@@ -250,8 +400,16 @@ async fn check_methods(stack: &TestStack) {
         let got = send(stack, Method::GET, path, &[]).await;
         let asked = send(stack, Method::HEAD, path, &[]).await;
         assert_eq!(asked.status(), 200, "{path}");
-        for name in [ETAG, VARY, http::header::CONTENT_TYPE] {
+        for name in [ETAG, VARY, CONTENT_TYPE] {
             assert_eq!(asked.headers()[&name], got.headers()[&name], "{path} {name}");
+        }
+        // The age of the others may have one more digit in the second answer.
+        if path.contains("archive") {
+            assert_eq!(
+                asked.headers()[CONTENT_LENGTH],
+                got.headers()[CONTENT_LENGTH],
+                "{path}"
+            );
         }
         let etag = header(got.headers(), ETAG).to_owned();
         assert!(
@@ -272,6 +430,48 @@ async fn check_methods(stack: &TestStack) {
         );
     }
     assert_eq!(send(stack, Method::HEAD, "/v1/boards/x", &[]).await.status(), 400);
+}
+
+/// Whatever has no document has a problem document, wherever the origin answers it.
+async fn check_problems(stack: &TestStack) {
+    for (method, path, status, detail) in [
+        (Method::GET, "/v2/boards", 404, "/v1/boards does"),
+        (Method::GET, "/v1", 404, "GET /v1/boards"),
+        (Method::GET, "//v1/boards", 404, "/v1/boards does"),
+        (Method::GET, "/healthz", 404, "/v1/status does"),
+        (Method::GET, "/v1/boards/", 404, "/v1/boards does"),
+        (Method::GET, "/index.html", 404, "GET /v1/boards"),
+        (Method::POST, "/v1/activities/", 404, "/v1/activities does"),
+        (Method::POST, "/v1/activity", 404, "/v1/activities does"),
+        (Method::POST, "/activities", 404, "/v1/activities does"),
+        (Method::GET, "/v1/activities", 405, "Use POST"),
+        (Method::POST, "/v1/boards", 405, "Use GET"),
+        (Method::POST, "/", 405, "Use GET"),
+        (Method::DELETE, "/app.js", 405, "Use GET"),
+    ] {
+        let response = send(stack, method.clone(), path, &[]).await;
+        assert_eq!(response.status(), status, "{method} {path}");
+        assert_eq!(
+            header(response.headers(), CONTENT_TYPE),
+            "application/problem+json"
+        );
+        assert_eq!(
+            response.headers().contains_key(ALLOW),
+            status == 405,
+            "{method} {path}"
+        );
+        let problem: Value = response.json().await.expect("a problem");
+        let given = problem["detail"].as_str().expect("text");
+        assert!(given.contains(detail), "{method} {path}: {given}");
+    }
+    for path in ["/", "/app.js", "/nothing", "/v1/nothing", "/v1/activities"] {
+        let [asked, got] = [Method::HEAD, Method::GET].map(|method| send(stack, method, path, &[]));
+        let (asked, got) = (asked.await, got.await);
+        assert_eq!(asked.status(), got.status(), "{path}");
+        for name in [CONTENT_TYPE, CONTENT_LENGTH] {
+            assert_eq!(asked.headers()[&name], got.headers()[&name], "{path} {name}");
+        }
+    }
 }
 
 async fn check_other_origins(stack: &TestStack) {
@@ -324,6 +524,7 @@ async fn answers_travel_over_http_as_they_should() {
     publish_long_ago(&stack, 200).await;
     check_compression(&stack).await;
     check_methods(&stack).await;
+    check_problems(&stack).await;
     check_other_origins(&stack).await;
     stack.stop().await;
 }
@@ -356,7 +557,7 @@ async fn a_cursor_outlives_its_generation_for_an_hour_and_then_says_so() {
         .expect("expired items are deleted");
     let response = stack.get(&next).await;
     assert_eq!(response.status(), 410);
-    let problem: serde_json::Value = response.json().await.expect("a problem");
+    let problem: Value = response.json().await.expect("a problem");
     assert_eq!(
         (&problem["code"], &problem["field"]),
         (&json!("cursor_expired"), &json!("cursor"))

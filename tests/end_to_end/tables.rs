@@ -13,7 +13,7 @@ use local::dynamodb::{DynamoDb, SequenceNumber};
 use local::settings;
 use local::sqs::{AttributeValue, Queue, QueueAttributes, Received, Sqs};
 use serde_json::Value;
-use serve::Serve;
+use serve::{Readers, Serve};
 use snapshot::Publisher;
 use store::schema::{TableNames, create_tables};
 use store::{Activities, CountTables, Counting, Rules, Snapshots};
@@ -43,6 +43,7 @@ pub struct Functions {
     pub aggregator: Aggregator,
     pub publisher: Publisher,
     pub serve: Serve,
+    serve_config: serve::Config,
     pub dead_letters: Queue,
     dynamodb: DynamoDb,
     counted_to: Option<SequenceNumber>,
@@ -50,6 +51,11 @@ pub struct Functions {
 
 impl Functions {
     pub async fn start(time_zone: &str) -> Self {
+        Self::listing(10_000, time_zone).await
+    }
+
+    /// With boards that list so many users.
+    pub async fn listing(listed_users: usize, time_zone: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let aws_url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let dynamodb = DynamoDb::open(None).expect("tables in a temporary place");
@@ -100,28 +106,26 @@ impl Functions {
                 standing_shards: rules.standing_shards,
                 snapshots_table: tables.snapshots.clone(),
                 calendar: rules.calendar.clone(),
-                listed_users: 10_000,
+                listed_users,
                 queue_url: queue.url(),
                 dead_letter_queue_url: dead_letters.url(),
             },
         );
-        let serve = Serve::new(
-            client.clone(),
-            serve::Config {
-                snapshots_table: tables.snapshots.clone(),
-                standings_table: tables.standings.clone(),
-                standing_shards: rules.standing_shards,
-                calendar: rules.calendar,
-                snapshot_every: SignedDuration::from_secs(60),
-                bounds: FreshnessBounds {
-                    age: SignedDuration::from_secs(180),
-                    lag: SignedDuration::from_secs(120),
-                    backlog: 10_000,
-                },
-                allowed_origin: "*".to_owned(),
+        let serve_config = serve::Config {
+            snapshots_table: tables.snapshots.clone(),
+            standings_table: tables.standings.clone(),
+            standing_shards: rules.standing_shards,
+            calendar: rules.calendar,
+            snapshot_every: SignedDuration::from_secs(60),
+            bounds: FreshnessBounds {
+                age: SignedDuration::from_secs(180),
+                lag: SignedDuration::from_secs(120),
+                backlog: 10_000,
             },
-        )
-        .expect("a valid origin");
+            allowed_origin: "*".to_owned(),
+            readers: Readers::Public,
+        };
+        let serve = Serve::new(client.clone(), serve_config.clone()).expect("a valid origin");
         Self {
             client,
             aws_url,
@@ -130,6 +134,7 @@ impl Functions {
             aggregator,
             publisher,
             serve,
+            serve_config,
             dead_letters,
             dynamodb,
             counted_to: None,
@@ -226,6 +231,15 @@ impl Functions {
             .condition_expression("attribute_exists(document)")
             .expression_attribute_values(":corrupt", text("{"));
         update.send().await.expect("the item exists");
+    }
+
+    /// Serve as it answers these readers.
+    pub fn serve_to(&self, readers: Readers) -> Serve {
+        let config = serve::Config {
+            readers,
+            ..self.serve_config.clone()
+        };
+        Serve::new(self.client.clone(), config).expect("a valid origin")
     }
 
     /// The table of snapshots, with its own cache, as in a new instance of a function.

@@ -210,3 +210,64 @@ async fn every_answer_says_how_old_it_is_and_when_it_is_stale() {
         .freshness;
     assert_eq!((mended.lag_seconds, mended.stale), (Some(1.0), false));
 }
+
+#[tokio::test]
+async fn a_users_points_over_time_never_fall_whatever_is_counted_around_midnight() {
+    let mut story = Story::begin("UTC").await;
+    // Saturday the 31st of October: the day and the month end with the week still open.
+    story
+        .activity("ann", "2026-10-30T10:00:00Z", "2026-10-31T10:00:00Z")
+        .await;
+    story.activity_at("ann", "2026-10-31T11:00:00Z").await;
+    story.functions.publish(time("2026-10-31T23:59:30Z")).await;
+    let check = async |story: &Story, at: &str, expected: [&str; 4]| {
+        for (window, expected) in Window::EVERY.into_iter().zip(expected) {
+            let path = format!("/v1/boards/global/users/ann?window={window}");
+            let response = story.functions.get(&path, time(at)).await;
+            let document: domain::UserDocument =
+                serde_json::from_slice(response.body()).expect("a user document");
+            let points: Vec<_> = document
+                .history
+                .iter()
+                .map(|then| then.points.to_string())
+                .collect();
+            assert_eq!(points.join(" "), expected, "{window} at {at}");
+        }
+    };
+    let day = "0 10";
+    check(
+        &story,
+        "2026-10-31T23:59:35Z",
+        ["0 0 0 0 0 10 20", "0 0 0 0 10 20", "0 0 10 20", day],
+    )
+    .await;
+    // Received before midnight, and after the snapshot: one of the day before, and one of that day.
+    story
+        .activity("ann", "2026-10-30T12:00:00Z", "2026-10-31T23:59:40Z")
+        .await;
+    story.activity_at("ann", "2026-10-31T23:59:41Z").await;
+    check(
+        &story,
+        "2026-10-31T23:59:50Z",
+        ["0 0 0 0 0 20 20", "0 0 0 0 20 20", "0 0 20 20", day],
+    )
+    .await;
+    // Received after midnight: late, and on time. Both delete the counters of September and of the 30th.
+    story
+        .activity("ann", "2026-10-31T23:00:00Z", "2026-11-01T00:00:05Z")
+        .await;
+    story.activity_at("ann", "2026-11-01T00:00:06Z").await;
+    check(
+        &story,
+        "2026-11-01T00:00:10Z",
+        ["0 0 0 20 20", "0 0 0 20 20", "0 20 20", day],
+    )
+    .await;
+    story.functions.publish(time("2026-11-01T00:00:30Z")).await;
+    check(
+        &story,
+        "2026-11-01T00:00:40Z",
+        ["0 0 0 20 50 60", day, "0 20 50 60", day],
+    )
+    .await;
+}

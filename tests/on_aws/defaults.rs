@@ -117,6 +117,7 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
         ("TIME_ZONE", "UTC".to_owned()),
         ("ALLOWED_ORIGIN", "*".to_owned()),
+        ("SERVE_AUTH", "NONE".to_owned()),
     ];
     let all: Vec<_> = FUNCTIONS.map(|name| (name, deployment.environment(name))).into();
     for (variable, value) in expected {

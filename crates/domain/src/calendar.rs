@@ -97,6 +97,11 @@ impl Period {
         }
     }
 
+    /// The next period of the same kind.
+    pub fn following(self) -> Self {
+        self.earlier(-1)
+    }
+
     /// The period of the same kind that is `count` periods earlier.
     fn earlier(self, count: i32) -> Self {
         match self {

@@ -7,7 +7,32 @@ use crate::board::{Board, BoardEntry};
 use crate::calendar::WindowSpan;
 use crate::freshness::FreshnessDocument;
 use crate::history::{PointsAt, UserHistory};
+use crate::id::UserId;
 use crate::standing::Tally;
+
+/// A document of a `GET` request. Each says how fresh it is.
+pub trait Fresh: Serialize {
+    fn freshness_mut(&mut self) -> &mut FreshnessDocument;
+}
+
+macro_rules! fresh {
+    ($($document:ident),+) => {
+        $(impl Fresh for $document {
+            fn freshness_mut(&mut self) -> &mut FreshnessDocument {
+                &mut self.freshness
+            }
+        })+
+    };
+}
+
+fresh!(
+    BoardDocument,
+    UserDocument,
+    SearchDocument,
+    HistoryDocument,
+    BoardsDocument,
+    StatusDocument
+);
 
 /// The members that every document about one board in one window begins with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,8 +71,11 @@ pub struct UserDocument {
     /// The share of participants, in percent, with no more points than this user.
     pub percentile: f64,
     /// The user's points at the start of each day, week and month within the window, then those of
-    /// `entry`.
+    /// `entry`. See [`crate::history::of_user`].
     pub history: Vec<PointsAt>,
+    /// Listed users whose ids differ from this one only in case. They are other users.
+    #[serde(default)]
+    pub other_case: Vec<UserId>,
     pub freshness: FreshnessDocument,
 }
 

@@ -9,8 +9,8 @@ use domain::{Activity, ActivityId, Intake, Rejection, RejectionCode, UserId};
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::{SignedDuration, Timestamp};
-use lambda_http::http::header::{ALLOW, CONTENT_TYPE};
-use lambda_http::http::{HeaderValue, Method, StatusCode};
+use lambda_http::http::header::CONTENT_TYPE;
+use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, RequestExt as _, Response};
 use problem::Problem;
 use serde::Serialize;
@@ -96,6 +96,7 @@ impl Ingest {
         let deadline = Instant::now() + time_to_store(&request, received_at);
         match self.parse(&request, received_at) {
             Ok(parsed) => answer(&self.keep(parsed, received_at, deadline).await),
+            Err(refusal) if request.method() == Method::HEAD => problem::without_body(*refusal),
             Err(refusal) => *refusal,
         }
     }
@@ -108,15 +109,12 @@ impl Ingest {
         received_at: Timestamp,
     ) -> Result<Vec<Result<Activity, Rejection>>, Box<Response<String>>> {
         if request.uri().path() != "/v1/activities" {
-            let detail = "This path does not exist. Send activities to POST /v1/activities.";
-            let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", detail);
-            return Err(Box::new(problem.into_response()));
+            return Err(Box::new(
+                problem::unknown_path(request.uri().path()).into_response(),
+            ));
         }
         if request.method() != Method::POST {
-            let detail = format!("{} is not supported here. Use POST.", request.method());
-            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-            let problem = problem.header(ALLOW, HeaderValue::from_static("POST"));
-            return Err(Box::new(problem.into_response()));
+            return Err(Box::new(problem::method_not_allowed(request.method(), "POST")));
         }
         let refused = |problem: Problem| {
             self.meter.emit(received_at, &[(Metric::Rejected, 1.0)]);

@@ -11,7 +11,7 @@ use std::{
 use axum::{
     body::Body,
     extract::{ConnectInfo, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -312,12 +312,12 @@ struct Probe<'a> {
     status_code: Option<&'a RawValue>,
 }
 
-/// The HTTP response for a function's answer. An answer without a `statusCode` becomes the body of a 200 with
-/// `application/json`. An invalid answer becomes a 502.
-pub fn response(payload: &Bytes) -> Response {
+/// The HTTP response for a function's answer to a request with this method. An answer without a `statusCode`
+/// becomes the body of a 200 with `application/json`. An invalid answer becomes a 502.
+pub fn response(payload: &Bytes, method: &Method) -> Response {
     let probe = serde_json::from_slice::<Probe<'_>>(payload);
     if probe.is_ok_and(|probe| probe.status_code.is_some()) {
-        return parse_answer(payload).unwrap_or_else(|reason| {
+        return parse_answer(payload, method).unwrap_or_else(|reason| {
             tracing::warn!(reason, "a function's answer is not a valid HTTP response");
             bad_gateway()
         });
@@ -328,7 +328,7 @@ pub fn response(payload: &Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], payload.clone()).into_response()
 }
 
-fn parse_answer(payload: &[u8]) -> Result<Response, String> {
+fn parse_answer(payload: &[u8], method: &Method) -> Result<Response, String> {
     let answer: Answer = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
     let status = StatusCode::from_u16(answer.status_code).map_err(|error| error.to_string())?;
     if status.is_informational() {
@@ -351,8 +351,15 @@ fn parse_answer(payload: &[u8]) -> Result<Response, String> {
         let name: HeaderName = name
             .parse()
             .map_err(|_| format!("{name:?} is not a header name"))?;
-        // The server decides on the framing of the message.
-        if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING || name == header::CONNECTION {
+        // The server decides on the framing of the message. It cannot know how long the answer to GET would be.
+        let is_length_of_get = method == Method::HEAD && name == header::CONTENT_LENGTH && body.is_empty();
+        let is_framing = [
+            header::CONTENT_LENGTH,
+            header::TRANSFER_ENCODING,
+            header::CONNECTION,
+        ]
+        .contains(&name);
+        if is_framing && !is_length_of_get {
             continue;
         }
         for value in values {
@@ -397,7 +404,7 @@ pub async fn handle(function: Function, request: Request) -> Response {
         Err(invalid) => return refusal(invalid),
     };
     match function.invoke(event).await {
-        Ok(payload) => response(&payload),
+        Ok(payload) => response(&payload, &parts.method),
         Err(error) => failure(function.name(), &error),
     }
 }

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 use axum::{
     body::{Body, to_bytes},
     extract::ConnectInfo,
-    http::{Request, StatusCode},
+    http::{Method, Request, StatusCode},
     response::Response,
 };
 use local_lambda::{
@@ -172,7 +172,7 @@ async fn a_response_is_what_the_answer_says() {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let response = response(&answer.to_owned().into());
+        let response = response(&answer.to_owned().into(), &Method::GET);
         assert_eq!(
             seen(response).await,
             (status, headers, body.to_owned()),
@@ -223,6 +223,12 @@ async fn a_response_is_what_the_answer_says() {
     ] {
         check(malformed, 502, &bad, "Internal Server Error").await;
     }
+    let length_of_get = r#"{"statusCode":200,"headers":{"content-length":9}}"#.to_owned().into();
+    let (_, headers, _) = seen(response(&length_of_get, &Method::HEAD)).await;
+    assert!(
+        headers.contains(&("content-length".to_owned(), "9".to_owned())),
+        "{headers:?}"
+    );
 }
 
 #[tokio::test]

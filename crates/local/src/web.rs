@@ -2,14 +2,13 @@
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::HeaderName;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
     CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::{HeaderName, Method, Response, Uri};
 use axum::middleware::map_response;
-use axum::response::Response;
 use axum::routing::{any, get};
 use local_http::{AllowedHosts, Guard};
 
@@ -64,6 +63,9 @@ pub fn router(ingest: Function, serve: Function, hosts: AllowedHosts, other_orig
         };
         router.route(path, file(content_type(name), content))
     });
+    let router = router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed);
     let router = if other_origins {
         router
     } else {
@@ -73,7 +75,7 @@ pub fn router(ingest: Function, serve: Function, hosts: AllowedHosts, other_orig
 }
 
 /// Removes what lets pages of other origins read an answer: the dashboard is of the same origin.
-async fn same_origin_only(mut response: Response) -> Response {
+async fn same_origin_only(mut response: axum::response::Response) -> axum::response::Response {
     let headers = response.headers_mut();
     for name in [
         ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -85,6 +87,15 @@ async fn same_origin_only(mut response: Response) -> Response {
         headers.remove(name);
     }
     response
+}
+
+async fn not_found(uri: Uri) -> Response<String> {
+    problem::unknown_path(uri.path()).into_response()
+}
+
+/// For the files: the functions check the method themselves.
+async fn method_not_allowed(method: Method) -> Response<String> {
+    problem::method_not_allowed(&method, "GET, HEAD")
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -1,9 +1,16 @@
-//! Error responses of the HTTP API: problem documents (RFC 9457).
+//! Error responses of the HTTP API: problem documents (RFC 9457), and what all origins of the API answer
+//! alike.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+mod path;
+
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use http::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+pub use path::unknown_path;
 
 /// A problem document. Members beyond those of the RFC are added by [`Problem::with`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -73,4 +80,33 @@ impl Problem {
         response.headers_mut().extend(self.headers);
         response
     }
+}
+
+/// The answer to a method that a path does not support. `allowed` is the value of `Allow`; the method that
+/// it names first is the one to use.
+pub fn method_not_allowed(method: &Method, allowed: &'static str) -> Response<String> {
+    const MAX_CHARS: usize = 20;
+    // An answer to HEAD says how long that to GET is.
+    let method = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    let method: String = method.as_str().chars().take(MAX_CHARS).collect();
+    let (usual, _) = allowed.split_once(',').unwrap_or((allowed, ""));
+    let detail = format!("{method} is not supported here. Use {usual}.");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        .header(ALLOW, HeaderValue::from_static(allowed))
+        .into_response()
+}
+
+/// The answer to HEAD: the headers of the answer to GET with the length of its body, without the body.
+pub fn without_body<B: AsRef<[u8]> + Default>(response: Response<B>) -> Response<B> {
+    let (mut parts, body) = response.into_parts();
+    // An answer without a body, such as a 304, would be wrong to say that the document is empty.
+    let bytes = body.as_ref().len();
+    if bytes > 0 {
+        parts.headers.insert(CONTENT_LENGTH, bytes.into());
+    }
+    Response::from_parts(parts, B::default())
 }

@@ -3,6 +3,8 @@ use jiff::SignedDuration;
 use store::aws::{parsed, required};
 use store::keys::ShardCount;
 
+use crate::response::Readers;
+
 /// What this function reads from its environment.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -20,6 +22,8 @@ pub struct Config {
     pub bounds: FreshnessBounds,
     /// `ALLOWED_ORIGIN`: the origin whose pages may read the answers, or `*`.
     pub allowed_origin: String,
+    /// `SERVE_AUTH`: who may read the answers.
+    pub readers: Readers,
 }
 
 impl Config {
@@ -39,6 +43,7 @@ impl Config {
                 backlog: parsed(&variable, "STALE_BACKLOG")?,
             },
             allowed_origin: required(&variable, "ALLOWED_ORIGIN")?,
+            readers: parsed(&variable, "SERVE_AUTH")?,
         })
     }
 }

@@ -1,8 +1,6 @@
 //! Builds the documents from the published snapshots.
 
-use std::fmt::Write as _;
-
-use domain::documents::{BoardsDocument, HistoryDocument, SearchDocument, StatusDocument};
+use domain::documents::{BoardsDocument, Fresh, HistoryDocument, SearchDocument, StatusDocument};
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
 use domain::{
     Board, BoardDocument, BoardEntry, FreshnessDocument, History, Period, Tally, UserDocument, UserId, Window,
@@ -10,6 +8,7 @@ use domain::{
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use problem::Problem;
+use serde_json::json;
 use store::overview::Overview;
 use store::standings::Counters;
 use store::{Head, StoreError};
@@ -18,32 +17,28 @@ use crate::response::Cacheable;
 use crate::route::{Cursor, Start};
 use crate::{Failure, Serve, nothing_published};
 
+/// The most ids in another case that an answer names.
+pub const MAX_OTHER_CASE: usize = 5;
+
 impl Serve {
-    pub(crate) async fn boards(
-        &self,
-        window: Window,
-        now: Timestamp,
-    ) -> Result<Cacheable<BoardsDocument>, Failure> {
+    pub(crate) async fn boards(&self, window: Window, now: Timestamp) -> Result<Cacheable, Failure> {
         let overview = self.overview().await?;
         let freshness = overview.freshness.at(now, &self.bounds);
         let document = BoardsDocument {
             window: self.calendar.span(window, freshness.generated_at),
             boards: overview.boards_in(window),
-            freshness: freshness.clone(),
+            freshness,
         };
-        Ok(self.cacheable(document, format!("boards.{window}"), &freshness, now))
+        Ok(self.cacheable(document, now))
     }
 
-    pub(crate) async fn status(&self, now: Timestamp) -> Result<Cacheable<StatusDocument>, Failure> {
+    pub(crate) async fn status(&self, now: Timestamp) -> Result<Cacheable, Failure> {
         let Overview {
             status, freshness, ..
         } = self.overview().await?;
         let freshness = freshness.at(now, &self.bounds);
-        let document = StatusDocument {
-            status,
-            freshness: freshness.clone(),
-        };
-        Ok(self.cacheable(document, "status".to_owned(), &freshness, now))
+        let document = StatusDocument { status, freshness };
+        Ok(self.cacheable(document, now))
     }
 
     async fn overview(&self) -> Result<Overview, Failure> {
@@ -58,7 +53,7 @@ impl Serve {
         limit: usize,
         start: Start,
         now: Timestamp,
-    ) -> Result<Cacheable<BoardDocument>, Failure> {
+    ) -> Result<Cacheable, Failure> {
         let (head, from) = match start {
             Start::After(rows) => (self.head(board, window).await?, rows),
             Start::Cursor(Cursor { generation, rows }) => {
@@ -90,10 +85,9 @@ impl Serve {
                 }
                 .to_string()
             }),
-            freshness: freshness.clone(),
+            freshness,
         };
-        let validator = format!("{}.{from}.{limit}", head.generation);
-        Ok(self.cacheable(document, validator, &freshness, now))
+        Ok(self.cacheable(document, now))
     }
 
     /// The listed users whose id contains `search`, ignoring case.
@@ -104,7 +98,7 @@ impl Serve {
         search: &UserId,
         limit: usize,
         now: Timestamp,
-    ) -> Result<Cacheable<SearchDocument>, Failure> {
+    ) -> Result<Cacheable, Failure> {
         let head = self.head(board, window).await?;
         let wanted = search.as_str().to_ascii_lowercase();
         let mut entries = self.listed(board, window, &head).await?;
@@ -114,10 +108,9 @@ impl Serve {
         let document = SearchDocument {
             heading: head.heading(board),
             entries,
-            freshness: freshness.clone(),
+            freshness,
         };
-        let validator = format!("{}.{limit}.{wanted}", head.generation);
-        Ok(self.cacheable(document, validator, &freshness, now))
+        Ok(self.cacheable(document, now))
     }
 
     pub(crate) async fn history(
@@ -125,7 +118,7 @@ impl Serve {
         board: &Board,
         window: Window,
         now: Timestamp,
-    ) -> Result<Cacheable<HistoryDocument>, Failure> {
+    ) -> Result<Cacheable, Failure> {
         let head = self.head(board, window).await?;
         let first = self
             .snapshots
@@ -141,9 +134,9 @@ impl Serve {
             at,
             total: points,
             users,
-            freshness: freshness.clone(),
+            freshness,
         };
-        Ok(self.cacheable(document, format!("{}.history", head.generation), &freshness, now))
+        Ok(self.cacheable(document, now))
     }
 
     pub(crate) async fn user(
@@ -153,7 +146,7 @@ impl Serve {
         window: Window,
         around: usize,
         now: Timestamp,
-    ) -> Result<Cacheable<UserDocument>, Failure> {
+    ) -> Result<Cacheable, Failure> {
         let head = self.head(board, window).await?;
         let entries = self.listed(board, window, &head).await?;
         let histogram = self.snapshots.histogram(board, window, &head).await?;
@@ -167,10 +160,7 @@ impl Serve {
             // An unlisted user comes from the standings, which may be slightly newer than the snapshot.
             let Tally { points, activities } = sum(&counters, self.calendar.current(window, generated_at));
             if activities == 0 {
-                let detail = format!("{user} has no activity on the board {board} in the window {window}.");
-                return Err(Problem::new(StatusCode::NOT_FOUND, "user_not_on_board", detail)
-                    .field("user")
-                    .into());
+                return Err(self.not_on_board(board, user, window, &entries).await?.into());
             }
             BoardEntry {
                 rank: histogram.rank(points),
@@ -180,17 +170,15 @@ impl Serve {
                 change: None,
             }
         };
-        let mut history = history::of_user(&self.calendar, window, generated_at, |period| {
-            sum(&counters, period).points
-        });
-        history.push(PointsAt {
+        let snapshot = PointsAt {
             at: generated_at,
             points: entry.points,
+        };
+        let history = history::of_user(&self.calendar, window, snapshot, now, |period| {
+            sum(&counters, period).points
         });
         // An unlisted user ranks after all listed ones.
         let at = listed_at.unwrap_or(entries.len());
-        let freshness = head.freshness.at(now, &self.bounds);
-        let validator = format!("{}.{}.{around}", head.generation, entry.points);
         let document = UserDocument {
             heading: head.heading(board),
             percentile: histogram.percentile(entry.points),
@@ -198,22 +186,56 @@ impl Serve {
             above: entries[at.saturating_sub(around)..at].to_vec(),
             below: entries.iter().skip(at + 1).take(around).cloned().collect(),
             history,
-            freshness: freshness.clone(),
+            other_case: other_case(user, &entries),
+            freshness: head.freshness.at(now, &self.bounds),
         };
-        Ok(self.cacheable(document, validator, &freshness, now))
+        Ok(self.cacheable(document, now))
+    }
+
+    async fn not_on_board(
+        &self,
+        board: &Board,
+        user: &UserId,
+        window: Window,
+        entries: &[BoardEntry],
+    ) -> Result<Problem, Failure> {
+        let mut others = other_case(user, entries);
+        // Someone in another case may have done nothing in a shorter window yet.
+        if others.is_empty() && window != Window::All {
+            let head = self.head(board, Window::All).await?;
+            others = other_case(user, &self.listed(board, Window::All, &head).await?);
+        }
+        let mut detail = format!("{user} has no activity on the board {board} in the window {window}.");
+        if !others.is_empty() {
+            detail.push_str(" Ids that differ only in case are different users: see other_case.");
+        }
+        let problem = Problem::new(StatusCode::NOT_FOUND, "user_not_on_board", detail);
+        Ok(problem.field("user").with("other_case", json!(others)))
     }
 
     async fn head(&self, board: &Board, window: Window) -> Result<Head, Failure> {
-        let head = self.snapshots.latest(board, window).await?;
-        head.ok_or_else(|| match board {
-            Board::Global => nothing_published().into(),
-            Board::Program(_) => {
-                let detail = format!("There is no board {board}. All boards are listed at /v1/boards.");
-                Problem::new(StatusCode::NOT_FOUND, "board_not_found", detail)
-                    .field("board")
-                    .into()
-            }
-        })
+        match self.snapshots.latest(board, window).await? {
+            Some(head) => Ok(head),
+            None if *board == Board::Global => Err(nothing_published().into()),
+            None => Err(self.no_board(board).await?.into()),
+        }
+    }
+
+    async fn no_board(&self, board: &Board) -> Result<Problem, Failure> {
+        let name = board.to_string();
+        let listed = self.overview().await?.boards.into_iter();
+        let mut others: Vec<Board> = listed
+            .map(|overview| overview.board)
+            .filter(|listed| listed.to_string().eq_ignore_ascii_case(&name))
+            .collect();
+        others.sort_unstable();
+        others.truncate(MAX_OTHER_CASE);
+        let mut detail = format!("There is no board {board}. All boards are listed at /v1/boards.");
+        if !others.is_empty() {
+            detail.push_str(" Ids that differ only in case are different programs: see other_case.");
+        }
+        let problem = Problem::new(StatusCode::NOT_FOUND, "board_not_found", detail);
+        Ok(problem.field("board").with("other_case", json!(others)))
     }
 
     async fn listed(
@@ -240,23 +262,9 @@ impl Serve {
         Ok(on_board.map(|(_, counters)| counters).collect())
     }
 
-    fn cacheable<T>(
-        &self,
-        document: T,
-        mut validator: String,
-        freshness: &FreshnessDocument,
-        now: Timestamp,
-    ) -> Cacheable<T> {
-        // A board that becomes stale is a new document of the same generation.
-        let _ = write!(validator, ".{}", freshness.generated_at.as_millisecond());
-        for reason in &freshness.stale_reasons {
-            let _ = write!(validator, ".{reason:?}");
-        }
-        Cacheable {
-            document,
-            validator,
-            max_age_seconds: self.max_age_seconds(freshness, now),
-        }
+    fn cacheable<T: Fresh>(&self, mut document: T, now: Timestamp) -> Cacheable {
+        let max_age = self.max_age_seconds(document.freshness_mut(), now);
+        Cacheable::new(document, max_age)
     }
 
     fn max_age_seconds(&self, freshness: &FreshnessDocument, now: Timestamp) -> i64 {
@@ -274,4 +282,11 @@ const STALE_MAX_AGE_SECONDS: i64 = 5;
 fn sum(counters: &[Counters], period: Option<Period>) -> Tally {
     let tallies = counters.iter().map(|counters| counters.tally(period));
     tallies.fold(Tally::default(), |sum, tally| sum + tally)
+}
+
+/// The listed users whose ids differ from `user` only in case, best first.
+fn other_case(user: &UserId, listed: &[BoardEntry]) -> Vec<UserId> {
+    let ids = listed.iter().map(|entry| &entry.user_id);
+    let others = ids.filter(|id| *id != user && id.as_str().eq_ignore_ascii_case(user.as_str()));
+    others.take(MAX_OTHER_CASE).cloned().collect()
 }

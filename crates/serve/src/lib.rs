@@ -2,21 +2,22 @@
 
 mod config;
 mod documents;
+mod encoding;
 mod response;
 mod route;
-
-use std::convert::Infallible;
 
 use domain::{Calendar, FreshnessBounds};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use lambda_http::tower::ServiceExt as _;
-use lambda_http::{Body, IntoResponse as _, Request, Response, service_fn};
+use lambda_http::{Body, Request, Response};
 use problem::Problem;
 use store::{Snapshots, Standings, StoreError};
 
 pub use config::Config;
-use response::{allow_origin, compressed, method_not_allowed, preflight};
+pub use documents::MAX_OTHER_CASE;
+use encoding::Coding;
+pub use response::Readers;
+use response::{Cacheable, allow_origin, method_not_allowed, preflight};
 pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, Route, Start};
 
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -28,6 +29,7 @@ pub struct Serve {
     snapshot_every: SignedDuration,
     bounds: FreshnessBounds,
     allowed_origin: HeaderValue,
+    readers: Readers,
 }
 
 /// Why there is no document.
@@ -57,47 +59,46 @@ impl Serve {
     pub fn new(client: aws_sdk_dynamodb::Client, config: Config) -> anyhow::Result<Self> {
         Ok(Self {
             snapshots: Snapshots::new(client.clone(), config.snapshots_table),
-            standings: Standings::new(client, config.standings_table, config.standing_shards),
+            // Consistent, so that a user's points never step back between two answers.
+            standings: Standings::new(client, config.standings_table, config.standing_shards).consistent(),
             calendar: config.calendar,
             snapshot_every: config.snapshot_every,
             bounds: config.bounds,
             allowed_origin: config.allowed_origin.parse()?,
+            readers: config.readers,
         })
     }
 
     /// Answers one request at `now`.
     pub async fn handle(&self, request: Request, now: Timestamp) -> Response<Body> {
-        let is_head = request.method() == Method::HEAD;
-        let answer =
-            service_fn(async |request: Request| Ok::<_, Infallible>(self.answer(&request, now).await));
-        let Ok(response) = compressed(answer).oneshot(request).await;
-        let mut response = response.into_response().await;
-        // Only now, so that HEAD has the headers of GET, including its content coding.
-        if is_head {
-            *response.body_mut() = Body::Empty;
+        let mut response = self.answer(&request, now).await;
+        if request.method() == Method::HEAD {
+            response = problem::without_body(response);
         }
         allow_origin(response, &self.allowed_origin)
     }
 
     async fn answer(&self, request: &Request, now: Timestamp) -> Response<Body> {
-        match *request.method() {
-            Method::GET | Method::HEAD => self.get(request, now).await,
-            Method::OPTIONS => preflight(),
-            ref other => match Route::parse(request.uri()) {
-                Err(problem) if problem.status() == StatusCode::NOT_FOUND => response::problem(problem),
-                _ => method_not_allowed(other),
-            },
+        let route = match Route::parse(request.uri()) {
+            Err(problem) if problem.status() == StatusCode::NOT_FOUND => return response::problem(problem),
+            route => route,
+        };
+        match (request.method(), route) {
+            (&Method::GET | &Method::HEAD, Ok(route)) => self.get(route, request.headers(), now).await,
+            (&Method::GET | &Method::HEAD, Err(problem)) => response::problem(problem),
+            (&Method::OPTIONS, _) => preflight(),
+            (other, _) => method_not_allowed(other),
         }
     }
 
-    async fn get(&self, request: &Request, now: Timestamp) -> Response<Body> {
-        let headers = request.headers();
-        let route = match Route::parse(request.uri()) {
-            Ok(route) => route,
-            Err(problem) => return response::problem(problem),
+    async fn get(&self, route: Route, headers: &HeaderMap, now: Timestamp) -> Response<Body> {
+        let Some(coding) = Coding::negotiated(headers) else {
+            let detail = "Documents come as they are or with gzip. Accept identity or gzip.";
+            let refused = Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail);
+            return response::problem(refused.field("accept-encoding"));
         };
-        match self.document(route, headers, now).await {
-            Ok(response) => response,
+        match self.document(route, now).await {
+            Ok(document) => document.into_response(headers, coding, self.readers),
             Err(Failure::Problem(problem)) => response::problem(problem),
             Err(Failure::Store(error)) => {
                 tracing::error!(
@@ -119,47 +120,30 @@ impl Serve {
         }
     }
 
-    async fn document(
-        &self,
-        route: Route,
-        headers: &HeaderMap,
-        now: Timestamp,
-    ) -> Result<Response<Body>, Failure> {
-        let response = match route {
-            Route::Boards { window } => self.boards(window, now).await?.into_response(headers),
-            Route::Status => self.status(now).await?.into_response(headers),
+    async fn document(&self, route: Route, now: Timestamp) -> Result<Cacheable, Failure> {
+        match route {
+            Route::Boards { window } => self.boards(window, now).await,
+            Route::Status => self.status(now).await,
             Route::Board {
                 board,
                 window,
                 limit,
                 start,
-            } => self
-                .board(&board, window, limit, start, now)
-                .await?
-                .into_response(headers),
-            Route::History { board, window } => {
-                self.history(&board, window, now).await?.into_response(headers)
-            }
+            } => self.board(&board, window, limit, start, now).await,
+            Route::History { board, window } => self.history(&board, window, now).await,
             Route::Search {
                 board,
                 window,
                 search,
                 limit,
-            } => self
-                .search(&board, window, &search, limit, now)
-                .await?
-                .into_response(headers),
+            } => self.search(&board, window, &search, limit, now).await,
             Route::User {
                 board,
                 user,
                 window,
                 around,
-            } => self
-                .user(&board, &user, window, around, now)
-                .await?
-                .into_response(headers),
-        };
-        Ok(response)
+            } => self.user(&board, &user, window, around, now).await,
+        }
     }
 }
 

@@ -1,51 +1,107 @@
-//! What all answers share: caching, compression and access for other origins.
+//! What all answers share: validators, caching and access for other origins.
 
+use std::str::FromStr;
+
+use domain::documents::Fresh;
 use lambda_http::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_ENCODING,
+    CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
 };
-use lambda_http::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
+use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lambda_http::{Body, Response};
 use problem::Problem;
-use serde::Serialize;
-use tower_http::compression::predicate::{Predicate, SizeAbove};
-use tower_http::compression::{Compression, CompressionLevel};
+use store::publication::content_hash;
 
-/// Smaller bodies gain nothing from compression.
-const MIN_COMPRESSED_BYTES: u16 = 1_024;
+use crate::encoding::Coding;
 
-/// A document and how to cache it.
-pub struct Cacheable<T> {
-    pub document: T,
-    /// Changes whenever the document does, apart from its age.
-    pub validator: String,
-    pub max_age_seconds: i64,
+/// The value of `Allow` at every path.
+const ALLOWED: &str = "GET, HEAD, OPTIONS";
+
+/// Who may read the boards, which decides who may keep an answer. Its text is the authorization of the
+/// function's URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// `NONE`: everyone.
+    Public,
+    /// `AWS_IAM`: those who sign their requests. A cache between them and serve must not give an answer to
+    /// anyone else.
+    Signed,
 }
 
-impl<T: Serialize> Cacheable<T> {
-    pub fn into_response(self, request: &HeaderMap) -> Response<Body> {
-        let etag = format!("W/\"{}\"", self.validator);
-        let mut response = if matches(request, &etag) {
+#[derive(Debug, thiserror::Error)]
+#[error("must be \"NONE\" or \"AWS_IAM\"")]
+pub struct InvalidReaders;
+
+impl FromStr for Readers {
+    type Err = InvalidReaders;
+    fn from_str(raw: &str) -> Result<Self, InvalidReaders> {
+        match raw {
+            "NONE" => Ok(Self::Public),
+            "AWS_IAM" => Ok(Self::Signed),
+            _ => Err(InvalidReaders),
+        }
+    }
+}
+
+/// A document as JSON, and how to cache it.
+pub struct Cacheable {
+    json: String,
+    etag: String,
+    max_age_seconds: i64,
+}
+
+impl Cacheable {
+    pub fn new<T: Fresh>(mut document: T, max_age_seconds: i64) -> Self {
+        // The validator covers all that is sent apart from the age, which a client can count itself. So a
+        // changed document never has the validator of an earlier one, wherever the change comes from.
+        let age = std::mem::take(&mut document.freshness_mut().age_seconds);
+        let validator = content_hash(&json(&document));
+        document.freshness_mut().age_seconds = age;
+        Self {
+            json: json(&document),
+            etag: format!("W/\"{validator}\""),
+            max_age_seconds,
+        }
+    }
+
+    pub fn into_response(self, request: &HeaderMap, coding: Coding, readers: Readers) -> Response<Body> {
+        let mut response = if matches(request, &self.etag) {
             let mut response = Response::new(Body::Empty);
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response
         } else {
-            let json = serde_json::to_string(&self.document).expect("documents have string keys only");
-            let mut response = Response::new(Body::Text(json));
-            let json = HeaderValue::from_static("application/json");
-            response.headers_mut().insert(CONTENT_TYPE, json);
-            response
+            document(self.json, coding)
         };
         let headers = response.headers_mut();
-        let cache_control = format!("public, max-age={}", self.max_age_seconds);
-        for (name, value) in [(ETAG, etag), (CACHE_CONTROL, cache_control)] {
+        let scope = match readers {
+            Readers::Public => "public",
+            Readers::Signed => "private",
+        };
+        let cache_control = format!("{scope}, max-age={}", self.max_age_seconds);
+        for (name, value) in [(ETAG, self.etag), (CACHE_CONTROL, cache_control)] {
             headers.insert(name, value.parse().expect("digits and letters only"));
         }
         // Also on what is too small to compress: the same address may have a larger document later.
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         response
     }
+}
+
+fn document(json: String, coding: Coding) -> Response<Body> {
+    let compressed = coding.compressed(&json);
+    let is_compressed = compressed.is_some();
+    let mut response = Response::new(compressed.map_or(Body::Text(json), Body::Binary));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if is_compressed {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+fn json<T: Fresh>(document: &T) -> String {
+    serde_json::to_string(document).expect("documents have string keys only")
 }
 
 /// RFC 9110 prescribes weak comparison for `If-None-Match`.
@@ -59,27 +115,12 @@ fn matches(request: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }
 
-/// Compresses the documents of `service` for clients that accept gzip.
-pub fn compressed<S>(service: S) -> Compression<S, impl Predicate> {
-    // An empty `Body` does not report its size, and tower-http compresses what has none: a 304, for example.
-    let is_document =
-        |status: StatusCode, _: Version, _: &HeaderMap, _: &Extensions| status == StatusCode::OK;
-    Compression::new(service)
-        .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(is_document))
-}
-
 pub fn problem(problem: Problem) -> Response<Body> {
     problem.into_response().map(Body::Text)
 }
 
 pub fn method_not_allowed(method: &Method) -> Response<Body> {
-    let detail = format!("{method} is not supported here. Use GET.");
-    let not_allowed = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-    let mut response = problem(not_allowed);
-    let allowed = HeaderValue::from_static("GET, HEAD, OPTIONS");
-    response.headers_mut().insert(ALLOW, allowed);
-    response
+    problem::method_not_allowed(method, ALLOWED).map(Body::Text)
 }
 
 /// Lets pages of `origin` read an answer.
@@ -98,6 +139,7 @@ pub fn allow_origin(mut response: Response<Body>, origin: &HeaderValue) -> Respo
 pub fn preflight() -> Response<Body> {
     Response::builder()
         .status(StatusCode::NO_CONTENT)
+        .header(ALLOW, ALLOWED)
         .header(ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD")
         .header(ACCESS_CONTROL_ALLOW_HEADERS, "if-none-match")
         .header(ACCESS_CONTROL_MAX_AGE, "86400")

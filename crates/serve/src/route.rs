@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use domain::intake::shorten;
 use domain::{Board, UserId, Window};
 use lambda_http::http::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
@@ -77,8 +78,8 @@ impl FromStr for Cursor {
     type Err = InvalidCursor;
     fn from_str(raw: &str) -> Result<Self, InvalidCursor> {
         let (generation, rows) = raw.split_once('.').ok_or(InvalidCursor)?;
-        match (generation.parse(), rows.parse()) {
-            (Ok(generation), Ok(rows)) if rows <= MAX_FROM => Ok(Self { generation, rows }),
+        match (digits(generation), digits(rows)) {
+            (Some(generation), Some(rows)) if rows <= MAX_FROM => Ok(Self { generation, rows }),
             _ => Err(InvalidCursor),
         }
     }
@@ -96,6 +97,8 @@ impl Route {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let mut query = Query::parse(uri.query().unwrap_or_default())?;
         let route = match segments[..] {
+            // Before the names: a slash too many does not name an empty board or user.
+            _ if segments.contains(&"") => return Err(problem::unknown_path(uri.path())),
             ["v1", "boards"] => Self::Boards {
                 window: query.window()?,
             },
@@ -122,10 +125,7 @@ impl Route {
                 window: query.window()?,
                 around: query.number("around", DEFAULT_AROUND, 0..=MAX_AROUND)?,
             },
-            _ => {
-                let detail = "This path does not exist. Start at /v1/boards or /v1/status.";
-                return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail));
-            }
+            _ => return Err(problem::unknown_path(uri.path())),
         };
         query.finish()?;
         Ok(route)
@@ -133,8 +133,16 @@ impl Route {
 }
 
 fn id<T: FromStr<Err: std::fmt::Display>>(name: &'static str, raw: &str) -> Result<T, Problem> {
-    raw.parse()
-        .map_err(|error: T::Err| invalid("invalid_path", name, format!("The {name} {error}.")))
+    raw.parse().map_err(|error: T::Err| {
+        let detail = format!("The {name} {:?} {error}.", shorten(raw));
+        invalid("invalid_path", name, detail)
+    })
+}
+
+/// A number written with digits only: the parser of the standard library also takes a sign.
+fn digits<T: FromStr>(raw: &str) -> Option<T> {
+    let is_number = raw.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| raw.parse().ok()).flatten()
 }
 
 fn invalid(code: &'static str, field: &str, detail: String) -> Problem {
@@ -162,11 +170,9 @@ impl Query {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let (name, value) = (decode(name, "query")?, decode(value, "query")?);
             if parameters.iter().any(|(found, _)| *found == name) {
-                return Err(invalid(
-                    "invalid_parameter",
-                    &name,
-                    format!("The parameter {name} is given more than once. Give it once."),
-                ));
+                let name = shorten(&name);
+                let detail = format!("The parameter {name} is given more than once. Give it once.");
+                return Err(invalid("invalid_parameter", &name, detail));
             }
             parameters.push((name, value));
         }
@@ -183,11 +189,8 @@ impl Query {
             return Ok(Window::All);
         };
         raw.parse().map_err(|error| {
-            invalid(
-                "invalid_parameter",
-                "window",
-                format!("The window {raw:?} {error}."),
-            )
+            let detail = format!("The window {:?} {error}.", shorten(&raw));
+            invalid("invalid_parameter", "window", detail)
         })
     }
 
@@ -200,10 +203,10 @@ impl Query {
         let Some(raw) = self.take(name) else {
             return Ok(default);
         };
-        match raw.parse() {
-            Ok(number) if allowed.contains(&number) => Ok(number),
+        match digits(&raw) {
+            Some(number) if allowed.contains(&number) => Ok(number),
             _ => {
-                let (least, most) = (allowed.start(), allowed.end());
+                let (least, most, raw) = (allowed.start(), allowed.end(), shorten(&raw));
                 let detail =
                     format!("The {name} is {raw:?}; it must be a whole number from {least} to {most}.");
                 Err(invalid("invalid_parameter", name, detail))
@@ -221,6 +224,7 @@ impl Query {
             return Err(invalid("invalid_parameter", "from", detail));
         }
         raw.parse().map(Start::Cursor).map_err(|InvalidCursor| {
+            let raw = shorten(&raw);
             let detail =
                 format!("The cursor {raw:?} is not valid. Use the next_cursor of an earlier answer.");
             invalid("invalid_parameter", "cursor", detail)
@@ -240,11 +244,11 @@ impl Query {
     fn finish(self) -> Result<(), Problem> {
         match self.0.first() {
             None => Ok(()),
-            Some((name, _)) => Err(invalid(
-                "unknown_parameter",
-                name,
-                format!("The parameter {name:?} is not known at this path. Check its name."),
-            )),
+            Some((name, _)) => {
+                let name = shorten(name);
+                let detail = format!("The parameter {name:?} is not known at this path. Check its name.");
+                Err(invalid("unknown_parameter", &name, detail))
+            }
         }
     }
 }
@@ -267,6 +271,14 @@ mod tests {
             }
         };
         assert_eq!(got, expected, "{uri}");
+    }
+
+    fn check_unknown(uri: &str, detail: &str) {
+        let problem = Route::parse(&uri.parse().unwrap()).unwrap_err();
+        assert_eq!(problem.status(), StatusCode::NOT_FOUND, "{uri}");
+        let problem = serde_json::to_value(problem).unwrap();
+        let got = problem["detail"].as_str().unwrap();
+        assert!(got.starts_with(detail), "{uri}: {got}");
     }
 
     #[test]
@@ -302,14 +314,23 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_for_is_named() {
-        check(
-            "/",
-            "404 This path does not exist. Start at /v1/boards or /v1/status. []",
+        for path in ["/", "/v1", "/v1/%zz", "/v1/boards/global/people"] {
+            check_unknown(path, "This path does not exist. ");
+        }
+        check_unknown("/v1/activities", "/v1/activities is not at this address");
+        check_unknown(
+            "/v1/activities/",
+            "This path does not exist, but /v1/activities does. ",
         );
-        check(
-            "/v1/boards/global/people",
-            "404 This path does not exist. Start at /v1/boards or /v1/status. []",
-        );
+        for (path, meant) in [
+            ("/v1/boards/", "/v1/boards"),
+            ("//v1/boards", "/v1/boards"),
+            ("/v1/boards/global/", "/v1/boards/global"),
+            ("/v1//boards/global/users/?search=a", "/v1/boards/global/users"),
+            ("/v1/boards/global/users/ann/", "/v1/boards/global/users/ann"),
+        ] {
+            check_unknown(path, &format!("This path does not exist, but {meant} does. "));
+        }
         check(
             "/v1/boards/global/users",
             "400 The parameter search is missing. Set it to a part of a user id. [search]",
@@ -332,11 +353,26 @@ mod tests {
         );
         check(
             "/v1/boards/x",
-            r#"400 The board is not a board; use "global" or "program:<program_id>". [board]"#,
+            r#"400 The board "x" is not a board; use "global" or "program:<program_id>". [board]"#,
         );
+        for (path, board) in [
+            ("/v1/boards/global%20x", "global x"),
+            ("/v1/boards/global%2Fhistory", "global/history"),
+            ("/v1/boards/global%00", "global\\0"),
+            ("/v1/boards/%zz", "%zz"),
+            ("/v1/boards/GLOBAL", "GLOBAL"),
+            ("/v1/boards/global;v=1", "global;v=1"),
+        ] {
+            let detail = format!("is not a board; use \"global\" or \"program:<program_id>\". [board]");
+            check(path, &format!("400 The board \"{board}\" {detail}"));
+        }
         check(
             "/v1/boards/global/users/a%20b",
-            "400 The user has the character ' ' at byte 1; use only A-Z a-z 0-9 . _ @ -. [user]",
+            r#"400 The user "a b" has the character ' ' at byte 1; use only A-Z a-z 0-9 . _ @ -. [user]"#,
+        );
+        check(
+            "/v1/boards/%c0%af",
+            "400 The path is not valid UTF-8 after percent-decoding. [path]",
         );
         check(
             "/v1/boards/global/users/%ff",
@@ -353,6 +389,27 @@ mod tests {
         check(
             "/v1/boards/global?limit=1001",
             r#"400 The limit is "1001"; it must be a whole number from 1 to 1000. [limit]"#,
+        );
+        for limit in ["", "1e3", "+5", "-1", " 5", "5.0", "0x10", "18446744073709551616"] {
+            check(
+                &format!("/v1/boards/global?limit={}", limit.replace(' ', "%20")),
+                &format!("400 The limit is {limit:?}; it must be a whole number from 1 to 1000. [limit]"),
+            );
+        }
+        check(
+            "/v1/boards/global?cursor=+1.+2",
+            r#"400 The cursor "+1.+2" is not valid. Use the next_cursor of an earlier answer. [cursor]"#,
+        );
+        check(
+            "/v1/boards/global?=1",
+            r#"400 The parameter "" is not known at this path. Check its name. []"#,
+        );
+        check(
+            &format!("/v1/boards/global?{}=1", "x".repeat(1_000)),
+            &format!(
+                "400 The parameter \"{0}…\" is not known at this path. Check its name. [{0}…]",
+                "x".repeat(64)
+            ),
         );
         check(
             "/v1/boards/global?limit=ten",

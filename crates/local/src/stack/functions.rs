@@ -98,6 +98,7 @@ const SERVE_READS: &[&str] = &[
     "STALE_LAG_SECONDS",
     "STALE_BACKLOG",
     "ALLOWED_ORIGIN",
+    "SERVE_AUTH",
 ];
 
 /// The configuration of every function of a stack.
@@ -135,6 +136,7 @@ pub(super) fn functions(
             "ALLOWED_ORIGIN",
             config.allowed_origin.clone().unwrap_or_else(|| "*".to_owned()),
         ),
+        ("SERVE_AUTH", "NONE".to_owned()),
     ];
     let function = |name: &str, settings: FunctionSettings, reads: &[&str]| {
         let own = variables.iter().filter(|(variable, _)| {
