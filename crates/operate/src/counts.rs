@@ -59,7 +59,7 @@ impl Counts {
             counting: Counting::new(client.clone(), counted.clone(), rules.clone()),
             facts: Facts::new(client.clone(), tables.activities.clone()),
             markers: Markers::new(client.clone(), tables.dedup.clone()),
-            standings: Standings::new(client.clone(), standings.clone(), shards).consistent(),
+            standings: Standings::new(client.clone(), standings.clone(), shards),
             rebuilds: Rebuilds::new(client.clone(), standings, shards),
             repairs: Repairs::new(client.clone(), counted, shards),
             snapshots: Snapshots::new(client.clone(), tables.snapshots.clone()),

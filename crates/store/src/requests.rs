@@ -31,8 +31,8 @@ pub(crate) fn item_of(
     }
 }
 
-/// A query for the members of one partition of the table of standings: those whose key begins with
-/// `prefix`, or all.
+/// A consistent query for the members of one partition of the table of standings: those whose key begins
+/// with `prefix`, or all.
 pub(crate) fn query_members(
     client: &Client,
     standings_table: &str,
@@ -42,6 +42,7 @@ pub(crate) fn query_members(
     let query = client
         .query()
         .table_name(standings_table)
+        .consistent_read(true)
         .expression_attribute_names("#shard", attribute::SHARD)
         .expression_attribute_values(":shard", string(partition));
     match prefix {

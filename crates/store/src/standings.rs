@@ -17,13 +17,13 @@ use crate::keys::{self, CountGeneration, STANDINGS_KEY, ShardCount, TOTALS_LANES
 use crate::quality::{self, Quality};
 use crate::requests::{get_item, item_of, query_members};
 
-/// The table of standings and totals, for reading.
+/// The table of standings and totals, for reading. Every read is consistent: it includes everything counted
+/// before, so no published points are lower than those published before them.
 #[derive(Clone, Debug)]
 pub struct Standings {
     client: Client,
     table: String,
     shards: ShardCount,
-    is_consistent: bool,
 }
 
 /// The counters of the current periods at one moment, by name.
@@ -99,16 +99,6 @@ impl Standings {
             client,
             table,
             shards,
-            is_consistent: false,
-        }
-    }
-
-    /// Reads consistently: includes everything counted so far, for twice the read units.
-    #[must_use]
-    pub fn consistent(self) -> Self {
-        Self {
-            is_consistent: true,
-            ..self
         }
     }
 
@@ -142,7 +132,6 @@ impl Standings {
     ) -> Result<f64, StoreError> {
         let mut request = query_members(&self.client, &self.table, &shard, None)
             .expression_attribute_names("#member", attribute::MEMBER)
-            .consistent_read(self.is_consistent)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let mut projection = vec!["#member".to_owned()];
         for (at, name) in counters.attribute_names().enumerate() {
@@ -181,7 +170,6 @@ impl Standings {
         let shard = self.shards.shard_of(generation, user);
         let prefix = Some(keys::user_prefix(user));
         let mut pages = query_members(&self.client, &self.table, &shard, prefix)
-            .consistent_read(self.is_consistent)
             .into_paginator()
             .items()
             .send();
@@ -219,7 +207,6 @@ impl Standings {
     /// A correction may leave a single lane below zero, but never the sum of all lanes.
     async fn totals_of_lane(&self, lane: String) -> Result<Vec<(ProgramId, i64, i64)>, StoreError> {
         let mut pages = query_members(&self.client, &self.table, &lane, None)
-            .consistent_read(self.is_consistent)
             .into_paginator()
             .send();
         let mut totals = Vec::new();
