@@ -1,14 +1,15 @@
 //! Decides what to do with the messages of a batch, and the verdict of each. It performs no I/O and does
 //! not sleep, so the simulation runs the same code.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::ActivityKey;
 use jiff::Timestamp;
 use store::Rules;
 use store::apply::Counted;
+use store::heartbeats::Lane;
 use store::plan::Countable;
 use store::stream::{Streamed, parse};
 
@@ -21,8 +22,8 @@ pub struct Batch<'a> {
     /// The messages of each activity that has no verdict yet, and when ingestion received it. An activity
     /// that was delivered twice has several messages.
     pending: HashMap<ActivityKey, (Vec<&'a SqsMessage>, Timestamp)>,
-    /// Heartbeats that are counted or will be, and when each was sent.
-    pub heartbeats: Vec<(&'a SqsMessage, Timestamp)>,
+    /// Heartbeats that are counted or will be, each with its lane and when it was sent.
+    pub heartbeats: Vec<(&'a SqsMessage, Lane, Timestamp)>,
     pub dead: Vec<DeadLetter<'a>>,
     /// Messages to be delivered again.
     pub deferred: Vec<&'a SqsMessage>,
@@ -48,7 +49,7 @@ impl<'a> Batch<'a> {
         };
         for message in records {
             match parse(message.body.as_deref().unwrap_or_default()) {
-                Ok(Streamed::Heartbeat { sent_at }) => batch.heartbeats.push((message, sent_at)),
+                Ok(Streamed::Heartbeat { lane, sent_at }) => batch.heartbeats.push((message, lane, sent_at)),
                 Ok(Streamed::Activity {
                     activity,
                     received_at,
@@ -93,8 +94,18 @@ impl<'a> Batch<'a> {
         self.defer_heartbeats();
     }
 
+    /// When each lane's latest heartbeat was sent. Only that one matters.
+    pub fn latest_heartbeats(&self) -> BTreeMap<Lane, Timestamp> {
+        let mut latest = BTreeMap::new();
+        for (_, lane, sent_at) in &self.heartbeats {
+            let last = latest.entry(*lane).or_insert(*sent_at);
+            *last = (*last).max(*sent_at);
+        }
+        latest
+    }
+
     pub fn defer_heartbeats(&mut self) {
-        let messages = self.heartbeats.drain(..).map(|(message, _)| message);
+        let messages = self.heartbeats.drain(..).map(|(message, ..)| message);
         self.deferred.extend(messages);
     }
 

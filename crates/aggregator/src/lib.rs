@@ -8,8 +8,7 @@ mod queue;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use futures::StreamExt as _;
-use futures::stream;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::apply::{Counting, GroupReport};
 use store::plan::{Countable, groups};
@@ -24,6 +23,8 @@ pub use queue::Queues;
 
 /// Concurrent transactions of one batch. They conflict only at the control totals.
 const TRANSACTIONS_AT_ONCE: usize = 4;
+/// Concurrent updates for the heartbeats of one batch.
+const HEARTBEATS_AT_ONCE: usize = 4;
 /// Reserved at the end of an invocation to report what was not counted.
 const REPORT_MARGIN: Duration = Duration::from_secs(3);
 
@@ -139,20 +140,25 @@ impl Aggregator {
         reports.into_iter().map(|(_, report)| report).collect()
     }
 
-    /// Only the latest heartbeat matters.
     async fn count_heartbeats(&self, batch: &mut Batch<'_>, generations: &Generations, now: Timestamp) {
-        let Some(last) = batch.heartbeats.iter().map(|(_, sent_at)| *sent_at).max() else {
-            return;
-        };
-        for generation in generations.counted() {
-            if let Err(error) = self.counting.count_heartbeat(last, generation, now).await {
-                tracing::warn!(
-                    kind = error.kind(),
-                    error = error.with_causes(),
-                    "A heartbeat could not be counted. It will be delivered again."
-                );
-                return batch.defer_heartbeats();
-            }
+        let latest = batch.latest_heartbeats();
+        let updates = generations.counted().flat_map(|generation| {
+            latest
+                .iter()
+                .map(move |(lane, sent_at)| (generation, *lane, *sent_at))
+        });
+        let counted: Result<(), StoreError> = stream::iter(updates)
+            .map(|(generation, lane, sent_at)| self.counting.count_heartbeat(lane, sent_at, generation, now))
+            .buffer_unordered(HEARTBEATS_AT_ONCE)
+            .try_collect()
+            .await;
+        if let Err(error) = counted {
+            tracing::warn!(
+                kind = error.kind(),
+                error = error.with_causes(),
+                "A heartbeat could not be counted. All of this batch will be delivered again."
+            );
+            batch.defer_heartbeats();
         }
     }
 

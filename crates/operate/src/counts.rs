@@ -5,7 +5,7 @@ use store::keys::CountGeneration;
 use store::schema::TableNames;
 use store::{
     CountTables, Counting, Facts, Generations, Markers, Rebuilds, Repairs, Rules, Snapshots, Standings,
-    generations, rules,
+    generations, heartbeats, rules,
 };
 
 use crate::deployment::Deployment;
@@ -80,13 +80,14 @@ impl Counts {
             .context("another command changed the generations at the same time; see `podium rebuild status`")
     }
 
-    /// When the latest counted heartbeat was sent. Activities accepted well before it are counted, too.
+    /// When the latest heartbeat was sent that all lanes have counted. Activities accepted well before it
+    /// are counted, too.
     pub async fn last_heartbeat(
         &self,
         generation: CountGeneration,
     ) -> anyhow::Result<Option<jiff::Timestamp>> {
-        let counted = self.standings.last_heartbeat(generation).await?;
-        Ok(counted.map(|(sent_at, _)| sent_at))
+        let counted = self.standings.counted_heartbeats(generation).await?;
+        Ok(heartbeats::counted_by_all(&counted))
     }
 }
 

@@ -162,22 +162,16 @@ impl Publisher {
         Ok(Some(run))
     }
 
-    /// Measures the pipeline, and sends the heartbeat that the next run will look for.
+    /// Measures the pipeline, and sends the heartbeats that the next run will look for.
     async fn freshness(&self, generation: CountGeneration, now: Timestamp) -> anyhow::Result<Freshness> {
-        let counted = self.standings.last_heartbeat(generation).await?;
-        let heartbeats = Heartbeats {
-            counted,
-            waiting_since: self
-                .activities
-                .heartbeat_after(counted.map(|(sent, _)| sent))
-                .await?,
-        };
-        // Read the depth first, so that the heartbeat itself does not count as backlog.
+        let counted = self.standings.counted_heartbeats(generation).await?;
+        let heartbeats = self.activities.heartbeats(&counted).await?;
+        // Read the depth first, so that the heartbeats themselves do not count as backlog.
         let backlog = depth(&self.queues, &self.queue_url).await?;
-        self.activities.send_heartbeat(now).await?;
+        self.activities.send_heartbeats(now).await?;
         Ok(Freshness {
             generated_at: now,
-            lag_seconds: heartbeats.lag_seconds(now),
+            lag_seconds: Heartbeats::worst_lag_seconds(&heartbeats, now),
             backlog,
         })
     }

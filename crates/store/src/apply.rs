@@ -12,12 +12,10 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::time::Instant;
 
-use crate::activities::sortable;
 use crate::aws::required;
 use crate::error::StoreError;
 use crate::generations::{self, Generations};
-use crate::item::string;
-use crate::keys::{CountGeneration, TOTALS_LANES, attribute, heartbeat_key};
+use crate::keys::{CountGeneration, TOTALS_LANES};
 use crate::plan::{Action, Group, PlanContext};
 use crate::rules::{self, Rules};
 
@@ -43,8 +41,8 @@ impl CountTables {
 /// Counts activities into the markers, the standings and the totals.
 #[derive(Clone, Debug)]
 pub struct Counting {
-    client: Client,
-    tables: CountTables,
+    pub(crate) client: Client,
+    pub(crate) tables: CountTables,
     rules: Rules,
 }
 
@@ -327,38 +325,6 @@ impl Counting {
                 }
                 answer
             }
-        }
-    }
-
-    /// Records in a generation that a heartbeat has arrived, unless a later one has. It is idempotent, so
-    /// it needs no transaction.
-    pub async fn count_heartbeat(
-        &self,
-        sent_at: Timestamp,
-        generation: CountGeneration,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (shard, member) = heartbeat_key(generation);
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.standings)
-            .key(attribute::SHARD, string(shard))
-            .key(attribute::MEMBER, string(member))
-            .update_expression("SET #sent = :sent, #counted = :counted")
-            .condition_expression("attribute_not_exists(#sent) OR #sent < :sent")
-            .expression_attribute_names("#sent", attribute::SENT_AT)
-            .expression_attribute_names("#counted", attribute::COUNTED_AT)
-            .expression_attribute_values(":sent", string(sortable(sent_at)))
-            .expression_attribute_values(":counted", string(sortable(now)))
-            .send()
-            .await;
-        match update {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::unavailable("counting a heartbeat", error)),
         }
     }
 }

@@ -8,20 +8,19 @@ use domain::standing::Tallies;
 use domain::{Calendar, Period, ProgramId, Standing, Tally, UserId, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use serde::Deserialize;
 
-use crate::error::{self, StoreError};
+use crate::error::StoreError;
 use crate::generations;
-use crate::item::{self, Item, text};
-use crate::keys::{self, CountGeneration, STANDINGS_KEY, ShardCount, TOTALS_LANES, attribute, heartbeat_key};
+use crate::item::{Item, text};
+use crate::keys::{self, CountGeneration, ShardCount, TOTALS_LANES, attribute};
 use crate::quality::{self, Quality};
-use crate::requests::{get_item, item_of, query_members};
+use crate::requests::query_members;
 
 /// The table of standings and totals, for reading.
 #[derive(Clone, Debug)]
 pub struct Standings {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
     shards: ShardCount,
     is_consistent: bool,
 }
@@ -85,12 +84,6 @@ impl Counters {
             activities: number(&self.0, &activities),
         }
     }
-}
-
-#[derive(Deserialize)]
-struct CountedHeartbeat {
-    sent_at: Timestamp,
-    counted_at: Timestamp,
 }
 
 impl Standings {
@@ -233,23 +226,6 @@ impl Standings {
             }));
         }
         Ok(totals)
-    }
-
-    /// When the latest counted heartbeat was sent, and when it was counted.
-    pub async fn last_heartbeat(
-        &self,
-        generation: CountGeneration,
-    ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
-        let (shard, member) = heartbeat_key(generation);
-        let key = item::key(STANDINGS_KEY, &shard, &member);
-        let read = get_item(&self.client, &self.table, key).send().await;
-        let Some(item) = item_of("reading the last heartbeat", read)? else {
-            return Ok(None);
-        };
-        let subject = error::named(&self.table, &item, STANDINGS_KEY);
-        let heartbeat: CountedHeartbeat = serde_dynamo::from_item(item)
-            .map_err(|error| StoreError::corrupt("decoding the last heartbeat", subject, error))?;
-        Ok(Some((heartbeat.sent_at, heartbeat.counted_at)))
     }
 }
 
