@@ -5,12 +5,12 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::ActivityKey;
+use domain::{Activity, ActivityKey};
 use jiff::Timestamp;
 use store::Rules;
 use store::apply::Counted;
 use store::heartbeats::Lane;
-use store::plan::Countable;
+use store::plan::{Countable, Group, groups};
 use store::stream::{Streamed, parse};
 
 /// The messages of a batch, by what they need.
@@ -18,7 +18,7 @@ use store::stream::{Streamed, parse};
 pub struct Batch<'a> {
     messages: usize,
     /// Each activity once, however often it was delivered.
-    pub countable: Vec<Countable>,
+    pub activities: Vec<Activity>,
     /// The messages of each activity that has no verdict yet, and when ingestion received it. An activity
     /// that was delivered twice has several messages.
     pending: HashMap<ActivityKey, (Vec<&'a SqsMessage>, Timestamp)>,
@@ -42,7 +42,8 @@ pub struct DeadLetter<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub fn sort(records: &'a [SqsMessage], rules: &Rules, now: Timestamp) -> Self {
+    /// What the rules of the live generation cannot score becomes a dead letter.
+    pub fn sort(records: &'a [SqsMessage], live: &Rules) -> Self {
         let mut batch = Self {
             messages: records.len(),
             ..Self::default()
@@ -53,14 +54,14 @@ impl<'a> Batch<'a> {
                 Ok(Streamed::Activity {
                     activity,
                     received_at,
-                }) => match Countable::scored(&activity, rules, now) {
-                    Ok(countable) => {
+                }) => match live.scoring_policy.points(&activity.kind, activity.occurred_at) {
+                    Ok(_) => {
                         let (messages, _) = batch
                             .pending
-                            .entry(countable.key.clone())
+                            .entry(activity.key())
                             .or_insert_with(|| (Vec::new(), received_at));
                         if messages.is_empty() {
-                            batch.countable.push(countable);
+                            batch.activities.push(activity);
                         }
                         messages.push(message);
                     }
@@ -78,11 +79,17 @@ impl<'a> Batch<'a> {
             }
         }
         assert_eq!(
-            batch.countable.len(),
+            batch.activities.len(),
             batch.pending.len(),
             "every activity of a batch is counted once"
         );
         batch
+    }
+
+    /// Plans how to count the activities into one generation. A rebuild by other rules may leave some out.
+    pub fn groups(&self, rules: &Rules, now: Timestamp) -> Vec<Group> {
+        let scored = |activity| Countable::scored(activity, rules, now).ok();
+        groups(self.activities.iter().filter_map(scored).collect())
     }
 
     /// Defers everything, because nothing can be counted now.

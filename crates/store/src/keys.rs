@@ -66,8 +66,8 @@ impl fmt::Display for CountGeneration {
     }
 }
 
-/// How many partitions the standings are spread over. Fixed for the life of a table, because it determines
-/// the shard of each user.
+/// How many partitions the standings of a generation are spread over. Fixed for its life, because it
+/// determines the shard of each user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16")]
 pub struct ShardCount(u16);

@@ -15,6 +15,7 @@ use crate::item::{Item, text};
 use crate::keys::{self, CountGeneration, ShardCount, TOTALS_LANES, attribute};
 use crate::quality::{self, Quality};
 use crate::requests::query_members;
+use crate::rules::Rules;
 
 /// The table of standings and totals, for reading.
 #[derive(Clone, Debug)]
@@ -105,9 +106,21 @@ impl Standings {
         }
     }
 
-    /// The generation that readers see.
-    pub async fn live(&self) -> Result<CountGeneration, StoreError> {
-        Ok(generations::read(&self.client, &self.table).await?.live)
+    /// The generation that readers see, and its rules; `None` before the first aggregator has run.
+    pub async fn live(&self) -> Result<(CountGeneration, Option<Rules>), StoreError> {
+        let generations = generations::read(&self.client, &self.table).await?;
+        Ok((generations.live, generations.rules(generations.live).cloned()))
+    }
+
+    /// The configured settings by which the live generation is not counted, since that takes a rebuild.
+    pub async fn pending_rules(&self) -> Result<Vec<&'static str>, StoreError> {
+        Ok(generations::read(&self.client, &self.table).await?.pending())
+    }
+
+    /// The same table, read in as many shards as a generation has.
+    #[must_use]
+    pub fn in_shards(self, shards: ShardCount) -> Self {
+        Self { shards, ..self }
     }
 
     /// The result of the last reconciliation; `None` before the first.
