@@ -76,7 +76,7 @@ variable "role_propagation_seconds" {
 # What is counted
 
 variable "time_zone" {
-  description = "IANA name of the time zone in which days, weeks and months begin."
+  description = "IANA name of the time zone in which days, weeks and months begin. A change takes effect with `podium rebuild run`."
   type        = string
   default     = "UTC"
   nullable    = false
@@ -88,7 +88,7 @@ variable "time_zone" {
 }
 
 variable "scoring_policy" {
-  description = "Points per kind of activity: whole numbers from 0 to 1,000,000, in versions ordered by effective_from (RFC 3339). An activity gets the points of the version that was in force when it occurred. A new kind is known to the aggregator before ingest accepts it. To retire a kind, add a version without it: a kind removed from an old version turns its activities that still wait in the queue into dead letters."
+  description = "Points per kind of activity: whole numbers from 0 to 1,000,000, in versions ordered by effective_from (RFC 3339). An activity gets the points of the version that was in force when it occurred. A new kind is known to the aggregator before ingest accepts it. A change of points that a kind already had, and the removal of a kind, take effect with `podium rebuild run`."
   type = list(object({
     effective_from = string
     points         = map(number)
@@ -161,7 +161,7 @@ variable "marker_lifetime_days" {
 }
 
 variable "standing_shards" {
-  description = "Number of partitions, 1 to 1,000, that the standings are spread over. Never change it after the first deployment: all existing standings would disappear."
+  description = "Number of partitions, 1 to 1,000, that the standings are spread over. A change takes effect with `podium rebuild run`."
   type        = number
   default     = 32
   nullable    = false

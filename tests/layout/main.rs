@@ -21,7 +21,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("local-sqs", &[]),
     (
         "local",
-        &["domain", "local-http", "local-lambda", "local-sqs", "problem", "store"],
+        &[
+            "domain",
+            "local-http",
+            "local-lambda",
+            "local-sqs",
+            "problem",
+            "store",
+        ],
     ),
     ("terminal", &[]),
     ("client", &["domain", "store", "terminal"]),

@@ -80,11 +80,11 @@ impl Rebuild {
 
     fn read(&self, rules: &Rules, now: jiff::Timestamp, random: &mut StdRng) -> (Vec<Attempts>, usize) {
         let until = (self.done + random.random_range(1..=PAGE)).min(self.facts.len());
-        let countable = self.facts[self.done..until].iter().map(|record| {
+        let countable = self.facts[self.done..until].iter().filter_map(|record| {
             let Ok(Streamed::Activity { activity, .. }) = parse(record) else {
                 panic!("a fact is not an activity: {record}");
             };
-            Countable::scored(&activity, rules, now).expect("the policy scores every kind")
+            Countable::scored(&activity, rules, now).ok()
         });
         let context = PlanContext::new(rules, self.generation, now);
         let groups = groups(countable.collect()).into_iter();

@@ -10,7 +10,7 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::apply::{Answer, Attempts, Reason};
 use store::keys::{CountGeneration, TOTALS_LANES};
-use store::plan::{Action, Group, PlanContext, groups};
+use store::plan::{Action, PlanContext};
 use store::{Generations, Rules};
 
 use crate::tables::Tables;
@@ -25,7 +25,8 @@ const CALL: Duration = Duration::from_millis(10);
 /// An invocation that has received its messages.
 pub struct Worker {
     pub messages: Vec<SqsMessage>,
-    now: Timestamp,
+    /// The rules of the live generation when it started.
+    live: Rules,
     /// The live generation comes first.
     groups: Vec<(CountGeneration, Attempts, Duration)>,
 }
@@ -89,25 +90,25 @@ impl Worker {
     /// Receives messages and reads the generations. `spent` is the time that starting took.
     pub fn receive(
         messages: Vec<SqsMessage>,
-        rules: &Rules,
         generations: &Generations,
         now: Timestamp,
         spent: Duration,
     ) -> Self {
-        let batch = Batch::sort(&messages, rules, now);
-        let of_batch = groups(batch.countable);
+        let live = generations
+            .rules(generations.live)
+            .expect("rules are settled")
+            .clone();
+        let batch = Batch::sort(&messages, &live);
         let in_each = generations.counted().flat_map(|generation| {
+            let rules = generations.rules(generation).expect("rules are settled");
             let context = PlanContext::new(rules, generation, now);
-            let attempts = |group: &Group| Attempts::new(group.clone(), context.clone());
-            let groups = of_batch.iter().map(attempts);
-            groups
-                .map(move |attempts| (generation, attempts, spent))
-                .collect::<Vec<_>>()
+            let groups = batch.groups(rules, now).into_iter();
+            groups.map(move |group| (generation, Attempts::new(group, context.clone()), spent))
         });
         Self {
             groups: in_each.collect(),
             messages,
-            now,
+            live,
         }
     }
 
@@ -144,8 +145,8 @@ impl Worker {
     }
 
     /// What the invocation reports to the queues once every group has its results.
-    pub fn conclude(&self, rules: &Rules) -> Verdicts {
-        let mut batch = Batch::sort(&self.messages, rules, self.now);
+    pub fn conclude(&self) -> Verdicts {
+        let mut batch = Batch::sort(&self.messages, &self.live);
         let results = self.groups.iter();
         batch.conclude_all(results.map(|(_, attempts, _)| attempts.results.as_slice()));
         let id = |message: &SqsMessage| message.message_id.clone().expect("every message has an id");

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
+use domain::Kind;
 use jiff::{SignedDuration, Timestamp};
-use local::settings;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
@@ -26,11 +26,41 @@ const WORKERS: usize = 3;
 const BATCH: usize = 10;
 const USERS: [&str; 3] = ["ann", "bob", "cy"];
 const PROGRAMS: [&str; 2] = ["p", "q"];
-/// Each kind with its points.
-const KINDS: [(&str, u64); 3] = [
-    ("task_completed", 10),
-    ("program_check_in", 5),
-    ("learning_milestone", 25),
+const KINDS: [&str; 4] = ["task_completed", "program_check_in", "learning_milestone", "quiz"];
+/// Shards, time zone and points of the configurations that a deployment may change to: with another kind,
+/// with other points from a later day on, with other points in the past, without a kind, elsewhere.
+const CONFIGURATIONS: [(&str, &str, &str); 6] = [
+    (
+        "4",
+        "Europe/Berlin",
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25}}]"#,
+    ),
+    (
+        "4",
+        "Europe/Berlin",
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"quiz":3}}]"#,
+    ),
+    (
+        "4",
+        "Europe/Berlin",
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25}},
+        {"effective_from":"2026-11-25T00:00:00Z","points":{"task_completed":11,"program_check_in":5,"learning_milestone":25}}]"#,
+    ),
+    (
+        "4",
+        "Europe/Berlin",
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":20,"program_check_in":5,"learning_milestone":25,"quiz":4}}]"#,
+    ),
+    (
+        "4",
+        "Europe/Berlin",
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5}}]"#,
+    ),
+    (
+        "7",
+        "America/New_York",
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25}}]"#,
+    ),
 ];
 
 /// An accepted activity.
@@ -38,8 +68,17 @@ struct Fact {
     member: String,
     /// The part of its marker's key after the generation.
     key: String,
-    points: u64,
+    kind: Kind,
+    occurred_at: Timestamp,
     record: String,
+}
+
+impl Fact {
+    /// Its points by these rules; `None` if they do not know its kind.
+    fn points(&self, rules: &Rules) -> Option<u64> {
+        let points = rules.scoring_policy.points(&self.kind, self.occurred_at);
+        points.ok().map(u64::from)
+    }
 }
 
 /// A message in the queue.
@@ -51,7 +90,12 @@ struct Message {
 
 pub struct World {
     random: StdRng,
-    rules: Rules,
+    /// What ingestion accepts by, and what a generation takes over as far as it can.
+    configured: Rules,
+    /// The rules of all generations so far.
+    rules: BTreeMap<CountGeneration, Rules>,
+    /// The rules that they were begun with.
+    first_rules: BTreeMap<CountGeneration, Rules>,
     now: Timestamp,
     /// By generation. The first one is live, and is published.
     tables: BTreeMap<CountGeneration, Tables>,
@@ -74,21 +118,19 @@ pub struct World {
 impl World {
     /// If `is_verbose`, every move is printed.
     pub fn new(seed: u64, is_verbose: bool) -> Self {
-        let rules = Rules {
-            standing_shards: "4".parse().expect("a number of shards"),
-            marker_lifetime: "90".parse().expect("a number of days"),
-            calendar: "Europe/Berlin".parse().expect("a time zone"),
-            scoring_policy: settings::SCORING_POLICY.parse().expect("a policy"),
-        };
+        let configured = configuration(0);
+        let now = "2026-11-21T22:30:00Z".parse().expect("a time");
         let mut random = StdRng::seed_from_u64(seed);
         Self {
             faults_percent: random.random_range(0..95),
-            publishing: Publishing::new(&mut random, rules.calendar.clone(), is_verbose),
+            publishing: Publishing::new(&mut random, configured.calendar.clone(), is_verbose),
             random,
-            rules,
-            now: "2026-11-21T22:30:00Z".parse().expect("a time"),
+            generations: Generations::default().settled(&configured, now),
+            rules: BTreeMap::from([(CountGeneration::FIRST, configured.clone())]),
+            first_rules: BTreeMap::from([(CountGeneration::FIRST, configured.clone())]),
+            configured,
+            now,
             tables: BTreeMap::from([(CountGeneration::FIRST, Tables::default())]),
-            generations: Generations::default(),
             rebuild: None,
             facts: Vec::new(),
             piped: 0,
@@ -128,7 +170,7 @@ impl World {
     }
 
     fn any_move(&mut self) {
-        match self.random.random_range(0..220) {
+        match self.random.random_range(0..222) {
             0..18 => self.post(),
             18..20 => self.send_unreadable(),
             20..40 => self.pipe(true),
@@ -140,6 +182,7 @@ impl World {
             97..100 => self.jump_clock(),
             100..118 => self.step_rebuild(true),
             118..120 => self.stop_rebuild(),
+            120..122 => self.configure(),
             _ => self.publishing.any_move(
                 &mut self.random,
                 &self.tables[&CountGeneration::FIRST],
@@ -168,7 +211,7 @@ impl World {
         let id = format!("a{}", self.random.random_range(0..12));
         let user = USERS[self.random.random_range(0..USERS.len())];
         let program = PROGRAMS[self.random.random_range(0..PROGRAMS.len())];
-        let (kind, points) = KINDS[self.random.random_range(0..KINDS.len())];
+        let kind = KINDS[self.random.random_range(0..KINDS.len())];
         let key = format!("{user}#{id}");
         if self.facts.iter().any(|fact| fact.key == key) {
             return self.tell(format_args!("{user} posts {id} again"));
@@ -178,11 +221,15 @@ impl World {
         let hours_max = [24, 1_500][self.random.random_range(0..2)];
         let hours_ago = self.random.random_range(0..hours_max);
         let occurred_at = self.now - SignedDuration::from_hours(hours_ago);
+        let kind: Kind = kind.parse().expect("a kind");
+        if self.configured.scoring_policy.points(&kind, occurred_at).is_err() {
+            return self.tell(format_args!("{kind} is refused"));
+        }
         let image = json!({
             "user_id": {"S": user},
             "activity_id": {"S": id},
             "program_id": {"S": program},
-            "kind": {"S": kind},
+            "kind": {"S": kind.as_str()},
             "occurred_at": {"S": occurred_at.to_string()},
             "received_at": {"S": self.now.to_string()},
             "schema_version": {"N": "1"},
@@ -190,7 +237,8 @@ impl World {
         self.facts.push(Fact {
             member: format!("{user}#{program}"),
             key,
-            points,
+            kind,
+            occurred_at,
             record: json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}).to_string(),
         });
     }
@@ -261,13 +309,8 @@ impl World {
             0 => TIME.mul_f64(self.random.random()),
             _ => Duration::ZERO,
         };
-        self.workers.push(Worker::receive(
-            messages,
-            &self.rules,
-            &self.generations,
-            self.now,
-            spent,
-        ));
+        self.workers
+            .push(Worker::receive(messages, &self.generations, self.now, spent));
     }
 
     /// A rebuild begins or goes on, and once it has seen all facts its generation is complete.
@@ -282,6 +325,7 @@ impl World {
             if self
                 .generations
                 .building
+                .as_ref()
                 .is_some_and(|building| building.state == State::Incomplete)
             {
                 self.generations = self.generations.completed().expect("it is being built");
@@ -295,13 +339,15 @@ impl World {
             Fault::None
         };
         let tables = self.tables.entry(rebuild.generation).or_default();
-        rebuild.step(tables, &self.rules, self.now, fault, &mut self.random);
+        let rules = &self.rules[&rebuild.generation];
+        rebuild.step(tables, rules, self.now, fault, &mut self.random);
         self.tell(format_args!("the rebuild continues: {fault:?}"));
     }
 
     fn begin_rebuild(&mut self) {
         let (generations, generation) = self.generations.with_rebuild();
         self.generations = generations;
+        self.note_rules();
         let facts = self.facts.iter().map(|fact| fact.record.clone()).collect();
         self.rebuild = Some(Rebuild::begin(generation, facts, &mut self.random));
         self.tell(format_args!("a rebuild of {generation} begins"));
@@ -338,7 +384,7 @@ impl World {
             return self.tell(format_args!("invocation {at} sends a transaction: {fault:?}"));
         }
         let worker = self.workers.swap_remove(at);
-        let verdicts = worker.conclude(&self.rules);
+        let verdicts = worker.conclude();
         self.tell(format_args!(
             "invocation {at} ends: {:?} done, {:?} deferred, {:?} dead",
             verdicts.done,
@@ -353,6 +399,29 @@ impl World {
         self.queue.retain(|message| !verdicts.done.contains(&message.id));
         for message in &mut self.queue {
             message.is_visible |= verdicts.deferred.contains(&message.id);
+        }
+    }
+
+    /// A deployment changes the configuration, and the first of its invocations settles the rules. Earlier
+    /// invocations go on with what they have read.
+    fn configure(&mut self) {
+        let number = self.random.random_range(0..CONFIGURATIONS.len());
+        self.configured = configuration(number);
+        self.generations = self.generations.settled(&self.configured, self.now);
+        self.note_rules();
+        self.tell(format_args!(
+            "configuration {number}; waiting for a rebuild: {:?}",
+            self.generations.pending()
+        ));
+    }
+
+    fn note_rules(&mut self) {
+        for generation in self.generations.counted() {
+            let rules = self.generations.rules(generation).expect("rules are settled");
+            self.rules.insert(generation, rules.clone());
+            self.first_rules
+                .entry(generation)
+                .or_insert_with(|| rules.clone());
         }
     }
 
@@ -389,15 +458,26 @@ impl World {
         self.piped == self.facts.len() && self.queue.is_empty() && self.workers.is_empty() && !is_rebuilding
     }
 
-    /// In each generation, standings and totals are the sums of exactly those activities that have a
-    /// marker.
+    /// In each generation, standings and totals are the sums, by its rules, of exactly those activities that
+    /// have a marker.
     fn check(&self) {
         for (generation, tables) in &self.tables {
             let mut expected: BTreeMap<String, u64> = BTreeMap::new();
             let is_marked = |fact: &&Fact| tables.markers.contains(&format!("{generation}#{}", fact.key));
             let counted = self.facts.iter().filter(is_marked);
+            let rules = &self.rules[generation];
             for fact in counted.clone() {
-                *expected.entry(fact.member.clone()).or_default() += fact.points;
+                let points = fact.points(rules).expect("what is counted has points");
+                *expected.entry(fact.member.clone()).or_default() += points;
+            }
+            for (shard, member) in tables.standings.keys() {
+                let (user, _) = member.split_once('#').expect("a user and a program");
+                let user = user.parse().expect("a user");
+                assert_eq!(
+                    *shard,
+                    rules.standing_shards.shard_of(*generation, &user),
+                    "the shard of {user} in {generation}"
+                );
             }
             assert_eq!(tables.points(), expected, "standings and markers of {generation}");
             let sum: u64 = expected.values().sum();
@@ -414,13 +494,22 @@ impl World {
         }
     }
 
-    /// Every accepted activity is counted in each generation and published. Every message that can never be
+    /// Every accepted activity is counted and published, and counted in each generation whose rules know
+    /// its kind. Every message that can never be
     /// counted is a dead letter.
     fn check_end(mut self) {
         for generation in self.generations.counted() {
             let nothing = Tables::default();
             let tables = self.tables.get(&generation).unwrap_or(&nothing);
-            for Fact { key, .. } in &self.facts {
+            for fact in &self.facts {
+                // A generation says that it lacks what its rules did not know from the beginning.
+                let is_known = fact.points(&self.rules[&generation]).is_some();
+                let was_known = fact.points(&self.first_rules[&generation]).is_some();
+                let may_lack = !is_known || (!was_known && self.generations.lacks(generation));
+                if generation != self.generations.live && may_lack {
+                    continue;
+                }
+                let key = &fact.key;
                 assert!(
                     tables.markers.contains(&format!("{generation}#{key}")),
                     "{key} was accepted but is not counted in {generation}"
@@ -449,9 +538,23 @@ impl World {
         let live = &self.tables[&CountGeneration::FIRST];
         let published = self.publishing.check_end(&mut self.random, live, self.now);
         if self.publishing.is_all_time_of_everyone() {
-            let accepted: u64 = self.facts.iter().map(|fact| fact.points).sum();
+            let rules = &self.rules[&CountGeneration::FIRST];
+            let points = self.facts.iter().map(|fact| fact.points(rules));
+            let accepted: u64 = points
+                .map(|points| points.expect("what is accepted is scored"))
+                .sum();
             assert_eq!(published, Some(accepted), "accepted and published");
         }
+    }
+}
+
+fn configuration(number: usize) -> Rules {
+    let (shards, time_zone, policy) = CONFIGURATIONS[number];
+    Rules {
+        standing_shards: shards.parse().expect("a number of shards"),
+        marker_lifetime: "90".parse().expect("a number of days"),
+        calendar: time_zone.parse().expect("a time zone"),
+        scoring_policy: policy.parse().expect("a policy"),
     }
 }
 

@@ -6,11 +6,12 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::ActivityKey;
+use domain::{Activity, ActivityKey};
 use jiff::Timestamp;
 use store::Rules;
 use store::apply::Counted;
-use store::plan::Countable;
+use store::heartbeats::Lane;
+use store::plan::{Countable, Group, groups};
 use store::stream::{Streamed, parse};
 
 /// Reasons that the log of one batch names, and characters of each.
@@ -22,12 +23,12 @@ const REASON_CHARS: usize = 200;
 pub struct Batch<'a> {
     messages: usize,
     /// Each activity once, however often it was delivered.
-    pub countable: Vec<Countable>,
+    pub activities: Vec<Activity>,
     /// The messages of each activity that has no verdict yet, and when ingestion received it. An activity
     /// that was delivered twice has several messages.
     pending: HashMap<ActivityKey, (Vec<&'a SqsMessage>, Timestamp)>,
-    /// Heartbeats that are counted or will be, and when each was sent.
-    pub heartbeats: Vec<(&'a SqsMessage, Timestamp)>,
+    /// Heartbeats that are counted or will be, each with its lane and when it was sent.
+    pub heartbeats: Vec<(&'a SqsMessage, Lane, Timestamp)>,
     pub dead: Vec<DeadLetter<'a>>,
     /// Messages to be delivered again.
     pub deferred: Vec<&'a SqsMessage>,
@@ -48,25 +49,26 @@ pub struct DeadLetter<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub fn sort(records: &'a [SqsMessage], rules: &Rules, now: Timestamp) -> Self {
+    /// What the rules of the live generation cannot score becomes a dead letter.
+    pub fn sort(records: &'a [SqsMessage], live: &Rules) -> Self {
         let mut batch = Self {
             messages: records.len(),
             ..Self::default()
         };
         for message in records {
             match parse(message.body.as_deref().unwrap_or_default()) {
-                Ok(Streamed::Heartbeat { sent_at }) => batch.heartbeats.push((message, sent_at)),
+                Ok(Streamed::Heartbeat { lane, sent_at }) => batch.heartbeats.push((message, lane, sent_at)),
                 Ok(Streamed::Activity {
                     activity,
                     received_at,
-                }) => match Countable::scored(&activity, rules, now) {
-                    Ok(countable) => {
+                }) => match live.scoring_policy.points(&activity.kind, activity.occurred_at) {
+                    Ok(_) => {
                         let (messages, _) = batch
                             .pending
-                            .entry(countable.key.clone())
+                            .entry(activity.key())
                             .or_insert_with(|| (Vec::new(), received_at));
                         if messages.is_empty() {
-                            batch.countable.push(countable);
+                            batch.activities.push(activity);
                         }
                         messages.push(message);
                     }
@@ -84,11 +86,17 @@ impl<'a> Batch<'a> {
             }
         }
         assert_eq!(
-            batch.countable.len(),
+            batch.activities.len(),
             batch.pending.len(),
             "every activity of a batch is counted once"
         );
         batch
+    }
+
+    /// Plans how to count the activities into one generation. A rebuild by other rules may leave some out.
+    pub fn groups(&self, rules: &Rules, now: Timestamp) -> Vec<Group> {
+        let scored = |activity| Countable::scored(activity, rules, now).ok();
+        groups(self.activities.iter().filter_map(scored).collect())
     }
 
     /// Defers everything, because nothing can be counted now.
@@ -100,8 +108,18 @@ impl<'a> Batch<'a> {
         self.defer_heartbeats(reason);
     }
 
+    /// When each lane's latest heartbeat was sent. Only that one matters.
+    pub fn latest_heartbeats(&self) -> BTreeMap<Lane, Timestamp> {
+        let mut latest = BTreeMap::new();
+        for (_, lane, sent_at) in &self.heartbeats {
+            let last = latest.entry(*lane).or_insert(*sent_at);
+            *last = (*last).max(*sent_at);
+        }
+        latest
+    }
+
     pub fn defer_heartbeats(&mut self, reason: &str) {
-        let messages: Vec<_> = self.heartbeats.drain(..).map(|(message, _)| message).collect();
+        let messages: Vec<_> = self.heartbeats.drain(..).map(|(message, ..)| message).collect();
         self.defer(messages, reason);
     }
 

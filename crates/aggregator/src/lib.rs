@@ -8,11 +8,10 @@ mod queue;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use futures::StreamExt as _;
-use futures::stream;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::apply::{Counting, GroupReport};
-use store::plan::{Countable, groups};
+use store::plan::PlanContext;
 use store::{Generations, StoreError};
 use telemetry::{Meter, Metric};
 use tokio::sync::OnceCell;
@@ -24,6 +23,8 @@ pub use queue::Queues;
 
 /// Concurrent transactions of one batch. They conflict only at the control totals.
 const TRANSACTIONS_AT_ONCE: usize = 4;
+/// Concurrent updates for the heartbeats of one batch.
+const HEARTBEATS_AT_ONCE: usize = 4;
 /// Reserved at the end of an invocation to report what was not counted.
 const REPORT_MARGIN: Duration = Duration::from_secs(3);
 
@@ -31,7 +32,7 @@ pub struct Aggregator {
     counting: Counting,
     queues: Queues,
     meter: Meter,
-    rules_saved: OnceCell<()>,
+    rules_settled: OnceCell<()>,
 }
 
 impl Aggregator {
@@ -52,22 +53,25 @@ impl Aggregator {
             counting,
             queues,
             meter: Meter::from_env("aggregator"),
-            rules_saved: OnceCell::new(),
+            rules_settled: OnceCell::new(),
         }
     }
 
     /// Counts a batch at `now`, and returns before `deadline` which messages must be delivered again.
     pub async fn handle(&self, event: SqsEvent, now: Timestamp, deadline: Instant) -> SqsBatchResponse {
         let deadline = deadline.checked_sub(REPORT_MARGIN).unwrap_or(deadline);
-        let mut batch = Batch::sort(&event.records, self.counting.rules(), now);
         // Every invocation reads the generations. Cached ones might lack a generation that was begun before
         // these activities were recorded.
-        let reports = match self.counting.generations().await {
+        let generations = self.generations(now).await;
+        let live = generations
+            .as_ref()
+            .ok()
+            .and_then(|known| known.rules(known.live));
+        let mut batch = Batch::sort(&event.records, live.unwrap_or(self.counting.rules()));
+        let reports = match generations {
             Ok(generations) => {
-                self.save_rules().await;
                 self.count_heartbeats(&mut batch, &generations, now).await;
-                self.count(std::mem::take(&mut batch.countable), &generations, now, deadline)
-                    .await
+                self.count(&batch, &generations, now, deadline).await
             }
             Err(error) => {
                 let causes = error.with_causes();
@@ -112,17 +116,20 @@ impl Aggregator {
     /// one of them. The reports of the live one come first.
     async fn count(
         &self,
-        countable: Vec<Countable>,
+        batch: &Batch<'_>,
         generations: &Generations,
         now: Timestamp,
         deadline: Instant,
     ) -> Vec<GroupReport> {
-        let groups = groups(countable);
-        let mut reports: Vec<(bool, GroupReport)> = stream::iter(generations.counted())
-            .flat_map(|generation| stream::iter(groups.clone()).map(move |group| (generation, group)))
-            .map(async |(generation, group)| {
-                let report = self.counting.count(group, generation, now, deadline).await;
-                (generation != generations.live, report)
+        let planned = generations.counted().flat_map(|generation| {
+            let rules = generations.rules(generation).unwrap_or(self.counting.rules());
+            let context = PlanContext::new(rules, generation, now);
+            let groups = batch.groups(rules, now).into_iter();
+            groups.map(move |group| (generation != generations.live, group, context.clone()))
+        });
+        let mut reports: Vec<(bool, GroupReport)> = stream::iter(planned)
+            .map(async |(is_building, group, context)| {
+                (is_building, self.counting.count(group, context, deadline).await)
             })
             // Unordered, so that a group with conflicts does not delay the others.
             .buffer_unordered(TRANSACTIONS_AT_ONCE)
@@ -132,36 +139,46 @@ impl Aggregator {
         reports.into_iter().map(|(_, report)| report).collect()
     }
 
-    /// Only the latest heartbeat matters.
     async fn count_heartbeats(&self, batch: &mut Batch<'_>, generations: &Generations, now: Timestamp) {
-        let Some(last) = batch.heartbeats.iter().map(|(_, sent_at)| *sent_at).max() else {
-            return;
-        };
-        for generation in generations.counted() {
-            if let Err(error) = self.counting.count_heartbeat(last, generation, now).await {
-                tracing::warn!(
-                    kind = error.kind(),
-                    error = error.with_causes(),
-                    "The heartbeats of a batch could not be counted."
-                );
-                return batch.defer_heartbeats("a heartbeat could not be counted");
-            }
-        }
-    }
-
-    /// Saves the rules once per process, since its configuration is fixed.
-    async fn save_rules(&self) {
-        let saved = self
-            .rules_saved
-            .get_or_try_init(|| self.counting.save_rules())
+        let latest = batch.latest_heartbeats();
+        let updates = generations.counted().flat_map(|generation| {
+            latest
+                .iter()
+                .map(move |(lane, sent_at)| (generation, *lane, *sent_at))
+        });
+        let counted: Result<(), StoreError> = stream::iter(updates)
+            .map(|(generation, lane, sent_at)| self.counting.count_heartbeat(lane, sent_at, generation, now))
+            .buffer_unordered(HEARTBEATS_AT_ONCE)
+            .try_collect()
             .await;
-        if let Err(error) = saved {
+        if let Err(error) = counted {
             tracing::warn!(
                 kind = error.kind(),
                 error = error.with_causes(),
-                "The rules could not be saved. The next invocation tries again."
+                "The heartbeats of a batch could not be counted."
             );
+            batch.defer_heartbeats("a heartbeat could not be counted");
         }
+    }
+
+    /// Reads the generations. The first call of a process also settles their rules, since its
+    /// configuration may be new.
+    async fn generations(&self, now: Timestamp) -> Result<Generations, StoreError> {
+        let settle = async || {
+            let settled = self.counting.settle_rules(now).await?;
+            let pending = settled.pending();
+            if !pending.is_empty() {
+                tracing::warn!(
+                    generation = %settled.live,
+                    settings = pending.join(", "),
+                    "The configured rules differ from those of the counts, which stay in force. Recount \
+                     everything by the configured ones with `podium rebuild run`, or configure the former ones."
+                );
+            }
+            Ok(())
+        };
+        self.rules_settled.get_or_try_init(settle).await?;
+        self.counting.generations().await
     }
 }
 

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 pub struct Freshness {
     pub generated_at: Timestamp,
     /// Seconds between sending and counting the latest counted heartbeat, or how long the oldest
-    /// uncounted one has waited if that is longer. `None` before the first heartbeat.
+    /// uncounted one has waited if that is longer, in the slowest lane. `None` before the first heartbeat.
     pub lag_seconds: Option<f64>,
     /// Messages in the queue, waiting or in flight.
     pub backlog: u64,
 }
 
-/// The latest heartbeats.
+/// The latest heartbeats of one lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heartbeats {
     /// When the latest counted one was sent, and when it was counted.
@@ -32,6 +32,14 @@ impl Heartbeats {
         travelled
             .max(waited)
             .map(|lag| lag.max(SignedDuration::ZERO).as_secs_f64())
+    }
+
+    /// The lag of the slowest lane.
+    pub fn worst_lag_seconds(lanes: &[Self], now: Timestamp) -> Option<f64> {
+        lanes
+            .iter()
+            .filter_map(|lane| lane.lag_seconds(now))
+            .max_by(f64::total_cmp)
     }
 }
 
@@ -115,6 +123,25 @@ mod tests {
         check_lag(Some((0, 1)), Some(60), Some(540.0));
         check_lag(None, Some(300), Some(300.0));
         check_lag(Some((541, 540)), None, Some(0.0));
+    }
+
+    #[test]
+    fn the_slowest_lane_makes_the_lag() {
+        let lane = |counted: Option<(i64, i64)>, waiting_since: Option<i64>| Heartbeats {
+            counted: counted.map(|(sent, counted)| (at(sent), at(counted))),
+            waiting_since: waiting_since.map(at),
+        };
+        let quick = lane(Some((540, 541)), None);
+        let stalled = lane(Some((60, 61)), Some(120));
+        assert_eq!(
+            Heartbeats::worst_lag_seconds(&[quick, stalled, quick], at(600)),
+            Some(480.0)
+        );
+        assert_eq!(
+            Heartbeats::worst_lag_seconds(&[quick, lane(None, None)], at(600)),
+            Some(1.0)
+        );
+        assert_eq!(Heartbeats::worst_lag_seconds(&[], at(600)), None);
     }
 
     fn check_stale(age: i64, lag_seconds: Option<f64>, backlog: u64, expected: &[StaleReason]) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The user of all heartbeats. No client can send it, since ids may not begin with `~`.
+/// How the users of heartbeats begin. No client can send one, since ids may not begin with `~`.
 pub const HEARTBEAT_USER: &str = "~heartbeat";
 
 /// Why a text is not a valid identifier.

@@ -1,6 +1,6 @@
 //! How many points an activity is worth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -87,6 +87,79 @@ impl ScoringPolicy {
     }
 }
 
+impl ScoringPolicy {
+    /// This policy with everything that `wanted` adds to it without changing the points of what may have
+    /// occurred until `until`: kinds, times before the first version, and versions that begin later. A kind
+    /// whose past differs keeps the points of this policy.
+    #[must_use]
+    pub fn extended(&self, wanted: &Self, until: Timestamp) -> Self {
+        let times: BTreeSet<Timestamp> = [self, wanted]
+            .into_iter()
+            .flat_map(|policy| policy.versions.iter().map(|version| version.effective_from))
+            .collect();
+        let agrees = |kind: &Kind| {
+            let mut past = times.iter().filter(|at| **at <= until);
+            past.all(|at| {
+                let points = self.points(kind, *at).ok();
+                points.is_none() || points == wanted.points(kind, *at).ok()
+            })
+        };
+        let kinds = self.kinds().into_iter().chain(wanted.kinds());
+        let (same, kept): (BTreeSet<Kind>, BTreeSet<Kind>) = kinds.partition(agrees);
+        if kept.is_empty() {
+            return wanted.clone();
+        }
+        let points = |kind: &Kind, at: Timestamp| {
+            let own = self.points(kind, at).ok();
+            let added = wanted.points(kind, at).ok();
+            if at > until && same.contains(kind) {
+                added
+            } else {
+                own.or(added)
+            }
+        };
+        let mut versions: Vec<PolicyVersion> = Vec::new();
+        for at in times {
+            let known = same.iter().chain(&kept);
+            let points: BTreeMap<Kind, u32> = known
+                .filter_map(|kind| Some((kind.clone(), points(kind, at)?)))
+                .collect();
+            if versions.last().is_none_or(|last| last.points != points) {
+                versions.push(PolicyVersion {
+                    effective_from: at,
+                    points,
+                });
+            }
+        }
+        // Too many versions or kinds: nothing is added until a rebuild.
+        Self::try_from(versions).unwrap_or_else(|_| self.clone())
+    }
+}
+
+impl ScoringPolicy {
+    /// All kinds that any version knows.
+    pub fn kinds(&self) -> BTreeSet<Kind> {
+        let versions = self.versions.iter();
+        versions
+            .flat_map(|version| version.points.keys().cloned())
+            .collect()
+    }
+
+    /// The kinds that have points at a time until `until` at which they have none in `former`.
+    pub fn kinds_added_in_the_past(&self, former: &Self, until: Timestamp) -> BTreeSet<Kind> {
+        let versions = self.versions.iter().chain(&former.versions);
+        let past: Vec<Timestamp> = versions
+            .map(|version| version.effective_from)
+            .filter(|at| *at <= until)
+            .collect();
+        let is_added = |kind: &Kind| {
+            let mut past = past.iter();
+            past.any(|at| self.points(kind, *at).is_ok() && former.points(kind, *at).is_err())
+        };
+        self.kinds().into_iter().filter(is_added).collect()
+    }
+}
+
 impl From<ScoringPolicy> for Vec<PolicyVersion> {
     fn from(policy: ScoringPolicy) -> Self {
         policy.versions
@@ -137,6 +210,70 @@ impl FromStr for ScoringPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Versions as `second: kind=points ...`, separated by semicolons.
+    fn policy(text: &str) -> ScoringPolicy {
+        let versions = text.split(';').map(|version| {
+            let (second, points) = version.split_once(':').unwrap();
+            let points = points.split_whitespace().map(|entry| {
+                let (kind, points) = entry.split_once('=').unwrap();
+                (kind.parse().unwrap(), points.parse().unwrap())
+            });
+            PolicyVersion {
+                effective_from: Timestamp::from_second(second.trim().parse().unwrap()).unwrap(),
+                points: points.collect(),
+            }
+        });
+        versions.collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    fn check_extended(own: &str, wanted: &str, expected: &str) {
+        let now = Timestamp::from_second(100).unwrap();
+        let (own, wanted) = (policy(own), policy(wanted));
+        let extended = own.extended(&wanted, now);
+        assert_eq!(extended, policy(expected));
+        assert_eq!(
+            extended.extended(&wanted, now),
+            extended,
+            "adopting again changes nothing"
+        );
+    }
+
+    #[test]
+    fn a_policy_takes_over_what_leaves_the_past_as_it_is() {
+        // Another kind, also for the past: nothing of it was counted.
+        check_extended("0: a=1", "0: a=1 b=2", "0: a=1 b=2");
+        // Other points from a later time on.
+        check_extended("0: a=1", "0: a=1; 101: a=5", "0: a=1; 101: a=5");
+        // A time before the first version.
+        check_extended("50: a=1", "0: a=7; 50: a=1", "0: a=7; 50: a=1");
+        // A kind that is removed later on, and one that returns.
+        check_extended("0: a=1 b=2", "0: a=1 b=2; 200: a=1", "0: a=1 b=2; 200: a=1");
+        check_extended("0: a=1 b=2; 10: a=1", "0: a=1 b=2", "0: a=1 b=2");
+    }
+
+    #[test]
+    fn kinds_added_in_the_past_are_found() {
+        let now = Timestamp::from_second(100).unwrap();
+        let check = |former: &str, added: &str, expected: &[&str]| {
+            let kinds = policy(added).kinds_added_in_the_past(&policy(former), now);
+            assert_eq!(kinds.iter().map(Kind::as_str).collect::<Vec<_>>(), expected);
+        };
+        check("0: a=1", "0: a=2; 50: a=3", &[]);
+        check("0: a=1", "0: a=1 b=2", &["b"]);
+        check("50: a=1", "0: a=1", &["a"]);
+        check("0: a=1 b=1; 60: a=1", "0: a=1 b=1", &["b"]);
+        check("0: a=1", "0: a=1; 101: a=1 b=2", &[]);
+    }
+
+    #[test]
+    fn a_policy_keeps_the_points_of_a_kind_whose_past_differs() {
+        check_extended("0: a=1", "0: a=5", "0: a=1");
+        check_extended("0: a=1", "0: a=1; 100: a=5", "0: a=1");
+        check_extended("0: a=1", "0: a=5 b=2; 200: a=6 b=3", "0: a=1 b=2; 200: a=1 b=3");
+        // Removed kinds are still scored: what was accepted before may be under way.
+        check_extended("0: a=1 b=2", "0: a=1", "0: a=1 b=2");
+    }
 
     fn points(kind: &str, at: &str) -> Result<u32, String> {
         let policy: ScoringPolicy = r#"[

@@ -16,7 +16,7 @@ use domain::{Activity, ActivityKey, Rejection};
 use ingest::{Ingest, ItemResult, ItemStatus, answer};
 use jiff::Timestamp;
 use lambda_http::{Request, Response};
-use store::plan::{Countable, groups};
+use store::plan::{Countable, PlanContext, groups};
 use store::{Counted, Counting, Generations};
 use tokio::time::Instant;
 
@@ -103,7 +103,8 @@ impl Coupled {
         let mut uncounted = HashSet::new();
         for generation in generations.counted() {
             for group in groups(activities.clone()) {
-                let report = self.counting.count(group, generation, now, deadline).await;
+                let context = PlanContext::new(self.counting.rules(), generation, now);
+                let report = self.counting.count(group, context, deadline).await;
                 for (key, counted) in report.results {
                     match counted {
                         Counted::Applied | Counted::Duplicate => {}

@@ -5,11 +5,12 @@ use store::keys::CountGeneration;
 use store::schema::TableNames;
 use store::{
     CountTables, Counting, Facts, Generations, Markers, Rebuilds, Repairs, Rules, Snapshots, Standings,
-    generations, rules,
+    generations, heartbeats,
 };
 
 use crate::deployment::Deployment;
 
+/// The tables, and the rules of one generation: the live one, unless [`Counts::of`] names another.
 #[derive(Clone)]
 pub struct Counts {
     pub client: aws_sdk_dynamodb::Client,
@@ -29,7 +30,7 @@ impl Counts {
     pub async fn connect(deployment: &Deployment) -> anyhow::Result<Self> {
         let client = aws_sdk_dynamodb::Client::new(&deployment.connect(None).await?);
         let tables = TableNames::prefixed(&deployment.prefix());
-        let rules = rules::read(&client, &tables.standings).await.with_context(|| {
+        let generations = generations::read(&client, &tables.standings).await.with_context(|| {
             let table = &tables.standings;
             match deployment.local(None) {
                 Some(address) => format!(
@@ -42,6 +43,7 @@ impl Counts {
                 ),
             }
         })?;
+        let rules = generations.rules(generations.live).cloned();
         let rules = rules.with_context(|| {
             format!(
                 "the table {} has no counting rules yet, because no aggregator has run there yet; post an activity, \
@@ -49,13 +51,17 @@ impl Counts {
                 tables.standings
             )
         })?;
+        Ok(Self::ruled(client, tables, rules))
+    }
+
+    fn ruled(client: aws_sdk_dynamodb::Client, tables: TableNames, rules: Rules) -> Self {
         let shards = rules.standing_shards;
         let standings = tables.standings.clone();
         let counted = CountTables {
             dedup: tables.dedup.clone(),
             standings: standings.clone(),
         };
-        Ok(Self {
+        Self {
             counting: Counting::new(client.clone(), counted.clone(), rules.clone()),
             facts: Facts::new(client.clone(), tables.activities.clone()),
             markers: Markers::new(client.clone(), tables.dedup.clone()),
@@ -66,7 +72,14 @@ impl Counts {
             client,
             tables,
             rules,
-        })
+        }
+    }
+
+    /// The same tables by the rules of another generation.
+    #[must_use]
+    pub fn of(&self, generation: CountGeneration, generations: &Generations) -> Self {
+        let rules = generations.rules(generation).unwrap_or(&self.rules);
+        Self::ruled(self.client.clone(), self.tables.clone(), rules.clone())
     }
 
     pub async fn generations(&self) -> anyhow::Result<Generations> {
@@ -80,13 +93,14 @@ impl Counts {
             .context("another command changed the generations at the same time; see `podium rebuild status`")
     }
 
-    /// When the latest counted heartbeat was sent. Activities accepted well before it are counted, too.
+    /// When the latest heartbeat was sent that all lanes have counted. Activities accepted well before it
+    /// are counted, too.
     pub async fn last_heartbeat(
         &self,
         generation: CountGeneration,
     ) -> anyhow::Result<Option<jiff::Timestamp>> {
-        let counted = self.standings.last_heartbeat(generation).await?;
-        Ok(counted.map(|(sent_at, _)| sent_at))
+        let counted = self.standings.counted_heartbeats(generation).await?;
+        Ok(heartbeats::counted_by_all(&counted))
     }
 }
 

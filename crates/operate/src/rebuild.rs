@@ -34,8 +34,9 @@ from its checkpoints: run it again. It reads every activity (half a read unit fo
 the comparison) and writes about five write units for each. Until `finish`, the aggregator uses twice
 the write units.
 
-A rebuild counts by the rules that the aggregator stored with the counts: scoring policy, time zone and
-shards. Without options it uses the stack of `podium local`; with --environment NAME, a deployment on
+A rebuild counts by the rules that are configured for the aggregator: scoring policy, time zone and
+shards. If they changed in a way that would alter what is counted already, the live generation keeps its
+former rules until a rebuild. Without options it uses the stack of `podium local`; with --environment NAME, a deployment on
 AWS.";
 
 /// The pause between the first two comparisons. It doubles each time.
@@ -84,18 +85,19 @@ async fn rebuild(args: RunArgs) -> anyhow::Result<ExitCode> {
     if wanted == known {
         println!("Resuming {generation} next to the live {}.", known.live);
     } else {
-        if let Some(former) = known.building {
+        if let Some(former) = &known.building {
             // Nothing counts into it once the new one is registered.
             println!("Dropping {}.", former.generation);
             let (alone, given_up) = known.alone()?;
             let alone = counts.change(&known, alone).await?;
-            counts.rebuilds.delete(given_up).await?;
+            counts.of(given_up, &known).rebuilds.delete(given_up).await?;
             counts.change(&alone, wanted).await?;
         } else {
             counts.change(&known, wanted).await?;
         }
         println!("Building {generation} next to the live {}.", known.live);
     }
+    let counts = counts.of(generation, &counts.generations().await?);
     let backfilled = backfill::run(&counts, generation, i32::from(args.segments)).await?;
     println!(
         "{} counted; {} cannot be counted.",
@@ -162,7 +164,21 @@ async fn compare(
 async fn status(counts: &Counts) -> anyhow::Result<ExitCode> {
     let generations = counts.generations().await?;
     println!("{} is live.", generations.live);
-    let Some(Building { generation, state }) = generations.building else {
+    let pending = generations.pending();
+    if !pending.is_empty() {
+        println!(
+            "It is counted by former rules: {} configured differently since then. `podium rebuild run` recounts \
+             everything by the new ones.",
+            match pending.as_slice() {
+                [one] => format!("{one} is"),
+                many => format!("{} are", many.join(", ")),
+            }
+        );
+    }
+    let Some(Building {
+        generation, state, ..
+    }) = generations.building
+    else {
         println!("There is no other generation.");
         return Ok(ExitCode::SUCCESS);
     };
@@ -200,7 +216,7 @@ async fn finish(counts: &Counts) -> anyhow::Result<ExitCode> {
     let known = counts.generations().await?;
     let (alone, given_up) = known.alone()?;
     counts.change(&known, alone).await?;
-    let deleted = counts.rebuilds.delete(given_up).await?;
+    let deleted = counts.of(given_up, &known).rebuilds.delete(given_up).await?;
     println!(
         "{given_up} is dropped; {} deleted. Its markers expire on their own.",
         counted(deleted, "item is", "items are")

@@ -253,8 +253,12 @@ impl Serve {
 
     /// A user's counters in each program of the board.
     async fn counters(&self, board: &Board, user: &UserId) -> Result<Vec<Counters>, StoreError> {
-        let generation = self.standings.live().await?;
-        let standings = self.standings.of_user(generation, user).await?.into_iter();
+        let (generation, rules) = self.standings.live().await?;
+        let standings = match rules {
+            Some(rules) => self.standings.clone().in_shards(rules.standing_shards),
+            None => self.standings.clone(),
+        };
+        let standings = standings.of_user(generation, user).await?.into_iter();
         let on_board = standings.filter(|(program, _)| match board {
             Board::Global => true,
             Board::Program(wanted) => wanted == program,

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use store::keys::CountGeneration;
 use store::overview::Overview;
 use store::standings::CurrentCounters;
-use store::{Activities, Head, Published, Quality, Snapshots, Standings, StoreError};
+use store::{Activities, Head, Published, Quality, Rules, Snapshots, Standings, StoreError};
 use telemetry::{Meter, Metric};
 
 pub use boards::MAX_PROGRAMS;
@@ -91,13 +91,23 @@ impl Publisher {
     /// Publishes every board as it is at `now`.
     pub async fn run(&self, now: Timestamp) -> anyhow::Result<Run> {
         for _ in 0..GENERATIONS_TRIED {
-            let generation = self.standings.live().await?;
-            if let Some(run) = self.run_in(generation, now).await? {
+            let (generation, rules) = self.standings.live().await?;
+            let ruled = rules.map_or_else(|| self.clone(), |rules| self.clone().under(rules));
+            if let Some(run) = ruled.run_in(generation, now).await? {
                 return Ok(run);
             }
             tracing::info!(%generation, "The live generation changed during the snapshot. Starting again.");
         }
         anyhow::bail!("the live generation changed during each of {GENERATIONS_TRIED} attempts to publish it")
+    }
+
+    /// Reads and publishes by the rules of a generation, whatever is configured by now.
+    fn under(self, rules: Rules) -> Self {
+        Self {
+            standings: self.standings.in_shards(rules.standing_shards),
+            calendar: rules.calendar,
+            ..self
+        }
     }
 
     /// Publishes a generation of the counts. Returns `None` if another generation became live meanwhile:
@@ -124,7 +134,7 @@ impl Publisher {
         // instead of publishing older counts.
         let heads = self.heads(&boards).await?;
         let (boards, read_units) = self.read(boards, generation, now).await?;
-        if self.standings.live().await? != generation {
+        if self.standings.live().await?.0 != generation {
             return Ok(None);
         }
         let (standings, sum) = boards.taken();
@@ -162,22 +172,16 @@ impl Publisher {
         Ok(Some(run))
     }
 
-    /// Measures the pipeline, and sends the heartbeat that the next run will look for.
+    /// Measures the pipeline, and sends the heartbeats that the next run will look for.
     async fn freshness(&self, generation: CountGeneration, now: Timestamp) -> anyhow::Result<Freshness> {
-        let counted = self.standings.last_heartbeat(generation).await?;
-        let heartbeats = Heartbeats {
-            counted,
-            waiting_since: self
-                .activities
-                .heartbeat_after(counted.map(|(sent, _)| sent))
-                .await?,
-        };
-        // Read the depth first, so that the heartbeat itself does not count as backlog.
+        let counted = self.standings.counted_heartbeats(generation).await?;
+        let heartbeats = self.activities.heartbeats(&counted).await?;
+        // Read the depth first, so that the heartbeats themselves do not count as backlog.
         let backlog = depth(&self.queues, &self.queue_url).await?;
-        self.activities.send_heartbeat(now).await?;
+        self.activities.send_heartbeats(now).await?;
         Ok(Freshness {
             generated_at: now,
-            lag_seconds: heartbeats.lag_seconds(now),
+            lag_seconds: Heartbeats::worst_lag_seconds(&heartbeats, now),
             backlog,
         })
     }

@@ -1,4 +1,4 @@
-//! Recording facts and sending heartbeats.
+//! Recording facts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,20 +10,16 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::{BoxError, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
-use domain::id::HEARTBEAT_USER;
 use domain::intake::SCHEMA_VERSION;
 use domain::{Activity, ActivityId, Kind, Metadata, ProgramId, UserId};
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
+use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::error::{self, StoreError};
+use crate::error::StoreError;
 use crate::item::{self, Item, string, text};
 use crate::keys::{ACTIVITIES_KEY, attribute};
 use crate::requests::{get_item, item_of};
-
-/// Long enough to investigate an outage, short enough to keep the table small.
-const HEARTBEAT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A function may take 10 s to start. One that cannot warm up can still answer that the store is unavailable.
 const WARM_UP_WITHIN: Duration = Duration::from_secs(2);
@@ -31,8 +27,8 @@ const WARM_UP_WITHIN: Duration = Duration::from_secs(2);
 /// The table of accepted activities.
 #[derive(Clone, Debug)]
 pub struct Activities {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
 }
 
 /// The result of recording an activity.
@@ -153,14 +149,6 @@ fn time(item: &Item, name: &str) -> Option<Timestamp> {
     text(item, name).ok()?.parse().ok()
 }
 
-/// A heartbeat as it is stored. Its id is the time at which it was sent, in a form that sorts by time.
-#[derive(Debug, Serialize, Deserialize)]
-struct HeartbeatItem {
-    user_id: String,
-    activity_id: String,
-    expires_at: i64,
-}
-
 /// A time with exactly three decimals, so that the order as text is the order in time.
 pub(crate) fn sortable(at: Timestamp) -> String {
     format!("{at:.3}")
@@ -235,57 +223,12 @@ impl Activities {
             Ok(_) => {}
         }
     }
-
-    /// Sends a heartbeat through the pipeline.
-    pub async fn send_heartbeat(&self, now: Timestamp) -> Result<(), StoreError> {
-        let item = HeartbeatItem {
-            user_id: HEARTBEAT_USER.to_owned(),
-            activity_id: sortable(now),
-            expires_at: (now + HEARTBEAT_LIFETIME).as_second(),
-        };
-        let item = serde_dynamo::to_item(item)
-            .map_err(|error| StoreError::corrupt("encoding a heartbeat", HEARTBEAT_USER, error))?;
-        self.client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| StoreError::unavailable("sending a heartbeat", error))
-    }
-
-    /// When the first heartbeat after `counted` was sent, or the first of all if that is `None`.
-    pub async fn heartbeat_after(&self, counted: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
-        let after = counted.map_or_else(|| " ".to_owned(), sortable);
-        let output = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#user = :heartbeat AND #id > :after")
-            .expression_attribute_names("#user", attribute::USER_ID)
-            .expression_attribute_names("#id", attribute::ACTIVITY_ID)
-            .expression_attribute_values(":heartbeat", string(HEARTBEAT_USER))
-            .expression_attribute_values(":after", string(after))
-            .limit(1)
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| StoreError::unavailable("looking for heartbeats", error))?;
-        let Some(item) = output.items.unwrap_or_default().into_iter().next() else {
-            return Ok(None);
-        };
-        let subject = error::named(&self.table, &item, ACTIVITIES_KEY);
-        let corrupt = |cause: anyhow::Error| StoreError::corrupt("decoding a heartbeat", subject, cause);
-        let sent_at = serde_dynamo::from_item(item)
-            .map_err(anyhow::Error::from)
-            .and_then(|heartbeat: HeartbeatItem| Ok(heartbeat.activity_id.parse()?));
-        sent_at.map(Some).map_err(corrupt)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     const RECEIVED: &str = "2026-11-21T10:00:00Z";

@@ -12,14 +12,12 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::time::Instant;
 
-use crate::activities::sortable;
 use crate::aws::required;
 use crate::error::StoreError;
 use crate::generations::{self, Generations};
-use crate::item::string;
-use crate::keys::{CountGeneration, TOTALS_LANES, attribute, heartbeat_key};
+use crate::keys::TOTALS_LANES;
 use crate::plan::{Action, Group, PlanContext};
-use crate::rules::{self, Rules};
+use crate::rules::Rules;
 
 /// The names of the tables that activities are counted into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +41,8 @@ impl CountTables {
 /// Counts activities into the markers, the standings and the totals.
 #[derive(Clone, Debug)]
 pub struct Counting {
-    client: Client,
-    tables: CountTables,
+    pub(crate) client: Client,
+    pub(crate) tables: CountTables,
     rules: Rules,
 }
 
@@ -222,6 +220,8 @@ impl Attempts {
     }
 }
 
+/// Many processes may start at once, and each changes the item at most once.
+const SETTLING_TRIES: u32 = 10;
 const BACKOFF_BASE: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
@@ -242,6 +242,7 @@ impl Counting {
         }
     }
 
+    /// The configured rules.
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
@@ -251,23 +252,32 @@ impl Counting {
         generations::read(&self.client, &self.tables.standings).await
     }
 
-    /// Saves the rules by which this counts, for rebuilds and reconciliations.
-    pub async fn save_rules(&self) -> Result<(), StoreError> {
-        rules::save(&self.client, &self.tables.standings, &self.rules).await
+    /// Notes the configured rules, and adopts in each generation what leaves its counts valid.
+    pub async fn settle_rules(&self, now: Timestamp) -> Result<Generations, StoreError> {
+        for _ in 0..SETTLING_TRIES {
+            let known = self.generations().await?;
+            let settled = known.settled(&self.rules, now);
+            if settled == known {
+                return Ok(known);
+            }
+            let replaced =
+                generations::replace(&self.client, &self.tables.standings, &known, settled).await?;
+            if let Some(settled) = replaced {
+                return Ok(settled);
+            }
+        }
+        Err(StoreError::unavailable(
+            "settling the rules",
+            "other processes changed the generations each time",
+        ))
     }
 
-    /// Counts a group into one generation. Retries transient failures until `deadline`, and then reports
+    /// Counts a group into the generation of `context`. Retries transient failures until `deadline`, and then reports
     /// the remaining activities as [`Counted::Later`].
-    pub async fn count(
-        &self,
-        group: Group,
-        generation: CountGeneration,
-        now: Timestamp,
-        deadline: Instant,
-    ) -> GroupReport {
+    pub async fn count(&self, group: Group, context: PlanContext, deadline: Instant) -> GroupReport {
         let mut report = GroupReport::default();
         let size = group.activities().len();
-        let mut attempts = Attempts::new(group, PlanContext::new(&self.rules, generation, now));
+        let mut attempts = Attempts::new(group, context);
         let lane = || rand::rng().random_range(0..TOTALS_LANES);
         while let Some(actions) = attempts.next(lane()) {
             let answer = self.transact(&actions, &mut report).await;
@@ -329,38 +339,6 @@ impl Counting {
             }
         }
     }
-
-    /// Records in a generation that a heartbeat has arrived, unless a later one has. It is idempotent, so
-    /// it needs no transaction.
-    pub async fn count_heartbeat(
-        &self,
-        sent_at: Timestamp,
-        generation: CountGeneration,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (shard, member) = heartbeat_key(generation);
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.standings)
-            .key(attribute::SHARD, string(shard))
-            .key(attribute::MEMBER, string(member))
-            .update_expression("SET #sent = :sent, #counted = :counted")
-            .condition_expression("attribute_not_exists(#sent) OR #sent < :sent")
-            .expression_attribute_names("#sent", attribute::SENT_AT)
-            .expression_attribute_names("#counted", attribute::COUNTED_AT)
-            .expression_attribute_values(":sent", string(sortable(sent_at)))
-            .expression_attribute_values(":counted", string(sortable(now)))
-            .send()
-            .await;
-        match update {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::unavailable("counting a heartbeat", error)),
-        }
-    }
 }
 
 fn classify(error: SdkError<TransactWriteItemsError>) -> Answer {
@@ -404,6 +382,7 @@ fn reason(reason: &CancellationReason) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::CountGeneration;
     use crate::plan::{Countable, groups};
 
     fn group(ids: &str) -> Group {

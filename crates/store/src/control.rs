@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -47,4 +48,37 @@ pub(crate) fn put(
     item.extend(key(name));
     let put = client.put_item().table_name(standings_table);
     Ok(put.set_item(Some(item)))
+}
+
+/// Builds a request that replaces the whole item with this name by an update. `attributes` are all
+/// attributes that it can have; placeholders are their names after `#` and `:`.
+pub(crate) fn update(
+    client: &Client,
+    standings_table: &str,
+    name: &str,
+    content: &impl Serialize,
+    attributes: &[&str],
+) -> Result<UpdateItemFluentBuilder, StoreError> {
+    let mut item: Item = serde_dynamo::to_item(content)
+        .map_err(|error| StoreError::corrupt("encoding a control item", name, error))?;
+    let mut update = client
+        .update_item()
+        .table_name(standings_table)
+        .set_key(Some(key(name)));
+    let (mut set, mut remove) = (Vec::new(), Vec::new());
+    for attribute in attributes {
+        update = update.expression_attribute_names(format!("#{attribute}"), *attribute);
+        if let Some(value) = item.remove(*attribute) {
+            update = update.expression_attribute_values(format!(":{attribute}"), value);
+            set.push(format!("#{attribute} = :{attribute}"));
+        } else {
+            remove.push(format!("#{attribute}"));
+        }
+    }
+    assert!(item.is_empty(), "attributes that would not be stored: {item:?}");
+    let clause = |keyword, parts: &[String]| match parts {
+        [] => String::new(),
+        parts => format!("{keyword} {} ", parts.join(", ")),
+    };
+    Ok(update.update_expression(clause("SET", &set) + &clause("REMOVE", &remove)))
 }

@@ -1,26 +1,57 @@
-//! Which generations of the counts exist. One item, which every invocation of the aggregator reads when
-//! it starts.
+//! Which generations of the counts exist, and the rules by which each is counted. One item, which every
+//! invocation of the aggregator reads when it starts.
 //!
 //! This is enough for a rebuild to miss nothing. An activity recorded after a second generation was begun
 //! can only be in a later invocation, which counts it into both. An activity recorded before is found by
 //! the rebuild's pass over the facts, which begins later. If both count an activity, its marker makes it
 //! count once.
+//!
+//! A generation keeps its rules, since counts by two rules would add up to neither. Configured rules that
+//! differ wait for a rebuild, whose generation is counted by them from the beginning.
+
+use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
+use domain::Kind;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::control;
 use crate::error::StoreError;
 use crate::item::number;
 use crate::keys::CountGeneration;
+use crate::rules::{Rules, SCORING_POLICY};
 
 const GENERATIONS: &str = "generations";
+/// All attributes of the item.
+const ATTRIBUTES: [&str; 8] = [
+    "live",
+    "rules",
+    "lacks",
+    "configured",
+    "kinds",
+    "beside",
+    "newest",
+    "version",
+];
 
 /// The live generation, which readers see, and possibly one being built. The aggregator counts into both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generations {
     pub live: CountGeneration,
+    /// The rules of the live generation; `None` before the first aggregator has run.
+    #[serde(rename = "rules", default, skip_serializing_if = "Option::is_none")]
+    live_rules: Option<Rules>,
+    /// Whether the live generation lacks facts that its rules know by now.
+    #[serde(rename = "lacks", default, skip_serializing_if = "is_false")]
+    live_lacks: bool,
+    /// The rules of the aggregator that started last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    configured: Option<Rules>,
+    /// All kinds that were ever configured. There may be facts of these.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    kinds: BTreeSet<Kind>,
     #[serde(rename = "beside", default, skip_serializing_if = "Option::is_none")]
     pub building: Option<Building>,
     /// The newest generation so far. A number is never reused, since items of an old generation may remain.
@@ -30,10 +61,15 @@ pub struct Generations {
 }
 
 /// The generation being built. After a switch, the former live one takes this place until it is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Building {
     pub generation: CountGeneration,
     pub state: State,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rules: Option<Rules>,
+    /// Whether it lacks facts that its rules know by now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    lacks: bool,
 }
 
 /// How far a generation being built is.
@@ -60,6 +96,10 @@ impl Default for Generations {
     fn default() -> Self {
         Self {
             live: CountGeneration::FIRST,
+            live_rules: None,
+            live_lacks: false,
+            configured: None,
+            kinds: BTreeSet::new(),
             building: None,
             newest: CountGeneration::FIRST,
             version: 0,
@@ -70,16 +110,81 @@ impl Default for Generations {
 impl Generations {
     /// The generations that every activity is counted into, the live one first.
     pub fn counted(&self) -> impl Iterator<Item = CountGeneration> {
-        std::iter::once(self.live).chain(self.building.map(|building| building.generation))
+        let building = self.building.as_ref();
+        std::iter::once(self.live).chain(building.map(|building| building.generation))
     }
 
-    /// Begins to build a generation, or continues with an incomplete one. A complete one, kept to switch
-    /// back to, is given up for a new one.
+    /// The rules of a generation that is counted; `None` if it has none yet.
+    pub fn rules(&self, generation: CountGeneration) -> Option<&Rules> {
+        if generation == self.live {
+            return self.live_rules.as_ref();
+        }
+        let building = self.building.as_ref()?;
+        (building.generation == generation)
+            .then_some(building.rules.as_ref())
+            .flatten()
+    }
+
+    /// Notes the rules that are configured at `now`, and adopts in each generation what leaves its counts
+    /// valid.
+    #[must_use]
+    pub fn settled(&self, configured: &Rules, now: Timestamp) -> Self {
+        // A kind that was configured before may have facts that a generation left out, since its rules did
+        // not know the kind when it was built.
+        let adopt = |rules: &Option<Rules>| match rules {
+            None => (Some(configured.clone()), false),
+            Some(rules) => {
+                let (adopted, added) = rules.adopting(configured, now);
+                (Some(adopted), !added.is_disjoint(&self.kinds))
+            }
+        };
+        let (live_rules, lacks) = adopt(&self.live_rules);
+        let mut kinds = configured.scoring_policy.kinds();
+        kinds.extend(self.kinds.iter().cloned());
+        Self {
+            live_rules,
+            live_lacks: self.live_lacks || lacks,
+            configured: Some(configured.clone()),
+            kinds,
+            building: self.building.as_ref().map(|building| {
+                let (rules, lacks) = adopt(&building.rules);
+                Building {
+                    rules,
+                    lacks: building.lacks || lacks,
+                    ..*building
+                }
+            }),
+            ..*self
+        }
+    }
+
+    /// The configured settings by which the live generation is not counted, since that takes a rebuild.
+    pub fn pending(&self) -> Vec<&'static str> {
+        let (Some(live), Some(configured)) = (&self.live_rules, &self.configured) else {
+            return Vec::new();
+        };
+        let mut pending = live.differences(configured);
+        if self.live_lacks && !pending.contains(&SCORING_POLICY) {
+            pending.push(SCORING_POLICY);
+        }
+        pending
+    }
+
+    /// Whether a generation lacks facts that its rules know by now.
+    pub fn lacks(&self, generation: CountGeneration) -> bool {
+        let building = self.building.as_ref();
+        (generation == self.live && self.live_lacks)
+            || building.is_some_and(|building| building.generation == generation && building.lacks)
+    }
+
+    /// Begins to build a generation by the configured rules, or continues with an incomplete one. A
+    /// complete one, kept to switch back to, is given up for a new one.
     #[must_use]
     pub fn with_rebuild(&self) -> (Self, CountGeneration) {
         if let Some(Building {
             generation,
             state: State::Incomplete,
+            ..
         }) = self.building
         {
             return (self.clone(), generation);
@@ -88,6 +193,8 @@ impl Generations {
         let building = Building {
             generation,
             state: State::Incomplete,
+            rules: self.configured.clone(),
+            lacks: false,
         };
         let begun = Self {
             building: Some(building),
@@ -99,7 +206,7 @@ impl Generations {
 
     /// Marks the generation being built as complete.
     pub fn completed(&self) -> Result<Self, NotNow> {
-        let building = self.building.ok_or(NotNow::Alone)?;
+        let building = self.building.clone().ok_or(NotNow::Alone)?;
         let state = State::Complete;
         Ok(Self {
             building: Some(Building { state, ..building }),
@@ -109,7 +216,7 @@ impl Generations {
 
     /// Swaps the two generations: forward, or back.
     pub fn switched(&self) -> Result<Self, NotNow> {
-        let building = self.building.ok_or(NotNow::Alone)?;
+        let building = self.building.clone().ok_or(NotNow::Alone)?;
         match building.state {
             State::Incomplete => Err(NotNow::Incomplete(building.generation)),
             State::Complete => {
@@ -119,9 +226,13 @@ impl Generations {
                 );
                 Ok(Self {
                     live: building.generation,
+                    live_rules: building.rules,
+                    live_lacks: building.lacks,
                     building: Some(Building {
                         generation: self.live,
                         state: State::Complete,
+                        rules: self.live_rules.clone(),
+                        lacks: self.live_lacks,
                     }),
                     ..self.clone()
                 })
@@ -131,13 +242,19 @@ impl Generations {
 
     /// Gives up every generation but the live one, and returns the one that was given up.
     pub fn alone(&self) -> Result<(Self, CountGeneration), NotNow> {
-        let building = self.building.ok_or(NotNow::Alone)?;
+        let building = self.building.as_ref().ok_or(NotNow::Alone)?;
         let alone = Self {
             building: None,
             ..self.clone()
         };
-        Ok((alone, building.generation))
+        let given_up = building.generation;
+        Ok((alone, given_up))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Reads which generations exist. Nothing is stored before the first rebuild.
@@ -163,13 +280,13 @@ pub async fn replace(
         version: known.version + 1,
         ..wanted
     };
-    let put = control::put(client, standings_table, GENERATIONS, &wanted)?
+    // An update, since the aggregator has no permission to put.
+    let update = control::update(client, standings_table, GENERATIONS, &wanted, &ATTRIBUTES)?
         .condition_expression("attribute_not_exists(#version) OR #version = :known")
-        .expression_attribute_names("#version", "version")
         .expression_attribute_values(":known", number(known.version))
         .send()
         .await;
-    match put {
+    match update {
         Ok(_) => Ok(Some(wanted)),
         Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(None),
         Err(error) => Err(StoreError::unavailable("changing the generations", error)),
@@ -184,6 +301,7 @@ mod tests {
         let counted: Vec<_> = generations.counted().map(|g| g.to_string()).collect();
         let state = generations
             .building
+            .as_ref()
             .map(|building| format!(" {:?}", building.state));
         counted.join("+") + &state.unwrap_or_default()
     }
@@ -218,6 +336,60 @@ mod tests {
         // A generation that was begun can be given up, and its number is not reused.
         let (alone, _) = begun.alone().unwrap();
         assert_eq!(alone.with_rebuild().1, CountGeneration(3));
+    }
+
+    fn rules(shards: &str, time_zone: &str, points: &str) -> Rules {
+        let policy = format!(r#"[{{"effective_from":"1970-01-01T00:00:00Z","points":{points}}}]"#);
+        Rules {
+            standing_shards: shards.parse().unwrap(),
+            marker_lifetime: "90".parse().unwrap(),
+            calendar: time_zone.parse().unwrap(),
+            scoring_policy: policy.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_generation_keeps_its_rules_until_a_rebuild_replaces_it() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let former = rules("4", "Europe/Berlin", r#"{"a":1}"#);
+        let first = Generations::default().settled(&former, now);
+        let g1 = CountGeneration::FIRST;
+        assert_eq!(first.rules(g1), Some(&former));
+        assert_eq!(first.settled(&former, now), first);
+
+        // Another kind is taken over at once.
+        let more = rules("4", "Europe/Berlin", r#"{"a":1,"b":2}"#);
+        let extended = first.settled(&more, now);
+        assert_eq!(extended.rules(g1), Some(&more));
+        assert!(extended.pending().is_empty());
+
+        // What places or scores differently waits for a rebuild.
+        let other = rules("7", "UTC", r#"{"a":9,"b":2,"c":3}"#);
+        let changed = extended.settled(&other, now);
+        assert_eq!(
+            changed.pending(),
+            ["standing_shards", "time_zone", "scoring_policy"]
+        );
+        assert_eq!(
+            changed.rules(g1),
+            Some(&rules("4", "Europe/Berlin", r#"{"a":1,"b":2,"c":3}"#))
+        );
+        let (begun, g2) = changed.with_rebuild();
+        assert_eq!(begun.rules(g2), Some(&other));
+        let switched = begun.completed().unwrap().switched().unwrap();
+        assert_eq!(switched.rules(g2), Some(&other));
+        assert!(switched.pending().is_empty());
+        // A kind that returns may have facts that were left out.
+        let fewer = rules("7", "UTC", r#"{"a":9,"b":2}"#);
+        let (without, g3) = switched.settled(&fewer, now).alone().unwrap().0.with_rebuild();
+        let without = without.completed().unwrap().switched().unwrap();
+        assert!(without.pending().is_empty());
+        let returned = without.settled(&other, now);
+        assert_eq!(returned.rules(g3), Some(&other));
+        assert_eq!(returned.pending(), ["scoring_policy"]);
+        let back = switched.switched().unwrap();
+        assert_eq!(back.rules(g1), changed.rules(g1));
+        assert_eq!(back.pending().len(), 3);
     }
 
     #[test]

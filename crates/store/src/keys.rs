@@ -66,8 +66,8 @@ impl fmt::Display for CountGeneration {
     }
 }
 
-/// How many partitions the standings are spread over. Fixed for the life of a table, because it determines
-/// the shard of each user.
+/// How many partitions the standings of a generation are spread over. Fixed for its life, because it
+/// determines the shard of each user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16")]
 pub struct ShardCount(u16);
@@ -130,9 +130,9 @@ pub fn totals_key(generation: CountGeneration, lane: u16) -> String {
     format!("{generation}#totals#{lane:02}")
 }
 
-/// Both key attributes of the latest counted heartbeat.
-pub(crate) fn heartbeat_key(generation: CountGeneration) -> (String, String) {
-    (format!("{generation}#heartbeat"), "last".to_owned())
+/// The partition of the latest counted heartbeat of each lane.
+pub(crate) fn heartbeats_key(generation: CountGeneration) -> String {
+    format!("{generation}#heartbeat")
 }
 
 pub fn marker_key(generation: CountGeneration, ActivityKey { user, id }: &ActivityKey) -> String {

@@ -13,6 +13,7 @@ mod error;
 pub mod facts;
 pub mod generations;
 pub mod head;
+pub mod heartbeats;
 mod item;
 pub mod keys;
 pub mod markers;

@@ -95,7 +95,7 @@ impl Rebuilds {
             .shards
             .shards(generation)
             .chain((0..keys::TOTALS_LANES).map(|lane| keys::totals_key(generation, lane)))
-            .chain([keys::heartbeat_key(generation).0]);
+            .chain([keys::heartbeats_key(generation)]);
         let deleted: Vec<u64> = stream::iter(partitions)
             .map(|partition| self.delete_members(partition, None))
             .buffer_unordered(DELETES_AT_ONCE)

@@ -1,20 +1,19 @@
-//! The rules by which a deployment counts. The aggregator stores them in the table of standings, so that
-//! rebuilds and reconciliations use the same ones wherever they run.
+//! The rules by which a deployment counts. [`crate::generations`] stores those of each generation, so that
+//! every process counts, rebuilds, compares and reads a generation by the same ones.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use aws_sdk_dynamodb::Client;
-use domain::{Calendar, ScoringPolicy};
-use jiff::SignedDuration;
+use domain::intake::MAX_AHEAD;
+use domain::{Calendar, Kind, ScoringPolicy};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::parsed;
-use crate::control;
-use crate::error::StoreError;
-use crate::item::string;
 use crate::keys::ShardCount;
 
-const RULES: &str = "rules";
+/// The name of this setting in Terraform.
+pub const SCORING_POLICY: &str = "scoring_policy";
 
 /// Everything besides an activity itself that decides how it is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +39,38 @@ impl Rules {
             calendar: parsed(variable, "TIME_ZONE")?,
             scoring_policy: parsed(variable, "SCORING_POLICY")?,
         })
+    }
+
+    /// These rules with everything of `wanted` that leaves valid what was counted by them until `now`, and
+    /// the kinds that get points in the past by it. The rest takes a rebuild: other shards and another time zone place the counts differently, and another
+    /// past of the scoring policy gives other points.
+    #[must_use]
+    pub fn adopting(&self, wanted: &Self, now: Timestamp) -> (Self, BTreeSet<Kind>) {
+        let until = now + MAX_AHEAD;
+        let extended = self.scoring_policy.extended(&wanted.scoring_policy, until);
+        let added = extended.kinds_added_in_the_past(&self.scoring_policy, until);
+        let adopting = Self {
+            marker_lifetime: wanted.marker_lifetime,
+            scoring_policy: extended,
+            ..self.clone()
+        };
+        (adopting, added)
+    }
+
+    /// The settings in which `wanted` differs, by the names that they have in Terraform.
+    pub fn differences(&self, wanted: &Self) -> Vec<&'static str> {
+        [
+            (self.standing_shards != wanted.standing_shards, "standing_shards"),
+            (
+                self.marker_lifetime != wanted.marker_lifetime,
+                "marker_lifetime_days",
+            ),
+            (self.calendar != wanted.calendar, "time_zone"),
+            (self.scoring_policy != wanted.scoring_policy, SCORING_POLICY),
+        ]
+        .into_iter()
+        .filter_map(|(differs, name)| differs.then_some(name))
+        .collect()
     }
 }
 
@@ -89,41 +120,6 @@ impl FromStr for MarkerLifetime {
     fn from_str(raw: &str) -> Result<Self, InvalidMarkerLifetime> {
         raw.parse::<i64>().map_err(|_| InvalidMarkerLifetime)?.try_into()
     }
-}
-
-/// The stored form of the rules: one text, which a single update can replace.
-#[derive(Deserialize)]
-struct Stored {
-    rules: String,
-}
-
-/// Saves the rules. Uses an update, since the aggregator has no permission to put.
-pub async fn save(client: &Client, standings_table: &str, rules: &Rules) -> Result<(), StoreError> {
-    let document = serde_json::to_string(rules)
-        .map_err(|error| StoreError::corrupt("encoding the rules", RULES, error))?;
-    client
-        .update_item()
-        .table_name(standings_table)
-        .set_key(Some(control::key(RULES)))
-        .update_expression("SET #rules = :rules")
-        .expression_attribute_names("#rules", "rules")
-        .expression_attribute_values(":rules", string(document))
-        .send()
-        .await
-        .map(drop)
-        .map_err(|error| StoreError::unavailable("saving the rules", error))
-}
-
-/// The rules of the aggregator that started last; `None` if none has started yet.
-pub async fn read(client: &Client, standings_table: &str) -> Result<Option<Rules>, StoreError> {
-    let stored: Option<Stored> = control::read(client, standings_table, RULES).await?;
-    stored
-        .map(|stored| serde_json::from_str(&stored.rules))
-        .transpose()
-        .map_err(|error| {
-            let item = control::named(standings_table, RULES);
-            StoreError::corrupt("decoding the rules", item, error)
-        })
 }
 
 #[cfg(test)]

@@ -8,21 +8,21 @@ use domain::standing::Tallies;
 use domain::{Calendar, Period, ProgramId, Standing, Tally, UserId, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use serde::Deserialize;
 
-use crate::error::{self, StoreError};
+use crate::error::StoreError;
 use crate::generations;
-use crate::item::{self, Item, text};
-use crate::keys::{self, CountGeneration, STANDINGS_KEY, ShardCount, TOTALS_LANES, attribute, heartbeat_key};
+use crate::item::{Item, text};
+use crate::keys::{self, CountGeneration, ShardCount, TOTALS_LANES, attribute};
 use crate::quality::{self, Quality};
-use crate::requests::{get_item, item_of, query_members};
+use crate::requests::query_members;
+use crate::rules::Rules;
 
 /// The table of standings and totals, for reading. Every read is consistent: it includes everything counted
 /// before, so no published points are lower than those published before them.
 #[derive(Clone, Debug)]
 pub struct Standings {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
     shards: ShardCount,
 }
 
@@ -87,12 +87,6 @@ impl Counters {
     }
 }
 
-#[derive(Deserialize)]
-struct CountedHeartbeat {
-    sent_at: Timestamp,
-    counted_at: Timestamp,
-}
-
 impl Standings {
     pub fn new(client: Client, table: String, shards: ShardCount) -> Self {
         Self {
@@ -102,9 +96,21 @@ impl Standings {
         }
     }
 
-    /// The generation that readers see.
-    pub async fn live(&self) -> Result<CountGeneration, StoreError> {
-        Ok(generations::read(&self.client, &self.table).await?.live)
+    /// The generation that readers see, and its rules; `None` before the first aggregator has run.
+    pub async fn live(&self) -> Result<(CountGeneration, Option<Rules>), StoreError> {
+        let generations = generations::read(&self.client, &self.table).await?;
+        Ok((generations.live, generations.rules(generations.live).cloned()))
+    }
+
+    /// The configured settings by which the live generation is not counted, since that takes a rebuild.
+    pub async fn pending_rules(&self) -> Result<Vec<&'static str>, StoreError> {
+        Ok(generations::read(&self.client, &self.table).await?.pending())
+    }
+
+    /// The same table, read in as many shards as a generation has.
+    #[must_use]
+    pub fn in_shards(self, shards: ShardCount) -> Self {
+        Self { shards, ..self }
     }
 
     /// The result of the last reconciliation; `None` before the first.
@@ -220,23 +226,6 @@ impl Standings {
             }));
         }
         Ok(totals)
-    }
-
-    /// When the latest counted heartbeat was sent, and when it was counted.
-    pub async fn last_heartbeat(
-        &self,
-        generation: CountGeneration,
-    ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
-        let (shard, member) = heartbeat_key(generation);
-        let key = item::key(STANDINGS_KEY, &shard, &member);
-        let read = get_item(&self.client, &self.table, key).send().await;
-        let Some(item) = item_of("reading the last heartbeat", read)? else {
-            return Ok(None);
-        };
-        let subject = error::named(&self.table, &item, STANDINGS_KEY);
-        let heartbeat: CountedHeartbeat = serde_dynamo::from_item(item)
-            .map_err(|error| StoreError::corrupt("decoding the last heartbeat", subject, error))?;
-        Ok(Some((heartbeat.sent_at, heartbeat.counted_at)))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Records of the stream of activities, as the pipe puts them into the queue.
 
-use domain::id::{HEARTBEAT_USER, InvalidId};
+use domain::id::InvalidId;
 use domain::intake::{SCHEMA_VERSION, shorten};
 use domain::{Activity, ActivityId, Kind, Metadata, ProgramId, UserId, timestamp};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::heartbeats::Lane;
 use crate::item::{Item, text};
 use crate::keys::attribute;
 
@@ -17,6 +18,7 @@ pub enum Streamed {
         received_at: Timestamp,
     },
     Heartbeat {
+        lane: Lane,
         sent_at: Timestamp,
     },
 }
@@ -63,8 +65,9 @@ pub fn parse(body: &str) -> Result<Streamed, Unreadable> {
 
 /// Parses an item of the table of activities, or says which of its attributes is wrong.
 pub(crate) fn streamed(image: &Item) -> Result<Streamed, String> {
-    if text(image, attribute::USER_ID)? == HEARTBEAT_USER {
+    if let Some(lane) = Lane::of_user(text(image, attribute::USER_ID)?) {
         return Ok(Streamed::Heartbeat {
+            lane,
             sent_at: time(image, attribute::ACTIVITY_ID)?,
         });
     }
@@ -124,7 +127,7 @@ mod tests {
                     activity.user, activity.id, activity.occurred_at
                 )
             }
-            Ok(Streamed::Heartbeat { sent_at }) => format!("heartbeat {sent_at}"),
+            Ok(Streamed::Heartbeat { lane, sent_at }) => format!("heartbeat {lane} {sent_at}"),
             Err(error) => error.to_string(),
         };
         assert_eq!(got, expected, "{body}");
@@ -142,8 +145,11 @@ mod tests {
             &record("INSERT", activity),
             "ann a1 2026-11-21T09:00:00Z 2026-11-21T09:00:01Z",
         );
-        let heartbeat = r#"{"user_id":{"S":"~heartbeat"},"activity_id":{"S":"2026-11-21T09:00:00.250Z"},"expires_at":{"N":"1"}}"#;
-        check(&record("INSERT", heartbeat), "heartbeat 2026-11-21T09:00:00.25Z");
+        let heartbeat = r#"{"user_id":{"S":"~heartbeat-07"},"activity_id":{"S":"2026-11-21T09:00:00.250Z"},"expires_at":{"N":"1"}}"#;
+        check(
+            &record("INSERT", heartbeat),
+            "heartbeat 07 2026-11-21T09:00:00.25Z",
+        );
         check(
             "",
             "not_a_stream_record: EOF while parsing a value at line 1 column 0",

@@ -226,7 +226,7 @@ fn queue_message(body: &str, now: Timestamp) -> Outcome {
     let mut message = SqsMessage::default();
     message.body = Some(body.to_owned());
     let messages = [message];
-    let batch = Batch::sort(&messages, &rules("Europe/Berlin"), now);
+    let batch = Batch::sort(&messages, &rules("Europe/Berlin"));
     match batch.dead.first() {
         Some(dead_letter) => Outcome::bad(dead_letter.code, &dead_letter.reason),
         None => Outcome::default(),

@@ -95,7 +95,7 @@ fn render(dead_letter: &DeadLetter, now: Timestamp) -> String {
                 activity.id, activity.user, activity.kind, activity.program, activity.occurred_at
             ),
         )),
-        Ok(Streamed::Heartbeat { sent_at }) => rows.push(("heartbeat", format!("sent at {sent_at}"))),
+        Ok(Streamed::Heartbeat { sent_at, .. }) => rows.push(("heartbeat", format!("sent at {sent_at}"))),
         Err(_) => {}
     }
     let mut text = String::new();

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use store::Counted;
 use store::facts::Fact;
 use store::keys::CountGeneration;
-use store::plan::{Countable, groups};
+use store::plan::{Countable, PlanContext, groups};
 use store::rebuild::Checkpoint;
 use terminal::text;
 use tokio::time::Instant;
@@ -123,8 +123,9 @@ async fn count(counts: &Counts, generation: CountGeneration, facts: &[Fact]) -> 
         }
     }
     let deadline = Instant::now() + PATIENCE;
+    let context = PlanContext::new(&counts.rules, generation, now);
     let mut reports = stream::iter(groups(countable))
-        .map(|group| counts.counting.count(group, generation, now, deadline))
+        .map(|group| counts.counting.count(group, context.clone(), deadline))
         .buffer_unordered(TRANSACTIONS_AT_ONCE);
     while let Some(report) = reports.next().await {
         for (ActivityKey { user, id }, counted) in report.results {
