@@ -60,7 +60,7 @@ impl Serve {
         Ok(Self {
             snapshots: Snapshots::new(client.clone(), config.snapshots_table),
             // Consistent, so that a user's points never step back between two answers.
-            standings: Standings::new(client, config.standings_table, config.standing_shards).consistent(),
+            standings: Standings::new(client, config.standings_table, config.standing_shards),
             calendar: config.calendar,
             snapshot_every: config.snapshot_every,
             bounds: config.bounds,
