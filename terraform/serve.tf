@@ -31,7 +31,7 @@ module "serve" {
     },
     {
       sid       = "ReadStandings"
-      actions   = ["dynamodb:GetItem", "dynamodb:Query"]
+      actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"]
       resources = [aws_dynamodb_table.standings.arn]
     },
   ])

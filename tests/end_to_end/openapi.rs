@@ -123,6 +123,7 @@ fn limits_are_those_of_the_code() {
         ("SearchDocument", "entries", serve::MAX_FOUND),
         ("UserDocument", "above", serve::MAX_AROUND),
         ("UserDocument", "below", serve::MAX_AROUND),
+        ("BoardsDocument", "boards", snapshot::ProgramBoards::MAX + 1),
     ] {
         let pointer = format!("/components/schemas/{document}/properties/{list}/maxItems");
         check(&pointer, longest.into());

@@ -164,6 +164,7 @@ async fn publish_long_ago(stack: &TestStack, users: u64) {
             previous,
             builder.finish(),
             freshness,
+            None,
         )
         .await
         .expect("published");

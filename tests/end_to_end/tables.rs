@@ -49,6 +49,11 @@ pub struct Functions {
 
 impl Functions {
     pub async fn start(time_zone: &str) -> Self {
+        Self::with_program_boards(time_zone, &settings::PROGRAM_BOARDS.to_string()).await
+    }
+
+    /// Functions that publish the boards of at most this many programs.
+    pub async fn with_program_boards(time_zone: &str, program_boards: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let aws_url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let dynamodb = DynamoDb::open(None).expect("tables in a temporary place");
@@ -100,6 +105,7 @@ impl Functions {
                 snapshots_table: tables.snapshots.clone(),
                 calendar: rules.calendar.clone(),
                 listed_users: 10_000,
+                program_boards: program_boards.parse().expect("a number of boards"),
                 queue_url: queue.url(),
                 dead_letter_queue_url: dead_letters.url(),
             },

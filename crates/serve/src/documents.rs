@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use domain::documents::{BoardsDocument, HistoryDocument, SearchDocument, StatusDocument};
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
 use domain::{
-    Board, BoardDocument, BoardEntry, FreshnessDocument, History, Period, Tally, UserDocument, UserId, Window,
+    Board, BoardDocument, BoardEntry, FreshnessDocument, History, Period, ProgramId, Tally, UserDocument,
+    UserId, Window,
 };
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
@@ -29,6 +30,7 @@ impl Serve {
         let document = BoardsDocument {
             window: self.calendar.span(window, freshness.generated_at),
             boards: overview.boards_in(window),
+            programs: overview.programs,
             freshness: freshness.clone(),
         };
         Ok(self.cacheable(document, format!("boards.{window}"), &freshness, now))
@@ -60,13 +62,14 @@ impl Serve {
         now: Timestamp,
     ) -> Result<Cacheable<BoardDocument>, Failure> {
         let (head, from) = match start {
-            Start::After(rows) => (self.head(board, window).await?, rows),
+            Start::After(rows) => (self.head(board, window, now).await?, rows),
             Start::Cursor(Cursor { generation, rows }) => {
                 let head = self.snapshots.generation(board, window, generation).await?;
                 let head = head.ok_or_else(|| {
                     let detail = "The cursor has expired: its generation is no longer kept. Start again without a cursor.";
                     Problem::new(StatusCode::GONE, "cursor_expired", detail).field("cursor")
                 })?;
+                self.check_published(board, &head, now).await?;
                 (head, rows)
             }
         };
@@ -105,7 +108,7 @@ impl Serve {
         limit: usize,
         now: Timestamp,
     ) -> Result<Cacheable<SearchDocument>, Failure> {
-        let head = self.head(board, window).await?;
+        let head = self.head(board, window, now).await?;
         let wanted = search.as_str().to_ascii_lowercase();
         let mut entries = self.listed(board, window, &head).await?;
         entries.retain(|entry| entry.user_id.as_str().to_ascii_lowercase().contains(&wanted));
@@ -126,7 +129,7 @@ impl Serve {
         window: Window,
         now: Timestamp,
     ) -> Result<Cacheable<HistoryDocument>, Failure> {
-        let head = self.head(board, window).await?;
+        let head = self.head(board, window, now).await?;
         let first = self
             .snapshots
             .entries(board, window, &head, 0, FOLLOWED_USERS)
@@ -154,7 +157,7 @@ impl Serve {
         around: usize,
         now: Timestamp,
     ) -> Result<Cacheable<UserDocument>, Failure> {
-        let head = self.head(board, window).await?;
+        let head = self.head(board, window, now).await?;
         let entries = self.listed(board, window, &head).await?;
         let histogram = self.snapshots.histogram(board, window, &head).await?;
         let counters = self.counters(board, user).await?;
@@ -203,17 +206,54 @@ impl Serve {
         Ok(self.cacheable(document, validator, &freshness, now))
     }
 
-    async fn head(&self, board: &Board, window: Window) -> Result<Head, Failure> {
-        let head = self.snapshots.latest(board, window).await?;
-        head.ok_or_else(|| match board {
-            Board::Global => nothing_published().into(),
-            Board::Program(_) => {
-                let detail = format!("There is no board {board}. All boards are listed at /v1/boards.");
-                Problem::new(StatusCode::NOT_FOUND, "board_not_found", detail)
-                    .field("board")
-                    .into()
+    async fn head(&self, board: &Board, window: Window, now: Timestamp) -> Result<Head, Failure> {
+        match (self.snapshots.latest(board, window).await?, board) {
+            (Some(head), _) => {
+                self.check_published(board, &head, now).await?;
+                Ok(head)
             }
-        })
+            (None, Board::Global) => Err(nothing_published().into()),
+            (None, Board::Program(program)) => Err(self.without_board(program).await?.into()),
+        }
+    }
+
+    /// Fails if a newer snapshot was published without this program. The list of boards is only read when
+    /// the next snapshot of this head is due.
+    async fn check_published(&self, board: &Board, head: &Head, now: Timestamp) -> Result<(), Failure> {
+        let Board::Program(program) = board else {
+            return Ok(());
+        };
+        let generated_at = head.freshness.generated_at;
+        if now.duration_since(generated_at) < self.snapshot_every {
+            return Ok(());
+        }
+        let overview = self.snapshots.overview().await?;
+        let is_dropped =
+            |overview: &Overview| overview.freshness.generated_at > generated_at && !overview.lists(board);
+        if !overview.as_ref().is_some_and(is_dropped) {
+            return Ok(());
+        }
+        let detail = format!(
+            "The program {program} no longer has a board: there are more programs than the operator's setting program_boards allows, and others are more active. Its activities still count on the global board."
+        );
+        Err(Problem::new(StatusCode::GONE, "program_not_published", detail)
+            .field("board")
+            .into())
+    }
+
+    /// Why there is no board of a program.
+    async fn without_board(&self, program: &ProgramId) -> Result<Problem, StoreError> {
+        let generation = self.standings.live().await?;
+        let problem = if self.standings.has_program(generation, program).await? {
+            let detail = format!(
+                "The program {program} has no board. A new program gets one within two snapshots, unless there are more programs than the operator's setting program_boards allows, and others are more active. Its activities count on the global board."
+            );
+            Problem::new(StatusCode::NOT_FOUND, "program_not_published", detail)
+        } else {
+            let detail = format!("There is no board program:{program}. All boards are listed at /v1/boards.");
+            Problem::new(StatusCode::NOT_FOUND, "board_not_found", detail)
+        };
+        Ok(problem.field("board"))
     }
 
     async fn listed(
