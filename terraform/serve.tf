@@ -30,7 +30,7 @@ module "serve" {
     },
     {
       sid       = "ReadStandings"
-      actions   = ["dynamodb:GetItem", "dynamodb:Query"]
+      actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"]
       resources = [aws_dynamodb_table.standings.arn]
     },
   ])

@@ -38,21 +38,28 @@ module "snapshot" {
     SNAPSHOTS_TABLE       = aws_dynamodb_table.snapshots.name
     TIME_ZONE             = var.time_zone
     LISTED_USERS          = var.listed_users
+    PROGRAM_BOARDS        = var.program_boards
     QUEUE_URL             = aws_sqs_queue.activities.url
     DEAD_LETTER_QUEUE_URL = aws_sqs_queue.activities_dead_letters.url
   }
 
   statements = concat(local.kms_statements.snapshot, [
     {
-      # It may read and write heartbeats, but no user's activities.
-      sid       = "Heartbeats"
-      actions   = ["dynamodb:PutItem", "dynamodb:Query"]
+      # It may write heartbeats, but no user's activities.
+      sid       = "SendHeartbeats"
+      actions   = ["dynamodb:PutItem"]
       resources = [aws_dynamodb_table.activities.arn]
       condition = {
-        "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["~heartbeat"] }
+        "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["~heartbeat-*"] }
         # ForAllValues is also true of a request without keys.
         "Null" = { "dynamodb:LeadingKeys" = ["false"] }
       }
+    },
+    {
+      # Heartbeats, and the past of the first users of each board.
+      sid       = "ReadActivities"
+      actions   = ["dynamodb:Query"]
+      resources = [aws_dynamodb_table.activities.arn]
     },
     {
       sid       = "ReadStandings"

@@ -222,6 +222,18 @@ variable "listed_users" {
   }
 }
 
+variable "program_boards" {
+  description = "Maximum number of programs, 1 to 2,000, that have a board. If there are more, half of the boards go to the programs with the most activities in this week and the previous one, the others to those with the most of all time. Each board costs about 0.40 US dollars a month with a snapshot every minute."
+  type        = number
+  default     = 500
+  nullable    = false
+
+  validation {
+    condition     = var.program_boards >= 1 && var.program_boards <= 2000 && floor(var.program_boards) == var.program_boards
+    error_message = "program_boards must be a whole number from 1 to 2,000, such as 500."
+  }
+}
+
 variable "stale" {
   description = "Limits from which a board says that it is stale, each a whole number up to 1,000,000: missing snapshots in a row (after_snapshots, at least 2), lag in seconds (lag_seconds) and messages waiting in the queue (backlog). The alarms use the same limits."
   type = object({

@@ -26,6 +26,7 @@ run "refused_1" {
     batching                    = "eager"
     snapshot_every_minutes      = 0
     listed_users                = 0
+    program_boards              = 0
     stale                       = { after_snapshots = 1 }
     ingest_auth                 = "none"
     allowed_origin              = "intranet.example.com"
@@ -57,6 +58,7 @@ run "refused_1" {
     var.batching,
     var.snapshot_every_minutes,
     var.listed_users,
+    var.program_boards,
     var.stale,
     var.ingest_auth,
     var.allowed_origin,
@@ -89,6 +91,7 @@ run "refused_2" {
     standing_shards        = 1001
     snapshot_every_minutes = 61
     listed_users           = 1000001
+    program_boards         = 2001
     stale                  = { lag_seconds = 0 }
     allowed_origin         = "https://intranet.example.com/board"
     function_concurrency   = { ingest = 0 }
@@ -107,6 +110,7 @@ run "refused_2" {
     var.standing_shards,
     var.snapshot_every_minutes,
     var.listed_users,
+    var.program_boards,
     var.stale,
     var.allowed_origin,
     var.function_concurrency,

@@ -41,7 +41,7 @@ async fn publish(snapshots: &Snapshots, generation: u64, now: Timestamp) -> Publ
         backlog: 0,
     };
     snapshots
-        .publish(&Board::Global, span, previous, builder.finish(), freshness)
+        .publish(&Board::Global, span, previous, builder.finish(), freshness, None)
         .await
         .expect("published")
 }

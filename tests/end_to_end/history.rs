@@ -26,15 +26,20 @@ async fn task_at(functions: &mut Functions, user: &str, at: &str) {
     task(functions, user, "p", at, at).await;
 }
 
+fn known(points: Option<u64>) -> String {
+    points.map_or("-".to_owned(), |points| points.to_string())
+}
+
 /// One line a sample, of time, total and each user's points: `09:00 10 ann:10 bob:-`.
 fn render_history(history: &HistoryDocument) -> Vec<String> {
     let at = history.at.iter().zip(&history.total).enumerate();
     at.map(|(sample, (at, total))| {
-        let users = history.users.iter().map(|user| {
-            let points = user.points[sample].map_or("-".to_owned(), |points| points.to_string());
-            format!("{}:{points}", user.user_id)
-        });
+        let users = history
+            .users
+            .iter()
+            .map(|user| format!("{}:{}", user.user_id, known(user.points[sample])));
         let users: Vec<_> = users.collect();
+        let total = known(*total);
         format!("{} {total} {}", &at.to_string()[11..16], users.join(" "))
     })
     .collect()
@@ -54,7 +59,11 @@ async fn a_history_shows_how_points_grew_and_begins_anew_with_the_window() {
         let history = get(&functions, &path(window), now).await;
         assert_eq!(
             render_history(&history),
-            ["23:58 10 bob:- ann:10", "23:59 30 bob:20 ann:10"]
+            [
+                "23:57 - bob:0 ann:10",
+                "23:58 10 bob:0 ann:10",
+                "23:59 30 bob:20 ann:10"
+            ]
         );
     }
 
@@ -62,12 +71,13 @@ async fn a_history_shows_how_points_grew_and_begins_anew_with_the_window() {
     functions.publish(time("2026-11-22T00:01:00Z")).await;
     let now = time("2026-11-22T00:01:30Z");
     let day = get(&functions, &path("day"), now).await;
-    assert_eq!(render_history(&day), ["00:01 10 ann:10"]);
+    assert_eq!(render_history(&day), ["00:00 - ann:10", "00:01 10 ann:10"]);
     let all = get(&functions, &path("all"), now).await;
     assert_eq!(
         render_history(&all),
         [
-            "23:58 10 ann:10 bob:-",
+            "23:57 - ann:10 bob:0",
+            "23:58 10 ann:10 bob:0",
             "23:59 30 ann:10 bob:20",
             "00:01 40 ann:20 bob:20"
         ]
@@ -100,8 +110,85 @@ async fn a_history_of_any_length_stays_small() {
         history.at.len()
     );
     assert!(gaps.iter().all(|gap| (1..=4).contains(gap)), "{gaps:?}");
-    assert_eq!(history.at.first(), Some(&start));
+    assert_eq!(history.at.first(), Some(&time("2026-11-21T08:00:00Z")));
     assert_eq!(history.at.last(), Some(&(start + SignedDuration::from_mins(149))));
+}
+
+/// The points of each user of a history at some times.
+fn points_at(history: &HistoryDocument, at: &[&str]) -> Vec<String> {
+    let at = at.iter().map(|at| {
+        let upto = history.at.partition_point(|then| *then <= time(at));
+        let users = history.users.iter().map(|user| {
+            let points = upto.checked_sub(1).and_then(|last| user.points[last]);
+            format!("{}:{}", user.user_id, known(points))
+        });
+        users.collect::<Vec<_>>().join(" ")
+    });
+    at.collect()
+}
+
+#[tokio::test]
+async fn a_history_goes_back_to_the_first_fact_and_late_facts_show_when_they_occurred() {
+    let mut functions = Functions::start("UTC").await;
+    let now = "2026-11-21T12:00:00Z";
+    // Ann does something every other day for 30 days, and bob on one day.
+    for day in 0..15_i64 {
+        let occurred_at = time(now) - SignedDuration::from_hours(24 * (30 - 2 * day));
+        task(&mut functions, "ann", "p", &occurred_at.to_string(), now).await;
+    }
+    task(&mut functions, "bob", "q", "2026-11-11T12:00:00Z", now).await;
+    functions.publish(time(now)).await;
+    let history: HistoryDocument = get(&functions, "/v1/boards/global/history", time(now)).await;
+    let dates = [
+        "2026-10-23T00:00:00Z",
+        "2026-11-06T13:00:00Z",
+        "2026-11-20T13:00:00Z",
+    ];
+    assert_eq!(history.at[0], time("2026-10-22T12:00:00Z"));
+    assert!(history.at.len() <= 34, "{}", history.at.len());
+    assert_eq!(history.at.last(), Some(&time(now)));
+    assert_eq!(
+        points_at(&history, &dates),
+        ["ann:10 bob:0", "ann:80 bob:0", "ann:150 bob:10"]
+    );
+    // The same activities in the week that began on the 16th, and on the board of one program.
+    let week: HistoryDocument = get(&functions, "/v1/boards/global/history?window=week", time(now)).await;
+    assert_eq!(week.at[0], time("2026-11-17T12:00:00Z"));
+    assert_eq!(
+        points_at(&week, &["2026-11-17T13:00:00Z", now]),
+        ["ann:10", "ann:20"]
+    );
+    let program: HistoryDocument = get(&functions, "/v1/boards/program:q/history", time(now)).await;
+    assert_eq!(points_at(&program, &["2026-11-11T13:00:00Z"]), ["bob:10"]);
+
+    // Late facts. A large change shows at once when it occurred, and a small one within the hour.
+    for (minute, late) in [(1, 1), (2, 12), (3, 1)] {
+        let now = time(now) + SignedDuration::from_mins(minute);
+        for _ in 0..late {
+            task(
+                &mut functions,
+                "ann",
+                "p",
+                "2026-10-30T12:00:00Z",
+                &now.to_string(),
+            )
+            .await;
+        }
+        functions.publish(now).await;
+    }
+    let soon = time("2026-11-21T12:03:00Z");
+    let history: HistoryDocument = get(&functions, "/v1/boards/global/history", soon).await;
+    assert_eq!(
+        points_at(&history, &dates),
+        ["ann:10 bob:0", "ann:210 bob:0", "ann:280 bob:10"]
+    );
+    let later = time("2026-11-21T13:10:00Z");
+    functions.publish(later).await;
+    let history: HistoryDocument = get(&functions, "/v1/boards/global/history", later).await;
+    assert_eq!(
+        points_at(&history, &dates),
+        ["ann:10 bob:0", "ann:220 bob:0", "ann:290 bob:10"]
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod aws_cli;
 mod bad_input;
+mod boards;
 mod cli;
 mod corpus;
 mod counting;

@@ -313,6 +313,7 @@ async fn publish_long_ago(stack: &TestStack, users: u64) {
             previous,
             builder.finish(),
             freshness,
+            None,
         )
         .await
         .expect("published");

@@ -51,11 +51,20 @@ pub struct Functions {
 
 impl Functions {
     pub async fn start(time_zone: &str) -> Self {
-        Self::listing(10_000, time_zone).await
+        Self::configured(time_zone, 10_000, &settings::PROGRAM_BOARDS.to_string()).await
     }
 
     /// With boards that list so many users.
     pub async fn listing(listed_users: usize, time_zone: &str) -> Self {
+        Self::configured(time_zone, listed_users, &settings::PROGRAM_BOARDS.to_string()).await
+    }
+
+    /// Functions that publish the boards of at most this many programs.
+    pub async fn with_program_boards(time_zone: &str, program_boards: &str) -> Self {
+        Self::configured(time_zone, 10_000, program_boards).await
+    }
+
+    async fn configured(time_zone: &str, listed_users: usize, program_boards: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let aws_url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let dynamodb = DynamoDb::open(None).expect("tables in a temporary place");
@@ -107,6 +116,7 @@ impl Functions {
                 snapshots_table: tables.snapshots.clone(),
                 calendar: rules.calendar.clone(),
                 listed_users,
+                program_boards: program_boards.parse().expect("a number of boards"),
                 queue_url: queue.url(),
                 dead_letter_queue_url: dead_letters.url(),
             },

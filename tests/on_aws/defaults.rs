@@ -111,6 +111,7 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
         ("MARKER_LIFETIME_DAYS", settings::MARKER_LIFETIME_DAYS.to_string()),
         ("LISTED_USERS", settings::LISTED_USERS.to_string()),
+        ("PROGRAM_BOARDS", settings::PROGRAM_BOARDS.to_string()),
         ("SNAPSHOT_EVERY_SECONDS", seconds(settings::SNAPSHOT_EVERY)),
         ("STALE_AGE_SECONDS", seconds(stale_age)),
         ("STALE_LAG_SECONDS", seconds(settings::STALE_LAG)),

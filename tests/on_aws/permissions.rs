@@ -82,14 +82,15 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         aggregator: sqs:SendMessage on podium-test-activities-dlq
         schedule: lambda:InvokeFunction on function:podium-test-snapshot:live
         schedule: sqs:SendMessage on podium-test-snapshot-dlq
-        snapshot: dynamodb:PutItem dynamodb:Query on table/podium-test-activities if {"ForAllValues:StringEquals":{"dynamodb:LeadingKeys":["~heartbeat"]},"Null":{"dynamodb:LeadingKeys":["false"]}}
+        snapshot: dynamodb:PutItem on table/podium-test-activities if {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["~heartbeat-*"]},"Null":{"dynamodb:LeadingKeys":["false"]}}
+        snapshot: dynamodb:Query on table/podium-test-activities
         snapshot: dynamodb:GetItem dynamodb:Query on table/podium-test-standings
         snapshot: dynamodb:GetItem dynamodb:PutItem on table/podium-test-snapshots
         snapshot: sqs:GetQueueAttributes on podium-test-activities
         snapshot: sqs:GetQueueAttributes on podium-test-activities-dlq
         snapshot: sqs:SendMessage on podium-test-snapshot-dlq
         serve: dynamodb:GetItem on table/podium-test-snapshots
-        serve: dynamodb:GetItem dynamodb:Query on table/podium-test-standings
+        serve: dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query on table/podium-test-standings
         client: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
         client: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
         "#,

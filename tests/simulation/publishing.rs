@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Board, Calendar, Window};
+use domain::{Board, Calendar, UserId, Window};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::Head;
-use store::publication::{OLD_HEAD_LIFETIME, PageSizes, Write, old_head};
+use store::pasts::Earned;
+use store::publication::{HISTORY, OLD_HEAD_LIFETIME, PageSizes, WindowHistory, Write, old_head};
 
 use crate::reader::Reader;
-use crate::run::{RUN_TIME, Run, Step, Subject};
+use crate::run::{RUN_TIME, Run, Step, Subject, past};
 use crate::snapshots::Snapshots;
 use crate::tables::Tables;
 use crate::worker::Fault;
@@ -21,11 +22,15 @@ const READERS: usize = 3;
 const STEPS: usize = 100;
 /// Longer than any page is kept.
 const LONG_PAUSE: SignedDuration = SignedDuration::from_hours(10 * 24);
+/// After this pause, the history is looked at again.
+const SHORT_PAUSE: SignedDuration = SignedDuration::from_hours(2);
 
 pub struct Publishing {
     subject: Subject,
     calendar: Calendar,
     snapshots: Snapshots,
+    /// What each accepted activity earned, and whom.
+    facts: Vec<(UserId, Earned)>,
     runs: Vec<Run>,
     readers: Vec<Reader>,
     /// Each generation's head as it was published.
@@ -59,6 +64,7 @@ impl Publishing {
             subject,
             calendar,
             snapshots: Snapshots::default(),
+            facts: Vec::new(),
             runs: Vec::new(),
             readers: Vec::new(),
             published: BTreeMap::new(),
@@ -69,6 +75,10 @@ impl Publishing {
         };
         this.tell(format_args!("published is {:?}", this.subject));
         this
+    }
+
+    pub fn accepted(&mut self, user: UserId, earned: Earned) {
+        self.facts.push((user, earned));
     }
 
     fn tell(&self, what: impl std::fmt::Display) {
@@ -126,7 +136,14 @@ impl Publishing {
             random.random_range(0..self.runs.len())
         };
         let count = random.random_range(1..=3);
-        let step = self.runs[at].step(&self.subject, tables, &self.snapshots, &self.calendar, count);
+        let step = self.runs[at].step(
+            &self.subject,
+            tables,
+            &self.snapshots,
+            &self.facts,
+            &self.calendar,
+            count,
+        );
         let write = match step {
             Step::Read => return self.tell(format_args!("snapshot {at} reads")),
             Step::Done => {
@@ -167,6 +184,7 @@ impl Publishing {
             return false;
         }
         let Write::ReplaceHead { head: document, .. } = write else {
+            self.check_lines();
             return true;
         };
         let head = self.head().expect("it was just written");
@@ -190,6 +208,51 @@ impl Publishing {
         assert_eq!(earlier, None, "generation {} is published twice", head.generation);
         self.read_at_once(random, head);
         true
+    }
+
+    /// The lines of the history never fall.
+    fn check_lines(&self) {
+        let history: Option<WindowHistory> = self.snapshots.get(HISTORY);
+        for user in history.iter().flat_map(|kept| &kept.history.users) {
+            let known: Vec<_> = user.points.iter().flatten().collect();
+            assert!(known.is_sorted(), "the line of {} falls: {known:?}", user.user_id);
+        }
+    }
+
+    /// At the end, the history of all time begins with the first fact and has every fact when it occurred.
+    fn check_history(&self) {
+        let Some(kept) = self.snapshots.get::<WindowHistory>(HISTORY) else {
+            return;
+        };
+        if self.subject.window != Window::All {
+            return;
+        }
+        let history = &kept.history;
+        for user in &history.users {
+            let past = past(
+                &self.facts,
+                &user.user_id,
+                &self.subject,
+                &self.calendar,
+                &kept.window,
+            );
+            assert!(
+                past[0].at.as_second() >= history.at[0].as_second(),
+                "the history begins at {}, after the first fact of {} at {}",
+                history.at[0],
+                user.user_id,
+                past[0].at
+            );
+            for (at, points) in history.at.iter().zip(&user.points) {
+                let occurred = past.partition_point(|then| then.at <= *at);
+                let earned = occurred.checked_sub(1).map_or(0, |last| past[last].points);
+                assert!(
+                    points.is_some_and(|points| points >= earned),
+                    "{} has {points:?} at {at}, after having earned {earned}",
+                    user.user_id
+                );
+            }
+        }
     }
 
     fn head(&self) -> Option<Head> {
@@ -261,7 +324,7 @@ impl Publishing {
     /// the points of the last head; `None` if there is no such board.
     pub fn check_end(&mut self, random: &mut StdRng, tables: &Tables, mut now: Timestamp) -> Option<u64> {
         self.runs.clear();
-        for pause in [SignedDuration::ZERO, LONG_PAUSE] {
+        for pause in [SignedDuration::ZERO, LONG_PAUSE, SHORT_PAUSE] {
             now += pause;
             self.pass_time(now);
             self.snapshots.expire(now, || true);
@@ -277,6 +340,7 @@ impl Publishing {
                 "a run without faults publishes nothing"
             );
         }
+        self.check_history();
         self.head().map(|head| head.points)
     }
 

@@ -1,13 +1,17 @@
 //! One run of the snapshot for one board in one window, step by step: its real ranking and planning.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 
+use domain::history::PointsAt;
 use domain::standing::Tallies;
-use domain::{Board, BoardEntry, Calendar, Freshness, ProgramId, Standing, Tally, Window};
+use domain::{
+    Board, BoardEntry, Calendar, Freshness, ProgramId, Standing, Tally, UserId, Window, WindowSpan,
+};
 use jiff::{SignedDuration, Timestamp};
 use snapshot::boards::{Boards, UserSum, published_programs};
 use store::Head;
+use store::pasts::{Earned, on_board};
 use store::publication::{HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write};
 
 use crate::snapshots::Snapshots;
@@ -15,6 +19,8 @@ use crate::tables::Tables;
 
 /// No run takes longer; it is Lambda's limit.
 pub const RUN_TIME: SignedDuration = SignedDuration::from_mins(15);
+/// More than there are programs.
+const PROGRAM_BOARDS: usize = 10;
 /// More than there are users.
 const LISTED: usize = 10;
 
@@ -67,11 +73,11 @@ impl Run {
         calendar: &Calendar,
         now: Timestamp,
     ) -> Option<Self> {
-        let mut totals: BTreeMap<ProgramId, Tally> = BTreeMap::new();
+        let mut totals: HashMap<ProgramId, Tally> = HashMap::new();
         for ((_, program), tally) in &tables.totals {
             *totals.entry(program.clone()).or_default() += *tally;
         }
-        let programs = published_programs(&totals);
+        let programs = published_programs(&totals, &[], PROGRAM_BOARDS);
         if let Board::Program(program) = &subject.board
             && !programs.contains(program)
         {
@@ -97,6 +103,7 @@ impl Run {
         subject: &Subject,
         tables: &Tables,
         snapshots: &Snapshots,
+        facts: &[(UserId, Earned)],
         calendar: &Calendar,
         count: usize,
     ) -> Step {
@@ -104,7 +111,7 @@ impl Run {
             Stage::Writing(writes) => writes.front().cloned().map_or(Step::Done, Step::Write),
             Stage::Reading(reading) => {
                 if !reading.read(tables, &self.names, count) {
-                    let writes = reading.plan(subject, snapshots, calendar, self.now);
+                    let writes = reading.plan(subject, snapshots, facts, calendar, self.now);
                     self.stage = Stage::Writing(writes);
                 }
                 Step::Read
@@ -153,6 +160,7 @@ impl Reading {
                 user: user.parse().expect("a user"),
                 program: program.parse().expect("a program"),
                 tallies: tallies(counters, names),
+                recent_activities: 0,
             };
             self.boards.add(standing, &mut self.user_sum);
             self.last = Some(key.clone());
@@ -165,6 +173,7 @@ impl Reading {
         &mut self,
         subject: &Subject,
         snapshots: &Snapshots,
+        facts: &[(UserId, Earned)],
         calendar: &Calendar,
         now: Timestamp,
     ) -> VecDeque<Write> {
@@ -191,13 +200,33 @@ impl Reading {
             let pages: Vec<Vec<BoardEntry>> = pages.filter_map(|page| snapshots.get(&page.part())).collect();
             rows.cut(&pages)
         });
-        let history = publication.needs_history().then(|| {
+        let before = before.unwrap_or_default();
+        let look = publication.needs_history(&before).then(|| {
             let kept: Option<WindowHistory> = snapshots.get(HISTORY);
-            kept.map_or_else(Default::default, |kept| kept.within(&span))
+            let history = kept.map_or_else(Default::default, |kept| kept.within(&span));
+            let mut look = publication.look_at(history, &before);
+            for user in look.outdated() {
+                let past = past(facts, &user, subject, calendar, &span);
+                look = look.with(&user, Some(&past), now);
+            }
+            look
         });
-        let planned = publication.plan(&before.unwrap_or_default(), history);
+        let planned = publication.plan(&before, look);
         planned.expect("what is published can be encoded").writes.into()
     }
+}
+
+/// A user's points on the board after each accepted activity.
+pub fn past(
+    facts: &[(UserId, Earned)],
+    user: &UserId,
+    subject: &Subject,
+    calendar: &Calendar,
+    span: &WindowSpan,
+) -> Vec<PointsAt> {
+    let earned = facts.iter().filter(|(of, _)| of == user);
+    let earned: Vec<_> = earned.map(|(_, earned)| earned.clone()).collect();
+    on_board(calendar, &subject.board, span, &earned)
 }
 
 fn names(calendar: &Calendar, now: Timestamp) -> Vec<Names> {

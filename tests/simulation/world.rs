@@ -12,6 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 use store::generations::State;
 use store::keys::CountGeneration;
+use store::pasts::Earned;
 use store::{Generations, Rules};
 
 use crate::publishing::Publishing;
@@ -234,6 +235,12 @@ impl World {
             "received_at": {"S": self.now.to_string()},
             "schema_version": {"N": "1"},
         });
+        let earned = Earned {
+            at: occurred_at,
+            program: program.parse().expect("a program"),
+            points: u32::try_from(points).expect("few points"),
+        };
+        self.publishing.accepted(user.parse().expect("a user"), earned);
         self.facts.push(Fact {
             member: format!("{user}#{program}"),
             key,

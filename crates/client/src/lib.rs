@@ -166,7 +166,9 @@ impl Api {
         let (status, body) = self.fetch(self.user_url(board, user, window)).await?;
         let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
         match problem.code.as_deref() {
-            Some("nothing_published" | "board_not_found" | "user_not_on_board") => Ok(None),
+            Some("nothing_published" | "board_not_found" | "program_not_published" | "user_not_on_board") => {
+                Ok(None)
+            }
             _ => Ok(Some(self.read(status, body)?.0)),
         }
     }

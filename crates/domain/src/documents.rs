@@ -94,10 +94,10 @@ pub struct SearchDocument {
 pub struct HistoryDocument {
     #[serde(flatten)]
     pub heading: BoardHeading,
-    /// The time of each sample. The last one is the time of this generation.
+    /// The times, oldest first. The last one is the time of this generation.
     pub at: Vec<Timestamp>,
-    /// The points of the whole board at each time.
-    pub total: Vec<u64>,
+    /// The points of the whole board at each time; `null` before its first snapshot.
+    pub total: Vec<Option<u64>>,
     /// The top users, in board order.
     pub users: Vec<UserHistory>,
     pub freshness: FreshnessDocument,
@@ -125,6 +125,8 @@ pub struct BoardsDocument {
     pub window: WindowSpan,
     /// The global board first, then the programs by points in the window, most first.
     pub boards: Vec<BoardSummary>,
+    /// How many programs there are. The setting `program_boards` limits how many of them have a board.
+    pub programs: u64,
     pub freshness: FreshnessDocument,
 }
 

@@ -42,6 +42,8 @@ pub struct Standing {
     pub user: UserId,
     pub program: ProgramId,
     pub tallies: Tallies,
+    /// The activities of this week and the previous one, by which programs are chosen for a board.
+    pub recent_activities: u64,
 }
 
 /// A tally for each window.

@@ -148,6 +148,7 @@ mod tests {
                 month: tally(10, 1),
                 ..Tallies::default()
             },
+            recent_activities: 0,
         };
         let counters = CurrentCounters::at(&calendar, now);
         let body = put_standings("standings", "1".parse().unwrap(), &counters, &[standing]);

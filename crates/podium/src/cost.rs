@@ -6,12 +6,13 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use local::settings;
 use operate::price;
 use terminal::text::grouped;
 
 pub const HELP: &str = "\
-Assumptions: Activities are spread evenly over the day and posted one by one. Each user is in one of five
-programs and opens the dashboard five times a day, with four requests each. Batching is `thrifty`. On AWS, a
+Assumptions: Activities are spread evenly over the day and posted one by one. Each user is in one of the
+programs, of which at most 500 have a board, and opens the dashboard five times a day, with four requests each. Batching is `thrifty`. On AWS, a
 function mostly waits for DynamoDB, so its duration is an estimate: 10 ms for a POST, 30 ms for a batch and
 5 ms for a read. Read and write units come from measurements. The pipe reads each shard of the stream four
 times a second, as Lambda does; AWS documents neither its rate nor that its reads are free, as Lambda's are.
@@ -33,12 +34,19 @@ const BATCHING_WINDOW_SECONDS: f64 = 1.0;
 /// SQS accepts and delivers ten messages in one request.
 const MESSAGES_A_REQUEST: f64 = 10.0;
 
-/// A standing of 250 bytes, with the counters of all its periods, at half a unit for 4 KB. Those of
-/// `podium bench` are young and half as large: 143 units for 10,000.
-const READ_UNITS_A_STANDING: f64 = 0.03;
-/// Five programs and the global board, in four windows.
-const PROGRAMS: f64 = 5.0;
-const BOARDS: f64 = (PROGRAMS + 1.0) * 4.0;
+/// A standing of 250 bytes, with the counters of all its periods, read consistently at a unit for 4 KB. Those
+/// of `podium bench` are young and half as large: 286 units for 10,000.
+const READ_UNITS_A_STANDING: f64 = 0.06;
+/// Each of the 64 lanes of totals takes a unit at least.
+const READ_UNITS_OF_TOTALS: f64 = 64.0;
+/// A program has a total of 80 bytes in each lane.
+const READ_UNITS_A_PROGRAM: f64 = 64.0 * 80.0 / 4096.0;
+/// The head before the one that is published.
+const READ_UNITS_A_HEAD: f64 = 1.0;
+/// The facts of a board's first ten users: each is read twenty times a day, at half a unit for 4 KB, and has
+/// 1,000 facts.
+const FACT_UNITS_OF_A_BOARD_A_DAY: f64 = 10.0 * 20.0 * 1_000.0 * FACT_BYTES / 8192.0;
+const WINDOWS: f64 = 4.0;
 /// A head, and its predecessor for clients that are paging.
 const UNITS_A_HEAD: f64 = 3.0;
 /// Measured with realistic ids. The similar ids of `podium bench` compress to less than half of it.
@@ -109,6 +117,9 @@ pub struct Args {
     /// Executions reserved for serve, which bound what a client without login can cost
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     serve_concurrency: u32,
+    /// Programs; at most 500 have a board
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    programs: u32,
 }
 
 /// The load of a deployment.
@@ -116,6 +127,7 @@ pub struct Args {
 struct Volume {
     activities_a_day: u64,
     users: u64,
+    programs: u32,
     snapshot_every_minutes: u32,
 }
 
@@ -124,16 +136,20 @@ pub fn run(args: &Args) -> ExitCode {
         (Some(activities), Some(users)) => vec![(activities, users)],
         _ => SIZES.to_vec(),
     };
-    print!("{}", table(&volumes(&sizes, args.snapshot_every_minutes)));
+    print!(
+        "{}",
+        table(&volumes(&sizes, args.programs, args.snapshot_every_minutes))
+    );
     print!("\n{}", anonymous_table(args.serve_concurrency));
     println!("\n{HELP}");
     ExitCode::SUCCESS
 }
 
-fn volumes(sizes: &[(u64, u64)], snapshot_every_minutes: u32) -> Vec<Volume> {
+fn volumes(sizes: &[(u64, u64)], programs: u32, snapshot_every_minutes: u32) -> Vec<Volume> {
     let volume = |&(activities_a_day, users)| Volume {
         activities_a_day,
         users,
+        programs,
         snapshot_every_minutes,
     };
     sizes.iter().map(volume).collect()
@@ -159,11 +175,19 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     let received = activities / batch.min(MESSAGES_A_REQUEST);
 
     let snapshots = DAYS * SECONDS_A_DAY / 60.0 / f64::from(volume.snapshot_every_minutes);
-    let pages =
-        (users.min(LISTED) + PROGRAMS * (users / PROGRAMS).min(LISTED)) / ROWS_A_PAGE * WINDOWS_OF_A_USER;
+    let programs = f64::from(volume.programs);
+    let program_boards = f64::from(volume.programs.min(settings::PROGRAM_BOARDS));
+    let boards = program_boards + 1.0;
+    let pages = (users.min(LISTED) + program_boards * (users / programs).min(LISTED)) / ROWS_A_PAGE
+        * WINDOWS_OF_A_USER;
     let changed_pages = pages.min(activities / snapshots * PAGES_A_CHANGE);
-    let written = snapshots * (BOARDS * UNITS_A_HEAD + changed_pages * UNITS_A_PAGE)
-        + DAYS * HISTORY_UNITS_A_DAY * (PROGRAMS + 1.0);
+    let written = snapshots * (boards * WINDOWS * UNITS_A_HEAD + changed_pages * UNITS_A_PAGE)
+        + DAYS * HISTORY_UNITS_A_DAY * boards;
+    let read = users * READ_UNITS_A_STANDING
+        + READ_UNITS_OF_TOTALS
+        + programs * READ_UNITS_A_PROGRAM
+        + boards * WINDOWS * READ_UNITS_A_HEAD;
+    let read = snapshots * read + DAYS * FACT_UNITS_OF_A_BOARD_A_DAY * boards;
     let snapshot_seconds = 0.2 + users * SNAPSHOT_SECONDS_A_STANDING;
 
     let traced = (activities + batches + snapshots + reads) * TRACED_SHARE + 4.0 * DAYS * SECONDS_A_DAY;
@@ -190,7 +214,8 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
         (
             "snapshot",
             function(snapshots, snapshot_seconds, 0.5)
-                + snapshots * (price::SCHEDULED + users * READ_UNITS_A_STANDING * price::READ_UNIT)
+                + snapshots * price::SCHEDULED
+                + read * price::READ_UNIT
                 + written * price::WRITE_UNIT,
         ),
         (
@@ -271,6 +296,7 @@ fn table(volumes: &[Volume]) -> String {
     let each = |value: fn(&Volume) -> u64| volumes.iter().map(|volume| grouped(value(volume))).collect();
     line("activities a day", each(|volume| volume.activities_a_day));
     line("users", each(|volume| volume.users));
+    line("programs", each(|volume| volume.programs.into()));
     let columns: Vec<_> = volumes.iter().map(|volume| stages(*volume)).collect();
     for (row, (name, _)) in stages(volumes[0]).iter().enumerate() {
         let dollars = columns.iter().map(|column| format!("{:.2}", column[row].1));
@@ -368,7 +394,7 @@ mod tests {
 
     #[test]
     fn the_readme_shows_what_it_prints() {
-        let table = table(&volumes(&SIZES, 1));
+        let table = table(&volumes(&SIZES, 5, 1));
         assert!(README.contains(&table), "README.md must contain\n{table}");
     }
 
@@ -377,6 +403,7 @@ mod tests {
         let volume = Volume {
             activities_a_day: 100_000,
             users: 50_000,
+            programs: 5,
             snapshot_every_minutes: 1,
         };
         let often = stages(volume);
@@ -393,5 +420,19 @@ mod tests {
                 _ => assert!((often - seldom).abs() < 1e-9, "{stage}: {often} {seldom}"),
             }
         }
+    }
+
+    #[test]
+    fn programs_cost_until_no_more_of_them_have_a_board() {
+        let snapshot = |programs| {
+            let stages = stages(volumes(&[(100_000, 50_000)], programs, 1)[0]);
+            stages[4].1
+        };
+        // A board costs three write units and a read unit a snapshot and window, and its histories.
+        let a_board = (snapshot(500) - snapshot(400)) / 100.0;
+        assert!((0.3..0.5).contains(&a_board), "{a_board}");
+        // More programs are compared, but not published.
+        let compared = (snapshot(100_000) - snapshot(500)) / 99_500.0;
+        assert!((0.001..0.01).contains(&compared), "{compared}");
     }
 }

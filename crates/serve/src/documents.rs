@@ -3,7 +3,8 @@
 use domain::documents::{BoardsDocument, Fresh, HistoryDocument, SearchDocument, StatusDocument};
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
 use domain::{
-    Board, BoardDocument, BoardEntry, FreshnessDocument, History, Period, Tally, UserDocument, UserId, Window,
+    Board, BoardDocument, BoardEntry, FreshnessDocument, History, Period, ProgramId, Tally, UserDocument,
+    UserId, Window,
 };
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
@@ -27,6 +28,7 @@ impl Serve {
         let document = BoardsDocument {
             window: self.calendar.span(window, freshness.generated_at),
             boards: overview.boards_in(window),
+            programs: overview.programs,
             freshness,
         };
         Ok(self.cacheable(document, now))
@@ -55,13 +57,14 @@ impl Serve {
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
         let (head, from) = match start {
-            Start::After(rows) => (self.head(board, window).await?, rows),
+            Start::After(rows) => (self.head(board, window, now).await?, rows),
             Start::Cursor(Cursor { generation, rows }) => {
                 let head = self.snapshots.generation(board, window, generation).await?;
                 let head = head.ok_or_else(|| {
                     let detail = "The cursor has expired: its generation is no longer kept. Start again without a cursor.";
                     Problem::new(StatusCode::GONE, "cursor_expired", detail).field("cursor")
                 })?;
+                self.check_published(board, &head, now).await?;
                 (head, rows)
             }
         };
@@ -99,7 +102,7 @@ impl Serve {
         limit: usize,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
-        let head = self.head(board, window).await?;
+        let head = self.head(board, window, now).await?;
         let wanted = search.as_str().to_ascii_lowercase();
         let mut entries = self.listed(board, window, &head).await?;
         entries.retain(|entry| entry.user_id.as_str().to_ascii_lowercase().contains(&wanted));
@@ -119,7 +122,7 @@ impl Serve {
         window: Window,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
-        let head = self.head(board, window).await?;
+        let head = self.head(board, window, now).await?;
         let first = self
             .snapshots
             .entries(board, window, &head, 0, FOLLOWED_USERS)
@@ -147,7 +150,7 @@ impl Serve {
         around: usize,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
-        let head = self.head(board, window).await?;
+        let head = self.head(board, window, now).await?;
         let entries = self.listed(board, window, &head).await?;
         let histogram = self.snapshots.histogram(board, window, &head).await?;
         let counters = self.counters(board, user).await?;
@@ -160,7 +163,7 @@ impl Serve {
             // An unlisted user comes from the standings, which may be slightly newer than the snapshot.
             let Tally { points, activities } = sum(&counters, self.calendar.current(window, generated_at));
             if activities == 0 {
-                return Err(self.not_on_board(board, user, window, &entries).await?.into());
+                return Err(self.not_on_board(board, user, window, &entries, now).await?.into());
             }
             BoardEntry {
                 rank: histogram.rank(points),
@@ -198,11 +201,12 @@ impl Serve {
         user: &UserId,
         window: Window,
         entries: &[BoardEntry],
+        now: Timestamp,
     ) -> Result<Problem, Failure> {
         let mut others = other_case(user, entries);
         // Someone in another case may have done nothing in a shorter window yet.
         if others.is_empty() && window != Window::All {
-            let head = self.head(board, Window::All).await?;
+            let head = self.head(board, Window::All, now).await?;
             others = other_case(user, &self.listed(board, Window::All, &head).await?);
         }
         let mut detail = format!("{user} has no activity on the board {board} in the window {window}.");
@@ -213,15 +217,52 @@ impl Serve {
         Ok(problem.field("user").with("other_case", json!(others)))
     }
 
-    async fn head(&self, board: &Board, window: Window) -> Result<Head, Failure> {
-        match self.snapshots.latest(board, window).await? {
-            Some(head) => Ok(head),
-            None if *board == Board::Global => Err(nothing_published().into()),
-            None => Err(self.no_board(board).await?.into()),
+    async fn head(&self, board: &Board, window: Window, now: Timestamp) -> Result<Head, Failure> {
+        match (self.snapshots.latest(board, window).await?, board) {
+            (Some(head), _) => {
+                self.check_published(board, &head, now).await?;
+                Ok(head)
+            }
+            (None, Board::Global) => Err(nothing_published().into()),
+            (None, Board::Program(program)) => Err(self.without_board(program).await?.into()),
         }
     }
 
-    async fn no_board(&self, board: &Board) -> Result<Problem, Failure> {
+    /// Fails if a newer snapshot was published without this program. The list of boards is only read when
+    /// the next snapshot of this head is due.
+    async fn check_published(&self, board: &Board, head: &Head, now: Timestamp) -> Result<(), Failure> {
+        let Board::Program(program) = board else {
+            return Ok(());
+        };
+        let generated_at = head.freshness.generated_at;
+        if now.duration_since(generated_at) < self.snapshot_every {
+            return Ok(());
+        }
+        let overview = self.snapshots.overview().await?;
+        let is_dropped =
+            |overview: &Overview| overview.freshness.generated_at > generated_at && !overview.lists(board);
+        if !overview.as_ref().is_some_and(is_dropped) {
+            return Ok(());
+        }
+        let detail = format!(
+            "The program {program} no longer has a board: there are more programs than the operator's setting program_boards allows, and others are more active. Its activities still count on the global board."
+        );
+        Err(Problem::new(StatusCode::GONE, "program_not_published", detail)
+            .field("board")
+            .into())
+    }
+
+    /// Why there is no board of a program.
+    async fn without_board(&self, program: &ProgramId) -> Result<Problem, Failure> {
+        let (generation, _) = self.standings.live().await?;
+        if self.standings.has_program(generation, program).await? {
+            let detail = format!(
+                "The program {program} has no board. A new program gets one within two snapshots, unless there are more programs than the operator's setting program_boards allows, and others are more active. Its activities count on the global board."
+            );
+            let problem = Problem::new(StatusCode::NOT_FOUND, "program_not_published", detail);
+            return Ok(problem.field("board"));
+        }
+        let board = Board::Program(program.clone());
         let name = board.to_string();
         let listed = self.overview().await?.boards.into_iter();
         let mut others: Vec<Board> = listed

@@ -1,16 +1,16 @@
 //! Builds all boards in one pass over the standings.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::documents::BoardSums;
 use domain::standing::Tallies;
 use domain::{Board, BoardBuilder, ProgramId, RankedBoard, Standing, Tally, UserId, Window};
 use store::overview::BoardOverview;
 
-/// The most programs that get a board. Each board costs memory for its listed users, and one write
-/// per minute and window. The programs with the fewest activities get none.
-pub const MAX_PROGRAMS: usize = 500;
+/// How many programs are compared to choose those that get a board. Each takes about 100 bytes of memory while
+/// the standings are read, and those of nine lanes of totals before.
+pub const MAX_COMPARED: usize = 100_000;
 
 /// Collects standings into one board per program and the global board.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Boards {
     builders: HashMap<Board, [BoardBuilder; Window::EVERY.len()]>,
     standings: u64,
     sum: Tally,
+    /// The recent activities of each program that is compared.
+    recent: HashMap<ProgramId, u64>,
 }
 
 /// One board in one window, ranked.
@@ -75,7 +77,32 @@ impl Boards {
                 .collect(),
             standings: 0,
             sum: Tally::default(),
+            recent: HashMap::new(),
         }
+    }
+
+    /// Also counts the recent activities of each of these programs.
+    #[must_use]
+    pub fn comparing(mut self, programs: impl IntoIterator<Item = ProgramId>) -> Self {
+        self.recent = programs.into_iter().map(|program| (program, 0)).collect();
+        assert!(
+            self.recent.len() <= MAX_COMPARED,
+            "{} programs are compared",
+            self.recent.len()
+        );
+        self
+    }
+
+    /// At most `limit` of the compared programs with recent activities, most first.
+    pub fn recent_programs(&mut self, limit: usize) -> Vec<ProgramId> {
+        let recent = std::mem::take(&mut self.recent).into_iter();
+        let recent = recent.filter(|&(_, activities)| activities > 0);
+        let mut recent: Vec<_> = recent
+            .map(|(program, activities)| (Reverse(activities), program))
+            .collect();
+        recent.sort_unstable();
+        recent.truncate(limit);
+        recent.into_iter().map(|(_, program)| program).collect()
     }
 
     /// Every board in every window.
@@ -93,7 +120,11 @@ impl Boards {
             user,
             program,
             tallies,
+            recent_activities,
         } = standing;
+        if let Some(recent) = self.recent.get_mut(&program) {
+            *recent += recent_activities;
+        }
         self.add_to(&Board::Program(program), &user, &tallies);
         match &mut user_sum.current {
             Some((current, sum)) if *current == user => *sum += tallies,
@@ -125,9 +156,11 @@ impl Boards {
         (self.standings, self.sum)
     }
 
-    /// Ranks every board.
+    /// Ranks every board, the global one first.
     pub fn finish(self) -> Vec<WindowBoard> {
-        let boards = self.builders.into_iter().flat_map(|(board, builders)| {
+        let mut builders: Vec<_> = self.builders.into_iter().collect();
+        builders.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let boards = builders.into_iter().flat_map(|(board, builders)| {
             Window::EVERY
                 .into_iter()
                 .zip(builders)
@@ -137,14 +170,29 @@ impl Boards {
     }
 }
 
-/// The programs that have a board: those with the most activities.
-pub fn published_programs<'a>(
-    totals: impl IntoIterator<Item = (&'a ProgramId, &'a Tally)>,
-) -> Vec<ProgramId> {
-    let mut programs: Vec<_> = totals.into_iter().collect();
-    programs.sort_unstable_by_key(|&(program, tally)| (Reverse(tally.activities), program));
-    programs.truncate(MAX_PROGRAMS);
-    programs.into_iter().map(|(program, _)| program.clone()).collect()
+/// The programs that have a board, at most `limit`. The first half of them have the most recent activities, as
+/// the previous run found; the others have the most activities of all time.
+pub fn published_programs(
+    totals: &HashMap<ProgramId, Tally>,
+    recent: &[ProgramId],
+    limit: usize,
+) -> HashSet<ProgramId> {
+    let recent = recent.iter().filter(|program| totals.contains_key(*program));
+    let mut published: HashSet<_> = recent.take(half_of(limit)).cloned().collect();
+    let mut others: Vec<_> = totals
+        .iter()
+        .filter(|(program, _)| !published.contains(*program))
+        .map(|(program, tally)| (Reverse(tally.activities), program))
+        .collect();
+    others.sort_unstable();
+    let others = others.into_iter().take(limit - published.len());
+    published.extend(others.map(|(_, program)| program.clone()));
+    published
+}
+
+/// How many of the programs with a board are chosen by their recent activities.
+pub fn half_of(limit: usize) -> usize {
+    limit.div_ceil(2)
 }
 
 /// The sums of every board in each window.
@@ -188,6 +236,7 @@ mod tests {
             user: user.parse().unwrap(),
             program: program.parse().unwrap(),
             tallies,
+            recent_activities: 1,
         }
     }
 
@@ -244,17 +293,48 @@ mod tests {
         );
     }
 
-    #[test]
-    fn no_more_programs_than_the_bound_have_a_board() {
-        let totals = (0..MAX_PROGRAMS as u64 + 5).map(|n| {
+    fn check_published(totals: &str, recent: &str, limit: usize, expected: &str) {
+        let totals = totals.split_whitespace().map(|total| {
+            let (program, activities) = total.split_once('=').unwrap();
             let tally = Tally {
                 points: 0,
-                activities: n,
+                activities: activities.parse().unwrap(),
             };
-            (format!("p{n}").parse().unwrap(), tally)
+            (program.parse().unwrap(), tally)
         });
-        let programs = published_programs(&totals.collect::<HashMap<_, _>>());
-        assert_eq!(programs.len(), MAX_PROGRAMS);
-        assert_eq!(programs[0].as_str(), format!("p{}", MAX_PROGRAMS + 4));
+        let recent = recent.split_whitespace().map(|program| program.parse().unwrap());
+        let published = published_programs(&totals.collect(), &recent.collect::<Vec<_>>(), limit);
+        let mut published: Vec<_> = published.iter().map(ProgramId::as_str).collect();
+        published.sort_unstable();
+        assert_eq!(published.join(" "), expected, "{limit}");
+    }
+
+    #[test]
+    fn half_of_the_boards_go_to_recently_active_programs() {
+        let totals = "old=90 older=80 oldest=70 new=2 newer=1 unused=0";
+        check_published(totals, "newer new", 9, "new newer old older oldest unused");
+        check_published(totals, "newer new", 4, "new newer old older");
+        check_published(totals, "newer new", 3, "new newer old");
+        check_published(totals, "newer new", 2, "newer old");
+        check_published(totals, "newer new", 1, "newer");
+        check_published(totals, "old", 2, "old older");
+        check_published(totals, "gone", 2, "old older");
+        check_published(totals, "", 2, "old older");
+        check_published("b=1 a=1 c=1", "", 2, "a b");
+    }
+
+    #[test]
+    fn only_compared_programs_are_found_active() {
+        let mut boards =
+            Boards::new([], 10).comparing(["p", "q", "r"].map(|program| program.parse().unwrap()));
+        let mut users = UserSum::default();
+        for (user, program) in [("ann", "q"), ("ann", "r"), ("bob", "r"), ("bob", "s")] {
+            boards.add(standing(user, program, 1), &mut users);
+        }
+        assert_eq!(boards.recent_programs(9).len(), 2);
+        let mut boards = Boards::new([], 10).comparing(["p", "q"].map(|program| program.parse().unwrap()));
+        boards.add(standing("ann", "q", 1), &mut users);
+        boards.add(standing("ann", "p", 1), &mut users);
+        assert_eq!(boards.recent_programs(1)[0].as_str(), "p");
     }
 }

@@ -1,3 +1,5 @@
+use std::str::FromStr;
+
 use domain::Calendar;
 use store::aws::{parsed, required};
 use store::keys::ShardCount;
@@ -17,6 +19,8 @@ pub struct Config {
     pub calendar: Calendar,
     /// `LISTED_USERS`: how many users a board lists. The others are ranked, too.
     pub listed_users: usize,
+    /// `PROGRAM_BOARDS`
+    pub program_boards: ProgramBoards,
     /// `QUEUE_URL`
     pub queue_url: String,
     /// `DEAD_LETTER_QUEUE_URL`
@@ -33,8 +37,53 @@ impl Config {
             snapshots_table: required(&variable, "SNAPSHOTS_TABLE")?,
             calendar: parsed(&variable, "TIME_ZONE")?,
             listed_users: parsed(&variable, "LISTED_USERS")?,
+            program_boards: parsed(&variable, "PROGRAM_BOARDS")?,
             queue_url: required(&variable, "QUEUE_URL")?,
             dead_letter_queue_url: required(&variable, "DEAD_LETTER_QUEUE_URL")?,
         })
+    }
+}
+
+/// How many programs have a board. Each costs memory for its listed users, and three write units per
+/// snapshot and window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramBoards(usize);
+
+#[derive(Debug, thiserror::Error)]
+#[error("must be a whole number of programs from 1 to {}", ProgramBoards::MAX)]
+pub struct InvalidProgramBoards;
+
+impl ProgramBoards {
+    /// Publishing more takes most of the minute between two snapshots, and their list nears the 400 KB of an
+    /// item.
+    pub const MAX: usize = 2_000;
+
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl FromStr for ProgramBoards {
+    type Err = InvalidProgramBoards;
+    fn from_str(raw: &str) -> Result<Self, InvalidProgramBoards> {
+        match raw.parse() {
+            Ok(boards) if (1..=Self::MAX).contains(&boards) => Ok(Self(boards)),
+            _ => Err(InvalidProgramBoards),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_program_boards_is_bounded() {
+        for raw in ["1", "500", "2000"] {
+            assert!(raw.parse::<ProgramBoards>().is_ok(), "{raw:?}");
+        }
+        for raw in ["0", "2001", "-1", "many", ""] {
+            assert!(raw.parse::<ProgramBoards>().is_err(), "{raw:?}");
+        }
     }
 }

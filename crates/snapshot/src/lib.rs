@@ -9,18 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::documents::Status;
 use domain::freshness::Heartbeats;
-use domain::{Board, Calendar, Freshness, Tally, Window};
+use domain::{Board, Calendar, Freshness, ScoringPolicy, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::keys::CountGeneration;
 use store::overview::Overview;
 use store::standings::CurrentCounters;
-use store::{Activities, Head, Published, Quality, Rules, Snapshots, Standings, StoreError};
+use store::{Activities, Head, Pasts, Published, Quality, Rules, Snapshots, Standings, StoreError};
 use telemetry::{Meter, Metric};
 
-pub use boards::MAX_PROGRAMS;
-use boards::{Boards, UserSum, WindowBoard, overview, published_programs};
-pub use config::Config;
+use boards::{Boards, MAX_COMPARED, UserSum, WindowBoard, half_of, overview, published_programs};
+pub use config::{Config, ProgramBoards};
 use depth::depth;
 
 /// Enough to keep two processors busy decoding, with only a few MB of pages in memory.
@@ -31,6 +30,8 @@ const GENERATIONS_TRIED: u32 = 3;
 
 #[derive(Clone)]
 pub struct Publisher {
+    client: aws_sdk_dynamodb::Client,
+    activities_table: String,
     activities: Activities,
     standings: Standings,
     snapshots: Snapshots,
@@ -38,7 +39,10 @@ pub struct Publisher {
     queue_url: String,
     dead_letter_queue_url: String,
     calendar: Calendar,
+    /// That of the live generation; `None` before the first aggregator has run.
+    scoring_policy: Option<ScoringPolicy>,
     listed_users: usize,
+    program_boards: usize,
     meter: Meter,
 }
 
@@ -76,14 +80,18 @@ impl Publisher {
 
     pub fn new(client: &aws_sdk_dynamodb::Client, queues: aws_sdk_sqs::Client, config: Config) -> Self {
         Self {
-            activities: Activities::new(client.clone(), config.activities_table),
+            client: client.clone(),
+            activities: Activities::new(client.clone(), config.activities_table.clone()),
+            activities_table: config.activities_table,
             standings: Standings::new(client.clone(), config.standings_table, config.standing_shards),
             snapshots: Snapshots::new(client.clone(), config.snapshots_table),
             queues,
             queue_url: config.queue_url,
             dead_letter_queue_url: config.dead_letter_queue_url,
             calendar: config.calendar,
+            scoring_policy: None,
             listed_users: config.listed_users,
+            program_boards: config.program_boards.get(),
             meter: Meter::from_env("snapshot"),
         }
     }
@@ -106,6 +114,7 @@ impl Publisher {
         Self {
             standings: self.standings.in_shards(rules.standing_shards),
             calendar: rules.calendar,
+            scoring_policy: Some(rules.scoring_policy),
             ..self
         }
     }
@@ -119,25 +128,31 @@ impl Publisher {
         let previous = self.snapshots.overview().await?;
         let quality = self.standings.quality().await?;
 
-        let totals = self.standings.totals(generation).await?;
-        let counted = totals.values().fold(Tally::default(), |sum, tally| sum + *tally);
-        let programs = published_programs(&totals);
-        if programs.len() < totals.len() {
+        let totals = self.standings.totals_up_to(generation, MAX_COMPARED).await?;
+        let counted = totals.sum;
+        let programs = totals.programs.len();
+        let recent = previous
+            .as_ref()
+            .map_or(&[][..], |previous| &previous.recent_programs);
+        let published = published_programs(&totals.programs, recent, self.program_boards);
+        let mut boards = Boards::new(published, self.listed_users);
+        if programs > self.program_boards {
             tracing::warn!(
-                programs = totals.len(),
-                limit = MAX_PROGRAMS,
-                "There are more programs than boards. The least active programs get no board."
+                programs,
+                limit = self.program_boards,
+                "There are more programs than boards. Half of the boards go to the programs with the most activities in this week and the previous one, the others to those with the most of all time. The setting PROGRAM_BOARDS is the limit."
             );
+            boards = boards.comparing(totals.programs.into_keys());
         }
-        let boards = Boards::new(programs, self.listed_users);
         // Heads are read before standings. So if a later run overtakes this one, replacing a head fails
         // instead of publishing older counts.
         let heads = self.heads(&boards).await?;
-        let (boards, read_units) = self.read(boards, generation, now).await?;
+        let (mut boards, read_units) = self.read(boards, generation, now).await?;
         if self.standings.live().await?.0 != generation {
             return Ok(None);
         }
         let (standings, sum) = boards.taken();
+        let recent_programs = boards.recent_programs(half_of(self.program_boards));
         let boards = boards.finish();
         let overviews = overview(&boards);
         let mut run = Run {
@@ -154,6 +169,8 @@ impl Publisher {
         let overview = Overview {
             generation: previous.as_ref().map_or(0, |previous| previous.generation) + 1,
             boards: overviews,
+            programs: programs as u64,
+            recent_programs,
             status: Status {
                 counted,
                 standings: sum,
@@ -249,10 +266,14 @@ impl Publisher {
         run: &mut Run,
     ) -> anyhow::Result<()> {
         let count = boards.len();
+        let pasts = self.scoring_policy.clone().map(|scoring_policy| {
+            let (client, table) = (self.client.clone(), self.activities_table.clone());
+            Pasts::new(client, table, scoring_policy, self.calendar.clone())
+        });
         let mut published = stream::iter(boards)
             .map(|board| {
                 let previous = heads.remove(&(board.board.clone(), board.window));
-                self.publish_one(board, previous, freshness)
+                self.publish_one(board, previous, freshness, pasts.as_ref())
             })
             .buffer_unordered(BOARDS_AT_ONCE);
         while let Some((board, published)) = published.try_next().await? {
@@ -285,6 +306,7 @@ impl Publisher {
         board: WindowBoard,
         previous: Option<Head>,
         freshness: Freshness,
+        pasts: Option<&Pasts>,
     ) -> anyhow::Result<(Board, Published)> {
         let WindowBoard {
             board,
@@ -294,7 +316,7 @@ impl Publisher {
         let span = self.calendar.span(window, freshness.generated_at);
         let published = self
             .snapshots
-            .publish(&board, span, previous, ranked, freshness)
+            .publish(&board, span, previous, ranked, freshness, pasts)
             .await?;
         Ok((board, published))
     }

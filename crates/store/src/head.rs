@@ -22,7 +22,7 @@ pub struct Head {
     #[serde(default = "rows_of_older_heads")]
     pub(crate) rows_per_page: usize,
     pub(crate) histogram: HistogramRef,
-    /// When the next sample of the history is due; `None` before the first.
+    /// When the history must be looked at again; `None` before the first sample.
     #[serde(default)]
     pub(crate) history_due: Option<Timestamp>,
     pub freshness: Freshness,

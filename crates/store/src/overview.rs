@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use domain::documents::{BoardSummary, BoardSums, Status};
-use domain::{Board, Freshness, Window};
+use domain::{Board, Freshness, ProgramId, Window};
 use serde::{Deserialize, Serialize};
 
 /// The list of boards and the status. A run writes it last.
@@ -14,6 +14,13 @@ pub struct Overview {
     #[serde(default)]
     pub generation: u64,
     pub boards: Vec<BoardOverview>,
+    /// How many programs there are, with and without a board.
+    #[serde(default)]
+    pub programs: u64,
+    /// If there are more programs than boards: those with the most activities in this week and the previous
+    /// one, most first. The next run publishes them.
+    #[serde(default)]
+    pub recent_programs: Vec<ProgramId>,
     pub status: Status,
     pub freshness: Freshness,
 }
@@ -27,6 +34,10 @@ pub struct BoardOverview {
 }
 
 impl Overview {
+    pub fn lists(&self, board: &Board) -> bool {
+        self.boards.iter().any(|listed| listed.board == *board)
+    }
+
     /// The global board first, then the programs by points in a window, most first.
     pub fn boards_in(&self, window: Window) -> Vec<BoardSummary> {
         let mut boards: Vec<_> = self
@@ -73,6 +84,8 @@ mod tests {
         let overview = Overview {
             generation: 1,
             boards: boards.map(board).to_vec(),
+            programs: 3,
+            recent_programs: Vec::new(),
             status: Status {
                 counted: domain::Tally::default(),
                 standings: domain::Tally::default(),

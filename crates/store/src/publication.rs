@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
-use domain::{BoardEntry, Freshness, History, RankedBoard, WindowSpan};
-use jiff::SignedDuration;
+use domain::history::{FOLLOWED_USERS, Line, PointsAt, is_large};
+use domain::{BoardEntry, Freshness, History, RankedBoard, UserId, WindowSpan};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -22,6 +23,9 @@ pub const PAGE_RENEWAL: SignedDuration = SignedDuration::from_hours(3 * 24);
 const PAGE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a reader can page through a generation after it was replaced.
 pub const OLD_HEAD_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+
+/// Late facts that are few compared with a user's points appear in the history after this long at most.
+const HISTORY_CHECK: SignedDuration = SignedDuration::from_hours(1);
 
 /// How a board is split into pages.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +78,17 @@ pub enum Write {
     },
 }
 
+/// A history that is looked at: which users' facts must be read, and what follows from them.
+#[derive(Clone, Debug)]
+pub struct Look {
+    history: History,
+    /// The users whose facts must be read, and their points.
+    outdated: Vec<(UserId, u64)>,
+    /// Whether a line must be looked at again in the next run.
+    is_unfinished: bool,
+    is_changed: bool,
+}
+
 /// The history of a board in one window: of all time, or of one month, week or day.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WindowHistory {
@@ -106,15 +121,48 @@ impl Publication {
         self.before().map(|before| before.rows(0, usize::MAX))
     }
 
-    /// Whether a sample of the history is due.
-    pub fn needs_history(&self) -> bool {
+    /// Whether the history must be looked at: its time has come, or a user has entered the first ten, or the
+    /// points of one have changed much. `before` are the rows of [`Self::compared_with`].
+    pub fn needs_history(&self, before: &[BoardEntry]) -> bool {
         let due = self.before().and_then(|before| before.history_due);
-        !self.ranked.entries.is_empty() && due.is_none_or(|due| self.freshness.generated_at >= due)
+        let is_due = due.is_none_or(|due| self.freshness.generated_at >= due);
+        let before = first_points(before);
+        let mut first = self.first();
+        first.any(|row| {
+            is_due
+                || before
+                    .get(&row.user_id)
+                    .is_none_or(|&before| is_large(before, row.points))
+        })
+    }
+
+    fn first(&self) -> impl Iterator<Item = &BoardEntry> {
+        self.ranked.entries.iter().take(FOLLOWED_USERS)
+    }
+
+    /// Looks at the current history.
+    pub fn look_at(&self, history: History, before: &[BoardEntry]) -> Look {
+        let history = history.following(&self.ranked.entries);
+        let before = first_points(before);
+        let mut look = Look {
+            history,
+            outdated: Vec::new(),
+            is_unfinished: false,
+            is_changed: false,
+        };
+        for row in self.first() {
+            match look.history.line(row, before.get(&row.user_id).copied()) {
+                Line::Current => {}
+                Line::Outdated => look.outdated.push((row.user_id.clone(), row.points)),
+                Line::Changing => look.is_unfinished = true,
+            }
+        }
+        look
     }
 
     /// Plans the writes. `before` are the rows of [`Self::compared_with`] whose pages still exist.
-    /// `history` is the current one if [`Self::needs_history`].
-    pub fn plan(mut self, before: &[BoardEntry], history: Option<History>) -> Result<Planned, StoreError> {
+    /// `look` is at the current history if [`Self::needs_history`].
+    pub fn plan(mut self, before: &[BoardEntry], look: Option<Look>) -> Result<Planned, StoreError> {
         debug_assert!(
             self.ranked
                 .entries
@@ -146,12 +194,24 @@ impl Publication {
         let mut writes = pages.writes;
         let pages_written = writes.len();
 
-        if let Some(history) = history {
-            let history = history
-                .followed_by(now, self.ranked.sum.points, &self.ranked.entries)
-                .thinned();
-            history_due = history.next_due();
-            writes.push(Write::Put(history_document(self.span.clone(), history)?));
+        if let Some(look) = look {
+            let is_due = look.history.next_due().is_none_or(|due| now >= due);
+            let history = if is_due {
+                let points = self.ranked.sum.points;
+                let history = look.history.followed_by(now, points, &self.ranked.entries);
+                history.thinned()
+            } else {
+                look.history
+            };
+            let check = if look.is_unfinished {
+                now
+            } else {
+                now + HISTORY_CHECK
+            };
+            history_due = history.next_due().map(|due| due.min(check));
+            if is_due || look.is_changed {
+                writes.push(Write::Put(history_document(self.span.clone(), history)?));
+            }
         }
         let follows = self.previous.as_ref().map(|previous| previous.generation);
         if let Some(previous) = &self.previous {
@@ -189,6 +249,38 @@ impl Publication {
             writes,
             rows,
         })
+    }
+}
+
+/// The points of the first users by id.
+fn first_points(rows: &[BoardEntry]) -> HashMap<&UserId, u64> {
+    let first = rows.iter().take(FOLLOWED_USERS);
+    first.map(|row| (&row.user_id, row.points)).collect()
+}
+
+impl Look {
+    /// The users whose facts must be read.
+    pub fn outdated(&self) -> Vec<UserId> {
+        self.outdated.iter().map(|(user, _)| user.clone()).collect()
+    }
+
+    /// Draws the line of an outdated user from the points after each activity; `None` if there are too many.
+    #[must_use]
+    pub fn with(mut self, user: &UserId, past: Option<&[PointsAt]>, now: Timestamp) -> Self {
+        self.is_changed = true;
+        let points = self.outdated.iter().find(|(outdated, _)| outdated == user);
+        self.history = match (past, points) {
+            (Some(past), Some(&(_, points))) => self.history.with_past(user, points, past, now),
+            _ => self.history.without_past(user),
+        };
+        self
+    }
+
+    /// Leaves an outdated user to the next run.
+    #[must_use]
+    pub fn unfinished(mut self) -> Self {
+        self.is_unfinished = true;
+        self
     }
 }
 

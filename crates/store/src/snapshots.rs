@@ -21,6 +21,7 @@ use crate::head::{Head, HistogramRef, PageRef, Rows};
 use crate::item::{self, number};
 use crate::keys::{SNAPSHOTS_KEY, attribute, board_key};
 use crate::overview::Overview;
+use crate::pasts::{Past, Pasts};
 use crate::publication::{
     Document, HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write, history_document, old_head,
 };
@@ -135,7 +136,8 @@ impl Snapshots {
     }
 
     /// Publishes a ranked board as the generation after `previous`, with the changes of rank since
-    /// then. Pages that did not change are not written again.
+    /// then. Pages that did not change are not written again. The users' past comes from
+    /// `pasts`, if it is known how to score it.
     pub async fn publish(
         &self,
         board: &Board,
@@ -143,6 +145,7 @@ impl Snapshots {
         previous: Option<Head>,
         ranked: RankedBoard,
         freshness: Freshness,
+        pasts: Option<&Pasts>,
     ) -> Result<Published, StoreError> {
         let key = board_key(board, span.name);
         let publication = Publication {
@@ -159,12 +162,25 @@ impl Snapshots {
             }
             None => Vec::new(),
         };
-        let history = if publication.needs_history() {
-            Some(self.history(board, &publication.span).await?)
+        let look = if publication.needs_history(&before) {
+            let history = self.history(board, &publication.span).await?;
+            let mut look = publication.look_at(history, &before);
+            for user in look.outdated() {
+                let past = match pasts {
+                    Some(pasts) => pasts.of(&user, board, &publication.span).await,
+                    None => Past::NextRun,
+                };
+                look = match past {
+                    Past::Points(past) => look.with(&user, Some(&past), freshness.generated_at),
+                    Past::TooMany => look.with(&user, None, freshness.generated_at),
+                    Past::NextRun => look.unfinished(),
+                };
+            }
+            Some(look)
         } else {
             None
         };
-        let planned = publication.plan(&before, history)?;
+        let planned = publication.plan(&before, look)?;
         for (hash, rows) in planned.rows {
             self.cache().put(hash, Arc::new(rows));
         }

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 use domain::standing::Tallies;
 use domain::{Calendar, Period, ProgramId, Standing, Tally, UserId, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
+use crate::batch_get::{MAX_KEYS, batch_get};
 use crate::error::StoreError;
 use crate::generations;
 use crate::item::{Item, text};
@@ -30,6 +31,8 @@ pub struct Standings {
 #[derive(Clone, Debug)]
 pub struct CurrentCounters {
     names: Vec<(Window, String, String)>,
+    /// The counter of the activities of the previous week.
+    previous_week: String,
 }
 
 impl CurrentCounters {
@@ -38,8 +41,11 @@ impl CurrentCounters {
             let [points, activities] = keys::counter_names(calendar.current(window, now));
             (window, points, activities)
         });
+        let [_, (previous_week, _), _] = calendar.kept_pairs(now);
+        let [_, previous_week] = keys::counter_names(Some(previous_week));
         Self {
             names: counters.collect(),
+            previous_week,
         }
     }
 
@@ -54,6 +60,7 @@ impl CurrentCounters {
         self.names
             .iter()
             .flat_map(|(_, points, activities)| [points, activities])
+            .chain([&self.previous_week])
     }
 
     fn tallies(&self, item: &Item) -> Tallies {
@@ -190,43 +197,116 @@ impl Standings {
 
     /// The control totals of every program.
     pub async fn totals(&self, generation: CountGeneration) -> Result<HashMap<ProgramId, Tally>, StoreError> {
-        let lanes = (0..TOTALS_LANES).map(|lane| self.totals_of_lane(keys::totals_key(generation, lane)));
-        let lanes: Vec<Vec<(ProgramId, i64, i64)>> = stream::iter(lanes)
-            .buffer_unordered(LANES_AT_ONCE)
-            .try_collect()
-            .await?;
-        let mut sums: HashMap<ProgramId, (i64, i64)> = HashMap::new();
-        for (program, points, activities) in lanes.into_iter().flatten() {
-            let sum = sums.entry(program).or_default();
-            *sum = (sum.0 + points, sum.1 + activities);
-        }
-        let totals = sums.into_iter().map(|(program, (points, activities))| {
-            let tally = Tally {
-                points: u64::try_from(points).unwrap_or_default(),
-                activities: u64::try_from(activities).unwrap_or_default(),
-            };
-            (program, tally)
-        });
-        Ok(totals.collect())
+        Ok(self.totals_up_to(generation, usize::MAX).await?.programs)
     }
 
-    /// A correction may leave a single lane below zero, but never the sum of all lanes.
-    async fn totals_of_lane(&self, lane: String) -> Result<Vec<(ProgramId, i64, i64)>, StoreError> {
+    /// The control totals of at most `programs_max` programs, always the same ones, and the sum of all.
+    pub async fn totals_up_to(
+        &self,
+        generation: CountGeneration,
+        programs_max: usize,
+    ) -> Result<Totals, StoreError> {
+        let lanes = (0..TOTALS_LANES)
+            .map(|lane| self.totals_of_lane(keys::totals_key(generation, lane), programs_max));
+        let mut lanes = stream::iter(lanes).buffered(LANES_AT_ONCE);
+        let mut sums: HashMap<ProgramId, SignedTally> = HashMap::new();
+        let mut sum = SignedTally::default();
+        while let Some(lane) = lanes.try_next().await? {
+            sum.add(lane.sum);
+            for (program, tally) in lane.programs {
+                if let Some(sum) = sums.get_mut(&program) {
+                    sum.add(tally);
+                } else if sums.len() < programs_max {
+                    sums.insert(program, tally);
+                }
+            }
+        }
+        let programs = sums.into_iter().map(|(program, tally)| (program, tally.tally()));
+        Ok(Totals {
+            programs: programs.collect(),
+            sum: sum.tally(),
+        })
+    }
+
+    /// Whether any activity of a program was counted.
+    pub async fn has_program(
+        &self,
+        generation: CountGeneration,
+        program: &ProgramId,
+    ) -> Result<bool, StoreError> {
+        const { assert!(TOTALS_LANES as usize <= MAX_KEYS) };
+        let lanes = (0..TOTALS_LANES).map(|lane| keys::totals_key(generation, lane));
+        let keys = lanes.map(|lane| item::key(STANDINGS_KEY, &lane, program.as_str()));
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .projection_expression("#member")
+            .expression_attribute_names("#member", attribute::MEMBER);
+        let found = batch_get(&self.client, &self.table, request).await?;
+        Ok(!found.is_empty())
+    }
+
+    async fn totals_of_lane(&self, lane: String, programs_max: usize) -> Result<Lane, StoreError> {
         let mut pages = query_members(&self.client, &self.table, &lane, None)
             .into_paginator()
             .send();
-        let mut totals = Vec::new();
+        let mut lane = Lane::default();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| StoreError::unavailable("reading totals", error))?;
-            totals.extend(page.items.unwrap_or_default().iter().filter_map(|item| {
-                let program = ProgramId::stored(text(item, attribute::MEMBER).ok()?).ok()?;
-                let number = |name| item.get(name)?.as_n().ok()?.parse().ok();
-                let points = number(attribute::POINTS).unwrap_or_default();
-                Some((program, points, number(attribute::ACTIVITIES).unwrap_or_default()))
-            }));
+            let totals = page.items.unwrap_or_default();
+            for (program, tally) in totals.iter().filter_map(total) {
+                lane.sum.add(tally);
+                if lane.programs.len() < programs_max {
+                    lane.programs.push((program, tally));
+                }
+            }
         }
-        Ok(totals)
+        Ok(lane)
     }
+}
+
+/// The control totals of some programs, and the sum of those of all programs.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    pub programs: HashMap<ProgramId, Tally>,
+    pub sum: Tally,
+}
+
+/// A correction may leave a single lane below zero, but never the sum of all lanes.
+#[derive(Clone, Copy, Debug, Default)]
+struct SignedTally {
+    points: i64,
+    activities: i64,
+}
+
+impl SignedTally {
+    fn add(&mut self, other: Self) {
+        self.points += other.points;
+        self.activities += other.activities;
+    }
+
+    fn tally(self) -> Tally {
+        Tally {
+            points: u64::try_from(self.points).unwrap_or_default(),
+            activities: u64::try_from(self.activities).unwrap_or_default(),
+        }
+    }
+}
+
+/// The totals of one lane, and the sum of those of all its programs.
+#[derive(Debug, Default)]
+struct Lane {
+    programs: Vec<(ProgramId, SignedTally)>,
+    sum: SignedTally,
+}
+
+fn total(item: &Item) -> Option<(ProgramId, SignedTally)> {
+    let program = ProgramId::stored(text(item, attribute::MEMBER).ok()?).ok()?;
+    let number = |name| item.get(name)?.as_n().ok()?.parse().ok();
+    let tally = SignedTally {
+        points: number(attribute::POINTS).unwrap_or_default(),
+        activities: number(attribute::ACTIVITIES).unwrap_or_default(),
+    };
+    Some((program, tally))
 }
 
 /// More requests at once would not be faster, but hold more connections.
@@ -236,10 +316,12 @@ const LANES_AT_ONCE: usize = 8;
 /// another form is not a standing.
 fn standing(item: &Item, counters: &CurrentCounters) -> Option<Standing> {
     let (user, program) = member(item)?;
+    let tallies = counters.tallies(item);
     Some(Standing {
         user: UserId::stored(user).ok()?,
         program: ProgramId::stored(program).ok()?,
-        tallies: counters.tallies(item),
+        recent_activities: tallies.week.activities + number(item, &counters.previous_week),
+        tallies,
     })
 }
 

@@ -7,8 +7,10 @@ import { fixture } from "../fixtures.js";
 
 test("a history of the API gives lines", () => {
   const lines = linesOf(fixture("history"), fixture("user"));
-  const rendered = lines.map(({ name, points }) => `${name} ${points.map((then) => then.points ?? "-").join(",")}`);
-  assert.deepEqual(rendered, ["bob 10,25,50", "ann.lee 25,25,25", "-eve 10,10,10", "finn -,-,10", "cy@example.com 5,5,5"]);
+  const rendered = lines.map(({ name, points }) => `${name} ${points[0].points}..${points.at(-1).points}`);
+  assert.deepEqual(rendered, ["bob 50..50", "ann.lee 25..25", "-eve 10..10", "finn 10..10", "cy@example.com 5..5"]);
+  const [{ points }] = lines;
+  assert.deepEqual([points[0].at, points.at(-1).at], ["2026-11-20T08:00:00Z", "2026-11-21T09:31:00Z"].map(Date.parse));
 });
 
 test("a list of boards of the API gives shares", () => {

@@ -220,6 +220,17 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
     cases
 }
 
+/// Every document of the board of a program; `example` shows the answer for the board itself.
+fn of_program(example: &'static str, program: &str) -> Vec<Case> {
+    let get = |path: &str| ask("GET", &format!("/v1/boards/program:{program}{path}"));
+    vec![
+        case(example, "getBoard", get("")),
+        case("", "getHistory", get("/history")),
+        case("", "searchUsers", get("/users?search=a")),
+        case("", "getUser", get("/users/bob")),
+    ]
+}
+
 fn every_board(name: &'static str) -> Vec<Case> {
     vec![
         case(name, "listBoards", ask("GET", "/v1/boards")),
@@ -253,7 +264,7 @@ async fn drop_table(functions: &Functions, table: &str) {
 #[tokio::test]
 async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     let description = Description::load();
-    let mut functions = Functions::start("Europe/Berlin").await;
+    let mut functions = Functions::with_program_boards("Europe/Berlin", "2").await;
     let mut checked = Checked {
         description: &description,
         outcomes: BTreeSet::new(),
@@ -295,6 +306,22 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     // Hours later, with no snapshot since, the same documents are stale.
     checked
         .serve(&functions, time("2026-11-21T12:00:00Z"), every_board(""))
+        .await;
+
+    // A third program is more active than the second one.
+    let noon = time("2026-11-21T12:00:00Z");
+    for _ in 0..3 {
+        let activity = json!({"user_id": "eve", "program_id": "archery", "kind": "task_completed"});
+        functions.post(&activity, noon).await;
+    }
+    functions.count(noon).await;
+    checked
+        .serve(&functions, noon, of_program("program_without_board", "archery"))
+        .await;
+    functions.publish(time("2026-11-21T12:01:00Z")).await;
+    let later = time("2026-11-21T12:01:00Z");
+    checked
+        .serve(&functions, later, of_program("program_dropped", "wellness"))
         .await;
 
     for board in ["boards", "global all"] {

@@ -72,6 +72,7 @@ impl Staff {
             user: format!("employee-{}", self.user).parse::<UserId>()?,
             program: format!("program-{program}").parse::<ProgramId>()?,
             tallies: self.tallies(),
+            recent_activities: 0,
         })
     }
 

@@ -85,6 +85,7 @@ const SNAPSHOT_READS: &[&str] = &[
     "SNAPSHOTS_TABLE",
     "TIME_ZONE",
     "LISTED_USERS",
+    "PROGRAM_BOARDS",
     "QUEUE_URL",
     "DEAD_LETTER_QUEUE_URL",
 ];
@@ -125,6 +126,7 @@ pub(super) fn functions(
         ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
         ("MARKER_LIFETIME_DAYS", settings::MARKER_LIFETIME_DAYS.to_string()),
         ("LISTED_USERS", settings::LISTED_USERS.to_string()),
+        ("PROGRAM_BOARDS", settings::PROGRAM_BOARDS.to_string()),
         (
             "SNAPSHOT_EVERY_SECONDS",
             config.snapshot_every.as_secs().max(1).to_string(),
