@@ -163,7 +163,10 @@ impl Serve {
             // An unlisted user comes from the standings, which may be slightly newer than the snapshot.
             let Tally { points, activities } = sum(&counters, self.calendar.current(window, generated_at));
             if activities == 0 {
-                return Err(self.not_on_board(board, user, window, &entries, now).await?.into());
+                return Err(self
+                    .not_on_board(board, user, window, &entries, now)
+                    .await?
+                    .into());
             }
             BoardEntry {
                 rank: histogram.rank(points),
