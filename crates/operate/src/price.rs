@@ -8,7 +8,7 @@ pub const INVOCATION: f64 = 0.2e-6;
 pub const GB_SECOND: f64 = 0.000_013_333_4;
 pub const PIPE_REQUEST: f64 = 0.4e-6;
 /// One `GetRecords` of a table's stream. The price list names two readers that are free, Lambda's triggers and
-/// global tables, and EventBridge Pipes is neither (<https://aws.amazon.com/dynamodb/pricing/on-demand>).
+/// global tables, and a pipe is neither (<https://aws.amazon.com/dynamodb/pricing/on-demand>).
 pub const STREAM_READ: f64 = 0.2e-6;
 pub const QUEUE_REQUEST: f64 = 0.4e-6;
 pub const SCHEDULED: f64 = 1e-6;
@@ -18,5 +18,5 @@ pub const COMPOSITE_ALARM: f64 = 0.50;
 pub const DASHBOARD: f64 = 3.0;
 pub const LOG_GB: f64 = 0.50;
 pub const TRACE: f64 = 5e-6;
-/// From a function URL to the internet. CloudFront's is $0.085, after a free terabyte a month.
+/// From a function URL to the internet. `CloudFront`'s is $0.085, after a free terabyte a month.
 pub const EGRESS_GB: f64 = 0.09;

@@ -67,7 +67,7 @@ const SNAPSHOT_SECONDS_A_STANDING: f64 = 6e-6 / 0.29;
 /// Of the stream: one for each partition of the table. A new table has four, and a partition holds 10 GB.
 const SHARDS_MIN: f64 = 4.0;
 const SHARD_BYTES: f64 = 10e9;
-/// How often Lambda polls a shard. EventBridge Pipes is taken to do the same.
+/// How often Lambda polls a shard. A pipe is taken to do the same.
 const STREAM_READS_A_SECOND: f64 = 4.0;
 
 const FACT_BYTES: f64 = 400.0;
