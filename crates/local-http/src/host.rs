@@ -46,15 +46,13 @@ impl FromStr for Host {
     type Err = InvalidHost;
 
     fn from_str(raw: &str) -> Result<Self, InvalidHost> {
-        let (name, port) = match raw.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, port)) => {
-                let address: Ipv6Addr = address.parse().map_err(|_| InvalidHost::Malformed)?;
-                (Name::Address(address.into()), port)
-            }
-            None => {
-                let (name, port) = raw.find(':').map_or((raw, ""), |colon| raw.split_at(colon));
-                (parse_name(name).ok_or(InvalidHost::Malformed)?, port)
-            }
+        let in_brackets = raw.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let (name, port) = if let Some((address, port)) = in_brackets {
+            let address: Ipv6Addr = address.parse().map_err(|_| InvalidHost::Malformed)?;
+            (Name::Address(address.into()), port)
+        } else {
+            let (name, port) = raw.find(':').map_or((raw, ""), |colon| raw.split_at(colon));
+            (parse_name(name).ok_or(InvalidHost::Malformed)?, port)
         };
         let port = parse_port(port).ok_or(InvalidHost::Malformed)?;
         Ok(Self { name, port })

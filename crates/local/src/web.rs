@@ -69,13 +69,15 @@ pub fn router(ingest: Function, serve: Function, hosts: AllowedHosts, other_orig
     let router = if other_origins {
         router
     } else {
-        router.layer(map_response(same_origin_only))
+        router.layer(map_response(async |response: axum::response::Response| {
+            same_origin_only(response)
+        }))
     };
     Guard::new(hosts, BODY_BYTES_MAX, BODIES_BYTES_MAX).protect(router)
 }
 
 /// Removes what lets pages of other origins read an answer: the dashboard is of the same origin.
-async fn same_origin_only(mut response: axum::response::Response) -> axum::response::Response {
+fn same_origin_only(mut response: axum::response::Response) -> axum::response::Response {
     let headers = response.headers_mut();
     for name in [
         ACCESS_CONTROL_ALLOW_ORIGIN,
