@@ -143,12 +143,13 @@ impl Plan {
 fn differences(change: &Value) -> Vec<String> {
     let address = change["address"].as_str().expect("a resource has an address");
     let actions = &change["change"]["actions"];
-    if *actions != json!(["update"]) {
+    // An attribute that is not returned may also force a replacement.
+    if *actions != json!(["update"]) && *actions != json!(["delete", "create"]) {
         return vec![format!("{address} {actions}")];
     }
     let (before, after) = (&change["change"]["before"], &change["change"]["after"]);
     let unknown = &change["change"]["after_unknown"];
-    let attributes = after.as_object().expect("an updated resource has attributes");
+    let attributes = after.as_object().expect("a planned resource has attributes");
     attributes
         .keys()
         // Attributes known only after the apply follow from the other changes.
@@ -158,21 +159,37 @@ fn differences(change: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Whether the emulator, and not the module, is the cause of a change: what was applied has content, and what is read
-/// has none. A module that sets an empty block, or a value that AWS reads in another form, changes its resource in every
-/// plan on AWS, too.
+/// Whether the emulator, and not the module, is the cause of a change: what is read has no content, and what was applied
+/// has some or was not set at all. A module that sets an empty block, or a value that AWS reads in another form, changes
+/// its resource in every plan on AWS, too.
 fn is_not_returned(read: &Value, applied: &Value) -> bool {
-    is_empty(read) && !is_empty(applied)
+    let unset = applied.is_null() || *applied == json!([]);
+    is_empty(read) && (unset || !is_empty(applied))
 }
 
-/// A value without content: that of an attribute which was not returned.
+/// A value without content: that of an attribute which was not returned. `missing` is the provider's value of
+/// `treat_missing_data` then.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(value) => !value,
         Value::Number(value) => value.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
+        Value::String(text) => text.is_empty() || text == "missing",
         Value::Array(values) => values.iter().all(is_empty),
         Value::Object(fields) => fields.values().all(is_empty),
     }
+}
+
+#[test]
+fn an_empty_block_that_the_module_sets_is_its_own_fault() {
+    let not_returned = |read: Value, applied: Value| is_not_returned(&read, &applied);
+    assert!(not_returned(json!([]), json!([{"batch_size": 10}])));
+    assert!(not_returned(json!("missing"), json!("breaching")));
+    assert!(not_returned(json!([{"items": []}]), json!([])));
+    // A pipe's `sqs_queue_parameters {}`.
+    assert!(!not_returned(
+        json!([]),
+        json!([{"sqs_queue_parameters": [{"message_group_id": null}]}])
+    ));
+    assert!(!not_returned(json!("a"), json!("b")));
 }
