@@ -69,7 +69,7 @@ impl Identifier {
         let key = hash
             .iter()
             .take(8)
-            .fold(0, |key, byte| key << 8 | u64::from(*byte));
+            .fold(0, |key, byte| (key << 8) | u64::from(*byte));
         let occurrence = self.occurrences.entry(key).or_default();
         *occurrence = occurrence.saturating_add(1);
         format!("content-{}-{occurrence}", &format!("{hash:x}")[..HASH_DIGITS])
