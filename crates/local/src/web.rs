@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, Method, Response, Uri};
+use axum::http::{HeaderName, Method, Uri};
 use axum::routing::{any, get};
 
 use crate::function_url;
@@ -55,17 +55,11 @@ pub fn router(ingest: Function, serve: Function) -> Router {
         router.route(path, file(content_type(name), content))
     });
     router
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-}
-
-async fn not_found(uri: Uri) -> Response<String> {
-    problem::unknown_path(uri.path()).into_response()
-}
-
-/// For the files: the functions check the method themselves.
-async fn method_not_allowed(method: Method) -> Response<String> {
-    problem::method_not_allowed(&method, "GET, HEAD")
+        .fallback(|uri: Uri| async move { problem::unknown_path(uri.path()).into_response() })
+        // For the files: the functions check the method themselves.
+        .method_not_allowed_fallback(|method: Method| async move {
+            problem::method_not_allowed(&method, "GET, HEAD")
+        })
 }
 
 fn content_type(name: &str) -> &'static str {
