@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
@@ -372,7 +373,13 @@ fn parse_answer(payload: &[u8], method: &Method) -> Result<Response, String> {
     headers
         .entry(header::CONTENT_TYPE)
         .or_insert(HeaderValue::from_static("application/json"));
-    let mut response = Response::new(Body::from(body));
+    // Without a length of its own: the answer to HEAD must not say that the document is empty.
+    let body = if method == Method::HEAD && body.is_empty() {
+        Body::from_stream(futures::stream::empty::<Result<Bytes, Infallible>>())
+    } else {
+        Body::from(body)
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)

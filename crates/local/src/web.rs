@@ -7,8 +7,9 @@ use axum::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
     CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderName, Method, Response, Uri};
+use axum::http::{HeaderName, Method, Uri};
 use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::{any, get};
 use local_http::{AllowedHosts, Guard};
 
@@ -64,12 +65,15 @@ pub fn router(ingest: Function, serve: Function, hosts: AllowedHosts, other_orig
         router.route(path, file(content_type(name), content))
     });
     let router = router
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed);
+        .fallback(|uri: Uri| async move { problem::unknown_path(uri.path()).into_response() })
+        // For the files: the functions check the method themselves.
+        .method_not_allowed_fallback(|method: Method| async move {
+            problem::method_not_allowed(&method, "GET, HEAD")
+        });
     let router = if other_origins {
         router
     } else {
-        router.layer(map_response(async |response: axum::response::Response| {
+        router.layer(map_response(async |response: Response| {
             same_origin_only(response)
         }))
     };
@@ -77,7 +81,7 @@ pub fn router(ingest: Function, serve: Function, hosts: AllowedHosts, other_orig
 }
 
 /// Removes what lets pages of other origins read an answer: the dashboard is of the same origin.
-fn same_origin_only(mut response: axum::response::Response) -> axum::response::Response {
+fn same_origin_only(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for name in [
         ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -89,15 +93,6 @@ fn same_origin_only(mut response: axum::response::Response) -> axum::response::R
         headers.remove(name);
     }
     response
-}
-
-async fn not_found(uri: Uri) -> Response<String> {
-    problem::unknown_path(uri.path()).into_response()
-}
-
-/// For the files: the functions check the method themselves.
-async fn method_not_allowed(method: Method) -> Response<String> {
-    problem::method_not_allowed(&method, "GET, HEAD")
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -84,8 +84,8 @@ impl Serve {
             route => route,
         };
         match (request.method(), route) {
-            (&Method::GET | &Method::HEAD, Ok(route)) => self.get(route, request.headers(), now).await,
-            (&Method::GET | &Method::HEAD, Err(problem)) => response::problem(problem),
+            (&(Method::GET | Method::HEAD), Ok(route)) => self.get(route, request.headers(), now).await,
+            (&(Method::GET | Method::HEAD), Err(problem)) => response::problem(problem),
             (&Method::OPTIONS, _) => preflight(),
             (other, _) => method_not_allowed(other),
         }

@@ -363,7 +363,7 @@ mod tests {
             ("/v1/boards/GLOBAL", "GLOBAL"),
             ("/v1/boards/global;v=1", "global;v=1"),
         ] {
-            let detail = format!("is not a board; use \"global\" or \"program:<program_id>\". [board]");
+            let detail = r#"is not a board; use "global" or "program:<program_id>". [board]"#;
             check(path, &format!("400 The board \"{board}\" {detail}"));
         }
         check(
@@ -378,6 +378,10 @@ mod tests {
             "/v1/boards/global/users/%ff",
             "400 The path is not valid UTF-8 after percent-decoding. [path]",
         );
+    }
+
+    #[test]
+    fn a_parameter_that_cannot_be_is_named() {
         check(
             "/v1/boards/global?window=year",
             r#"400 The window "year" is not a window; use all, month, week or day. [window]"#,
