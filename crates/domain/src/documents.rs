@@ -139,7 +139,7 @@ pub struct StatusDocument {
 }
 
 /// What the last snapshot run measured.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The sum of the control totals.
     pub counted: Tally,
@@ -150,4 +150,7 @@ pub struct Status {
     pub dead_letters: u64,
     /// How long the run took, in seconds.
     pub snapshot_seconds: f64,
+    /// The settings whose configured values take effect with a rebuild, by their names in Terraform.
+    #[serde(default)]
+    pub pending_rules: Vec<String>,
 }

@@ -3,8 +3,8 @@
 use domain::documents::{BoardsDocument, Fresh, HistoryDocument, SearchDocument, StatusDocument};
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
 use domain::{
-    Board, BoardDocument, BoardEntry, FreshnessDocument, History, Period, ProgramId, Tally, UserDocument,
-    UserId, Window,
+    Board, BoardDocument, BoardEntry, Calendar, FreshnessDocument, History, Period, ProgramId, Tally,
+    UserDocument, UserId, Window,
 };
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
@@ -153,7 +153,7 @@ impl Serve {
         let head = self.head(board, window, now).await?;
         let entries = self.listed(board, window, &head).await?;
         let histogram = self.snapshots.histogram(board, window, &head).await?;
-        let counters = self.counters(board, user).await?;
+        let (counters, calendar) = self.counters(board, user).await?;
         // Periods as of the snapshot: after midnight, its day is no longer the current one.
         let generated_at = head.freshness.generated_at;
         let listed_at = entries.iter().position(|entry| entry.user_id == *user);
@@ -161,7 +161,7 @@ impl Serve {
             entries[at].clone()
         } else {
             // An unlisted user comes from the standings, which may be slightly newer than the snapshot.
-            let Tally { points, activities } = sum(&counters, self.calendar.current(window, generated_at));
+            let Tally { points, activities } = sum(&counters, calendar.current(window, generated_at));
             if activities == 0 {
                 return Err(self
                     .not_on_board(board, user, window, &entries, now)
@@ -180,7 +180,7 @@ impl Serve {
             at: generated_at,
             points: entry.points,
         };
-        let history = history::of_user(&self.calendar, window, snapshot, now, |period| {
+        let history = history::of_user(&calendar, window, snapshot, now, |period| {
             sum(&counters, period).points
         });
         // An unlisted user ranks after all listed ones.
@@ -257,7 +257,7 @@ impl Serve {
 
     /// Why there is no board of a program.
     async fn without_board(&self, program: &ProgramId) -> Result<Problem, Failure> {
-        let (generation, _) = self.standings.live().await?;
+        let generation = self.standings.generations().await?.live;
         if self.standings.has_program(generation, program).await? {
             let detail = format!(
                 "The program {program} has no board. A new program gets one within two snapshots, unless there are more programs than the operator's setting program_boards allows, and others are more active. Its activities count on the global board."
@@ -295,19 +295,22 @@ impl Serve {
         Ok(entries)
     }
 
-    /// A user's counters in each program of the board.
-    async fn counters(&self, board: &Board, user: &UserId) -> Result<Vec<Counters>, StoreError> {
-        let (generation, rules) = self.standings.live().await?;
-        let standings = match rules {
-            Some(rules) => self.standings.clone().in_shards(rules.standing_shards),
-            None => self.standings.clone(),
+    /// A user's counters in each program of the board, and the calendar that they are counted by.
+    async fn counters(&self, board: &Board, user: &UserId) -> Result<(Vec<Counters>, Calendar), StoreError> {
+        let generations = self.standings.generations().await?;
+        let (standings, calendar) = match generations.rules(generations.live).cloned() {
+            Some(rules) => (
+                self.standings.clone().in_shards(rules.standing_shards),
+                rules.calendar,
+            ),
+            None => (self.standings.clone(), self.calendar.clone()),
         };
-        let standings = standings.of_user(generation, user).await?.into_iter();
+        let standings = standings.of_user(generations.live, user).await?.into_iter();
         let on_board = standings.filter(|(program, _)| match board {
             Board::Global => true,
             Board::Program(wanted) => wanted == program,
         });
-        Ok(on_board.map(|(_, counters)| counters).collect())
+        Ok((on_board.map(|(_, counters)| counters).collect(), calendar))
     }
 
     fn cacheable<T: Fresh>(&self, mut document: T, now: Timestamp) -> Cacheable {

@@ -99,8 +99,12 @@ impl Publisher {
     /// Publishes every board as it is at `now`.
     pub async fn run(&self, now: Timestamp) -> anyhow::Result<Run> {
         for _ in 0..GENERATIONS_TRIED {
-            let (generation, rules) = self.standings.live().await?;
-            let ruled = rules.map_or_else(|| self.clone(), |rules| self.clone().under(rules));
+            let generations = self.standings.generations().await?;
+            let generation = generations.live;
+            let ruled = match generations.rules(generation) {
+                Some(rules) => self.clone().under(rules.clone()),
+                None => self.clone(),
+            };
             if let Some(run) = ruled.run_in(generation, now).await? {
                 return Ok(run);
             }
@@ -148,7 +152,8 @@ impl Publisher {
         // instead of publishing older counts.
         let heads = self.heads(&boards).await?;
         let (mut boards, read_units) = self.read(boards, generation, now).await?;
-        if self.standings.live().await?.0 != generation {
+        let generations = self.standings.generations().await?;
+        if generations.live != generation {
             return Ok(None);
         }
         let (standings, sum) = boards.taken();
@@ -176,6 +181,7 @@ impl Publisher {
                 standings: sum,
                 dead_letters,
                 snapshot_seconds: duration.as_secs_f64(),
+                pending_rules: generations.pending().into_iter().map(str::to_owned).collect(),
             },
             freshness,
         };

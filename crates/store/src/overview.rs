@@ -91,6 +91,7 @@ mod tests {
                 standings: domain::Tally::default(),
                 dead_letters: 0,
                 snapshot_seconds: 0.0,
+                pending_rules: Vec::new(),
             },
             freshness: Freshness {
                 generated_at: Timestamp::UNIX_EPOCH,

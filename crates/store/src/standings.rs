@@ -11,12 +11,11 @@ use jiff::Timestamp;
 
 use crate::batch_get::{MAX_KEYS, batch_get};
 use crate::error::StoreError;
-use crate::generations;
+use crate::generations::{self, Generations};
 use crate::item::{self, Item, text};
 use crate::keys::{self, CountGeneration, STANDINGS_KEY, ShardCount, TOTALS_LANES, attribute};
 use crate::quality::{self, Quality};
 use crate::requests::query_members;
-use crate::rules::Rules;
 
 /// The table of standings and totals, for reading. Every read is consistent: it includes everything counted
 /// before, so no published points are lower than those published before them.
@@ -103,15 +102,9 @@ impl Standings {
         }
     }
 
-    /// The generation that readers see, and its rules; `None` before the first aggregator has run.
-    pub async fn live(&self) -> Result<(CountGeneration, Option<Rules>), StoreError> {
-        let generations = generations::read(&self.client, &self.table).await?;
-        Ok((generations.live, generations.rules(generations.live).cloned()))
-    }
-
-    /// The configured settings by which the live generation is not counted, since that takes a rebuild.
-    pub async fn pending_rules(&self) -> Result<Vec<&'static str>, StoreError> {
-        Ok(generations::read(&self.client, &self.table).await?.pending())
+    /// Which generations exist. Readers see the live one.
+    pub async fn generations(&self) -> Result<Generations, StoreError> {
+        generations::read(&self.client, &self.table).await
     }
 
     /// The same table, read in as many shards as a generation has.

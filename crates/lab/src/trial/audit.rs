@@ -137,7 +137,7 @@ pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
     };
     let shards = settings::STANDING_SHARDS.to_string().parse()?;
     let standings = Standings::new(client.clone(), stack.tables.standings.clone(), shards);
-    let (generation, _) = standings.live().await?;
+    let generation = standings.generations().await?.live;
     let facts = Facts::new(client.clone(), stack.tables.activities.clone());
     let mut after = None;
     loop {
