@@ -15,7 +15,9 @@ use aws_credential_types::Credentials;
 use axum::Router;
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use local_http::{AllowedHosts, Host, raise_open_files_limit};
+use store::Rules;
 use store::schema::{TableNames, create_tables};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -72,6 +74,8 @@ pub struct Stack {
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     logs: Logs,
+    /// The settings by which existing counts were not made, and which take effect with a rebuild.
+    pub pending_rules: Vec<&'static str>,
     /// Released after everything above has ended.
     _data: Option<DataDir>,
 }
@@ -145,9 +149,11 @@ impl Stack {
             url
         };
         let tables = TableNames::prefixed("podium");
-        create_tables(&dynamodb_client(&internal_aws_url), &tables)
+        let client = dynamodb_client(&internal_aws_url);
+        create_tables(&client, &tables)
             .await
             .context("cannot create the tables")?;
+        let pending_rules = pending_rules(&client, &tables, &config).await?;
 
         // After the endpoint, so that no function starts without it.
         let lambda = Lambda::start(functions(
@@ -198,6 +204,7 @@ impl Stack {
             servers,
             stop,
             logs,
+            pending_rules,
             _data: data,
         })
     }
@@ -334,6 +341,22 @@ fn invoker(function: Function) -> impl Fn(Bytes) -> BoxFuture<'static, Result<By
         let function = function.clone();
         Box::pin(async move { function.invoke(payload).await })
     }
+}
+
+/// The configured settings that wait for a rebuild of the existing counts.
+async fn pending_rules(
+    client: &aws_sdk_dynamodb::Client,
+    tables: &TableNames,
+    config: &StackConfig,
+) -> anyhow::Result<Vec<&'static str>> {
+    let generations = store::generations::read(client, &tables.standings).await?;
+    let configured = Rules {
+        standing_shards: settings::STANDING_SHARDS.to_string().parse()?,
+        marker_lifetime: settings::MARKER_LIFETIME_DAYS.to_string().parse()?,
+        calendar: config.time_zone.parse()?,
+        scoring_policy: config.scoring_policy.clone(),
+    };
+    Ok(generations.settled(&configured, Timestamp::now()).pending())
 }
 
 /// A client of the stack's own endpoint.

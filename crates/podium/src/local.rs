@@ -186,6 +186,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
              everything and post activities. Without --listen only this machine can connect."
         );
     }
+    if !stack.pending_rules.is_empty() {
+        eprintln!(
+            "Warning: these data were counted by other settings ({}). Boards keep the former ones until \
+             `podium rebuild run` counts everything again by those of now.",
+            stack.pending_rules.join(", ")
+        );
+    }
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}
