@@ -10,6 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// How the users of heartbeats begin. No client can send one, since ids may not begin with `~`.
 pub const HEARTBEAT_USER: &str = "~heartbeat";
 
+/// The program of smoke tests. Its board is published at its own address, but is on no list, and its
+/// activities are left out of the global board.
+pub const SMOKE_PROGRAM: &str = "podium-smoke";
+
 /// Why a text is not a valid identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {

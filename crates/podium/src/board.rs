@@ -9,7 +9,7 @@ use std::{
 };
 
 use client::{Api, Target};
-use domain::{Board, UserId, Window};
+use domain::{Board, ProgramId, UserId, Window};
 use terminal::text::printable_json;
 
 use self::render::Paint;
@@ -19,7 +19,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(clap::Args)]
 pub struct Args {
     /// "global", or "program:<id>" for one program
-    #[arg(default_value = "global")]
+    #[arg(default_value = "global", value_parser = parse_board)]
     board: Board,
     /// The period it covers: "all" time, or the current "month", "week" or "day"
     #[arg(long, default_value_t = Window::All)]
@@ -35,6 +35,14 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     target: Target,
+}
+
+fn parse_board(raw: &str) -> Result<Board, String> {
+    raw.parse::<Board>()
+        .map_err(|error| match raw.parse::<ProgramId>() {
+            Ok(program) => format!("the board of a program is named program:{program}"),
+            Err(_) => error.to_string(),
+        })
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -64,5 +72,27 @@ fn paint() -> Paint {
         Paint::Colours
     } else {
         Paint::Plain
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_programs_name_alone_is_answered_with_that_of_its_board() {
+        assert_eq!(
+            parse_board("program:onboarding").unwrap().to_string(),
+            "program:onboarding"
+        );
+        assert_eq!(
+            parse_board("onboarding").unwrap_err(),
+            "the board of a program is named program:onboarding"
+        );
+        let other = parse_board("on boarding").unwrap_err();
+        assert_eq!(
+            other,
+            "is not a board; use \"global\" or \"program:<program_id>\""
+        );
     }
 }

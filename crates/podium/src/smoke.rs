@@ -29,7 +29,8 @@ const BOARD_POLL: Duration = Duration::from_secs(1);
 pub const HELP: &str = "\
 It posts one new activity, which must be accepted, and posts it again, which must be a duplicate. With
 --dedup-table it waits until the activity is counted. Then it waits until a new
-snapshot shows it on the board of its program. The activity stays, so use a program for smoke tests only.
+snapshot shows it on the board of its program. The activity stays. Those of the program podium-smoke are
+on no board that people see: its own is not listed, and the global one leaves them out.
 
 Signing requests and reading tables need your AWS credentials, from the environment or a profile.
 AWS_ENDPOINT_URL selects another endpoint for the tables, such as that of `podium local`.
@@ -47,17 +48,17 @@ pub struct Args {
     /// The table of activities, to check that the activity is stored
     #[arg(long, value_name = "NAME")]
     activities_table: Option<String>,
-    /// The table of markers, to see when the activity is counted
+    /// The table of markers, to see when the activity is counted; needs --standings-table
     #[arg(long, value_name = "NAME", requires = "standings_table")]
     dedup_table: Option<String>,
-    /// The table of standings, which names the live generation
+    /// The table of standings, which names the live generation; needs --dedup-table
     #[arg(long, value_name = "NAME", requires = "dedup_table")]
     standings_table: Option<String>,
     /// The user of the activity
     #[arg(long, value_name = "ID", default_value = "podium-smoke")]
     user: UserId,
     /// The program of the activity
-    #[arg(long, value_name = "ID", default_value = "podium-smoke")]
+    #[arg(long, value_name = "ID", default_value = domain::id::SMOKE_PROGRAM)]
     program: ProgramId,
     /// The kind of the activity; the deployment's scoring policy must have it
     #[arg(long, default_value = "task_completed")]

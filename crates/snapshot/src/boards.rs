@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::documents::BoardSums;
+use domain::id::SMOKE_PROGRAM;
 use domain::standing::Tallies;
 use domain::{Board, BoardBuilder, ProgramId, RankedBoard, Standing, Tally, UserId, Window};
 use store::overview::BoardOverview;
@@ -125,7 +126,11 @@ impl Boards {
         if let Some(recent) = self.recent.get_mut(&program) {
             *recent += recent_activities;
         }
+        let is_smoke_test = program.as_str() == SMOKE_PROGRAM;
         self.add_to(&Board::Program(program), &user, &tallies);
+        if is_smoke_test {
+            return;
+        }
         match &mut user_sum.current {
             Some((current, sum)) if *current == user => *sum += tallies,
             current => {
@@ -170,23 +175,27 @@ impl Boards {
     }
 }
 
-/// The programs that have a board, at most `limit`. The first half of them have the most recent activities, as
+/// The programs that have a board: at most `limit`, and that of smoke tests. The first half of them have the most recent activities, as
 /// the previous run found; the others have the most activities of all time.
 pub fn published_programs(
     totals: &HashMap<ProgramId, Tally>,
     recent: &[ProgramId],
     limit: usize,
 ) -> HashSet<ProgramId> {
-    let recent = recent.iter().filter(|program| totals.contains_key(*program));
+    let is_smoke_test = |program: &ProgramId| program.as_str() == SMOKE_PROGRAM;
+    let recent = recent
+        .iter()
+        .filter(|program| totals.contains_key(*program) && !is_smoke_test(program));
     let mut published: HashSet<_> = recent.take(half_of(limit)).cloned().collect();
     let mut others: Vec<_> = totals
         .iter()
-        .filter(|(program, _)| !published.contains(*program))
+        .filter(|(program, _)| !published.contains(*program) && !is_smoke_test(program))
         .map(|(program, tally)| (Reverse(tally.activities), program))
         .collect();
     others.sort_unstable();
     let others = others.into_iter().take(limit - published.len());
     published.extend(others.map(|(_, program)| program.clone()));
+    published.extend(totals.keys().filter(|program| is_smoke_test(program)).cloned());
     published
 }
 
@@ -293,6 +302,31 @@ mod tests {
         );
     }
 
+    #[test]
+    fn smoke_tests_are_on_no_board_but_their_own() {
+        let programs = ["p", SMOKE_PROGRAM].map(|program| program.parse().unwrap());
+        let mut boards = Boards::new(programs, 10);
+        let mut users = UserSum::default();
+        boards.add(standing("ann", "p", 5), &mut users);
+        boards.add(standing("ann", SMOKE_PROGRAM, 6), &mut users);
+        boards.add(standing(SMOKE_PROGRAM, SMOKE_PROGRAM, 7), &mut users);
+        boards.finish_shard(users);
+        assert_eq!(boards.taken().1.points, 18);
+        let of_all_time = boards
+            .finish()
+            .into_iter()
+            .filter(|board| board.window == Window::All);
+        let points = of_all_time.map(|board| (board.board.to_string(), board.ranked.sum.points));
+        assert_eq!(
+            points.collect::<Vec<_>>(),
+            [
+                ("global".to_owned(), 5),
+                ("program:p".to_owned(), 5),
+                (format!("program:{SMOKE_PROGRAM}"), 13)
+            ]
+        );
+    }
+
     fn check_published(totals: &str, recent: &str, limit: usize, expected: &str) {
         let totals = totals.split_whitespace().map(|total| {
             let (program, activities) = total.split_once('=').unwrap();
@@ -321,6 +355,7 @@ mod tests {
         check_published(totals, "gone", 2, "old older");
         check_published(totals, "", 2, "old older");
         check_published("b=1 a=1 c=1", "", 2, "a b");
+        check_published("b=1 podium-smoke=9 a=1", "podium-smoke", 1, "a podium-smoke");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use domain::documents::{BoardSummary, BoardSums, Status};
+use domain::id::SMOKE_PROGRAM;
 use domain::{Board, Freshness, ProgramId, Window};
 use serde::{Deserialize, Serialize};
 
@@ -38,11 +39,13 @@ impl Overview {
         self.boards.iter().any(|listed| listed.board == *board)
     }
 
-    /// The global board first, then the programs by points in a window, most first.
+    /// The global board first, then the programs by points in a window, most first. Without that of smoke
+    /// tests.
     pub fn boards_in(&self, window: Window) -> Vec<BoardSummary> {
         let mut boards: Vec<_> = self
             .boards
             .iter()
+            .filter(|overview| !matches!(&overview.board, Board::Program(program) if program.as_str() == SMOKE_PROGRAM))
             .map(|BoardOverview { board, windows }| BoardSummary {
                 board: board.clone(),
                 sums: windows.get(&window).copied().unwrap_or_default(),

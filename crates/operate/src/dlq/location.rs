@@ -17,7 +17,7 @@ pub enum Of {
     Activities,
     /// Positions in the stream that the pipe gave up on
     Pipe,
-    /// Runs of the snapshot that failed or could not be started
+    /// Runs of the snapshot that failed or could not be started; on AWS only
     Snapshot,
 }
 
@@ -165,6 +165,10 @@ impl Connection<'_> {
 
     fn missing(&self, name: &str) -> String {
         match (&self.local, &self.location.deployment.environment) {
+            (Some(_), _) if self.location.of == Of::Snapshot => format!(
+                "the queue {name} exists on AWS only, where its schedule writes to it; name a deployment with \
+                 --environment. A failed snapshot of the local stack is in its log"
+            ),
             (Some(address), _) => {
                 format!("there is no queue {name} at {address}; check --of, --project and --aws-url")
             }
