@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::UserId;
+use domain::documents::StatusDocument;
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::sleep;
@@ -223,6 +224,48 @@ async fn a_rebuild_that_lacks_what_was_accepted_a_moment_ago_is_not_shown() {
     }
     let status = run(&stack, &["rebuild", "status"], 0).await;
     assert!(status.starts_with("g1 is live.\ng2 is being built: "), "{status}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changed_rules_wait_for_a_rebuild_and_say_so() {
+    let data = tempfile::TempDir::new().expect("a temporary directory");
+    let start = async |time_zone: &str, points: &str| {
+        let policy = format!(r#"[{{"effective_from":"1970-01-01T00:00:00Z","points":{points}}}]"#);
+        TestStack::start(|config| {
+            config.data_dir = Some(data.path().to_owned());
+            config.time_zone = time_zone.to_owned();
+            config.scoring_policy = policy.parse().expect("a policy");
+        })
+        .await
+    };
+    let today = async |stack: &TestStack| stack.whole_board("global", 10).await.heading.points;
+    let stack = start("UTC", r#"{"a":1}"#).await;
+    let kind =
+        |id: &str, kind: &str| json!({"activity_id": id, "user_id": "ann", "program_id": "p", "kind": kind});
+    stack.post_all(&[kind("1", "a")]).await;
+    stack.wait_until_counted(1).await;
+    stack.stop().await;
+
+    // Another zone and other points for `a` wait; `b` is new and counts at once.
+    let stack = start("Asia/Tokyo", r#"{"a":10,"b":100}"#).await;
+    assert_eq!(stack.stack.pending_rules, ["time_zone", "scoring_policy"]);
+    stack.post_all(&[kind("2", "a"), kind("3", "b")]).await;
+    let status = stack.wait_until_counted(3).await.status;
+    assert_eq!(status.counted.points, 102);
+    assert_eq!(status.pending_rules, ["time_zone", "scoring_policy"]);
+    assert_eq!(today(&stack).await, 102);
+    let printed = run(&stack, &["rebuild", "status"], 0).await;
+    assert!(
+        printed.contains("time_zone, scoring_policy are configured differently"),
+        "{printed}"
+    );
+
+    run(&stack, &["rebuild", "run"], 0).await;
+    let by_new_rules = |status: &StatusDocument| status.status.counted.points == 120;
+    let status = stack.wait_for("the new points", by_new_rules).await.status;
+    assert_eq!(status.pending_rules, [] as [&str; 0]);
+    assert_eq!(status.standings, status.counted);
     stack.stop().await;
 }
 

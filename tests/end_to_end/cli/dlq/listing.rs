@@ -27,7 +27,7 @@ async fn check_refusals(stack: &TestStack, file: &str) {
         ),
         (
             vec!["list", "--of", "snapshot"],
-            "there is no queue podium-snapshot-dlq at",
+            "the queue podium-snapshot-dlq exists on AWS only",
         ),
     ] {
         let ended = dlq(stack, &args).await;
