@@ -80,7 +80,7 @@ async fn what_is_deployed_counts_and_ranks() {
     let logs = TempDir::new().expect("a temporary directory");
     let stack = TestStack::start(|config| {
         functions.path().clone_into(&mut config.bin_dir);
-        logs.path().clone_into(&mut config.log_dir);
+        config.log_dir = Some(logs.path().to_owned());
     })
     .await;
     stack.post_all(&activities()).await;

@@ -235,10 +235,13 @@ impl World {
             "received_at": {"S": self.now.to_string()},
             "schema_version": {"N": "1"},
         });
+        let live = &self.rules[&CountGeneration::FIRST].scoring_policy;
         let earned = Earned {
             at: occurred_at,
             program: program.parse().expect("a program"),
-            points: u32::try_from(points).expect("few points"),
+            points: live
+                .points(&kind, occurred_at)
+                .expect("what is accepted is scored"),
         };
         self.publishing.accepted(user.parse().expect("a user"), earned);
         self.facts.push(Fact {

@@ -62,7 +62,8 @@ impl Aggregator {
         let deadline = deadline.checked_sub(REPORT_MARGIN).unwrap_or(deadline);
         // Every invocation reads the generations. Cached ones might lack a generation that was begun before
         // these activities were recorded.
-        let generations = self.generations(now).await;
+        // Boxed, like the counting: the compiler refuses futures that are nested too deeply.
+        let generations = Box::pin(self.generations(now)).await;
         let live = generations
             .as_ref()
             .ok()
@@ -71,7 +72,7 @@ impl Aggregator {
         let reports = match generations {
             Ok(generations) => {
                 self.count_heartbeats(&mut batch, &generations, now).await;
-                self.count(&batch, &generations, now, deadline).await
+                Box::pin(self.count(&batch, &generations, now, deadline)).await
             }
             Err(error) => {
                 let causes = error.with_causes();

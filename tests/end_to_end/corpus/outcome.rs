@@ -126,9 +126,9 @@ impl Parser {
                 let (headers, body) = self.request(input);
                 http(&headers, &body, now)
             }
-            Self::QueueMessage => queue_message(input.text(), now),
+            Self::QueueMessage => queue_message(input.text()),
             Self::StreamRecord => match message_of(input.text()) {
-                Ok(message) => queue_message(&message, now),
+                Ok(message) => queue_message(&message),
                 Err(outcome) => outcome,
             },
         }
@@ -222,7 +222,7 @@ pub fn http(headers: &HeaderMap, body: &[u8], now: Timestamp) -> Outcome {
     Outcome::of_answer(status, &rejected)
 }
 
-fn queue_message(body: &str, now: Timestamp) -> Outcome {
+fn queue_message(body: &str) -> Outcome {
     let mut message = SqsMessage::default();
     message.body = Some(body.to_owned());
     let messages = [message];
