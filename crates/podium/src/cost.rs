@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use local::settings;
 use operate::price;
+use store::heartbeats::Lane;
 use terminal::text::grouped;
 
 pub const HELP: &str = "\
@@ -181,13 +182,16 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     let pages = (users.min(LISTED) + program_boards * (users / programs).min(LISTED)) / ROWS_A_PAGE
         * WINDOWS_OF_A_USER;
     let changed_pages = pages.min(activities / snapshots * PAGES_A_CHANGE);
+    // Each is sent, looked for and counted.
+    let heartbeats = snapshots * f64::from(Lane::COUNT);
     let written = snapshots * (boards * WINDOWS * UNITS_A_HEAD + changed_pages * UNITS_A_PAGE)
-        + DAYS * HISTORY_UNITS_A_DAY * boards;
+        + DAYS * HISTORY_UNITS_A_DAY * boards
+        + heartbeats * 2.0;
     let read = users * READ_UNITS_A_STANDING
         + READ_UNITS_OF_TOTALS
         + programs * READ_UNITS_A_PROGRAM
         + boards * WINDOWS * READ_UNITS_A_HEAD;
-    let read = snapshots * read + DAYS * FACT_UNITS_OF_A_BOARD_A_DAY * boards;
+    let read = snapshots * read + DAYS * FACT_UNITS_OF_A_BOARD_A_DAY * boards + heartbeats;
     let snapshot_seconds = 0.2 + users * SNAPSHOT_SECONDS_A_STANDING;
 
     let traced = (activities + batches + snapshots + reads) * TRACED_SHARE + 4.0 * DAYS * SECONDS_A_DAY;
@@ -202,7 +206,7 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
         ),
         (
             "stream and pipe",
-            stream_reads * price::STREAM_READ + activities * price::PIPE_REQUEST,
+            stream_reads * price::STREAM_READ + (activities + heartbeats) * price::PIPE_REQUEST,
         ),
         // Each message is sent, received and deleted.
         ("queue", (sent + 2.0 * received) * price::QUEUE_REQUEST),

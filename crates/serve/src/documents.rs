@@ -257,14 +257,6 @@ impl Serve {
 
     /// Why there is no board of a program.
     async fn without_board(&self, program: &ProgramId) -> Result<Problem, Failure> {
-        let generation = self.standings.generations().await?.live;
-        if self.standings.has_program(generation, program).await? {
-            let detail = format!(
-                "The program {program} has no board. A new program gets one within two snapshots, unless there are more programs than the operator's setting program_boards allows, and others are more active. Its activities count on the global board."
-            );
-            let problem = Problem::new(StatusCode::NOT_FOUND, "program_not_published", detail);
-            return Ok(problem.field("board"));
-        }
         let board = Board::Program(program.clone());
         let name = board.to_string();
         let listed = self.overview().await?.boards.into_iter();
@@ -274,11 +266,24 @@ impl Serve {
             .collect();
         others.sort_unstable();
         others.truncate(MAX_OTHER_CASE);
-        let mut detail = format!("There is no board {board}. All boards are listed at /v1/boards.");
+        let generation = self.standings.generations().await?.live;
+        let (code, mut detail) = if self.standings.has_program(generation, program).await? {
+            (
+                "program_not_published",
+                format!(
+                    "The program {program} has no board. A new program gets one within two snapshots, unless there are more programs than the operator's setting program_boards allows, and others are more active. Its activities count on the global board."
+                ),
+            )
+        } else {
+            (
+                "board_not_found",
+                format!("There is no board {board}. All boards are listed at /v1/boards."),
+            )
+        };
         if !others.is_empty() {
             detail.push_str(" Ids that differ only in case are different programs: see other_case.");
         }
-        let problem = Problem::new(StatusCode::NOT_FOUND, "board_not_found", detail);
+        let problem = Problem::new(StatusCode::NOT_FOUND, code, detail);
         Ok(problem.field("board").with("other_case", json!(others)))
     }
 
