@@ -28,6 +28,7 @@ fn framing(body: impl Into<Vec<u8>>, expected: (u16, &'static str, &'static str,
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn framing_cases() -> Vec<Case> {
     let with_type = |content_type, expected| Case {
         content_type,

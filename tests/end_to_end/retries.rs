@@ -48,11 +48,11 @@ async fn posted(ingest: &Ingest, body: &Value, now: Timestamp) -> String {
 }
 
 fn with(activity: &Value, changes: &Value) -> Value {
-    let mut changed = activity.clone();
+    let mut other = activity.clone();
     for (name, value) in changes.as_object().expect("an object") {
-        changed[name] = value.clone();
+        other[name] = value.clone();
     }
-    changed
+    other
 }
 
 #[tokio::test]

@@ -64,8 +64,8 @@ pub struct Args {
     /// The time zone of days, weeks and months: an IANA name such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
-    /// The points per kind of activity, as a JSON file [default: task_completed 10, program_check_in 5,
-    /// learning_milestone 25]
+    /// The points per kind of activity, as a JSON file [default: `task_completed` 10,
+    /// `program_check_in` 5, `learning_milestone` 25]
     #[arg(long, value_name = "FILE")]
     scoring: Option<PathBuf>,
     /// How often the boards are published

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::BuildHasher;
 
 use domain::documents::BoardSums;
 use domain::id::SMOKE_PROGRAM;
@@ -177,8 +178,8 @@ impl Boards {
 
 /// The programs that have a board: at most `limit`, and that of smoke tests. The first half of them have the most recent activities, as
 /// the previous run found; the others have the most activities of all time.
-pub fn published_programs(
-    totals: &HashMap<ProgramId, Tally>,
+pub fn published_programs<S: BuildHasher>(
+    totals: &HashMap<ProgramId, Tally, S>,
     recent: &[ProgramId],
     limit: usize,
 ) -> HashSet<ProgramId> {
@@ -337,7 +338,8 @@ mod tests {
             (program.parse().unwrap(), tally)
         });
         let recent = recent.split_whitespace().map(|program| program.parse().unwrap());
-        let published = published_programs(&totals.collect(), &recent.collect::<Vec<_>>(), limit);
+        let totals: HashMap<_, _> = totals.collect();
+        let published = published_programs(&totals, &recent.collect::<Vec<_>>(), limit);
         let mut published: Vec<_> = published.iter().map(ProgramId::as_str).collect();
         published.sort_unstable();
         assert_eq!(published.join(" "), expected, "{limit}");

@@ -90,8 +90,8 @@ mod tests {
         assert_eq!(Faults::none().deadline_error(), SignedDuration::ZERO);
         faults.raise(Fault::ClockJump, [], 1.0);
         let errors: Vec<_> = (0..100).map(|_| faults.deadline_error()).collect();
-        assert!(errors.iter().any(|error| error.is_positive()));
-        assert!(errors.iter().any(|error| error.is_negative()));
+        assert!(errors.iter().any(SignedDuration::is_positive));
+        assert!(errors.iter().any(SignedDuration::is_negative));
         assert!(
             errors
                 .iter()

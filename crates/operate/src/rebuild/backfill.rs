@@ -83,7 +83,7 @@ async fn backfill_segment(
         let part = (checkpoint.segment, checkpoint.segments);
         let page = counts.facts.page(part, checkpoint.after.as_ref(), PAGE).await?;
         for unreadable in &page.unreadable {
-            let unreadable = text::printable(&unreadable.to_string());
+            let unreadable = text::printable(unreadable);
             eprintln!("podium: skipped an item that is not an activity: {unreadable}");
         }
         checkpoint.facts += (page.facts.len() + page.unreadable.len()) as u64;

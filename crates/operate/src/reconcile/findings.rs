@@ -96,7 +96,7 @@ impl fmt::Display for Findings {
             };
             writeln!(f, "{rule:<13} {state}")?;
             for example in &broken.examples {
-                writeln!(f, "  {}", printable(&example.to_string()))?;
+                writeln!(f, "  {}", printable(example))?;
             }
             if broken.found > broken.examples.len() as u64 && !broken.examples.is_empty() {
                 writeln!(

@@ -138,8 +138,8 @@ mod tests {
     use super::*;
 
     fn id(identifier: &mut Identifier, json: &str) -> String {
-        let identified = identifier.identify(json.as_bytes()).expect("an object");
-        let document: serde_json::Value = serde_json::from_str(&identified.json).expect("JSON");
+        let record = identifier.identify(json.as_bytes()).expect("an object");
+        let document: serde_json::Value = serde_json::from_str(&record.json).expect("JSON");
         document["activity_id"].as_str().expect("an id").to_owned()
     }
 
@@ -191,8 +191,8 @@ mod tests {
     fn what_has_an_id_is_sent_as_it_is_written() {
         let mut identifier = Identifier::default();
         let json = r#"{"x":1e400 , "activity_id":"a"}"#;
-        let identified = identifier.identify(json.as_bytes()).expect("an object");
-        assert_eq!((identified.json.as_str(), identified.had_id), (json, true));
+        let record = identifier.identify(json.as_bytes()).expect("an object");
+        assert_eq!((record.json.as_str(), record.had_id), (json, true));
         let twice = identifier.identify(br#"{"user_id":"a","user_id":"b","activity_id":"a"}"#);
         let rejection = twice.expect_err("as the API does");
         assert_eq!(rejection.detail, "user_id appears more than once");

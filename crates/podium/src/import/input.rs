@@ -264,7 +264,7 @@ mod tests {
         check(&one, "one line ");
         check(&[&one[..], &two].concat(), "one line another");
         check(
-            &[&one[..], &[0; 600], &two, &[0; 20_000]].concat(),
+            &[&one[..], &[0; 600], &two, &vec![0; 20_000]].concat(),
             "one line another",
         );
         check(&gzip(b""), "");

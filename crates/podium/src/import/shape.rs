@@ -273,13 +273,10 @@ impl Shape {
                 .map_err(|detail| misfit("invalid_time", field, detail));
         }
         let value = if self.slugs.contains(field) {
-            match slug(&value) {
-                Some(slug) => slug,
-                None => {
-                    let detail = format!("{value:?} has no letter or digit to make an id of");
-                    return Err(misfit("illegal_character", field, detail));
-                }
-            }
+            slug(&value).ok_or_else(|| {
+                let detail = format!("{value:?} has no letter or digit to make an id of");
+                misfit("illegal_character", field, detail)
+            })?
         } else {
             value
         };

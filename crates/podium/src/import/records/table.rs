@@ -78,7 +78,7 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
                 continue;
             }
             let ended = rows.position().line() - 1;
-            let within = row.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+            let within = row.as_slice().split(|byte| *byte == b'\n').count() as u64 - 1;
             let place = Place::Line(lines + ended - within);
             let record = self.row(&place, &columns, &row);
             if self.push(record, place, row.as_slice())?.is_break() {
