@@ -88,6 +88,7 @@ async fn an_applied_deployment_counts_each_activity_once() {
     };
     let plan = deployment.second_plan().await;
     assert_eq!(plan.differences(), Vec::<String>::new());
+    emulator.without_required_keys("podium-dev-snapshot").await;
 
     let ingest_url = deployment.function_url("ingest_url").await;
     let serve_url = deployment.function_url("serve_url").await;
@@ -149,7 +150,11 @@ async fn smoke(emulator: &Emulator, deployment: &Applied<'_>, ingest_url: &str, 
     ];
     podium(
         emulator,
-        &[&["smoke", "--sign"], arguments.as_flattened()].concat(),
+        &[
+            &["smoke", "--sign"],
+            arguments.as_flattened(),
+        ]
+        .concat(),
     )
     .await
 }

@@ -167,6 +167,29 @@ impl Emulator {
         self.config(credentials)
     }
 
+    /// Removes the conditions that a key must be in the request from a role's policies. The emulator knows no
+    /// keys of tables, so it would deny every such request.
+    pub async fn without_required_keys(&self, role: &str) {
+        let listed = self.aws("iam list-role-policies", &["--role-name", role]).await;
+        for name in listed["PolicyNames"].as_array().expect("names") {
+            let policy = [
+                "--role-name",
+                role,
+                "--policy-name",
+                name.as_str().expect("a name"),
+            ];
+            let mut document = self.aws("iam get-role-policy", &policy).await["PolicyDocument"].take();
+            for statement in document["Statement"].as_array_mut().expect("statements") {
+                if let Some(condition) = statement.get_mut("Condition").and_then(Value::as_object_mut) {
+                    condition.remove("Null");
+                }
+            }
+            let document = document.to_string();
+            let arguments = [&policy[..], &["--policy-document", &document]].concat();
+            self.aws("iam put-role-policy", &arguments).await;
+        }
+    }
+
     /// A client configuration without restrictions.
     pub fn as_administrator(&self) -> SdkConfig {
         self.config(Credentials::new(ADMIN, ADMIN, None, None, "administrator"))
