@@ -150,11 +150,7 @@ async fn smoke(emulator: &Emulator, deployment: &Applied<'_>, ingest_url: &str, 
     ];
     podium(
         emulator,
-        &[
-            &["smoke", "--sign"],
-            arguments.as_flattened(),
-        ]
-        .concat(),
+        &[&["smoke", "--sign"], arguments.as_flattened()].concat(),
     )
     .await
 }
