@@ -33,6 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("terminal", &[]),
     ("client", &["domain", "store", "terminal"]),
     ("operate", &["client", "domain", "store", "terminal"]),
+    ("import", &["client", "domain", "terminal"]),
     (
         "lab",
         &[
@@ -49,7 +50,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "podium",
-        &["client", "domain", "lab", "local", "operate", "store", "terminal"],
+        &[
+            "client", "domain", "import", "lab", "local", "operate", "store", "terminal",
+        ],
     ),
 ];
 

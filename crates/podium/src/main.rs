@@ -3,7 +3,6 @@
 mod board;
 mod completions;
 mod cost;
-mod import;
 mod local;
 mod smoke;
 

@@ -1,4 +1,6 @@
-//! `podium import`: sends activities from a file or a git history.
+//! `podium import`: sends activities from a file or a git history. `input` opens and inflates, `records` splits into
+//! JSON objects or rows, `shape` maps them to fields, `identify` makes ids, `batch` and `post` send, `resume` keeps the
+//! position, `tally` and `progress` report; `git` reads a history.
 
 mod batch;
 mod git;
