@@ -206,6 +206,13 @@ async fn a_store_that_does_not_answer_is_unavailable_before_the_invocation_ends(
     let activity = json!({"user_id": "ann", "program_id": "p", "kind": "task_completed"});
     let all = vec![activity; ingest::MAX_ACTIVITIES];
     let request = post(&Value::from(all)).with_lambda_context(context);
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(Arc::new(log.reopen().expect("it is there")))
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
 
     let begun = Instant::now();
     let response = ingest.handle(request, now).await;
@@ -224,5 +231,10 @@ async fn a_store_that_does_not_answer_is_unavailable_before_the_invocation_ends(
     assert!(
         results.iter().all(|result| result["status"] == "unavailable"),
         "{answer}"
+    );
+    let log = std::fs::read_to_string(log.path()).expect("text");
+    assert!(
+        log.contains("activities=100") && log.lines().count() == 1,
+        "one line for all: {log}"
     );
 }

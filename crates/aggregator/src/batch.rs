@@ -249,34 +249,20 @@ fn in_all_generations<'r>(
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
+    use std::fs;
+    use std::sync::Arc;
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no panic").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     fn log_of(act: impl FnOnce()) -> Vec<String> {
-        let written = Written::default();
-        let writer = written.clone();
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let writer = Arc::new(file.reopen().expect("it is there"));
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
-            .with_writer(move || writer.clone())
+            .with_writer(writer)
             .finish();
         tracing::subscriber::with_default(subscriber, act);
-        let bytes = written.0.lock().expect("no panic").clone();
-        let text = String::from_utf8(bytes).expect("text");
+        let text = fs::read_to_string(file.path()).expect("text");
         text.lines().map(str::to_owned).collect()
     }
 

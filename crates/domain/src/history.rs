@@ -1,14 +1,17 @@
 //! Points over time: of a board's top users from their facts and past snapshots, and of any single user from
 //! their counters.
 
+mod from_counters;
+
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::board::BoardEntry;
-use crate::calendar::{Calendar, Period, Window};
 use crate::id::UserId;
+
+pub use from_counters::of_user;
 
 /// A chart cannot show more. At the end of a day, the window of that day has a sample per half hour.
 pub const MAX_SAMPLES: u8 = 64;
@@ -260,54 +263,6 @@ fn every_second<T>(values: Vec<T>) -> Vec<T> {
     values.into_iter().step_by(2).collect()
 }
 
-/// One user's points in a window at the start of each kept period, oldest first, and then those of the
-/// `snapshot`. Computed backwards from the counters as they are at `read_at`: points earned since the start
-/// of a period are in the counters of that period and of later ones. `points_of` returns the points of a
-/// period, or of all time.
-///
-/// The counters are newer than the snapshot. What occurred and was counted since then changes nothing, since
-/// it is also in the counters of the latest periods. What occurred earlier and was counted since then already
-/// shows in the past, but never with more points than the user has in the snapshot.
-pub fn of_user(
-    calendar: &Calendar,
-    window: Window,
-    snapshot: PointsAt,
-    read_at: Timestamp,
-    points_of: impl Fn(Option<Period>) -> u64,
-) -> Vec<PointsAt> {
-    let current = calendar.current(window, snapshot.at);
-    let in_window = points_of(current);
-    // After midnight, before the next snapshot, points arrive for the periods after its latest ones.
-    let after_window = current.map_or(0, |current| points_of(Some(current.following())));
-    // A write in a later period deletes the counters of those that expire with it.
-    let expired = calendar.expired(read_at);
-    let is_known = |period: Period| current == Some(period) || !expired.contains(&period);
-    let mut history: Vec<PointsAt> = calendar
-        .kept_pairs(snapshot.at)
-        .into_iter()
-        .flat_map(|(previous, latest)| {
-            let since_latest = points_of(Some(latest)) + points_of(Some(latest.following()));
-            [
-                (latest, since_latest),
-                (previous, since_latest + points_of(Some(previous))),
-            ]
-        })
-        .filter(|(period, _)| current.is_none_or(|current| period.first_day() >= current.first_day()))
-        .filter(|&(period, _)| is_known(period))
-        .map(|(period, since)| PointsAt {
-            at: calendar.beginning(period),
-            points: (in_window + after_window).saturating_sub(since),
-        })
-        .collect();
-    history.sort_unstable_by_key(|beginning| beginning.at);
-    history.dedup_by_key(|beginning| beginning.at);
-    history.push(snapshot);
-    for later in (1..history.len()).rev() {
-        history[later - 1].points = history[later - 1].points.min(history[later].points);
-    }
-    history
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -545,154 +500,6 @@ mod tests {
                 prop_assert!(history.users.iter().all(|user| user.points.len() == history.at.len()));
                 prop_assert_eq!(history.points.len(), history.at.len());
             }
-        }
-    }
-
-    const KEPT: [(&str, u64); 7] = [
-        ("", 1_000),
-        ("month 2026-10", 200),
-        ("month 2026-11", 100),
-        ("week 2026-W46", 20),
-        ("week 2026-W47", 30),
-        ("day 2026-11-20", 6),
-        ("day 2026-11-21", 4),
-    ];
-
-    /// The history of a user with these counters, read at `read_at`, in a snapshot of Saturday 2026-11-21, in
-    /// week 47.
-    fn check_read(window: Window, counters: &[(&str, u64)], points: u64, read_at: &str, expected: &str) {
-        let calendar: Calendar = "Europe/Berlin".parse().unwrap();
-        let points_of = |period: Option<Period>| {
-            let name = period.map(|period| period.to_string()).unwrap_or_default();
-            let counter = counters.iter().find(|(counter, _)| *counter == name);
-            counter.map_or(0, |&(_, points)| points)
-        };
-        let snapshot = PointsAt {
-            at: "2026-11-21T22:59:00Z".parse().unwrap(),
-            points,
-        };
-        let history = of_user(&calendar, window, snapshot, read_at.parse().unwrap(), points_of);
-        let rendered: Vec<_> = history
-            .iter()
-            .map(|then| format!("{}={}", &then.at.to_string()[5..16], then.points))
-            .collect();
-        assert_eq!(rendered.join(" "), expected, "{window}");
-    }
-
-    fn check_user(window: Window, points: u64, expected: &str) {
-        check_read(window, &KEPT, points, "2026-11-21T22:59:30Z", expected);
-    }
-
-    #[test]
-    fn a_users_past_follows_from_the_counters() {
-        check_user(
-            Window::All,
-            1_000,
-            "09-30T22:00=700 10-31T23:00=900 11-08T23:00=950 11-15T23:00=970 11-19T23:00=990 11-20T23:00=996 11-21T22:59=1000",
-        );
-        check_user(
-            Window::Month,
-            100,
-            "10-31T23:00=0 11-08T23:00=50 11-15T23:00=70 11-19T23:00=90 11-20T23:00=96 11-21T22:59=100",
-        );
-        check_user(
-            Window::Week,
-            30,
-            "11-15T23:00=0 11-19T23:00=20 11-20T23:00=26 11-21T22:59=30",
-        );
-        check_user(Window::Day, 4, "11-20T23:00=0 11-21T22:59=4");
-    }
-
-    /// The counters after these points were added to those of some periods.
-    fn added<'a>(added: &[(&'a str, u64)]) -> Vec<(&'a str, u64)> {
-        let mut counters: Vec<(&str, u64)> = KEPT.into();
-        for &(name, points) in added {
-            match counters.iter_mut().find(|(counter, _)| *counter == name) {
-                Some((_, counted)) => *counted += points,
-                None => counters.push((name, points)),
-            }
-        }
-        counters
-    }
-
-    #[test]
-    fn what_is_counted_after_the_snapshot_does_not_make_the_past_exceed_it() {
-        let week = "11-15T23:00=0 11-19T23:00=20 11-20T23:00=26 11-21T22:59=30";
-        let on_time = added(&[
-            ("", 9),
-            ("month 2026-11", 9),
-            ("week 2026-W47", 9),
-            ("day 2026-11-21", 9),
-        ]);
-        check_read(Window::Week, &on_time, 30, "2026-11-21T22:59:30Z", week);
-        let late = added(&[
-            ("", 9),
-            ("month 2026-11", 9),
-            ("week 2026-W47", 9),
-            ("day 2026-11-20", 9),
-        ]);
-        check_read(
-            Window::Week,
-            &late,
-            30,
-            "2026-11-21T22:59:30Z",
-            "11-15T23:00=0 11-19T23:00=20 11-20T23:00=30 11-21T22:59=30",
-        );
-    }
-
-    #[test]
-    fn after_midnight_the_snapshot_of_the_day_before_keeps_its_past() {
-        // Counted on Sunday, before the snapshot of Sunday. It deletes the counters of Friday.
-        let mut sunday = added(&[
-            ("", 9),
-            ("month 2026-11", 9),
-            ("week 2026-W47", 9),
-            ("day 2026-11-22", 9),
-        ]);
-        sunday.retain(|(counter, _)| *counter != "day 2026-11-20");
-        check_read(
-            Window::Week,
-            &sunday,
-            30,
-            "2026-11-21T23:00:30Z",
-            "11-15T23:00=0 11-20T23:00=26 11-21T22:59=30",
-        );
-        check_read(
-            Window::Day,
-            &sunday,
-            4,
-            "2026-11-21T23:00:30Z",
-            "11-20T23:00=0 11-21T22:59=4",
-        );
-        // Days later, only the window's own beginning is still certain.
-        check_read(
-            Window::Day,
-            &[],
-            4,
-            "2026-11-25T12:00:00Z",
-            "11-20T23:00=0 11-21T22:59=4",
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn a_users_past_never_falls(
-            counters in vec(0..9_u64, 12),
-            points in 0..40_u64,
-            hours in 0..2_000_i64,
-            window in 0..4_usize,
-        ) {
-            let calendar: Calendar = "Europe/Berlin".parse().unwrap();
-            let snapshot = PointsAt { at: at(hours * 3_600), points };
-            let points_of = |period: Option<Period>| {
-                let day = period.map_or(0, |period| period.first_day().day());
-                counters[usize::from(day.unsigned_abs()) % counters.len()]
-            };
-            let read_at = at(hours * 3_600 + 60);
-            let history = of_user(&calendar, Window::EVERY[window], snapshot, read_at, points_of);
-            prop_assert!(history.is_sorted_by_key(|then| then.points), "{history:?}");
-            prop_assert!(history.is_sorted_by_key(|then| then.at), "{history:?}");
-            prop_assert_eq!(history.last(), Some(&snapshot));
         }
     }
 }

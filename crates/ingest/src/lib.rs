@@ -29,6 +29,7 @@ const RETRY_AFTER_SECONDS: u32 = 2;
 /// What is not stored within this time is answered as unavailable: a client waits no longer for a store that
 /// does not answer.
 const STORE_WITHIN: Duration = Duration::from_secs(8);
+const TOO_LATE: &str = "the store did not answer in time";
 /// The time for the answer. Without it Lambda would end the invocation, and the client would get no answer.
 const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 
@@ -139,12 +140,20 @@ impl Ingest {
         received_at: Timestamp,
         deadline: Instant,
     ) -> Vec<ItemResult> {
-        let kept: Vec<(ItemResult, f64)> = stream::iter((0..).zip(parsed))
+        let kept: Vec<Kept> = stream::iter((0..).zip(parsed))
             .map(|(place, activity)| self.keep_one(activity, received(received_at, place), deadline))
             .buffered(PUTS_AT_ONCE)
             .collect()
             .await;
-        let count = |status| kept.iter().filter(|(result, _)| result.status == status).count();
+        let count = |status| kept.iter().filter(|kept| kept.result.status == status).count();
+        // In an outage every activity fails alike, so one line says it for all of a request.
+        if let Some(first_reason) = kept.iter().find_map(|kept| kept.failure.as_deref()) {
+            tracing::error!(
+                activities = count(ItemStatus::Unavailable),
+                first_reason,
+                "Activities could not be stored. The client is asked to send them again."
+            );
+        }
         #[expect(clippy::cast_precision_loss, reason = "at most 100 items")]
         self.meter.emit(
             received_at,
@@ -159,11 +168,11 @@ impl Ingest {
                 (Metric::Unavailable, count(ItemStatus::Unavailable) as f64),
                 (
                     Metric::ActivitiesWriteUnits,
-                    kept.iter().fold(0.0, |sum, (_, units)| sum + units),
+                    kept.iter().fold(0.0, |sum, kept| sum + kept.write_units),
                 ),
             ],
         );
-        kept.into_iter().map(|(result, _)| result).collect()
+        kept.into_iter().map(|kept| kept.result).collect()
     }
 
     async fn keep_one(
@@ -171,52 +180,60 @@ impl Ingest {
         parsed: Result<Activity, Rejection>,
         received_at: Timestamp,
         deadline: Instant,
-    ) -> (ItemResult, f64) {
+    ) -> Kept {
         let activity = match parsed {
             Ok(activity) => activity,
             Err(rejection) => {
-                let result = ItemResult {
-                    status: ItemStatus::Rejected,
-                    activity_id: None,
-                    user_id: None,
-                    fields: Vec::new(),
-                    error: Some(rejection),
-                };
-                return (result, 0.0);
+                let mut kept = Kept::new(ItemStatus::Rejected, None);
+                kept.result.error = Some(rejection);
+                return kept;
             }
         };
-        let mut result = ItemResult {
-            status: ItemStatus::Unavailable,
-            activity_id: Some(activity.id.clone()),
-            user_id: Some(activity.user.clone()),
-            fields: Vec::new(),
-            error: None,
-        };
+        let mut kept = Kept::new(ItemStatus::Unavailable, Some(&activity));
         // An activity whose turn comes too late is not sent at all.
         if Instant::now() >= deadline {
-            return (result, 0.0);
+            kept.failure = Some(TOO_LATE.to_owned());
+            return kept;
         }
         match timeout_at(deadline, self.activities.record(&activity, received_at)).await {
             Ok(Ok(Recorded::Accepted { write_units })) => {
-                result.status = ItemStatus::Accepted;
-                return (result, write_units);
+                kept.result.status = ItemStatus::Accepted;
+                kept.write_units = write_units;
             }
-            Ok(Ok(Recorded::Duplicate)) => result.status = ItemStatus::Duplicate,
+            Ok(Ok(Recorded::Duplicate)) => kept.result.status = ItemStatus::Duplicate,
             Ok(Ok(Recorded::Conflict { fields })) => {
-                result.status = ItemStatus::Conflict;
-                result.error = Some(conflict(&fields));
-                result.fields = fields;
+                kept.result.status = ItemStatus::Conflict;
+                kept.result.error = Some(conflict(&fields));
+                kept.result.fields = fields;
             }
-            Ok(Err(error)) => tracing::error!(
-                kind = error.kind(),
-                error = error.with_causes(),
-                "An activity could not be stored. The client is asked to send it again."
-            ),
-            Err(_) => tracing::error!(
-                "The store did not answer in time. The client is asked to send the activity again."
-            ),
+            Ok(Err(error)) => kept.failure = Some(format!("{}: {}", error.kind(), error.with_causes())),
+            Err(_) => kept.failure = Some(TOO_LATE.to_owned()),
         }
-        (result, 0.0)
+        kept
+    }
+}
+
+/// What became of one activity of a request.
+struct Kept {
+    result: ItemResult,
+    write_units: f64,
+    /// Why it is unavailable, for the log.
+    failure: Option<String>,
+}
+
+impl Kept {
+    fn new(status: ItemStatus, activity: Option<&Activity>) -> Self {
+        Self {
+            result: ItemResult {
+                status,
+                activity_id: activity.map(|activity| activity.id.clone()),
+                user_id: activity.map(|activity| activity.user.clone()),
+                fields: Vec::new(),
+                error: None,
+            },
+            write_units: 0.0,
+            failure: None,
+        }
     }
 }
 

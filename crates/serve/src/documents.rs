@@ -303,19 +303,25 @@ impl Serve {
     /// A user's counters in each program of the board, and the calendar that they are counted by.
     async fn counters(&self, board: &Board, user: &UserId) -> Result<(Vec<Counters>, Calendar), StoreError> {
         let generations = self.standings.generations().await?;
-        let (standings, calendar) = match generations.rules(generations.live).cloned() {
+        let (standings, calendar) = match generations.rules(generations.live) {
             Some(rules) => (
                 self.standings.clone().in_shards(rules.standing_shards),
-                rules.calendar,
+                &rules.calendar,
             ),
-            None => (self.standings.clone(), self.calendar.clone()),
+            None => (self.standings.clone(), &self.calendar),
         };
-        let standings = standings.of_user(generations.live, user).await?.into_iter();
-        let on_board = standings.filter(|(program, _)| match board {
-            Board::Global => true,
-            Board::Program(wanted) => wanted == program,
-        });
-        Ok((on_board.map(|(_, counters)| counters).collect(), calendar))
+        let live = generations.live;
+        let counters = match board {
+            Board::Global => {
+                let all = standings.of_user(live, user).await?.into_iter();
+                all.map(|(_, counters)| counters).collect()
+            }
+            Board::Program(program) => {
+                let counters = standings.counters(live, user, program).await?;
+                counters.into_iter().collect()
+            }
+        };
+        Ok((counters, calendar.clone()))
     }
 
     fn cacheable<T: Fresh>(&self, mut document: T, now: Timestamp) -> Cacheable {

@@ -2,22 +2,23 @@
 
 mod config;
 mod documents;
-mod encoding;
 mod response;
 mod route;
+
+use std::convert::Infallible;
 
 use domain::{Calendar, FreshnessBounds};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use lambda_http::{Body, Request, Response};
+use lambda_http::tower::ServiceExt as _;
+use lambda_http::{Body, IntoResponse as _, Request, Response, service_fn};
 use problem::Problem;
 use store::{Snapshots, Standings, StoreError};
 
 pub use config::Config;
 pub use documents::MAX_OTHER_CASE;
-use encoding::Coding;
 pub use response::Readers;
-use response::{Cacheable, allow_origin, method_not_allowed, preflight};
+use response::{Cacheable, allow_origin, compressed, method_not_allowed, preflight};
 pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, Route, Start};
 
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -71,8 +72,13 @@ impl Serve {
 
     /// Answers one request at `now`.
     pub async fn handle(&self, request: Request, now: Timestamp) -> Response<Body> {
-        let mut response = self.answer(&request, now).await;
-        if request.method() == Method::HEAD {
+        let is_head = request.method() == Method::HEAD;
+        let answer =
+            service_fn(async |request: Request| Ok::<_, Infallible>(self.answer(&request, now).await));
+        let Ok(response) = compressed(answer).oneshot(request).await;
+        let mut response = response.into_response().await;
+        // Only now, so that HEAD has the headers of GET, including its content coding.
+        if is_head {
             response = problem::without_body(response);
         }
         allow_origin(response, &self.allowed_origin)
@@ -92,13 +98,8 @@ impl Serve {
     }
 
     async fn get(&self, route: Route, headers: &HeaderMap, now: Timestamp) -> Response<Body> {
-        let Some(coding) = Coding::negotiated(headers) else {
-            let detail = "Documents come as they are or with gzip. Accept identity or gzip.";
-            let refused = Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail);
-            return response::problem(refused.field("accept-encoding"));
-        };
         match self.document(route, now).await {
-            Ok(document) => document.into_response(headers, coding, self.readers),
+            Ok(document) => document.into_response(headers, self.readers),
             Err(Failure::Problem(problem)) => response::problem(problem),
             Err(Failure::Store(error)) => {
                 tracing::error!(

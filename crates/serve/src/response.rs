@@ -1,19 +1,19 @@
-//! What all answers share: validators, caching and access for other origins.
+//! What all answers share: validators, caching, compression and access for other origins.
 
 use std::str::FromStr;
 
 use domain::documents::Fresh;
 use lambda_http::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_ENCODING,
-    CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, VARY,
 };
-use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use lambda_http::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use lambda_http::{Body, Response};
 use problem::Problem;
 use store::publication::content_hash;
-
-use crate::encoding::Coding;
+use tower_http::compression::predicate::Predicate;
+use tower_http::compression::{Compression, CompressionLevel};
 
 /// The value of `Allow` at every path.
 const ALLOWED: &str = "GET, HEAD, OPTIONS";
@@ -65,13 +65,16 @@ impl Cacheable {
         }
     }
 
-    pub fn into_response(self, request: &HeaderMap, coding: Coding, readers: Readers) -> Response<Body> {
+    pub fn into_response(self, request: &HeaderMap, readers: Readers) -> Response<Body> {
         let mut response = if matches(request, &self.etag) {
             let mut response = Response::new(Body::Empty);
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response
         } else {
-            document(self.json, coding)
+            let mut response = Response::new(Body::Text(self.json));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            response
         };
         let headers = response.headers_mut();
         let scope = match readers {
@@ -82,22 +85,10 @@ impl Cacheable {
         for (name, value) in [(ETAG, self.etag), (CACHE_CONTROL, cache_control)] {
             headers.insert(name, value.parse().expect("digits and letters only"));
         }
-        // Also on what is too small to compress: the same address may have a larger document later.
+        // Also on what is not compressed: another client may accept gzip.
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         response
     }
-}
-
-fn document(json: String, coding: Coding) -> Response<Body> {
-    let compressed = coding.compressed(&json);
-    let is_compressed = compressed.is_some();
-    let mut response = Response::new(compressed.map_or(Body::Text(json), Body::Binary));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if is_compressed {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    response
 }
 
 fn json<T: Fresh>(document: &T) -> String {
@@ -113,6 +104,16 @@ fn matches(request: &HeaderMap, etag: &str) -> bool {
         .filter_map(|value| value.to_str().ok());
     tags.flat_map(|tags| tags.split(','))
         .any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
+}
+
+/// Compresses the documents of `service` for clients that accept gzip.
+pub fn compressed<S>(service: S) -> Compression<S, impl Predicate> {
+    // An empty `Body` does not report its size, and tower-http compresses what has none: a 304, for example.
+    let is_document =
+        |status: StatusCode, _: Version, _: &HeaderMap, _: &Extensions| status == StatusCode::OK;
+    Compression::new(service)
+        .quality(CompressionLevel::Fastest)
+        .compress_when(is_document)
 }
 
 pub fn problem(problem: Problem) -> Response<Body> {

@@ -15,7 +15,7 @@ use crate::generations::{self, Generations};
 use crate::item::{self, Item, text};
 use crate::keys::{self, CountGeneration, STANDINGS_KEY, ShardCount, TOTALS_LANES, attribute};
 use crate::quality::{self, Quality};
-use crate::requests::query_members;
+use crate::requests::{get_item, item_of, query_members};
 
 /// The table of standings and totals, for reading. Every read is consistent: it includes everything counted
 /// before, so no published points are lower than those published before them.
@@ -186,6 +186,19 @@ impl Standings {
             standings.extend(program.map(|program| (program, Counters(item))));
         }
         Ok(standings)
+    }
+
+    /// One user's counters in one program; `None` if the user has none.
+    pub async fn counters(
+        &self,
+        generation: CountGeneration,
+        user: &UserId,
+        program: &ProgramId,
+    ) -> Result<Option<Counters>, StoreError> {
+        let shard = self.shards.shard_of(generation, user);
+        let key = item::key(STANDINGS_KEY, &shard, &keys::member_key(user, program));
+        let answer = get_item(&self.client, &self.table, key).send().await;
+        Ok(item_of("reading a standing", answer)?.map(Counters))
     }
 
     /// The control totals of every program.

@@ -60,32 +60,19 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
+    use std::fs;
+    use std::sync::Arc;
 
     use jiff::Timestamp;
     use serde_json::Value;
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no panic").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// The lines that one event of each level leaves, within the span of an invocation.
     fn lines(level: LevelFilter) -> Vec<Value> {
-        let written = Written::default();
-        let writer = written.clone();
-        tracing::subscriber::with_default(subscriber(level, move || writer.clone()), || {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let writer = Arc::new(file.reopen().expect("it is there"));
+        tracing::subscriber::with_default(subscriber(level, writer), || {
             let _invocation = tracing::info_span!("Lambda runtime invoke", requestId = "r-1").entered();
             tracing::error!(code = "c", "It failed.");
             tracing::warn!("It nearly failed.");
@@ -93,10 +80,9 @@ mod tests {
             tracing::debug!("It did this.");
             tracing::trace!("It did exactly this.");
         });
-        let bytes = written.0.lock().expect("no panic").clone();
-        let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-        lines
-            .map(|line| serde_json::from_slice(line).expect("each line is JSON"))
+        let text = fs::read_to_string(file.path()).expect("text");
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("each line is JSON"))
             .collect()
     }
 
