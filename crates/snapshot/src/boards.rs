@@ -176,8 +176,8 @@ impl Boards {
     }
 }
 
-/// The programs that have a board: at most `limit`, and that of smoke tests. The first half of them have the most recent activities, as
-/// the previous run found; the others have the most activities of all time.
+/// The programs that have a board: at most `limit`, and that of smoke tests. The first half of them have the
+/// most recent activities, as the previous run found; the others have the most activities of all time.
 pub fn published_programs<S: BuildHasher>(
     totals: &HashMap<ProgramId, Tally, S>,
     recent: &[ProgramId],
