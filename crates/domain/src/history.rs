@@ -134,12 +134,10 @@ impl History {
             self = self.beginning_at(whole_seconds(first.at), whole_seconds(now));
         }
         if let Some(line) = self.users.iter_mut().find(|line| line.user_id == *user) {
-            let mut most = 0;
             for (at, value) in self.at.iter().zip(&mut line.points) {
                 let occurred = past.partition_point(|then| whole_seconds(then.at) <= *at);
                 let earned = occurred.checked_sub(1).map_or(0, |last| past[last].points);
-                most = earned.max(value.unwrap_or(0)).max(most).min(points);
-                *value = Some(most);
+                *value = Some(earned.max(value.unwrap_or(0)).min(points));
             }
             self.read.insert(user.clone(), Some(points));
         }
