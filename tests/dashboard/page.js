@@ -363,7 +363,8 @@ export class Page {
 
   /// Points at a part of the chart's width, 0 to 1.
   async hoverPlot(part) {
-    const { width, height } = await this.#plot().boundingBox();
+    // In one step, since a new snapshot may draw the chart again just now.
+    const { width, height } = await this.tab.evaluate(() => document.querySelector("#race [role=slider]").getBoundingClientRect().toJSON());
     await this.#plot().hover({ position: { x: width * part, y: height / 2 } });
   }
 
