@@ -186,7 +186,6 @@ function showLines(place, { picture, marker, at, x, bottom, width }, lines, time
     read(nearest(at, at[0] + across * (at[last] - at[0])));
   };
   plot.onpointerleave = () => document.activeElement === plot || stop();
-  plot.onfocus = () => plot.matches(":focus-visible") && read(last);
   plot.onblur = stop;
   plot.onkeydown = (event) => {
     const now = Number(plot.getAttribute("aria-valuenow"));
@@ -198,6 +197,7 @@ function showLines(place, { picture, marker, at, x, bottom, width }, lines, time
   };
   place.replaceChildren(plot);
   if (focused) plot.focus({ preventScroll: true });
+  plot.onfocus = () => plot.matches(":focus-visible") && read(last);
   if (known !== undefined) read(known === Infinity ? last : nearest(at, known));
 }
 

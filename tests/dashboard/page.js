@@ -347,9 +347,12 @@ export class Page {
   }
 
   /// The points at the moment that is read in the chart over time: the time, then name and points of each line.
+  /// Read in one step, since a new snapshot may draw the chart again just now.
   reading() {
-    return this.tab.locator("figure#race .reading").evaluate((reading) =>
-      (reading.hidden ? null : [...reading.children].map((line) => [...line.childNodes].map((part) => part.textContent))));
+    return this.tab.evaluate(() => {
+      const reading = document.querySelector("figure#race .reading");
+      return reading.hidden ? null : [...reading.children].map((line) => [...line.childNodes].map((part) => part.textContent));
+    });
   }
 
   /// The chart over time as a screen reader has it.
@@ -363,7 +366,7 @@ export class Page {
 
   /// Points at a part of the chart's width, 0 to 1.
   async hoverPlot(part) {
-    // In one step, since a new snapshot may draw the chart again just now.
+    // In one step, as above.
     const { width, height } = await this.tab.evaluate(() => document.querySelector("#race [role=slider]").getBoundingClientRect().toJSON());
     await this.#plot().hover({ position: { x: width * part, y: height / 2 } });
   }

@@ -97,6 +97,10 @@ test("points over time begin at 0, and are read by pointer and by keyboard", asy
   await page.key("Escape");
   assert.equal(await page.reading(), null);
   assert.notEqual(await page.user(), null, "the card stays");
+  const drawn = await page.tab.locator("#race [role=slider]").elementHandle();
+  await stack.add(activitiesFor({ "user-001": 5 }, { program: "program-1", batch: "redraw" }));
+  await eventually("the chart drawn again", async () => assert.equal(await drawn.evaluate((plot) => plot.isConnected), false));
+  assert.equal(await page.reading(), null, "what was closed stays closed");
 });
 
 test("percents of all programs sum to 100, in the list and in the chart", async (t) => {
