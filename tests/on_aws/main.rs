@@ -1,10 +1,11 @@
 //! Podium on AWS: what Terraform creates, on mocked AWS and in an AWS emulator.
 
 mod applied;
-mod apply;
 mod coupled;
 mod defaults;
 mod deployment;
+/// Takes minutes, mostly of waiting: `scripts/test` runs it beside the other tests.
+mod emulated;
 mod emulator;
 mod environments;
 mod permissions;
