@@ -14,6 +14,8 @@ use domain::{intake::Rejection, json, timestamp};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use crate::compose::{object, quoted};
+
 /// Activities with different contents and without an id. Each takes about 30 bytes of memory.
 const WITHOUT_ID_MAX: usize = 10_000_000;
 
@@ -94,7 +96,7 @@ fn canonical_activity(members: &[(String, &RawValue)]) -> String {
     let kept = members
         .iter()
         .filter(|(name, value)| name != "activity_id" && value.get() != "null");
-    object(kept.map(|(name, value)| match &time {
+    sorted(kept.map(|(name, value)| match &time {
         Some(time) if name == "occurred_at" => (name.clone(), time.clone()),
         _ => (name.clone(), canonical(value)),
     }))
@@ -106,7 +108,7 @@ fn canonical(value: &RawValue) -> String {
     let canonical = match text.as_bytes().first() {
         Some(b'{') => serde_json::from_str::<HashMap<String, &RawValue>>(text)
             .ok()
-            .map(|members| object(members.into_iter().map(|(name, value)| (name, canonical(value))))),
+            .map(|members| sorted(members.into_iter().map(|(name, value)| (name, canonical(value))))),
         Some(b'[') => serde_json::from_str::<Vec<&RawValue>>(text).ok().map(|items| {
             let items: Vec<_> = items.into_iter().map(canonical).collect();
             format!("[{}]", items.join(","))
@@ -119,18 +121,10 @@ fn canonical(value: &RawValue) -> String {
     canonical.unwrap_or_else(|| text.to_owned())
 }
 
-fn object(members: impl Iterator<Item = (String, String)>) -> String {
+fn sorted(members: impl Iterator<Item = (String, String)>) -> String {
     let mut members: Vec<_> = members.collect();
     members.sort();
-    let members: Vec<_> = members
-        .iter()
-        .map(|(name, value)| format!("{}:{value}", quoted(name)))
-        .collect();
-    format!("{{{}}}", members.join(","))
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a string is always JSON")
+    object(&members)
 }
 
 #[cfg(test)]

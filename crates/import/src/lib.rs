@@ -3,6 +3,7 @@
 //! position, `tally` and `progress` report; `git` reads a history.
 
 mod batch;
+mod compose;
 mod git;
 mod identify;
 mod input;

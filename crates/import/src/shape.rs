@@ -6,6 +6,7 @@ use anyhow::{bail, ensure};
 use domain::{ActivityId, Kind, ProgramId, UserId, id::InvalidId};
 use serde_json::value::RawValue;
 
+use super::compose::{object, quoted};
 use super::{git::slug, times::Times};
 
 /// Names that a message lists.
@@ -353,18 +354,6 @@ fn misfit(code: &'static str, field: &Field, detail: String) -> Misfit {
         field: field.clone(),
         detail,
     }
-}
-
-fn object(members: &[(String, String)]) -> String {
-    let members: Vec<_> = members
-        .iter()
-        .map(|(name, value)| format!("{}:{value}", quoted(name)))
-        .collect();
-    format!("{{{}}}", members.join(","))
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a string is always JSON")
 }
 
 /// Names for a message: `a, b and c`.
