@@ -118,6 +118,19 @@ test("a refresh shifts nothing, be there other points, another order or someone 
   }
 });
 
+test("a board that becomes old moves next to nothing", async (t) => {
+  for (const width of [360, 1440]) {
+    const page = await visit(t, stack, {}, { viewport: { width, height: 900 } });
+    await watchShifts(page);
+    await staleAnswers(page.tab);
+    await eventually("the banner", async () => assert.match(await page.alarm() ?? "", /^This board is out of date/));
+    await page.settle();
+    const shifts = await page.tab.evaluate(() => globalThis.shifts);
+    const sum = shifts.reduce((total, { value }) => total + value, 0);
+    assert.ok(sum < 0.02, `at ${width} px by ${sum}: ${JSON.stringify(shifts)}`);
+  }
+});
+
 test("for those who want less motion nothing is animated", async (t) => {
   const page = await visit(t, stack, {}, {
     reducedMotion: "reduce",
