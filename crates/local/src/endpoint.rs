@@ -80,6 +80,13 @@ async fn call(State(services): State<Services>, headers: HeaderMap, body: Bytes)
     match fault {
         None => services.answer(service, operation, body).await.into_response(),
         Some(CallFault::Refused(answer)) => answer.into_response(),
+        Some(CallFault::PartlyRefused(mut part)) => {
+            let answer = match part.rest.take() {
+                Some(rest) => Some(services.answer(service, operation, rest).await),
+                None => None,
+            };
+            part.complete(answer).into_response()
+        }
         Some(CallFault::CutBefore) => cut_off(),
         Some(CallFault::CutAfter) => {
             services.answer(service, operation, body).await;
@@ -126,11 +133,13 @@ fn cut_off() -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeSet, HashMap};
+
     use aws_credential_types::Credentials;
     use aws_sdk_dynamodb::Client;
     use aws_sdk_dynamodb::config::retry::RetryConfig;
     use aws_sdk_dynamodb::error::SdkError;
-    use aws_sdk_dynamodb::types::AttributeValue;
+    use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest, KeysAndAttributes};
     use store::Activities;
     use store::schema::{TableNames, create_tables};
 
@@ -145,11 +154,10 @@ mod tests {
         Client::from_conf(config.build())
     }
 
-    /// Compares whether a put under this fault is answered, and whether it is written.
-    async fn check_put(key_id: &str, fault: Fault, expected: (bool, bool)) {
+    /// An endpoint with tables and raised faults, until it is aborted.
+    async fn start(faults: &Faults) -> (String, TableNames, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let faults = Faults::from_seed(1, []);
         let dynamodb = DynamoDb::open(None).expect("a database");
         let sqs = Sqs::new(url.clone(), None).expect("queues");
         let services = Services {
@@ -163,7 +171,13 @@ mod tests {
         create_tables(&client(&url, "local"), &tables)
             .await
             .expect("tables");
+        (url, tables, server)
+    }
 
+    /// Compares whether a put under this fault is answered, and whether it is written.
+    async fn check_put(key_id: &str, fault: Fault, expected: (bool, bool)) {
+        let faults = Faults::from_seed(1, []);
+        let (url, tables, server) = start(&faults).await;
         faults.raise(fault, [tables.activities.as_str()], 1.0);
         let put = client(&url, key_id)
             .put_item()
@@ -188,6 +202,107 @@ mod tests {
         check_put(ACCESS_KEY_ID, Fault::CutBefore, (false, false)).await;
         check_put(ACCESS_KEY_ID, Fault::CutAfter, (false, true)).await;
         check_put(ACCESS_KEY_ID, Fault::ServerError, (true, false)).await;
+    }
+
+    /// Statements for new activities of ann, each with the id of its place in `round`.
+    fn inserts(table: &str, round: u32) -> Vec<BatchStatementRequest> {
+        let insert = |place: usize| {
+            BatchStatementRequest::builder()
+                .statement(format!(
+                    "INSERT INTO \"{table}\" VALUE {{'user_id': 'ann', 'activity_id': ?}}"
+                ))
+                .parameters(AttributeValue::S(format!("{round}-{place}")))
+                .build()
+                .expect("a statement")
+        };
+        (0..5).map(insert).collect()
+    }
+
+    #[tokio::test]
+    async fn a_refused_statement_is_not_done_and_the_others_are() {
+        let faults = Faults::from_seed(1, []);
+        let (url, tables, server) = start(&faults).await;
+        let activities = Activities::new(client(&url, "local"), tables.activities.clone());
+        let user = "ann".parse().expect("an id");
+        let mut codes = BTreeSet::new();
+        let mut are_mixed = false;
+        for (round, fault) in (0..40).zip([Fault::Throttle, Fault::Conflict].into_iter().cycle()) {
+            faults.raise(fault, [tables.activities.as_str()], 1.0);
+            let answer = client(&url, ACCESS_KEY_ID)
+                .batch_execute_statement()
+                .set_statements(Some(inserts(&tables.activities, round)))
+                .send()
+                .await;
+            faults.lower(fault);
+            // Else the call was refused as a whole.
+            let Ok(answer) = answer else { continue };
+            let errors = answer.responses().iter().map(|response| response.error());
+            let errors: Vec<_> = errors.collect();
+            assert_eq!(errors.len(), 5);
+            are_mixed |= errors.iter().any(Option::is_none);
+            for (place, error) in errors.into_iter().enumerate() {
+                codes.extend(
+                    error
+                        .and_then(|error| error.code())
+                        .map(|code| code.as_str().to_owned()),
+                );
+                let id = format!("{round}-{place}").parse().expect("an id");
+                let is_done = activities.is_recorded(&user, &id).await.expect("an answer");
+                assert_eq!(is_done, error.is_none(), "{id} {error:?}");
+            }
+        }
+        assert!(are_mixed);
+        assert_eq!(
+            codes.into_iter().collect::<Vec<_>>(),
+            [
+                "ProvisionedThroughputExceeded",
+                "ThrottlingError",
+                "TransactionConflict"
+            ]
+        );
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn keys_that_are_left_unprocessed_can_be_read_later() {
+        let faults = Faults::from_seed(1, []);
+        let (url, tables, server) = start(&faults).await;
+        let statements = Some(inserts(&tables.activities, 0));
+        let insert = client(&url, "local")
+            .batch_execute_statement()
+            .set_statements(statements);
+        insert.send().await.expect("inserts");
+        faults.raise(Fault::Throttle, [], 0.5);
+        let keys = (0..5).map(|place| {
+            HashMap::from([
+                ("user_id".to_owned(), AttributeValue::S("ann".to_owned())),
+                ("activity_id".to_owned(), AttributeValue::S(format!("0-{place}"))),
+            ])
+        });
+        let all = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .build()
+            .expect("keys");
+        let mut is_partial = false;
+        for _ in 0..20 {
+            let mut left = HashMap::from([(tables.activities.clone(), all.clone())]);
+            let mut read = 0;
+            while !left.is_empty() {
+                let get = client(&url, ACCESS_KEY_ID)
+                    .batch_get_item()
+                    .set_request_items(Some(left.clone()));
+                // Else the call was refused as a whole.
+                let Ok(answer) = get.send().await else { continue };
+                read += answer
+                    .responses()
+                    .map_or(0, |items| items[&tables.activities].len());
+                left = answer.unprocessed_keys.unwrap_or_default();
+                is_partial |= !left.is_empty();
+            }
+            assert_eq!(read, 5);
+        }
+        assert!(is_partial);
+        server.abort();
     }
 
     #[tokio::test]

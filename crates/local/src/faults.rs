@@ -8,6 +8,7 @@
 mod calls;
 mod injector;
 mod kind;
+mod partial;
 mod plan;
 mod processes;
 

@@ -89,7 +89,6 @@ pub const PIPE_MAX_RECORD_AGE: Duration = Duration::from_hours(20);
 pub const PIPE_FILTER: &str = r#"{"eventName":["INSERT"]}"#;
 
 pub const STANDING_SHARDS: u16 = 32;
-pub const MARKER_LIFETIME_DAYS: u32 = 90;
 pub const LISTED_USERS: u32 = 10_000;
 pub const PROGRAM_BOARDS: u32 = 500;
 pub const SNAPSHOT_EVERY: Duration = Duration::from_mins(1);

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use local_http::{AllowedHosts, Host, raise_open_files_limit};
-use store::Rules;
 use store::schema::{TableNames, create_tables};
+use store::{Generations, Rules};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -76,6 +76,8 @@ pub struct Stack {
     logs: Logs,
     /// The settings by which existing counts were not made, and which take effect with a rebuild.
     pub pending_rules: Vec<&'static str>,
+    /// Whether the existing counts are of an earlier version and stand still until a rebuild.
+    pub has_former_counts: bool,
     /// Released after everything above has ended.
     _data: Option<DataDir>,
 }
@@ -153,7 +155,7 @@ impl Stack {
         create_tables(&client, &tables)
             .await
             .context("cannot create the tables")?;
-        let pending_rules = pending_rules(&client, &tables, &config).await?;
+        let generations = settled(&client, &tables, &config).await?;
 
         // After the endpoint, so that no function starts without it.
         let lambda = Lambda::start(functions(
@@ -204,7 +206,8 @@ impl Stack {
             servers,
             stop,
             logs,
-            pending_rules,
+            pending_rules: generations.pending(),
+            has_former_counts: generations.is_former(generations.live),
             _data: data,
         })
     }
@@ -343,20 +346,19 @@ fn invoker(function: Function) -> impl Fn(Bytes) -> BoxFuture<'static, Result<By
     }
 }
 
-/// The configured settings that wait for a rebuild of the existing counts.
-async fn pending_rules(
+/// The generations of the existing counts, with the configured rules.
+async fn settled(
     client: &aws_sdk_dynamodb::Client,
     tables: &TableNames,
     config: &StackConfig,
-) -> anyhow::Result<Vec<&'static str>> {
+) -> anyhow::Result<Generations> {
     let generations = store::generations::read(client, &tables.standings).await?;
     let configured = Rules {
         standing_shards: settings::STANDING_SHARDS.to_string().parse()?,
-        marker_lifetime: settings::MARKER_LIFETIME_DAYS.to_string().parse()?,
         calendar: config.time_zone.parse()?,
         scoring_policy: config.scoring_policy.clone(),
     };
-    Ok(generations.settled(&configured, Timestamp::now()).pending())
+    Ok(generations.settled(&configured, Timestamp::now()))
 }
 
 /// A client of the stack's own endpoint.

@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ContinuousBackupsStatus, Put, PutRequest, TimeToLiveSpecification, TransactWriteItem,
-    WriteRequest,
+    AttributeValue, BatchStatementRequest, ContinuousBackupsStatus, Put, PutRequest, ReturnConsumedCapacity,
+    ReturnValuesOnConditionCheckFailure, TimeToLiveSpecification, TransactWriteItem, WriteRequest,
 };
 use local::dynamodb::DynamoDb;
 use serde_json::{Value, json};
@@ -189,6 +189,119 @@ async fn a_record_looks_as_a_pipe_delivers_it() {
     let after = Some(record.sequence_number.clone());
     let rest = dynamodb.records(TABLE, after, 10).await.expect("records");
     assert!(rest.is_empty(), "{rest:?}");
+}
+
+/// The fact of ann with this id, as an item and as a statement.
+fn fact(activity: &str) -> (HashMap<String, AttributeValue>, BatchStatementRequest) {
+    let item = HashMap::from([
+        ("user_id".to_owned(), text("ann")),
+        ("activity_id".to_owned(), text(activity)),
+        ("kind".to_owned(), text("task \"done\" 'é'")),
+        ("schema_version".to_owned(), AttributeValue::N("1".to_owned())),
+    ]);
+    let statement = BatchStatementRequest::builder()
+        .statement(format!(
+            "INSERT INTO \"{TABLE}\" VALUE {{'user_id': ?, 'activity_id': ?, 'kind': ?, 'schema_version': ?}}"
+        ))
+        .set_parameters(Some(
+            ["user_id", "activity_id", "kind", "schema_version"]
+                .map(|name| item[name].clone())
+                .to_vec(),
+        ))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .build()
+        .expect("a statement");
+    (item, statement)
+}
+
+#[tokio::test]
+async fn each_statement_of_a_batch_has_its_own_answer() {
+    let (_dynamodb, client) = start().await;
+    put(&client, "ann", "old").await;
+    let update = BatchStatementRequest::builder()
+        .statement(format!(
+            "UPDATE \"{TABLE}\" SET n = 1 WHERE user_id = 'ann' AND activity_id = 'none'"
+        ))
+        .build()
+        .expect("a statement");
+    let unreadable = BatchStatementRequest::builder()
+        .statement(format!("INSERT INTO \"{TABLE}\" VALUE"))
+        .build()
+        .expect("a statement");
+    let answer = client
+        .batch_execute_statement()
+        .set_statements(Some(vec![fact("new").1, fact("old").1, update, unreadable]))
+        .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        .send()
+        .await
+        .expect("an answer");
+    let codes: Vec<_> = answer
+        .responses()
+        .iter()
+        .map(|response| {
+            let error = response.error();
+            // The item that is there is never returned, whatever was asked for.
+            assert!(error.is_none_or(|error| error.item().is_none()), "{error:?}");
+            error
+                .and_then(|error| error.code())
+                .map_or("", |code| code.as_str())
+        })
+        .collect();
+    assert_eq!(
+        codes,
+        ["", "DuplicateItem", "ConditionalCheckFailed", "ValidationError"]
+    );
+    // A unit for the insert, and one for each of the statements that the table evaluated.
+    let [capacity] = answer.consumed_capacity() else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(
+        (capacity.table_name(), capacity.capacity_units()),
+        (Some(TABLE), Some(3.0))
+    );
+    assert_eq!(activities(&client, "ann").await, ["new", "old"]);
+
+    let twice = client
+        .batch_execute_statement()
+        .statements(fact("twice").1)
+        .statements(fact("twice").1)
+        .send()
+        .await
+        .expect_err("two statements on one item");
+    assert_eq!(twice.code(), Some("ValidationException"), "{twice:?}");
+}
+
+#[tokio::test]
+async fn the_stream_tells_an_insert_as_a_put_and_signals_it() {
+    let (dynamodb, client) = start().await;
+    let mut changes = dynamodb.changes();
+    changes.mark_unchanged();
+    let (_, statement) = fact("a1");
+    client
+        .batch_execute_statement()
+        .statements(statement)
+        .send()
+        .await
+        .expect("an insert");
+    assert!(changes.has_changed().expect("an open database"));
+    let (item, _) = fact("a2");
+    client
+        .put_item()
+        .table_name(TABLE)
+        .set_item(Some(item))
+        .send()
+        .await
+        .expect("a put");
+    let records = dynamodb.records(TABLE, None, 10).await.expect("records");
+    let [mut inserted, put] = [0, 1].map(|at| records[at].document.clone());
+    assert_eq!(inserted["dynamodb"]["NewImage"]["activity_id"]["S"], "a1");
+    inserted["dynamodb"]["NewImage"]["activity_id"] = json!({ "S": "a2" });
+    for field in ["NewImage", "StreamViewType", "SizeBytes"] {
+        assert_eq!(inserted["dynamodb"][field], put["dynamodb"][field], "{field}");
+    }
+    for field in ["eventName", "eventVersion", "eventSource", "eventSourceARN"] {
+        assert_eq!(inserted[field], put[field], "{field}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use dynoxide::actions::batch_execute_statement::BatchExecuteStatementRequest;
 use dynoxide::actions::batch_write_item::BatchWriteItemRequest;
 use dynoxide::actions::create_table::{CreateTableRequest, CreateTableResponse};
 use dynoxide::actions::delete_item::DeleteItemRequest;
@@ -18,6 +19,7 @@ use dynoxide::actions::transact_write_items::{TransactWriteItem, TransactWriteIt
 use dynoxide::actions::update_item::UpdateItemRequest;
 
 use super::database::{DynamoDb, load_streams};
+use super::statement::written_table;
 use super::storage::Lane;
 use crate::answer::Answer;
 
@@ -81,10 +83,10 @@ impl DynamoDb {
                 self.write(body, Database::transact_write_items, transacts_on_stream)
                     .await
             }
-            // Only the parser knows the table of a statement. A needless signal costs one read.
+            // Nothing here calls these two. A needless signal costs one read.
             "ExecuteStatement" => self.write(body, Database::execute_statement, always).await,
             "ExecuteTransaction" => self.write(body, Database::execute_transaction, always).await,
-            "BatchExecuteStatement" => self.write(body, Database::batch_execute_statement, always).await,
+            "BatchExecuteStatement" => self.execute_batch(json).await,
 
             "GetItem" => self.read(body, Database::get_item).await,
             "Query" => self.read(body, Database::query).await,
@@ -146,6 +148,32 @@ impl DynamoDb {
             self.announce_change();
         }
         encode(&response)
+    }
+
+    /// A batch of statements, whose lane and stream records depend on the tables that it writes to.
+    async fn execute_batch(&self, json: &[u8]) -> Called {
+        let request: BatchExecuteStatementRequest = decode(json)?;
+        let (lane, adds_records) = self.writes_of(&request);
+        let response = self
+            .run(lane, move |database| database.batch_execute_statement(request))
+            .await?;
+        if adds_records {
+            self.announce_change();
+        }
+        encode(&response)
+    }
+
+    /// The lane of a batch, and whether it adds stream records.
+    fn writes_of(&self, batch: &BatchExecuteStatementRequest) -> (Lane, bool) {
+        let statements = batch.statements.iter();
+        let tables: Vec<&str> = statements
+            .filter_map(|statement| written_table(&statement.statement))
+            .collect();
+        let adds_records = tables.iter().any(|table| self.has_stream(table));
+        (
+            Lane::of_statements(!tables.is_empty(), adds_records),
+            adds_records,
+        )
     }
 
     /// A call that may change which tables have streams.
@@ -309,4 +337,24 @@ fn classify(message: &str) -> DynoxideError {
 
 fn strip_any<'a>(text: &'a str, marks: &[&str]) -> Option<&'a str> {
     marks.iter().find_map(|mark| text.strip_prefix(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_batches_of_counting_are_long() {
+        let dynamodb = DynamoDb::open(None).expect("a database");
+        dynamodb.replace_streams([("activities".to_owned(), "arn".to_owned())].into());
+        let check = |statement: &str, expected| {
+            let json = json!({ "Statements": [{ "Statement": statement }] }).to_string();
+            let batch = decode(json.as_bytes()).expect("a request");
+            assert_eq!(dynamodb.writes_of(&batch), expected, "{statement}");
+        };
+        check(r#"INSERT INTO "activities" VALUE {'a': ?}"#, (Lane::Short, true));
+        check(r#"INSERT INTO "dedup" VALUE {'a': ?}"#, (Lane::Long, false));
+        check(r#"UPDATE "standings" SET a = ? WHERE b = ?"#, (Lane::Long, false));
+        check(r#"SELECT * FROM "standings" WHERE b = ?"#, (Lane::Short, false));
+    }
 }

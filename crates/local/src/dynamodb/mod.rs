@@ -5,10 +5,12 @@
 
 mod database;
 mod dispatch;
+mod statement;
 mod storage;
 mod stream;
 mod ttl;
 
 pub use self::database::{DynamoDb, STREAM_RECORDS_MAX};
+pub(crate) use self::statement::written_table;
 pub use self::stream::{InvalidSequenceNumber, SequenceNumber, StreamRecord};
 pub use self::ttl::TtlSweeper;

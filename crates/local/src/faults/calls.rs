@@ -11,8 +11,10 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::kind::Fault;
+use super::partial::PartlyRefused;
 use super::plan::{Draw, Faults};
 use crate::answer::Answer;
+use crate::dynamodb::written_table;
 
 /// Whether a call is signed with the functions' key. Faults affect only such calls, not those of the
 /// stack itself or of `podium chaos` when it checks the result.
@@ -29,6 +31,8 @@ pub(crate) fn calls_from_function(headers: &HeaderMap) -> bool {
 #[derive(Debug)]
 pub(crate) enum CallFault {
     Refused(Answer),
+    /// The rest of the call takes effect.
+    PartlyRefused(PartlyRefused),
     CutBefore,
     CutAfter,
     /// One pause before the call takes effect, and one before it is answered.
@@ -38,8 +42,12 @@ pub(crate) enum CallFault {
     },
 }
 
-/// The only operation that can conflict: nothing else writes the items that transactions write.
 const TRANSACTION: &str = "TransactWriteItems";
+const STATEMENTS: &str = "BatchExecuteStatement";
+const KEYS: &str = "BatchGetItem";
+
+/// The operations that can conflict: nothing else writes the items that transactions write.
+const CONFLICTING: [&str; 2] = [TRANSACTION, STATEMENTS];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Service {
@@ -73,7 +81,7 @@ impl Faults {
             _ => return None,
         };
         let (fault, draw) = OF_CALLS.into_iter().find_map(|fault| {
-            let can_affect = fault != Fault::Conflict || operation == TRANSACTION;
+            let can_affect = fault != Fault::Conflict || CONFLICTING.contains(&operation);
             let draw = can_affect.then(|| self.draw_for_call(fault, operation, body))?;
             Some((fault, draw?))
         })?;
@@ -116,16 +124,37 @@ fn call_fault(fault: Fault, mut draw: Draw, service: Service, operation: &str, b
                 }
             }
         }
-        _ => CallFault::Refused(match service {
-            Service::DynamoDb => refused_by_table(fault, draw, operation, body),
-            Service::Sqs => refused_by_queue(fault),
-        }),
+        _ => match service {
+            Service::DynamoDb => match refused_in_part(fault, &mut draw, operation, body) {
+                Some(part) => CallFault::PartlyRefused(part),
+                None => CallFault::Refused(refused_by_table(fault, draw, operation, body)),
+            },
+            Service::Sqs => CallFault::Refused(refused_by_queue(fault)),
+        },
     }
 }
 
 fn writes(operation: &str) -> bool {
     let others = ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"];
-    operation == TRANSACTION || others.contains(&operation)
+    CONFLICTING.contains(&operation) || others.contains(&operation)
+}
+
+/// Refuses a part of a call that AWS does not refuse as a whole. A table throttles whole calls as often.
+fn refused_in_part(fault: Fault, draw: &mut Draw, operation: &str, body: &[u8]) -> Option<PartlyRefused> {
+    match (operation, fault) {
+        (STATEMENTS, Fault::Conflict) => PartlyRefused::statements(body, "TransactionConflict", false, draw),
+        (STATEMENTS, Fault::Throttle) if draw.below(2) == 0 => {
+            let codes = ["ThrottlingError", "ProvisionedThroughputExceeded"];
+            let code = codes[usize::from(draw.below(2) == 0)];
+            PartlyRefused::statements(body, code, false, draw)
+        }
+        (STATEMENTS, Fault::ServerError) if draw.below(2) == 0 => {
+            let take_effect = draw.below(2) == 0;
+            PartlyRefused::statements(body, "InternalServerError", take_effect, draw)
+        }
+        (KEYS, Fault::Throttle) if draw.below(2) == 0 => PartlyRefused::keys(body, draw),
+        _ => None,
+    }
 }
 
 fn refused_by_table(fault: Fault, mut draw: Draw, operation: &str, body: &[u8]) -> Answer {
@@ -144,6 +173,7 @@ fn refused_by_table(fault: Fault, mut draw: Draw, operation: &str, body: &[u8]) 
                 &json!({ "__type": shape, "message": message }),
             );
         }
+        _ if operation == STATEMENTS => (StatusCode::BAD_REQUEST, "RequestLimitExceeded"),
         _ => (StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
     };
     let message = format!("The local stack injected a fault: {fault}.");
@@ -222,8 +252,11 @@ fn tables(body: &[u8]) -> Vec<String> {
                 for (name, value) in fields {
                     match (name.as_str(), value) {
                         ("TableName", Value::String(table)) => found.push(table),
+                        ("Statement", Value::String(statement)) => {
+                            found.extend(written_table(&statement).map(str::to_owned));
+                        }
                         // User data, which may contain the same names.
-                        ("Item" | "Key" | "ExpressionAttributeValues", _) => {}
+                        ("Item" | "Key" | "ExpressionAttributeValues" | "Parameters", _) => {}
                         ("RequestItems", Value::Object(tables)) => {
                             found.extend(tables.into_iter().map(|(table, _)| table));
                         }
@@ -248,10 +281,22 @@ mod tests {
         {"Put":{"TableName":"dedup","Item":{"TableName":{"S":"no"}}}},
         {"Update":{"TableName":"standings","Key":{"shard":{"S":"1"}}}}]}"#;
 
+    const STATEMENTS_TO_DEDUP: &[u8] = br#"{"Statements":[
+        {"Statement":"INSERT INTO \"dedup\" VALUE {'a': ?}","Parameters":[{"S":"UPDATE \"standings\" SET"}]},
+        {"Statement":"UPDATE \"dedup\" SET n = ? WHERE a = ?","Parameters":[{"N":"1"},{"S":"b"}]}]}"#;
+    const READS: &[u8] =
+        br#"{"RequestItems":{"standings":{"Keys":[{"a":{"S":"1"}},{"a":{"S":"2"}}],"ConsistentRead":true}}}"#;
+
     fn refused(fault: Fault, draw: u64, service: Service, operation: &str) -> String {
-        let injected = call_fault(fault, Draw(draw), service, operation, WRITES);
-        let CallFault::Refused(answer) = injected else {
-            panic!("{injected:?}");
+        let body = match operation {
+            STATEMENTS => STATEMENTS_TO_DEDUP,
+            KEYS => READS,
+            _ => WRITES,
+        };
+        let answer = match call_fault(fault, Draw(draw), service, operation, body) {
+            CallFault::Refused(answer) => answer,
+            CallFault::PartlyRefused(_) => return "200 in part".to_owned(),
+            injected => panic!("{injected:?}"),
         };
         let document: Value = serde_json::from_slice(&answer.body).expect("JSON");
         let shape = document["__type"].as_str().expect("a type");
@@ -313,6 +358,34 @@ mod tests {
             ],
         );
         check(
+            Fault::Throttle,
+            DynamoDb,
+            STATEMENTS,
+            &[
+                "200 in part",
+                "400 RequestLimitExceeded",
+                "400 ThrottlingException",
+            ],
+        );
+        check(
+            Fault::Throttle,
+            DynamoDb,
+            KEYS,
+            &[
+                "200 in part",
+                "400 ProvisionedThroughputExceededException",
+                "400 ThrottlingException",
+            ],
+        );
+        check(Fault::Conflict, DynamoDb, STATEMENTS, &["200 in part"]);
+        check(
+            Fault::ServerError,
+            DynamoDb,
+            STATEMENTS,
+            &["200 in part", "500 InternalServerError"],
+        );
+        check(Fault::ServerError, DynamoDb, KEYS, &["500 InternalServerError"]);
+        check(
             Fault::ServerError,
             DynamoDb,
             "Query",
@@ -344,13 +417,22 @@ mod tests {
         }
         faults.lower(Fault::Throttle);
         assert!(!is_affected(TRANSACTION, WRITES));
+        // Statements name their table in their text.
+        for (table, expected) in [("dedup", true), ("standings", false)] {
+            faults.raise(Fault::Throttle, [table], 1.0);
+            assert_eq!(is_affected(STATEMENTS, STATEMENTS_TO_DEDUP), expected, "{table}");
+            assert!(!is_affected(KEYS, READS), "{table}");
+            faults.lower(Fault::Throttle);
+        }
     }
 
     #[test]
-    fn conflicts_strike_transactions_alone() {
+    fn conflicts_strike_transactions_and_statements_alone() {
         let faults = Faults::from_seed(1, [Fault::Conflict]);
         faults.raise(Fault::Conflict, [], 1.0);
         assert!(faults.of_call("DynamoDB_20120810", TRANSACTION, WRITES).is_some());
+        let struck = faults.of_call("DynamoDB_20120810", STATEMENTS, STATEMENTS_TO_DEDUP);
+        assert!(struck.is_some());
         assert!(faults.of_call("DynamoDB_20120810", "PutItem", b"{}").is_none());
         assert!(faults.of_call("AmazonSQS", "SendMessageBatch", b"{}").is_none());
     }

@@ -73,7 +73,6 @@ const COUNTING_READS: &[&str] = &[
     "DEDUP_TABLE",
     "STANDINGS_TABLE",
     "STANDING_SHARDS",
-    "MARKER_LIFETIME_DAYS",
     "TIME_ZONE",
     "SCORING_POLICY",
 ];
@@ -124,7 +123,6 @@ pub(super) fn functions(
         ("MAX_ACTIVITY_AGE_DAYS", config.max_activity_age.clone()),
         ("TIME_ZONE", config.time_zone.clone()),
         ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
-        ("MARKER_LIFETIME_DAYS", settings::MARKER_LIFETIME_DAYS.to_string()),
         ("LISTED_USERS", settings::LISTED_USERS.to_string()),
         ("PROGRAM_BOARDS", settings::PROGRAM_BOARDS.to_string()),
         (
