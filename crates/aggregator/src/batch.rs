@@ -9,9 +9,9 @@ use aws_lambda_events::event::sqs::SqsMessage;
 use domain::{Activity, ActivityKey};
 use jiff::Timestamp;
 use store::Rules;
-use store::apply::Counted;
+use store::count::{Countable, Counted, StandingCount, TOLD_APART};
 use store::heartbeats::Lane;
-use store::plan::{Countable, Group, groups};
+use store::keys::CountGeneration;
 use store::stream::{Streamed, parse};
 
 /// Reasons that the log of one batch names, and characters of each.
@@ -22,8 +22,8 @@ const REASON_CHARS: usize = 200;
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
     messages: usize,
-    /// Each activity once, however often it was delivered.
-    pub activities: Vec<Activity>,
+    /// Each activity once, however often it was delivered, and when ingestion received it.
+    pub activities: Vec<(Activity, Timestamp)>,
     /// The messages of each activity that has no verdict yet, and when ingestion received it. An activity
     /// that was delivered twice has several messages.
     pending: HashMap<ActivityKey, (Vec<&'a SqsMessage>, Timestamp)>,
@@ -68,7 +68,7 @@ impl<'a> Batch<'a> {
                             .entry(activity.key())
                             .or_insert_with(|| (Vec::new(), received_at));
                         if messages.is_empty() {
-                            batch.activities.push(activity);
+                            batch.activities.push((activity, received_at));
                         }
                         messages.push(message);
                     }
@@ -93,10 +93,12 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    /// Plans how to count the activities into one generation. A rebuild by other rules may leave some out.
-    pub fn groups(&self, rules: &Rules, now: Timestamp) -> Vec<Group> {
-        let scored = |activity| Countable::scored(activity, rules, now).ok();
-        groups(self.activities.iter().filter_map(scored).collect())
+    /// What to count into each standing of a generation. A rebuild by other rules may leave some out.
+    pub fn counts(&self, generation: CountGeneration, rules: &Rules) -> Vec<StandingCount> {
+        let activities = self.activities.iter();
+        let scored = activities
+            .filter_map(|(activity, received_at)| Countable::scored(activity, *received_at, rules).ok());
+        StandingCount::of_batch(scored, generation, rules)
     }
 
     /// Defers everything, because nothing can be counted now.
@@ -191,16 +193,29 @@ impl<'a> Batch<'a> {
                 );
             }
             Counted::Duplicate => self.duplicates += messages.len(),
-            Counted::Impossible(reason) => {
-                let dead_letter = |message| DeadLetter {
-                    message,
-                    code: "not_countable",
-                    reason: reason.clone(),
-                };
-                self.dead.extend(messages.into_iter().map(dead_letter));
+            Counted::TooOld => {
+                let days = TOLD_APART.as_hours() / 24;
+                self.give_up(
+                    messages,
+                    "too_old_to_tell",
+                    &format!(
+                        "ingestion received it at {received_at}, more than {days} days ago. Keys of counted activities \
+                         are kept for so long, so nobody can tell whether it was counted. A rebuild counts it once"
+                    ),
+                );
             }
+            Counted::Impossible(reason) => self.give_up(messages, "not_countable", reason),
             Counted::Later(reason) => self.defer(messages, reason),
         }
+    }
+
+    fn give_up(&mut self, messages: Vec<&'a SqsMessage>, code: &'static str, reason: &str) {
+        let dead_letter = |message| DeadLetter {
+            message,
+            code,
+            reason: reason.to_owned(),
+        };
+        self.dead.extend(messages.into_iter().map(dead_letter));
     }
 }
 
@@ -225,12 +240,17 @@ fn shortened(reason: &str) -> String {
     reason.chars().take(REASON_CHARS).collect()
 }
 
-/// Combines the results of each activity in all generations that it is counted into. Those of the live
-/// generation come first. An activity is settled only when it is counted in all of them. Its result is
-/// then that in the live one.
+/// Combines the results of each activity in all generations that it is counted into. Those of the live one
+/// come first. An activity is settled only when it has a final result in all of them, and counted only when it
+/// is counted in all of them. Its result is then that in the live one.
 fn in_all_generations<'r>(
     results: impl IntoIterator<Item = &'r [(ActivityKey, Counted)]>,
 ) -> HashMap<ActivityKey, Counted> {
+    let gravity = |counted: &Counted| match counted {
+        Counted::Applied | Counted::Duplicate => 0,
+        Counted::TooOld | Counted::Impossible(_) => 1,
+        Counted::Later(_) => 2,
+    };
     let mut combined: HashMap<ActivityKey, Counted> = HashMap::new();
     for (key, counted) in results.into_iter().flatten() {
         match combined.entry(key.clone()) {
@@ -238,7 +258,7 @@ fn in_all_generations<'r>(
                 entry.insert(counted.clone());
             }
             Entry::Occupied(mut entry) => {
-                if matches!(counted, Counted::Later(_)) {
+                if gravity(counted) > gravity(entry.get()) {
                     entry.insert(counted.clone());
                 }
             }

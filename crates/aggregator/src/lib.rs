@@ -10,9 +10,9 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use store::apply::{Counting, GroupReport};
-use store::plan::PlanContext;
-use store::{Generations, StoreError};
+use store::count::StandingCount;
+use store::counting::Used;
+use store::{Counting, Generations, StoreError};
 use telemetry::{Meter, Metric};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -21,8 +21,6 @@ use batch::Batch;
 pub use config::Config;
 pub use queue::Queues;
 
-/// Concurrent transactions of one batch. They conflict only at the control totals.
-const TRANSACTIONS_AT_ONCE: usize = 4;
 /// Concurrent updates for the heartbeats of one batch.
 const HEARTBEATS_AT_ONCE: usize = 4;
 /// Reserved at the end of an invocation to report what was not counted.
@@ -39,7 +37,7 @@ impl Aggregator {
     pub fn connect(config: Config) -> anyhow::Result<Self> {
         let aws = store::aws::config_from_env()?;
         let client = aws_sdk_dynamodb::Client::new(&aws);
-        let counting = Counting::new(client, config.tables, config.rules);
+        let counting = Counting::new(&client, config.tables, config.rules);
         let queues = Queues {
             client: aws_sdk_sqs::Client::new(&aws),
             queue_url: config.queue_url,
@@ -64,15 +62,17 @@ impl Aggregator {
         // these activities were recorded.
         // Boxed, like the counting: the compiler refuses futures that are nested too deeply.
         let generations = Box::pin(self.generations(now)).await;
-        let live = generations
+        let first = generations
             .as_ref()
             .ok()
-            .and_then(|known| known.rules(known.live));
-        let mut batch = Batch::sort(&event.records, live.unwrap_or(self.counting.rules()));
-        let reports = match generations {
+            .and_then(|known| known.rules(known.counted().next()?));
+        let mut batch = Batch::sort(&event.records, first.unwrap_or(self.counting.rules()));
+        let (counts, used) = match generations {
             Ok(generations) => {
                 self.count_heartbeats(&mut batch, &generations, now).await;
-                Box::pin(self.count(&batch, &generations, now, deadline)).await
+                let mut counts = self.counts(&batch, &generations);
+                let used = Box::pin(self.counting.count(&mut counts, now, deadline)).await;
+                (counts, used)
             }
             Err(error) => {
                 let causes = error.with_causes();
@@ -87,24 +87,29 @@ impl Aggregator {
                     ),
                 }
                 batch.defer_all(&error.to_string());
-                Vec::new()
+                (Vec::new(), Used::default())
             }
         };
-        batch.conclude_all(reports.iter().map(|report| report.results.as_slice()));
+        batch.conclude_all(counts.iter().map(|count| count.results.as_slice()));
         batch.log();
         let dead = batch.dead.len();
         let dead_letters = std::mem::take(&mut batch.dead);
         batch.deferred.extend(self.queues.send_to_dlq(dead_letters).await);
         self.queues.defer(&batch.deferred).await;
 
-        let mut values = measured(&reports);
-        values.extend([
+        let retries = counts.iter().map(|count| count.retries).sum::<usize>();
+        let mut values = vec![
+            (Metric::StandingsReadUnits, used.standings_read_units),
+            (Metric::StandingsWriteUnits, used.standings_write_units),
+            (Metric::DedupReadUnits, used.dedup_read_units),
+            (Metric::DedupWriteUnits, used.dedup_write_units),
+            (Metric::Retries, as_float(retries)),
             (Metric::BatchSize, as_float(event.records.len())),
             (Metric::Applied, as_float(batch.applied)),
             (Metric::Duplicates, as_float(batch.duplicates)),
             (Metric::DeadLettered, as_float(dead)),
             (Metric::Deferred, as_float(batch.deferred.len())),
-        ]);
+        ];
         if let Some(received_first) = batch.received_first {
             let waited = Timestamp::now().duration_since(received_first).as_millis_f64();
             values.push((Metric::CountedAfter, waited));
@@ -113,31 +118,14 @@ impl Aggregator {
         failures(&batch.deferred)
     }
 
-    /// Counts into each generation by separate transactions, since an activity may already be counted in
-    /// one of them. The reports of the live one come first.
-    async fn count(
-        &self,
-        batch: &Batch<'_>,
-        generations: &Generations,
-        now: Timestamp,
-        deadline: Instant,
-    ) -> Vec<GroupReport> {
-        let planned = generations.counted().flat_map(|generation| {
+    /// What to count into the standings of each generation. Those of the live one come first.
+    fn counts(&self, batch: &Batch<'_>, generations: &Generations) -> Vec<StandingCount> {
+        let counted = generations.counted();
+        let counts = counted.flat_map(|generation| {
             let rules = generations.rules(generation).unwrap_or(self.counting.rules());
-            let context = PlanContext::new(rules, generation, now);
-            let groups = batch.groups(rules, now).into_iter();
-            groups.map(move |group| (generation != generations.live, group, context.clone()))
+            batch.counts(generation, rules)
         });
-        let mut reports: Vec<(bool, GroupReport)> = stream::iter(planned)
-            .map(async |(is_building, group, context)| {
-                (is_building, self.counting.count(group, context, deadline).await)
-            })
-            // Unordered, so that a group with conflicts does not delay the others.
-            .buffer_unordered(TRANSACTIONS_AT_ONCE)
-            .collect()
-            .await;
-        reports.sort_by_key(|(is_building, _)| *is_building);
-        reports.into_iter().map(|(_, report)| report).collect()
+        counts.collect()
     }
 
     async fn count_heartbeats(&self, batch: &mut Batch<'_>, generations: &Generations, now: Timestamp) {
@@ -183,27 +171,7 @@ impl Aggregator {
     }
 }
 
-fn measured(reports: &[GroupReport]) -> Vec<(Metric, f64)> {
-    #[expect(clippy::cast_precision_loss, reason = "counts within one batch")]
-    let count = |of: fn(&GroupReport) -> u64| reports.iter().map(of).sum::<u64>() as f64;
-    // `sum` of nothing would be -0.
-    let sum = |of: fn(&GroupReport) -> f64| reports.iter().map(of).fold(0.0, |sum, units| sum + units);
-    vec![
-        (Metric::Transactions, count(|report| report.transactions)),
-        (Metric::Conflicts, count(|report| report.conflicts)),
-        (Metric::Retries, count(|report| report.retries)),
-        (Metric::DedupWriteUnits, sum(|report| report.dedup_write_units)),
-        (
-            Metric::StandingsWriteUnits,
-            sum(|report| report.standings_write_units),
-        ),
-    ]
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts within one batch of at most 10,000"
-)]
+#[expect(clippy::cast_precision_loss, reason = "counts within one invocation")]
 fn as_float(count: usize) -> f64 {
     count as f64
 }

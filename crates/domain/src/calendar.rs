@@ -103,7 +103,7 @@ impl Period {
     }
 
     /// The period of the same kind that is `count` periods earlier.
-    fn earlier(self, count: i32) -> Self {
+    pub(crate) fn earlier(self, count: i32) -> Self {
         match self {
             Self::Month(first) => Self::Month(first.saturating_sub(Span::new().months(count))),
             Self::Week(monday) => Self::Week(monday.saturating_sub(Span::new().weeks(count))),
@@ -203,19 +203,6 @@ impl Calendar {
         }
     }
 
-    /// The counters that an activity is added to: those of its day, week and month. A period older than
-    /// the previous one is left out, since no board shows it again.
-    pub fn counted_in(&self, occurred_at: Timestamp, now: Timestamp) -> Vec<Period> {
-        let (occurred, today) = (self.date(occurred_at), self.date(now));
-        [Window::Month, Window::Week, Window::Day]
-            .into_iter()
-            .filter_map(|window| {
-                let oldest_kept = Period::containing(window, today)?.earlier(1);
-                Period::containing(window, occurred).filter(|p| p.first_day() >= oldest_kept.first_day())
-            })
-            .collect()
-    }
-
     /// The months, weeks and days that have counters: the previous and the current one of each.
     pub fn kept_pairs(&self, now: Timestamp) -> [(Period, Period); 3] {
         let today = self.date(now);
@@ -230,26 +217,7 @@ impl Calendar {
             .expect("only dates at the limits of the calendar have no midnight")
             .timestamp()
     }
-
-    /// Expired counters. Each write to a standing deletes them, so the standing of a user who is active at
-    /// least every [`EXPIRED_DAYS`] days does not grow.
-    pub fn expired(&self, now: Timestamp) -> Vec<Period> {
-        let today = self.date(now);
-        [
-            (Window::Month, EXPIRED_MONTHS),
-            (Window::Week, EXPIRED_WEEKS),
-            (Window::Day, EXPIRED_DAYS),
-        ]
-        .into_iter()
-        .filter_map(|(window, count)| Some((Period::containing(window, today)?, count)))
-        .flat_map(|(current, count)| (2..2 + count).map(move |back| current.earlier(back)))
-        .collect()
-    }
 }
-
-const EXPIRED_MONTHS: i32 = 2;
-const EXPIRED_WEEKS: i32 = 3;
-const EXPIRED_DAYS: i32 = 14;
 
 #[cfg(test)]
 mod tests {
@@ -368,46 +336,6 @@ mod tests {
             span(Window::Day),
             r#"{"name":"day","first_day":"2026-11-21","last_day":"2026-11-21","time_zone":"Europe/Berlin"}"#
         );
-    }
-
-    fn check_counted(occurred_at: &str, expected: &str) {
-        let now = "2026-11-03T09:00:00Z".parse().unwrap();
-        let counted = calendar("UTC").counted_in(occurred_at.parse().unwrap(), now);
-        assert_eq!(names(&counted), expected, "{occurred_at}");
-    }
-
-    #[test]
-    fn a_late_activity_counts_where_its_window_can_still_be_seen() {
-        check_counted(
-            "2026-11-03T08:00:00Z",
-            "month 2026-11, week 2026-W45, day 2026-11-03",
-        );
-        check_counted(
-            "2026-11-02T23:59:59Z",
-            "month 2026-11, week 2026-W45, day 2026-11-02",
-        );
-        check_counted("2026-11-01T12:00:00Z", "month 2026-11, week 2026-W44");
-        check_counted("2026-10-31T12:00:00Z", "month 2026-10, week 2026-W44");
-        check_counted("2026-10-20T12:00:00Z", "month 2026-10");
-        check_counted("2014-06-25T15:36:54Z", "");
-        // Ingest allows five minutes of clock skew, so an activity can fall on the next day.
-        check_counted(
-            "2026-11-04T00:00:00Z",
-            "month 2026-11, week 2026-W45, day 2026-11-04",
-        );
-    }
-
-    #[test]
-    fn what_is_removed_is_never_what_is_added() {
-        let calendar = calendar("America/New_York");
-        for hour in 0..24 * 800 {
-            let now = Timestamp::from_second(1_767_000_000 + hour * 3600).unwrap();
-            let removed = calendar.expired(now);
-            for back in [0, 1, 7, 31] {
-                let added = calendar.counted_in(now - Span::new().hours(24 * back), now);
-                assert!(added.iter().all(|period| !removed.contains(period)), "{now}");
-            }
-        }
     }
 
     #[test]

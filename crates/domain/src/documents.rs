@@ -141,11 +141,8 @@ pub struct StatusDocument {
 /// What the last snapshot run measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// The sum of the control totals.
+    /// The sum of all standings.
     pub counted: Tally,
-    /// The sum of all standings that this run read. Equal to `counted` while nothing arrives. Under load
-    /// it may differ, because the two are read moments apart.
-    pub standings: Tally,
     /// Dead letters: messages that could not be counted and wait for an operator.
     pub dead_letters: u64,
     /// How long the run took, in seconds.

@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod board;
 pub mod calendar;
+pub mod counters;
 pub mod documents;
 mod field_names;
 pub mod freshness;

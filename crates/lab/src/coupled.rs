@@ -2,7 +2,7 @@
 //!
 //! It is a baseline for `podium compare`. No deployment contains it, and only that command starts it.
 //! The comparison is about coupling, so everything else is Podium's own: parsing and facts from
-//! ingestion, and the aggregator's counting with its transactions, markers and retries. The baseline is
+//! ingestion, and the aggregator's counting with its ledgers and retries. The baseline is
 //! more careful than most systems of its kind: a retry counts a fact that an earlier attempt stored but
 //! did not count, and it answers 503 before its clients time out. It cannot count an activity that its
 //! client does not send again, since only a request triggers counting.
@@ -12,12 +12,13 @@ mod config;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::{Activity, ActivityKey, Rejection};
+use domain::ActivityKey;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use ingest::{Ingest, ItemResult, ItemStatus, answer};
 use jiff::Timestamp;
 use lambda_http::{Request, Response};
-use store::plan::{Countable, PlanContext, groups};
-use store::{Counted, Counting, Generations};
+use store::count::{Countable, StandingCount};
+use store::{Counted, Counting, Fact, Facts, Generations, StoreError};
 use tokio::time::Instant;
 
 pub use config::Config;
@@ -25,8 +26,12 @@ pub use config::Config;
 /// The limit for storing and counting. Clients wait 5 s, so they still get an answer when it fails.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 
+/// Concurrent reads of facts for one request.
+const READS_AT_ONCE: usize = 16;
+
 pub struct Coupled {
     ingest: Ingest,
+    facts: Facts,
     counting: Counting,
 }
 
@@ -34,8 +39,9 @@ impl Coupled {
     pub fn connect(config: Config) -> anyhow::Result<Self> {
         let client = aws_sdk_dynamodb::Client::new(&store::aws::config_from_env()?);
         Ok(Self {
+            facts: Facts::new(client.clone(), config.ingest.activities_table.clone()),
             ingest: Ingest::connect(config.ingest)?,
-            counting: Counting::new(client, config.tables, config.rules),
+            counting: Counting::new(&client, config.tables, config.rules),
         })
     }
 
@@ -57,12 +63,10 @@ impl Coupled {
             Err(refusal) => return *refusal,
         };
         let deadline = arrived + ANSWER_WITHIN;
-        let mut countable = self.countable(&parsed, received_at);
         let mut results = self.ingest.keep(parsed, received_at, deadline).await;
         let kept: HashSet<ActivityKey> = results.iter().filter_map(key_of_kept).collect();
-        countable.retain(|activity| kept.contains(&activity.key));
-        let uncounted = match self.counting.generations().await {
-            Ok(generations) => self.count(countable, &generations, received_at, deadline).await,
+        let uncounted = match self.count(&kept, received_at, deadline).await {
+            Ok(uncounted) => uncounted,
             Err(error) => {
                 tracing::error!(
                     kind = error.kind(),
@@ -80,46 +84,42 @@ impl Coupled {
         answer(&results)
     }
 
-    fn countable(&self, parsed: &[Result<Activity, Rejection>], now: Timestamp) -> Vec<Countable> {
-        let scored = |activity| Countable::scored(activity, self.counting.rules(), now);
-        // Parsing has already refused kinds that the policy does not know.
-        parsed
-            .iter()
-            .flatten()
-            .filter_map(|activity| scored(activity).ok())
-            .collect()
-    }
-
     /// Counts stored activities and returns those that could not be counted. Duplicates are processed too:
-    /// an earlier attempt may have stored the fact without counting it, and the marker prevents a double
-    /// count. A duplicate has the content of the fact; only its time may not have been sent.
+    /// an earlier attempt may have stored the fact without counting it. Its key in the ledger has the time at
+    /// which that attempt received it, so the facts are read.
     async fn count(
         &self,
-        activities: Vec<Countable>,
-        generations: &Generations,
+        kept: &HashSet<ActivityKey>,
         now: Timestamp,
         deadline: Instant,
-    ) -> HashSet<ActivityKey> {
-        let mut uncounted = HashSet::new();
+    ) -> Result<HashSet<ActivityKey>, StoreError> {
+        let generations: Generations = self.counting.generations().await?;
+        let facts: Vec<Option<Fact>> = stream::iter(kept.clone())
+            .map(async |key| self.facts.get(&key).await)
+            .buffer_unordered(READS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let rules = self.counting.rules();
+        let mut counts = Vec::new();
         for generation in generations.counted() {
-            for group in groups(activities.clone()) {
-                let context = PlanContext::new(self.counting.rules(), generation, now);
-                let report = self.counting.count(group, context, deadline).await;
-                for (key, counted) in report.results {
-                    match counted {
-                        Counted::Applied | Counted::Duplicate => {}
-                        Counted::Later(reason) | Counted::Impossible(reason) => {
-                            tracing::error!(
-                                reason,
-                                "An activity could not be counted. The client is asked to send it again."
-                            );
-                            uncounted.insert(key);
-                        }
-                    }
-                }
+            let facts = facts.iter().flatten();
+            // Parsing has already refused kinds that the policy does not know.
+            let scored =
+                facts.filter_map(|fact| Countable::scored(&fact.activity, fact.received_at, rules).ok());
+            counts.extend(StandingCount::of_batch(scored, generation, rules));
+        }
+        self.counting.count(&mut counts, now, deadline).await;
+        let mut uncounted = HashSet::new();
+        for (key, counted) in counts.into_iter().flat_map(|count| count.results) {
+            if !matches!(counted, Counted::Applied | Counted::Duplicate) {
+                tracing::error!(
+                    ?counted,
+                    "An activity could not be counted. The client is asked to send it again."
+                );
+                uncounted.insert(key);
             }
         }
-        uncounted
+        Ok(uncounted)
     }
 }
 

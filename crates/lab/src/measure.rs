@@ -1,15 +1,21 @@
 //! Requests that only measurements make: numbers of standings that counting would take hours to reach,
-//! and look-ups of markers next to the normal path. They are bodies of `DynamoDB`'s JSON protocol for
+//! and look-ups of standings next to the normal path. They are bodies of `DynamoDB`'s JSON protocol for
 //! the embedded tables in the same process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use domain::{ActivityKey, Period, ProgramId, Standing, Tally};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::counters::{Counters, Sum};
+use domain::intake::SCHEMA_VERSION;
+use domain::{Standing, Tally, Window};
+use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-
-use store::keys::{self, CountGeneration, ShardCount, attribute};
-use store::standings::CurrentCounters;
+use store::Fact;
+use store::keys::{CountGeneration, ShardCount, StandingKey, attribute};
+use store::ledger::{Epoch, KEYS_KEPT, KEYS_MAX, Ledger, LedgerKey};
 
 /// `DynamoDB`'s limit for one `BatchWriteItem`.
 pub const MAX_PUTS: usize = 25;
@@ -17,75 +23,58 @@ pub const MAX_PUTS: usize = 25;
 /// `DynamoDB`'s limit for one `BatchGetItem`.
 pub const MAX_GETS: usize = 100;
 
-/// The key of a marker.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(transparent)]
-pub struct MarkerKey(String);
-
-impl MarkerKey {
-    pub fn of(activity: &ActivityKey) -> Self {
-        Self(keys::marker_key(CountGeneration::FIRST, activity))
-    }
+/// A `BatchWriteItem` that puts at most [`MAX_PUTS`] standings in the form that counting leaves on a day.
+/// Their ledgers hold as many keys as between two spills.
+pub fn put_standings(table: &str, shards: ShardCount, day: Date, standings: &[Standing]) -> Value {
+    let puts = standings.iter().map(|standing| {
+        let (user, program) = (standing.user.clone(), standing.program.clone());
+        let mut item = key(&StandingKey::new(CountGeneration::FIRST, shards, user, program));
+        let ledger = ledger(standing, day);
+        item.insert(attribute::LEDGER.to_owned(), binary(&ledger.encode()));
+        item.insert(attribute::VERSION.to_owned(), binary(&ledger.epoch.0));
+        json!({ "PutRequest": { "Item": item } })
+    });
+    json!({ "RequestItems": { table: puts.collect::<Vec<_>>() } })
 }
 
-/// A `BatchWriteItem` that puts at most [`MAX_PUTS`] standings in the form that counting leaves. A
-/// window without activities has no counter.
-pub fn put_standings(
-    table: &str,
-    shards: ShardCount,
-    counters: &CurrentCounters,
-    standings: &[Standing],
-) -> Value {
-    put(
-        table,
-        standings.iter().map(|standing| {
-            let shard = shards.shard_of(CountGeneration::FIRST, &standing.user);
-            let mut item = key(&shard, &keys::member_key(&standing.user, &standing.program));
-            for (window, points, activities) in counters.named() {
-                add_counters(&mut item, points, activities, standing.tallies.get(window));
-            }
-            item
-        }),
-    )
-}
-
-/// A `BatchWriteItem` that puts the control totals of at most [`MAX_PUTS`] programs, in one lane.
-pub fn put_totals(table: &str, totals: &BTreeMap<ProgramId, Tally>) -> Value {
-    let lane = keys::totals_key(CountGeneration::FIRST, 0);
-    put(
-        table,
-        totals.iter().map(|(program, tally)| {
-            let mut item = key(&lane, program.as_str());
-            add_counters(&mut item, attribute::POINTS, attribute::ACTIVITIES, *tally);
-            item
-        }),
-    )
-}
-
-/// Adds counters of earlier days to the standings of a [`put_standings`]: each day to one in `one_in`.
-pub fn add_earlier_days(put: &mut Value, table: &str, days: &[Period], one_in: usize) {
+/// Adds counters of so many earlier days to the standings of a [`put_standings`], as large as those that a
+/// ledger has.
+pub fn add_earlier_days(put: &mut Value, table: &str, days: usize) {
+    const COUNTERS_OF_A_DAY: usize = 12;
     let puts = put["RequestItems"][table].as_array_mut().into_iter().flatten();
-    for (number, put) in puts.enumerate() {
+    for put in puts {
         if let Some(item) = put["PutRequest"]["Item"].as_object_mut() {
-            let active = days
-                .iter()
-                .enumerate()
-                .filter(|(day, _)| (number + day) % one_in == 0);
-            item.extend(active.map(|(_, day)| (day.to_string(), json!({ "N": "25" }))));
+            item.insert("days".to_owned(), binary(&vec![0; days * COUNTERS_OF_A_DAY]));
         }
     }
 }
 
-/// A `BatchGetItem` for at most [`MAX_GETS`] markers.
-pub fn find_markers<'a>(table: &str, markers: impl Iterator<Item = &'a MarkerKey>) -> Value {
-    let keys: Vec<_> = markers
-        .map(|MarkerKey(marker)| json!({ attribute::ACTIVITY: { "S": marker } }))
-        .collect();
+/// The stream record of a fact, as the pipe sends it to the queue.
+pub fn stream_record(fact: &Fact) -> String {
+    let Fact {
+        activity,
+        received_at,
+    } = fact;
+    let image = json!({
+        "user_id": { "S": activity.user },
+        "activity_id": { "S": activity.id },
+        "program_id": { "S": activity.program },
+        "kind": { "S": activity.kind },
+        "occurred_at": { "S": activity.occurred_at },
+        "received_at": { "S": received_at },
+        "schema_version": { "N": SCHEMA_VERSION.to_string() },
+    });
+    json!({ "eventName": "INSERT", "dynamodb": { "NewImage": image } }).to_string()
+}
+
+/// A `BatchGetItem` for at most [`MAX_GETS`] standings.
+pub fn find_standings<'a>(table: &str, standings: impl Iterator<Item = &'a StandingKey>) -> Value {
+    let keys: Vec<_> = standings.map(key).collect();
     json!({ "RequestItems": { table: { "Keys": keys, "ConsistentRead": true } } })
 }
 
-/// The markers in the answer to [`find_markers`], without those that do not exist.
-pub fn found_markers(answer: &[u8]) -> serde_json::Result<Vec<MarkerKey>> {
+/// The places of the standings in the answer to [`find_standings`], without those that do not exist.
+pub fn found_members(answer: &[u8]) -> serde_json::Result<Vec<String>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Answer {
@@ -94,51 +83,66 @@ pub fn found_markers(answer: &[u8]) -> serde_json::Result<Vec<MarkerKey>> {
     #[derive(Deserialize)]
     struct Attribute {
         #[serde(rename = "S")]
-        text: Option<MarkerKey>,
+        text: Option<String>,
     }
     let answer: Answer = serde_json::from_slice(answer)?;
     let items = answer.responses.into_values().flatten();
     Ok(items
-        .filter_map(|mut item| item.remove(attribute::ACTIVITY)?.text)
+        .filter_map(|mut item| item.remove(attribute::MEMBER)?.text)
         .collect())
 }
 
-fn put(table: &str, items: impl Iterator<Item = Map<String, Value>>) -> Value {
-    let puts: Vec<_> = items
-        .map(|item| json!({ "PutRequest": { "Item": item } }))
-        .collect();
-    json!({ "RequestItems": { table: puts } })
-}
-
-fn key(shard: &str, member: &str) -> Map<String, Value> {
-    Map::from_iter([
-        (attribute::SHARD.to_owned(), json!({ "S": shard })),
-        (attribute::MEMBER.to_owned(), json!({ "S": member })),
-    ])
-}
-
-fn add_counters(item: &mut Map<String, Value>, points: &str, activities: &str, tally: Tally) {
-    if tally.activities > 0 {
-        item.insert(points.to_owned(), json!({ "N": tally.points.to_string() }));
-        item.insert(
-            activities.to_owned(),
-            json!({ "N": tally.activities.to_string() }),
-        );
+fn ledger(standing: &Standing, day: Date) -> Ledger {
+    let mut counters = Counters::new(day);
+    let mut sums = *counters.sums();
+    // All time, three days, two weeks, two months.
+    for (slot, window) in [
+        (0, Window::All),
+        (1, Window::Day),
+        (4, Window::Week),
+        (6, Window::Month),
+    ] {
+        sums[slot] = sum(standing.tallies.get(window));
     }
+    counters = Counters::stored(day, sums);
+    let mut ledger = Ledger::new(day, Epoch([7; 8]));
+    let activities = standing.tallies.all.activities;
+    let between_spills = KEYS_KEPT as u64 + 1 + activities % (KEYS_MAX - KEYS_KEPT) as u64;
+    for number in 0..activities.min(between_spills) {
+        let received_at = Timestamp::from_second(1_700_000_000 + number.cast_signed()).expect("in range");
+        let id = format!("activity-{number}").parse().expect("an id");
+        ledger.count(LedgerKey::new(received_at, &id), day, Sum::default());
+    }
+    ledger.counters = counters;
+    ledger
+}
+
+fn sum(Tally { points, activities }: Tally) -> Sum {
+    Sum {
+        points: points.cast_signed(),
+        activities: activities.cast_signed(),
+    }
+}
+
+fn binary(bytes: &[u8]) -> Value {
+    json!({ "B": STANDARD.encode(bytes) })
+}
+
+fn key(standing: &StandingKey) -> Map<String, Value> {
+    Map::from_iter([
+        (attribute::SHARD.to_owned(), json!({ "S": standing.partition() })),
+        (attribute::MEMBER.to_owned(), json!({ "S": standing.member() })),
+    ])
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::Calendar;
     use domain::standing::Tallies;
-    use jiff::Timestamp;
 
     use super::*;
 
     #[test]
-    fn a_put_standing_has_the_form_of_a_counted_one() {
-        let calendar: Calendar = "UTC".parse().unwrap();
-        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+    fn a_put_standing_is_read_as_what_was_put() {
         let tally = |points, activities| Tally { points, activities };
         let standing = Standing {
             user: "ann".parse().unwrap(),
@@ -150,33 +154,34 @@ mod tests {
             },
             recent_activities: 0,
         };
-        let counters = CurrentCounters::at(&calendar, now);
-        let body = put_standings("standings", "1".parse().unwrap(), &counters, &[standing]);
-        assert_eq!(
-            body["RequestItems"]["standings"][0]["PutRequest"]["Item"],
-            json!({
-                "shard": {"S": "g1#000"},
-                "member": {"S": "ann#p"},
-                "points": {"N": "30"},
-                "activities": {"N": "3"},
-                "month 2026-11": {"N": "10"},
-                "month 2026-11 activities": {"N": "1"},
-            })
+        let day = "2026-11-21".parse().unwrap();
+        let body = put_standings(
+            "standings",
+            "1".parse().unwrap(),
+            day,
+            std::slice::from_ref(&standing),
         );
+        let item = &body["RequestItems"]["standings"][0]["PutRequest"]["Item"];
+        assert_eq!(
+            (&item["shard"]["S"], &item["member"]["S"]),
+            (&json!("g1#000"), &json!("ann p"))
+        );
+        let encoded = STANDARD.decode(item["ledger"]["B"].as_str().unwrap()).unwrap();
+        let ledger = Ledger::decode(&encoded).unwrap();
+        assert_eq!(ledger.counters.tallies(day), standing.tallies);
+        assert_eq!(ledger.keys().len(), 3);
     }
 
     #[test]
-    fn markers_that_are_there_are_found() {
-        let marker = MarkerKey::of(&ActivityKey {
-            user: "ann".parse().unwrap(),
-            id: "a1".parse().unwrap(),
-        });
-        let body = find_markers("dedup", [&marker].into_iter());
+    fn standings_that_are_there_are_found() {
+        let (user, program) = ("ann".parse().unwrap(), "p".parse().unwrap());
+        let standing = StandingKey::new(CountGeneration::FIRST, "1".parse().unwrap(), user, program);
+        let body = find_standings("standings", [&standing].into_iter());
         assert_eq!(
-            body["RequestItems"]["dedup"]["Keys"],
-            json!([{"activity": {"S": "g1#ann#a1"}}])
+            body["RequestItems"]["standings"]["Keys"],
+            json!([{"shard": {"S": "g1#000"}, "member": {"S": "ann p"}}])
         );
-        let answer = br#"{"Responses":{"dedup":[{"activity":{"S":"g1#ann#a1"},"expires_at":{"N":"9"}}]},"UnprocessedKeys":{}}"#;
-        assert_eq!(found_markers(answer).unwrap(), [marker]);
+        let answer = br#"{"Responses":{"standings":[{"shard":{"S":"g1#000"},"member":{"S":"ann p"}}]},"UnprocessedKeys":{}}"#;
+        assert_eq!(found_members(answer).unwrap(), [standing.member()]);
     }
 }

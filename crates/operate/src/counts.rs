@@ -4,8 +4,8 @@ use anyhow::{Context as _, ensure};
 use store::keys::CountGeneration;
 use store::schema::TableNames;
 use store::{
-    CountTables, Counting, Facts, Generations, Markers, Rebuilds, Repairs, Rules, Snapshots, Standings,
-    generations, heartbeats,
+    Blocks, CountTables, Facts, Folding, Generations, Rebuilds, Rules, Snapshots, Standings, generations,
+    heartbeats,
 };
 
 use crate::deployment::Deployment;
@@ -16,13 +16,11 @@ pub struct Counts {
     pub client: aws_sdk_dynamodb::Client,
     pub tables: TableNames,
     pub rules: Rules,
-    pub counting: Counting,
     pub facts: Facts,
-    pub markers: Markers,
-    /// Read consistently, because facts and markers are compared with them.
+    pub blocks: Blocks,
     pub standings: Standings,
+    pub folding: Folding,
     pub rebuilds: Rebuilds,
-    pub repairs: Repairs,
     pub snapshots: Snapshots,
 }
 
@@ -55,19 +53,18 @@ impl Counts {
     }
 
     fn ruled(client: aws_sdk_dynamodb::Client, tables: TableNames, rules: Rules) -> Self {
-        let shards = rules.standing_shards;
-        let standings = tables.standings.clone();
         let counted = CountTables {
             dedup: tables.dedup.clone(),
-            standings: standings.clone(),
+            standings: tables.standings.clone(),
         };
+        let facts = Facts::new(client.clone(), tables.activities.clone());
+        let standings = Standings::new(client.clone(), tables.standings.clone(), rules.standing_shards);
         Self {
-            counting: Counting::new(client.clone(), counted.clone(), rules.clone()),
-            facts: Facts::new(client.clone(), tables.activities.clone()),
-            markers: Markers::new(client.clone(), tables.dedup.clone()),
-            standings: Standings::new(client.clone(), standings.clone(), shards),
-            rebuilds: Rebuilds::new(client.clone(), standings, shards),
-            repairs: Repairs::new(client.clone(), counted, shards),
+            folding: Folding::new(client.clone(), counted, facts.clone(), standings.clone()),
+            blocks: Blocks::new(client.clone(), tables.dedup.clone()),
+            rebuilds: Rebuilds::new(client.clone(), tables.standings.clone()),
+            facts,
+            standings,
             snapshots: Snapshots::new(client.clone(), tables.snapshots.clone()),
             client,
             tables,

@@ -30,13 +30,16 @@ The former generation is still counted into, so one write switches back.
 
 The new generation goes live only if it has every activity that was accepted before the comparison.
 Activities that are still being counted get some time (--in-flight). A rebuild that was killed resumes
-from its checkpoints: run it again. It reads every activity (half a read unit for each KB, and more for
-the comparison) and writes about five write units for each. Until `finish`, the aggregator uses twice
-the write units.
+from its checkpoints: run it again. It reads every activity three times (half a read unit for each KB), and
+writes one write unit for each standing and for each block of recent keys. Until `finish`, the aggregator
+uses twice the units.
 
 A rebuild counts by the rules that are configured for the aggregator: scoring policy, time zone and
 shards. If they changed in a way that would alter what is counted already, the live generation keeps its
-former rules until a rebuild. Without options it uses the stack of `podium local`; with --environment NAME, a deployment on
+former rules until a rebuild. Counts of an earlier version of Podium, which kept them in another form, stand still
+until a rebuild has replaced them; that one cannot be switched back.
+
+Without options it uses the stack of `podium local`; with --environment NAME, a deployment on
 AWS.";
 
 /// The pause between the first two comparisons. It doubles each time.
@@ -74,7 +77,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => rebuild(args).await,
         Command::Status(deployment) => status(&Counts::connect(&deployment).await?).await,
         Command::Switch(deployment) => switch(&Counts::connect(&deployment).await?).await,
-        Command::Finish(deployment) => finish(&Counts::connect(&deployment).await?).await,
+        Command::Finish(deployment) => drop_other(&Counts::connect(&deployment).await?).await,
     }
 }
 
@@ -85,15 +88,11 @@ async fn rebuild(args: RunArgs) -> anyhow::Result<ExitCode> {
     if wanted == known {
         println!("Resuming {generation} next to the live {}.", known.live);
     } else {
+        counts.change(&known, wanted).await?;
         if let Some(former) = &known.building {
-            // Nothing counts into it once the new one is registered.
+            // Nothing counts into it now that the new one is registered.
             println!("Dropping {}.", former.generation);
-            let (alone, given_up) = known.alone()?;
-            let alone = counts.change(&known, alone).await?;
-            counts.of(given_up, &known).rebuilds.delete(given_up).await?;
-            counts.change(&alone, wanted).await?;
-        } else {
-            counts.change(&known, wanted).await?;
+            counts.rebuilds.delete(former.generation).await?;
         }
         println!("Building {generation} next to the live {}.", known.live);
     }
@@ -124,7 +123,12 @@ async fn rebuild(args: RunArgs) -> anyhow::Result<ExitCode> {
         println!("{generation} is complete. Make it live with `podium rebuild switch`.");
         return Ok(ExitCode::SUCCESS);
     }
-    counts.change(&complete, complete.switched()?).await?;
+    let former = complete.live;
+    let switched = counts.change(&complete, complete.switched()?).await?;
+    if switched.is_former(former) {
+        println!("{generation} is live; boards show it from the next snapshot.");
+        return drop_other(&counts).await;
+    }
     println!(
         "{generation} is live; boards show it from the next snapshot. Go back with `podium rebuild switch`, or keep it \
          with `podium rebuild finish`."
@@ -147,7 +151,7 @@ async fn compare(
     let until = Instant::now() + in_flight;
     let mut pause = FIRST_PAUSE;
     loop {
-        let findings = reconcile::compare(counts, &scope, None).await?;
+        let findings = reconcile::compare(counts, &scope, false).await?;
         let missing = findings.uncounted.left();
         if missing == 0 || Instant::now() >= until {
             return Ok(findings);
@@ -164,6 +168,12 @@ async fn compare(
 async fn status(counts: &Counts) -> anyhow::Result<ExitCode> {
     let generations = counts.generations().await?;
     println!("{} is live.", generations.live);
+    if generations.is_former(generations.live) {
+        println!(
+            "It was counted by an earlier version of Podium and stands still. `podium rebuild run` recounts everything \
+             into a generation that goes on."
+        );
+    }
     let pending = generations.pending();
     if !pending.is_empty() {
         println!(
@@ -212,13 +222,14 @@ async fn switch(counts: &Counts) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn finish(counts: &Counts) -> anyhow::Result<ExitCode> {
+/// Drops the generation that is not live.
+async fn drop_other(counts: &Counts) -> anyhow::Result<ExitCode> {
     let known = counts.generations().await?;
     let (alone, given_up) = known.alone()?;
     counts.change(&known, alone).await?;
-    let deleted = counts.of(given_up, &known).rebuilds.delete(given_up).await?;
+    let deleted = counts.rebuilds.delete(given_up).await?;
     println!(
-        "{given_up} is dropped; {} deleted. Its markers expire on their own.",
+        "{given_up} is dropped; {} deleted. Its blocks expire on their own.",
         counted(deleted, "item is", "items are")
     );
     Ok(ExitCode::SUCCESS)

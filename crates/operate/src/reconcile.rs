@@ -14,7 +14,6 @@ use store::{Quality, quality};
 use terminal::duration;
 use terminal::text::age;
 
-use self::compare::Repairing;
 pub use self::compare::compare;
 pub use self::findings::Findings;
 use crate::counts::{Counts, SEGMENTS_DEFAULT, parse_segments};
@@ -28,8 +27,7 @@ Reconcile reads every activity and checks the counts by four rules:
 
   completeness   every activity is counted
   uniqueness     nothing is counted without an activity, and nothing is counted twice
-  agreement      a standing is the sum of its activities, and a program's totals are the sum of its
-                 standings
+  agreement      a standing is the sum of its activities
   freshness      the board was published in the last few minutes, and so was the last heartbeat counted
 
 Activities that may still be in flight are not checked: those accepted after the last counted heartbeat,
@@ -37,10 +35,9 @@ or less than --in-flight before it. Counting goes on meanwhile; counts that chan
 checked again.
 
 Without --repair it corrects nothing. It only stores its result, which the snapshot function publishes
-as the metrics Uncounted, Unfounded and Disagreeing. With --repair, it sends activities that were never counted to the
-queue again, where the aggregator counts each once; it deletes markers without an activity, and corrects
-counters. Each change is written together with an audit record, under the key `audit` in the table of
-standings.
+as the metrics Uncounted, Unfounded and Disagreeing. With --repair, it writes the standings of each user with a finding
+anew from the user's activities, those included that were never counted. Each write has an audit record,
+under the key `audit` in the table of standings.
 
 Without options it uses the stack of `podium local`; with --environment NAME, a deployment on AWS.
 
@@ -97,12 +94,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             scope.generation
         ),
     }
-    let repairing = if args.repair {
-        Some(Repairing::new(&counts, &args.deployment).await?)
-    } else {
-        None
-    };
-    let findings = compare(&counts, &scope, repairing.as_ref()).await?;
+    let findings = compare(&counts, &scope, args.repair).await?;
     print!("{findings}");
     let is_fresh = freshness(&counts, &scope).await?;
     let left = Quality {

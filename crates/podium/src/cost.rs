@@ -22,12 +22,12 @@ Prices are those of us-east-1 on arm64, without the free tier, as of November 20
 const DAYS: f64 = 30.0;
 const SECONDS_A_DAY: f64 = 86_400.0;
 
-/// A fact, a marker and a standing: 1 + 2 + 2 write units. The last two are transactional, at twice the price.
-const UNITS_OF_ONE: f64 = 5.0;
-/// The program's total, shared by the activities of a transaction.
-const UNITS_OF_TOTAL: f64 = 2.0;
-/// Measured in full batches of five programs.
-const ACTIVITIES_A_TRANSACTION: f64 = 33.0;
+/// To count an activity: a standing, and every 13 activities one to three blocks. Measured by `podium bench`.
+const COUNTING_WRITE_UNITS: f64 = 1.2;
+/// The standing, read eventually consistently.
+const COUNTING_READ_UNITS: f64 = 0.5;
+/// The generations, which every invocation of the aggregator reads.
+const READ_UNITS_A_BATCH: f64 = 1.0;
 /// Lambda begins with five pollers of the queue, each with its own batch.
 const POLLERS: f64 = 5.0;
 const BATCH_MAX: f64 = 500.0;
@@ -35,13 +35,9 @@ const BATCHING_WINDOW_SECONDS: f64 = 1.0;
 /// SQS accepts and delivers ten messages in one request.
 const MESSAGES_A_REQUEST: f64 = 10.0;
 
-/// A standing of 250 bytes, with the counters of all its periods, read consistently at a unit for 4 KB. Those
-/// of `podium bench` are young and half as large: 286 units for 10,000.
-const READ_UNITS_A_STANDING: f64 = 0.06;
-/// Each of the 64 lanes of totals takes a unit at least.
-const READ_UNITS_OF_TOTALS: f64 = 64.0;
-/// A program has a total of 80 bytes in each lane.
-const READ_UNITS_A_PROGRAM: f64 = 64.0 * 80.0 / 4096.0;
+/// A standing of 320 bytes, with the keys of ten activities, read consistently at a unit for 4 KB. Those of
+/// `podium bench` are young and half as large.
+const READ_UNITS_A_STANDING: f64 = 0.08;
 /// The head before the one that is published.
 const READ_UNITS_A_HEAD: f64 = 1.0;
 /// The facts of a board's first ten users: each is read twenty times a day, at half a unit for 4 KB, and has
@@ -72,8 +68,9 @@ const SHARD_BYTES: f64 = 10e9;
 const STREAM_READS_A_SECOND: f64 = 4.0;
 
 const FACT_BYTES: f64 = 400.0;
-const MARKER_BYTES: f64 = 200.0;
-const MARKER_DAYS: f64 = 90.0;
+/// A key in a block, with its part of the block's name.
+const KEY_BYTES: f64 = 25.0;
+const KEY_DAYS: f64 = 90.0;
 /// The metrics that ingest writes for each request.
 const LOG_BYTES_A_POST: f64 = 700.0;
 /// Metrics by stage, alarms, and X-Ray's sampling: one request a second, and one in twenty of the rest.
@@ -169,9 +166,6 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     let a_window = a_day / SECONDS_A_DAY * BATCHING_WINDOW_SECONDS;
     let batch = (a_window / POLLERS).clamp(1.0, BATCH_MAX);
     let batches = activities / batch;
-    let sharing = batch.min(ACTIVITIES_A_TRANSACTION);
-    // The fact's unit is part of ingest.
-    let counting_units = UNITS_OF_ONE - 1.0 + UNITS_OF_TOTAL / sharing;
     let sent = activities / a_window.clamp(1.0, MESSAGES_A_REQUEST);
     let received = activities / batch.min(MESSAGES_A_REQUEST);
 
@@ -187,16 +181,13 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     let written = snapshots * (boards * WINDOWS * UNITS_A_HEAD + changed_pages * UNITS_A_PAGE)
         + DAYS * HISTORY_UNITS_A_DAY * boards
         + heartbeats * 2.0;
-    let read = users * READ_UNITS_A_STANDING
-        + READ_UNITS_OF_TOTALS
-        + programs * READ_UNITS_A_PROGRAM
-        + boards * WINDOWS * READ_UNITS_A_HEAD;
+    let read = users * READ_UNITS_A_STANDING + boards * WINDOWS * READ_UNITS_A_HEAD;
     let read = snapshots * read + DAYS * FACT_UNITS_OF_A_BOARD_A_DAY * boards + heartbeats;
     let snapshot_seconds = 0.2 + users * SNAPSHOT_SECONDS_A_STANDING;
 
     let traced = (activities + batches + snapshots + reads) * TRACED_SHARE + 4.0 * DAYS * SECONDS_A_DAY;
     let traced = traced.min(activities + batches + snapshots + reads);
-    let fact_bytes = a_day * MARKER_DAYS * FACT_BYTES;
+    let fact_bytes = a_day * KEY_DAYS * FACT_BYTES;
     let shards = (fact_bytes / SHARD_BYTES).ceil().max(SHARDS_MIN);
     let stream_reads = shards * STREAM_READS_A_SECOND * DAYS * SECONDS_A_DAY;
     [
@@ -213,7 +204,8 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
         (
             "aggregator",
             function(batches, AGGREGATOR_SECONDS, MEMORY_GB)
-                + activities * counting_units * price::WRITE_UNIT,
+                + activities * COUNTING_WRITE_UNITS * price::WRITE_UNIT
+                + (activities * COUNTING_READ_UNITS + batches * READ_UNITS_A_BATCH) * price::READ_UNIT,
         ),
         (
             "snapshot",
@@ -233,7 +225,7 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
         (
             "storage, after 90 days",
             (fact_bytes / GIGABYTE) * (price::TABLE_GB_MONTH + price::RESTORABLE_GB_MONTH)
-                + a_day * MARKER_DAYS * MARKER_BYTES / GIGABYTE * price::TABLE_GB_MONTH,
+                + a_day * KEY_DAYS * KEY_BYTES / GIGABYTE * price::TABLE_GB_MONTH,
         ),
         (
             "metrics, logs, traces",

@@ -186,6 +186,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
              everything and post activities. Without --listen only this machine can connect."
         );
     }
+    if stack.has_former_counts {
+        eprintln!(
+            "Warning: these data were counted by an earlier version of Podium. Boards stand as they were until \
+             `podium rebuild run` counts everything again."
+        );
+    }
     if !stack.pending_rules.is_empty() {
         eprintln!(
             "Warning: these data were counted by other settings ({}). Boards keep the former ones until \

@@ -11,8 +11,9 @@ use domain::{ActivityId, ActivityKey, Board, Kind, ProgramId, UserId, Window};
 use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::json;
-use store::keys::CountGeneration;
-use store::{Activities, Markers, generations};
+use store::keys::StandingKey;
+use store::ledger::LedgerKey;
+use store::{Activities, Blocks, Facts, Standings, generations};
 use terminal::duration;
 use terminal::text::{age, printable, printable_json};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -22,8 +23,8 @@ use self::figures::{Figures, Stage};
 /// Long enough for a cold start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often to check the marker and the board.
-const MARKER_POLL: Duration = Duration::from_millis(250);
+/// How often to look for the activity among the counts, and on the board.
+const COUNTED_POLL: Duration = Duration::from_millis(250);
 const BOARD_POLL: Duration = Duration::from_secs(1);
 
 pub const HELP: &str = "\
@@ -48,11 +49,11 @@ pub struct Args {
     /// The table of activities, to check that the activity is stored
     #[arg(long, value_name = "NAME")]
     activities_table: Option<String>,
-    /// The table of markers, to see when the activity is counted; needs --standings-table
+    /// The table of keys that left the standings, to see when the activity is counted; needs the other tables
     #[arg(long, value_name = "NAME", requires = "standings_table")]
     dedup_table: Option<String>,
-    /// The table of standings, which names the live generation; needs --dedup-table
-    #[arg(long, value_name = "NAME", requires = "dedup_table")]
+    /// The table of standings, to see when the activity is counted; needs the other tables
+    #[arg(long, value_name = "NAME", requires_all = ["dedup_table", "activities_table"])]
     standings_table: Option<String>,
     /// The user of the activity
     #[arg(long, value_name = "ID", default_value = "podium-smoke")]
@@ -98,13 +99,45 @@ struct Smoke {
     ingest: Api,
     serve: Api,
     activities: Option<Activities>,
-    markers: Option<(Markers, CountGeneration)>,
+    counts: Option<Counts>,
     is_signed: bool,
     id: ActivityId,
     user: UserId,
     program: ProgramId,
     kind: Kind,
     timeout: Duration,
+}
+
+/// The tables that say whether the activity is counted.
+struct Counts {
+    client: aws_sdk_dynamodb::Client,
+    facts: Facts,
+    blocks: Blocks,
+    standings_table: String,
+}
+
+impl Counts {
+    async fn is_counted(&self, activity: &ActivityKey) -> anyhow::Result<bool> {
+        let generations = generations::read(&self.client, &self.standings_table).await?;
+        let generation = generations.live;
+        let (Some(fact), Some(rules)) = (self.facts.get(activity).await?, generations.rules(generation))
+        else {
+            return Ok(false);
+        };
+        let shards = rules.standing_shards;
+        let standings = Standings::new(self.client.clone(), self.standings_table.clone(), shards);
+        let key = LedgerKey::new(fact.received_at, &fact.activity.id);
+        let (user, program) = (fact.activity.user, fact.activity.program);
+        let standing = StandingKey::new(generation, shards, user, program);
+        let Some(ledger) = standings.ledger(&standing).await? else {
+            return Ok(false);
+        };
+        if ledger.holds(key) || !ledger.may_have_spilled(key) {
+            return Ok(ledger.holds(key));
+        }
+        let held = self.blocks.holding(&standing, ledger.epoch, &[key]).await?;
+        Ok(held.contains(&key))
+    }
 }
 
 impl Smoke {
@@ -118,12 +151,19 @@ impl Smoke {
         } else {
             None
         };
-        let mut markers = None;
-        if let (Some(client), Some(dedup), Some(standings)) =
-            (&tables, args.dedup_table, args.standings_table)
-        {
-            let live = generations::read(client, &standings).await?.live;
-            markers = Some((Markers::new(client.clone(), dedup), live));
+        let mut counts = None;
+        if let (Some(client), Some(activities), Some(standings_table), Some(dedup)) = (
+            &tables,
+            &args.activities_table,
+            args.standings_table,
+            args.dedup_table,
+        ) {
+            counts = Some(Counts {
+                client: client.clone(),
+                facts: Facts::new(client.clone(), activities.clone()),
+                blocks: Blocks::new(client.clone(), dedup),
+                standings_table,
+            });
         }
         let signer = args.signing.signer(&ingest_url).await?;
         // The id is new in every run, since a repeated one would be a duplicate.
@@ -139,7 +179,7 @@ impl Smoke {
             activities: tables
                 .zip(args.activities_table)
                 .map(|(client, table)| Activities::new(client, table)),
-            markers,
+            counts,
             id: id.parse().context("could not make an activity id")?,
             user: args.user,
             program: args.program,
@@ -162,14 +202,13 @@ impl Smoke {
         passed(Stage::Ingest, figures);
         let deadline = accepted_at + self.timeout;
 
-        if let Some((markers, generation)) = &self.markers {
-            let counted = poll(deadline, MARKER_POLL, async || {
-                let sought = [ActivityKey {
-                    user: self.user.clone(),
-                    id: self.id.clone(),
-                }];
-                let counted = markers.counted(*generation, &sought).await?;
-                Ok((!counted.is_empty()).then_some(()))
+        if let Some(counts) = &self.counts {
+            let activity = ActivityKey {
+                user: self.user.clone(),
+                id: self.id.clone(),
+            };
+            let counted = poll(deadline, COUNTED_POLL, async || {
+                Ok(counts.is_counted(&activity).await?.then_some(()))
             });
             if let Err(last_error) = counted.await {
                 return Err(self.stuck(figures, "counted", COUNTING, last_error).await);
@@ -190,7 +229,7 @@ impl Smoke {
         });
         let shown = match published.await {
             Ok(shown) => shown,
-            Err(last_error) if self.markers.is_some() => {
+            Err(last_error) if self.counts.is_some() => {
                 return Err(self.stuck(figures, "published", PUBLISHING, last_error).await);
             }
             Err(last_error) => {

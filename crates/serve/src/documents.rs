@@ -1,5 +1,6 @@
 //! Builds the documents from the published snapshots.
 
+use domain::counters::{Counters, Sum};
 use domain::documents::{BoardsDocument, Fresh, HistoryDocument, SearchDocument, StatusDocument};
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
 use domain::{
@@ -11,7 +12,6 @@ use lambda_http::http::StatusCode;
 use problem::Problem;
 use serde_json::json;
 use store::overview::Overview;
-use store::standings::Counters;
 use store::{Head, StoreError};
 
 use crate::response::Cacheable;
@@ -161,7 +161,8 @@ impl Serve {
             entries[at].clone()
         } else {
             // An unlisted user comes from the standings, which may be slightly newer than the snapshot.
-            let Tally { points, activities } = sum(&counters, calendar.current(window, generated_at));
+            let current = sum(&counters, calendar.current(window, generated_at));
+            let Tally { points, activities } = current.unwrap_or_default().into();
             if activities == 0 {
                 return Err(self
                     .not_on_board(board, user, window, &entries, now)
@@ -180,8 +181,8 @@ impl Serve {
             at: generated_at,
             points: entry.points,
         };
-        let history = history::of_user(&calendar, window, snapshot, now, |period| {
-            sum(&counters, period).points
+        let history = history::of_user(&calendar, window, snapshot, |period| {
+            sum(&counters, period).map(|sum| Tally::from(sum).points)
         });
         // An unlisted user ranks after all listed ones.
         let at = listed_at.unwrap_or(entries.len());
@@ -259,25 +260,28 @@ impl Serve {
     async fn without_board(&self, program: &ProgramId) -> Result<Problem, Failure> {
         let board = Board::Program(program.clone());
         let name = board.to_string();
-        let listed = self.overview().await?.boards.into_iter();
-        let mut others: Vec<Board> = listed
-            .map(|overview| overview.board)
+        let overview = self.overview().await?;
+        let mut others: Vec<Board> = overview
+            .boards
+            .iter()
+            .map(|listed| listed.board.clone())
             .filter(|listed| listed.to_string().eq_ignore_ascii_case(&name))
             .collect();
         others.sort_unstable();
         others.truncate(MAX_OTHER_CASE);
-        let generation = self.standings.generations().await?.live;
-        let (code, mut detail) = if self.standings.has_program(generation, program).await? {
+        let (code, mut detail) = if overview.is_complete() {
             (
-                "program_not_published",
+                "board_not_found",
                 format!(
-                    "The program {program} has no board. A new program gets one within two snapshots, unless there are more programs than the operator's setting program_boards allows, and others are more active. Its activities count on the global board."
+                    "There is no board {board}. All boards are listed at /v1/boards. A new program gets one with the next snapshot."
                 ),
             )
         } else {
             (
-                "board_not_found",
-                format!("There is no board {board}. All boards are listed at /v1/boards."),
+                "program_not_published",
+                format!(
+                    "The program {program} has no board. There are more programs than the operator's setting program_boards allows, and others are more active. Activities in it count on the global board."
+                ),
             )
         };
         if !others.is_empty() {
@@ -313,8 +317,8 @@ impl Serve {
         let live = generations.live;
         let counters = match board {
             Board::Global => {
-                let all = standings.of_user(live, user).await?.into_iter();
-                all.map(|(_, counters)| counters).collect()
+                let all = standings.of_user(live, user).await?;
+                all.into_values().collect()
             }
             Board::Program(program) => {
                 let counters = standings.counters(live, user, program).await?;
@@ -341,9 +345,13 @@ impl Serve {
 /// A stale board may recover at any time, so clients should ask again soon.
 const STALE_MAX_AGE_SECONDS: i64 = 5;
 
-fn sum(counters: &[Counters], period: Option<Period>) -> Tally {
-    let tallies = counters.iter().map(|counters| counters.tally(period));
-    tallies.fold(Tally::default(), |sum, tally| sum + tally)
+/// The sum of a period, or of all time; `None` if one of the counters no longer has the period.
+fn sum(counters: &[Counters], period: Option<Period>) -> Option<Sum> {
+    let mut sum = Sum::default();
+    for counters in counters {
+        sum += counters.of_period(period)?;
+    }
+    Some(sum)
 }
 
 /// The listed users whose ids differ from `user` only in case, best first.

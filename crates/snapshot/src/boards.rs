@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::BuildHasher;
 
 use domain::documents::BoardSums;
 use domain::id::SMOKE_PROGRAM;
@@ -10,18 +9,30 @@ use domain::standing::Tallies;
 use domain::{Board, BoardBuilder, ProgramId, RankedBoard, Standing, Tally, UserId, Window};
 use store::overview::BoardOverview;
 
-/// How many programs are compared to choose those that get a board. Each takes about 100 bytes of memory while
-/// the standings are read, and those of nine lanes of totals before.
+/// How many programs are compared to choose those that get a board in the next run. Each takes about 150
+/// bytes of memory.
 pub const MAX_COMPARED: usize = 100_000;
 
 /// Collects standings into one board per program and the global board.
 #[derive(Debug)]
 pub struct Boards {
     builders: HashMap<Board, [BoardBuilder; Window::EVERY.len()]>,
+    /// How many programs may have a board.
+    limit: usize,
+    /// How many users a board lists.
+    listed: usize,
     standings: u64,
     sum: Tally,
-    /// The recent activities of each program that is compared.
-    recent: HashMap<ProgramId, u64>,
+    /// What was done in the programs that are compared: the first [`MAX_COMPARED`] that occur.
+    programs: HashMap<ProgramId, Done>,
+}
+
+/// The activities of a program.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    all: u64,
+    /// In this week and the previous one.
+    recent: u64,
 }
 
 /// One board in one window, ranked.
@@ -70,41 +81,56 @@ pub struct UserSum {
 }
 
 impl Boards {
-    /// Empty boards: the global one, and those of the given programs.
-    pub fn new(programs: impl IntoIterator<Item = ProgramId>, listed: usize) -> Self {
-        let boards = programs.into_iter().map(Board::Program).chain([Board::Global]);
+    /// Empty boards: the global one, and those of the programs that the previous run chose. Other programs
+    /// get one when they occur, as long as there are fewer than `limit`.
+    pub fn new(chosen: impl IntoIterator<Item = ProgramId>, limit: usize, listed: usize) -> Self {
+        let boards = chosen.into_iter().map(Board::Program).chain([Board::Global]);
         Self {
-            builders: boards
-                .map(|board| (board, Window::EVERY.map(|_| BoardBuilder::new(listed))))
-                .collect(),
+            builders: boards.map(|board| (board, builders(listed))).collect(),
+            limit,
+            listed,
             standings: 0,
             sum: Tally::default(),
-            recent: HashMap::new(),
+            programs: HashMap::new(),
         }
     }
 
-    /// Also counts the recent activities of each of these programs.
-    #[must_use]
-    pub fn comparing(mut self, programs: impl IntoIterator<Item = ProgramId>) -> Self {
-        self.recent = programs.into_iter().map(|program| (program, 0)).collect();
-        assert!(
-            self.recent.len() <= MAX_COMPARED,
-            "{} programs are compared",
-            self.recent.len()
-        );
-        self
+    /// How many programs occurred, up to [`MAX_COMPARED`].
+    pub fn programs(&self) -> usize {
+        self.programs.len()
     }
 
-    /// At most `limit` of the compared programs with recent activities, most first.
-    pub fn recent_programs(&mut self, limit: usize) -> Vec<ProgramId> {
-        let recent = std::mem::take(&mut self.recent).into_iter();
-        let recent = recent.filter(|&(_, activities)| activities > 0);
-        let mut recent: Vec<_> = recent
-            .map(|(program, activities)| (Reverse(activities), program))
-            .collect();
-        recent.sort_unstable();
-        recent.truncate(limit);
-        recent.into_iter().map(|(_, program)| program).collect()
+    /// The programs that have a board in the next run: at most as many as may have one, and that of smoke
+    /// tests. Half of them have the most recent activities, the others the most of all time.
+    pub fn chosen(&self) -> Vec<ProgramId> {
+        let is_smoke_test = |program: &ProgramId| program.as_str() == SMOKE_PROGRAM;
+        let best = |of: fn(Done) -> u64, but: &HashSet<ProgramId>, count: usize| {
+            let programs = self.programs.iter();
+            let mut best: Vec<_> = programs
+                .filter(|(program, done)| {
+                    of(**done) > 0 && !but.contains(*program) && !is_smoke_test(program)
+                })
+                .map(|(program, done)| (Reverse(of(*done)), program))
+                .collect();
+            best.sort_unstable();
+            best.into_iter()
+                .take(count)
+                .map(|(_, program)| program.clone())
+                .collect::<Vec<_>>()
+        };
+        let mut chosen: HashSet<_> = HashSet::new();
+        chosen.extend(best(|done| done.recent, &chosen, self.limit.div_ceil(2)));
+        let of_all_time = best(|done| done.all, &chosen, self.limit - chosen.len());
+        chosen.extend(of_all_time);
+        chosen.extend(
+            self.programs
+                .keys()
+                .filter(|program| is_smoke_test(program))
+                .cloned(),
+        );
+        let mut chosen: Vec<_> = chosen.into_iter().collect();
+        chosen.sort_unstable();
+        chosen
     }
 
     /// Every board in every window.
@@ -124,11 +150,21 @@ impl Boards {
             tallies,
             recent_activities,
         } = standing;
-        if let Some(recent) = self.recent.get_mut(&program) {
-            *recent += recent_activities;
+        if self.programs.contains_key(&program) || self.programs.len() < MAX_COMPARED {
+            let done = self.programs.entry(program.clone()).or_default();
+            done.all += tallies.all.activities;
+            done.recent += recent_activities;
         }
         let is_smoke_test = program.as_str() == SMOKE_PROGRAM;
-        self.add_to(&Board::Program(program), &user, &tallies);
+        let board = Board::Program(program);
+        // One board is global. A program without one has had none of its standings left out so far, since
+        // boards are never taken away.
+        if is_smoke_test || self.builders.len() <= self.limit {
+            self.builders
+                .entry(board.clone())
+                .or_insert_with(|| builders(self.listed));
+        }
+        self.add_to(&board, &user, &tallies);
         if is_smoke_test {
             return;
         }
@@ -176,33 +212,8 @@ impl Boards {
     }
 }
 
-/// The programs that have a board: at most `limit`, and that of smoke tests. The first half of them have the
-/// most recent activities, as the previous run found; the others have the most activities of all time.
-pub fn published_programs<S: BuildHasher>(
-    totals: &HashMap<ProgramId, Tally, S>,
-    recent: &[ProgramId],
-    limit: usize,
-) -> HashSet<ProgramId> {
-    let is_smoke_test = |program: &ProgramId| program.as_str() == SMOKE_PROGRAM;
-    let recent = recent
-        .iter()
-        .filter(|program| totals.contains_key(*program) && !is_smoke_test(program));
-    let mut published: HashSet<_> = recent.take(half_of(limit)).cloned().collect();
-    let mut others: Vec<_> = totals
-        .iter()
-        .filter(|(program, _)| !published.contains(*program) && !is_smoke_test(program))
-        .map(|(program, tally)| (Reverse(tally.activities), program))
-        .collect();
-    others.sort_unstable();
-    let others = others.into_iter().take(limit - published.len());
-    published.extend(others.map(|(_, program)| program.clone()));
-    published.extend(totals.keys().filter(|program| is_smoke_test(program)).cloned());
-    published
-}
-
-/// How many of the programs with a board are chosen by their recent activities.
-pub fn half_of(limit: usize) -> usize {
-    limit.div_ceil(2)
+fn builders(listed: usize) -> [BoardBuilder; Window::EVERY.len()] {
+    Window::EVERY.map(|_| BoardBuilder::new(listed))
 }
 
 /// The sums of every board in each window.
@@ -252,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_user_of_two_programs_is_one_on_the_global_board() {
-        let mut boards = Boards::new(["p", "q"].map(|program| program.parse().unwrap()), 10);
+        let mut boards = Boards::new([], 10, 10);
         let mut ann = UserSum::default();
         boards.add(standing("ann", "p", 5), &mut ann);
         boards.add(standing("ann", "q", 6), &mut ann);
@@ -305,8 +316,7 @@ mod tests {
 
     #[test]
     fn smoke_tests_are_on_no_board_but_their_own() {
-        let programs = ["p", SMOKE_PROGRAM].map(|program| program.parse().unwrap());
-        let mut boards = Boards::new(programs, 10);
+        let mut boards = Boards::new([], 1, 10);
         let mut users = UserSum::default();
         boards.add(standing("ann", "p", 5), &mut users);
         boards.add(standing("ann", SMOKE_PROGRAM, 6), &mut users);
@@ -328,50 +338,64 @@ mod tests {
         );
     }
 
-    fn check_published(totals: &str, recent: &str, limit: usize, expected: &str) {
-        let totals = totals.split_whitespace().map(|total| {
-            let (program, activities) = total.split_once('=').unwrap();
-            let tally = Tally {
-                points: 0,
-                activities: activities.parse().unwrap(),
-            };
-            (program.parse().unwrap(), tally)
-        });
-        let recent = recent.split_whitespace().map(|program| program.parse().unwrap());
-        let totals: HashMap<_, _> = totals.collect();
-        let published = published_programs(&totals, &recent.collect::<Vec<_>>(), limit);
-        let mut published: Vec<_> = published.iter().map(ProgramId::as_str).collect();
+    /// The boards of a run over these standings, such as `p=9/1` for 9 activities and 1 recent one, and the
+    /// programs that it chooses for the next run.
+    fn check_chosen(standings: &str, before: &str, limit: usize, expected: &str) {
+        let before = before.split_whitespace().map(|program| program.parse().unwrap());
+        let mut boards = Boards::new(before, limit, 10);
+        let mut users = UserSum::default();
+        for (at, standing_of) in standings.split_whitespace().enumerate() {
+            let (program, done) = standing_of.split_once('=').unwrap();
+            let (all, recent) = done.split_once('/').unwrap();
+            let mut standing = standing(&format!("u{at}"), program, 1);
+            standing.tallies.all.activities = all.parse().unwrap();
+            standing.recent_activities = recent.parse().unwrap();
+            boards.add(standing, &mut users);
+        }
+        let programs = |ids: Vec<&ProgramId>| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(" ");
+        let chosen = programs(boards.chosen().iter().collect());
+        let mut published: Vec<_> = boards
+            .builders
+            .keys()
+            .filter_map(|board| match board {
+                Board::Program(program) => Some(program),
+                Board::Global => None,
+            })
+            .collect();
         published.sort_unstable();
-        assert_eq!(published.join(" "), expected, "{limit}");
+        assert_eq!(
+            format!("{} -> {chosen}", programs(published)),
+            expected,
+            "{standings}, {limit}"
+        );
     }
 
     #[test]
     fn half_of_the_boards_go_to_recently_active_programs() {
-        let totals = "old=90 older=80 oldest=70 new=2 newer=1 unused=0";
-        check_published(totals, "newer new", 9, "new newer old older oldest unused");
-        check_published(totals, "newer new", 4, "new newer old older");
-        check_published(totals, "newer new", 3, "new newer old");
-        check_published(totals, "newer new", 2, "newer old");
-        check_published(totals, "newer new", 1, "newer");
-        check_published(totals, "old", 2, "old older");
-        check_published(totals, "gone", 2, "old older");
-        check_published(totals, "", 2, "old older");
-        check_published("b=1 a=1 c=1", "", 2, "a b");
-        check_published("b=1 podium-smoke=9 a=1", "podium-smoke", 1, "a podium-smoke");
-    }
-
-    #[test]
-    fn only_compared_programs_are_found_active() {
-        let mut boards =
-            Boards::new([], 10).comparing(["p", "q", "r"].map(|program| program.parse().unwrap()));
-        let mut users = UserSum::default();
-        for (user, program) in [("ann", "q"), ("ann", "r"), ("bob", "r"), ("bob", "s")] {
-            boards.add(standing(user, program, 1), &mut users);
-        }
-        assert_eq!(boards.recent_programs(9).len(), 2);
-        let mut boards = Boards::new([], 10).comparing(["p", "q"].map(|program| program.parse().unwrap()));
-        boards.add(standing("ann", "q", 1), &mut users);
-        boards.add(standing("ann", "p", 1), &mut users);
-        assert_eq!(boards.recent_programs(1)[0].as_str(), "p");
+        let standings = "old=90/0 older=80/0 oldest=70/0 new=2/2 newer=1/9";
+        check_chosen(
+            standings,
+            "",
+            9,
+            "new newer old older oldest -> new newer old older oldest",
+        );
+        check_chosen(standings, "", 4, "new old older oldest -> new newer old older");
+        check_chosen(
+            standings,
+            "new newer old older",
+            4,
+            "new newer old older -> new newer old older",
+        );
+        check_chosen(standings, "newer", 3, "newer old older -> new newer old");
+        check_chosen(standings, "", 1, "old -> newer");
+        check_chosen("b=1/0 a=1/0 c=1/0", "b c", 2, "b c -> a b");
+        check_chosen(
+            "b=1/1 podium-smoke=9/9 a=1/1",
+            "b",
+            1,
+            "b podium-smoke -> a podium-smoke",
+        );
+        // A board whose program has nothing any more is published empty once, and then no more.
+        check_chosen("a=1/1", "gone", 2, "a gone -> a");
     }
 }

@@ -14,11 +14,10 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::keys::CountGeneration;
 use store::overview::Overview;
-use store::standings::CurrentCounters;
 use store::{Activities, Head, Pasts, Published, Quality, Rules, Snapshots, Standings, StoreError};
 use telemetry::{Meter, Metric};
 
-use boards::{Boards, MAX_COMPARED, UserSum, WindowBoard, half_of, overview, published_programs};
+use boards::{Boards, UserSum, WindowBoard, overview};
 pub use config::{Config, ProgramBoards};
 use depth::depth;
 
@@ -101,6 +100,11 @@ impl Publisher {
         for _ in 0..GENERATIONS_TRIED {
             let generations = self.standings.generations().await?;
             let generation = generations.live;
+            anyhow::ensure!(
+                !generations.is_former(generation),
+                "the counts are of an earlier version of Podium; recount them with `podium rebuild run`. Until then the \
+                 last published boards stand"
+            );
             let ruled = match generations.rules(generation) {
                 Some(rules) => self.clone().under(rules.clone()),
                 None => self.clone(),
@@ -132,32 +136,28 @@ impl Publisher {
         let previous = self.snapshots.overview().await?;
         let quality = self.standings.quality().await?;
 
-        let totals = self.standings.totals_up_to(generation, MAX_COMPARED).await?;
-        let counted = totals.sum;
-        let programs = totals.programs.len();
-        let recent = previous
+        let chosen = previous
             .as_ref()
-            .map_or(&[][..], |previous| &previous.recent_programs);
-        let published = published_programs(&totals.programs, recent, self.program_boards);
-        let mut boards = Boards::new(published, self.listed_users);
+            .map_or(&[][..], |previous| &previous.chosen_programs);
+        let boards = Boards::new(chosen.iter().cloned(), self.program_boards, self.listed_users);
+        // Heads are read before standings. So if a later run overtakes this one, replacing a head fails
+        // instead of publishing older counts. The board of a program that only occurs among the standings is
+        // taken to have no head; if it has one after all, the next run replaces it.
+        let heads = self.heads(&boards).await?;
+        let (boards, read_units) = self.read(boards, generation, now).await?;
+        let generations = self.standings.generations().await?;
+        if generations.live != generation {
+            return Ok(None);
+        }
+        let (standings, sum) = boards.taken();
+        let (programs, chosen_programs) = (boards.programs(), boards.chosen());
         if programs > self.program_boards {
             tracing::warn!(
                 programs,
                 limit = self.program_boards,
                 "There are more programs than boards. Half of the boards go to the programs with the most activities in this week and the previous one, the others to those with the most of all time. The setting PROGRAM_BOARDS is the limit."
             );
-            boards = boards.comparing(totals.programs.into_keys());
         }
-        // Heads are read before standings. So if a later run overtakes this one, replacing a head fails
-        // instead of publishing older counts.
-        let heads = self.heads(&boards).await?;
-        let (mut boards, read_units) = self.read(boards, generation, now).await?;
-        let generations = self.standings.generations().await?;
-        if generations.live != generation {
-            return Ok(None);
-        }
-        let (standings, sum) = boards.taken();
-        let recent_programs = boards.recent_programs(half_of(self.program_boards));
         let boards = boards.finish();
         let overviews = overview(&boards);
         let mut run = Run {
@@ -175,10 +175,9 @@ impl Publisher {
             generation: previous.as_ref().map_or(0, |previous| previous.generation) + 1,
             boards: overviews,
             programs: programs as u64,
-            recent_programs,
+            chosen_programs,
             status: Status {
-                counted,
-                standings: sum,
+                counted: sum,
                 dead_letters,
                 snapshot_seconds: duration.as_secs_f64(),
                 pending_rules: generations.pending().into_iter().map(str::to_owned).collect(),
@@ -229,17 +228,16 @@ impl Publisher {
         generation: CountGeneration,
         now: Timestamp,
     ) -> anyhow::Result<(Boards, f64)> {
-        let counters = CurrentCounters::at(&self.calendar, now);
+        let day = self.calendar.date(now);
         let boards = Arc::new(Mutex::new(boards));
         let units: Vec<f64> = stream::iter(self.standings.shards(generation))
             .map(|shard| {
-                let (standings, counters, boards) =
-                    (self.standings.clone(), counters.clone(), Arc::clone(&boards));
+                let (standings, boards) = (self.standings.clone(), Arc::clone(&boards));
                 // A separate task, so that all processors decode shards.
                 let read = tokio::spawn(async move {
                     let mut user_sum = UserSum::default();
                     let units = standings
-                        .read_shard(shard, &counters, |page| {
+                        .read_shard(shard, day, |page| {
                             let mut boards = boards.lock().unwrap_or_else(PoisonError::into_inner);
                             for standing in page {
                                 boards.add(standing, &mut user_sum);

@@ -1,20 +1,15 @@
 //! Reading stored facts: all of them in segments, those of one user, or those with given keys.
 
-use std::collections::{HashMap, HashSet};
-
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use domain::{Activity, ActivityId, ActivityKey, UserId};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use domain::{Activity, ActivityKey, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use crate::activities::ActivityItem;
-use crate::batch_get::{MAX_KEYS, batch_get};
 use crate::error::StoreError;
 use crate::item::{self, Item, string, text};
 use crate::keys::{ACTIVITIES_KEY, attribute};
-use crate::requests::scan_segment;
+use crate::requests::{get_item, item_of, scan_segment};
 use crate::stream::{Streamed, streamed};
 
 /// The table of activities, for reading facts.
@@ -78,17 +73,7 @@ impl Facts {
 
     /// Reads all facts of a user, consistently.
     pub async fn of_user(&self, user: &UserId) -> Result<Vec<Fact>, StoreError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#user = :user")
-            .expression_attribute_names("#user", attribute::USER_ID)
-            .expression_attribute_values(":user", string(user.as_str()))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
+        let mut pages = self.of(user).into_paginator().items().send();
         let mut page = FactsPage::default();
         while let Some(item) = pages.next().await {
             page.add(&item.map_err(|error| StoreError::unavailable("reading a user's facts", error))?);
@@ -96,47 +81,37 @@ impl Facts {
         Ok(page.facts)
     }
 
-    /// Which of these activities are recorded.
-    pub async fn recorded(&self, activities: &[ActivityKey]) -> Result<HashSet<ActivityKey>, StoreError> {
-        let mut recorded = HashSet::new();
-        for some in activities.chunks(MAX_KEYS) {
-            let keys = some
-                .iter()
-                .map(|activity| key(activity.user.as_str(), activity.id.as_str()));
-            let request = KeysAndAttributes::builder()
-                .set_keys(Some(keys.collect()))
-                .projection_expression("#user, #id")
-                .expression_attribute_names("#user", attribute::USER_ID)
-                .expression_attribute_names("#id", attribute::ACTIVITY_ID);
-            for item in batch_get(&self.client, &self.table, request).await? {
-                recorded.extend(position(&item).and_then(|Position { user, id }| {
-                    Some(ActivityKey {
-                        user: UserId::stored(&user).ok()?,
-                        id: ActivityId::stored(&id).ok()?,
-                    })
-                }));
-            }
-        }
-        Ok(recorded)
+    /// Whether a user has any item in the table, consistently.
+    pub async fn has_any(&self, user: &UserId) -> Result<bool, StoreError> {
+        let found = self.of(user).limit(1).send().await;
+        let found = found.map_err(|error| StoreError::unavailable("looking for a user's facts", error))?;
+        Ok(found.count > 0)
+    }
+
+    /// The fact of an activity, consistently; `None` if it is not recorded.
+    pub async fn get(&self, activity: &ActivityKey) -> Result<Option<Fact>, StoreError> {
+        let key = key(activity.user.as_str(), activity.id.as_str());
+        let answer = get_item(&self.client, &self.table, key).send().await;
+        let Some(item) = item_of("reading a fact", answer)? else {
+            return Ok(None);
+        };
+        let mut page = FactsPage::default();
+        page.add(&item);
+        Ok(page.facts.pop())
+    }
+
+    fn of(&self, user: &UserId) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#user = :user")
+            .expression_attribute_names("#user", attribute::USER_ID)
+            .expression_attribute_values(":user", string(user.as_str()))
+            .consistent_read(true)
     }
 }
 
 impl Fact {
-    /// The stream record of this fact. Sent to the queue again, it is counted like a new activity.
-    pub fn record(&self) -> Result<String, StoreError> {
-        let item = ActivityItem::new(&self.activity, self.received_at).into_item()?;
-        let image: HashMap<&String, serde_json::Value> = item
-            .iter()
-            .filter_map(|(name, value)| match value {
-                AttributeValue::S(text) => Some((name, json!({ "S": text }))),
-                AttributeValue::N(digits) => Some((name, json!({ "N": digits }))),
-                // A fact has only strings and numbers.
-                _ => None,
-            })
-            .collect();
-        Ok(json!({ "eventName": "INSERT", "dynamodb": { "NewImage": image } }).to_string())
-    }
-
     pub fn key(&self) -> ActivityKey {
         self.activity.key()
     }
@@ -177,39 +152,12 @@ fn position(item: &Item) -> Option<Position> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::parse;
 
     fn item(attributes: &[(&str, &str)]) -> Item {
         let attributes = attributes.iter();
         attributes
             .map(|(name, text)| ((*name).to_owned(), string(*text)))
             .collect()
-    }
-
-    #[test]
-    fn a_fact_told_again_is_read_as_the_stream_s_own_record() {
-        let mut page = FactsPage::default();
-        let mut fact = item(&[
-            ("user_id", "ann"),
-            ("activity_id", "a1"),
-            ("program_id", "p"),
-            ("kind", "task_completed"),
-            ("occurred_at", "2026-11-21T09:00:00Z"),
-            ("received_at", "2026-11-21T09:00:01Z"),
-            ("metadata", r#"{"a":1}"#),
-        ]);
-        fact.insert("schema_version".to_owned(), AttributeValue::N("1".to_owned()));
-        page.add(&fact);
-        let fact = &page.facts[0];
-        let record = fact.record().unwrap();
-        let Ok(Streamed::Activity {
-            activity,
-            received_at,
-        }) = parse(&record)
-        else {
-            panic!("{record}");
-        };
-        assert_eq!((&activity, received_at), (&fact.activity, fact.received_at));
     }
 
     #[test]

@@ -3,8 +3,13 @@
 //!
 //! This is enough for a rebuild to miss nothing. An activity recorded after a second generation was begun
 //! can only be in a later invocation, which counts it into both. An activity recorded before is found by
-//! the rebuild's pass over the facts, which begins later. If both count an activity, its marker makes it
-//! count once.
+//! the rebuild's pass over the facts, which begins later. If both count an activity, its key in the ledger
+//! makes it count once.
+//!
+//! Earlier versions of Podium counted without ledgers. Their generations are kept until a rebuild has replaced them, but nothing
+//! counts into them any more and nothing reads them: the last board that it published stands, and becomes
+//! stale. Invocations of that version that still run cannot decode the item once a generation with ledgers
+//! is being built, so they return their messages to the queue.
 //!
 //! A generation keeps its rules, since counts by two rules would add up to neither. Configured rules that
 //! differ wait for a rebuild, whose generation is counted by them from the beginning.
@@ -25,8 +30,9 @@ use crate::rules::{Rules, SCORING_POLICY};
 
 const GENERATIONS: &str = "generations";
 /// All attributes of the item.
-const ATTRIBUTES: [&str; 8] = [
+const ATTRIBUTES: [&str; 9] = [
     "live",
+    "ledgers_from",
     "rules",
     "lacks",
     "configured",
@@ -40,6 +46,10 @@ const ATTRIBUTES: [&str; 8] = [
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generations {
     pub live: CountGeneration,
+    /// The first generation that is counted with ledgers. `None` in an item of an earlier
+    /// version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ledgers_from: Option<CountGeneration>,
     /// The rules of the live generation; `None` before the first aggregator has run.
     #[serde(rename = "rules", default, skip_serializing_if = "Option::is_none")]
     live_rules: Option<Rules>,
@@ -76,8 +86,9 @@ pub struct Building {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Some facts are not counted in it yet.
-    #[serde(rename = "growing")]
+    /// Some facts are not counted in it yet. Earlier versions, which must not count into a generation
+    /// with ledgers, do not know this name; theirs was another.
+    #[serde(alias = "growing")]
     Incomplete,
     /// It counts everything that the live one does, and may take its place.
     Complete,
@@ -90,12 +101,17 @@ pub enum NotNow {
     Alone,
     #[error("{0} is not complete; finish it with `podium rebuild run` first")]
     Incomplete(CountGeneration),
+    #[error(
+        "{0} was counted by an earlier version of Podium and is no longer kept up to date; finish `podium rebuild run` first"
+    )]
+    Former(CountGeneration),
 }
 
 impl Default for Generations {
     fn default() -> Self {
         Self {
             live: CountGeneration::FIRST,
+            ledgers_from: Some(CountGeneration::FIRST),
             live_rules: None,
             live_lacks: false,
             configured: None,
@@ -111,7 +127,13 @@ impl Generations {
     /// The generations that every activity is counted into, the live one first.
     pub fn counted(&self) -> impl Iterator<Item = CountGeneration> {
         let building = self.building.as_ref();
-        std::iter::once(self.live).chain(building.map(|building| building.generation))
+        let known = std::iter::once(self.live).chain(building.map(|building| building.generation));
+        known.filter(|generation| !self.is_former(*generation))
+    }
+
+    /// Whether a generation was counted by an earlier version of Podium, without ledgers.
+    pub fn is_former(&self, generation: CountGeneration) -> bool {
+        self.ledgers_from.is_none_or(|from| generation < from)
     }
 
     /// The rules of a generation that is counted; `None` if it has none yet.
@@ -141,7 +163,7 @@ impl Generations {
         let (live_rules, lacks) = adopt(&self.live_rules);
         let mut kinds = configured.scoring_policy.kinds();
         kinds.extend(self.kinds.iter().cloned());
-        Self {
+        let settled = Self {
             live_rules,
             live_lacks: self.live_lacks || lacks,
             configured: Some(configured.clone()),
@@ -155,7 +177,12 @@ impl Generations {
                 }
             }),
             ..*self
+        };
+        if settled.counted().next().is_none() {
+            // Nothing is counted any more until a generation with ledgers is built.
+            return settled.with_rebuild().0;
         }
+        settled
     }
 
     /// The configured settings by which the live generation is not counted, since that takes a rebuild.
@@ -186,6 +213,7 @@ impl Generations {
             state: State::Incomplete,
             ..
         }) = self.building
+            && !self.is_former(generation)
         {
             return (self.clone(), generation);
         }
@@ -197,6 +225,7 @@ impl Generations {
             lacks: false,
         };
         let begun = Self {
+            ledgers_from: self.ledgers_from.or(Some(generation)),
             building: Some(building),
             newest: generation,
             ..self.clone()
@@ -219,6 +248,9 @@ impl Generations {
         let building = self.building.clone().ok_or(NotNow::Alone)?;
         match building.state {
             State::Incomplete => Err(NotNow::Incomplete(building.generation)),
+            State::Complete if self.is_former(building.generation) => {
+                Err(NotNow::Former(building.generation))
+            }
             State::Complete => {
                 assert_ne!(
                     building.generation, self.live,
@@ -243,6 +275,9 @@ impl Generations {
     /// Gives up every generation but the live one, and returns the one that was given up.
     pub fn alone(&self) -> Result<(Self, CountGeneration), NotNow> {
         let building = self.building.as_ref().ok_or(NotNow::Alone)?;
+        if self.is_former(self.live) {
+            return Err(NotNow::Former(self.live));
+        }
         let alone = Self {
             building: None,
             ..self.clone()
@@ -342,7 +377,6 @@ mod tests {
         let policy = format!(r#"[{{"effective_from":"1970-01-01T00:00:00Z","points":{points}}}]"#);
         Rules {
             standing_shards: shards.parse().unwrap(),
-            marker_lifetime: "90".parse().unwrap(),
             calendar: time_zone.parse().unwrap(),
             scoring_policy: policy.parse().unwrap(),
         }
@@ -394,9 +428,44 @@ mod tests {
 
     #[test]
     fn stored_generations_keep_their_form() {
-        let json = r#"{"live":1,"beside":{"generation":2,"state":"growing"},"newest":2,"version":0}"#;
+        let json = r#"{"live":1,"ledgers_from":1,"beside":{"generation":2,"state":"incomplete"},"newest":2,"version":0}"#;
         let (begun, _) = Generations::default().with_rebuild();
         assert_eq!(serde_json::to_string(&begun).unwrap(), json);
         assert_eq!(serde_json::from_str::<Generations>(json).unwrap(), begun);
+    }
+
+    #[test]
+    fn counts_of_the_former_version_stand_until_a_rebuild_has_replaced_them() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let rules = rules("4", "Europe/Berlin", r#"{"a":1}"#);
+        let stored = format!(
+            r#","rules":{},"newest":2,"version":7}}"#,
+            serde_json::to_string(&rules).unwrap()
+        );
+        let former = format!(r#"{{"live":2{stored}"#);
+        let building = format!(r#"{{"live":1,"beside":{{"generation":2,"state":"growing"}}{stored}"#);
+        for (former, live) in [(former, "g2"), (building, "g1")] {
+            let former: Generations = serde_json::from_str(&former).unwrap();
+            assert_eq!(former.counted().next(), None);
+            let settled = former.settled(&rules, now);
+            assert_eq!(
+                (settled.live.to_string(), render(&settled)),
+                (live.to_owned(), "g3 Incomplete".to_owned())
+            );
+            assert_eq!(settled.settled(&rules, now), settled);
+            assert_eq!(
+                settled.with_rebuild(),
+                (settled.clone(), CountGeneration(3)),
+                "it is resumed"
+            );
+            assert_eq!(settled.alone(), Err(NotNow::Former(former.live)));
+            let switched = settled.completed().unwrap().switched().unwrap();
+            assert_eq!(switched.counted().collect::<Vec<_>>(), [CountGeneration(3)]);
+            assert_eq!(switched.switched(), Err(NotNow::Former(former.live)));
+            assert_eq!(render(&switched.alone().unwrap().0), "g3");
+            // The former version cannot decode this, and therefore counts nothing into it.
+            let json = serde_json::to_string(&settled).unwrap();
+            assert!(json.contains(r#""state":"incomplete""#), "{json}");
+        }
     }
 }

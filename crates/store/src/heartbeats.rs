@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::activities::{Activities, sortable};
-use crate::apply::Counting;
+use crate::counting::Counting;
 use crate::error::{self, StoreError};
 use crate::item::{string, text};
 use crate::keys::{ACTIVITIES_KEY, CountGeneration, STANDINGS_KEY, attribute, heartbeats_key};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::{ActivityId, ActivityKey, Board, Period, ProgramId, UserId, Window};
+use domain::{Board, ProgramId, UserId, Window};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -15,11 +15,12 @@ pub mod attribute {
     pub const BOARD: &str = "board";
     pub const PART: &str = "part";
     pub const EXPIRES_AT: &str = "expires_at";
-    pub const POINTS: &str = "points";
-    pub const ACTIVITIES: &str = "activities";
     pub const GENERATION: &str = "generation";
     pub const SENT_AT: &str = "sent_at";
     pub const COUNTED_AT: &str = "counted_at";
+    pub const LEDGER: &str = "ledger";
+    pub const VERSION: &str = "version";
+    pub const KEYS: &str = "keys";
 }
 
 /// The key attributes of the table of activities.
@@ -29,26 +30,9 @@ pub(crate) const STANDINGS_KEY: [&str; 2] = [attribute::SHARD, attribute::MEMBER
 /// The key attributes of the table of snapshots.
 pub(crate) const SNAPSHOTS_KEY: [&str; 2] = [attribute::BOARD, attribute::PART];
 
-/// The name of a period's counter of activities. The counter of its points has the period's own name.
-pub(crate) fn activities_of(period: &str) -> String {
-    format!("{period} activities")
-}
-
-/// The names of the counters of points and of activities of a period, or of all time.
-pub(crate) fn counter_names(period: Option<Period>) -> [String; 2] {
-    match period {
-        None => [attribute::POINTS.to_owned(), attribute::ACTIVITIES.to_owned()],
-        Some(period) => {
-            let points = period.to_string();
-            let activities = activities_of(&points);
-            [points, activities]
-        }
-    }
-}
-
-/// Which computation of the counts a marker or a standing belongs to. Their keys begin with it, so that
-/// one generation can be built while another is live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// Which computation of the counts a standing or a block belongs to. Their keys begin with it, so that one
+/// generation can be built while another is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CountGeneration(pub u32);
 
@@ -109,11 +93,10 @@ impl ShardCount {
         (0..self.0).map(move |shard| shard_key(generation, shard))
     }
 
-    pub fn shard_of(self, generation: CountGeneration, user: &UserId) -> String {
+    fn shard_of(self, user: &UserId) -> u16 {
         let digest = Sha256::digest(user.as_str());
         let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-        let shard = u16::try_from(hash % u32::from(self.0)).expect("a remainder of a u16 fits a u16");
-        shard_key(generation, shard)
+        u16::try_from(hash % u32::from(self.0)).expect("a remainder of a u16 fits a u16")
     }
 }
 
@@ -121,40 +104,51 @@ fn shard_key(generation: CountGeneration, shard: u16) -> String {
     format!("{generation}#{shard:03}")
 }
 
-/// Control totals are spread over this many lanes, so that concurrent transactions for the same program
-/// seldom conflict: four at a time do in 9 of 100 cases, and are retried.
-pub const TOTALS_LANES: u16 = 64;
+/// One user's standing in one program, in one generation of the counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StandingKey {
+    pub generation: CountGeneration,
+    shard: u16,
+    pub user: UserId,
+    pub program: ProgramId,
+}
 
-pub fn totals_key(generation: CountGeneration, lane: u16) -> String {
-    assert!(lane < TOTALS_LANES, "totals of lane {lane} would never be read");
-    format!("{generation}#totals#{lane:02}")
+impl StandingKey {
+    pub fn new(generation: CountGeneration, shards: ShardCount, user: UserId, program: ProgramId) -> Self {
+        Self {
+            generation,
+            shard: shards.shard_of(&user),
+            user,
+            program,
+        }
+    }
+
+    /// The partition that it is in.
+    pub fn partition(&self) -> String {
+        shard_key(self.generation, self.shard)
+    }
+
+    /// Its place in the partition. A blank is in no id and sorts before every character of an id, so a
+    /// user's programs are adjacent, in order of users.
+    pub fn member(&self) -> String {
+        format!("{} {}", self.user, self.program)
+    }
+}
+
+/// The partition of all standings of a user, and how their members begin.
+pub(crate) fn of_user(generation: CountGeneration, shards: ShardCount, user: &UserId) -> (String, String) {
+    (shard_key(generation, shards.shard_of(user)), format!("{user} "))
+}
+
+/// The user and the program of a member.
+pub(crate) fn of_member(member: &str) -> Option<(UserId, ProgramId)> {
+    let (user, program) = member.split_once(' ')?;
+    Some((UserId::stored(user).ok()?, ProgramId::stored(program).ok()?))
 }
 
 /// The partition of the latest counted heartbeat of each lane.
 pub(crate) fn heartbeats_key(generation: CountGeneration) -> String {
     format!("{generation}#heartbeat")
-}
-
-pub fn marker_key(generation: CountGeneration, ActivityKey { user, id }: &ActivityKey) -> String {
-    format!("{generation}#{user}#{id}")
-}
-
-/// The activity of a marker of this generation.
-pub(crate) fn of_marker(generation: CountGeneration, marker: &str) -> Option<ActivityKey> {
-    let (user, id) = marker.strip_prefix(&format!("{generation}#"))?.split_once('#')?;
-    Some(ActivityKey {
-        user: UserId::stored(user).ok()?,
-        id: ActivityId::stored(id).ok()?,
-    })
-}
-
-/// Ids contain no `#`, so a user's programs are adjacent in a shard.
-pub fn member_key(user: &UserId, program: &ProgramId) -> String {
-    format!("{user}#{program}")
-}
-
-pub(crate) fn user_prefix(user: &UserId) -> String {
-    format!("{user}#")
 }
 
 pub(crate) fn board_key(board: &Board, window: Window) -> String {
@@ -170,11 +164,14 @@ mod tests {
     #[test]
     fn users_spread_evenly_over_the_shards_and_stay_there() {
         let shards: ShardCount = "32".parse().unwrap();
+        let partition = |user: &str| {
+            let (user, program) = (user.parse().unwrap(), "p".parse().unwrap());
+            StandingKey::new(CountGeneration::FIRST, shards, user, program).partition()
+        };
         let mut users_by_shard: HashMap<String, u32> = HashMap::new();
         for n in 0..3200 {
-            let user = format!("employee-{n}").parse().unwrap();
             *users_by_shard
-                .entry(shards.shard_of(CountGeneration::FIRST, &user))
+                .entry(partition(&format!("employee-{n}")))
                 .or_default() += 1;
         }
         assert_eq!(users_by_shard.len(), 32);
@@ -183,9 +180,24 @@ mod tests {
             "{users_by_shard:?}"
         );
         // A different shard would hide every standing that is stored today.
-        assert_eq!(
-            shards.shard_of(CountGeneration::FIRST, &"ann".parse().unwrap()),
-            "g1#013"
-        );
+        assert_eq!(partition("ann"), "g1#013");
+    }
+
+    #[test]
+    fn members_are_in_order_of_users_and_a_user_s_are_adjacent() {
+        let member = |user: &str, program: &str| {
+            let (user, program) = (user.parse().unwrap(), program.parse().unwrap());
+            StandingKey::new(CountGeneration::FIRST, "1".parse().unwrap(), user, program).member()
+        };
+        let members = [
+            member("ann", "b"),
+            member("ann", "c"),
+            member("ann-b", "a"),
+            member("ann.b", "a"),
+        ];
+        assert!(members.is_sorted(), "{members:?}");
+        let (user, program) = of_member(&members[1]).unwrap();
+        assert_eq!((user.as_str(), program.as_str()), ("ann", "c"));
+        assert_eq!(of_member("ann#c"), None);
     }
 }

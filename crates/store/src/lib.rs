@@ -1,29 +1,31 @@
 //! The tables and every operation on them. No other crate names a table's key or attribute.
 //!
-//! Decision logic is pure: [`plan`] and [`publication`] return requests as data, and [`apply::judge`]
-//! decides what follows from an answer. The rest sends and receives.
+//! Decision logic is pure: [`count`] and [`fold`] decide on the next call and on what follows from its answer,
+//! and [`publication`] returns requests as data. The rest sends and receives.
 
 pub mod activities;
-pub mod apply;
 pub mod aws;
 mod batch_get;
+pub mod blocks;
 mod control;
+pub mod count;
+pub mod counting;
 mod document;
 mod error;
 pub mod facts;
+pub mod fold;
+pub mod folding;
 pub mod generations;
 pub mod head;
 pub mod heartbeats;
 mod item;
 pub mod keys;
-pub mod markers;
+pub mod ledger;
 pub mod overview;
 pub mod pasts;
-pub mod plan;
 pub mod publication;
 pub mod quality;
 pub mod rebuild;
-pub mod repair;
 mod requests;
 pub mod rules;
 pub mod schema;
@@ -32,16 +34,17 @@ pub mod standings;
 pub mod stream;
 
 pub use activities::{Activities, Recorded};
-pub use apply::{CountTables, Counted, Counting};
+pub use blocks::Blocks;
+pub use count::Counted;
+pub use counting::{CountTables, Counting};
 pub use error::StoreError;
 pub use facts::{Fact, Facts};
+pub use folding::Folding;
 pub use generations::Generations;
 pub use head::Head;
-pub use markers::Markers;
 pub use pasts::Pasts;
 pub use quality::Quality;
 pub use rebuild::Rebuilds;
-pub use repair::Repairs;
-pub use rules::{MarkerLifetime, Rules};
+pub use rules::Rules;
 pub use snapshots::{Published, Snapshots};
 pub use standings::Standings;

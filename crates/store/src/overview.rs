@@ -18,10 +18,9 @@ pub struct Overview {
     /// How many programs there are, with and without a board.
     #[serde(default)]
     pub programs: u64,
-    /// If there are more programs than boards: those with the most activities in this week and the previous
-    /// one, most first. The next run publishes them.
+    /// The programs that have a board in the next run.
     #[serde(default)]
-    pub recent_programs: Vec<ProgramId>,
+    pub chosen_programs: Vec<ProgramId>,
     pub status: Status,
     pub freshness: Freshness,
 }
@@ -35,8 +34,30 @@ pub struct BoardOverview {
 }
 
 impl Overview {
+    /// The programs that have a board in the next run. An overview of an earlier version chooses none; its
+    /// boards go on.
+    pub fn next_programs(&self) -> Vec<ProgramId> {
+        if !self.chosen_programs.is_empty() {
+            return self.chosen_programs.clone();
+        }
+        let boards = self.boards.iter().filter_map(|overview| match &overview.board {
+            Board::Program(program) => Some(program.clone()),
+            Board::Global => None,
+        });
+        boards.collect()
+    }
+
     pub fn lists(&self, board: &Board) -> bool {
         self.boards.iter().any(|listed| listed.board == *board)
+    }
+
+    /// Whether every program has a board.
+    pub fn is_complete(&self) -> bool {
+        let programs = self
+            .boards
+            .iter()
+            .filter(|overview| overview.board != Board::Global);
+        self.programs <= programs.count() as u64
     }
 
     /// The global board first, then the programs by points in a window, most first. Without that of smoke
@@ -88,10 +109,9 @@ mod tests {
             generation: 1,
             boards: boards.map(board).to_vec(),
             programs: 3,
-            recent_programs: Vec::new(),
+            chosen_programs: Vec::new(),
             status: Status {
                 counted: domain::Tally::default(),
-                standings: domain::Tally::default(),
                 dead_letters: 0,
                 snapshot_seconds: 0.0,
                 pending_rules: Vec::new(),

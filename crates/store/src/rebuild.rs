@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::control::{self, CONTROL};
 use crate::error::{self, StoreError};
 use crate::facts::Position;
-use crate::keys::{self, CountGeneration, STANDINGS_KEY, ShardCount, attribute};
-use crate::requests::query_members;
+use crate::item::string;
+use crate::keys::{CountGeneration, STANDINGS_KEY, attribute};
+use crate::requests::{query_members, scan_segment};
 
 /// How far a segment of the facts is counted into a new generation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +17,7 @@ pub struct Checkpoint {
     pub segment: i32,
     /// The number of segments. Fixed when a rebuild begins.
     pub segments: i32,
-    /// All facts up to this position are counted; `None` at the beginning.
+    /// The users of all facts up to this position are counted; `None` at the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Position>,
     pub is_done: bool,
@@ -44,18 +45,18 @@ impl Checkpoint {
 pub struct Rebuilds {
     client: Client,
     table: String,
-    shards: ShardCount,
 }
 
-/// Concurrent requests when a generation is deleted.
-const DELETES_AT_ONCE: usize = 4;
+/// Segments of the table that are read at once when a generation is deleted.
+const DELETE_SEGMENTS: u8 = 8;
+/// Items read in one request then.
+const DELETE_PAGE: i32 = 1_000;
 
 impl Rebuilds {
-    pub fn new(client: Client, standings_table: String, shards: ShardCount) -> Self {
+    pub fn new(client: Client, standings_table: String) -> Self {
         Self {
             client,
             table: standings_table,
-            shards,
         }
     }
 
@@ -88,43 +89,51 @@ impl Rebuilds {
             .map_err(|error| StoreError::unavailable("keeping a checkpoint", error))
     }
 
-    /// Deletes the standings, totals and checkpoints of a generation. Returns the number of standings and
-    /// totals. Its markers expire on their own.
+    /// Deletes all items and checkpoints of a generation, and returns their number. Its blocks expire on their
+    /// own. Reads the whole table, so that nothing is left however the generation was stored.
     pub async fn delete(&self, generation: CountGeneration) -> Result<u64, StoreError> {
-        let partitions = self
-            .shards
-            .shards(generation)
-            .chain((0..keys::TOTALS_LANES).map(|lane| keys::totals_key(generation, lane)))
-            .chain([keys::heartbeats_key(generation)]);
-        let deleted: Vec<u64> = stream::iter(partitions)
-            .map(|partition| self.delete_members(partition, None))
-            .buffer_unordered(DELETES_AT_ONCE)
+        let deleted: Vec<u64> = stream::iter(0..DELETE_SEGMENTS)
+            .map(|segment| self.delete_segment(segment, generation))
+            .buffer_unordered(usize::from(DELETE_SEGMENTS))
             .try_collect()
-            .await?;
-        self.delete_members(CONTROL.to_owned(), Some(prefix(generation)))
             .await?;
         Ok(deleted.into_iter().sum())
     }
 
-    async fn delete_members(&self, partition: String, prefix: Option<String>) -> Result<u64, StoreError> {
-        let query = query_members(&self.client, &self.table, &partition, prefix)
-            .expression_attribute_names("#member", attribute::MEMBER)
-            .projection_expression("#shard, #member");
-        let mut pages = query.into_paginator().items().send();
+    async fn delete_segment(&self, segment: u8, generation: CountGeneration) -> Result<u64, StoreError> {
+        let mut after = None;
         let mut deleted = 0;
-        while let Some(key) = pages.next().await {
-            let key = key.map_err(|error| StoreError::unavailable("listing a generation's items", error))?;
-            let delete = self
-                .client
-                .delete_item()
-                .table_name(&self.table)
-                .set_key(Some(key))
+        loop {
+            let part = (segment.into(), DELETE_SEGMENTS.into());
+            let page = scan_segment(&self.client, &self.table, part, after, DELETE_PAGE)
+                .consistent_read(true)
+                .filter_expression(
+                    "begins_with(#shard, :items) OR (#shard = :control AND begins_with(#member, :checkpoints))",
+                )
+                .projection_expression("#shard, #member")
+                .expression_attribute_names("#shard", attribute::SHARD)
+                .expression_attribute_names("#member", attribute::MEMBER)
+                .expression_attribute_values(":items", string(format!("{generation}#")))
+                .expression_attribute_values(":control", string(CONTROL))
+                .expression_attribute_values(":checkpoints", string(prefix(generation)))
                 .send()
-                .await;
-            delete.map_err(|error| StoreError::unavailable("deleting a generation", error))?;
-            deleted += 1;
+                .await
+                .map_err(|error| StoreError::unavailable("listing a generation's items", error))?;
+            for key in page.items.unwrap_or_default() {
+                let delete = self
+                    .client
+                    .delete_item()
+                    .table_name(&self.table)
+                    .set_key(Some(key));
+                let sent = delete.send().await;
+                sent.map_err(|error| StoreError::unavailable("deleting a generation", error))?;
+                deleted += 1;
+            }
+            after = page.last_evaluated_key;
+            if after.is_none() {
+                return Ok(deleted);
+            }
         }
-        Ok(deleted)
     }
 }
 

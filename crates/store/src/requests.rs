@@ -6,9 +6,13 @@ use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 
+use crate::blocks::{KEYS_MAX, Spill};
 use crate::error::StoreError;
-use crate::item::{Item, string};
+use crate::item::{Item, number, string};
 use crate::keys::attribute;
 
 /// A consistent read of the item with this key.
@@ -73,4 +77,24 @@ pub(crate) fn scan_segment(
         .total_segments(segments)
         .limit(limit)
         .set_exclusive_start_key(after)
+}
+
+/// An update that adds keys to a block. Doing so again changes nothing.
+pub(crate) fn add_to_block(client: &Client, dedup_table: &str, spill: &Spill) -> UpdateItemFluentBuilder {
+    let keys = spill.keys.iter().map(|key| Blob::new(key.bytes())).collect();
+    let update = client
+        .update_item()
+        .table_name(dedup_table)
+        .key(attribute::ACTIVITY, string(spill.block.as_str()))
+        .update_expression("ADD #keys :keys SET #expires = :expires")
+        .expression_attribute_names("#keys", attribute::KEYS)
+        .expression_attribute_names("#expires", attribute::EXPIRES_AT)
+        .expression_attribute_values(":keys", AttributeValue::Bs(keys))
+        .expression_attribute_values(":expires", number(spill.expires_at));
+    if !spill.is_conditional() {
+        return update;
+    }
+    update
+        .condition_expression("attribute_not_exists(#keys) OR size(#keys) < :most")
+        .expression_attribute_values(":most", number(KEYS_MAX))
 }

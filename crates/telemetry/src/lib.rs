@@ -50,13 +50,13 @@ metrics! {
     DeadLettered: "Count",
     /// Messages that will be delivered again.
     Deferred: "Count",
-    Transactions: "Count",
-    /// Transactions that conflicted with another one, or met a throttled table.
-    Conflicts: "Count",
+    /// Writes and reads of counting that were tried again, because another invocation was first or the table
+    /// did not answer.
     Retries: "Count",
     /// Time from receiving an activity to counting it; the longest of a batch.
     CountedAfter: "Milliseconds",
     ActivitiesWriteUnits: "Count",
+    DedupReadUnits: "Count",
     DedupWriteUnits: "Count",
     StandingsWriteUnits: "Count",
     StandingsReadUnits: "Count",
@@ -78,9 +78,9 @@ metrics! {
     /// Completeness: activities that the last reconciliation found uncounted and did not repair. Every
     /// snapshot publishes this metric and the next two once there has been a reconciliation.
     Uncounted: "Count",
-    /// Uniqueness: markers without an activity, and activities counted more than once.
+    /// Uniqueness: what is counted without an activity, or more than once.
     Unfounded: "Count",
-    /// Agreement: sums that differ from the total of their parts.
+    /// Agreement: standings that differ from the sum of their activities.
     Disagreeing: "Count",
 }
 

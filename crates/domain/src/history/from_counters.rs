@@ -1,14 +1,12 @@
 //! A user's points over time, from the counters of the kept periods.
 
-use jiff::Timestamp;
-
 use super::PointsAt;
 use crate::calendar::{Calendar, Period, Window};
 
 /// One user's points in a window at the start of each kept period, oldest first, and then those of the
-/// `snapshot`. Computed backwards from the counters as they are at `read_at`: points earned since the start
-/// of a period are in the counters of that period and of later ones. `points_of` returns the points of a
-/// period, or of all time.
+/// `snapshot`. Computed backwards from the counters as they are now: points earned since the start of a
+/// period are in the counters of that period and of later ones. `points_of` returns the points of a period,
+/// or of all time; `None` if they are no longer kept.
 ///
 /// The counters are newer than the snapshot. What occurred and was counted since then changes nothing, since
 /// it is also in the counters of the latest periods. What occurred earlier and was counted since then already
@@ -17,31 +15,37 @@ pub fn of_user(
     calendar: &Calendar,
     window: Window,
     snapshot: PointsAt,
-    read_at: Timestamp,
-    points_of: impl Fn(Option<Period>) -> u64,
+    points_of: impl Fn(Option<Period>) -> Option<u64>,
 ) -> Vec<PointsAt> {
     let current = calendar.current(window, snapshot.at);
-    let in_window = points_of(current);
     // After midnight, before the next snapshot, points arrive for the periods after its latest ones.
-    let after_window = current.map_or(0, |current| points_of(Some(current.following())));
-    // A write in a later period deletes the counters of those that expire with it.
-    let expired = calendar.expired(read_at);
-    let is_known = |period: Period| current == Some(period) || !expired.contains(&period);
+    let after = |period: Period| points_of(Some(period.following()));
+    let after_window = current.map_or(Some(0), after);
+    let in_window = points_of(current)
+        .zip(after_window)
+        .map(|(within, after)| within + after);
+    let since = |(previous, latest): (Period, Period)| {
+        let since_latest = points_of(Some(latest))
+            .zip(after(latest))
+            .map(|(in_latest, later)| in_latest + later);
+        let since_previous = since_latest
+            .zip(points_of(Some(previous)))
+            .map(|(since, points)| since + points);
+        [(latest, since_latest), (previous, since_previous)]
+    };
     let mut history: Vec<PointsAt> = calendar
         .kept_pairs(snapshot.at)
         .into_iter()
-        .flat_map(|(previous, latest)| {
-            let since_latest = points_of(Some(latest)) + points_of(Some(latest.following()));
-            [
-                (latest, since_latest),
-                (previous, since_latest + points_of(Some(previous))),
-            ]
-        })
+        .flat_map(since)
         .filter(|(period, _)| current.is_none_or(|current| period.first_day() >= current.first_day()))
-        .filter(|&(period, _)| is_known(period))
-        .map(|(period, since)| PointsAt {
-            at: calendar.beginning(period),
-            points: (in_window + after_window).saturating_sub(since),
+        .filter_map(|(period, since)| {
+            let points = if current == Some(period) {
+                0
+            } else {
+                in_window?.saturating_sub(since?)
+            };
+            let at = calendar.beginning(period);
+            Some(PointsAt { at, points })
         })
         .collect();
     history.sort_unstable_by_key(|beginning| beginning.at);
@@ -59,6 +63,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use jiff::Timestamp;
 
     const KEPT: [(&str, u64); 7] = [
         ("", 1_000),
@@ -70,20 +75,21 @@ mod tests {
         ("day 2026-11-21", 4),
     ];
 
-    /// The history of a user with these counters, read at `read_at`, in a snapshot of Saturday 2026-11-21, in
-    /// week 47.
-    fn check_read(window: Window, counters: &[(&str, u64)], points: u64, read_at: &str, expected: &str) {
+    /// The history of a user with these counters, without those that are `lost`, in a snapshot of Saturday
+    /// 2026-11-21, in week 47.
+    fn check_read(window: Window, counters: &[(&str, u64)], points: u64, lost: &[&str], expected: &str) {
         let calendar: Calendar = "Europe/Berlin".parse().unwrap();
         let points_of = |period: Option<Period>| {
             let name = period.map(|period| period.to_string()).unwrap_or_default();
             let counter = counters.iter().find(|(counter, _)| *counter == name);
-            counter.map_or(0, |&(_, points)| points)
+            let points = counter.map_or(0, |&(_, points)| points);
+            (!lost.contains(&name.as_str())).then_some(points)
         };
         let snapshot = PointsAt {
             at: "2026-11-21T22:59:00Z".parse().unwrap(),
             points,
         };
-        let history = of_user(&calendar, window, snapshot, read_at.parse().unwrap(), points_of);
+        let history = of_user(&calendar, window, snapshot, points_of);
         let rendered: Vec<_> = history
             .iter()
             .map(|then| format!("{}={}", &then.at.to_string()[5..16], then.points))
@@ -92,7 +98,7 @@ mod tests {
     }
 
     fn check_user(window: Window, points: u64, expected: &str) {
-        check_read(window, &KEPT, points, "2026-11-21T22:59:30Z", expected);
+        check_read(window, &KEPT, points, &[], expected);
     }
 
     #[test]
@@ -136,7 +142,7 @@ mod tests {
             ("week 2026-W47", 9),
             ("day 2026-11-21", 9),
         ]);
-        check_read(Window::Week, &on_time, 30, "2026-11-21T22:59:30Z", week);
+        check_read(Window::Week, &on_time, 30, &[], week);
         let late = added(&[
             ("", 9),
             ("month 2026-11", 9),
@@ -147,41 +153,40 @@ mod tests {
             Window::Week,
             &late,
             30,
-            "2026-11-21T22:59:30Z",
+            &[],
             "11-15T23:00=0 11-19T23:00=20 11-20T23:00=30 11-21T22:59=30",
         );
     }
 
     #[test]
     fn after_midnight_the_snapshot_of_the_day_before_keeps_its_past() {
-        // Counted on Sunday, before the snapshot of Sunday. It deletes the counters of Friday.
-        let mut sunday = added(&[
+        // Counted on Sunday, before the snapshot of Sunday.
+        let sunday = added(&[
             ("", 9),
             ("month 2026-11", 9),
             ("week 2026-W47", 9),
             ("day 2026-11-22", 9),
         ]);
-        sunday.retain(|(counter, _)| *counter != "day 2026-11-20");
         check_read(
             Window::Week,
             &sunday,
             30,
-            "2026-11-21T23:00:30Z",
+            &["day 2026-11-20"],
             "11-15T23:00=0 11-20T23:00=26 11-21T22:59=30",
         );
         check_read(
             Window::Day,
             &sunday,
             4,
-            "2026-11-21T23:00:30Z",
+            &["day 2026-11-20"],
             "11-20T23:00=0 11-21T22:59=4",
         );
         // Days later, only the window's own beginning is still certain.
         check_read(
             Window::Day,
-            &[],
+            &KEPT,
             4,
-            "2026-11-25T12:00:00Z",
+            &["day 2026-11-20", "day 2026-11-21"],
             "11-20T23:00=0 11-21T22:59=4",
         );
     }
@@ -191,6 +196,7 @@ mod tests {
         fn a_users_past_never_falls(
             counters in vec(0..9_u64, 12),
             points in 0..40_u64,
+            lost in proptest::option::of(0..9_u64),
             hours in 0..2_000_i64,
             window in 0..4_usize,
         ) {
@@ -201,8 +207,8 @@ mod tests {
                 let day = period.map_or(0, |period| period.first_day().day());
                 counters[usize::from(day.unsigned_abs()) % counters.len()]
             };
-            let read_at = Timestamp::from_second(at.as_second() + 60).unwrap();
-            let history = of_user(&calendar, Window::EVERY[window], snapshot, read_at, points_of);
+            let points_of = |period| (lost != Some(points_of(period))).then_some(points_of(period));
+            let history = of_user(&calendar, Window::EVERY[window], snapshot, points_of);
             prop_assert!(history.is_sorted_by_key(|then| then.points), "{history:?}");
             prop_assert!(history.is_sorted_by_key(|then| then.at), "{history:?}");
             prop_assert_eq!(history.last(), Some(&snapshot));

@@ -2,12 +2,12 @@
 //! keeps, and more daily counters in every standing, which each snapshot would have to read.
 
 use domain::history::FOLLOWED_USERS;
-use domain::{Board, BoardEntry, Calendar, History, Period, UserId, Window};
+use domain::{Board, BoardEntry, Calendar, History, UserId, Window};
+use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use local::settings::{self, Batching};
 use operate::price;
 use store::keys::CountGeneration;
-use store::standings::CurrentCounters;
 use store::{Snapshots, Standings};
 
 use super::machine::{Machine, Peaks, call};
@@ -19,10 +19,8 @@ use crate::measure::{MAX_PUTS, add_earlier_days, put_standings};
 const MINUTES_OF_A_DAY: i64 = 24 * 60;
 
 const STANDINGS: usize = 10_000;
-/// 14 days minus the two that standings hold already.
-const MORE_DAYS: i64 = 12;
-/// One in three is active on a day.
-const ACTIVE_ONE_IN: usize = 3;
+/// 14 days minus the three that standings hold already.
+const MORE_DAYS: usize = 11;
 
 const DAYS_OF_A_MONTH: f64 = 30.0;
 
@@ -59,9 +57,9 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
     let read = (with - without) * MINUTES_OF_A_DAY as f64;
     report.section(
         "Points over time from day counters",
-        format_args!("read units that {MORE_DAYS} more days in each of {STANDINGS} standings would add; one in {ACTIVE_ONE_IN} active a day"),
+        format_args!("read units that {MORE_DAYS} more days in each of {STANDINGS} standings would add"),
     );
-    report.figure("  a snapshot, two days kept", without, Unit::Units, None);
+    report.figure("  a snapshot, three days kept", without, Unit::Units, None);
     report.figure("  a snapshot, a fortnight kept", with, Unit::Units, None);
     report.figure("read units a day", read, Unit::Units, None);
     report.note(format_args!(
@@ -110,30 +108,24 @@ fn board_at(users: &[UserId], minute: i64) -> Vec<BoardEntry> {
 }
 
 /// The read units for all standings once, with counters for this many days before yesterday.
-async fn read_units(machine: &Machine, more_days: i64) -> anyhow::Result<f64> {
-    let calendar: Calendar = "UTC".parse()?;
-    let now = Timestamp::now();
-    let counters = CurrentCounters::at(&calendar, now);
+async fn read_units(machine: &Machine, more_days: usize) -> anyhow::Result<f64> {
+    let day = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let shards = settings::STANDING_SHARDS.to_string().parse()?;
     let table = &machine.stack.tables.standings;
-    let today = calendar.date(now);
-    let days: Vec<Period> = (2..2 + more_days)
-        .map(|back| Ok(Period::Day(today.checked_sub(Span::new().days(back))?)))
-        .collect::<anyhow::Result<_>>()?;
     let mut staff = Staff::new(0);
     for _ in 0..STANDINGS / MAX_PUTS {
         let standings: Vec<_> = (0..MAX_PUTS)
             .map(|_| staff.next())
             .collect::<anyhow::Result<_>>()?;
-        let mut request = put_standings(table, shards, &counters, &standings);
-        add_earlier_days(&mut request, table, &days, ACTIVE_ONE_IN);
+        let mut request = put_standings(table, shards, day, &standings);
+        add_earlier_days(&mut request, table, more_days);
         call(&machine.stack.dynamodb, "BatchWriteItem", &request).await?;
     }
     let client = aws_sdk_dynamodb::Client::new(&local::sdk_config(&machine.stack.aws_url));
     let standings = Standings::new(client, table.clone(), shards);
     let mut units = 0.0;
     for shard in standings.shards(CountGeneration::FIRST) {
-        units += standings.read_shard(shard, &counters, |_| ()).await?;
+        units += standings.read_shard(shard, day, |_| ()).await?;
     }
     Ok(units)
 }

@@ -59,7 +59,7 @@ pub async fn measure(length: Duration, report: &mut Report, peaks: &mut Peaks) -
         machine.load(post(api.clone(), WARM_UP)).await?;
         let watch = Watch {
             dynamodb: machine.stack.dynamodb.clone(),
-            dedup_table: machine.stack.tables.dedup.clone(),
+            standings_table: machine.stack.tables.standings.clone(),
             length,
             look_every: expected.look_every,
         };

@@ -148,6 +148,22 @@ impl Machine {
         }
     }
 
+    /// Waits until the aggregator has settled so many more messages that were no new activities. Returns its
+    /// metrics until then.
+    pub async fn handled(&mut self, messages: u32) -> anyhow::Result<Vec<Line>> {
+        let until = Instant::now() + COUNTING_MAX;
+        let mut lines = Vec::new();
+        while super::metrics::sum(&lines, Metric::Duplicates) < f64::from(messages) {
+            ensure!(
+                Instant::now() < until,
+                "{messages} messages were not settled in time"
+            );
+            lines.extend(self.aggregator.read()?);
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(lines)
+    }
+
     /// Waits until `messages` are in the queue.
     pub async fn queued(&self, messages: usize) -> anyhow::Result<()> {
         let until = Instant::now() + COUNTING_MAX;

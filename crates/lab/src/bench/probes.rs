@@ -1,4 +1,4 @@
-//! Measures single activities from their POST until their markers exist.
+//! Measures single activities from their POST until they are counted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use client::{Api, wire};
-use domain::ActivityKey;
 use local::dynamodb::DynamoDb;
+use local::settings;
+use store::keys::{CountGeneration, StandingKey};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -15,25 +16,26 @@ use super::COUNTING_MAX;
 use super::machine::call;
 use super::throughput::post_until_accepted;
 use crate::load::figures::{Percentiles, Recorder};
-use crate::measure::{MAX_GETS, MarkerKey, find_markers, found_markers};
+use crate::measure::{MAX_GETS, find_standings, found_members};
 
 /// The interval between two probes. 20 a second are negligible next to the load.
 const EVERY: Duration = Duration::from_millis(50);
+const PROGRAM: &str = "onboarding";
 
 /// How probes are sent and looked up.
 pub struct Watch {
     pub dynamodb: DynamoDb,
-    pub dedup_table: String,
+    pub standings_table: String,
     pub length: Duration,
     /// The interval between two look-ups. Figures are too high by half of it on average.
     pub look_every: Duration,
 }
 
-/// When the POST of each uncounted probe started.
-type Pending = Arc<Mutex<HashMap<MarkerKey, Instant>>>;
+/// The standing of each uncounted probe, and when its POST started.
+type Pending = Arc<Mutex<HashMap<String, (StandingKey, Instant)>>>;
 
-/// Posts probes of distinct users and measures from the start of each POST until its marker is in
-/// the table. One read looks up many markers, to disturb the measurement as little as possible.
+/// Posts probes of distinct users and measures from the start of each POST until the user has a standing. One
+/// read looks up many, to disturb the measurement as little as possible.
 pub async fn run(api: Api, watch: Watch) -> anyhow::Result<Percentiles> {
     let pending = Pending::default();
     let mut posting = tokio::spawn(post(api, Arc::clone(&pending), watch.length));
@@ -50,7 +52,11 @@ pub async fn run(api: Api, watch: Watch) -> anyhow::Result<Percentiles> {
             }
             _ = looks.tick() => {}
         }
-        let sought: Vec<MarkerKey> = locked(&pending).keys().take(MAX_GETS).cloned().collect();
+        let sought: Vec<StandingKey> = {
+            let pending = locked(&pending);
+            let standings = pending.values().take(MAX_GETS);
+            standings.map(|(standing, _)| standing.clone()).collect()
+        };
         if sought.is_empty() {
             if is_posted {
                 return Ok(counted.percentiles());
@@ -62,11 +68,11 @@ pub async fn run(api: Api, watch: Watch) -> anyhow::Result<Percentiles> {
             "{} probes were not counted in time",
             sought.len()
         );
-        let request = find_markers(&watch.dedup_table, sought.iter());
+        let request = find_standings(&watch.standings_table, sought.iter());
         let answer = call(&watch.dynamodb, "BatchGetItem", &request).await?;
         let now = Instant::now();
-        for marker in found_markers(&answer)? {
-            if let Some(begun) = locked(&pending).remove(&marker) {
+        for member in found_members(&answer)? {
+            if let Some((_, begun)) = locked(&pending).remove(&member) {
                 counted.record(now - begun);
             }
         }
@@ -83,19 +89,17 @@ async fn post(api: Api, pending: Pending, length: Duration) -> anyhow::Result<()
             break;
         }
         let name = format!("probe-{number}");
-        let marker = MarkerKey::of(&ActivityKey {
-            user: name.parse()?,
-            id: name.parse()?,
-        });
+        let shards = settings::STANDING_SHARDS.to_string().parse()?;
+        let standing = StandingKey::new(CountGeneration::FIRST, shards, name.parse()?, PROGRAM.parse()?);
         let activity = wire::Activity {
             activity_id: name.parse().map_err(anyhow::Error::msg)?,
             user_id: name.parse().map_err(anyhow::Error::msg)?,
-            program_id: "onboarding".parse().map_err(anyhow::Error::msg)?,
+            program_id: PROGRAM.parse().map_err(anyhow::Error::msg)?,
             kind: wire::Kind::TaskCompleted,
             occurred_at: None,
         };
         let api = api.clone();
-        locked(&pending).insert(marker, Instant::now());
+        locked(&pending).insert(standing.member(), (standing, Instant::now()));
         posts.spawn(async move { post_until_accepted(&api, &[activity]).await });
     }
     while let Some(posted) = posts.join_next().await {
@@ -104,6 +108,6 @@ async fn post(api: Api, pending: Pending, length: Duration) -> anyhow::Result<()
     Ok(())
 }
 
-fn locked(pending: &Pending) -> std::sync::MutexGuard<'_, HashMap<MarkerKey, Instant>> {
+fn locked(pending: &Pending) -> std::sync::MutexGuard<'_, HashMap<String, (StandingKey, Instant)>> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -233,6 +233,7 @@ fn say(value: f64, unit: Unit) -> String {
         Unit::Seconds => latency(Duration::try_from_secs_f64(value).unwrap_or_default()),
         Unit::Units if value >= 1_000.0 => whole(value),
         Unit::Units => format!("{value:.2}"),
+        Unit::Bytes if value < 10_000.0 => format!("{value:.0} B"),
         Unit::Bytes => format!("{:.2} MB", value / MEGABYTE),
         Unit::Times => format!("{value:.2}x"),
     }

@@ -55,14 +55,13 @@ async fn measure_one(standings: u32, report: &mut Report, peaks: &mut Peaks) -> 
     let machine = Machine::start(Batching::Thrifty).await?;
     let filling = Filling::new(machine.stack.dynamodb.clone(), &machine.stack.tables.standings)?;
     let started = Instant::now();
-    let totals = filling
+    filling
         .put(&mut Staff::new(0), count, |done| {
             if done % (LARGE as usize / 10) == 0 {
                 eprintln!("snapshot: {done} of {count} standings ...");
             }
         })
         .await?;
-    filling.put_totals(&totals).await?;
     let filled = started.elapsed();
     // A new process for each size, so that the memory is that of this size alone.
     let function = machine.function("snapshot")?;

@@ -1,20 +1,20 @@
 //! Synthetic standings in any number.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::measure::{MAX_PUTS, put_standings, put_totals};
+use crate::measure::{MAX_PUTS, put_standings};
 use anyhow::Context as _;
 use domain::standing::Tallies;
-use domain::{Calendar, ProgramId, Standing, Tally, UserId};
+use domain::{ProgramId, Standing, Tally, UserId};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use local::dynamodb::DynamoDb;
 use local::settings;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use store::keys::ShardCount;
-use store::standings::CurrentCounters;
 
 use super::SEED;
 use super::machine::call;
@@ -110,48 +110,36 @@ pub struct Filling {
     dynamodb: DynamoDb,
     table: Arc<str>,
     shards: ShardCount,
-    counters: Arc<CurrentCounters>,
+    day: Date,
 }
 
 impl Filling {
     pub fn new(dynamodb: DynamoDb, table: &str) -> anyhow::Result<Self> {
-        let calendar: Calendar = "UTC".parse()?;
         Ok(Self {
             dynamodb,
             table: table.into(),
             shards: settings::STANDING_SHARDS.to_string().parse()?,
-            counters: Arc::new(CurrentCounters::at(&calendar, Timestamp::now())),
+            day: Timestamp::now().to_zoned(TimeZone::UTC).date(),
         })
     }
 
     /// Puts the next `count` standings of a staff, replacing existing ones. Calls `on_chunk` with the
-    /// number so far, and returns the sums by program.
+    /// number so far.
     pub async fn put(
         &self,
         staff: &mut Staff,
         count: usize,
         mut on_chunk: impl FnMut(usize),
-    ) -> anyhow::Result<BTreeMap<ProgramId, Tally>> {
-        let mut totals: BTreeMap<ProgramId, Tally> = BTreeMap::new();
+    ) -> anyhow::Result<()> {
         let mut done = 0;
         while done < count {
             let chunk: Vec<Standing> = (0..CHUNK.min(count - done))
                 .map(|_| staff.next())
                 .collect::<anyhow::Result<_>>()?;
             done += chunk.len();
-            for standing in &chunk {
-                *totals.entry(standing.program.clone()).or_default() += standing.tallies.all;
-            }
             self.put_chunk(chunk).await?;
             on_chunk(done);
         }
-        Ok(totals)
-    }
-
-    /// Puts the control totals, which determine the programs that have boards.
-    pub async fn put_totals(&self, totals: &BTreeMap<ProgramId, Tally>) -> anyhow::Result<()> {
-        let request = put_totals(&self.table, totals);
-        call(&self.dynamodb, "BatchWriteItem", &request).await?;
         Ok(())
     }
 
@@ -159,10 +147,10 @@ impl Filling {
         stream::iter(chunk.chunks(MAX_PUTS).map(<[Standing]>::to_vec))
             .map(|batch| {
                 let (dynamodb, table) = (self.dynamodb.clone(), Arc::clone(&self.table));
-                let (shards, counters) = (self.shards, Arc::clone(&self.counters));
+                let (shards, day) = (self.shards, self.day);
                 // A separate task, so that requests use every processor.
                 let put = tokio::spawn(async move {
-                    let request = put_standings(&table, shards, &counters, &batch);
+                    let request = put_standings(&table, shards, day, &batch);
                     call(&dynamodb, "BatchWriteItem", &request).await
                 });
                 async { put.await.context("putting standings")? }

@@ -64,11 +64,9 @@ pub async fn measure(length: Duration, report: &mut Report, peaks: &mut Peaks) -
             );
         }
         report.note(format_args!(
-            "{accepted} activities, {} requests refused and sent again; {} batches, {} transactions, {} conflicts, {} retries",
+            "{accepted} activities, {} requests refused and sent again; {} batches, {} retries of calls",
             driven.refused,
             lines.len(),
-            sum(&lines, Metric::Transactions),
-            sum(&lines, Metric::Conflicts),
             sum(&lines, Metric::Retries),
         ));
         for (part, used) in cpu.by_part() {

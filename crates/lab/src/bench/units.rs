@@ -1,24 +1,47 @@
-//! The write units of an activity, as the tables report them to the functions.
+//! The write and read units of an activity, as the tables report them to the functions.
 
 use client::{Api, wire};
 use futures::stream::{self, TryStreamExt as _};
 use local::settings::Batching;
+use local::sqs::NewMessage;
 use telemetry::Metric;
+
+use anyhow::Context as _;
+use domain::counters::Sum;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use store::Facts;
+use store::ledger::{Epoch, Ledger, LedgerKey};
 
 use super::PROGRAMS;
 use super::machine::{Machine, Peaks};
 use super::metrics::{Line, MetricLog, sum};
 use super::report::{Aim, Report, Unit};
 use super::throughput::post_until_accepted;
+use crate::measure::stream_record;
 
 /// Activities counted one at a time.
 const ALONE: u32 = 200;
-const ALONE_MAX: f64 = 7.0;
+const ALONE_MAX: f64 = 2.2;
 
 /// Activities queued before counting starts, enough for ten full batches.
 const IN_BATCHES: u32 = 5_000;
-const BATCHED_MAX: f64 = 5.2;
-const BATCHED_BY_FOUR_MAX: f64 = 3.7;
+const BATCHED_MAX: f64 = 2.2;
+const BATCHED_BY_FOUR_MAX: f64 = 1.5;
+/// Without the read of the generations, one unit an invocation.
+const READ_MAX: f64 = 0.6;
+
+/// Activities of one standing after which the first keys are in a block.
+const SPILLING: u32 = 40;
+const REDELIVERED: u32 = 20;
+const INSIDE_READ_MAX: f64 = 0.6;
+const SPILLED_READ_MAX: f64 = 3.6;
+
+/// A UUID and a slug.
+const USER_BYTES: usize = 36;
+const PROGRAM_BYTES: usize = 16;
+const TEN_YEARS: i64 = 3_652;
+const BYTES_MAX: f64 = 400.0;
 
 const POSTS_AT_ONCE: usize = 4;
 
@@ -40,6 +63,9 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
     figures(report, ALONE, &mut ingest, &lines, ALONE_MAX)?;
     machine.stop(peaks).await?;
 
+    redelivered(report, peaks).await?;
+    sizes(report)?;
+
     for (each, aim) in [(1, BATCHED_MAX), (4, BATCHED_BY_FOUR_MAX)] {
         eprintln!("write units in full batches, {each} a user ...");
         let mut machine = Machine::start(Batching::Thrifty).await?;
@@ -52,15 +78,126 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
         report.section(
             &format!("Write units, full batches, {each} a user"),
             format_args!(
-                "{IN_BATCHES} activities that waited in the queue, {PROGRAMS} programs; {} batches, {} transactions",
+                "{IN_BATCHES} activities that waited in the queue, {PROGRAMS} programs; {} batches",
                 lines.len(),
-                sum(&lines, Metric::Transactions)
             ),
         );
         figures(report, IN_BATCHES, &mut ingest, &lines, aim)?;
         machine.stop(peaks).await?;
     }
     Ok(())
+}
+
+/// How large the items of standings are, on average over ten years of visits.
+fn sizes(report: &mut Report) -> anyhow::Result<()> {
+    report.section(
+        "Size of a standing",
+        format_args!(
+            "one activity a visit for ten years; ids of {USER_BYTES} and {PROGRAM_BYTES} characters"
+        ),
+    );
+    for (visits, every_days) in [
+        ("daily", 1),
+        ("weekly", 7),
+        ("every 16 days", 16),
+        ("monthly", 30),
+        ("yearly", 365),
+    ] {
+        let bytes = average_bytes(every_days)?;
+        report.figure(
+            format!("bytes, {visits}"),
+            bytes,
+            Unit::Bytes,
+            Some(Aim::AtMost(BYTES_MAX)),
+        );
+    }
+    Ok(())
+}
+
+fn average_bytes(every_days: i64) -> anyhow::Result<f64> {
+    let names = ["shard", "member", "ledger", "version"]
+        .map(str::len)
+        .iter()
+        .sum::<usize>();
+    let keys = "g1#000".len() + USER_BYTES + 1 + PROGRAM_BYTES;
+    let first: Timestamp = "2026-11-21T12:00:00Z".parse()?;
+    let mut ledger = Ledger::new(first.to_zoned(TimeZone::UTC).date(), Epoch([7; 8]));
+    let (mut bytes, mut visits) = (0, 0_u32);
+    for day in (0..TEN_YEARS).step_by(usize::try_from(every_days)?) {
+        let at = first + SignedDuration::from_hours(24 * day);
+        let sum = Sum {
+            points: 10,
+            activities: 1,
+        };
+        ledger = ledger.spilled();
+        let key = LedgerKey::new(at, &format!("activity-{day}").parse()?);
+        ledger.count(key, at.to_zoned(TimeZone::UTC).date(), sum);
+        bytes += names + keys + ledger.encode().len() + ledger.epoch.0.len();
+        visits += 1;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a few megabytes")]
+    Ok(bytes as f64 / f64::from(visits))
+}
+
+/// Counts one activity after the other of a user, then delivers the last and the first again: the key of the
+/// last is in the ledger, that of the first is in a block.
+async fn redelivered(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<()> {
+    eprintln!("units of a redelivery ...");
+    let mut machine = Machine::start(Batching::Prompt).await?;
+    let api = machine.api()?;
+    let activities: Vec<_> = (0..SPILLING)
+        .map(|number| activity("again", number, SPILLING))
+        .collect::<anyhow::Result<_>>()?;
+    for activity in &activities {
+        post_until_accepted(&api, std::slice::from_ref(activity)).await?;
+        machine.counted(1).await?;
+    }
+    report.section(
+        "Units of a redelivery",
+        format_args!("{REDELIVERED} times each, prompt"),
+    );
+    let client = aws_sdk_dynamodb::Client::new(&local::sdk_config(&machine.stack.aws_url));
+    let facts = Facts::new(client, machine.stack.tables.activities.clone());
+    for (name, activity, aim) in [
+        (
+            "its key in the ledger",
+            &activities[activities.len() - 1],
+            INSIDE_READ_MAX,
+        ),
+        ("its key in a block", &activities[0], SPILLED_READ_MAX),
+    ] {
+        let key = domain::ActivityKey {
+            user: activity.user_id.clone(),
+            id: activity.activity_id.clone(),
+        };
+        let fact = facts.get(&key).await?.context("the activity is stored")?;
+        let mut lines = Vec::new();
+        for _ in 0..REDELIVERED {
+            machine
+                .stack
+                .queue
+                .send_batch(vec![NewMessage::new(stream_record(&fact))]);
+            lines.extend(machine.handled(1).await?);
+        }
+        let each = |metrics: [Metric; 2]| {
+            metrics.map(|metric| sum(&lines, metric)).iter().sum::<f64>() / f64::from(REDELIVERED)
+        };
+        let read = each([Metric::DedupReadUnits, Metric::StandingsReadUnits]);
+        report.figure(
+            format!("read units, {name}"),
+            read,
+            Unit::Units,
+            Some(Aim::AtMost(aim)),
+        );
+        let written = each([Metric::DedupWriteUnits, Metric::StandingsWriteUnits]);
+        report.figure(
+            format!("write units, {name}"),
+            written,
+            Unit::Units,
+            Some(Aim::AtMost(0.0)),
+        );
+    }
+    machine.stop(peaks).await
 }
 
 fn figures(
@@ -72,9 +209,9 @@ fn figures(
 ) -> anyhow::Result<()> {
     let an_activity = |units: f64| units / f64::from(activities);
     let facts = an_activity(sum(&ingest.read()?, Metric::ActivitiesWriteUnits));
-    let markers = an_activity(sum(aggregator, Metric::DedupWriteUnits));
+    let blocks = an_activity(sum(aggregator, Metric::DedupWriteUnits));
     let standings = an_activity(sum(aggregator, Metric::StandingsWriteUnits));
-    let total = facts + markers + standings;
+    let total = facts + blocks + standings;
     report.figure(
         "write units an activity",
         total,
@@ -82,8 +219,16 @@ fn figures(
         Some(Aim::AtMost(aim)),
     );
     report.figure("  activities", facts, Unit::Units, None);
-    report.figure("  dedup", markers, Unit::Units, None);
-    report.figure("  standings and totals", standings, Unit::Units, None);
+    report.figure("  dedup", blocks, Unit::Units, None);
+    report.figure("  standings", standings, Unit::Units, None);
+    let read = [Metric::DedupReadUnits, Metric::StandingsReadUnits];
+    let read = read.map(|metric| an_activity(sum(aggregator, metric)));
+    report.figure(
+        "read units an activity",
+        read.iter().sum(),
+        Unit::Units,
+        Some(Aim::AtMost(READ_MAX)),
+    );
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub struct Verdict {
     pub posted: Posted,
     /// Activities in the standings.
     pub counted: u64,
-    pub differences: [Difference; 5],
+    pub differences: [Difference; 4],
     pub dead_letters: u64,
     pub boards: BoardsRead,
     /// From the last answer until the board was exact. `None` if it was not exact in time.
@@ -162,7 +162,7 @@ mod tests {
                 last_answer: Instant::now(),
             },
             counted: 1_000,
-            differences: ["facts", "markers", "standings", "totals", "board"].map(exact),
+            differences: ["facts", "keys", "standings", "board"].map(exact),
             dead_letters: 0,
             boards: BoardsRead::default(),
             drained: Some(Duration::from_millis(3_260)),
@@ -181,7 +181,7 @@ mod tests {
     fn a_run_is_good_only_if_everything_is() {
         check(|_| {}, true);
         check(|verdict| verdict.differences[1].missing = 1, false);
-        check(|verdict| verdict.differences[4].excess = 1, false);
+        check(|verdict| verdict.differences[3].excess = 1, false);
         check(|verdict| verdict.dead_letters = 1, false);
         check(|verdict| verdict.boards.torn = 1, false);
         check(|verdict| verdict.boards.failed = 1, true);
@@ -195,7 +195,7 @@ mod tests {
         let text = verdict.to_string();
         for row in [
             "accepted                  1,000  sent 1,333 times within 2 s in 57 requests, 3 of them again\n",
-            "double                        2  facts exact, markers exact, standings: 0 missing, 2 too many, totals",
+            "double                        2  facts exact, keys exact, standings: 0 missing, 2 too many, board",
             "kill                          9\n",
             "time to drain             3.3 s\n",
         ] {

@@ -66,12 +66,12 @@ impl Fates {
             counted: there.activities(),
             ..Self::default()
         };
-        let mut marked = Vec::new();
+        let mut included = Vec::new();
         for activity in sent {
             let key = key(activity);
-            let is_counted = there.markers.contains(&key);
+            let is_counted = there.keys.contains(&key);
             if is_counted {
-                marked.push(*activity);
+                included.push(*activity);
             }
             match (
                 acknowledged.contains(&key),
@@ -84,10 +84,10 @@ impl Fates {
                 (false, false, _) => fates.refused += 1,
             }
         }
-        // Every activity with a marker must be in the sums once.
-        let [.., standings, totals, _] = Counts::of(marked).differences(there);
-        fates.lost += standings.missing.max(totals.missing);
-        fates.double = standings.excess.max(totals.excess);
+        // Every activity with a key must be in the sums once.
+        let [.., standings, _] = Counts::of(included).differences(there);
+        fates.lost += standings.missing;
+        fates.double = standings.excess;
         fates
     }
 }

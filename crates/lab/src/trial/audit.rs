@@ -1,17 +1,16 @@
 //! Reads everything that was stored and compares it with what was sent.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use anyhow::{Context as _, ensure};
 use client::Api;
 use client::wire::{Activity, Kind};
-use domain::{ActivityKey, Board, Calendar, ProgramId, Tally, UserId, Window};
-use jiff::Timestamp;
+use domain::{ActivityKey, Board, ProgramId, Tally, UserId, Window};
 use local::{Stack, dynamodb_client, settings};
 use serde::Serialize;
-use store::standings::CurrentCounters;
-use store::{Fact, Facts, Markers, Standings};
+use store::ledger::{Ledger, LedgerKey};
+use store::{Blocks, Facts, Standings};
 
 use super::USERS;
 
@@ -22,9 +21,11 @@ const PAGE: i32 = 1_000;
 #[derive(Debug, Default)]
 pub struct Counts {
     pub facts: HashSet<ActivityKey>,
-    pub markers: HashSet<ActivityKey>,
+    /// The activities whose keys are in ledgers and blocks.
+    pub keys: HashSet<ActivityKey>,
+    /// Keys of no fact.
+    pub unknown_keys: u64,
     pub standings: BTreeMap<(UserId, ProgramId), Tally>,
-    pub totals: BTreeMap<ProgramId, Tally>,
     pub board: BTreeMap<UserId, Tally>,
 }
 
@@ -61,9 +62,8 @@ impl Counts {
             };
             let standing = (activity.user_id.clone(), activity.program_id.clone());
             *counts.standings.entry(standing).or_default() += tally;
-            *counts.totals.entry(activity.program_id.clone()).or_default() += tally;
             *counts.board.entry(activity.user_id.clone()).or_default() += tally;
-            counts.markers.insert(key.clone());
+            counts.keys.insert(key.clone());
             counts.facts.insert(key);
         }
         counts
@@ -75,12 +75,13 @@ impl Counts {
     }
 
     /// How the actual state differs from this one, for each place.
-    pub fn differences(&self, there: &Self) -> [Difference; 5] {
+    pub fn differences(&self, there: &Self) -> [Difference; 4] {
+        let mut keys = of_keys("keys", &self.keys, &there.keys);
+        keys.excess += there.unknown_keys;
         [
             of_keys("facts", &self.facts, &there.facts),
-            of_keys("markers", &self.markers, &there.markers),
+            keys,
             of_sums("standings", &self.standings, &there.standings),
-            of_sums("totals", &self.totals, &there.totals),
             of_sums("board", &self.board, &there.board),
         ]
     }
@@ -128,7 +129,8 @@ fn of_sums<K: Ord>(
     difference
 }
 
-/// Reads every place: four from the tables, and the board from the API.
+/// Reads every place whole: the facts, the ledgers and the blocks of the live generation from the tables, and
+/// the board from the API.
 pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
     let client = dynamodb_client(&stack.aws_url);
     let mut counts = Counts {
@@ -139,6 +141,7 @@ pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
     let standings = Standings::new(client.clone(), stack.tables.standings.clone(), shards);
     let generation = standings.generations().await?.live;
     let facts = Facts::new(client.clone(), stack.tables.activities.clone());
+    let mut known = HashMap::new();
     let mut after = None;
     loop {
         let page = facts.page((0, 1), after.as_ref(), PAGE).await?;
@@ -147,33 +150,66 @@ pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
             "not an activity: {:?}",
             page.unreadable
         );
-        counts.facts.extend(page.facts.iter().map(Fact::key));
+        for fact in page.facts {
+            let key = LedgerKey::new(fact.received_at, &fact.activity.id);
+            counts.facts.insert(fact.key());
+            known.insert(
+                (fact.activity.user.clone(), fact.activity.program.clone(), key),
+                fact.key(),
+            );
+        }
         after = page.next;
         if after.is_none() {
             break;
         }
     }
-    let markers = Markers::new(client, stack.tables.dedup.clone());
+    let mut epochs = HashMap::new();
+    let mut keys: HashSet<(UserId, ProgramId, LedgerKey)> = HashSet::new();
+    for shard in standings.shards(generation) {
+        let take = |user: UserId, program: ProgramId, ledger: Ledger| {
+            let standing = (user.clone(), program.clone());
+            let tally = ledger.counters.sums()[0].into();
+            counts.standings.insert(standing.clone(), tally);
+            epochs.insert(standing, ledger.epoch);
+            keys.extend(
+                ledger
+                    .keys()
+                    .iter()
+                    .map(|key| (user.clone(), program.clone(), *key)),
+            );
+        };
+        standings.read_ledgers(shard, take).await?;
+    }
+    let blocks = Blocks::new(client, stack.tables.dedup.clone());
     let mut after = None;
     loop {
-        let page = markers.page(generation, (0, 1), after, PAGE).await?;
-        counts.markers.extend(page.marked);
+        let page = blocks.page(after, PAGE).await?;
+        for block in page.blocks {
+            let (user, program) = (block.user, block.program);
+            // Blocks of another epoch are of a rebuild that was never written, or of what it replaced.
+            let is_current = epochs.get(&(user.clone(), program.clone())) == Some(&block.epoch);
+            if block.generation == generation && is_current {
+                keys.extend(
+                    block
+                        .keys
+                        .into_iter()
+                        .map(|key| (user.clone(), program.clone(), key)),
+                );
+            }
+        }
         after = page.next;
         if after.is_none() {
             break;
         }
     }
-    let counters = CurrentCounters::at(&"UTC".parse::<Calendar>()?, Timestamp::now());
-    for shard in standings.shards(generation) {
-        let take = |page: Vec<domain::Standing>| {
-            for standing in page {
-                let tally = standing.tallies.get(Window::All);
-                counts.standings.insert((standing.user, standing.program), tally);
+    for key in keys {
+        match known.get(&key) {
+            Some(activity) => {
+                counts.keys.insert(activity.clone());
             }
-        };
-        standings.read_shard(shard, &counters, take).await?;
+            None => counts.unknown_keys += 1,
+        }
     }
-    counts.totals = standings.totals(generation).await?.into_iter().collect();
     Ok(counts)
 }
 
@@ -227,28 +263,29 @@ mod tests {
         Counts::of(&activities)
     }
 
-    fn check(there: &Counts, expected: [(u64, u64); 5]) {
+    fn check(there: &Counts, expected: [(u64, u64); 4]) {
         let differences = counts("ann1 ann2 bob1").differences(there);
         assert_eq!(differences.map(|each| (each.missing, each.excess)), expected);
     }
 
     #[test]
     fn each_place_tells_what_it_lacks_and_what_it_has_too_many() {
-        check(&counts("bob1 ann2 ann1"), [(0, 0); 5]);
-        check(&counts("ann1 bob1"), [(1, 0); 5]);
-        check(&Counts::default(), [(3, 0); 5]);
-        check(&counts("ann1 ann2 bob1 cyd1"), [(0, 1); 5]);
+        check(&counts("bob1 ann2 ann1"), [(0, 0); 4]);
+        check(&counts("ann1 bob1"), [(1, 0); 4]);
+        check(&Counts::default(), [(3, 0); 4]);
+        check(&counts("ann1 ann2 bob1 cyd1"), [(0, 1); 4]);
         // One lost and one double of another user: the total alone would look right.
         let mut mixed = counts("ann1 bob1 bob2");
-        mixed.markers = counts("ann1 ann2 bob1").markers;
-        check(&mixed, [(1, 1), (0, 0), (1, 1), (0, 0), (1, 1)]);
+        mixed.keys = counts("ann1 ann2 bob1").keys;
+        mixed.unknown_keys = 2;
+        check(&mixed, [(1, 1), (0, 2), (1, 1), (1, 1)]);
     }
 
     #[test]
     fn other_points_for_as_many_activities_are_a_difference() {
         let mut there = counts("ann1 ann2 bob1");
-        there.totals.values_mut().for_each(|tally| tally.points += 1);
+        there.standings.values_mut().for_each(|tally| tally.points += 1);
         there.board.values_mut().for_each(|tally| tally.points -= 1);
-        check(&there, [(0, 0), (0, 0), (0, 0), (0, 1), (2, 0)]);
+        check(&there, [(0, 0), (0, 0), (0, 2), (2, 0)]);
     }
 }

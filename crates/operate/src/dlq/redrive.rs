@@ -38,7 +38,7 @@ messages come back as dead letters, with their reasons.
 
 A dead letter is deleted only after the queue has accepted its body as a new message. You can run this
 again after any interruption: a dead letter that was sent but not deleted is sent again, and the
-aggregator recognises it by its marker and counts it once. That holds for 90 days, as long as markers
+aggregator recognises it by its key and counts it once. That holds for 89 days, as long as keys
 are kept. After a kill, wait half a minute until the dead letters that it held are visible again.
 
 A redrive sends only dead letters that existed when it began, so it always ends.";

@@ -1,27 +1,19 @@
-//! Counts all facts into a new generation, page by page, with checkpoints.
+//! Folds the facts of every user into a new generation, page by page, with checkpoints.
 
-use std::time::Duration;
-
-use anyhow::bail;
-use domain::ActivityKey;
+use anyhow::Context as _;
+use domain::UserId;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
-use store::Counted;
-use store::facts::Fact;
+use store::fold::PersonFold;
 use store::keys::CountGeneration;
-use store::plan::{Countable, PlanContext, groups};
 use store::rebuild::Checkpoint;
 use terminal::text;
-use tokio::time::Instant;
 
 use crate::counts::Counts;
 
-/// Facts between two checkpoints. After a kill, at most this many are read again in each segment.
+/// Facts between two checkpoints. After a kill, the users of at most this many are folded again in each segment.
 const PAGE: i32 = 1_000;
-/// How long a table may be throttled before the rebuild stops.
-const PATIENCE: Duration = Duration::from_mins(2);
-/// Concurrent transactions for one page.
-const TRANSACTIONS_AT_ONCE: usize = 4;
+/// Users of one page that are folded at once.
+const USERS_AT_ONCE: usize = 4;
 
 /// The result of a backfill, including earlier runs of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +28,7 @@ pub async fn run(counts: &Counts, generation: CountGeneration, segments: i32) ->
         checkpoints = (0..segments)
             .map(|segment| Checkpoint::beginning(segment, segments))
             .collect();
-        // All are kept before the first page is counted, so that their number never changes.
+        // All are kept before the first page is folded, so that their number never changes.
         for checkpoint in &checkpoints {
             counts.rebuilds.keep(generation, checkpoint).await?;
         }
@@ -79,6 +71,8 @@ async fn backfill_segment(
     generation: CountGeneration,
     mut checkpoint: Checkpoint,
 ) -> anyhow::Result<Backfilled> {
+    // The last user of the page before. The facts of a user are adjacent, and may go on in the next page.
+    let mut folded: Option<UserId> = None;
     while !checkpoint.is_done {
         let part = (checkpoint.segment, checkpoint.segments);
         let page = counts.facts.page(part, checkpoint.after.as_ref(), PAGE).await?;
@@ -88,12 +82,21 @@ async fn backfill_segment(
         }
         checkpoint.facts += (page.facts.len() + page.unreadable.len()) as u64;
         checkpoint.not_countable += page.unreadable.len() as u64;
-        checkpoint.not_countable += count(counts, generation, &page.facts).await?;
+        let mut users: Vec<_> = page.facts.iter().map(|fact| fact.activity.user.clone()).collect();
+        users.dedup();
+        let last = users.last().cloned();
+        users.retain(|user| folded.as_ref() != Some(user));
+        let not_countable: Vec<u64> = stream::iter(users)
+            .map(|user| fold(counts, generation, user))
+            .buffer_unordered(USERS_AT_ONCE)
+            .try_collect()
+            .await?;
+        folded = last.or(folded);
+        checkpoint.not_countable += not_countable.iter().sum::<u64>();
         debug_assert!(
             page.next.is_none() || page.next != checkpoint.after,
             "a page that is not the last moves the checkpoint on"
         );
-        debug_assert!(checkpoint.not_countable <= checkpoint.facts);
         checkpoint.is_done = page.next.is_none();
         checkpoint.after = page.next;
         counts.rebuilds.keep(generation, &checkpoint).await?;
@@ -111,36 +114,13 @@ async fn backfill_segment(
     })
 }
 
-/// Counts facts. Returns how many of them can never be counted.
-async fn count(counts: &Counts, generation: CountGeneration, facts: &[Fact]) -> anyhow::Result<u64> {
-    let now = Timestamp::now();
-    let mut not_countable = 0;
-    let mut countable = Vec::with_capacity(facts.len());
-    for fact in facts {
-        match Countable::scored(&fact.activity, &counts.rules, now) {
-            Ok(scored) => countable.push(scored),
-            Err(_) => not_countable += 1,
-        }
-    }
-    let deadline = Instant::now() + PATIENCE;
-    let context = PlanContext::new(&counts.rules, generation, now);
-    let mut reports = stream::iter(groups(countable))
-        .map(|group| counts.counting.count(group, context.clone(), deadline))
-        .buffer_unordered(TRANSACTIONS_AT_ONCE);
-    while let Some(report) = reports.next().await {
-        for (ActivityKey { user, id }, counted) in report.results {
-            match counted {
-                Counted::Applied | Counted::Duplicate => {}
-                Counted::Impossible(reason) => {
-                    eprintln!("podium: activity {id} of {user} cannot be counted: {reason}");
-                    not_countable += 1;
-                }
-                Counted::Later(reason) => bail!(
-                    "the tables accept no more writes for now ({reason}); run `podium rebuild run` again later, and it \
-                     resumes from its checkpoint"
-                ),
-            }
-        }
-    }
-    Ok(not_countable)
+/// Folds all facts of a user. Returns how many of them can never be counted.
+async fn fold(counts: &Counts, generation: CountGeneration, user: UserId) -> anyhow::Result<u64> {
+    let fold = PersonFold::new(generation, counts.rules.standing_shards, user);
+    let folded = counts.folding.fold(fold, None).await;
+    let folded = folded.context(
+        "the tables accept no more writes for now; run `podium rebuild run` again later, and it resumes from its \
+         checkpoint",
+    )?;
+    Ok(folded.not_countable)
 }

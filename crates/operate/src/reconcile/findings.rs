@@ -84,7 +84,7 @@ impl fmt::Display for Findings {
         let rules = [
             ("completeness", &self.uncounted, "not counted"),
             ("uniqueness", &self.unfounded, "counted without an activity"),
-            ("agreement", &self.disagreeing, "sums that disagree"),
+            ("agreement", &self.disagreeing, "different from the activities"),
         ];
         for (rule, broken, what) in rules {
             let state = if broken.found == 0 {

@@ -1,34 +1,36 @@
-//! Compares the facts of one user with the counts.
+//! Compares the facts of one user with the user's standings.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ActivityKey, Period, ProgramId, Tally, UserId};
+use domain::counters::{Counters, Sum};
+use domain::{ProgramId, UserId};
 use jiff::Timestamp;
 use store::Rules;
+use store::count::{Countable, TOLD_APART};
 use store::facts::Fact;
-use store::plan::Countable;
-use store::repair::Correction;
-use store::standings::Counters;
+use store::ledger::{Ledger, LedgerKey};
+use store::standings::Kept;
 
 /// The terms by which a user's counts are judged.
 #[derive(Clone, Debug)]
 pub struct Terms<'a> {
     pub rules: &'a Rules,
-    /// Everything accepted before this should be counted.
+    /// Everything accepted before this should be counted. `None` if no such time is known.
     pub watermark: Option<Timestamp>,
     pub now: Timestamp,
 }
 
-/// What is wrong with the counts of a user.
+/// What is wrong with the counts of a user. Each finding is described for an operator.
 #[derive(Clone, Debug, Default)]
 pub struct Judgement {
     pub in_flight: u64,
     pub not_countable: u64,
-    pub uncounted: Vec<Fact>,
-    /// Standings whose sums are wrong.
-    pub disagreeing: Vec<Correction>,
-    /// Standings in programs in which the user has no counted activity.
-    pub unfounded: Vec<Correction>,
+    /// Activities that should be counted by now.
+    pub uncounted: Vec<String>,
+    /// Standings whose sums are not those of what they include.
+    pub disagreeing: Vec<String>,
+    /// What is counted without an activity.
+    pub unfounded: Vec<String>,
 }
 
 impl Judgement {
@@ -37,186 +39,298 @@ impl Judgement {
     }
 }
 
-/// Judges the counts of a user. `facts`, `marked` and `standings` must be from the same moment.
+/// The keys of facts that left the ledgers, by program. A key that is in a block was counted.
+pub type Spilled = BTreeMap<ProgramId, BTreeSet<LedgerKey>>;
+
+/// The keys to look for in blocks before a user can be judged.
+pub fn to_look_for(
+    facts: &[Fact],
+    standings: &BTreeMap<ProgramId, Kept>,
+) -> BTreeMap<ProgramId, Vec<LedgerKey>> {
+    let mut keys: BTreeMap<ProgramId, Vec<LedgerKey>> = BTreeMap::new();
+    for fact in facts {
+        let key = LedgerKey::new(fact.received_at, &fact.activity.id);
+        let ledger = ledger_of(standings, &fact.activity.program);
+        if ledger.is_some_and(|ledger| !ledger.holds(key) && ledger.may_have_spilled(key)) {
+            keys.entry(fact.activity.program.clone()).or_default().push(key);
+        }
+    }
+    keys
+}
+
+/// The keys to look for, taken to be in blocks. If everything agrees then, no block needs to be read.
+pub fn presumed(to_look_for: BTreeMap<ProgramId, Vec<LedgerKey>>) -> Spilled {
+    let spilled = to_look_for.into_iter();
+    spilled
+        .map(|(program, keys)| (program, keys.into_iter().collect()))
+        .collect()
+}
+
+/// Judges the counts of a user. `standings` are from before the facts and the blocks were read, and have not
+/// changed since.
 pub fn judge(
     user: &UserId,
-    facts: Vec<Fact>,
-    marked: &HashSet<ActivityKey>,
-    standings: &[(ProgramId, Counters)],
-    terms: &Terms,
+    facts: &[Fact],
+    standings: &BTreeMap<ProgramId, Kept>,
+    spilled: &Spilled,
+    terms: &Terms<'_>,
 ) -> Judgement {
-    // Markers of facts accepted before this have expired.
-    let markers_since = terms.now - terms.rules.marker_lifetime.duration();
-    // An activity of one of these periods is in its counters, no matter when it was counted. For older
-    // periods that depends on when it was counted, and no board shows them.
-    let periods = terms.rules.calendar.kept_pairs(terms.now);
-    let periods: Vec<Option<Period>> = std::iter::once(None)
-        .chain(
-            periods
-                .into_iter()
-                .flat_map(|(previous, running)| [Some(previous), Some(running)]),
-        )
-        .collect();
-
     let mut judgement = Judgement::default();
-    let mut expected: BTreeMap<ProgramId, Vec<(Option<Period>, Tally)>> = BTreeMap::new();
+    let mut programs: BTreeMap<ProgramId, Vec<(Countable, &Fact)>> = BTreeMap::new();
     for fact in facts {
-        let Ok(scored) = Countable::scored(&fact.activity, terms.rules, terms.now) else {
-            judgement.not_countable += 1;
-            continue;
-        };
-        let is_counted = marked.contains(&fact.key()) || fact.received_at < markers_since;
-        if !is_counted {
-            if terms
-                .watermark
-                .is_some_and(|watermark| fact.received_at < watermark)
-            {
-                judgement.uncounted.push(fact);
-            } else {
-                judgement.in_flight += 1;
-            }
-            continue;
+        match Countable::scored(&fact.activity, fact.received_at, terms.rules) {
+            Ok(countable) => programs
+                .entry(countable.program.clone())
+                .or_default()
+                .push((countable, fact)),
+            Err(_) => judgement.not_countable += 1,
         }
-        let tallies = expected
-            .entry(scored.program)
-            .or_insert_with(|| periods.iter().map(|period| (*period, Tally::default())).collect());
-        for (period, tally) in tallies {
-            if period.is_none_or(|period| scored.periods.contains(&period)) {
-                tally.points += u64::from(scored.points);
-                tally.activities += 1;
+    }
+    for (program, kept) in standings {
+        let standing = format!("standing of {user} in {program}");
+        match &kept.ledger {
+            Err(error) => judgement.disagreeing.push(format!("{standing}: {error}")),
+            Ok(ledger) => {
+                let facts = programs.remove(program).unwrap_or_default();
+                judgement.standing(&standing, ledger, &facts, spilled.get(program), terms);
             }
         }
     }
-    for (program, counters) in standings {
-        if !expected.contains_key(program) {
-            let nothing: Vec<_> = periods.iter().map(|period| (*period, Tally::default())).collect();
-            if nothing
-                .iter()
-                .any(|(period, _)| counters.tally(*period) != Tally::default())
-            {
-                judgement
-                    .unfounded
-                    .push(correction(user, program.clone(), Some(counters), nothing));
-            }
-        }
-    }
-    for (program, expected) in expected {
-        let found = standings
-            .iter()
-            .find(|(of, _)| *of == program)
-            .map(|(_, counters)| counters);
-        let is_as_expected = |(period, tally): &(Option<Period>, Tally)| {
-            found.map_or_else(Tally::default, |found| found.tally(*period)) == *tally
-        };
-        if !expected.iter().all(is_as_expected) {
-            judgement
-                .disagreeing
-                .push(correction(user, program, found, expected));
-        }
+    for (countable, fact) in programs.into_values().flatten() {
+        judgement.not_counted(&countable, fact, terms);
     }
     judgement
 }
 
-fn correction(
-    user: &UserId,
-    program: ProgramId,
-    found: Option<&Counters>,
-    expected: Vec<(Option<Period>, Tally)>,
-) -> Correction {
-    Correction::Standing {
-        user: user.clone(),
-        program,
-        found: found.cloned(),
-        expected,
+impl Judgement {
+    fn standing(
+        &mut self,
+        standing: &str,
+        ledger: &Ledger,
+        facts: &[(Countable, &Fact)],
+        spilled: Option<&BTreeSet<LedgerKey>>,
+        terms: &Terms<'_>,
+    ) {
+        // The keys of older activities have expired.
+        let told_since = terms.now - TOLD_APART;
+        let mut expected = Counters::new(ledger.counters.as_of());
+        let mut keys = BTreeSet::new();
+        for (countable, fact) in facts {
+            let Countable { key, day, sum, .. } = countable;
+            let is_spilled = spilled.is_some_and(|spilled| spilled.contains(key));
+            let is_expired = fact.received_at < told_since && ledger.may_have_spilled(*key);
+            keys.insert(*key);
+            if ledger.holds(*key) || is_spilled || is_expired {
+                expected.add(*day, *sum);
+            } else {
+                self.not_counted(countable, fact, terms);
+            }
+        }
+        let without_fact = ledger.keys().iter().filter(|key| !keys.contains(key)).count();
+        if without_fact > 0 || (facts.is_empty() && ledger.counters != expected) {
+            let what = match without_fact {
+                0 => "it has no activities".to_owned(),
+                1 => "1 key without an activity".to_owned(),
+                many => format!("{many} keys without an activity"),
+            };
+            self.unfounded.push(format!("{standing}: {what}"));
+        } else if ledger.counters != expected {
+            let differences = differences(&ledger.counters, &expected);
+            self.disagreeing.push(format!("{standing}: {differences}"));
+        }
     }
+
+    fn not_counted(&mut self, countable: &Countable, fact: &Fact, terms: &Terms<'_>) {
+        if terms
+            .watermark
+            .is_some_and(|watermark| fact.received_at < watermark)
+        {
+            let (id, user) = (&countable.activity.id, &countable.activity.user);
+            self.uncounted.push(format!(
+                "activity {id} of {user}, accepted at {:.0}",
+                fact.received_at
+            ));
+        } else {
+            self.in_flight += 1;
+        }
+    }
+}
+
+fn ledger_of<'a>(standings: &'a BTreeMap<ProgramId, Kept>, program: &ProgramId) -> Option<&'a Ledger> {
+    standings.get(program)?.ledger.as_ref().ok()
+}
+
+/// Points and activities, found and expected, such as `all time 25/2 -> 30/3`.
+fn differences(found: &Counters, expected: &Counters) -> String {
+    let show = |sum: Sum| format!("{}/{}", sum.points, sum.activities);
+    let differing = expected.periods().filter_map(|(period, expected)| {
+        let found = found.of_period(period).unwrap_or_default();
+        let name = period.map_or_else(|| "all time".to_owned(), |period| period.to_string());
+        (found != expected).then(|| format!("{name} {} -> {}", show(found), show(expected)))
+    });
+    differing.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use domain::Activity;
+    use store::ledger::Epoch;
 
     use super::*;
 
     const POLICY: &str = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10}}]"#;
 
-    /// Judges one activity of ann, received at this time.
-    fn check(kind: &str, received_at: &str, is_marked: bool, expected: &str) {
-        let at = |time: &str| -> Timestamp { time.parse().expect("a time") };
-        let ann: UserId = "ann".parse().expect("an id");
-        let fact = Fact {
+    fn at(time: &str) -> Timestamp {
+        time.parse().expect("a time")
+    }
+
+    fn fact(kind: &str, received_at: &str) -> Fact {
+        Fact {
             activity: Activity {
                 id: "a1".parse().expect("an id"),
-                user: ann.clone(),
+                user: "ann".parse().expect("an id"),
                 program: "p".parse().expect("an id"),
                 kind: kind.parse().expect("a kind"),
                 occurred_at: at(received_at),
                 metadata: None,
             },
             received_at: at(received_at),
-        };
-        let marked = is_marked.then(|| fact.key()).into_iter().collect();
+        }
+    }
+
+    /// Judges ann by these facts and this ledger in the program p.
+    fn check(facts: &[Fact], ledger: Option<Ledger>, spilled: &[LedgerKey], expected: &str) {
         let terms = Terms {
             rules: &Rules {
                 standing_shards: "1".parse().expect("a number of shards"),
-                marker_lifetime: "90".parse().expect("a number of days"),
                 calendar: "UTC".parse().expect("a time zone"),
                 scoring_policy: POLICY.parse().expect("a policy"),
             },
             watermark: Some(at("2026-11-21T12:00:00Z")),
             now: at("2026-11-21T12:05:00Z"),
         };
-        let judgement = judge(&ann, vec![fact], &marked, &[], &terms);
-        let found = format!(
-            "{} in flight, {} not countable, {} uncounted, {} unfounded",
-            judgement.in_flight,
-            judgement.not_countable,
-            judgement.uncounted.len(),
-            judgement.unfounded.len()
+        let program: ProgramId = "p".parse().expect("an id");
+        let kept = ledger.map(|ledger| Kept {
+            version: None,
+            ledger: Ok(ledger),
+        });
+        let standings = kept.map(|kept| (program.clone(), kept)).into_iter().collect();
+        let spilled = BTreeMap::from([(program, spilled.iter().copied().collect())]);
+        let judgement = judge(
+            &"ann".parse().expect("an id"),
+            facts,
+            &standings,
+            &spilled,
+            &terms,
         );
-        let disagreeing = judgement
-            .disagreeing
-            .iter()
-            .map(|correction| format!("; {correction}"));
-        assert_eq!(
-            found + &disagreeing.collect::<String>(),
-            expected,
-            "{kind} {received_at} {is_marked}"
+        let mut found = vec![
+            format!("{} in flight", judgement.in_flight),
+            format!("{} not countable", judgement.not_countable),
+        ];
+        for (rule, findings) in [
+            ("uncounted", judgement.uncounted),
+            ("unfounded", judgement.unfounded),
+            ("disagreeing", judgement.disagreeing),
+        ] {
+            found.extend(findings.iter().map(|finding| format!("{rule} {finding}")));
+        }
+        assert_eq!(found.join("; "), expected);
+    }
+
+    /// A ledger that includes an activity with so many points under this key.
+    fn ledger(received_at: &str, points: i64, key: LedgerKey) -> Ledger {
+        let day = at(received_at).to_zoned(jiff::tz::TimeZone::UTC).date();
+        let mut ledger = Ledger::new(day, Epoch([0; 8]));
+        ledger.count(
+            key,
+            day,
+            Sum {
+                points,
+                activities: 1,
+            },
         );
+        ledger
+    }
+
+    fn key(fact: &Fact) -> LedgerKey {
+        LedgerKey::new(fact.received_at, &fact.activity.id)
     }
 
     #[test]
     fn an_activity_is_missed_only_if_it_should_be_counted_by_now() {
         let (before, after) = ("2026-11-21T11:59:59Z", "2026-11-21T12:00:00Z");
-        let nothing = "0 in flight, 0 not countable, 0 uncounted, 0 unfounded";
         check(
-            "task_completed",
-            before,
-            false,
-            "0 in flight, 0 not countable, 1 uncounted, 0 unfounded",
+            &[fact("task_completed", before)],
+            None,
+            &[],
+            "0 in flight; 0 not countable; uncounted activity a1 of ann, accepted at 2026-11-21T11:59:59Z",
         );
         check(
-            "task_completed",
-            after,
-            false,
-            "1 in flight, 0 not countable, 0 uncounted, 0 unfounded",
+            &[fact("task_completed", after)],
+            None,
+            &[],
+            "1 in flight; 0 not countable",
         );
         check(
-            "unheard_of",
-            before,
-            false,
-            "0 in flight, 1 not countable, 0 uncounted, 0 unfounded",
+            &[fact("unheard_of", before)],
+            None,
+            &[],
+            "0 in flight; 1 not countable",
         );
-        // A marked activity must be in the sums of its periods.
-        let today = "; standing of ann in p: all time 0/0 -> 10/1 month 2026-11 0/0 -> 10/1 \
-                     week 2026-W47 0/0 -> 10/1 day 2026-11-21 0/0 -> 10/1";
-        check("task_completed", after, true, &format!("{nothing}{today}"));
-        // An activity older than the markers' lifetime must be in the sums, even without a marker.
-        let long_ago = "; standing of ann in p: all time 0/0 -> 10/1";
+    }
+
+    #[test]
+    fn a_standing_is_the_sum_of_what_it_includes() {
+        let clean = "0 in flight; 0 not countable";
+        let now = "2026-11-21T11:00:00Z";
+        let activity = fact("task_completed", now);
+        let facts = std::slice::from_ref(&activity);
+        let key = key(&activity);
+        check(facts, Some(ledger(now, 10, key)), &[], clean);
         check(
-            "task_completed",
-            "2026-08-01T12:00:00Z",
-            false,
-            &format!("{nothing}{long_ago}"),
+            facts,
+            Some(ledger(now, 25, key)),
+            &[],
+            &format!(
+                "{clean}; disagreeing standing of ann in p: all time 25/1 -> 10/1, day 2026-11-21 25/1 -> 10/1, \
+                 week 2026-W47 25/1 -> 10/1, month 2026-11 25/1 -> 10/1"
+            ),
         );
+        check(
+            &[],
+            Some(ledger(now, 10, key)),
+            &[],
+            &format!("{clean}; unfounded standing of ann in p: 1 key without an activity"),
+        );
+        // The key has left the ledger, and is in a block, or in none, or was in one that expired.
+        let mut spilled = Ledger::new("2026-11-21".parse().expect("a day"), Epoch([0; 8]));
+        spilled.counters.add(
+            "2026-11-21".parse().expect("a day"),
+            Sum {
+                points: 10,
+                activities: 1,
+            },
+        );
+        spilled.spilled_through = Some(key);
+        check(facts, Some(spilled.clone()), &[key], clean);
+        check(
+            facts,
+            Some(spilled.clone()),
+            &[],
+            "0 in flight; 0 not countable; uncounted activity a1 of ann, accepted at 2026-11-21T11:00:00Z; \
+             disagreeing standing of ann in p: all time 10/1 -> 0/0, day 2026-11-21 10/1 -> 0/0, \
+             week 2026-W47 10/1 -> 0/0, month 2026-11 10/1 -> 0/0",
+        );
+        let long_ago = fact("task_completed", "2026-08-01T12:00:00Z");
+        let mut expired = Ledger::new("2026-08-01".parse().expect("a day"), Epoch([0; 8]));
+        expired.counters.add(
+            "2026-08-01".parse().expect("a day"),
+            Sum {
+                points: 10,
+                activities: 1,
+            },
+        );
+        expired.spilled_through = Some(key);
+        check(&[long_ago], Some(expired), &[], clean);
     }
 }

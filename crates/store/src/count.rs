@@ -1,0 +1,427 @@
+//! Counts the activities of one standing exactly once, call by call. Pure: it performs no I/O, reads no clock
+//! and does not sleep, so the simulation runs the same code.
+//!
+//! Read the standing; leave out what its ledger holds; look in the blocks for what may have left it; add to
+//! blocks what must leave it; write it on the condition that nobody wrote it meanwhile. A key that is found
+//! was counted, for good. That a key is not found is true as long as the version is the one that was read.
+//! So a stale read, a lost answer, a crash at any step and two invocations on one standing are all harmless.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use domain::counters::Sum;
+use domain::policy::Unscored;
+use domain::{Activity, ActivityKey, ProgramId};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::blocks::{self, BlockName, Level, Spill};
+use crate::keys::{CountGeneration, StandingKey};
+use crate::ledger::{Epoch, Ledger, LedgerKey, Version};
+use crate::rules::Rules;
+
+/// A call is not begun when less time is left: its answer would come too late.
+pub const CALL_TIME_MIN: Duration = Duration::from_millis(200);
+/// The blocks that one call looks into; `DynamoDB` allows 100. Three of them are for one key.
+pub const NAMES_A_CALL: usize = 99;
+/// What was received longer ago is not counted if it is found nowhere: its block may have expired. A day less
+/// than blocks are kept, for clocks and for the time that counting takes.
+pub const TOLD_APART: SignedDuration = SignedDuration::from_hours(89 * 24);
+const _: () = assert!(TOLD_APART.as_secs() < blocks::LIFETIME.as_secs());
+
+/// The result of counting one activity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Counted {
+    Applied,
+    /// It was counted before.
+    Duplicate,
+    /// It was received so long ago that nobody can tell whether it was counted.
+    TooOld,
+    /// No retry can ever count it.
+    Impossible(String),
+    /// It was not counted now, but may be when it is delivered again.
+    Later(String),
+}
+
+/// An activity with everything needed to count it into its standing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Countable {
+    pub activity: ActivityKey,
+    pub program: ProgramId,
+    pub key: LedgerKey,
+    /// When it occurred, in the time zone of the generation.
+    pub day: Date,
+    pub sum: Sum,
+}
+
+impl Countable {
+    /// Scores an activity by the rules of a generation.
+    pub fn scored(activity: &Activity, received_at: Timestamp, rules: &Rules) -> Result<Self, Unscored> {
+        let points = rules
+            .scoring_policy
+            .points(&activity.kind, activity.occurred_at)?;
+        Ok(Self {
+            activity: activity.key(),
+            program: activity.program.clone(),
+            key: LedgerKey::new(received_at, &activity.id),
+            day: rules.calendar.date(activity.occurred_at),
+            sum: Sum {
+                points: points.into(),
+                activities: 1,
+            },
+        })
+    }
+}
+
+/// A standing that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub version: Version,
+    pub ledger: Ledger,
+}
+
+/// The next call for a standing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Only a first read may be stale. After a failed write it would be read again and again.
+    Read {
+        is_consistent: bool,
+    },
+    /// Look for keys in these blocks, consistently.
+    Look(Vec<BlockName>),
+    Spill(Spill),
+    /// Write the ledger on the condition that the standing has the version `replaces`, or does not exist.
+    Write {
+        replaces: Option<Version>,
+        version: Version,
+        ledger: Ledger,
+    },
+}
+
+/// The answer to a call, reduced to what the decision needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Read(Option<Stored>),
+    Found(BTreeSet<LedgerKey>),
+    Done,
+    /// The condition does not hold: the block is full, or the standing has another version.
+    ConditionFailed,
+    /// It may or may not have taken effect. Trying again tells.
+    Unsure(String),
+    /// The request itself is invalid.
+    Invalid(String),
+    /// A fault that lasts longer than one invocation, such as a missing permission.
+    Refused(String),
+}
+
+/// What the decisions depend on besides the answers.
+pub struct Now {
+    pub time: Timestamp,
+    /// What is left of the invocation.
+    pub time_left: Duration,
+    /// In 0..1.
+    pub jitter: f64,
+    /// For the next version, and for the epoch of a new standing.
+    pub random: [u64; 2],
+}
+
+/// The activities of a batch that belong to one standing.
+#[derive(Clone, Debug)]
+pub struct StandingCount {
+    standing: StandingKey,
+    left: Vec<Countable>,
+    stage: Stage,
+    pauses: u32,
+    pub retries: usize,
+    /// Keys of a write whose answer was lost. If they are found, that write took effect.
+    unsure: BTreeSet<LedgerKey>,
+    pub results: Vec<(ActivityKey, Counted)>,
+}
+
+#[derive(Clone, Debug)]
+enum Stage {
+    Read {
+        is_consistent: bool,
+    },
+    Look {
+        stored: Stored,
+        names: Vec<BlockName>,
+        found: BTreeSet<LedgerKey>,
+    },
+    Spill {
+        stored: Stored,
+        spills: VecDeque<Spill>,
+    },
+    Write {
+        replaces: Option<Version>,
+        version: Version,
+        ledger: Ledger,
+    },
+    Done,
+}
+
+impl StandingCount {
+    /// `countables` are of this standing, without repeats.
+    pub fn new(standing: StandingKey, countables: Vec<Countable>) -> Self {
+        let keys: BTreeSet<_> = countables.iter().map(|countable| countable.key).collect();
+        assert_eq!(keys.len(), countables.len(), "an activity is in a batch once");
+        Self {
+            standing,
+            left: countables,
+            stage: Stage::Read { is_consistent: false },
+            pauses: 0,
+            retries: 0,
+            unsure: BTreeSet::new(),
+            results: Vec::new(),
+        }
+    }
+
+    /// Groups what a batch counts into a generation by standing.
+    pub fn of_batch(
+        countables: impl IntoIterator<Item = Countable>,
+        generation: CountGeneration,
+        rules: &Rules,
+    ) -> Vec<Self> {
+        let mut standings: BTreeMap<StandingKey, Vec<Countable>> = BTreeMap::new();
+        for countable in countables {
+            let (user, program) = (countable.activity.user.clone(), countable.program.clone());
+            let standing = StandingKey::new(generation, rules.standing_shards, user, program);
+            standings.entry(standing).or_default().push(countable);
+        }
+        let counts = standings.into_iter();
+        counts
+            .map(|(standing, countables)| Self::new(standing, countables))
+            .collect()
+    }
+
+    pub fn standing(&self) -> &StandingKey {
+        &self.standing
+    }
+
+    /// Whether every activity has a result.
+    pub fn is_done(&self) -> bool {
+        matches!(self.stage, Stage::Done)
+    }
+
+    /// The next call; `None` when every activity has a result. A call that would have too little time is not
+    /// begun.
+    pub fn next(&mut self, time_left: Duration) -> Option<Call> {
+        if !self.is_done() && time_left < CALL_TIME_MIN {
+            self.settle(&Counted::Later("no time is left in this invocation".to_owned()));
+        }
+        match &self.stage {
+            Stage::Done => None,
+            Stage::Read { is_consistent } => Some(Call::Read {
+                is_consistent: *is_consistent,
+            }),
+            Stage::Look { names, .. } => {
+                let first = names.len().min(NAMES_A_CALL);
+                Some(Call::Look(names[..first].to_vec()))
+            }
+            Stage::Spill { spills, .. } => {
+                let spill = spills.front().expect("the stage ends with its last spill");
+                Some(Call::Spill(spill.clone()))
+            }
+            Stage::Write {
+                replaces,
+                version,
+                ledger,
+            } => Some(Call::Write {
+                replaces: *replaces,
+                version: *version,
+                ledger: ledger.clone(),
+            }),
+        }
+    }
+
+    /// Handles the answer to the last call. Returns how long to wait before the next one.
+    pub fn take(&mut self, answer: Answer, now: &Now) -> Duration {
+        let stage = std::mem::replace(&mut self.stage, Stage::Done);
+        match (stage, answer) {
+            (Stage::Done, _) => {}
+            (_, Answer::Refused(cause)) => self.settle(&Counted::Later(cause)),
+            (_, Answer::Invalid(cause)) => self.settle(&Counted::Impossible(cause)),
+            (Stage::Read { .. }, Answer::Read(stored)) => self.decide(stored, now),
+            (Stage::Look { stored, names, found }, Answer::Found(more)) => {
+                self.found(stored, names, found, more, now);
+            }
+            (Stage::Spill { stored, mut spills }, answer @ (Answer::Done | Answer::ConditionFailed)) => {
+                let spill = spills.pop_front().expect("it was sent");
+                if answer == Answer::ConditionFailed {
+                    let finer = spill.finer(&self.standing, stored.ledger.epoch);
+                    spills.extend(finer);
+                }
+                self.spill(stored, spills, now);
+            }
+            (Stage::Write { .. }, Answer::Done) => self.settle(&Counted::Applied),
+            (Stage::Write { ledger, .. }, Answer::Unsure(cause)) => {
+                let keys = self.left.iter().map(|countable| countable.key);
+                self.unsure.extend(keys.filter(|key| ledger.holds(*key)));
+                return self.again(Stage::Read { is_consistent: true }, cause, now);
+            }
+            (Stage::Write { .. }, Answer::ConditionFailed) => {
+                let cause = "others count into the same standing".to_owned();
+                return self.again(Stage::Read { is_consistent: true }, cause, now);
+            }
+            (stage, Answer::Unsure(cause)) => return self.again(stage, cause, now),
+            (stage, answer) => unreachable!("{answer:?} is no answer to {stage:?}"),
+        }
+        self.pauses = 0;
+        Duration::ZERO
+    }
+
+    /// Leaves out what the ledger holds, and goes on with what is left.
+    fn decide(&mut self, stored: Option<Stored>, now: &Now) {
+        let Some(stored) = stored else {
+            return self.write(None, now);
+        };
+        self.take_out(|countable| stored.ledger.holds(countable.key));
+        let mut names: Vec<_> = self
+            .left
+            .iter()
+            .filter(|countable| stored.ledger.may_have_spilled(countable.key))
+            .flat_map(|countable| {
+                let name = |level| BlockName::new(&self.standing, stored.ledger.epoch, countable.key, level);
+                Level::EVERY.map(name)
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() {
+            return self.add(stored, now);
+        }
+        self.stage = Stage::Look {
+            stored,
+            names,
+            found: BTreeSet::new(),
+        };
+    }
+
+    fn found(
+        &mut self,
+        stored: Stored,
+        mut names: Vec<BlockName>,
+        mut found: BTreeSet<LedgerKey>,
+        more: BTreeSet<LedgerKey>,
+        now: &Now,
+    ) {
+        found.extend(more);
+        names.drain(..names.len().min(NAMES_A_CALL));
+        if !names.is_empty() {
+            self.stage = Stage::Look { stored, names, found };
+            return;
+        }
+        self.take_out(|countable| found.contains(&countable.key));
+        self.add(stored, now);
+    }
+
+    /// Adds what is left, which is neither in the ledger nor in a block.
+    fn add(&mut self, stored: Stored, now: &Now) {
+        self.refuse_old(now.time);
+        if self.left.is_empty() {
+            return;
+        }
+        let ledger = &stored.ledger;
+        let spills = Spill::plan(&self.standing, ledger.epoch, ledger.to_spill());
+        self.spill(stored, spills.into(), now);
+    }
+
+    fn spill(&mut self, stored: Stored, spills: VecDeque<Spill>, now: &Now) {
+        if spills.is_empty() {
+            return self.write(Some(stored), now);
+        }
+        self.stage = Stage::Spill { stored, spills };
+    }
+
+    /// Counts what is left. Everything that leaves the ledger is in blocks by now.
+    fn write(&mut self, stored: Option<Stored>, now: &Now) {
+        self.refuse_old(now.time);
+        let Some(first) = self.left.first() else {
+            return;
+        };
+        let [version, epoch] = now.random.map(u64::to_be_bytes);
+        let (replaces, mut ledger) = match stored {
+            Some(Stored { version, ledger }) => (Some(version), ledger.spilled()),
+            None => (None, Ledger::new(first.day, Epoch(epoch))),
+        };
+        for Countable { key, day, sum, .. } in &self.left {
+            ledger.count(*key, *day, *sum);
+        }
+        self.stage = Stage::Write {
+            replaces,
+            version: Version(version),
+            ledger,
+        };
+    }
+
+    /// Takes out what cannot be told from what was counted, since its block may have expired.
+    fn refuse_old(&mut self, now: Timestamp) {
+        let oldest = now - TOLD_APART;
+        let left = std::mem::take(&mut self.left).into_iter();
+        let (left, old): (Vec<_>, Vec<_>) = left.partition(|countable| countable.key.received_at() >= oldest);
+        self.left = left;
+        self.results.extend(
+            old.into_iter()
+                .map(|countable| (countable.activity, Counted::TooOld)),
+        );
+    }
+
+    fn take_out(&mut self, is_counted: impl Fn(&Countable) -> bool) {
+        let (counted, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.left).into_iter().partition(is_counted);
+        self.left = left;
+        for countable in counted {
+            let result = if self.unsure.contains(&countable.key) {
+                Counted::Applied
+            } else {
+                Counted::Duplicate
+            };
+            self.results.push((countable.activity, result));
+        }
+    }
+
+    fn again(&mut self, stage: Stage, cause: String, now: &Now) -> Duration {
+        self.retries += 1;
+        let pause = backoff(self.pauses, now.jitter);
+        if pause + CALL_TIME_MIN > now.time_left {
+            self.settle(&Counted::Later(cause));
+            return Duration::ZERO;
+        }
+        self.pauses += 1;
+        self.stage = stage;
+        pause
+    }
+
+    /// Gives what is left this result.
+    fn settle(&mut self, counted: &Counted) {
+        let left = std::mem::take(&mut self.left).into_iter();
+        self.results
+            .extend(left.map(|countable| (countable.activity, counted.clone())));
+        self.stage = Stage::Done;
+    }
+}
+
+const BACKOFF_BASE: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// The pause before retry number `attempt` (from 0): a random time up to a bound that doubles ("full
+/// jitter"). Without jitter, writes that met once would meet again. `random` is in 0..1.
+pub fn backoff(attempt: u32, random: f64) -> Duration {
+    debug_assert!((0.0..=1.0).contains(&random), "{random} is not in 0..1");
+    let bound = BACKOFF_BASE.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MAX);
+    bound.mul_f64(random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_are_jittered() {
+        assert_eq!(backoff(0, 1.0), BACKOFF_BASE);
+        assert_eq!(backoff(3, 1.0), BACKOFF_BASE * 8);
+        assert_eq!(backoff(3, 0.0), Duration::ZERO);
+        assert_eq!(backoff(60, 1.0), BACKOFF_MAX);
+        assert_eq!(backoff(u32::MAX, 0.5), BACKOFF_MAX / 2);
+    }
+}

@@ -1,0 +1,202 @@
+//! Computes a person's standings anew from the facts: for a rebuild and for a repair. Pure, like
+//! [`crate::count`].
+//!
+//! The standings are read first and the facts afterwards, so everything that a standing includes is among
+//! the facts. Blocks are written under a new epoch before the standing that names it. Each standing is
+//! written on the condition that it is as it was read; otherwise the person is begun again.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use domain::{ProgramId, UserId};
+use jiff::Timestamp;
+
+use crate::blocks::{self, Spill};
+use crate::count::Countable;
+use crate::keys::{CountGeneration, ShardCount, StandingKey};
+use crate::ledger::{Epoch, KEYS_KEPT, Ledger, LedgerKey, Version};
+
+/// The next call for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// All standings of the person, consistently.
+    ReadStandings,
+    /// All facts of the person, consistently.
+    ReadFacts,
+    Spill(Spill),
+    /// Write a standing on the condition that it has the version `replaces`, or has none.
+    Write {
+        standing: StandingKey,
+        replaces: Option<Version>,
+        version: Version,
+        ledger: Ledger,
+    },
+    /// Delete a standing without facts, on the same condition.
+    Delete {
+        standing: StandingKey,
+        replaces: Option<Version>,
+    },
+}
+
+/// What a fold needs to know of a standing, even if its ledger is corrupt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    pub version: Option<Version>,
+    pub spilled_through: Option<LedgerKey>,
+}
+
+/// What a call came to. An uncertain answer is a failure: the person is begun again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Standings(BTreeMap<ProgramId, Held>),
+    Facts(Vec<Countable>),
+    Done,
+    /// The condition does not hold: the block is full, or the standing has another version.
+    ConditionFailed,
+    Failed,
+}
+
+/// One person of a generation.
+#[derive(Clone, Debug)]
+pub struct PersonFold {
+    generation: CountGeneration,
+    shards: ShardCount,
+    user: UserId,
+    stage: Stage,
+}
+
+#[derive(Clone, Debug)]
+enum Stage {
+    ReadStandings,
+    ReadFacts(BTreeMap<ProgramId, Held>),
+    /// Blocks first, and each standing after its blocks.
+    Write(VecDeque<Call>),
+    Done,
+}
+
+impl PersonFold {
+    pub fn new(generation: CountGeneration, shards: ShardCount, user: UserId) -> Self {
+        Self {
+            generation,
+            shards,
+            user,
+            stage: Stage::ReadStandings,
+        }
+    }
+
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    pub fn generation(&self) -> CountGeneration {
+        self.generation
+    }
+
+    /// `None` when the person's standings are what the facts come to.
+    pub fn next(&self) -> Option<Call> {
+        match &self.stage {
+            Stage::ReadStandings => Some(Call::ReadStandings),
+            Stage::ReadFacts(_) => Some(Call::ReadFacts),
+            Stage::Write(calls) => calls.front().cloned(),
+            Stage::Done => None,
+        }
+    }
+
+    /// Handles the answer to the last call at `now`. `random` returns 8 random bytes.
+    pub fn take(&mut self, answer: Answer, now: Timestamp, random: impl FnMut() -> [u8; 8]) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Done);
+        self.stage = match (stage, answer) {
+            (Stage::ReadStandings, Answer::Standings(standings)) => Stage::ReadFacts(standings),
+            (Stage::ReadFacts(standings), Answer::Facts(facts)) => self.plan(standings, facts, now, random),
+            (Stage::Write(mut calls), Answer::Done) => {
+                calls.pop_front();
+                written(calls)
+            }
+            (Stage::Write(mut calls), Answer::ConditionFailed) => match calls.pop_front() {
+                Some(Call::Spill(spill)) => {
+                    let (standing, epoch) = standing_after(&calls);
+                    for finer in spill.finer(&standing, epoch).into_iter().rev() {
+                        calls.push_front(Call::Spill(finer));
+                    }
+                    Stage::Write(calls)
+                }
+                _ => Stage::ReadStandings,
+            },
+            (_, _) => Stage::ReadStandings,
+        };
+    }
+
+    fn plan(
+        &self,
+        mut standings: BTreeMap<ProgramId, Held>,
+        facts: Vec<Countable>,
+        now: Timestamp,
+        mut random: impl FnMut() -> [u8; 8],
+    ) -> Stage {
+        let mut programs: BTreeMap<ProgramId, Vec<Countable>> = BTreeMap::new();
+        for fact in facts {
+            programs.entry(fact.program.clone()).or_default().push(fact);
+        }
+        let standing = |program| StandingKey::new(self.generation, self.shards, self.user.clone(), program);
+        let mut calls = VecDeque::new();
+        for (program, facts) in programs {
+            let held = standings.remove(&program).unwrap_or_default();
+            let standing = standing(program);
+            let ledger = folded(held, facts.iter(), Epoch(random()));
+            // Blocks of earlier weeks have expired, and what they held is told by its age.
+            let oldest = now - blocks::LIFETIME;
+            let mut outside: Vec<_> = facts.iter().map(|fact| fact.key).collect();
+            outside.retain(|key| !ledger.holds(*key) && key.received_at() >= oldest);
+            outside.sort_unstable();
+            let spills = Spill::plan(&standing, ledger.epoch, &outside);
+            calls.extend(spills.into_iter().map(Call::Spill));
+            calls.push_back(Call::Write {
+                standing,
+                replaces: held.version,
+                version: Version(random()),
+                ledger,
+            });
+        }
+        let without_facts = standings.into_iter().map(|(program, held)| Call::Delete {
+            standing: standing(program),
+            replaces: held.version,
+        });
+        calls.extend(without_facts);
+        written(calls)
+    }
+}
+
+/// The stage in which these calls are left to be made.
+fn written(calls: VecDeque<Call>) -> Stage {
+    if calls.is_empty() {
+        Stage::Done
+    } else {
+        Stage::Write(calls)
+    }
+}
+
+/// The standing whose blocks are being written, and its new epoch.
+fn standing_after(calls: &VecDeque<Call>) -> (StandingKey, Epoch) {
+    let standing = calls.iter().find_map(|call| match call {
+        Call::Write { standing, ledger, .. } => Some((standing.clone(), ledger.epoch)),
+        _ => None,
+    });
+    standing.expect("blocks are written before their standing")
+}
+
+/// What the facts of a standing come to, with the newest keys inside. Every other key is at or below
+/// `spilled_through`.
+fn folded<'a>(held: Held, facts: impl Iterator<Item = &'a Countable>, epoch: Epoch) -> Ledger {
+    let mut facts: Vec<_> = facts.collect();
+    facts.sort_unstable_by_key(|fact| fact.key);
+    let first = facts.first().expect("a standing has facts");
+    let mut ledger = Ledger::new(first.day, epoch);
+    let (outside, inside) = facts.split_at(facts.len().saturating_sub(KEYS_KEPT));
+    for fact in outside {
+        ledger.counters.add(fact.day, fact.sum);
+    }
+    for fact in inside {
+        ledger.count(fact.key, fact.day, fact.sum);
+    }
+    ledger.spilled_through = held.spilled_through.max(outside.last().map(|fact| fact.key));
+    ledger
+}

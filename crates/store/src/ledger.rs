@@ -1,0 +1,331 @@
+//! The ledger of a standing: its counters, and the keys of the activities that they include.
+//!
+//! Keys are kept in the item until there are many. Then all but the newest are spilled into blocks in the
+//! dedup table (see [`crate::blocks`]), and `spilled_through` is raised to the largest that ever left. So a
+//! key above it is in the item or was not counted; a key at or below it may be in a block.
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::ActivityId;
+use domain::counters::{Counters, Sum, day_number};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
+
+use crate::item::Item;
+use crate::keys::attribute;
+
+/// More keys than this in the item are spilled by the next write.
+pub const KEYS_MAX: usize = 16;
+/// The newest keys stay, since most redeliveries are of recent activities.
+pub const KEYS_KEPT: usize = 4;
+
+/// Names a fact within its standing: when ingestion received it, in milliseconds, and a part of the hash of
+/// its id. Both are properties of the fact, so every delivery has the same key. In order of receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LedgerKey([u8; LedgerKey::BYTES]);
+
+impl LedgerKey {
+    pub const BYTES: usize = RECEIVED_BYTES + HASH_BYTES;
+
+    pub fn new(received_at: Timestamp, id: &ActivityId) -> Self {
+        let milliseconds = u64::try_from(received_at.as_millisecond()).unwrap_or_default();
+        let mut bytes = [0; Self::BYTES];
+        bytes[..RECEIVED_BYTES].copy_from_slice(&milliseconds.to_be_bytes()[8 - RECEIVED_BYTES..]);
+        bytes[RECEIVED_BYTES..].copy_from_slice(&Sha256::digest(id.as_str())[..HASH_BYTES]);
+        Self(bytes)
+    }
+
+    pub(crate) fn stored(bytes: &[u8]) -> Option<Self> {
+        Some(Self(bytes.try_into().ok()?))
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub fn received_at(&self) -> Timestamp {
+        let mut milliseconds = [0; 8];
+        milliseconds[8 - RECEIVED_BYTES..].copy_from_slice(&self.0[..RECEIVED_BYTES]);
+        let milliseconds = i64::try_from(u64::from_be_bytes(milliseconds)).expect("48 bits fit");
+        Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The first byte of the hash, which spreads keys over the parts of a block.
+    pub fn spread(&self) -> u8 {
+        self.0[RECEIVED_BYTES]
+    }
+}
+
+/// Until the year 10889.
+const RECEIVED_BYTES: usize = 6;
+const HASH_BYTES: usize = 8;
+
+/// 8 random bytes. New with every write, so that no two states are taken for one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub [u8; 8]);
+
+/// 8 random bytes, drawn when a standing is created, rebuilt or repaired. The names of its blocks contain it,
+/// so that blocks of a rebuild that was never written are read by nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub [u8; 8]);
+
+/// A standing as it was read or is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    pub counters: Counters,
+    pub epoch: Epoch,
+    /// The largest key that is in no ledger of this epoch any more, but in a block.
+    pub spilled_through: Option<LedgerKey>,
+    /// Sorted.
+    keys: Vec<LedgerKey>,
+}
+
+/// Why a stored ledger cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidLedger {
+    #[error("the attribute ledger is missing")]
+    Missing,
+    #[error("the ledger has the format {0}; this version reads 1")]
+    Format(u8),
+    #[error("the ledger has {0} bytes")]
+    Length(usize),
+    #[error("the ledger's day is out of range")]
+    Day,
+}
+
+impl Ledger {
+    /// The first byte. Another layout gets another number.
+    const FORMAT: u8 = 1;
+
+    pub fn new(as_of: Date, epoch: Epoch) -> Self {
+        Self {
+            counters: Counters::new(as_of),
+            epoch,
+            spilled_through: None,
+            keys: Vec::new(),
+        }
+    }
+
+    pub fn keys(&self) -> &[LedgerKey] {
+        &self.keys
+    }
+
+    /// Whether a key is in the item.
+    pub fn holds(&self, key: LedgerKey) -> bool {
+        self.keys.binary_search(&key).is_ok()
+    }
+
+    /// Whether a key that is not in the item may be in a block.
+    pub fn may_have_spilled(&self, key: LedgerKey) -> bool {
+        self.spilled_through.is_some_and(|through| key <= through)
+    }
+
+    /// The keys that must be in blocks before the next write: all but the newest, once there are many.
+    pub fn to_spill(&self) -> &[LedgerKey] {
+        let spilled = if self.keys.len() > KEYS_MAX {
+            self.keys.len() - KEYS_KEPT
+        } else {
+            0
+        };
+        &self.keys[..spilled]
+    }
+
+    /// Without the keys [`Self::to_spill`], which are in blocks by now.
+    #[must_use]
+    pub fn spilled(mut self) -> Self {
+        let spilled = self.to_spill().len();
+        if let Some(largest) = self.keys[..spilled].last() {
+            self.spilled_through = self.spilled_through.max(Some(*largest));
+        }
+        self.keys.drain(..spilled);
+        self
+    }
+
+    /// Counts what occurred on a day under a key that the ledger does not hold.
+    pub fn count(&mut self, key: LedgerKey, day: Date, sum: Sum) {
+        let place = self.keys.binary_search(&key);
+        let place = place.expect_err("a key is counted once");
+        self.keys.insert(place, key);
+        self.counters.add(day, sum);
+    }
+
+    /// The format, the day, the sums and the epoch, then `spilled_through` after a byte that says whether there
+    /// is one, and the keys. Days and sums are variable-length integers, since every snapshot reads every
+    /// ledger and most sums are small or zero.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![Self::FORMAT];
+        push_integer(&mut bytes, day_number(self.counters.as_of()));
+        for sum in self.counters.sums() {
+            push_integer(&mut bytes, sum.points);
+            push_integer(&mut bytes, sum.activities);
+        }
+        bytes.extend(self.epoch.0);
+        bytes.push(self.spilled_through.is_some().into());
+        for key in self.spilled_through.iter().chain(&self.keys) {
+            bytes.extend(key.bytes());
+        }
+        bytes
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, InvalidLedger> {
+        let length = InvalidLedger::Length(bytes.len());
+        let (format, mut rest) = bytes.split_first().ok_or(length)?;
+        if *format != Self::FORMAT {
+            return Err(InvalidLedger::Format(*format));
+        }
+        let day = take_integer(&mut rest).ok_or(length)?;
+        let day = day
+            .checked_mul(24 * 60 * 60)
+            .and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let as_of = day.ok_or(InvalidLedger::Day)?.to_zoned(TimeZone::UTC).date();
+        let mut sums = [Sum::default(); Counters::COUNT];
+        for sum in &mut sums {
+            sum.points = take_integer(&mut rest).ok_or(length)?;
+            sum.activities = take_integer(&mut rest).ok_or(length)?;
+        }
+        let (epoch, rest) = rest.split_first_chunk::<8>().ok_or(length)?;
+        let (has_spilled, rest) = rest.split_first().ok_or(length)?;
+        let mut keys = rest.chunks_exact(LedgerKey::BYTES);
+        if !keys.remainder().is_empty() {
+            return Err(length);
+        }
+        let spilled_through = match has_spilled {
+            0 => None,
+            _ => Some(keys.next().and_then(LedgerKey::stored).ok_or(length)?),
+        };
+        let keys: Vec<LedgerKey> = keys.filter_map(LedgerKey::stored).collect();
+        debug_assert!(keys.is_sorted_by(|a, b| a < b), "keys are sorted and different");
+        Ok(Self {
+            counters: Counters::stored(as_of, sums),
+            epoch: Epoch(*epoch),
+            spilled_through,
+            keys,
+        })
+    }
+
+    /// The ledger in an item of the table of standings.
+    pub(crate) fn of_item(item: &Item) -> Result<Self, InvalidLedger> {
+        match item.get(attribute::LEDGER) {
+            Some(AttributeValue::B(bytes)) => Self::decode(bytes.as_ref()),
+            _ => Err(InvalidLedger::Missing),
+        }
+    }
+}
+
+/// Appends an integer with seven bits in each byte, the lowest first; numbers near zero, of either sign, are
+/// short (LEB128 with `ZigZag`, as in Protocol Buffers).
+fn push_integer(bytes: &mut Vec<u8>, integer: i64) {
+    let mut left = ((integer << 1) ^ (integer >> 63)).cast_unsigned();
+    loop {
+        let low = (left & 0x7f) as u8;
+        left >>= 7;
+        if left == 0 {
+            return bytes.push(low);
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+/// Takes an integer from the beginning; `None` if there is none.
+fn take_integer(bytes: &mut &[u8]) -> Option<i64> {
+    let mut integer: u64 = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        integer |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some((integer >> 1).cast_signed() ^ -(integer & 1).cast_signed());
+        }
+    }
+    None
+}
+
+impl Version {
+    pub(crate) fn of_item(item: &Item) -> Option<Self> {
+        let bytes = item.get(attribute::VERSION)?.as_b().ok()?;
+        Some(Self(bytes.as_ref().try_into().ok()?))
+    }
+
+    pub(crate) fn attribute(self) -> AttributeValue {
+        AttributeValue::B(Blob::new(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_set, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(second: i64, id: &str) -> LedgerKey {
+        LedgerKey::new(Timestamp::from_second(second).unwrap(), &id.parse().unwrap())
+    }
+
+    #[test]
+    fn keys_are_in_order_of_receipt_and_the_same_for_every_delivery() {
+        let first = key(1_800_000_000, "a1");
+        assert_eq!(first, key(1_800_000_000, "a1"));
+        assert_ne!(first, key(1_800_000_000, "a2"));
+        assert!(key(1_799_999_999, "zz") < first);
+        assert_eq!(
+            first.received_at(),
+            Timestamp::from_second(1_800_000_000).unwrap()
+        );
+        // printf a1 | sha256sum
+        let hex: String = first.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "01a3185c5000f55ff16f66f43360");
+    }
+
+    #[test]
+    fn many_keys_are_spilled_but_the_newest() {
+        let mut ledger = Ledger::new("2026-11-21".parse().unwrap(), Epoch([7; 8]));
+        for n in 0..=KEYS_MAX {
+            assert!(ledger.to_spill().is_empty(), "{n}");
+            let n = i64::try_from(n).unwrap();
+            ledger.count(
+                key(n, "a"),
+                "2026-11-21".parse().unwrap(),
+                Sum {
+                    points: 1,
+                    activities: 1,
+                },
+            );
+        }
+        assert_eq!(ledger.to_spill().len(), KEYS_MAX + 1 - KEYS_KEPT);
+        let spilled = ledger.spilled();
+        assert_eq!(spilled.keys().len(), KEYS_KEPT);
+        assert_eq!(spilled.spilled_through, Some(key(12, "a")));
+        assert!(spilled.may_have_spilled(key(5, "late")) && !spilled.may_have_spilled(key(13, "new")));
+        // A late key raises nothing.
+        assert_eq!(spilled.clone().spilled(), spilled);
+    }
+
+    proptest! {
+        #[test]
+        fn a_ledger_is_read_as_it_was_written(
+            sums in vec((any::<i64>(), any::<i64>()), Counters::COUNT),
+            days in 0..40_000_i64,
+            epoch: [u8; 8],
+            through in proptest::option::of(1..5_000_000_000_i64),
+            seconds in btree_set(1..5_000_000_000_i64, 0..40),
+        ) {
+            let as_of = Timestamp::from_second(days * 86_400).unwrap();
+            let sums: Vec<_> = sums
+                .into_iter()
+                .map(|(points, activities)| Sum { points, activities })
+                .collect();
+            let ledger = Ledger {
+                counters: Counters::stored(as_of.to_zoned(TimeZone::UTC).date(), sums.try_into().unwrap()),
+                epoch: Epoch(epoch),
+                spilled_through: through.map(|second| key(second, "b")),
+                keys: seconds.into_iter().map(|second| key(second, "a")).collect(),
+            };
+            let bytes = ledger.encode();
+            prop_assert_eq!(Ledger::decode(&bytes), Ok(ledger));
+            prop_assert!(Ledger::decode(&bytes[..bytes.len() - 1]).is_err());
+        }
+    }
+}
