@@ -4,9 +4,9 @@
 //! `PODIUM_SCHEDULES` sets the number of schedules, `PODIUM_SEED` the first seed. With a single schedule,
 //! every move is printed.
 
+mod folds;
 mod publishing;
 mod reader;
-mod rebuild;
 mod run;
 mod snapshots;
 mod tables;
@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use world::World;
 
-const SCHEDULES: u64 = 5_000;
+const SCHEDULES: u64 = 3_000;
 
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {

@@ -1,18 +1,17 @@
 //! One run of the snapshot for one board in one window, step by step: its real ranking and planning.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Bound;
 
 use domain::history::PointsAt;
-use domain::standing::Tallies;
-use domain::{
-    Board, BoardEntry, Calendar, Freshness, ProgramId, Standing, Tally, UserId, Window, WindowSpan,
-};
+use domain::{Board, BoardEntry, Calendar, Freshness, Standing, Tally, UserId, Window, WindowSpan};
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use snapshot::boards::{Boards, UserSum, published_programs};
-use store::Head;
+use snapshot::boards::{Boards, UserSum};
+use store::keys::CountGeneration;
 use store::pasts::{Earned, on_board};
 use store::publication::{HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write};
+use store::{Head, Rules};
 
 use crate::snapshots::Snapshots;
 use crate::tables::Tables;
@@ -32,12 +31,11 @@ pub struct Subject {
     pub sizes: PageSizes,
 }
 
-/// The names of a window's counters.
-type Names = (Window, String, String);
-
 pub struct Run {
     pub now: Timestamp,
-    names: Vec<Names>,
+    /// The generation of the counts that it publishes, and the rules by which it reads it.
+    pub generation: CountGeneration,
+    calendar: Calendar,
     /// The sums that were counted before the run read anything.
     counted_before: Tally,
     stage: Stage,
@@ -52,49 +50,46 @@ struct Reading {
     previous: Option<Head>,
     boards: Boards,
     user_sum: UserSum,
-    /// The shard and member of the last standing read.
+    /// The partition and member of the last standing read.
     last: Option<(String, String)>,
 }
 
 /// The result of a step.
 pub enum Step {
     Read,
+    /// Another generation became live while this one was read.
+    Outdated,
     /// The next write.
     Write(Write),
     Done,
 }
 
 impl Run {
-    /// Begins with the totals and the newest head; `None` if the board has nothing to show.
+    /// Begins with the newest head. The board of a program that the list does not have is found while the
+    /// standings are read.
     pub fn start(
         subject: &Subject,
         tables: &Tables,
         snapshots: &Snapshots,
-        calendar: &Calendar,
+        (generation, rules): (CountGeneration, &Rules),
         now: Timestamp,
-    ) -> Option<Self> {
-        let mut totals: HashMap<ProgramId, Tally> = HashMap::new();
-        for ((_, program), tally) in &tables.totals {
-            *totals.entry(program.clone()).or_default() += *tally;
-        }
-        let programs = published_programs(&totals, &[], PROGRAM_BOARDS);
-        if let Board::Program(program) = &subject.board
-            && !programs.contains(program)
-        {
-            return None;
-        }
-        let names = names(calendar, now);
-        Some(Self {
+    ) -> Self {
+        let chosen = snapshots.generation.and(match &subject.board {
+            Board::Program(program) => Some(program.clone()),
+            Board::Global => None,
+        });
+        Self {
             now,
-            counted_before: counted(subject, tables, &names),
-            names,
+            generation,
+            calendar: rules.calendar.clone(),
+            counted_before: counted(subject, tables, generation, rules.calendar.date(now)),
             stage: Stage::Reading(Box::new(Reading {
                 previous: snapshots.get(LATEST),
-                boards: Boards::new(programs, LISTED),
+                boards: Boards::new(chosen, PROGRAM_BOARDS, LISTED),
                 user_sum: UserSum::default(),
                 last: None,
             })),
-        })
+        }
     }
 
     /// Reads the next `count` standings, or returns the next write.
@@ -104,15 +99,19 @@ impl Run {
         tables: &Tables,
         snapshots: &Snapshots,
         facts: &[(UserId, Earned)],
-        calendar: &Calendar,
+        live: CountGeneration,
         count: usize,
     ) -> Step {
         match &mut self.stage {
             Stage::Writing(writes) => writes.front().cloned().map_or(Step::Done, Step::Write),
             Stage::Reading(reading) => {
-                if !reading.read(tables, &self.names, count) {
-                    let writes = reading.plan(subject, snapshots, facts, calendar, self.now);
-                    self.stage = Stage::Writing(writes);
+                let day = self.calendar.date(self.now);
+                if !reading.read(tables, self.generation, day, count) {
+                    if live != self.generation {
+                        return Step::Outdated;
+                    }
+                    let writes = reading.plan(subject, snapshots, facts, &self.calendar, self.now);
+                    self.stage = Stage::Writing(writes.unwrap_or_default());
                 }
                 Step::Read
             }
@@ -128,7 +127,7 @@ impl Run {
 
     /// The published sums include everything counted when the run began, and nothing that is not counted.
     pub fn check_sums(&self, subject: &Subject, tables: &Tables, head: &Head) {
-        let counted = counted(subject, tables, &self.names);
+        let counted = counted(subject, tables, self.generation, self.calendar.date(self.now));
         let before = self.counted_before;
         assert!(
             (before.points..=counted.points).contains(&head.points)
@@ -143,24 +142,22 @@ impl Run {
 
 impl Reading {
     /// Returns whether any standing was left to read.
-    fn read(&mut self, tables: &Tables, names: &[Names], count: usize) -> bool {
+    fn read(&mut self, tables: &Tables, generation: CountGeneration, day: Date, count: usize) -> bool {
         let from = match &self.last {
             Some(last) => Bound::Excluded(last.clone()),
             None => Bound::Unbounded,
         };
-        let standings = tables.standings.range((from, Bound::Unbounded)).take(count);
+        let standings = tables.of_generation(generation);
         let mut is_any = false;
-        for (key, counters) in standings {
-            let (shard, member) = key;
-            if self.last.as_ref().is_some_and(|(last, _)| last != shard) {
+        for (key, (standing, ledger)) in standings.range((from, Bound::Unbounded)).take(count) {
+            if self.last.as_ref().is_some_and(|(last, _)| *last != key.0) {
                 self.boards.finish_shard(std::mem::take(&mut self.user_sum));
             }
-            let (user, program) = member.split_once('#').expect("a member of a user and a program");
             let standing = Standing {
-                user: user.parse().expect("a user"),
-                program: program.parse().expect("a program"),
-                tallies: tallies(counters, names),
-                recent_activities: 0,
+                user: standing.user.clone(),
+                program: standing.program.clone(),
+                tallies: ledger.counters.tallies(day),
+                recent_activities: ledger.counters.recent_activities(day),
             };
             self.boards.add(standing, &mut self.user_sum);
             self.last = Some(key.clone());
@@ -169,6 +166,7 @@ impl Reading {
         is_any
     }
 
+    /// `None` if the board has nothing to show.
     fn plan(
         &mut self,
         subject: &Subject,
@@ -176,8 +174,8 @@ impl Reading {
         facts: &[(UserId, Earned)],
         calendar: &Calendar,
         now: Timestamp,
-    ) -> VecDeque<Write> {
-        let mut boards = std::mem::replace(&mut self.boards, Boards::new([], 0));
+    ) -> Option<VecDeque<Write>> {
+        let mut boards = std::mem::replace(&mut self.boards, Boards::new([], 0, 0));
         boards.finish_shard(std::mem::take(&mut self.user_sum));
         let wanted = boards
             .finish()
@@ -187,7 +185,7 @@ impl Reading {
         let publication = Publication {
             span: span.clone(),
             previous: self.previous.take(),
-            ranked: wanted.expect("the board is published").ranked,
+            ranked: wanted?.ranked,
             freshness: Freshness {
                 generated_at: now,
                 lag_seconds: None,
@@ -212,7 +210,7 @@ impl Reading {
             look
         });
         let planned = publication.plan(&before, look);
-        planned.expect("what is published can be encoded").writes.into()
+        Some(planned.expect("what is published can be encoded").writes.into())
     }
 }
 
@@ -229,38 +227,14 @@ pub fn past(
     on_board(calendar, &subject.board, span, &earned)
 }
 
-fn names(calendar: &Calendar, now: Timestamp) -> Vec<Names> {
-    let names = Window::EVERY
-        .into_iter()
-        .map(|window| match calendar.current(window, now) {
-            None => (window, "points".to_owned(), "activities".to_owned()),
-            Some(period) => (window, period.to_string(), format!("{period} activities")),
-        });
-    names.collect()
-}
-
-fn tallies(counters: &BTreeMap<String, u64>, names: &[Names]) -> Tallies {
-    let counter = |name| counters.get(name).copied().unwrap_or_default();
-    let mut tallies = Tallies::default();
-    for (window, points, activities) in names {
-        *tallies.get_mut(*window) = Tally {
-            points: counter(points),
-            activities: counter(activities),
-        };
-    }
-    tallies
-}
-
 /// The sum of the standings on a board.
-fn counted(subject: &Subject, tables: &Tables, names: &[Names]) -> Tally {
-    let standings = tables
-        .standings
-        .iter()
-        .filter(|((_, member), _)| match &subject.board {
-            Board::Global => true,
-            Board::Program(program) => member.ends_with(&format!("#{program}")),
-        });
-    standings
-        .map(|(_, counters)| tallies(counters, names).get(subject.window))
+fn counted(subject: &Subject, tables: &Tables, generation: CountGeneration, day: Date) -> Tally {
+    let standings = tables.of_generation(generation).into_values();
+    let on_board = standings.filter(|(standing, _)| match &subject.board {
+        Board::Global => true,
+        Board::Program(program) => standing.program == *program,
+    });
+    on_board
+        .map(|(_, ledger)| ledger.counters.tallies(day).get(subject.window))
         .fold(Tally::default(), |sum, tally| sum + tally)
 }

@@ -1,99 +1,179 @@
-//! A model of the tables that counting writes: plain maps, with transactions that apply all actions or
-//! none.
+//! A model of the tables that counting writes, which also knows what each standing includes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{ProgramId, Tally};
-use store::apply::{Answer, Reason};
-use store::plan::{Action, MAX_ACTIONS};
+use jiff::Timestamp;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use store::blocks::{BlockName, Spill};
+use store::count::Stored;
+use store::keys::{CountGeneration, StandingKey};
+use store::ledger::{Ledger, LedgerKey, Version};
 
-/// Markers, standings by shard and member, and control totals by lane and program.
+/// Fewer than in the real tables, so that a few activities fill a block.
+const BLOCK_KEYS_MAX: usize = 6;
+/// How many earlier states of a standing a stale read may return.
+const STALE_STATES: usize = 4;
+
 #[derive(Debug, Default)]
 pub struct Tables {
-    pub markers: BTreeSet<String>,
-    pub standings: BTreeMap<(String, String), BTreeMap<String, u64>>,
-    pub totals: BTreeMap<(String, ProgramId), Tally>,
+    /// The newest states of each standing, the last one being the current.
+    standings: BTreeMap<StandingKey, Vec<Stored>>,
+    blocks: BTreeMap<BlockName, Block>,
+    /// The keys of what each standing includes, as its writes say. The code under test does not know them.
+    included: BTreeMap<StandingKey, BTreeSet<LedgerKey>>,
+    /// Standings written since the last check.
+    pub written: BTreeSet<StandingKey>,
+}
+
+#[derive(Debug)]
+struct Block {
+    keys: BTreeSet<LedgerKey>,
+    expires_at: i64,
 }
 
 impl Tables {
-    /// Writes all actions, or none if one of the markers exists.
-    pub fn transact(&mut self, actions: &[Action]) -> Answer {
-        assert!(
-            actions.len() <= MAX_ACTIONS,
-            "a transaction of {} actions",
-            actions.len()
-        );
-        let items: BTreeSet<_> = actions.iter().map(item).collect();
-        assert_eq!(
-            items.len(),
-            actions.len(),
-            "a transaction writes an item twice: {actions:#?}"
-        );
-        let reasons = actions.iter().map(|action| match action {
-            Action::Mark { marker, .. } if self.markers.contains(marker) => Reason::ConditionFailed,
-            _ => Reason::None,
+    pub fn current(&self, standing: &StandingKey) -> Option<&Stored> {
+        self.standings.get(standing)?.last()
+    }
+
+    /// A read that may return an earlier state, or miss a new standing, if it is not consistent.
+    pub fn read(&self, standing: &StandingKey, is_consistent: bool, random: &mut StdRng) -> Option<Stored> {
+        let states = self.standings.get(standing)?;
+        let back = if is_consistent || random.random_range(0..5) < 3 {
+            1
+        } else {
+            random.random_range(1..=STALE_STATES + 1)
+        };
+        let at = states.len().checked_sub(back)?;
+        Some(states[at].clone())
+    }
+
+    /// The current standings of a generation, in the order of the table.
+    pub fn of_generation(
+        &self,
+        generation: CountGeneration,
+    ) -> BTreeMap<(String, String), (&StandingKey, &Ledger)> {
+        let standings = self
+            .standings
+            .iter()
+            .filter(|(standing, _)| standing.generation == generation);
+        let current = standings.filter_map(|(standing, states)| {
+            let key = (standing.partition(), standing.member());
+            Some((key, (standing, &states.last()?.ledger)))
         });
-        let reasons: Vec<_> = reasons.collect();
-        if reasons.contains(&Reason::ConditionFailed) {
-            return Answer::Cancelled(reasons);
-        }
-        for action in actions {
-            self.write(action);
-        }
-        Answer::Done
+        current.collect()
     }
 
-    fn write(&mut self, action: &Action) {
-        match action {
-            Action::Mark { marker, .. } => {
-                self.markers.insert(marker.clone());
-            }
-            Action::AddToStanding {
-                shard,
-                member,
-                all,
-                periods,
-                remove,
-            } => {
-                let counters = self.standings.entry((shard.clone(), member.clone())).or_default();
-                let all_time = ["points".to_owned(), "activities".to_owned()];
-                let periods = periods
-                    .iter()
-                    .map(|(period, tally)| ([period.clone(), format!("{period} activities")], *tally));
-                for ([name, activities_name], Tally { points, activities }) in
-                    periods.chain([(all_time, *all)])
-                {
-                    *counters.entry(name).or_default() += points;
-                    *counters.entry(activities_name).or_default() += activities;
-                }
-                for name in remove {
-                    counters.remove(name);
-                }
-            }
-            Action::AddToTotal { lane, program, tally } => {
-                *self.totals.entry((lane.clone(), program.clone())).or_default() += *tally;
-            }
+    pub fn look(&self, names: &[BlockName]) -> BTreeSet<LedgerKey> {
+        let blocks = names.iter().filter_map(|name| self.blocks.get(name));
+        blocks.flat_map(|block| block.keys.iter().copied()).collect()
+    }
+
+    /// Returns whether the block had room.
+    pub fn spill(&mut self, spill: &Spill) -> bool {
+        let block = self.blocks.entry(spill.block.clone()).or_insert_with(|| Block {
+            keys: BTreeSet::new(),
+            expires_at: spill.expires_at,
+        });
+        if spill.is_conditional() && block.keys.len() >= BLOCK_KEYS_MAX {
+            return false;
+        }
+        block.keys.extend(spill.keys.iter().copied());
+        true
+    }
+
+    /// Counts into a standing, and returns whether the condition held.
+    ///
+    /// # Panics
+    ///
+    /// If this counts something twice.
+    pub fn count(
+        &mut self,
+        standing: &StandingKey,
+        replaces: Option<Version>,
+        version: Version,
+        ledger: &Ledger,
+    ) -> bool {
+        if !self.is_version(standing, replaces) {
+            return false;
+        }
+        let before = self
+            .current(standing)
+            .map(|stored| stored.ledger.keys().to_vec())
+            .unwrap_or_default();
+        let included = self.included.entry(standing.clone()).or_default();
+        for key in ledger.keys().iter().filter(|key| !before.contains(key)) {
+            assert!(
+                included.insert(*key),
+                "{key:?} is counted twice into {standing:?}"
+            );
+        }
+        self.put(standing, version, ledger);
+        true
+    }
+
+    /// Replaces a standing by what `facts` come to, and returns whether the condition held.
+    pub fn replace(
+        &mut self,
+        standing: &StandingKey,
+        replaces: Option<Version>,
+        version: Version,
+        ledger: &Ledger,
+        facts: BTreeSet<LedgerKey>,
+    ) -> bool {
+        if !self.is_version(standing, replaces) {
+            return false;
+        }
+        self.included.insert(standing.clone(), facts);
+        self.put(standing, version, ledger);
+        true
+    }
+
+    fn is_version(&self, standing: &StandingKey, version: Option<Version>) -> bool {
+        self.current(standing).map(|stored| stored.version) == version
+    }
+
+    fn put(&mut self, standing: &StandingKey, version: Version, ledger: &Ledger) {
+        let states = self.standings.entry(standing.clone()).or_default();
+        if states.len() > STALE_STATES {
+            states.remove(0);
+        }
+        states.push(Stored {
+            version,
+            ledger: ledger.clone(),
+        });
+        self.written.insert(standing.clone());
+    }
+
+    /// What a standing includes.
+    pub fn included(&self, standing: &StandingKey) -> impl Iterator<Item = &LedgerKey> {
+        self.included.get(standing).into_iter().flatten()
+    }
+
+    pub fn includes(&self, standing: &StandingKey, key: LedgerKey) -> bool {
+        self.included
+            .get(standing)
+            .is_some_and(|included| included.contains(&key))
+    }
+
+    /// Deletes some or all standings of a generation that was given up.
+    pub fn delete(&mut self, generation: CountGeneration, mut is_deleted: impl FnMut() -> bool) {
+        let of = self
+            .standings
+            .keys()
+            .filter(|standing| standing.generation == generation);
+        let deleted: Vec<_> = of.filter(|_| is_deleted()).cloned().collect();
+        for standing in deleted {
+            self.standings.remove(&standing);
+            self.included.remove(&standing);
+            self.written.remove(&standing);
         }
     }
 
-    /// The points of all standings, by member.
-    pub fn points(&self) -> BTreeMap<String, u64> {
-        let mut points: BTreeMap<String, u64> = BTreeMap::new();
-        for ((_, member), counters) in &self.standings {
-            *points.entry(member.clone()).or_default() += counters["points"];
-        }
-        points
-    }
-
-    pub fn total_points(&self) -> u64 {
-        self.totals.values().map(|tally| tally.points).sum()
-    }
-}
-
-fn item(action: &Action) -> (&'static str, String, String) {
-    match action {
-        Action::Mark { marker, .. } => ("marker", marker.clone(), String::new()),
-        Action::AddToStanding { shard, member, .. } => ("standing", shard.clone(), member.clone()),
-        Action::AddToTotal { lane, program, .. } => ("standing", lane.clone(), program.to_string()),
+    /// Deletes expired blocks, or some of them, since the store may delete them late.
+    pub fn expire(&mut self, now: Timestamp, mut is_deleted: impl FnMut() -> bool) {
+        self.blocks
+            .retain(|_, block| block.expires_at > now.as_second() || !is_deleted());
     }
 }

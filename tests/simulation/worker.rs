@@ -1,24 +1,21 @@
-//! One invocation of the aggregator, step by step: its real decisions, on a simulated clock.
+//! One invocation of the aggregator, step by step: its real decisions, with one clock and one deadline.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aggregator::batch::Batch;
 use aws_lambda_events::event::sqs::SqsMessage;
 use jiff::Timestamp;
-use rand::RngExt as _;
 use rand::rngs::StdRng;
-use store::apply::{Answer, Attempts, Reason};
-use store::keys::{CountGeneration, TOTALS_LANES};
-use store::plan::{Action, PlanContext};
+use rand::{Rng as _, RngExt as _};
+use store::count::{Answer, CALL_TIME_MIN, Call, Now, StandingCount};
 use store::{Generations, Rules};
 
 use crate::tables::Tables;
 
 /// The time of an invocation, without the margin that is reserved for reporting.
 pub const TIME: Duration = Duration::from_secs(27);
-/// The reserved margin. No call takes longer.
-const MARGIN: Duration = Duration::from_secs(3);
+/// No call outlasts the time of the invocation, since it is cut off then.
 const SLOW_CALL: Duration = Duration::from_millis(2_900);
 const CALL: Duration = Duration::from_millis(10);
 
@@ -26,9 +23,12 @@ const CALL: Duration = Duration::from_millis(10);
 pub struct Worker {
     pub messages: Vec<SqsMessage>,
     /// The rules of the live generation when it started.
-    live: Rules,
-    /// The live generation comes first.
-    groups: Vec<(CountGeneration, Attempts, Duration)>,
+    rules: Rules,
+    /// Those of the live generation come first.
+    counts: Vec<StandingCount>,
+    /// When the next call of each may be sent.
+    ready_at: Vec<Duration>,
+    spent: Duration,
 }
 
 /// The verdicts on the messages of an invocation.
@@ -39,39 +39,21 @@ pub struct Verdicts {
     pub dead: Vec<SqsMessage>,
 }
 
-/// How the tables answer a transaction.
+/// How the tables answer a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
-    /// Another transaction holds one of the items.
+    /// The table is throttled, or another transaction holds the item.
     Conflict,
-    /// The connection is cut before the write took effect.
+    /// The connection is cut before the call took effect.
     CutBefore,
-    /// The connection is cut after the write took effect.
+    /// The connection is cut after the call took effect.
     CutAfter,
     /// A permission is missing.
     Refused,
 }
 
 impl Fault {
-    /// How the tables answer a transaction under this fault.
-    pub fn answer(self, tables: &mut Tables, actions: &[Action], random: &mut StdRng) -> Answer {
-        match self {
-            Self::None => tables.transact(actions),
-            Self::Conflict => {
-                let mut reasons = vec![Reason::None; actions.len()];
-                reasons[random.random_range(0..actions.len())] = Reason::Busy;
-                Answer::Cancelled(reasons)
-            }
-            Self::CutBefore => Answer::Unsure("cut off".to_owned()),
-            Self::CutAfter => {
-                tables.transact(actions);
-                Answer::Unsure("cut off".to_owned())
-            }
-            Self::Refused => Answer::Refused("no permission".to_owned()),
-        }
-    }
-
     /// Draws a fault with a probability of `percent`, otherwise none.
     pub fn draw(random: &mut StdRng, percent: u32) -> Self {
         if random.random_range(0..100) >= percent {
@@ -84,78 +66,118 @@ impl Fault {
             _ => Self::Refused,
         }
     }
+
+    pub fn takes_effect(self) -> bool {
+        matches!(self, Self::None | Self::CutAfter)
+    }
+
+    fn answer(self, tables: &mut Tables, count: &StandingCount, call: &Call, random: &mut StdRng) -> Answer {
+        let done = |is_done| {
+            if is_done {
+                Answer::Done
+            } else {
+                Answer::ConditionFailed
+            }
+        };
+        let answer = match call {
+            _ if !self.takes_effect() => Answer::Unsure("cut off".to_owned()),
+            Call::Read { is_consistent } => {
+                Answer::Read(tables.read(count.standing(), *is_consistent, random))
+            }
+            Call::Look(names) => Answer::Found(tables.look(names)),
+            Call::Spill(spill) => done(tables.spill(spill)),
+            Call::Write {
+                replaces,
+                version,
+                ledger,
+            } => done(tables.count(count.standing(), *replaces, *version, ledger)),
+        };
+        match self {
+            Self::None => answer,
+            Self::Refused => Answer::Refused("no permission".to_owned()),
+            Self::Conflict | Self::CutBefore | Self::CutAfter => Answer::Unsure("cut off".to_owned()),
+        }
+    }
 }
 
 impl Worker {
     /// Receives messages and reads the generations. `spent` is the time that starting took.
-    pub fn receive(
-        messages: Vec<SqsMessage>,
-        generations: &Generations,
-        now: Timestamp,
-        spent: Duration,
-    ) -> Self {
-        let live = generations
-            .rules(generations.live)
-            .expect("rules are settled")
-            .clone();
+    pub fn receive(messages: Vec<SqsMessage>, generations: &Generations, spent: Duration) -> Self {
+        let rules = |generation| generations.rules(generation).expect("rules are settled");
+        let live = rules(generations.live).clone();
         let batch = Batch::sort(&messages, &live);
-        let in_each = generations.counted().flat_map(|generation| {
-            let rules = generations.rules(generation).expect("rules are settled");
-            let context = PlanContext::new(rules, generation, now);
-            let groups = batch.groups(rules, now).into_iter();
-            groups.map(move |group| (generation, Attempts::new(group, context.clone()), spent))
-        });
+        let counts = generations
+            .counted()
+            .flat_map(|generation| batch.counts(generation, rules(generation)));
+        let counts: Vec<_> = counts.collect();
         Self {
-            groups: in_each.collect(),
+            ready_at: vec![spent; counts.len()],
+            counts,
             messages,
-            live,
+            rules: live,
+            spent,
         }
     }
 
-    /// Sends the next transaction of any group. Returns whether there was one.
+    /// Sends the next call for any standing. Returns what happened, or `None` if everything has a result.
     pub fn step(
         &mut self,
-        tables: &mut BTreeMap<CountGeneration, Tables>,
+        tables: &mut Tables,
         fault: Fault,
+        now: Timestamp,
         random: &mut StdRng,
-    ) -> bool {
-        let lane = random.random_range(0..TOTALS_LANES);
-        let mut open: Vec<_> = self
-            .groups
-            .iter_mut()
-            .filter_map(|(generation, attempts, spent)| {
-                Some((attempts.next(lane)?, *generation, attempts, spent))
-            })
-            .collect();
-        if open.is_empty() {
-            return false;
+    ) -> Option<String> {
+        let mut open = Vec::new();
+        for (at, count) in self.counts.iter_mut().enumerate() {
+            let begins = self.ready_at[at].max(self.spent);
+            open.extend(count.next(TIME.saturating_sub(begins)).map(|call| (at, call)));
         }
-        let at = random.random_range(0..open.len());
-        let (actions, generation, attempts, spent) = &mut open[at];
-        let answer = fault.answer(tables.entry(*generation).or_default(), actions, random);
-        let is_slow = fault != Fault::None && random.random_range(0..4) == 0;
-        **spent += if is_slow { SLOW_CALL } else { CALL };
-        let pause = attempts.take(actions, answer, random.random(), TIME.saturating_sub(**spent));
-        **spent += pause;
+        if open.is_empty() {
+            return None;
+        }
+        let (at, call) = open.swap_remove(random.random_range(0..open.len()));
+        let begun = self.spent.max(self.ready_at[at]);
         assert!(
-            **spent < TIME + MARGIN,
-            "the invocation was killed during a retry, {spent:?} after its start"
+            TIME - begun >= CALL_TIME_MIN,
+            "a call began {begun:?} after the start"
         );
-        true
+        let count = &mut self.counts[at];
+        let answer = fault.answer(tables, count, &call, random);
+        let is_slow = fault != Fault::None && random.random_range(0..4) == 0;
+        let took = if is_slow {
+            SLOW_CALL.min(TIME - begun)
+        } else {
+            CALL
+        };
+        self.spent = begun + took;
+        let now = Now {
+            time: now,
+            time_left: TIME - self.spent,
+            jitter: random.random(),
+            random: [random.next_u64(), random.next_u64()],
+        };
+        let told = format!("{call:?} -> {fault:?} {answer:?}");
+        self.ready_at[at] = self.spent + count.take(answer, &now);
+        Some(told)
     }
 
-    /// What the invocation reports to the queues once every group has its results.
+    /// What the invocation reports to the queues once every activity has its results.
     pub fn conclude(&self) -> Verdicts {
-        let mut batch = Batch::sort(&self.messages, &self.live);
-        let results = self.groups.iter();
-        batch.conclude_all(results.map(|(_, attempts, _)| attempts.results.as_slice()));
+        let mut batch = Batch::sort(&self.messages, &self.rules);
+        batch.conclude_all(self.counts.iter().map(|count| count.results.as_slice()));
         let id = |message: &SqsMessage| message.message_id.clone().expect("every message has an id");
-        let deferred: Vec<_> = batch.deferred.iter().map(|message| id(message)).collect();
-        let done = self.messages.iter().map(id).filter(|id| !deferred.contains(id));
-        Verdicts {
-            done: done.collect(),
+        let mut verdicts = Verdicts {
+            done: Vec::new(),
             dead: batch.dead.iter().map(|dead| dead.message.clone()).collect(),
-            deferred,
-        }
+            deferred: batch.deferred.iter().map(|message| id(message)).collect(),
+        };
+        let deferred: HashMap<_, _> = verdicts.deferred.iter().map(|id| (id, ())).collect();
+        let done = self
+            .messages
+            .iter()
+            .map(id)
+            .filter(|id| !deferred.contains_key(id));
+        verdicts.done = done.collect();
+        verdicts
     }
 }

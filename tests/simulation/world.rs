@@ -1,30 +1,38 @@
 //! Clients, the pipe, the queue and the invocations, driven by a seed. Every move is followed by a check
 //! of the invariants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::Kind;
+use domain::counters::Sum;
+use domain::{Activity, Kind, UserId};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use store::count::{Countable, TOLD_APART};
 use store::generations::State;
-use store::keys::CountGeneration;
+use store::keys::{CountGeneration, StandingKey};
 use store::pasts::Earned;
+use store::stream::{Streamed, parse};
 use store::{Generations, Rules};
 
+use crate::folds::{Fold, Rebuild};
 use crate::publishing::Publishing;
-use crate::rebuild::Rebuild;
 use crate::tables::Tables;
 use crate::worker::{Fault, TIME, Worker};
 
-const MOVES: usize = 240;
+const MOVES: usize = 300;
 /// Without faults, everything is counted well before this.
-const MOVES_TO_DRAIN: usize = 2_000;
+const MOVES_TO_DRAIN: usize = 20_000;
 const WORKERS: usize = 3;
-const BATCH: usize = 10;
+const BATCH: usize = 30;
+const REPAIRS: usize = 2;
+/// Enough activities of one standing at once that the ledger spills.
+const BURST: usize = 20;
+/// An ingestion whose clock is behind by up to so many seconds.
+const SLOW_CLOCK: i64 = 100_000;
 const USERS: [&str; 3] = ["ann", "bob", "cy"];
 const PROGRAMS: [&str; 2] = ["p", "q"];
 const KINDS: [&str; 4] = ["task_completed", "program_check_in", "learning_milestone", "quiz"];
@@ -64,24 +72,6 @@ const CONFIGURATIONS: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// An accepted activity.
-struct Fact {
-    member: String,
-    /// The part of its marker's key after the generation.
-    key: String,
-    kind: Kind,
-    occurred_at: Timestamp,
-    record: String,
-}
-
-impl Fact {
-    /// Its points by these rules; `None` if they do not know its kind.
-    fn points(&self, rules: &Rules) -> Option<u64> {
-        let points = rules.scoring_policy.points(&self.kind, self.occurred_at);
-        points.ok().map(u64::from)
-    }
-}
-
 /// A message in the queue.
 struct Message {
     id: String,
@@ -98,11 +88,13 @@ pub struct World {
     /// The rules that they were begun with.
     first_rules: BTreeMap<CountGeneration, Rules>,
     now: Timestamp,
-    /// By generation. The first one is live, and is published.
-    tables: BTreeMap<CountGeneration, Tables>,
+    tables: Tables,
     generations: Generations,
     rebuild: Option<Rebuild>,
-    facts: Vec<Fact>,
+    repairs: Vec<Fold>,
+    /// Accepted activities, and when each was received.
+    facts: Vec<(Activity, Timestamp)>,
+    records: Vec<String>,
     /// Records that the pipe has noted as delivered.
     piped: usize,
     queue: Vec<Message>,
@@ -124,16 +116,18 @@ impl World {
         let mut random = StdRng::seed_from_u64(seed);
         Self {
             faults_percent: random.random_range(0..95),
-            publishing: Publishing::new(&mut random, configured.calendar.clone(), is_verbose),
+            publishing: Publishing::new(&mut random, is_verbose),
             random,
             generations: Generations::default().settled(&configured, now),
             rules: BTreeMap::from([(CountGeneration::FIRST, configured.clone())]),
             first_rules: BTreeMap::from([(CountGeneration::FIRST, configured.clone())]),
             configured,
             now,
-            tables: BTreeMap::from([(CountGeneration::FIRST, Tables::default())]),
+            tables: Tables::default(),
             rebuild: None,
+            repairs: Vec::new(),
             facts: Vec::new(),
+            records: Vec::new(),
             piped: 0,
             queue: Vec::new(),
             sent: 0,
@@ -171,86 +165,99 @@ impl World {
     }
 
     fn any_move(&mut self) {
-        match self.random.random_range(0..222) {
-            0..18 => self.post(),
-            18..20 => self.send_unreadable(),
-            20..40 => self.pipe(true),
+        match self.random.random_range(0..280) {
+            0..14 => self.post(),
+            14..16 => self.send_unreadable(),
+            16..40 => self.pipe(true),
             40..43 => self.rewind_pipe(),
             43..57 => self.invoke(),
-            57..88 => self.step(true),
-            88..92 => self.kill(),
-            92..97 => self.time_out_visibility(),
-            97..100 => self.jump_clock(),
-            100..118 => self.step_rebuild(true),
-            118..120 => self.stop_rebuild(),
-            120..122 => self.configure(),
-            _ => self.publishing.any_move(
-                &mut self.random,
-                &self.tables[&CountGeneration::FIRST],
-                &mut self.now,
-                self.faults_percent,
-            ),
+            57..118 => self.step(true),
+            118..121 => self.kill(),
+            121..126 => self.time_out_visibility(),
+            126..130 => self.jump_clock(),
+            130..158 => self.step_rebuild(true),
+            158..160 => self.stop_rebuild(),
+            160..163 => self.switch(),
+            163..165 => self.configure(),
+            165..177 => self.step_repair(true),
+            _ => {
+                let live = self.generations.live;
+                self.publishing.any_move(
+                    &mut self.random,
+                    &self.tables,
+                    (live, &self.rules[&live]),
+                    &mut self.now,
+                    self.faults_percent,
+                );
+            }
         }
     }
 
     fn good_move(&mut self) {
-        match self.random.random_range(0..4) {
+        match self.random.random_range(0..6) {
             0 => self.pipe(false),
             1 => self.invoke(),
-            2 => {
-                self.step(false);
-                self.step_rebuild(false);
-            }
+            2 => self.step_rebuild(false),
+            3 => self.step_repair(false),
             // The messages of a killed invocation return after the visibility timeout.
-            _ if self.workers.is_empty() => self.time_out_visibility(),
+            4 if self.workers.is_empty() => self.time_out_visibility(),
             _ => self.step(false),
         }
     }
 
-    /// A client posts. The condition of the put prevents a repeat from becoming a fact and a stream record.
+    /// A client posts, sometimes many activities at once. The condition of the put prevents a repeat from
+    /// becoming a fact and a stream record.
     fn post(&mut self) {
-        let id = format!("a{}", self.random.random_range(0..12));
         let user = USERS[self.random.random_range(0..USERS.len())];
         let program = PROGRAMS[self.random.random_range(0..PROGRAMS.len())];
-        let kind = KINDS[self.random.random_range(0..KINDS.len())];
-        let key = format!("{user}#{id}");
-        if self.facts.iter().any(|fact| fact.key == key) {
-            return self.tell(format_args!("{user} posts {id} again"));
+        let count = [1, 1, 3, BURST][self.random.random_range(0..4)];
+        let behind = [0, 0, 0, self.random.random_range(0..SLOW_CLOCK)][self.random.random_range(0..4)];
+        let received_at = self.now - SignedDuration::from_secs(behind);
+        for _ in 0..count {
+            let kind: Kind = KINDS[self.random.random_range(0..KINDS.len())]
+                .parse()
+                .expect("a kind");
+            // Half of the activities are from the last 24 hours.
+            let hours_max = [24, 1_500][self.random.random_range(0..2)];
+            let occurred_at =
+                received_at - SignedDuration::from_hours(self.random.random_range(0..hours_max));
+            let Ok(_) = self.configured.scoring_policy.points(&kind, occurred_at) else {
+                self.tell(format_args!("{kind} is refused"));
+                continue;
+            };
+            let id = format!("a{}", self.facts.len());
+            let image = json!({
+                "user_id": {"S": user},
+                "activity_id": {"S": id},
+                "program_id": {"S": program},
+                "kind": {"S": kind.as_str()},
+                "occurred_at": {"S": occurred_at.to_string()},
+                "received_at": {"S": received_at.to_string()},
+                "schema_version": {"N": "1"},
+            });
+            let record = json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}).to_string();
+            let Ok(Streamed::Activity {
+                activity,
+                received_at,
+            }) = parse(&record)
+            else {
+                panic!("a fact is not an activity: {record}");
+            };
+            let live = &self.rules[&self.generations.live].scoring_policy;
+            if let Ok(points) = live.points(&kind, occurred_at) {
+                let earned = Earned {
+                    at: occurred_at,
+                    program: activity.program.clone(),
+                    points,
+                };
+                self.publishing.accepted(activity.user.clone(), earned);
+            }
+            self.facts.push((activity, received_at));
+            self.records.push(record);
         }
-        self.tell(format_args!("{user} posts {id}"));
-        // Half of the activities are from the last 24 hours.
-        let hours_max = [24, 1_500][self.random.random_range(0..2)];
-        let hours_ago = self.random.random_range(0..hours_max);
-        let occurred_at = self.now - SignedDuration::from_hours(hours_ago);
-        let kind: Kind = kind.parse().expect("a kind");
-        if self.configured.scoring_policy.points(&kind, occurred_at).is_err() {
-            return self.tell(format_args!("{kind} is refused"));
-        }
-        let image = json!({
-            "user_id": {"S": user},
-            "activity_id": {"S": id},
-            "program_id": {"S": program},
-            "kind": {"S": kind.as_str()},
-            "occurred_at": {"S": occurred_at.to_string()},
-            "received_at": {"S": self.now.to_string()},
-            "schema_version": {"N": "1"},
-        });
-        let live = &self.rules[&CountGeneration::FIRST].scoring_policy;
-        let earned = Earned {
-            at: occurred_at,
-            program: program.parse().expect("a program"),
-            points: live
-                .points(&kind, occurred_at)
-                .expect("what is accepted is scored"),
-        };
-        self.publishing.accepted(user.parse().expect("a user"), earned);
-        self.facts.push(Fact {
-            member: format!("{user}#{program}"),
-            key,
-            kind,
-            occurred_at,
-            record: json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}).to_string(),
-        });
+        self.tell(format_args!(
+            "{user} posts {count} for {program}, received at {received_at}"
+        ));
     }
 
     fn send(&mut self, body: String) {
@@ -269,20 +276,19 @@ impl World {
         self.tell("something unreadable is sent");
     }
 
-    /// The pipe delivers the next record, and may stop before it has noted the delivery.
+    /// The pipe delivers the next records, and may stop before it has noted the last delivery.
     fn pipe(&mut self, may_stop: bool) {
-        let Some(fact) = self.facts.get(self.piped) else {
-            return;
-        };
-        let record = fact.record.clone();
-        self.send(record);
-        let is_stopped = may_stop && self.random.random_range(0..5) == 0;
-        self.piped += usize::from(!is_stopped);
-        self.tell(format_args!(
-            "the pipe sends m{}{}",
-            self.sent,
-            if is_stopped { " and stops" } else { "" }
-        ));
+        for _ in 0..self.random.random_range(1..=BATCH) {
+            let Some(record) = self.records.get(self.piped).cloned() else {
+                return;
+            };
+            self.send(record);
+            if may_stop && self.random.random_range(0..10) == 0 {
+                return self.tell(format_args!("the pipe sends m{} and stops", self.sent));
+            }
+            self.piped += 1;
+            self.tell(format_args!("the pipe sends m{}", self.sent));
+        }
     }
 
     /// The pipe continues from an earlier position.
@@ -320,10 +326,10 @@ impl World {
             _ => Duration::ZERO,
         };
         self.workers
-            .push(Worker::receive(messages, &self.generations, self.now, spent));
+            .push(Worker::receive(messages, &self.generations, spent));
     }
 
-    /// A rebuild begins or goes on, and once it has seen all facts its generation is complete.
+    /// A rebuild begins or goes on, and once it has folded everyone its generation is complete.
     fn step_rebuild(&mut self, may_fail: bool) {
         let Some(rebuild) = &mut self.rebuild else {
             if may_fail && self.random.random_range(0..4) == 0 {
@@ -331,13 +337,9 @@ impl World {
             }
             return;
         };
-        if rebuild.is_done() {
-            if self
-                .generations
-                .building
-                .as_ref()
-                .is_some_and(|building| building.state == State::Incomplete)
-            {
+        if rebuild.is_done {
+            let building = self.generations.building.as_ref();
+            if building.is_some_and(|building| building.state == State::Incomplete) {
                 self.generations = self.generations.completed().expect("it is being built");
                 self.tell("the rebuild is complete");
             }
@@ -348,37 +350,122 @@ impl World {
         } else {
             Fault::None
         };
-        let tables = self.tables.entry(rebuild.generation).or_default();
         let rules = &self.rules[&rebuild.generation];
-        rebuild.step(tables, rules, self.now, fault, &mut self.random);
-        self.tell(format_args!("the rebuild continues: {fault:?}"));
+        let told = rebuild.step(
+            &mut self.tables,
+            &self.facts,
+            rules,
+            self.now,
+            fault,
+            &mut self.random,
+        );
+        self.tell(format_args!("rebuild: {told}"));
     }
 
     fn begin_rebuild(&mut self) {
         let (generations, generation) = self.generations.with_rebuild();
         self.generations = generations;
         self.note_rules();
-        let facts = self.facts.iter().map(|fact| fact.record.clone()).collect();
-        self.rebuild = Some(Rebuild::begin(generation, facts, &mut self.random));
+        let users = self.facts.iter().map(|(activity, _)| activity.user.clone());
+        self.rebuild = Some(Rebuild::begin(generation, users.collect(), &mut self.random));
         self.tell(format_args!("a rebuild of {generation} begins"));
     }
 
-    /// A rebuild is killed and continues later, or is given up.
+    /// A process of the rebuild is killed, or its generation is given up.
     fn stop_rebuild(&mut self) {
         let Some(rebuild) = &mut self.rebuild else {
             return;
         };
         if self.random.random_range(0..3) > 0 {
-            rebuild.kill();
-            return self.tell("the rebuild is killed");
+            rebuild.kill(&mut self.random);
+            return self.tell("a process of the rebuild is killed");
         }
-        let (alone, given_up) = self.generations.alone().expect("it is being built");
+        self.give_up_the_other();
+    }
+
+    fn give_up_the_other(&mut self) {
+        let (alone, given_up) = self.generations.alone().expect("there is another");
         self.generations = alone;
         self.rebuild = None;
+        let is_partial = self.random.random_range(0..2) == 0;
+        let random = &mut self.random;
+        self.tables
+            .delete(given_up, || !is_partial || random.random_range(0..2) == 0);
         self.tell(format_args!("{given_up} is given up"));
     }
 
-    /// An invocation sends a transaction, or reports the verdicts on its messages.
+    /// The other generation takes over once it has everything that the live one has, or goes back, or is
+    /// given up.
+    fn switch(&mut self) {
+        let building = self.generations.building.as_ref();
+        let Some(other) = building.filter(|building| building.state == State::Complete) else {
+            return;
+        };
+        if self.random.random_range(0..4) == 0 {
+            return self.give_up_the_other();
+        }
+        let (live, other) = (self.generations.live, other.generation);
+        let is_ahead = |(activity, at): &(Activity, Timestamp)| {
+            self.is_included(live, activity, *at) == Some(true)
+                && self.is_included(other, activity, *at) == Some(false)
+        };
+        if self.facts.iter().any(is_ahead) {
+            return self.tell(format_args!("{other} lacks something that {live} has"));
+        }
+        if self.rules[&live] != self.rules[&other] {
+            self.publishing.expect_fewer();
+        }
+        self.generations = self.generations.switched().expect("it is complete");
+        self.tell(format_args!("{other} is live"));
+    }
+
+    /// Whether an activity is counted in a generation; `None` if its rules do not know the kind.
+    fn is_included(&self, generation: CountGeneration, activity: &Activity, at: Timestamp) -> Option<bool> {
+        let rules = &self.rules[&generation];
+        let countable = Countable::scored(activity, at, rules).ok()?;
+        let standing = standing(generation, rules, activity);
+        Some(self.tables.includes(&standing, countable.key))
+    }
+
+    /// An operator repairs a user.
+    fn step_repair(&mut self, may_fail: bool) {
+        if may_fail && self.repairs.len() < REPAIRS && self.random.random_range(0..8) == 0 {
+            let live = self.generations.live;
+            let user: UserId = USERS[self.random.random_range(0..USERS.len())]
+                .parse()
+                .expect("a user");
+            self.tell(format_args!("a repair of {user} in {live} begins"));
+            self.repairs.push(Fold::begin(live, &self.rules[&live], user));
+        }
+        if self.repairs.is_empty() {
+            return;
+        }
+        let fault = if may_fail {
+            Fault::draw(&mut self.random, self.faults_percent)
+        } else {
+            Fault::None
+        };
+        let at = self.random.random_range(0..self.repairs.len());
+        let is_killed = may_fail && self.random.random_range(0..20) == 0;
+        let rules = &self.rules[&self.repairs[at].generation()];
+        let step = self.repairs[at].step(
+            &mut self.tables,
+            &self.facts,
+            rules,
+            self.now,
+            fault,
+            &mut self.random,
+        );
+        match step.filter(|_| !is_killed) {
+            Some(told) => self.tell(format_args!("repair {at}: {told}")),
+            None => {
+                self.repairs.swap_remove(at);
+                self.tell(format_args!("repair {at} ends"));
+            }
+        }
+    }
+
+    /// An invocation makes a call, or reports the verdicts on its messages.
     fn step(&mut self, may_fail: bool) {
         if self.workers.is_empty() {
             return;
@@ -390,8 +477,8 @@ impl World {
             Fault::None
         };
         let worker = &mut self.workers[at];
-        if worker.step(&mut self.tables, fault, &mut self.random) {
-            return self.tell(format_args!("invocation {at} sends a transaction: {fault:?}"));
+        if let Some(told) = worker.step(&mut self.tables, fault, self.now, &mut self.random) {
+            return self.tell(format_args!("invocation {at}: {told}"));
         }
         let worker = self.workers.swap_remove(at);
         let verdicts = worker.conclude();
@@ -456,113 +543,120 @@ impl World {
     }
 
     fn jump_clock(&mut self) {
-        // Sometimes for longer than a page is kept.
-        let hours_max = [48, 48, 240][self.random.random_range(0..3)];
+        // Sometimes for longer than a page is kept, or than the keys in a block.
+        let hours_max = [48, 48, 48, 240, 24 * 70][self.random.random_range(0..5)];
         self.now += SignedDuration::from_hours(self.random.random_range(-2..hours_max));
         self.publishing.pass_time(self.now);
+        let random = &mut self.random;
+        self.tables.expire(self.now, || random.random_range(0..2) == 0);
         self.tell(format_args!("it is {}", self.now));
     }
 
     fn is_drained(&self) -> bool {
-        let is_rebuilding = self.rebuild.as_ref().is_some_and(|rebuild| !rebuild.is_done());
-        self.piped == self.facts.len() && self.queue.is_empty() && self.workers.is_empty() && !is_rebuilding
+        let is_rebuilding = self.rebuild.as_ref().is_some_and(|rebuild| !rebuild.is_done);
+        self.piped == self.records.len()
+            && self.queue.is_empty()
+            && self.workers.is_empty()
+            && self.repairs.is_empty()
+            && !is_rebuilding
     }
 
-    /// In each generation, standings and totals are the sums, by its rules, of exactly those activities that
-    /// have a marker.
-    fn check(&self) {
-        for (generation, tables) in &self.tables {
-            let mut expected: BTreeMap<String, u64> = BTreeMap::new();
-            let is_marked = |fact: &&Fact| tables.markers.contains(&format!("{generation}#{}", fact.key));
-            let counted = self.facts.iter().filter(is_marked);
-            let rules = &self.rules[generation];
-            for fact in counted.clone() {
-                let points = fact.points(rules).expect("what is counted has points");
-                *expected.entry(fact.member.clone()).or_default() += points;
-            }
-            for (shard, member) in tables.standings.keys() {
-                let (user, _) = member.split_once('#').expect("a user and a program");
-                let user = user.parse().expect("a user");
-                assert_eq!(
-                    *shard,
-                    rules.standing_shards.shard_of(*generation, &user),
-                    "the shard of {user} in {generation}"
-                );
-            }
-            assert_eq!(tables.points(), expected, "standings and markers of {generation}");
-            let sum: u64 = expected.values().sum();
-            assert_eq!(
-                tables.total_points(),
-                sum,
-                "control totals and markers of {generation}"
+    /// Each standing is the sum, by the rules of its generation, of exactly those activities that it includes,
+    /// in each of its periods, and holds no keys of others.
+    fn check(&mut self) {
+        for standing in std::mem::take(&mut self.tables.written) {
+            let rules = &self.rules[&standing.generation];
+            let ledger = &self.tables.current(&standing).expect("it was written").ledger;
+            let of_standing = self.facts.iter().filter(|(activity, _)| {
+                activity.user == standing.user && activity.program == standing.program
+            });
+            let scored =
+                of_standing.filter_map(|(activity, at)| Countable::scored(activity, *at, rules).ok());
+            let included: Vec<_> = scored
+                .filter(|countable| self.tables.includes(&standing, countable.key))
+                .collect();
+            let keys: BTreeSet<_> = included.iter().map(|countable| countable.key).collect();
+            assert!(
+                self.tables.included(&standing).eq(&keys),
+                "{standing:?} includes what is no fact"
             );
-            assert_eq!(
-                counted.count(),
-                tables.markers.len(),
-                "markers without a fact in {generation}"
+            assert!(
+                ledger.keys().iter().all(|key| keys.contains(key)),
+                "{standing:?} has a key of no fact"
             );
+            let latest = included.iter().map(|countable| countable.day).max();
+            assert_eq!(Some(ledger.counters.as_of()), latest, "the day of {standing:?}");
+            for (period, sum) in ledger.counters.periods() {
+                let mut expected = Sum::default();
+                for Countable { day, sum, .. } in &included {
+                    if period.is_none_or(|period| (period.first_day()..=period.last_day()).contains(day)) {
+                        expected += *sum;
+                    }
+                }
+                assert_eq!(sum, expected, "{standing:?} in {period:?}");
+            }
         }
     }
 
     /// Every accepted activity is counted and published, and counted in each generation whose rules know
-    /// its kind. Every message that can never be
-    /// counted is a dead letter.
+    /// its kind. Every message that can never be counted is a dead letter, and no other is.
     fn check_end(mut self) {
-        for generation in self.generations.counted() {
-            let nothing = Tables::default();
-            let tables = self.tables.get(&generation).unwrap_or(&nothing);
-            for fact in &self.facts {
-                // A generation says that it lacks what its rules did not know from the beginning.
-                let is_known = fact.points(&self.rules[&generation]).is_some();
-                let was_known = fact.points(&self.first_rules[&generation]).is_some();
-                let may_lack = !is_known || (!was_known && self.generations.lacks(generation));
-                if generation != self.generations.live && may_lack {
-                    continue;
-                }
-                let key = &fact.key;
+        let mut dead: BTreeSet<&str> = BTreeSet::new();
+        dead.extend(self.dead.iter().filter_map(|message| message.body.as_deref()));
+        for (record, (activity, received_at)) in self.records.iter().zip(&self.facts) {
+            if dead.contains(record.as_str()) {
+                let is_unscored = |rules: &Rules| Countable::scored(activity, *received_at, rules).is_err();
                 assert!(
-                    tables.markers.contains(&format!("{generation}#{key}")),
-                    "{key} was accepted but is not counted in {generation}"
+                    self.now - TOLD_APART > *received_at || self.first_rules.values().any(is_unscored),
+                    "a countable message is a dead letter: {record}"
+                );
+                self.publishing.expect_fewer();
+                continue;
+            }
+            for generation in self.generations.counted() {
+                // A generation says that it lacks what its rules did not know from the beginning.
+                let was_known =
+                    Countable::scored(activity, *received_at, &self.first_rules[&generation]).is_ok();
+                let may_lack = !was_known && self.generations.lacks(generation);
+                let is_included = self.is_included(generation, activity, *received_at);
+                assert!(
+                    is_included.is_none_or(|is_included| is_included || may_lack),
+                    "{activity:?} was accepted but is not counted in {generation}"
                 );
             }
         }
         for number in 1..=self.unreadable {
             let body = format!("unreadable {number}");
-            assert!(
-                self.dead
-                    .iter()
-                    .any(|message| message.body.as_deref() == Some(&body)),
-                "{body} is not a dead letter"
+            assert!(dead.contains(body.as_str()), "{body} is not a dead letter");
+        }
+        let live = self.generations.live;
+        let rules = &self.rules[&live];
+        let published = self
+            .publishing
+            .check_end(&mut self.random, &self.tables, (live, rules), self.now);
+        if self.publishing.is_all_time_of_everyone() {
+            let standings = self.tables.of_generation(live).into_values();
+            let points: i64 = standings
+                .map(|(_, ledger)| ledger.counters.sums()[0].points)
+                .sum();
+            assert_eq!(
+                published.unwrap_or_default(),
+                points.unsigned_abs(),
+                "counted and published"
             );
         }
-        let is_unreadable = |message: &SqsMessage| {
-            message
-                .body
-                .as_deref()
-                .is_some_and(|body| body.starts_with("unreadable"))
-        };
-        assert!(
-            self.dead.iter().all(is_unreadable),
-            "a countable message is a dead letter"
-        );
-        let live = &self.tables[&CountGeneration::FIRST];
-        let published = self.publishing.check_end(&mut self.random, live, self.now);
-        if self.publishing.is_all_time_of_everyone() {
-            let rules = &self.rules[&CountGeneration::FIRST];
-            let points = self.facts.iter().map(|fact| fact.points(rules));
-            let accepted: u64 = points
-                .map(|points| points.expect("what is accepted is scored"))
-                .sum();
-            assert_eq!(published, Some(accepted), "accepted and published");
-        }
     }
+}
+
+fn standing(generation: CountGeneration, rules: &Rules, activity: &Activity) -> StandingKey {
+    let (user, program) = (activity.user.clone(), activity.program.clone());
+    StandingKey::new(generation, rules.standing_shards, user, program)
 }
 
 fn configuration(number: usize) -> Rules {
     let (shards, time_zone, policy) = CONFIGURATIONS[number];
     Rules {
         standing_shards: shards.parse().expect("a number of shards"),
-        marker_lifetime: "90".parse().expect("a number of days"),
         calendar: time_zone.parse().expect("a time zone"),
         scoring_policy: policy.parse().expect("a policy"),
     }

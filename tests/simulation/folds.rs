@@ -1,0 +1,195 @@
+//! Folds of persons: repairs of the live generation, and rebuilds, whose processes fold one person after the
+//! other, with checkpoints.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{Activity, UserId};
+use jiff::Timestamp;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use rand::{Rng as _, RngExt as _};
+use store::Rules;
+use store::count::Countable;
+use store::fold::{Answer, Call, Held, PersonFold};
+use store::keys::{CountGeneration, StandingKey};
+use store::ledger::LedgerKey;
+
+use crate::tables::Tables;
+use crate::worker::Fault;
+
+/// Persons between two checkpoints.
+const PAGE: usize = 2;
+const PROCESSES: usize = 2;
+
+/// A person that is being folded.
+pub struct Fold {
+    fold: PersonFold,
+    /// The keys of the facts that it has read, by standing.
+    read: BTreeMap<StandingKey, BTreeSet<LedgerKey>>,
+}
+
+impl Fold {
+    pub fn begin(generation: CountGeneration, rules: &Rules, user: UserId) -> Self {
+        Self {
+            fold: PersonFold::new(generation, rules.standing_shards, user),
+            read: BTreeMap::new(),
+        }
+    }
+
+    pub fn generation(&self) -> CountGeneration {
+        self.fold.generation()
+    }
+
+    /// Makes the next call; `rules` are those of the generation by now. Returns what happened, or `None` if
+    /// there is none.
+    pub fn step(
+        &mut self,
+        tables: &mut Tables,
+        facts: &[(Activity, Timestamp)],
+        rules: &Rules,
+        now: Timestamp,
+        fault: Fault,
+        random: &mut StdRng,
+    ) -> Option<String> {
+        let call = self.fold.next()?;
+        let done = |is_done| {
+            if is_done {
+                Answer::Done
+            } else {
+                Answer::ConditionFailed
+            }
+        };
+        let answer = match &call {
+            _ if !fault.takes_effect() => Answer::Failed,
+            Call::ReadStandings => {
+                let standings = tables.of_generation(self.fold.generation()).into_values();
+                let of_user = standings.filter(|(standing, _)| standing.user == *self.fold.user());
+                let held = of_user.map(|(standing, ledger)| {
+                    let held = Held {
+                        version: tables.current(standing).map(|stored| stored.version),
+                        spilled_through: ledger.spilled_through,
+                    };
+                    (standing.program.clone(), held)
+                });
+                Answer::Standings(held.collect())
+            }
+            Call::ReadFacts => {
+                let of_user = facts
+                    .iter()
+                    .filter(|(activity, _)| activity.user == *self.fold.user());
+                let scored =
+                    of_user.filter_map(|(activity, at)| Countable::scored(activity, *at, rules).ok());
+                let scored: Vec<_> = scored.collect();
+                self.read.clear();
+                for Countable {
+                    activity,
+                    program,
+                    key,
+                    ..
+                } in &scored
+                {
+                    let (generation, shards) = (self.fold.generation(), rules.standing_shards);
+                    let standing =
+                        StandingKey::new(generation, shards, activity.user.clone(), program.clone());
+                    self.read.entry(standing).or_default().insert(*key);
+                }
+                Answer::Facts(scored)
+            }
+            Call::Spill(spill) => done(tables.spill(spill)),
+            Call::Write {
+                standing,
+                replaces,
+                version,
+                ledger,
+            } => {
+                let read = self.read[standing].clone();
+                done(tables.replace(standing, *replaces, *version, ledger, read))
+            }
+            Call::Delete { standing, .. } => panic!("{standing:?} has facts"),
+        };
+        let answer = if fault == Fault::None {
+            answer
+        } else {
+            Answer::Failed
+        };
+        let told = format!("{call:?} -> {fault:?} {answer:?}");
+        self.fold.take(answer, now, || random.next_u64().to_be_bytes());
+        Some(told)
+    }
+}
+
+/// The building of a generation, possibly by two processes at once.
+pub struct Rebuild {
+    pub generation: CountGeneration,
+    /// The users of the facts that were stored before it began, in the order of the pass.
+    users: Vec<UserId>,
+    /// How many users are before the checkpoint.
+    checkpoint: usize,
+    processes: Vec<Process>,
+    pub is_done: bool,
+}
+
+struct Process {
+    /// How many users are done.
+    done: usize,
+    fold: Option<Fold>,
+}
+
+impl Rebuild {
+    pub fn begin(generation: CountGeneration, users: BTreeSet<UserId>, random: &mut StdRng) -> Self {
+        let mut users: Vec<_> = users.into_iter().collect();
+        users.shuffle(random);
+        Self {
+            generation,
+            users,
+            checkpoint: 0,
+            processes: Vec::new(),
+            is_done: false,
+        }
+    }
+
+    /// A process dies. Others continue, or a new one from the checkpoint.
+    pub fn kill(&mut self, random: &mut StdRng) {
+        if !self.processes.is_empty() {
+            self.processes
+                .swap_remove(random.random_range(0..self.processes.len()));
+        }
+    }
+
+    /// A process starts, makes a call, or writes the checkpoint after a page.
+    pub fn step(
+        &mut self,
+        tables: &mut Tables,
+        facts: &[(Activity, Timestamp)],
+        rules: &Rules,
+        now: Timestamp,
+        fault: Fault,
+        random: &mut StdRng,
+    ) -> String {
+        if self.processes.is_empty() || (self.processes.len() < PROCESSES && random.random_range(0..20) == 0)
+        {
+            self.processes.push(Process {
+                done: self.checkpoint,
+                fold: None,
+            });
+            return format!("a process starts at user {}", self.checkpoint);
+        }
+        let at = random.random_range(0..self.processes.len());
+        let process = &mut self.processes[at];
+        let Some(user) = self.users.get(process.done) else {
+            self.is_done = true;
+            return "a process is done".to_owned();
+        };
+        let begin = || Fold::begin(self.generation, rules, user.clone());
+        let fold = process.fold.get_or_insert_with(begin);
+        if let Some(told) = fold.step(tables, facts, rules, now, fault, random) {
+            return format!("process {at}: {told}");
+        }
+        process.fold = None;
+        process.done += 1;
+        if process.done.is_multiple_of(PAGE) {
+            self.checkpoint = process.done;
+        }
+        format!("process {at} has folded {user}")
+    }
+}
