@@ -180,10 +180,6 @@ impl TestStack {
         self.wait_for("another snapshot", |_| true).await;
         let last = self.wait_for("yet another snapshot", |_| true).await;
         assert_eq!(last.status.counted.activities, activities);
-        assert_eq!(
-            last.status.counted, last.status.standings,
-            "the control totals agree with the standings"
-        );
         last
     }
 

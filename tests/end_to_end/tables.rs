@@ -28,7 +28,6 @@ pub fn rules(time_zone: &str) -> Rules {
     let shards = settings::STANDING_SHARDS.to_string();
     Rules {
         standing_shards: shards.parse().expect("a number of shards"),
-        marker_lifetime: "90".parse().expect("a lifetime"),
         calendar: time_zone.parse().expect("a time zone"),
         scoring_policy: settings::SCORING_POLICY.parse().expect("a policy"),
     }
@@ -99,7 +98,7 @@ impl Functions {
             standings: tables.standings.clone(),
         };
         let aggregator = Aggregator::new(
-            Counting::new(client.clone(), counted, rules.clone()),
+            Counting::new(&client, counted, rules.clone()),
             Queues {
                 client: queues.clone(),
                 queue_url: queue.url(),

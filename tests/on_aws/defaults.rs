@@ -109,7 +109,6 @@ fn functions_find_the_settings_of_the_local_stack() {
     let seconds = |duration: Duration| duration.as_secs().to_string();
     let expected = [
         ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
-        ("MARKER_LIFETIME_DAYS", settings::MARKER_LIFETIME_DAYS.to_string()),
         ("LISTED_USERS", settings::LISTED_USERS.to_string()),
         ("PROGRAM_BOARDS", settings::PROGRAM_BOARDS.to_string()),
         ("SNAPSHOT_EVERY_SECONDS", seconds(settings::SNAPSHOT_EVERY)),

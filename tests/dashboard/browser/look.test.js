@@ -6,7 +6,6 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 import { activitiesFor } from "../activities.js";
 import { eventually } from "../eventually.js";
-import { shiftsNothing, staysPut, watchShifts } from "../shifts.js";
 import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
@@ -82,6 +81,26 @@ for (const [state, { visit: open }] of Object.entries(STATES)) {
   });
 }
 
+/// Records layout shifts from now on.
+async function watchShifts(page) {
+  await page.settle();
+  await page.tab.evaluate(() => {
+    globalThis.shifts = [];
+    const note = ({ value, hadRecentInput, sources }) => {
+      if (hadRecentInput) return;
+      const moved = sources.map(({ node }) => node?.outerHTML?.slice(0, 120) ?? node?.textContent);
+      globalThis.shifts.push({ value, moved });
+    };
+    globalThis.observer = new PerformanceObserver((list) => list.getEntries().forEach(note));
+    globalThis.observer.observe({ type: "layout-shift" });
+  });
+}
+
+async function noShifts(page) {
+  await page.settle();
+  assert.deepEqual(await page.tab.evaluate(() => globalThis.shifts), []);
+}
+
 test("a refresh shifts nothing, be there other points, another order or someone new", async (t) => {
   const page = await visit(t, stack, { user: "person-3" });
   await eventually("the neighbours", async () => assert.equal((await page.neighbours()).length, 6));
@@ -95,7 +114,7 @@ test("a refresh shifts nothing, be there other points, another order or someone 
       const shown = (await page.entries()).find((each) => each.user === user);
       assert.deepEqual([shown?.rank, shown?.points], [entry.rank, entry.points]);
     });
-    await shiftsNothing(page);
+    await noShifts(page);
   }
 });
 
@@ -105,7 +124,10 @@ test("a board that becomes old moves next to nothing", async (t) => {
     await watchShifts(page);
     await staleAnswers(page.tab);
     await eventually("the banner", async () => assert.match(await page.alarm() ?? "", /^This board is out of date/));
-    await staysPut(page);
+    await page.settle();
+    const shifts = await page.tab.evaluate(() => globalThis.shifts);
+    const sum = shifts.reduce((total, { value }) => total + value, 0);
+    assert.ok(sum < 0.02, `at ${width} px by ${sum}: ${JSON.stringify(shifts)}`);
   }
 });
 

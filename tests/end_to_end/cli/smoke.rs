@@ -198,7 +198,17 @@ async fn without_credentials_or_region_nothing_is_sent() {
     stack.wait_for("the first snapshot", |_| true).await;
     let mut without_credentials = smoke(&stack, &["--sign"]);
     without_credentials.env("AWS_REGION", "eu-central-1");
-    let mut without_region = smoke(&stack, &["--dedup-table", "any", "--standings-table", "any"]);
+    let mut without_region = smoke(
+        &stack,
+        &[
+            "--activities-table",
+            "any",
+            "--dedup-table",
+            "any",
+            "--standings-table",
+            "any",
+        ],
+    );
     without_region
         .env("AWS_ACCESS_KEY_ID", "any")
         .env("AWS_SECRET_ACCESS_KEY", "any");

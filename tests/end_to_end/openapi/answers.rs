@@ -311,11 +311,13 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
         functions.post(&activity, noon).await;
     }
     functions.count(noon).await;
-    checked
-        .serve(&functions, noon, of_program("program_without_board", "archery"))
-        .await;
-    functions.publish(time("2026-11-21T12:01:00Z")).await;
     let later = time("2026-11-21T12:01:00Z");
+    functions.publish(later).await;
+    checked
+        .serve(&functions, later, of_program("program_without_board", "archery"))
+        .await;
+    let later = time("2026-11-21T12:02:00Z");
+    functions.publish(later).await;
     checked
         .serve(&functions, later, of_program("program_dropped", "wellness"))
         .await;

@@ -28,12 +28,11 @@ fn aggregator_without_tasks(stack: &TestStack) -> Aggregator {
     let policy = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"nap":1}}]"#;
     let rules = Rules {
         standing_shards: shards.parse().expect("a number of shards"),
-        marker_lifetime: "90".parse().expect("a lifetime"),
         calendar: "UTC".parse().expect("a time zone"),
         scoring_policy: policy.parse().expect("a policy"),
     };
     Aggregator::new(
-        Counting::new(aws_sdk_dynamodb::Client::new(&aws), tables, rules),
+        Counting::new(&aws_sdk_dynamodb::Client::new(&aws), tables, rules),
         Queues {
             client: aws_sdk_sqs::Client::new(&aws),
             queue_url: stack.queue.url(),
