@@ -22,24 +22,26 @@ module "aggregator" {
     DEDUP_TABLE           = aws_dynamodb_table.dedup.name
     STANDINGS_TABLE       = aws_dynamodb_table.standings.name
     STANDING_SHARDS       = var.standing_shards
-    MARKER_LIFETIME_DAYS  = var.marker_lifetime_days
     TIME_ZONE             = var.time_zone
     SCORING_POLICY        = jsonencode(var.scoring_policy)
     QUEUE_URL             = aws_sqs_queue.activities.url
     DEAD_LETTER_QUEUE_URL = aws_sqs_queue.activities_dead_letters.url
   }
 
-  # A transaction needs the permission for each write in it.
   statements = concat(local.kms_statements.aggregator, [
     {
-      sid       = "Mark"
-      actions   = ["dynamodb:PutItem"]
+      sid       = "FindAndSpillKeys"
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
       resources = [aws_dynamodb_table.dedup.arn]
     },
     {
-      # GetItem reads which generations to count into.
-      sid       = "Count"
-      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      # Statements write the standings. GetItem reads which generations to count into, and UpdateItem writes
+      # their rules and the counted heartbeats.
+      sid = "Count"
+      actions = [
+        "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
+        "dynamodb:GetItem", "dynamodb:UpdateItem",
+      ]
       resources = [aws_dynamodb_table.standings.arn]
     },
     {

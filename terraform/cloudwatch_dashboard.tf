@@ -108,14 +108,14 @@ locals {
       graphs = [
         {
           title = "Activities", metrics = [
-            for name in ["Applied", "Duplicates", "BatchSize", "Transactions"] :
+            for name in ["Applied", "Duplicates", "BatchSize"] :
             concat([local.metric_namespace, local.metric[name]], local.of_podium.aggregator, [{ label = name == "BatchSize" ? "Messages" : name }])
           ]
         },
         {
           title = "Failures", metrics = concat(
             [
-              for name in ["DeadLettered", "Deferred", "Conflicts", "Retries"] :
+              for name in ["DeadLettered", "Deferred", "Retries"] :
               concat([local.metric_namespace, local.metric[name]], local.of_podium.aggregator)
             ],
             local.function_failures.aggregator,

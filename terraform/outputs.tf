@@ -39,7 +39,7 @@ output "activities_table" {
 }
 
 output "dedup_table" {
-  description = "Name of the table of markers."
+  description = "Name of the table of keys that left the standings."
   value       = aws_dynamodb_table.dedup.name
 }
 

@@ -148,18 +148,6 @@ variable "max_activity_age_days" {
   }
 }
 
-variable "marker_lifetime_days" {
-  description = "Time in days, 43 to 3,650, for which a counted activity is recognised when it is delivered again. It must exceed the longest redelivery of 42 days: 14 in the queue, 14 in the DLQ and 14 in the queue after a redrive."
-  type        = number
-  default     = 90
-  nullable    = false
-
-  validation {
-    condition     = var.marker_lifetime_days >= 43 && var.marker_lifetime_days <= 3650 && floor(var.marker_lifetime_days) == var.marker_lifetime_days
-    error_message = "marker_lifetime_days must be a whole number from 43 to 3,650, such as 90: a message can be redelivered for up to 42 days."
-  }
-}
-
 variable "standing_shards" {
   description = "Number of partitions, 1 to 1,000, that the standings are spread over. A change takes effect with `podium rebuild run`."
   type        = number

@@ -164,7 +164,7 @@ run "default" {
   assert {
     condition = length(setsubtract(
       # DynamoDB reports the same per table.
-      setsubtract(keys(jsondecode(file("metrics.json")).metrics), ["ActivitiesWriteUnits", "DedupWriteUnits", "StandingsWriteUnits", "StandingsReadUnits", "SnapshotsWriteUnits"]),
+      setsubtract(keys(jsondecode(file("metrics.json")).metrics), ["ActivitiesWriteUnits", "DedupReadUnits", "DedupWriteUnits", "StandingsWriteUnits", "StandingsReadUnits", "SnapshotsWriteUnits"]),
       flatten([
         for widget in jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets : [
           for metric in try(widget.properties.metrics, []) : metric[1] if metric[0] == "Podium"

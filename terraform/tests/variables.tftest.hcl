@@ -21,7 +21,6 @@ run "refused_1" {
     time_zone                   = "Europe/Berlin "
     scoring_policy              = []
     max_activity_age_days       = 0
-    marker_lifetime_days        = 42
     standing_shards             = 0
     batching                    = "eager"
     snapshot_every_minutes      = 0
@@ -53,7 +52,6 @@ run "refused_1" {
     var.time_zone,
     var.scoring_policy,
     var.max_activity_age_days,
-    var.marker_lifetime_days,
     var.standing_shards,
     var.batching,
     var.snapshot_every_minutes,
@@ -87,7 +85,6 @@ run "refused_2" {
     time_zone              = "UTC+1:00"
     scoring_policy         = [{ effective_from = "1970-01-01T00:00:00Z", points = {} }]
     max_activity_age_days  = 1.5
-    marker_lifetime_days   = 43.5
     standing_shards        = 1001
     snapshot_every_minutes = 61
     listed_users           = 1000001
@@ -106,7 +103,6 @@ run "refused_2" {
     var.time_zone,
     var.scoring_policy,
     var.max_activity_age_days,
-    var.marker_lifetime_days,
     var.standing_shards,
     var.snapshot_every_minutes,
     var.listed_users,
@@ -128,7 +124,6 @@ run "refused_3" {
     time_zone              = ""
     scoring_policy         = [{ effective_from = "yesterday", points = { a = 1 } }]
     max_activity_age_days  = 36526
-    marker_lifetime_days   = 3651
     standing_shards        = 1.5
     snapshot_every_minutes = 1.5
     stale                  = { backlog = 1.5 }
@@ -139,7 +134,6 @@ run "refused_3" {
     var.time_zone,
     var.scoring_policy,
     var.max_activity_age_days,
-    var.marker_lifetime_days,
     var.standing_shards,
     var.snapshot_every_minutes,
     var.stale,
@@ -276,7 +270,6 @@ run "edges_are_allowed" {
     environment            = "production-eu"
     table_limits           = { activities = { write_units = 500 }, snapshots = { read_units = -1 } }
     max_activity_age_days  = null
-    marker_lifetime_days   = 43
     standing_shards        = 1000
     snapshot_every_minutes = 60
     time_zone              = "America/Argentina/Buenos_Aires"

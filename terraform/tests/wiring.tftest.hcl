@@ -86,10 +86,6 @@ run "default" {
     error_message = "Messages must be kept for 14 days, the maximum of SQS."
   }
   assert {
-    condition     = var.marker_lifetime_days * 24 * 3600 > aws_sqs_queue.activities.message_retention_seconds * 2 + aws_sqs_queue.activities_dead_letters.message_retention_seconds
-    error_message = "A marker must outlive a message in the queue, in the DLQ and in the queue after a redrive, or an activity counts twice."
-  }
-  assert {
     condition     = aws_lambda_event_source_mapping.activities.event_source_arn == aws_sqs_queue.activities.arn && aws_lambda_event_source_mapping.activities.function_name == module.aggregator.alias_arn
     error_message = "The mapping must connect the queue to the alias live of the aggregator."
   }
