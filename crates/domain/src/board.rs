@@ -23,11 +23,16 @@ pub enum InvalidBoard {
     Program(#[from] InvalidId),
 }
 
+impl Board {
+    pub(crate) const GLOBAL: &str = "global";
+    pub(crate) const PROGRAM: &str = "program:";
+}
+
 impl fmt::Display for Board {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Global => f.write_str("global"),
-            Self::Program(program) => write!(f, "program:{program}"),
+            Self::Global => f.write_str(Self::GLOBAL),
+            Self::Program(program) => write!(f, "{}{program}", Self::PROGRAM),
         }
     }
 }
@@ -35,11 +40,11 @@ impl fmt::Display for Board {
 impl FromStr for Board {
     type Err = InvalidBoard;
     fn from_str(raw: &str) -> Result<Self, InvalidBoard> {
-        match raw.split_once(':') {
-            None if raw == "global" => Ok(Self::Global),
+        match raw.strip_prefix(Self::PROGRAM) {
+            None if raw == Self::GLOBAL => Ok(Self::Global),
+            None => Err(InvalidBoard::Unknown),
             // The board of any program that has been counted has an address, also that of `.`.
-            Some(("program", program)) => Ok(Self::Program(ProgramId::stored(program)?)),
-            _ => Err(InvalidBoard::Unknown),
+            Some(program) => Ok(Self::Program(ProgramId::stored(program)?)),
         }
     }
 }
@@ -91,8 +96,17 @@ mod tests {
         );
         check("program:..", r#"Program(ProgramId("..")) program:.."#);
         check(
+            "program:course-v1:Org+Course+Run",
+            r#"Program(ProgramId("course-v1:Org+Course+Run")) program:course-v1:Org+Course+Run"#,
+        );
+        // Base64url is for addresses only.
+        check(
+            "program:~YW5u",
+            "names a program id that begins with '~', which is reserved for Podium's own users",
+        );
+        check(
             "program:",
-            "names a program id that is empty; it must have 1 to 64 characters",
+            "names a program id that is empty; it must have 1 to 128 characters",
         );
         check(
             "galaxy",

@@ -445,7 +445,7 @@ mod tests {
         );
         check(
             r#"{"user_id":"a\u0000"}"#,
-            r"IllegalCharacter [user_id] user_id has the character '\0' at byte 1; use only A-Z a-z 0-9 . _ @ -",
+            r#"IllegalCharacter [user_id] user_id has the character '\0' at byte 1; use only ASCII letters, digits and punctuation except " \ < >"#,
         );
         check(
             r#"{"user_id":"a","user_id":"b"}"#,

@@ -4,6 +4,7 @@
 //! any moment of any calendar.
 
 pub mod activity;
+pub mod address;
 pub mod board;
 pub mod calendar;
 pub mod counters;
