@@ -8,23 +8,23 @@ const ENTRY = ["rank", "user_id", "points", "activities", "change"];
 const ROWS_MAX = 10_000;
 
 const MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)";
-const FORMULA = /^[=+\-@]/;
-// Ids that a spreadsheet would convert: formulas, numbers (0012), dates (2026-11-25, MAR1), truth values.
+// Ids that a spreadsheet would convert: formulas, numbers (0012, $5), dates (2026-11-25, MAR1), times, truth values,
+// errors (#N/A). With those that begin with ' the rule can be reversed.
 const CONVERTED = [
-  FORMULA,
-  /^\.?\d[\d.\-e]*$/i,
-  new RegExp(`^(\\d{1,2}[.-]?${MONTH}|${MONTH}[a-z]*[.-]?\\d)`, "i"),
+  /^['#=+\-@]/,
+  /^[$(.]*\d[\d.,:/%)\-+eapm]*$/i,
+  new RegExp(`^(\\d{1,2}[./-]?${MONTH}|${MONTH}[a-z]*[./-]?\\d)`, "i"),
   /^(true|false)$/i,
 ];
 
-// No id begins with ' itself, so the rule can be reversed.
 const guarded = (id) => (CONVERTED.some((form) => form.test(id)) ? `'${id}` : id);
 
 /** An RFC 4180 cell; a leading ' keeps spreadsheets from reading text as a formula. */
 export function cell(value) {
   if (value === null) return "";
   if (typeof value === "number") return `${value}`;
-  const text = FORMULA.test(value) ? `'${value}` : value;
+  // In half of the world ; separates cells.
+  const text = value.replace(/(^|;)(?=[=+\-@])/g, "$1'");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
@@ -53,7 +53,8 @@ export function jsonOf({ board, window, generation, freshness, from, participant
 /** All time has no first day, so its files use the day of the snapshot. */
 export function fileName({ board, window, freshness }, extension) {
   const day = window.first_day ?? freshness.generated_at.slice(0, 10);
-  return `podium-${programOf(board) ?? board}-${window.name}-${day}.${extension}`;
+  const name = (programOf(board) ?? board).replace(/[^\w.@-]/g, "_");
+  return `podium-${name}-${window.name}-${day}.${extension}`;
 }
 
 export function download(name, type, text) {

@@ -6,8 +6,8 @@ const ROWS = [25, 100, 1000];
 export const START = { board: "global", window: "week", from: 1, rows: 100, user: null };
 
 const FROM_MAX = 10_000;
-// Longer than the API takes: its answer says why.
-const ID = /^[A-Za-z0-9._@-]{1,128}$/;
+const ID = /^[!#-;=?-[\]-~]{1,128}$/;
+const PLAIN = /^(?!\.\.?$)[\w.:@-]+$/;
 const PROGRAM = "program:";
 
 export const programOf = (board) => (board.startsWith(PROGRAM) ? board.slice(PROGRAM.length) : null);
@@ -41,8 +41,14 @@ export function writeView(view) {
   return query.size === 0 ? "" : `?${query}`;
 }
 
-const boardPath = (board) => `/v1/boards/${encodeURIComponent(board)}`;
-export const userPath = (board, user, query) => `${boardPath(board)}/users/${encodeURIComponent(user)}?${query}`;
+const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+
+/** An id as part of a path. Proxies decode %2F and the like, but not ~ and base64url. */
+export const segmentOf = (id) =>
+  PLAIN.test(id) ? id : `~${base64(id).replace(/[+/=]/g, (c) => ({ "+": "-", "/": "_" })[c] ?? "")}`;
+
+export const boardPath = (board) => `/v1/boards/${board === "global" ? board : PROGRAM + segmentOf(programOf(board))}`;
+export const userPath = (board, user, query) => `${boardPath(board)}/users/${segmentOf(user)}?${query}`;
 export const searchPath = ({ board, window }, text) =>
   `${boardPath(board)}/users?window=${window}&search=${encodeURIComponent(text)}&limit=10`;
 

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
+import { boardPath, userPath } from "../../dashboard/view.js";
 import { eventually } from "./eventually.js";
 import { startProxy } from "./proxy.js";
 
@@ -173,13 +174,11 @@ class Stack {
 
   board(board = "global", { window = "all", limit = 100, from = 1 } = {}) {
     const place = from === 1 ? "" : `&from=${from}`;
-    return this.document(`/v1/boards/${encodeURIComponent(board)}?window=${window}&limit=${limit}${place}`);
+    return this.document(`${boardPath(board)}?window=${window}&limit=${limit}${place}`);
   }
 
   user(user, { board = "global", window = "all", around = 2 } = {}) {
-    return this.document(
-      `/v1/boards/${encodeURIComponent(board)}/users/${encodeURIComponent(user)}?window=${window}&around=${around}`,
-    );
+    return this.document(userPath(board, user, `window=${window}&around=${around}`));
   }
 
   /// Posts activities, and waits until the boards show them.

@@ -116,7 +116,7 @@ test("users and programs that differ only in capitals are told, and lead there",
   const lost = await visit(t, stack, { board: "program:PROGRAM-1" }, {
     ready: false,
     expected: [/status of 404/],
-    before: (tab) => tab.route("**/v1/boards/program%3APROGRAM-1?*", async (route) => {
+    before: (tab) => tab.route("**/v1/boards/program:PROGRAM-1?*", async (route) => {
       const response = await route.fetch();
       await route.fulfill({ response, json: { ...await response.json(), other_case: ["program:program-1"] } });
     }),

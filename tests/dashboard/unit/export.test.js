@@ -24,6 +24,9 @@ test("cells", () => {
   check('a"b', '"a""b"');
   check("a\r\nb", '"a\r\nb"');
   check('=HYPERLINK("x")', `"'=HYPERLINK(""x"")"`);
+  // Where ; separates cells, it begins another one.
+  for (const first of "=+-@") check(`a;${first}1+1;b;${first}2`, `a;'${first}1+1;b;'${first}2`);
+  check("a;b", "a;b");
 });
 
 test("a board as CSV", () => {
@@ -46,13 +49,17 @@ test("a board as JSON", () => {
 test("file names", () => {
   assert.equal(fileName(BOARD, "csv"), "podium-onboarding-week-2026-11-16.csv");
   assert.equal(fileName({ ...BOARD, board: "global", window: ALL }, "json"), "podium-global-all-2026-11-21.json");
+  const name = fileName({ ...BOARD, board: "program:course-v1:Org+a/b|c*%2F" }, "csv");
+  assert.equal(name, "podium-course-v1_Org_a_b_c__2F-week-2026-11-16.csv");
 });
 
 test("ids that a spreadsheet would convert are kept as text, others as they are", () => {
   const idCell = (user_id) => csvOf({ ...BOARD, entries: [{ ...BOARD.entries[0], user_id }] }).split("\r\n")[1].split(",")[8];
-  const converted = ["0012", "12345678901234567890", "7", "1e5", "1.50", ".5", "2026-11-25", "1-2", "1-jan", "3Dec2026", "MAR1", "sep-2026", "TRUE", "false", "=1", "+49", "-2", "@sum"];
+  const converted = ["0012", "12345678901234567890", "7", "1e5", "1.50", ".5", "2026-11-25", "1-2", "1-jan", "3Dec2026", "MAR1", "sep-2026", "TRUE", "false", "=1", "+49", "-2", "@sum",
+    "1/2", "3/4/2026", "1/jan", "mar/1", "12:30", "9:05pm", "50%", "$5", "(7)", "$1.50", "#N/A", "#REF!", "'ann'", "'"];
   for (const id of converted) assert.equal(idCell(id), `'${id}`);
-  for (const id of ["ann", "user-001", "ann.lee@example.org", "jan", "march", "2fast", "u-1e5", "_0"]) assert.equal(idCell(id), id);
+  for (const id of ["ann", "user-001", "ann.lee@example.org", "jan", "march", "2fast", "u-1e5", "_0", "auth0|5f7c", "us-east-1:12ab",
+    "guest_corp#EXT#@tenant", "jane.o'neil+hr@corp.example", "owner/repo", "course-v1:Org+Course+Run", "5f7c", "$where", "(ann)"]) assert.equal(idCell(id), id);
 });
 
 test("a whole board is loaded page by page", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { documentsOf, pagesOf, pageWith, parseView, START, titleOf, writeView } from "../../../dashboard/view.js";
+import { documentsOf, pagesOf, pageWith, parseView, searchPath, segmentOf, START, titleOf, userPath, writeView } from "../../../dashboard/view.js";
 
 test("a view survives its address", () => {
   const check = (search, change) => {
@@ -13,13 +13,57 @@ test("a view survives its address", () => {
   check("?from=10000&rows=1000", { from: 10_000, rows: 1000 });
 });
 
+/** Each id, and how a path names it: from `printf %s ID | basenc --base64url`. */
+const SEGMENTS = {
+  ann: "ann",
+  "Ann.Lee_2@example.com": "Ann.Lee_2@example.com",
+  "us-east-1:12ab": "us-east-1:12ab",
+  "...": "...",
+  "..": "~Li4",
+  "auth0|5f7c": "~YXV0aDB8NWY3Yw",
+  "guest_corp#EXT#@tenant": "~Z3Vlc3RfY29ycCNFWFQjQHRlbmFudA",
+  "jane.o'neil+hr@corp.example": "~amFuZS5vJ25laWwraHJAY29ycC5leGFtcGxl",
+  "owner/repo": "~b3duZXIvcmVwbw",
+  "course-v1:Org+Course+Run": "~Y291cnNlLXYxOk9yZytDb3Vyc2UrUnVu",
+  "%2e%2e": "~JTJlJTJl",
+  "a&user=b": "~YSZ1c2VyPWI",
+  "a~": "~YX4",
+  "ab~": "~YWJ-",
+  "{}?": "~e30_",
+};
+
+test("a path names an id by characters that no proxy changes", () => {
+  for (const [id, segment] of Object.entries(SEGMENTS)) {
+    assert.equal(segmentOf(id), segment);
+    assert.equal(userPath("global", id, "window=all"), `/v1/boards/global/users/${segment}?window=all`);
+    const { board, user } = documentsOf({ ...START, board: `program:${id}`, user: id });
+    assert.equal(board, `/v1/boards/program:${segment}?window=week&limit=100`);
+    assert.equal(user, `/v1/boards/program:${segment}/users/${segment}?window=week&around=3`);
+  }
+  // The API refuses them, and its answer says why.
+  assert.equal(segmentOf("zoë"), "~em_Dqw");
+  assert.equal(segmentOf("~a"), "~fmE");
+  assert.equal(segmentOf("\ud800"), "~77-9");
+  assert.equal(searchPath(START, "T#&+"), "/v1/boards/global/users?window=week&search=T%23%26%2B&limit=10");
+});
+
+test("every id survives the address of a view", () => {
+  const every = Array.from({ length: 0x7f - 0x21 }, (_, i) => String.fromCharCode(0x21 + i)).filter((c) => !'"\\<>'.includes(c));
+  for (const id of [...Object.keys(SEGMENTS), ...every.map((c) => `a${c}b`), every.join(""), "x".repeat(128)]) {
+    const view = { ...START, board: `program:${id}`, user: id };
+    const address = new URL(writeView(view), "http://localhost/");
+    assert.deepEqual(parseView(address.search), view);
+    assert.equal(address.hash, "");
+  }
+});
+
 test("what is not known falls back", () => {
   for (const search of [
     "?board=", "?board=local", "?board=program:", "?board=program:a%20b", `?board=program:${"x".repeat(129)}`,
     "?window=year", "?window=toString", "?window=",
     "?from=0", "?from=-1", "?from=1.5", "?from=1e3", "?from=10001", "?from=x",
     "?rows=10", "?rows=1e2", "?rows=",
-    "?user=", "?user=%3Cimg%3E", `?user=${"x".repeat(129)}`, "?other=1",
+    "?user=", "?user=%3Cimg%3E", "?user=a%22b", "?user=a%5Cb", "?user=zo%C3%AB", "?user=a%7Fb", "?user=a+b", `?user=${"x".repeat(129)}`, "?other=1",
   ]) {
     assert.deepEqual(parseView(search), START, search);
   }
@@ -40,11 +84,11 @@ test("a view asks for its documents", () => {
   });
   const view = { board: "program:onboarding", window: "day", from: 26, rows: 25, user: "a@b" };
   assert.deepEqual(documentsOf(view), {
-    board: "/v1/boards/program%3Aonboarding?window=day&limit=25&from=26",
-    leaders: "/v1/boards/program%3Aonboarding?window=day&limit=4",
+    board: "/v1/boards/program:onboarding?window=day&limit=25&from=26",
+    leaders: "/v1/boards/program:onboarding?window=day&limit=4",
     programs: "/v1/boards?window=day",
-    history: "/v1/boards/program%3Aonboarding/history?window=day",
-    user: "/v1/boards/program%3Aonboarding/users/a%40b?window=day&around=3",
+    history: "/v1/boards/program:onboarding/history?window=day",
+    user: "/v1/boards/program:onboarding/users/a@b?window=day&around=3",
   });
 });
 
