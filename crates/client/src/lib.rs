@@ -9,7 +9,7 @@ pub mod wire;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use domain::{Board, UserId, Window};
+use domain::{Board, UserId, Window, address};
 use reqwest::{
     Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -139,7 +139,7 @@ impl Api {
         window: Window,
         limit: u16,
     ) -> anyhow::Result<(BoardDocument, String)> {
-        let mut url = self.endpoint(&["v1", "boards", &board.to_string()]);
+        let mut url = self.endpoint(&["v1", "boards", &address::board_segment(board)]);
         url.query_pairs_mut()
             .append_pair("window", window.as_str())
             .append_pair("limit", &limit.to_string());
@@ -219,7 +219,8 @@ impl Api {
     }
 
     fn user_url(&self, board: &Board, user: &UserId, window: Window) -> Url {
-        let mut url = self.endpoint(&["v1", "boards", &board.to_string(), "users", user.as_str()]);
+        let (board, user) = (address::board_segment(board), address::user_segment(user));
+        let mut url = self.endpoint(&["v1", "boards", &board, "users", &user]);
         url.query_pairs_mut().append_pair("window", window.as_str());
         url
     }
@@ -293,6 +294,31 @@ mod tests {
             &["boards", "program:a/b?c"],
             "http://a/boards/program:a%2Fb%3Fc",
         );
+    }
+
+    #[test]
+    fn addresses_name_users_and_boards_by_characters_that_no_proxy_changes() {
+        install_tls();
+        let base = parse_url("http://a").expect("an address");
+        let api = Api::new(base, Duration::from_secs(1)).expect("a client");
+        for (board, user, expected) in [
+            ("global", "ann@corp.example", "global/users/ann@corp.example"),
+            ("global", "us-east-1:12ab", "global/users/us-east-1:12ab"),
+            (
+                "program:owner/repo",
+                "auth0|5f7c",
+                "program:~b3duZXIvcmVwbw/users/~YXV0aDB8NWY3Yw",
+            ),
+            (
+                "program:..",
+                "guest_corp#EXT#@tenant",
+                "program:~Li4/users/~Z3Vlc3RfY29ycCNFWFQjQHRlbmFudA",
+            ),
+        ] {
+            let (board, user) = (board.parse().expect("a board"), user.parse().expect("an id"));
+            let url = api.user_url(&board, &user, Window::All);
+            assert_eq!(url.as_str(), format!("http://a/v1/boards/{expected}?window=all"));
+        }
     }
 
     #[test]

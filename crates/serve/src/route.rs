@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use domain::intake::shorten;
-use domain::{Board, UserId, Window};
+use domain::{Board, UserId, Window, address};
 use lambda_http::http::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use problem::Problem;
@@ -104,24 +104,24 @@ impl Route {
             },
             ["v1", "status"] => Self::Status,
             ["v1", "boards", board] => Self::Board {
-                board: id("board", board)?,
+                board: name("board", board, address::parse_board)?,
                 window: query.window()?,
                 limit: query.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?,
                 start: query.start()?,
             },
             ["v1", "boards", board, "history"] => Self::History {
-                board: id("board", board)?,
+                board: name("board", board, address::parse_board)?,
                 window: query.window()?,
             },
             ["v1", "boards", board, "users"] => Self::Search {
-                board: id("board", board)?,
+                board: name("board", board, address::parse_board)?,
                 window: query.window()?,
                 search: query.search()?,
                 limit: query.number("limit", DEFAULT_FOUND, 1..=MAX_FOUND)?,
             },
             ["v1", "boards", board, "users", user] => Self::User {
-                board: id("board", board)?,
-                user: id("user", user)?,
+                board: name("board", board, address::parse_board)?,
+                user: name("user", user, address::parse_user)?,
                 window: query.window()?,
                 around: query.number("around", DEFAULT_AROUND, 0..=MAX_AROUND)?,
             },
@@ -132,10 +132,14 @@ impl Route {
     }
 }
 
-fn id<T: FromStr<Err: std::fmt::Display>>(name: &'static str, raw: &str) -> Result<T, Problem> {
-    raw.parse().map_err(|error: T::Err| {
-        let detail = format!("The {name} {:?} {error}.", shorten(raw));
-        invalid("invalid_path", name, detail)
+fn name<T, E: std::fmt::Display>(
+    field: &'static str,
+    segment: &str,
+    parse: fn(&str) -> Result<T, E>,
+) -> Result<T, Problem> {
+    parse(segment).map_err(|error| {
+        let detail = format!("The {field} {:?} {error}.", shorten(segment));
+        invalid("invalid_path", field, detail)
     })
 }
 
@@ -312,6 +316,128 @@ mod tests {
         );
     }
 
+    /// As identity providers and learning systems give them: in any percent-encoding, and in base64url.
+    #[test]
+    fn users_and_boards_are_named_in_both_forms() {
+        for (id, segments) in [
+            ("ann", &["ann", "%61nn", "~YW5u", "%7EYW5u"][..]),
+            (
+                "auth0|5f7c",
+                &["auth0%7C5f7c", "auth0%7c5f7c", "auth0|5f7c", "~YXV0aDB8NWY3Yw"],
+            ),
+            (
+                "us-east-1:12ab",
+                &["us-east-1:12ab", "us-east-1%3A12ab", "~dXMtZWFzdC0xOjEyYWI"],
+            ),
+            (
+                "guest_corp#EXT#@tenant",
+                &[
+                    "guest_corp%23EXT%23@tenant",
+                    "guest_corp%23EXT%23%40tenant",
+                    "~Z3Vlc3RfY29ycCNFWFQjQHRlbmFudA",
+                ],
+            ),
+            (
+                "jane.o'neil+hr@corp.example",
+                &[
+                    "jane.o'neil+hr@corp.example",
+                    "jane.o%27neil%2Bhr%40corp.example",
+                    "~amFuZS5vJ25laWwraHJAY29ycC5leGFtcGxl",
+                ],
+            ),
+            ("owner/repo", &["owner%2Frepo", "owner%2frepo", "~b3duZXIvcmVwbw"]),
+            (
+                "course-v1:Org+Course+Run",
+                &[
+                    "course-v1:Org+Course+Run",
+                    "course-v1%3AOrg%2BCourse%2BRun",
+                    "~Y291cnNlLXYxOk9yZytDb3Vyc2UrUnVu",
+                ],
+            ),
+            ("%2e%2e", &["%252e%252e", "~JTJlJTJl"]),
+        ] {
+            for segment in segments {
+                let user = format!("User {{ board: Global, user: UserId({id:?}), window: All, around: 5 }}");
+                check(&format!("/v1/boards/global/users/{segment}"), &user);
+                for colon in [":", "%3A"] {
+                    let board = format!("board: Program(ProgramId({id:?})), window: All");
+                    let path = format!("/v1/boards/program{colon}{segment}");
+                    check(
+                        &path,
+                        &format!("Board {{ {board}, limit: 100, start: After(0) }}"),
+                    );
+                    check(&format!("{path}/history"), &format!("History {{ {board} }}"));
+                    let search = format!("Search {{ {board}, search: UserId(\"a\"), limit: 10 }}");
+                    check(&format!("{path}/users?search=a"), &search);
+                    let user = format!(
+                        "User {{ {}, around: 5 }}",
+                        board.replace(", w", ", user: UserId(\"bob\"), w")
+                    );
+                    check(&format!("{path}/users/bob"), &user);
+                }
+            }
+        }
+        for (search, part) in [
+            ("%7C5f", "|5f"),
+            ("%23EXT%23", "#EXT#"),
+            ("o'n", "o'n"),
+            ("%2Bhr", "+hr"),
+            ("+hr", "+hr"),
+            ("r%2F", "r/"),
+        ] {
+            check(
+                &format!("/v1/boards/global/users?search={search}"),
+                &format!("Search {{ board: Global, window: All, search: UserId({part:?}), limit: 10 }}"),
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_in_base64url_that_is_wrong_is_named() {
+        check(
+            "/v1/boards/global/users/~YW5",
+            r#"400 The user "~YW5" is not base64url without padding after the '~'. [user]"#,
+        );
+        check(
+            "/v1/boards/global/users/~YW5u=",
+            r#"400 The user "~YW5u=" is not base64url without padding after the '~'. [user]"#,
+        );
+        check(
+            "/v1/boards/global/users/~____",
+            r#"400 The user "~____" is not UTF-8 in the base64url after the '~'. [user]"#,
+        );
+        check(
+            "/v1/boards/global/users/~YSBi",
+            r#"400 The user "~YSBi" stands for "a b", which has the character ' ' at byte 1; use only ASCII letters, digits and punctuation except " \ < >. [user]"#,
+        );
+        check(
+            "/v1/boards/global/users/~fmhlYXJ0YmVhdC0wMA",
+            r#"400 The user "~fmhlYXJ0YmVhdC0wMA" stands for "~heartbeat-00", which begins with '~', which is reserved for Podium's own users. [user]"#,
+        );
+        for path in ["", "/history", "/users?search=a", "/users/ann"] {
+            check(
+                &format!("/v1/boards/program:~YW5{path}"),
+                r#"400 The board "program:~YW5" is not base64url without padding after the '~'. [board]"#,
+            );
+        }
+        check(
+            "/v1/boards/program:~____",
+            r#"400 The board "program:~____" is not UTF-8 in the base64url after the '~'. [board]"#,
+        );
+        check(
+            "/v1/boards/program:~",
+            r#"400 The board "program:~" stands for "program:", which names a program id that is empty; it must have 1 to 128 characters. [board]"#,
+        );
+        check(
+            "/v1/boards/~cHJvZ3JhbTph",
+            r#"400 The board "~cHJvZ3JhbTph" is not a board; use "global" or "program:<program_id>". [board]"#,
+        );
+        check(
+            "/v1/boards/global/users?search=~YW5u",
+            "400 The search begins with '~', which is reserved for Podium's own users. [search]",
+        );
+    }
+
     #[test]
     fn what_cannot_be_asked_for_is_named() {
         for path in ["/", "/v1", "/v1/%zz", "/v1/boards/global/people"] {
@@ -337,7 +463,7 @@ mod tests {
         );
         check(
             "/v1/boards/global/users?search=a%20b",
-            "400 The search has the character ' ' at byte 1; use only A-Z a-z 0-9 . _ @ -. [search]",
+            r#"400 The search has the character ' ' at byte 1; use only ASCII letters, digits and punctuation except " \ < >. [search]"#,
         );
         check(
             "/v1/boards/global/users?search=a&limit=51",
@@ -368,7 +494,7 @@ mod tests {
         }
         check(
             "/v1/boards/global/users/a%20b",
-            r#"400 The user "a b" has the character ' ' at byte 1; use only A-Z a-z 0-9 . _ @ -. [user]"#,
+            r#"400 The user "a b" has the character ' ' at byte 1; use only ASCII letters, digits and punctuation except " \ < >. [user]"#,
         );
         check(
             "/v1/boards/%c0%af",
