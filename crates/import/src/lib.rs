@@ -19,11 +19,11 @@ use std::{fs, ops::ControlFlow, path::PathBuf, pin::pin, process::ExitCode, thre
 
 use anyhow::{Context, bail};
 use client::{Api, Signing, Target, is_loopback};
-use domain::ProgramId;
+use domain::{Board, ProgramId};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use terminal::duration;
-use terminal::text::{counted, grouped};
+use terminal::text::{counted, grouped, shell_word};
 use tokio::sync::{mpsc, oneshot};
 
 use self::{
@@ -305,7 +305,7 @@ fn say_where_to_look(args: &Args, tally: &Tally, program: Option<&ProgramId>) {
     }
     let url = &args.target.url;
     let board = program
-        .map(|program| format!(" program:{program}"))
+        .map(|program| format!(" {}", shell_word(&Board::Program(program.clone()).to_string())))
         .unwrap_or_default();
     println!();
     if is_loopback(url) {

@@ -55,6 +55,16 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Text as one word of a shell command that someone may copy.
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:@/+=,%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// Untrusted text like [`printable`], which keeps its line breaks.
 pub fn printable_lines(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
@@ -152,5 +162,16 @@ mod tests {
             printable_json("{\n\t\"a\": \"\u{202e}\u{e0041}\u{7f}é\"}"),
             "{\n\t\"a\": \"\\u202e\\udb40\\udc41\\u007fé\"}"
         );
+    }
+
+    #[test]
+    fn a_shell_reads_a_word_as_it_is() {
+        for plain in ["program:course-v1:Org+Course+Run", "owner/repo", "ann@corp.example"] {
+            assert_eq!(shell_word(plain), plain);
+        }
+        assert_eq!(shell_word("auth0|5f7c"), "'auth0|5f7c'");
+        assert_eq!(shell_word("$(x);`y`&*#"), "'$(x);`y`&*#'");
+        assert_eq!(shell_word("o'neil"), r"'o'\''neil'");
+        assert_eq!(shell_word(""), "''");
     }
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use domain::id::is_name_byte;
 use domain::{ProgramId, UserId};
 use sha2::{Digest, Sha256};
 
+/// Ids may be longer and have more characters. What was imported before would count again under another id.
 const SLUG_BYTES_MAX: usize = 64;
 
 /// Hexadecimal digits added to slugs that lost characters, to keep them distinct.
@@ -63,7 +63,7 @@ pub fn slug(text: &str) -> Option<String> {
     let mut slug = String::new();
     for c in text.trim().to_lowercase().chars() {
         match u8::try_from(c) {
-            Ok(byte) if is_name_byte(byte) => slug.push(c),
+            Ok(byte) if is_slug_byte(byte) => slug.push(c),
             _ if !without_mark(c).is_empty() => slug.push_str(without_mark(c)),
             _ if slug.ends_with('-') || slug.is_empty() => {}
             _ => slug.push('-'),
@@ -80,6 +80,10 @@ pub fn slug(text: &str) -> Option<String> {
         slug.push_str(&hash(text.trim())[..MARK_DIGITS]);
     }
     Some(slug)
+}
+
+fn is_slug_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-')
 }
 
 /// The letters of a European name that people would type without their marks. Empty for other characters.
@@ -142,6 +146,10 @@ mod tests {
         assert_ne!(user_id("José", "", true), user_id("Josè", "", true));
         let long = user_id(&"long name ".repeat(20), "", true);
         assert_eq!(long.as_str().len(), SLUG_BYTES_MAX);
+        // Pinned, although an id may have these characters.
+        check("Jane O'Neil+HR", "jane-o-neil-hr");
+        check("auth0|5f7c", "auth0-5f7c");
+        check("a:b/c#d~e", "a-b-c-d-e");
     }
 
     #[test]

@@ -207,7 +207,7 @@ fn tables_are_read_in_every_common_form() {
         "activity_id,user_id,program_id,kind\n1,ann,p\n2,ann,p,k,x\n3,Ann Lee,p,k\n4,,p,k\n",
         "line 2: wrong_columns: the row has 3 cells and there are 4 columns; is a quote missing, or is there one too many?\n\
          line 3: wrong_columns: the row has 5 cells and there are 4 columns; is a quote missing, or is there one too many?\n\
-         line 4: illegal_character (user_id): \"Ann Lee\" has the character ' ' at byte 3; use only A-Z a-z 0-9 . _ @ -; --slug user_id makes an id of it\n\
+         line 4: illegal_character (user_id): \"Ann Lee\" has the character ' ' at byte 3; use only ASCII letters, digits and punctuation except \" \\ < >; --slug user_id makes an id of it\n\
          line 5: missing_field (user_id): there is no value in \"user_id\"; the record has \"activity_id\", \"user_id\", \"program_id\" and \"kind\"",
     );
 }
