@@ -166,7 +166,11 @@ mod tests {
 
     #[test]
     fn a_shell_reads_a_word_as_it_is() {
-        for plain in ["program:course-v1:Org+Course+Run", "owner/repo", "ann@corp.example"] {
+        for plain in [
+            "program:course-v1:Org+Course+Run",
+            "owner/repo",
+            "ann@corp.example",
+        ] {
             assert_eq!(shell_word(plain), plain);
         }
         assert_eq!(shell_word("auth0|5f7c"), "'auth0|5f7c'");
