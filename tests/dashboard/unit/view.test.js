@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { documentsOf, pagesOf, pageWith, parseView, searchPath, segmentOf, START, titleOf, userPath, writeView } from "../../../dashboard/view.js";
 
@@ -54,6 +55,18 @@ test("every id survives the address of a view", () => {
     const address = new URL(writeView(view), "http://localhost/");
     assert.deepEqual(parseView(address.search), view);
     assert.equal(address.hash, "");
+  }
+});
+
+test("the search takes the characters of ids", () => {
+  const page = readFileSync(new URL("../../../dashboard/index.html", import.meta.url), "utf8");
+  const [, pattern] = /id="search-text"[^]*? pattern="([^"]*)"/.exec(page);
+  // As HTML compiles it.
+  const search = new RegExp(`^(?:${pattern})$`, "v");
+  for (const text of [...Array.from({ length: 256 }, (_, i) => `a${String.fromCharCode(i)}b`), "x".repeat(128), "x".repeat(129)]) {
+    const isUser = parseView(`?user=${encodeURIComponent(text)}`).user === text;
+    assert.equal(search.test(text), isUser, text);
+    assert.equal(search.test(` ${text} `), isUser, text);
   }
 });
 
