@@ -10,7 +10,7 @@ use domain::activity::Metadata;
 use domain::freshness::StaleReason;
 use domain::history::{FOLLOWED_USERS, MAX_SAMPLES};
 use domain::intake::{MAX_AHEAD, RejectionCode, SCHEMA_VERSION};
-use domain::{ActivityId, Board, Kind, ProgramId, UserId, Window};
+use domain::{ActivityId, Board, Kind, ProgramId, UserId, Window, address};
 use ingest::ItemStatus;
 use serde_json::{Value, json};
 use serve::{Cursor, Route, Start};
@@ -238,6 +238,12 @@ fn ids_have_the_form_that_the_code_takes() {
     let description = Description::load();
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let common = texts(&[
+        "auth0|5f7c",
+        "us-east-1:12ab",
+        "guest_corp#EXT#@tenant",
+        "jane.o'neil+hr@corp.example",
+        "owner/repo",
+        "course-v1:Org+Course+Run",
         "~heartbeat",
         "a~b",
         "..",
@@ -262,8 +268,11 @@ fn ids_have_the_form_that_the_code_takes() {
         "team:a",
         "global\n",
         "program:~a",
+        "program:owner/repo",
+        "program:a b",
+        "program:a<b",
     ]);
-    boards.extend([64, 65].map(|length| format!("program:{}", "a".repeat(length))));
+    boards.extend([128, 129].map(|length| format!("program:{}", "a".repeat(length))));
     check_texts::<Board>(&description, "Board", &boards);
     let cursors = texts(&[
         "1.2",
@@ -281,6 +290,54 @@ fn ids_have_the_form_that_the_code_takes() {
     for text in cursors {
         let is_allowed = validator.is_valid(&Value::from(text.as_str()));
         assert_eq!(is_allowed, text.parse::<Cursor>().is_ok(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_path_names_users_and_boards_in_both_forms() {
+    let description = Description::load();
+    let schema = |parameter: &str| {
+        description.validator(description.at(&format!("/components/parameters/{parameter}/schema")))
+    };
+    let (users, boards) = (schema("User"), schema("Board"));
+    let longest = "|".repeat(UserId::MAX_BYTES);
+    for id in [
+        "a",
+        "|",
+        "ann.lee",
+        "auth0|5f7c",
+        "owner/repo",
+        "{}?",
+        "ab~",
+        &longest,
+    ] {
+        let user: UserId = id.parse().expect("an id");
+        let board: Board = format!("program:{id}").parse().expect("a board");
+        for segment in [id, &address::user_segment(&user)] {
+            assert!(users.is_valid(&Value::from(segment)), "{segment}");
+        }
+        for segment in [board.to_string(), address::board_segment(&board).into_owned()] {
+            assert!(boards.is_valid(&Value::from(segment.as_str())), "{segment}");
+        }
+    }
+    let too_long = format!("~{}", "a".repeat(172));
+    for segment in ["~", "~a", "~YQ==", "~a/b+", "~YQ\n", &too_long] {
+        assert!(address::parse_user(segment).is_err(), "{segment:?}");
+        assert!(!users.is_valid(&Value::from(segment)), "{segment:?}");
+        let board = format!("program:{segment}");
+        assert!(!boards.is_valid(&Value::from(board.as_str())), "{board:?}");
+    }
+    for (parameter, validator) in [("User", users), ("Board", boards)] {
+        let examples = description.at(&format!("/components/parameters/{parameter}/examples"));
+        for (name, example) in examples.as_object().expect("examples") {
+            check_valid(&validator, &example["value"], name);
+            let segment = example["value"].as_str().expect("text");
+            let is_parsed = match parameter {
+                "User" => address::parse_user(segment).is_ok(),
+                _ => address::parse_board(segment).is_ok(),
+            };
+            assert!(is_parsed, "{segment}");
+        }
     }
 }
 
