@@ -1,4 +1,5 @@
-//! Bad inputs, found by the fuzzer or written by hand, each with the error it must produce. None may crash a function.
+//! Bad inputs, found by the fuzzer or written by hand, each with the error it must produce, and ids that must be
+//! accepted. None may crash a function.
 //!
 //! With the other tests, the fuzzer runs briefly. `PODIUM_FUZZ_SECONDS` sets a longer time. With
 //! `PODIUM_WRITE_CORPUS=1` it adds the inputs it finds to `tests/corpus`, and renews those already there.
@@ -29,7 +30,10 @@ fn every_bad_input_has_its_named_error() {
     for parser in Parser::EVERY {
         let corpus = parser.corpus();
         for case in &corpus {
-            assert!(!case.errors.is_empty(), "{case:?} has no error");
+            assert!(
+                !case.errors.is_empty() || parser == Parser::Id,
+                "{case:?} has no error"
+            );
             assert_eq!(
                 parser.judge(&case.input).named(),
                 case.named(),

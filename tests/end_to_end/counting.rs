@@ -93,7 +93,7 @@ async fn what_can_never_be_counted_is_a_dead_letter_at_once_and_delays_no_other(
         reasons,
         [
             "not_a_stream_record: expected ident at line 1 column 2",
-            "not_an_activity: user_id has the character ' ' at byte 3; use only A-Z a-z 0-9 . _ @ -",
+            r#"not_an_activity: user_id has the character ' ' at byte 3; use only ASCII letters, digits and punctuation except " \ < >"#,
             "not_an_insert: eventName is \"REMOVE\"; it must be INSERT",
             "not_scored: kind is \"retired_kind\", which is not in the scoring policy; use one of: learning_milestone, program_check_in, task_completed",
         ]

@@ -172,8 +172,11 @@ fn is_kept(parser: Parser, input: &Input, outcome: &Outcome) -> bool {
         parser.judge_at(input, time)
     };
     let is_carried = Parser::OF_INGESTION.contains(&parser) || is_message(input.text());
-    !outcome.errors.is_empty()
-        && outcome.errors[0].code != "not_json"
+    let is_told = match outcome.errors.first() {
+        Some(error) => error.code != "not_json",
+        None => parser == Parser::Id,
+    };
+    is_told
         && is_carried
         && input.kept_len() <= KEPT_BYTES_MAX
         && TIMES.iter().all(|time| at(time).named() == outcome.named())

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::LazyLock;
 
-use domain::{ActivityId, Kind, ProgramId, UserId};
+use domain::{ActivityId, Board, Kind, ProgramId, UserId, address};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::civil::Date;
@@ -12,6 +12,7 @@ use lambda_http::http::HeaderValue;
 use lambda_http::http::header::CONTENT_ENCODING;
 use regex::Regex;
 use reqwest::Url;
+use serve::Route;
 
 use super::case::{Input, Parser};
 use super::outcome::{NOW, Outcome, http};
@@ -40,22 +41,51 @@ fn breaks_gzip(input: &Input, outcome: &Outcome) -> Option<String> {
     (inflated.named() != outcome.named()).then(|| "gzip changes the outcome".to_owned())
 }
 
-/// An accepted id is a segment of a URL as it is, and arrives as it was.
+/// The characters of ids, as documented, and their number.
+static ID: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"\A[[:graph:]--["\\<>~]][[:graph:]--["\\<>]]{0,127}\z"#).expect("a pattern")
+});
+
+/// Ids of users, programs and activities are of the same characters. An accepted one arrives at the handler as it
+/// was by each of its addresses.
 fn breaks_id(text: &str, outcome: &Outcome) -> Option<String> {
-    let is_user = text.parse::<UserId>().is_ok();
-    let is_id = is_user
-        || text.parse::<ProgramId>().is_ok()
-        || text.parse::<ActivityId>().is_ok()
-        || text.parse::<Kind>().is_ok();
-    if is_user == outcome.errors.iter().any(|error| error.field == "user_id") {
-        return Some("the API judges an id otherwise than its parser".to_owned());
+    let is_id = ID.is_match(text) && !matches!(text, "." | "..");
+    let (user, program, activity) = (
+        text.parse::<UserId>().ok(),
+        text.parse::<ProgramId>().ok(),
+        text.parse::<ActivityId>().ok(),
+    );
+    if [user.is_some(), program.is_some(), activity.is_some()] != [is_id; 3] {
+        return Some("an id is judged otherwise".to_owned());
     }
-    if !is_id {
-        return None;
+    if text.parse::<Kind>().is_ok() && !is_id {
+        return Some("a kind is no id".to_owned());
     }
-    let url: Url = format!("http://localhost/v1/{text}/x").parse().expect("a URL");
-    let segments: Vec<_> = url.path_segments().expect("a path").collect();
-    (segments != ["v1", text, "x"]).then(|| "an accepted id is not a segment of a URL".to_owned())
+    for field in ["user_id", "program_id", "activity_id"] {
+        if is_id == outcome.errors.iter().any(|error| error.field == field) {
+            return Some(format!("the API judges a {field} otherwise than its parser"));
+        }
+    }
+    let (user, board) = (user?, Board::Program(program?));
+    let (user_segment, board_segment) = (address::user_segment(&user), address::board_segment(&board));
+    let is_unchanged = |c: char| c.is_ascii_alphanumeric() || "-._~:@".contains(c);
+    if !user_segment
+        .chars()
+        .chain(board_segment.chars())
+        .all(is_unchanged)
+    {
+        return Some("a proxy may change an address".to_owned());
+    }
+    let encoded = [board.to_string(), text.to_owned()];
+    let segments = [encoded, [board_segment.into_owned(), user_segment.into_owned()]];
+    let arrives = |[board_segment, user_segment]: [String; 2]| {
+        let mut url: Url = "http://localhost/".parse().expect("a URL");
+        let path = ["v1", "boards", &board_segment, "users", &user_segment];
+        url.path_segments_mut().expect("a path").clear().extend(path);
+        let route = Route::parse(&url.as_str().parse().expect("an address"));
+        matches!(route, Ok(Route::User { board: found, user: known, .. }) if found == board && known == user)
+    };
+    (!segments.into_iter().all(arrives)).then(|| "an accepted id has no address".to_owned())
 }
 
 /// `date-time` of RFC 3339, section 5.6.

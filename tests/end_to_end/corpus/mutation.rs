@@ -25,6 +25,12 @@ pub fn seeds(parser: Parser) -> Vec<Input> {
             "2026-11-21_a",
             "lms:17",
             "task-4711",
+            "auth0|5f7c",
+            "us-east-1:12ab",
+            "guest_corp#EXT#@tenant",
+            "jane.o'neil+hr@corp.example",
+            "owner/repo",
+            "course-v1:Org+Course+Run",
         ],
         Parser::OccurredAt => &[
             "2026-11-21T09:30:00Z",
@@ -46,7 +52,7 @@ pub fn seeds(parser: Parser) -> Vec<Input> {
 }
 
 /// Written as they appear in JSON.
-const SCALARS: [&str; 70] = [
+const SCALARS: [&str; 72] = [
     "null",
     "true",
     "false",
@@ -78,6 +84,8 @@ const SCALARS: [&str; 70] = [
     r#""a b""#,
     r#""a#b""#,
     r#""a/b""#,
+    r#""a<b""#,
+    r#""a\\b""#,
     r#""<script>""#,
     r#""zoë""#,
     r#""🏆""#,
