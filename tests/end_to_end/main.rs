@@ -11,6 +11,7 @@ mod data_set;
 mod fixtures;
 mod generations;
 mod history;
+mod ids;
 mod independence;
 mod openapi;
 mod release;
