@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { recentActivities } from "../activities.js";
+import { activitiesFor, recentActivities } from "../activities.js";
 import { eventually } from "../eventually.js";
 import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
@@ -88,4 +88,21 @@ test("an address that makes no sense shows the usual view, without a complaint",
   const page = await visit(t, stack, odd);
   await sees(page, view);
   assert.equal(await page.alarm(), null);
+});
+
+test("ids of other systems are found, shown and shared as they are", async (t) => {
+  const ids = ["auth0|5f7c", "us-east-1:12ab", "guest_corp#EXT#@tenant", "jane.o'neil+hr@corp.example", "owner/repo", "%2e%2e&user=a"];
+  const program = "course-v1:Org+Course/Run#1";
+  await stack.add(activitiesFor(Object.fromEntries(ids.map((id, at) => [id, 10 * (ids.length - at)])), { program }));
+  const page = await visit(t, stack);
+  await page.chooseBoard(program);
+  await eventually("the board", async () => assert.deepEqual((await page.entries()).map(({ user }) => user), ids));
+  for (const id of ids) {
+    await page.find(id);
+    await seesUser(page, id);
+    await eventually("the neighbours", async () => assert.ok((await page.neighbours()).some(({ user }) => user === id)));
+    assert.deepEqual(page.view(), { board: `program:${program}`, window: "all", user: id });
+  }
+  const other = await visit(t, stack, page.view());
+  await sees(other, await seen(page));
 });
