@@ -18,9 +18,11 @@ module "ingest" {
     MAX_ACTIVITY_AGE_DAYS = coalesce(var.max_activity_age_days, "unlimited")
   }
 
+  # One activity is put, several are inserted in one call. A refused insert does not return the fact in its way, so
+  # ingest reads it to compare.
   statements = concat(local.kms_statements.ingest, [{
     sid       = "KeepFacts"
-    actions   = ["dynamodb:PutItem"]
+    actions   = ["dynamodb:PutItem", "dynamodb:PartiQLInsert", "dynamodb:BatchGetItem"]
     resources = [aws_dynamodb_table.activities.arn]
   }])
 }

@@ -1,6 +1,7 @@
 //! Tests of the whole system: the real function binaries on the embedded stack, or the functions' libraries
 //! on its tables where a test needs to control the clock.
 
+mod arrays;
 mod aws_cli;
 mod bad_input;
 mod boards;

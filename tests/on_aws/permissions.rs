@@ -72,7 +72,7 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
             ("client", "aws_iam_policy.post_activities"),
         ],
         r#"
-        ingest: dynamodb:PutItem on table/podium-test-activities
+        ingest: dynamodb:PutItem dynamodb:PartiQLInsert dynamodb:BatchGetItem on table/podium-test-activities
         pipe: dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams on table/podium-test-activities/stream/2026-11-21T00:00:00.000
         pipe: sqs:SendMessage on podium-test-activities
         pipe: sqs:SendMessage on podium-test-pipe-dlq

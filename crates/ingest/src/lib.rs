@@ -3,6 +3,7 @@
 pub mod body;
 mod config;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::{Activity, ActivityId, Intake, Rejection, RejectionCode, UserId};
@@ -15,7 +16,8 @@ use lambda_http::{Request, RequestExt as _, Response};
 use problem::Problem;
 use serde::Serialize;
 use serde_json::json;
-use store::{Activities, Recorded};
+use store::inserts::{MAX_STATEMENTS, Received};
+use store::{Activities, Recorded, StoreError};
 use telemetry::{Meter, Metric};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
@@ -23,8 +25,8 @@ use uuid::Uuid;
 pub use body::{MAX_ACTIVITIES, MAX_BODY_BYTES};
 pub use config::{Config, MaxActivityAge};
 
-/// The most concurrent puts for one request.
-const PUTS_AT_ONCE: usize = 16;
+/// The most concurrent calls to the store for one request.
+const CALLS_AT_ONCE: usize = 16;
 const RETRY_AFTER_SECONDS: u32 = 2;
 /// What is not stored within this time is answered as unavailable: a client waits no longer for a store that
 /// does not answer.
@@ -125,7 +127,7 @@ impl Ingest {
             .and_then(|encoding| body::decode(encoding, request.body()))
             .map_err(refused)?;
         let items = body::split(&decoded).map_err(refused)?;
-        let parsed = (0..).zip(items).map(|(place, raw)| {
+        let parsed = items.into_iter().enumerate().map(|(place, raw)| {
             let received_at = received(received_at, place);
             self.intake.parse(raw, received_at, || new_id(received_at))
         });
@@ -140,11 +142,20 @@ impl Ingest {
         received_at: Timestamp,
         deadline: Instant,
     ) -> Vec<ItemResult> {
-        let kept: Vec<Kept> = stream::iter((0..).zip(parsed))
-            .map(|(place, activity)| self.keep_one(activity, received(received_at, place), deadline))
-            .buffered(PUTS_AT_ONCE)
-            .collect()
-            .await;
+        let mut kept = Vec::with_capacity(parsed.len());
+        let mut valid = Vec::with_capacity(parsed.len());
+        for (place, parsed) in parsed.into_iter().enumerate() {
+            match parsed {
+                Ok(activity) => {
+                    kept.push(Kept::new(ItemStatus::Unavailable, Some(&activity)));
+                    valid.push((place, activity));
+                }
+                Err(rejection) => kept.push(Kept::rejected(rejection)),
+            }
+        }
+        for (place, recorded) in self.record(&valid, received_at, deadline).await {
+            kept[place].settle(recorded);
+        }
         let count = |status| kept.iter().filter(|kept| kept.result.status == status).count();
         // In an outage every activity fails alike, so one line says it for all of a request.
         if let Some(first_reason) = kept.iter().find_map(|kept| kept.failure.as_deref()) {
@@ -175,43 +186,77 @@ impl Ingest {
         kept.into_iter().map(|kept| kept.result).collect()
     }
 
-    async fn keep_one(
+    /// Records activities, each with its place in the request.
+    async fn record(
         &self,
-        parsed: Result<Activity, Rejection>,
+        valid: &[(usize, Activity)],
         received_at: Timestamp,
         deadline: Instant,
-    ) -> Kept {
-        let activity = match parsed {
-            Ok(activity) => activity,
-            Err(rejection) => {
-                let mut kept = Kept::new(ItemStatus::Rejected, None);
-                kept.result.error = Some(rejection);
-                return kept;
-            }
-        };
-        let mut kept = Kept::new(ItemStatus::Unavailable, Some(&activity));
-        // An activity whose turn comes too late is not sent at all.
+    ) -> Vec<(usize, Outcome)> {
+        let mut seen = HashSet::with_capacity(valid.len());
+        let (first, repeated): (Vec<_>, Vec<_>) = valid
+            .iter()
+            .partition(|(_, activity)| seen.insert((&activity.user, &activity.id)));
+        let mut recorded = Vec::with_capacity(valid.len());
+        // No call takes two of one id, and a repeat is compared with the first.
+        for calls in [first.chunks(MAX_STATEMENTS), repeated.chunks(1)] {
+            let calls: Vec<_> = calls
+                .map(|call| self.record_in_one_call(call, received_at, deadline))
+                .collect();
+            let outcomes: Vec<_> = stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await;
+            recorded.extend(outcomes.into_iter().flatten());
+        }
+        recorded
+    }
+
+    async fn record_in_one_call(
+        &self,
+        call: &[&(usize, Activity)],
+        received_at: Timestamp,
+        deadline: Instant,
+    ) -> Vec<(usize, Outcome)> {
+        let received = call.iter().map(|(place, activity)| Received {
+            activity,
+            at: received(received_at, *place),
+        });
+        let received: Vec<_> = received.collect();
+        let mut results = vec![None; call.len()];
+        let sent = self.send(&received, &mut results, deadline).await;
+        let failure = sent.err().unwrap_or_default();
+        let outcomes = results
+            .into_iter()
+            .map(|result| result.ok_or_else(|| failure.clone()));
+        call.iter().map(|(place, _)| *place).zip(outcomes).collect()
+    }
+
+    /// Fills in the results that are known by the deadline. Fails with the reason if some are not.
+    async fn send(
+        &self,
+        received: &[Received<'_>],
+        results: &mut [Option<Recorded>],
+        deadline: Instant,
+    ) -> Result<(), String> {
+        // Activities whose turn comes too late are not sent at all.
         if Instant::now() >= deadline {
-            kept.failure = Some(TOO_LATE.to_owned());
-            return kept;
+            return Err(TOO_LATE.to_owned());
         }
-        match timeout_at(deadline, self.activities.record(&activity, received_at)).await {
-            Ok(Ok(Recorded::Accepted { write_units })) => {
-                kept.result.status = ItemStatus::Accepted;
-                kept.write_units = write_units;
+        let recorded = timeout_at(deadline, async {
+            match received {
+                [only] => results[0] = Some(self.activities.record(only.activity, only.at).await?),
+                _ => self.activities.record_all(received, results).await?,
             }
-            Ok(Ok(Recorded::Duplicate)) => kept.result.status = ItemStatus::Duplicate,
-            Ok(Ok(Recorded::Conflict { fields })) => {
-                kept.result.status = ItemStatus::Conflict;
-                kept.result.error = Some(conflict(&fields));
-                kept.result.fields = fields;
-            }
-            Ok(Err(error)) => kept.failure = Some(format!("{}: {}", error.kind(), error.with_causes())),
-            Err(_) => kept.failure = Some(TOO_LATE.to_owned()),
+            Ok::<_, StoreError>(())
+        });
+        match recorded.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("{}: {}", error.kind(), error.with_causes())),
+            Err(_) => Err(TOO_LATE.to_owned()),
         }
-        kept
     }
 }
+
+/// What was recorded, or why nothing was, for the log.
+type Outcome = Result<Recorded, String>;
 
 /// What became of one activity of a request.
 struct Kept {
@@ -235,6 +280,28 @@ impl Kept {
             failure: None,
         }
     }
+
+    fn rejected(rejection: Rejection) -> Self {
+        let mut kept = Self::new(ItemStatus::Rejected, None);
+        kept.result.error = Some(rejection);
+        kept
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        match outcome {
+            Ok(Recorded::Accepted { write_units }) => {
+                self.result.status = ItemStatus::Accepted;
+                self.write_units = write_units;
+            }
+            Ok(Recorded::Duplicate) => self.result.status = ItemStatus::Duplicate,
+            Ok(Recorded::Conflict { fields }) => {
+                self.result.status = ItemStatus::Conflict;
+                self.result.error = Some(conflict(&fields));
+                self.result.fields = fields;
+            }
+            Err(failure) => self.failure = Some(failure),
+        }
+    }
 }
 
 /// How long activities may be stored, so that the answer is sent before Lambda ends the invocation.
@@ -249,7 +316,8 @@ fn time_to_store(request: &Request, received_at: Timestamp) -> Duration {
 
 /// When the activity at a place of a request was received. The nanosecond tells a fact that an attempt for
 /// this activity stored from one for an equal activity in the same request.
-fn received(received_at: Timestamp, place: i64) -> Timestamp {
+fn received(received_at: Timestamp, place: usize) -> Timestamp {
+    let place = i64::try_from(place).expect("a request has few activities");
     received_at + SignedDuration::from_nanos(place)
 }
 

@@ -85,7 +85,7 @@ impl ActivityItem {
 
 /// Counts how often a request is sent, including the SDK's own retries.
 #[derive(Clone, Debug, Default)]
-struct Attempts(Arc<AtomicU32>);
+pub(crate) struct Attempts(pub(crate) Arc<AtomicU32>);
 
 impl Intercept for Attempts {
     fn name(&self) -> &'static str {
@@ -103,9 +103,14 @@ impl Intercept for Attempts {
     }
 }
 
-/// What it means that the user already has a fact with this id. If an earlier attempt of the same put stored
+/// What it means that the user already has a fact with this id. If an earlier attempt of the same write stored
 /// it and its answer was lost, the activity is accepted: only that attempt had this time of receipt.
-fn compare(kept: &Item, activity: &Activity, received_at: Timestamp, is_repeated: bool) -> Recorded {
+pub(crate) fn compare(
+    kept: &Item,
+    activity: &Activity,
+    received_at: Timestamp,
+    is_repeated: bool,
+) -> Recorded {
     let fields = differing(kept, activity, received_at);
     if !fields.is_empty() {
         Recorded::Conflict { fields }

@@ -30,6 +30,7 @@ pub const KEYS_A_CALL: usize = 100;
 /// How long a block is kept after its week: longer than any redelivery can take, which is 14 days in the
 /// queue, 14 in the DLQ and 14 more after a redrive.
 pub const LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
+const _: () = assert!(LIFETIME.as_hours() > (14 + 14 + 14) * 24);
 
 /// How finely the keys of a week are divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -18,6 +18,7 @@ pub mod folding;
 pub mod generations;
 pub mod head;
 pub mod heartbeats;
+pub mod inserts;
 mod item;
 pub mod keys;
 pub mod ledger;
