@@ -66,7 +66,7 @@ test("percents of all programs sum to 100, those without a board included", () =
   check([0, 0, 0], [0, 0, 0, 0]);
   check([3, 1, 1, 1], [100, 34, 33, 33, 0]);
   check([100, 50, 40], [100, 50, 40, 10]);
-  // Totals are read before the standings, and may be ahead.
+  // The boards of programs may be ahead of the sum.
   check([9, 5, 5], [100, 50, 50, 0]);
 });
 
