@@ -1,6 +1,5 @@
 //! One invocation of the aggregator, step by step: its real decisions, with one clock and one deadline.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use aggregator::batch::Batch;
@@ -138,21 +137,21 @@ impl Worker {
         let (at, call) = open.swap_remove(random.random_range(0..open.len()));
         let begun = self.spent.max(self.ready_at[at]);
         assert!(
-            TIME - begun >= CALL_TIME_MIN,
+            TIME.saturating_sub(begun) >= CALL_TIME_MIN,
             "a call began {begun:?} after the start"
         );
         let count = &mut self.counts[at];
         let answer = fault.answer(tables, count, &call, random);
         let is_slow = fault != Fault::None && random.random_range(0..4) == 0;
         let took = if is_slow {
-            SLOW_CALL.min(TIME - begun)
+            SLOW_CALL.min(TIME.saturating_sub(begun))
         } else {
             CALL
         };
         self.spent = begun + took;
         let now = Now {
             time: now,
-            time_left: TIME - self.spent,
+            time_left: TIME.saturating_sub(self.spent),
             jitter: random.random(),
             random: [random.next_u64(), random.next_u64()],
         };
@@ -166,18 +165,12 @@ impl Worker {
         let mut batch = Batch::sort(&self.messages, &self.rules);
         batch.conclude_all(self.counts.iter().map(|count| count.results.as_slice()));
         let id = |message: &SqsMessage| message.message_id.clone().expect("every message has an id");
-        let mut verdicts = Verdicts {
-            done: Vec::new(),
+        let deferred: Vec<_> = batch.deferred.iter().map(|message| id(message)).collect();
+        let done = self.messages.iter().map(id).filter(|id| !deferred.contains(id));
+        Verdicts {
+            done: done.collect(),
             dead: batch.dead.iter().map(|dead| dead.message.clone()).collect(),
-            deferred: batch.deferred.iter().map(|message| id(message)).collect(),
-        };
-        let deferred: HashMap<_, _> = verdicts.deferred.iter().map(|id| (id, ())).collect();
-        let done = self
-            .messages
-            .iter()
-            .map(id)
-            .filter(|id| !deferred.contains_key(id));
-        verdicts.done = done.collect();
-        verdicts
+            deferred,
+        }
     }
 }

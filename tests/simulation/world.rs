@@ -456,13 +456,11 @@ impl World {
             fault,
             &mut self.random,
         );
-        match step.filter(|_| !is_killed) {
-            Some(told) => self.tell(format_args!("repair {at}: {told}")),
-            None => {
-                self.repairs.swap_remove(at);
-                self.tell(format_args!("repair {at} ends"));
-            }
+        if let Some(told) = step.filter(|_| !is_killed) {
+            return self.tell(format_args!("repair {at}: {told}"));
         }
+        self.repairs.swap_remove(at);
+        self.tell(format_args!("repair {at} ends"));
     }
 
     /// An invocation makes a call, or reports the verdicts on its messages.

@@ -1,7 +1,7 @@
 //! Counts activities into the ledgers of standings: sends the calls that [`crate::count`] decides on, those of
 //! many standings in few requests.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -12,7 +12,8 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, KeysAndAttributes,
     ReturnConsumedCapacity,
 };
-use futures::stream::{self, StreamExt as _};
+use futures::FutureExt as _;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::time::{Instant, timeout_at};
@@ -140,48 +141,48 @@ impl Counting {
     pub async fn count(&self, counts: &mut [StandingCount], now: Timestamp, deadline: Instant) -> Used {
         let mut used = Used::default();
         let standings: Vec<StandingKey> = counts.iter().map(|count| count.standing().clone()).collect();
-        let mut ready_at = vec![Instant::now(); counts.len()];
+        // When the next call of each standing is due: none while one is under way.
+        let mut due = vec![Some(Instant::now()); counts.len()];
+        let mut waiting = VecDeque::new();
+        let mut sent = FuturesUnordered::new();
         loop {
-            let (now_at, mut next) = (Instant::now(), None);
-            let mut calls = Vec::new();
-            for ((place, count), &ready_at) in (0..).zip(counts.iter_mut()).zip(&ready_at) {
-                if count.is_done() {
+            // As long as requests wait for their turn, calls wait to share the next ones.
+            if waiting.is_empty() {
+                waiting.extend(requests(due_calls(counts, &mut due, deadline)));
+            }
+            while sent.len() < REQUESTS_AT_ONCE
+                && let Some(request) = waiting.pop_front()
+            {
+                sent.push(self.send(request, &standings, deadline));
+            }
+            let mut answered = match (sent.is_empty(), due.iter().flatten().min()) {
+                (true, None) => return used,
+                (true, Some(&at)) => {
+                    tokio::time::sleep_until(at).await;
                     continue;
                 }
-                if ready_at > now_at {
-                    next = Some(next.map_or(ready_at, |next: Instant| next.min(ready_at)));
-                    continue;
+                (false, Some(&at)) if waiting.is_empty() => {
+                    timeout_at(at, sent.next()).await.unwrap_or_default()
                 }
-                let call = count.next(deadline.saturating_duration_since(now_at));
-                calls.extend(call.map(|call| (place, call)));
-            }
-            if calls.is_empty() {
-                match next {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => return used,
-                }
-                continue;
-            }
-            let sent: Vec<_> = stream::iter(requests(calls))
-                .map(|request| self.send(request, &standings, deadline))
-                .buffer_unordered(REQUESTS_AT_ONCE)
-                .collect()
-                .await;
-            for (answers, more) in sent {
+                (false, _) => sent.next().await,
+            };
+            while let Some((answers, more)) = answered {
                 used.add(more);
                 // What failed together is tried again together: by times of their own, the standings of one
                 // request would come back in as many requests, which a throttled table needs least.
-                let answered = Instant::now();
+                let answered_at = Instant::now();
                 let jitter = rand::rng().random();
                 for (place, answer) in answers {
                     let now = Now {
                         time: now,
-                        time_left: deadline.saturating_duration_since(answered),
+                        time_left: deadline.saturating_duration_since(answered_at),
                         jitter,
                         random: rand::rng().random(),
                     };
-                    ready_at[place] = answered + counts[place].take(answer, &now);
+                    let pause = counts[place].take(answer, &now);
+                    due[place] = (!counts[place].is_done()).then(|| answered_at + pause);
                 }
+                answered = sent.next().now_or_never().flatten();
             }
         }
     }
@@ -204,13 +205,11 @@ impl Counting {
                 Request::Write { writes } => self.write(&writes, standings).await,
             }
         };
-        match timeout_at(deadline.min(Instant::now() + ANSWER_WITHIN), sent).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                let late = Answer::Unsure("the table did not answer in time".to_owned());
-                (of_each(places, &late), Used::one())
-            }
-        }
+        let answer_by = deadline.min(Instant::now() + ANSWER_WITHIN);
+        timeout_at(answer_by, sent).await.unwrap_or_else(|_| {
+            let late = Answer::Unsure("the table did not answer in time".to_owned());
+            (of_each(places, &late), Used::one())
+        })
     }
 
     /// Reads standings. What a throttled table leaves out is uncertain.
@@ -438,6 +437,24 @@ impl Counting {
             .set_parameters(Some(parameters))
             .build()
     }
+}
+
+/// The calls that are due, each with its place.
+fn due_calls(
+    counts: &mut [StandingCount],
+    due: &mut [Option<Instant>],
+    deadline: Instant,
+) -> Vec<(usize, Call)> {
+    let now = Instant::now();
+    let time_left = deadline.saturating_duration_since(now);
+    let mut calls = Vec::new();
+    for ((place, count), due) in (0..).zip(counts).zip(due) {
+        if due.is_some_and(|at| at <= now) {
+            *due = None;
+            calls.extend(count.next(time_left).map(|call| (place, call)));
+        }
+    }
+    calls
 }
 
 /// Groups calls into as few requests as their limits allow.

@@ -275,8 +275,8 @@ mod tests {
             Timestamp::from_second(1_800_000_000).unwrap()
         );
         // printf a1 | sha256sum
-        let hex: String = first.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "01a3185c5000f55ff16f66f43360");
+        let hex: Vec<_> = first.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex.concat(), "01a3185c5000f55ff16f66f43360");
     }
 
     #[test]

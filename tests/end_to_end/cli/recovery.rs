@@ -89,22 +89,21 @@ fn adding(points: i64) -> impl FnOnce(Ledger) -> Ledger {
 }
 
 /// Forgets one activity of ten points.
-fn forgetting(ledger: Ledger) -> Ledger {
+fn forgetting(mut ledger: Ledger) -> Ledger {
     let day = ledger.counters.as_of();
-    let (_, kept) = ledger.keys().split_first().expect("it has keys");
     let mut without = Ledger::new(day, ledger.epoch);
-    for key in kept {
+    for key in &ledger.keys()[1..] {
         without.count(*key, day, Sum::default());
     }
-    without.spilled_through = ledger.spilled_through;
-    without.counters = ledger.counters.clone();
-    without.counters.add(
+    ledger.counters.add(
         day,
         Sum {
             points: -10,
             activities: -1,
         },
     );
+    without.counters = ledger.counters;
+    without.spilled_through = ledger.spilled_through;
     without
 }
 
