@@ -2,6 +2,7 @@
 
 mod caching;
 mod over_http;
+mod person;
 
 use lambda_http::http::{HeaderMap, HeaderName};
 

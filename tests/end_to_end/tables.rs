@@ -251,6 +251,17 @@ impl Functions {
         Serve::new(self.client.clone(), config).expect("a valid origin")
     }
 
+    /// Serve as it reads tables at another address.
+    pub fn serve_through(&self, aws_url: &str) -> Serve {
+        let client = aws_sdk_dynamodb::Client::new(&local::sdk_config(aws_url));
+        Serve::new(client, self.serve_config.clone()).expect("a valid origin")
+    }
+
+    /// The read units that the tables have consumed so far.
+    pub fn read_units(&self) -> f64 {
+        self.dynamodb.read_units()
+    }
+
     /// The table of snapshots, with its own cache, as in a new instance of a function.
     pub fn snapshots(&self) -> Snapshots {
         Snapshots::new(self.client.clone(), self.tables.snapshots.clone())

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::{BoardEntry, Histogram};
+use domain::{BoardEntry, Histogram, UserId};
 use jiff::Timestamp;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::Head;
-use store::head::{HistogramRef, PageRef};
+use store::head::{HistogramRef, PageRef, RankedBy};
 use store::publication::{PAGE_RENEWAL, content_hash};
 
 use crate::run::RUN_TIME;
@@ -87,10 +87,71 @@ impl Reader {
             );
         }
         assert_eq!(histogram.participants(), self.head.participants);
+        if !rows.is_empty() {
+            let at = random.random_range(0..rows.len());
+            self.check_found(random, at, &rows);
+        }
+        let any = random.random_range(0..=points + 1);
+        assert_eq!(
+            self.rank(any),
+            histogram.rank(any),
+            "the rank of {any} points in generation {generation}"
+        );
         let from = random.random_range(0..=rows.len());
         let limit = random.random_range(0..=rows.len());
         let cut: Vec<_> = rows.iter().skip(from).take(limit).cloned().collect();
         assert_eq!(self.rows(from, limit), cut, "{limit} rows after {from}");
+    }
+
+    /// The user of a row is found by any points that are at least those of the row, and by fewer after a
+    /// correction. In the first case, the pages before the one where these points belong are not read.
+    fn check_found(&self, random: &mut StdRng, at: usize, rows: &[BoardEntry]) {
+        let row = &rows[at];
+        let expected = Some((at, row.clone()));
+        let generation = self.head.generation;
+        let live = row.points + random.random_range(0..=self.head.points);
+        let (found, pages) = self.find(&row.user_id, live);
+        assert_eq!(found, expected, "by {live} points in generation {generation}");
+        let before = rows
+            .iter()
+            .take_while(|other| (other.points, &row.user_id) > (live, &other.user_id))
+            .count();
+        // Each page has at least one row, and the first page may begin with the last row before.
+        let pages_max = at + 1 - before.saturating_sub(1);
+        assert!(
+            pages <= pages_max,
+            "{pages} pages were read to find row {at} by {live} points, with {before} rows before these"
+        );
+        let corrected = random.random_range(0..=row.points);
+        let (found, _) = self.find(&row.user_id, corrected);
+        assert_eq!(
+            found, expected,
+            "by {corrected} points in generation {generation}"
+        );
+        let nobody: UserId = format!("{}-nobody", row.user_id).parse().expect("a user");
+        assert_eq!(self.find(&nobody, live).0, None);
+    }
+
+    /// The row of a user and its position, and the number of pages read.
+    fn find(&self, user: &UserId, points: u64) -> (Option<(usize, BoardEntry)>, usize) {
+        let mut read = 0;
+        for candidate in self.head.candidates(user, points) {
+            read += 1;
+            let content: Vec<BoardEntry> = self.content(candidate.page);
+            let found = candidate.row_of(user, &content);
+            if found.is_some() {
+                return (found, read);
+            }
+        }
+        (None, read)
+    }
+
+    fn rank(&self, points: u64) -> u64 {
+        match self.head.ranked_by(points) {
+            RankedBy::Head { rank } => rank,
+            RankedBy::Page { page, above } => above + self.content::<Histogram>(page).rank(points),
+            RankedBy::EveryPage(_) => panic!("every head locates its buckets"),
+        }
     }
 
     fn rows(&self, from: usize, limit: usize) -> Vec<BoardEntry> {
@@ -103,7 +164,7 @@ impl Reader {
         match self.head.histogram() {
             HistogramRef::Inline(histogram) => histogram.clone(),
             HistogramRef::Pages(pages) => {
-                let pages = pages.iter().map(|page| self.content::<Histogram>(page));
+                let pages = pages.iter().map(|page| self.content::<Histogram>(&page.page));
                 Histogram {
                     buckets: pages.flat_map(|page| page.buckets).collect(),
                 }

@@ -21,18 +21,18 @@ impl Histogram {
     pub fn participants(&self) -> u64 {
         self.buckets.iter().map(|&(_, users)| users).sum()
     }
+}
 
-    /// The share of participants, in percent, that have at most `points`. 100 for the top user.
-    pub fn percentile(&self, points: u64) -> f64 {
-        let participants = self.participants();
-        if participants == 0 {
-            return 100.0;
-        }
-        let ahead = self.rank(points) - 1;
-        #[expect(clippy::cast_precision_loss, reason = "counts of users are far below 2^52")]
-        let share = (participants - ahead) as f64 / participants as f64;
-        (share * 10_000.0).round() / 100.0
+/// The share of participants, in percent, that have no more points than a user with this rank. 100 for the
+/// top user.
+pub fn percentile(rank: u64, participants: u64) -> f64 {
+    if participants == 0 {
+        return 100.0;
     }
+    let ahead = rank - 1;
+    #[expect(clippy::cast_precision_loss, reason = "counts of users are far below 2^52")]
+    let share = (participants - ahead) as f64 / participants as f64;
+    (share * 10_000.0).round() / 100.0
 }
 
 impl From<HashMap<u64, u64>> for Histogram {
@@ -56,7 +56,9 @@ mod tests {
             .map(|points| histogram.rank(points))
             .into();
         assert_eq!(ranks, [1, 1, 2, 2, 4, 4, 8]);
-        let percentiles: Vec<_> = [90, 50, 10].map(|points| histogram.percentile(points)).into();
-        assert_eq!(percentiles, [100.0, 85.71, 57.14]);
+        let percentiles: Vec<_> = [90, 50, 10, 0]
+            .map(|points| percentile(histogram.rank(points), histogram.participants()))
+            .into();
+        assert_eq!(percentiles, [100.0, 85.71, 57.14, 0.0]);
     }
 }

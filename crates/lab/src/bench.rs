@@ -7,6 +7,7 @@ mod latency;
 mod machine;
 mod metrics;
 mod probes;
+mod readers;
 mod report;
 mod snapshots;
 mod standings;
@@ -75,6 +76,8 @@ enum Part {
     Units,
     /// Publishing the boards of many standings
     Snapshot,
+    /// Read units of a person's document
+    Readers,
     /// Units for points over time: samples of past snapshots, compared with day counters
     History,
     /// Starts, memory and sizes of the functions
@@ -126,6 +129,7 @@ async fn measure(args: &Args, report: &mut Report) {
             Part::Latency => latency::measure(length, report, &mut peaks).await,
             Part::Units => units::measure(report, &mut peaks).await,
             Part::Snapshot => snapshots::measure(&args.standings, report, &mut peaks).await,
+            Part::Readers => readers::measure(report, &mut peaks).await,
             Part::History => history::measure(report, &mut peaks).await,
             Part::Functions => functions::measure(report, &mut peaks).await,
         };

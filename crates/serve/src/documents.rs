@@ -1,7 +1,10 @@
 //! Builds the documents from the published snapshots.
 
+use std::sync::Arc;
+
 use domain::counters::{Counters, Sum};
 use domain::documents::{BoardsDocument, Fresh, HistoryDocument, SearchDocument, StatusDocument};
+use domain::histogram::percentile;
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
 use domain::{
     Board, BoardDocument, BoardEntry, Calendar, FreshnessDocument, History, Period, ProgramId, Tally,
@@ -12,7 +15,7 @@ use lambda_http::http::StatusCode;
 use problem::Problem;
 use serde_json::json;
 use store::overview::Overview;
-use store::{Head, StoreError};
+use store::{Generations, Head, StoreError};
 
 use crate::response::Cacheable;
 use crate::route::{Cursor, Start};
@@ -20,6 +23,22 @@ use crate::{Failure, Serve, nothing_published};
 
 /// The most ids in another case that an answer names.
 pub const MAX_OTHER_CASE: usize = 5;
+
+/// What is counted of a user by now.
+struct Live {
+    /// The counters in each program of the board.
+    counters: Vec<Counters>,
+    calendar: Calendar,
+    /// The sum in the period of a snapshot; none if the counters no longer have that period.
+    tally: Tally,
+}
+
+impl Live {
+    /// Whether everything in a row of the snapshot is counted. It is, unless it was corrected since.
+    fn includes(&self, row: &BoardEntry) -> bool {
+        self.tally.points >= row.points && self.tally.activities >= row.activities
+    }
+}
 
 impl Serve {
     pub(crate) async fn boards(&self, window: Window, now: Timestamp) -> Result<Cacheable, Failure> {
@@ -65,7 +84,7 @@ impl Serve {
                     Problem::new(StatusCode::GONE, "cursor_expired", detail).field("cursor")
                 })?;
                 self.check_published(board, &head, now).await?;
-                (head, rows)
+                (Arc::new(head), rows)
             }
         };
         let entries = self.snapshots.entries(board, window, &head, from, limit).await?;
@@ -150,64 +169,117 @@ impl Serve {
         around: usize,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
-        let head = self.head(board, window, now).await?;
-        let entries = self.listed(board, window, &head).await?;
-        let histogram = self.snapshots.histogram(board, window, &head).await?;
-        let (counters, calendar) = self.counters(board, user).await?;
-        // Periods as of the snapshot: after midnight, its day is no longer the current one.
-        let generated_at = head.freshness.generated_at;
-        let listed_at = entries.iter().position(|entry| entry.user_id == *user);
-        let entry = if let Some(at) = listed_at {
-            entries[at].clone()
+        let head = self.kept_head(board, window, now).await?;
+        let (listed, live) = self.find(board, user, window, &head, now).await?;
+        let (at, entry, other_case) = if let Some((at, entry)) = listed {
+            let others = match head.other_case(user) {
+                Some(others) => others,
+                None => other_case(user, &self.listed(board, window, &head).await?),
+            };
+            (at, entry, others)
         } else {
             // An unlisted user comes from the standings, which may be slightly newer than the snapshot.
-            let current = sum(&counters, calendar.current(window, generated_at));
-            let Tally { points, activities } = current.unwrap_or_default().into();
+            let Tally { points, activities } = live.tally;
             if activities == 0 {
-                return Err(self
-                    .not_on_board(board, user, window, &entries, now)
-                    .await?
-                    .into());
+                return Err(self.not_on_board(board, user, window, now).await?.into());
             }
-            BoardEntry {
-                rank: histogram.rank(points),
+            // All pages were read to find the user.
+            let entries = self.listed(board, window, &head).await?;
+            let entry = BoardEntry {
+                rank: self.snapshots.rank(board, window, &head, points).await?,
                 user_id: user.clone(),
                 points,
                 activities,
                 change: None,
-            }
+            };
+            // An unlisted user ranks after all listed ones.
+            (entries.len(), entry, other_case(user, &entries))
         };
         let snapshot = PointsAt {
-            at: generated_at,
+            at: head.freshness.generated_at,
             points: entry.points,
         };
-        let history = history::of_user(&calendar, window, snapshot, |period| {
-            sum(&counters, period).map(|sum| Tally::from(sum).points)
+        let history = history::of_user(&live.calendar, window, snapshot, |period| {
+            sum(&live.counters, period).map(|sum| Tally::from(sum).points)
         });
-        // An unlisted user ranks after all listed ones.
-        let at = listed_at.unwrap_or(entries.len());
+        let from = at.saturating_sub(around);
+        let near = self
+            .snapshots
+            .entries(board, window, &head, from, at - from + 1 + around)
+            .await?;
         let document = UserDocument {
             heading: head.heading(board),
-            percentile: histogram.percentile(entry.points),
+            percentile: percentile(entry.rank, head.participants),
             entry,
-            above: entries[at.saturating_sub(around)..at].to_vec(),
-            below: entries.iter().skip(at + 1).take(around).cloned().collect(),
+            above: near.iter().take(at - from).cloned().collect(),
+            below: near.into_iter().skip(at - from + 1).collect(),
             history,
-            other_case: other_case(user, &entries),
+            other_case: other_case.into_iter().take(MAX_OTHER_CASE).collect(),
             freshness: head.freshness.at(now, &self.bounds),
         };
         Ok(self.cacheable(document, now))
     }
 
+    /// The row of a listed user with its position on the board, from 0, and what is counted of a user by now.
+    async fn find(
+        &self,
+        board: &Board,
+        user: &UserId,
+        window: Window,
+        head: &Head,
+        now: Timestamp,
+    ) -> Result<(Option<(usize, BoardEntry)>, Live), StoreError> {
+        let kept = self.kept.generations(head, now);
+        let generations = match &kept {
+            Some(kept) => Arc::clone(kept),
+            None => self.generations(head, now).await?,
+        };
+        let live = self.live(board, user, window, head, &generations).await?;
+        let points = live.tally.points;
+        let listed = self.snapshots.find(board, window, head, user, points).await?;
+        let is_plausible = match &listed {
+            Some((_, row)) => live.includes(row),
+            None => live.tally.activities > 0,
+        };
+        // The counters of a generation that is no longer live may be deleted.
+        if kept.is_some() && !is_plausible {
+            let newest = self.generations(head, now).await?;
+            if newest != generations {
+                let live = self.live(board, user, window, head, &newest).await?;
+                return Ok((listed, live));
+            }
+        }
+        Ok((listed, live))
+    }
+
+    async fn live(
+        &self,
+        board: &Board,
+        user: &UserId,
+        window: Window,
+        head: &Head,
+        generations: &Generations,
+    ) -> Result<Live, StoreError> {
+        let (counters, calendar) = self.counters(board, user, generations).await?;
+        // Periods as of the snapshot: after midnight, its day is no longer the current one.
+        let current = sum(&counters, calendar.current(window, head.freshness.generated_at));
+        Ok(Live {
+            counters,
+            calendar,
+            tally: current.unwrap_or_default().into(),
+        })
+    }
+
+    /// Why a user is not found. No cache keeps a problem, so it is of the newest head.
     async fn not_on_board(
         &self,
         board: &Board,
         user: &UserId,
         window: Window,
-        entries: &[BoardEntry],
         now: Timestamp,
     ) -> Result<Problem, Failure> {
-        let mut others = other_case(user, entries);
+        let head = self.head(board, window, now).await?;
+        let mut others = other_case(user, &self.listed(board, window, &head).await?);
         // Someone in another case may have done nothing in a shorter window yet.
         if others.is_empty() && window != Window::All {
             let head = self.head(board, Window::All, now).await?;
@@ -221,10 +293,21 @@ impl Serve {
         Ok(problem.field("user").with("other_case", json!(others)))
     }
 
-    async fn head(&self, board: &Board, window: Window, now: Timestamp) -> Result<Head, Failure> {
+    /// The head for a person's document, which this instance may have kept.
+    async fn kept_head(&self, board: &Board, window: Window, now: Timestamp) -> Result<Arc<Head>, Failure> {
+        match self.kept.head(board, window, now) {
+            Some(head) => Ok(head),
+            None => self.head(board, window, now).await,
+        }
+    }
+
+    /// The newest head. This instance keeps it for the documents of persons.
+    async fn head(&self, board: &Board, window: Window, now: Timestamp) -> Result<Arc<Head>, Failure> {
         match (self.snapshots.latest(board, window).await?, board) {
             (Some(head), _) => {
                 self.check_published(board, &head, now).await?;
+                let head = Arc::new(head);
+                self.kept.keep_head(board, window, &head, now);
                 Ok(head)
             }
             (None, Board::Global) => Err(nothing_published().into()),
@@ -304,9 +387,20 @@ impl Serve {
         Ok(entries)
     }
 
+    /// Reads which generations exist, and keeps them for the readers of this head.
+    async fn generations(&self, head: &Head, now: Timestamp) -> Result<Arc<Generations>, StoreError> {
+        let generations = Arc::new(self.standings.generations().await?);
+        self.kept.keep_generations(&generations, head, now);
+        Ok(generations)
+    }
+
     /// A user's counters in each program of the board, and the calendar that they are counted by.
-    async fn counters(&self, board: &Board, user: &UserId) -> Result<(Vec<Counters>, Calendar), StoreError> {
-        let generations = self.standings.generations().await?;
+    async fn counters(
+        &self,
+        board: &Board,
+        user: &UserId,
+        generations: &Generations,
+    ) -> Result<(Vec<Counters>, Calendar), StoreError> {
         let (standings, calendar) = match generations.rules(generations.live) {
             Some(rules) => (
                 self.standings.clone().in_shards(rules.standing_shards),

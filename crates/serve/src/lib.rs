@@ -2,6 +2,7 @@
 
 mod config;
 mod documents;
+mod kept;
 mod response;
 mod route;
 
@@ -17,6 +18,7 @@ use store::{Snapshots, Standings, StoreError};
 
 pub use config::Config;
 pub use documents::MAX_OTHER_CASE;
+use kept::Kept;
 pub use response::Readers;
 use response::{Cacheable, allow_origin, compressed, method_not_allowed, preflight};
 pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, Route, Start};
@@ -28,6 +30,7 @@ pub struct Serve {
     standings: Standings,
     calendar: Calendar,
     snapshot_every: SignedDuration,
+    kept: Kept,
     bounds: FreshnessBounds,
     allowed_origin: HeaderValue,
     readers: Readers,
@@ -64,6 +67,7 @@ impl Serve {
             standings: Standings::new(client, config.standings_table, config.standing_shards),
             calendar: config.calendar,
             snapshot_every: config.snapshot_every,
+            kept: Kept::new(config.snapshot_every),
             bounds: config.bounds,
             allowed_origin: config.allowed_origin.parse()?,
             readers: config.readers,

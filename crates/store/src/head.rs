@@ -1,9 +1,10 @@
 //! The head of a published generation: its sums, and which pages hold its rows.
 
 use std::borrow::Borrow;
+use std::cmp::Reverse;
 
 use domain::documents::BoardHeading;
-use domain::{Board, BoardEntry, Freshness, Histogram, WindowSpan};
+use domain::{Board, BoardEntry, Freshness, Histogram, UserId, WindowSpan};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ pub struct Head {
     pub activities: u64,
     /// The number of users in the pages.
     pub listed: u64,
-    pub(crate) pages: Vec<PageRef>,
+    pub(crate) pages: Vec<Located<RowKey>>,
     /// Rows of each page. The last page may have fewer.
     #[serde(default = "rows_of_older_heads")]
     pub(crate) rows_per_page: usize,
@@ -25,8 +26,16 @@ pub struct Head {
     /// When the history must be looked at again; `None` before the first sample.
     #[serde(default)]
     pub(crate) history_due: Option<Timestamp>,
+    /// The listed users whose ids differ only in case, in groups, the best first. `None` if there are more
+    /// than [`MAX_CASE_VARIANTS`], and in older heads.
+    #[serde(default)]
+    pub(crate) case_variants: Option<Vec<Vec<UserId>>>,
     pub freshness: Freshness,
 }
+
+/// The most users that a head names because their ids differ only in case. With ids of maximum length they
+/// take 7 KB; as a rule there are none.
+pub const MAX_CASE_VARIANTS: usize = 100;
 
 /// Older heads do not say how many rows their pages have.
 fn rows_of_older_heads() -> usize {
@@ -41,19 +50,66 @@ pub struct PageRef {
     pub(crate) expires_at: i64,
 }
 
+/// A page and what it begins with, so that readers can find a row or a bucket without reading the pages
+/// before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Located<First> {
+    #[serde(flatten)]
+    pub page: PageRef,
+    /// `None` in older heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) first: Option<First>,
+}
+
+/// The place of a row in board order: most points first, then by user id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RowKey(Reverse<u64>, UserId);
+
+/// What locates the first bucket of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketKey {
+    /// The points of the bucket, the highest of the page.
+    points: u64,
+    /// The number of participants in the pages before.
+    above: u64,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum HistogramRef {
     Inline(Histogram),
-    Pages(Vec<PageRef>),
+    Pages(Vec<Located<BucketKey>>),
 }
 
 /// The pages that hold some rows of a head.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rows<'a> {
-    pub pages: &'a [PageRef],
+    pub pages: Vec<&'a PageRef>,
     /// Rows to skip at the start of the first page.
     skip: usize,
     limit: usize,
+}
+
+/// A page that may hold the row of a user.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    pub page: &'a PageRef,
+    /// The position on the board of the page's first row, from 0.
+    from: usize,
+}
+
+/// What ranks some number of points.
+#[derive(Clone, Copy, Debug)]
+pub enum RankedBy<'a> {
+    Head {
+        rank: u64,
+    },
+    /// One page of the histogram, after so many participants in the pages before.
+    Page {
+        page: &'a PageRef,
+        above: u64,
+    },
+    /// The pages of an older head, which does not locate buckets.
+    EveryPage(&'a [Located<BucketKey>]),
 }
 
 impl Head {
@@ -82,10 +138,62 @@ impl Head {
         let end = end.min(self.pages.len());
         let first = (from / self.rows_per_page).min(end);
         Rows {
-            pages: &self.pages[first..end],
+            pages: self.pages[first..end].iter().map(|page| &page.page).collect(),
             skip: from % self.rows_per_page,
             limit,
         }
+    }
+
+    /// The pages that may hold the row of a user, the most probable first.
+    ///
+    /// `points` are those that the user has by now. Points grow, so they are at least those of the row: it
+    /// is in the page where a row with these points belongs, or in a later one. A correction may have
+    /// lowered them since, so the pages before follow. The pages of an older head follow in their order.
+    pub fn candidates(&self, user: &UserId, points: u64) -> impl Iterator<Item = Candidate<'_>> + use<'_> {
+        let key = RowKey(Reverse(points), user.clone());
+        let begins_before = |page: &Located<RowKey>| page.first.as_ref().is_some_and(|first| *first <= key);
+        let likely = self.pages.partition_point(begins_before).saturating_sub(1);
+        let order = (likely..self.pages.len()).chain((0..likely).rev());
+        order.map(|at| Candidate {
+            page: &self.pages[at].page,
+            from: at * self.rows_per_page,
+        })
+    }
+
+    /// What ranks these points: at most one page of the histogram, unless this is an older head.
+    pub fn ranked_by(&self, points: u64) -> RankedBy<'_> {
+        let pages = match &self.histogram {
+            HistogramRef::Inline(histogram) => {
+                let rank = histogram.rank(points);
+                return RankedBy::Head { rank };
+            }
+            HistogramRef::Pages(pages) => pages,
+        };
+        if pages.iter().any(|page| page.first.is_none()) {
+            return RankedBy::EveryPage(pages);
+        }
+        // Users with more points are in the pages that begin with more points.
+        let has_ahead = |page: &Located<BucketKey>| page.first.is_some_and(|first| first.points > points);
+        let ahead = pages.partition_point(has_ahead);
+        match pages[..ahead].last() {
+            Some(Located {
+                page,
+                first: Some(first),
+            }) => RankedBy::Page {
+                page,
+                above: first.above,
+            },
+            _ => RankedBy::Head { rank: 1 },
+        }
+    }
+
+    /// The listed users whose ids differ from that of a listed user only in case, best first. `None` if
+    /// this head does not say; the rows do.
+    pub fn other_case(&self, user: &UserId) -> Option<Vec<UserId>> {
+        let groups = self.case_variants.as_ref()?;
+        let group = groups.iter().find(|group| group.contains(user));
+        let others = group.into_iter().flatten().filter(|other| *other != user);
+        Some(others.cloned().collect())
     }
 
     pub fn histogram(&self) -> &HistogramRef {
@@ -94,11 +202,42 @@ impl Head {
 
     /// All pages of this generation: of rows, then of histogram buckets.
     pub fn pages(&self) -> impl Iterator<Item = &PageRef> {
-        let histogram: &[PageRef] = match &self.histogram {
+        let histogram: &[Located<BucketKey>] = match &self.histogram {
             HistogramRef::Inline(_) => &[],
             HistogramRef::Pages(pages) => pages,
         };
-        self.pages.iter().chain(histogram)
+        let rows = self.pages.iter().map(|page| &page.page);
+        rows.chain(histogram.iter().map(|page| &page.page))
+    }
+}
+
+impl RowKey {
+    pub(crate) fn of(row: &BoardEntry) -> Self {
+        Self(Reverse(row.points), row.user_id.clone())
+    }
+}
+
+impl BucketKey {
+    /// The keys of pages with this many buckets.
+    pub(crate) fn of_pages(histogram: &Histogram, buckets: usize) -> Vec<Self> {
+        let mut above = 0;
+        let pages = histogram.buckets.chunks(buckets).map(|page| {
+            let key = Self {
+                points: page[0].0,
+                above,
+            };
+            above += page.iter().map(|&(_, users)| users).sum::<u64>();
+            key
+        });
+        pages.collect()
+    }
+}
+
+impl Candidate<'_> {
+    /// The row of a user in the content of the page, and its position on the board, from 0.
+    pub fn row_of(&self, user: &UserId, content: &[BoardEntry]) -> Option<(usize, BoardEntry)> {
+        let at = content.iter().position(|row| row.user_id == *user)?;
+        Some((self.from + at, content[at].clone()))
     }
 }
 
@@ -116,3 +255,6 @@ impl Rows<'_> {
         rows.skip(self.skip).take(self.limit).cloned().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 pub use crate::document::Document;
 use crate::error::StoreError;
-use crate::head::{Head, HistogramRef, PageRef, Rows};
+use crate::head::{BucketKey, Head, HistogramRef, Located, MAX_CASE_VARIANTS, PageRef, RowKey, Rows};
 
 /// The parts of a board in a window that are overwritten.
 pub const LATEST: &str = "latest";
@@ -176,19 +176,19 @@ impl Publication {
 
         let mut pages = Pages::new(&self);
         let rows = self.ranked.entries.chunks(self.sizes.rows);
-        let row_pages = rows.clone().map(|rows| pages.add(&rows));
+        let row_pages = rows.clone().map(|rows| pages.add(&rows, RowKey::of(&rows[0])));
         let row_pages = row_pages.collect::<Result<Vec<_>, _>>()?;
         let rows = row_pages.iter().zip(rows);
         let rows = rows
-            .map(|(page, rows)| (page.hash.clone(), rows.to_vec()))
+            .map(|(located, rows)| (located.page.hash.clone(), rows.to_vec()))
             .collect();
         let buckets = &self.ranked.histogram.buckets;
         let histogram = if buckets.len() <= self.sizes.inline_buckets {
             HistogramRef::Inline(self.ranked.histogram.clone())
         } else {
-            let pages = buckets
-                .chunks(self.sizes.buckets)
-                .map(|buckets| pages.add(&buckets));
+            let keys = BucketKey::of_pages(&self.ranked.histogram, self.sizes.buckets);
+            let chunks = buckets.chunks(self.sizes.buckets).zip(keys);
+            let pages = chunks.map(|(buckets, key)| pages.add(&buckets, key));
             HistogramRef::Pages(pages.collect::<Result<_, _>>()?)
         };
         let mut writes = pages.writes;
@@ -230,6 +230,7 @@ impl Publication {
             rows_per_page: self.sizes.rows,
             histogram,
             history_due,
+            case_variants: case_variants(&self.ranked.entries),
             freshness: self.freshness,
             window: self.span,
         };
@@ -307,11 +308,14 @@ impl<'a> Pages<'a> {
         }
     }
 
-    fn add<T: Serialize>(&mut self, content: &T) -> Result<PageRef, StoreError> {
+    /// Adds a page that begins with `first`.
+    fn add<T: Serialize, First>(&mut self, content: &T, first: First) -> Result<Located<First>, StoreError> {
         let json = Document::json(content)?;
         let hash = content_hash(&json);
+        let first = Some(first);
         if let Some(&expires_at) = self.kept.get(hash.as_str()) {
-            return Ok(PageRef { hash, expires_at });
+            let page = PageRef { hash, expires_at };
+            return Ok(Located { page, first });
         }
         let expires_at = self.expires_at;
         let page = PageRef { hash, expires_at };
@@ -320,8 +324,41 @@ impl<'a> Pages<'a> {
             json,
             expires_at: Some(expires_at),
         }));
-        Ok(page)
+        Ok(Located { page, first })
     }
+}
+
+/// The listed users whose ids differ only in case, in groups, the best first; `None` if there are more than
+/// a head names.
+fn case_variants(entries: &[BoardEntry]) -> Option<Vec<Vec<UserId>>> {
+    let has_capital = |user: &UserId| user.as_str().bytes().any(|byte| byte.is_ascii_uppercase());
+    let lower = |user: &UserId| user.as_str().to_ascii_lowercase();
+    let users = || entries.iter().map(|row| &row.user_id);
+    // Of two ids that differ only in case, at least one has a capital. Most boards have none, and cost one look
+    // at each id.
+    let with_capital = users().filter(|user| has_capital(user));
+    let mut groups: HashMap<String, Vec<UserId>> =
+        with_capital.map(|user| (lower(user), Vec::new())).collect();
+    if groups.is_empty() {
+        return Some(Vec::new());
+    }
+    for user in users() {
+        let group = if has_capital(user) {
+            groups.get_mut(&lower(user))
+        } else {
+            groups.get_mut(user.as_str())
+        };
+        if let Some(group) = group {
+            group.push(user.clone());
+        }
+    }
+    let mut groups: Vec<_> = groups.into_values().filter(|group| group.len() > 1).collect();
+    let named: usize = groups.iter().map(Vec::len).sum();
+    if named > MAX_CASE_VARIANTS {
+        return None;
+    }
+    groups.sort_unstable();
+    Some(groups)
 }
 
 /// The name of a page with this content. 128 bits make collisions practically impossible.

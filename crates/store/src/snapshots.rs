@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
-use domain::{Board, BoardEntry, Freshness, Histogram, History, RankedBoard, Window, WindowSpan};
+use domain::{Board, BoardEntry, Freshness, Histogram, History, RankedBoard, UserId, Window, WindowSpan};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use lru::LruCache;
 use serde::de::DeserializeOwned;
 
 use crate::document;
 use crate::error::StoreError;
-use crate::head::{Head, HistogramRef, PageRef, Rows};
+use crate::head::{Candidate, Head, PageRef, RankedBy, Rows};
 use crate::item::{self, number};
 use crate::keys::{SNAPSHOTS_KEY, attribute, board_key};
 use crate::overview::Overview;
@@ -29,22 +29,36 @@ use crate::requests::{get_item, item_of};
 
 const REQUESTS_AT_ONCE: usize = 8;
 
+/// How many pages are read one after the other to find a user, before the others are read at once. Few users
+/// move further between two snapshots.
+const CANDIDATES_ALONE: usize = 2;
+
 /// 20 MB with 500 rows each.
 const CACHED_PAGES: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+
+/// 5 MB with 5,000 buckets each.
+const CACHED_HISTOGRAMS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// The key of the overview of all boards.
 const ALL_BOARDS: &str = "boards";
 
 /// Decoded pages by hash, so that a warm function need not read them again. Pages never change, so an
 /// entry is never out of date.
-type PageCache = LruCache<String, Arc<Vec<BoardEntry>>>;
+type PageCache<Content> = LruCache<String, Arc<Content>>;
 
 /// The table of published boards.
 #[derive(Clone, Debug)]
 pub struct Snapshots {
     client: Client,
     table: String,
-    cache: Arc<Mutex<PageCache>>,
+    rows: Arc<Mutex<PageCache<Vec<BoardEntry>>>>,
+    histograms: Arc<Mutex<PageCache<Histogram>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Consistency {
+    Strong,
+    Eventual,
 }
 
 /// The result of publishing.
@@ -64,7 +78,8 @@ impl Snapshots {
         Self {
             client,
             table,
-            cache: Arc::new(Mutex::new(LruCache::new(CACHED_PAGES))),
+            rows: Arc::new(Mutex::new(LruCache::new(CACHED_PAGES))),
+            histograms: Arc::new(Mutex::new(LruCache::new(CACHED_HISTOGRAMS))),
         }
     }
 
@@ -110,29 +125,71 @@ impl Snapshots {
         Ok(rows.cut(&pages?))
     }
 
-    /// The histogram of a board, which ranks any number of points.
-    pub async fn histogram(
+    /// The listed row of a user and its position on the board, from 0; `None` if the user is not listed.
+    /// `points` are those that the user has by now, by which one page usually suffices: see
+    /// [`Head::candidates`].
+    pub async fn find(
         &self,
         board: &Board,
         window: Window,
         head: &Head,
-    ) -> Result<Histogram, StoreError> {
-        let pages = match head.histogram() {
-            HistogramRef::Inline(histogram) => return Ok(histogram.clone()),
-            HistogramRef::Pages(pages) => pages,
-        };
+        user: &UserId,
+        points: u64,
+    ) -> Result<Option<(usize, BoardEntry)>, StoreError> {
         let key = board_key(board, window);
-        let reads = pages.iter().map(|page| async {
-            let content = self.get_document(&key, &page.part()).await?;
-            content.ok_or_else(|| missing(page))
-        });
-        let pages: Vec<Histogram> = stream::iter(reads.collect::<Vec<_>>())
-            .buffered(REQUESTS_AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(Histogram {
-            buckets: pages.into_iter().flat_map(|page| page.buckets).collect(),
-        })
+        let find = async |candidate: Candidate<'_>| {
+            let content = self.row_page(&key, candidate.page).await?;
+            let content = content.ok_or_else(|| missing(candidate.page))?;
+            Ok::<_, StoreError>(candidate.row_of(user, &content))
+        };
+        let mut candidates = head.candidates(user, points);
+        for candidate in candidates.by_ref().take(CANDIDATES_ALONE) {
+            let found = find(candidate).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        let reads: Vec<_> = candidates.map(find).collect();
+        let mut reads = stream::iter(reads).buffered(REQUESTS_AT_ONCE);
+        while let Some(found) = reads.try_next().await? {
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The rank of these points. Reads at most one page, unless the head is an older one.
+    pub async fn rank(
+        &self,
+        board: &Board,
+        window: Window,
+        head: &Head,
+        points: u64,
+    ) -> Result<u64, StoreError> {
+        let key = board_key(board, window);
+        match head.ranked_by(points) {
+            RankedBy::Head { rank } => Ok(rank),
+            RankedBy::Page { page, above } => Ok(above + self.buckets(&key, page).await?.rank(points)),
+            RankedBy::EveryPage(pages) => {
+                let reads = pages.iter().map(|page| self.buckets(&key, &page.page));
+                let pages: Vec<Arc<Histogram>> = stream::iter(reads.collect::<Vec<_>>())
+                    .buffered(REQUESTS_AT_ONCE)
+                    .try_collect()
+                    .await?;
+                let buckets = pages
+                    .iter()
+                    .flat_map(|page| page.buckets.iter().copied())
+                    .collect();
+                Ok(Histogram { buckets }.rank(points))
+            }
+        }
+    }
+
+    /// One page of a histogram.
+    async fn buckets(&self, key: &str, page: &PageRef) -> Result<Arc<Histogram>, StoreError> {
+        let content = self.cached(&self.histograms, key, page).await?;
+        content.ok_or_else(|| missing(page))
     }
 
     /// Publishes a ranked board as the generation after `previous`, with the changes of rank since
@@ -182,7 +239,7 @@ impl Snapshots {
         };
         let planned = publication.plan(&before, look)?;
         for (hash, rows) in planned.rows {
-            self.cache().put(hash, Arc::new(rows));
+            locked(&self.rows).put(hash, Arc::new(rows));
         }
         let mut write_units = 0.0;
         for write in planned.writes {
@@ -267,10 +324,6 @@ impl Snapshots {
         self.get_document(ALL_BOARDS, LATEST).await
     }
 
-    fn cache(&self) -> MutexGuard<'_, PageCache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The pages of some rows; `None` for a page that has expired.
     async fn row_pages(
         &self,
@@ -285,16 +338,43 @@ impl Snapshots {
     }
 
     async fn row_page(&self, key: &str, page: &PageRef) -> Result<Option<Arc<Vec<BoardEntry>>>, StoreError> {
-        let cached = self.cache().get(&page.hash).cloned();
+        self.cached(&self.rows, key, page).await
+    }
+
+    /// A page from a cache, or from the table into it; `None` if it has expired.
+    async fn cached<Content: DeserializeOwned>(
+        &self,
+        cache: &Mutex<PageCache<Content>>,
+        key: &str,
+        page: &PageRef,
+    ) -> Result<Option<Arc<Content>>, StoreError> {
+        let cached = locked(cache).get(&page.hash).cloned();
         if cached.is_some() {
             return Ok(cached);
         }
-        let rows: Option<Vec<BoardEntry>> = self.get_document(key, &page.part()).await?;
-        let rows = rows.map(Arc::new);
-        if let Some(rows) = &rows {
-            self.cache().put(page.hash.clone(), Arc::clone(rows));
+        let content: Option<Content> = self.get_page(key, page).await?;
+        let content = content.map(Arc::new);
+        if let Some(content) = &content {
+            locked(cache).put(page.hash.clone(), Arc::clone(content));
         }
-        Ok(rows)
+        Ok(content)
+    }
+
+    /// A page; `None` if it has expired.
+    ///
+    /// The name of a page is a hash of its content, so whatever is read is current, and an eventually
+    /// consistent read costs half. It may miss a page that was written a moment ago, which must be visible
+    /// as soon as its head is.
+    async fn get_page<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        page: &PageRef,
+    ) -> Result<Option<T>, StoreError> {
+        let part = page.part();
+        match self.read(key, &part, Consistency::Eventual).await? {
+            None => self.get_document(key, &part).await,
+            found => Ok(found),
+        }
     }
 
     async fn get_document<T: DeserializeOwned>(
@@ -302,9 +382,20 @@ impl Snapshots {
         key: &str,
         part: &str,
     ) -> Result<Option<T>, StoreError> {
+        self.read(key, part, Consistency::Strong).await
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        part: &str,
+        consistency: Consistency,
+    ) -> Result<Option<T>, StoreError> {
         let key = item::key(SNAPSHOTS_KEY, key, part);
-        // Consistent: a page must be visible as soon as its head is.
-        let read = get_item(&self.client, &self.table, key).send().await;
+        let read = get_item(&self.client, &self.table, key)
+            .consistent_read(consistency == Consistency::Strong)
+            .send()
+            .await;
         let item = item_of("reading a snapshot", read)?;
         item.map(|item| document::from_item(&self.table, &item))
             .transpose()
@@ -335,6 +426,10 @@ struct MissingPage {
 fn missing(page: &PageRef) -> StoreError {
     let hash = page.hash.clone();
     StoreError::unavailable("reading a page", MissingPage { hash })
+}
+
+fn locked<Content>(cache: &Mutex<PageCache<Content>>) -> MutexGuard<'_, PageCache<Content>> {
+    cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn units(consumed: Option<ConsumedCapacity>) -> f64 {

@@ -32,7 +32,7 @@ struct Sized {
 }
 
 /// One run of the function.
-struct Run {
+pub(super) struct Run {
     /// As measured by the function.
     duration: Duration,
     line: Line,
@@ -142,7 +142,8 @@ async fn measure_one(standings: u32, report: &mut Report, peaks: &mut Peaks) -> 
     })
 }
 
-async fn publish(machine: &Machine, standings: u32) -> anyhow::Result<Run> {
+/// Invokes the function, and checks that it read this many standings.
+pub(super) async fn publish(machine: &Machine, standings: u32) -> anyhow::Result<Run> {
     let mut log = machine.log("snapshot");
     log.read()?;
     let invoked = machine

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context as _;
@@ -23,6 +24,8 @@ pub struct DynamoDb {
     pub(super) storage: Arc<Storage>,
     streams: Arc<RwLock<Streams>>,
     changes: watch::Sender<u64>,
+    /// An eventually consistent read of up to 4 KB takes half a unit.
+    half_read_units: Arc<AtomicU64>,
 }
 
 /// The ARN of each table's stream, for the tables that have one.
@@ -45,12 +48,30 @@ impl DynamoDb {
             storage: Arc::new(storage),
             streams: Arc::new(RwLock::new(streams)),
             changes: watch::Sender::new(0),
+            half_read_units: Arc::default(),
         })
     }
 
     /// Changes after each successful write to a table with a stream.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// The read units of all `GetItem` and `Query` calls so far.
+    pub fn read_units(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "units of one process, far below 2^52")]
+        let halves = self.half_read_units.load(Ordering::Relaxed) as f64;
+        halves / 2.0
+    }
+
+    pub(super) fn add_read_units(&self, units: f64) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "units are whole halves of at most 256 units"
+        )]
+        let halves = (units * 2.0) as u64;
+        self.half_read_units.fetch_add(halves, Ordering::Relaxed);
     }
 
     pub(super) fn announce_change(&self) {

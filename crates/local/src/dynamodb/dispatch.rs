@@ -13,10 +13,13 @@ use dynoxide::actions::batch_write_item::BatchWriteItemRequest;
 use dynoxide::actions::create_table::{CreateTableRequest, CreateTableResponse};
 use dynoxide::actions::delete_item::DeleteItemRequest;
 use dynoxide::actions::describe_table::DescribeTableRequest;
+use dynoxide::actions::get_item::{GetItemRequest, GetItemResponse};
 use dynoxide::actions::list_tables::ListTablesRequest;
 use dynoxide::actions::put_item::PutItemRequest;
+use dynoxide::actions::query::{QueryRequest, QueryResponse};
 use dynoxide::actions::transact_write_items::{TransactWriteItem, TransactWriteItemsRequest};
 use dynoxide::actions::update_item::UpdateItemRequest;
+use dynoxide::types::ConsumedCapacity;
 
 use super::database::{DynamoDb, load_streams};
 use super::statement::written_table;
@@ -88,8 +91,8 @@ impl DynamoDb {
             "ExecuteTransaction" => self.write(body, Database::execute_transaction, always).await,
             "BatchExecuteStatement" => self.execute_batch(json).await,
 
-            "GetItem" => self.read(body, Database::get_item).await,
-            "Query" => self.read(body, Database::query).await,
+            "GetItem" => self.metered(body, Database::get_item).await,
+            "Query" => self.metered(body, Database::query).await,
             "Scan" => self.read(body, Database::scan).await,
             "BatchGetItem" => self.read(body, Database::batch_get_item).await,
             "TransactGetItems" => self.read(body, Database::transact_get_items).await,
@@ -126,6 +129,30 @@ impl DynamoDb {
                 .run(body.lane, move |database| call(database, request))
                 .await?,
         )
+    }
+
+    /// A read whose units are added up. Its answer says them only to those who asked.
+    async fn metered<Q, R>(&self, body: Body<'_>, call: fn(&Database, Q) -> dynoxide::Result<R>) -> Called
+    where
+        Q: DeserializeOwned + Metered<Field = String> + Send + 'static,
+        R: Serialize + Metered<Field = ConsumedCapacity> + Send + 'static,
+    {
+        let mut request: Q = decode(body.json)?;
+        let asked = request.capacity().replace("TOTAL".to_owned());
+        let is_asked = asked.as_deref().is_some_and(|asked| asked != "NONE");
+        if is_asked {
+            *request.capacity() = asked;
+        }
+        let mut response = self
+            .run(body.lane, move |database| call(database, request))
+            .await?;
+        if let Some(consumed) = response.capacity() {
+            self.add_read_units(consumed.capacity_units);
+        }
+        if !is_asked {
+            *response.capacity() = None;
+        }
+        encode(&response)
     }
 
     /// A call that writes items. It adds stream records if `adds_records` says so.
@@ -202,6 +229,30 @@ impl DynamoDb {
             .await
             .map_err(|stopped| DynoxideError::InternalServerError(stopped.to_string()))?
     }
+}
+
+/// A request that may ask for its consumed capacity, or the response that says it.
+trait Metered {
+    type Field;
+    fn capacity(&mut self) -> &mut Option<Self::Field>;
+}
+
+macro_rules! metered {
+    ($($of:ty: $field:ident: $as:ty,)*) => {
+        $(impl Metered for $of {
+            type Field = $as;
+            fn capacity(&mut self) -> &mut Option<$as> {
+                &mut self.$field
+            }
+        })*
+    };
+}
+
+metered! {
+    GetItemRequest: return_consumed_capacity: String,
+    GetItemResponse: consumed_capacity: ConsumedCapacity,
+    QueryRequest: return_consumed_capacity: String,
+    QueryResponse: consumed_capacity: ConsumedCapacity,
 }
 
 /// A call's JSON, and the lane in which it waits.

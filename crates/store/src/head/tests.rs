@@ -1,0 +1,240 @@
+//! Finding users and ranks by a head, compared with the whole board.
+
+use domain::{BoardBuilder, RankedBoard, Tally};
+use proptest::collection::btree_map;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::publication::{Document, LATEST, PageSizes, Planned, Publication, Write};
+
+/// A published board, read by its head.
+struct Published {
+    head: Head,
+    documents: Vec<Document>,
+    board: RankedBoard,
+}
+
+impl Published {
+    fn new(users: impl IntoIterator<Item = (String, u64)>, listed: usize, sizes: PageSizes) -> Self {
+        let mut builder = BoardBuilder::new(listed);
+        for (user, points) in users {
+            let tally = Tally {
+                points,
+                activities: 1,
+            };
+            builder.add(&user.parse().unwrap(), tally);
+        }
+        let board = builder.finish();
+        let generated_at = Timestamp::from_second(1_800_000_000).unwrap();
+        let calendar: domain::Calendar = "UTC".parse().unwrap();
+        let publication = Publication {
+            span: calendar.span(domain::Window::All, generated_at),
+            previous: None,
+            ranked: board.clone(),
+            freshness: Freshness {
+                generated_at,
+                lag_seconds: None,
+                backlog: 0,
+            },
+            sizes,
+        };
+        let Planned { writes, .. } = publication.plan(&[], None).unwrap();
+        let documents: Vec<Document> = writes
+            .into_iter()
+            .map(|write| match write {
+                Write::Put(document) | Write::ReplaceHead { head: document, .. } => document,
+            })
+            .collect();
+        let head = serde_json::from_str(&documents.last().unwrap().json).unwrap();
+        Self {
+            head,
+            documents,
+            board,
+        }
+    }
+
+    /// The same board with a head of an earlier version, which locates nothing.
+    fn with_older_head(mut self) -> Self {
+        let mut head: Value = serde_json::to_value(&self.head).unwrap();
+        let mut forget = |at: &str| {
+            let pages = head.pointer_mut(at).and_then(Value::as_array_mut);
+            for page in pages.into_iter().flatten() {
+                assert!(page.as_object_mut().unwrap().remove("first").is_some());
+            }
+        };
+        forget("/pages");
+        forget("/histogram/Pages");
+        head.as_object_mut().unwrap().remove("case_variants");
+        self.head = serde_json::from_value(head).unwrap();
+        self
+    }
+
+    fn content<T: serde::de::DeserializeOwned>(&self, page: &PageRef) -> T {
+        let part = page.part();
+        let document = self.documents.iter().find(|document| document.part == part);
+        serde_json::from_str(&document.unwrap().json).unwrap()
+    }
+
+    /// The position of a user, and the number of pages read to find it.
+    fn find(&self, user: &UserId, points: u64) -> (Option<usize>, usize) {
+        let mut read = 0;
+        for candidate in self.head.candidates(user, points) {
+            read += 1;
+            let content: Vec<BoardEntry> = self.content(candidate.page);
+            if let Some((at, row)) = candidate.row_of(user, &content) {
+                assert_eq!(self.board.entries.get(at), Some(&row));
+                return (Some(at), read);
+            }
+        }
+        (None, read)
+    }
+
+    /// The rank of these points, and the number of pages read for it.
+    fn rank(&self, points: u64) -> (u64, usize) {
+        match self.head.ranked_by(points) {
+            RankedBy::Head { rank } => (rank, 0),
+            RankedBy::Page { page, above } => (above + self.content::<Histogram>(page).rank(points), 1),
+            RankedBy::EveryPage(pages) => {
+                let buckets = pages
+                    .iter()
+                    .flat_map(|page| self.content::<Histogram>(&page.page).buckets);
+                let histogram = Histogram {
+                    buckets: buckets.collect(),
+                };
+                (histogram.rank(points), pages.len())
+            }
+        }
+    }
+}
+
+const SMALL: PageSizes = PageSizes {
+    rows: 3,
+    buckets: 2,
+    inline_buckets: 1,
+};
+
+fn users(of: &str) -> impl Iterator<Item = (String, u64)> {
+    of.split_whitespace().map(|user| {
+        let (user, points) = user.split_once('=').unwrap();
+        (user.to_owned(), points.parse().unwrap())
+    })
+}
+
+#[test]
+fn a_user_is_found_in_the_page_of_their_points_or_in_a_later_one() {
+    // Pages: a b c | d e f | g.
+    let published = Published::new(users("a=9 b=8 c=7 d=7 e=7 f=5 g=4 z=3"), 7, SMALL);
+    let check = |user: &str, points: u64, found: Option<usize>, pages: usize| {
+        let user: UserId = user.parse().unwrap();
+        assert_eq!(
+            published.find(&user, points),
+            (found, pages),
+            "{user} by {points}"
+        );
+    };
+    check("a", 9, Some(0), 1);
+    check("a", 99, Some(0), 1);
+    check("c", 7, Some(2), 1);
+    check("d", 7, Some(3), 1);
+    check("e", 7, Some(4), 1);
+    check("g", 4, Some(6), 1);
+    // Gained since the snapshot.
+    check("e", 8, Some(4), 2);
+    check("g", 99, Some(6), 3);
+    // Corrected since: first the rest, then upwards.
+    check("e", 3, Some(4), 2);
+    check("a", 5, Some(0), 3);
+    check("z", 3, None, 3);
+    check("y", 7, None, 3);
+}
+
+#[test]
+fn an_older_head_is_read_whole() {
+    let older = Published::new(users("a=9 b=8 c=7 d=7 e=7 f=5 g=4"), 7, SMALL).with_older_head();
+    assert_eq!(older.find(&"f".parse().unwrap(), 5), (Some(5), 2));
+    assert_eq!(older.find(&"x".parse().unwrap(), 5), (None, 3));
+    assert_eq!(older.rank(5), (6, 3));
+    assert_eq!(older.head.other_case(&"a".parse().unwrap()), None);
+}
+
+#[test]
+fn a_head_names_users_whose_ids_differ_only_in_case() {
+    let other_case = |users_of: &str, user: &str| {
+        let published = Published::new(users(users_of), 1_000, SMALL);
+        let others = published.head.other_case(&user.parse().unwrap())?;
+        let others: Vec<_> = others.iter().map(|other| other.as_str().to_owned()).collect();
+        Some(others.join(" "))
+    };
+    let board = "ann=1 Ann=5 ANN=3 Bob=4 bob=4 cy=2 Dee=1";
+    let check = |user, others: &str| assert_eq!(other_case(board, user).as_deref(), Some(others), "{user}");
+    check("ann", "Ann ANN");
+    check("Ann", "ANN ann");
+    check("Bob", "bob");
+    check("cy", "");
+    check("Dee", "");
+    assert_eq!(other_case("a=1 b=2", "a").as_deref(), Some(""));
+    // A head does not grow with their number.
+    let pairs = |count: usize| -> String {
+        let pairs = (0..count).map(|at| format!("x{at}=1 X{at}=1 "));
+        pairs.collect()
+    };
+    assert_eq!(
+        other_case(&pairs(MAX_CASE_VARIANTS / 2), "x0").as_deref(),
+        Some("X0")
+    );
+    assert_eq!(other_case(&pairs(MAX_CASE_VARIANTS / 2 + 1), "x0"), None);
+}
+
+#[test]
+fn the_head_of_a_full_board_is_below_one_read_unit() {
+    const READ_UNIT: usize = 4_096;
+    // Ids without a pattern, as long as those of most identity providers.
+    let id = |user: u64| crate::publication::content_hash(&user.to_string());
+    let all = (0..60_000_u64).map(|user| (id(user), user * 7 % 100_000));
+    let published = Published::new(all, 10_000, PageSizes::PUBLISHED);
+    assert_eq!(published.head.pages.len(), 20);
+    let document = Document::new(LATEST.to_owned(), &published.head, None).unwrap();
+    let item = document.into_item("program:a-program all").unwrap();
+    let bytes = item["document"].as_b().unwrap().as_ref().len();
+    assert!(bytes < READ_UNIT, "{bytes} bytes");
+}
+
+proptest! {
+    #[test]
+    fn located_is_what_the_whole_board_says(
+        users in btree_map("[a-cA-C]{1,3}", 0..12_u64, 0..30),
+        listed in 0..30_usize,
+        rows in 1..6_usize,
+        buckets in 1..5_usize,
+        gained in 0..14_u64,
+        is_older: bool,
+    ) {
+        let sizes = PageSizes { rows, buckets, inline_buckets: 2 };
+        let mut published = Published::new(users.clone(), listed, sizes);
+        if is_older {
+            published = published.with_older_head();
+        }
+        let entries = &published.board.entries;
+        for (user, points) in users {
+            let user: UserId = user.parse().unwrap();
+            let at = entries.iter().position(|row| row.user_id == user);
+            for live in [points, points + gained, points.saturating_sub(gained)] {
+                prop_assert_eq!(published.find(&user, live).0, at);
+            }
+            let found = published.find(&user, points);
+            prop_assert!(is_older || at.is_none() || found.1 == 1, "{} by its own points", user);
+            if let Some(others) = published.head.other_case(&user).filter(|_| at.is_some()) {
+                let same = |row: &&BoardEntry| row.user_id.as_str().eq_ignore_ascii_case(user.as_str());
+                let expected = entries.iter().filter(same).map(|row| row.user_id.clone());
+                let expected: Vec<_> = expected.filter(|other| *other != user).collect();
+                prop_assert_eq!(others, expected);
+            }
+        }
+        for points in 0..14 {
+            let (rank, read) = published.rank(points);
+            prop_assert_eq!(rank, published.board.histogram.rank(points));
+            prop_assert!(is_older || read <= 1);
+        }
+    }
+}
