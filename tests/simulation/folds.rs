@@ -15,6 +15,7 @@ use store::keys::{CountGeneration, StandingKey};
 use store::ledger::LedgerKey;
 
 use crate::tables::Tables;
+use crate::tell;
 use crate::worker::Fault;
 
 /// Persons between two checkpoints.
@@ -40,8 +41,8 @@ impl Fold {
         self.fold.generation()
     }
 
-    /// Makes the next call; `rules` are those of the generation by now. Returns what happened, or `None` if
-    /// there is none.
+    /// Makes the next call; `rules` are those of the generation by now. Returns whether there
+    /// was one.
     pub fn step(
         &mut self,
         tables: &mut Tables,
@@ -50,8 +51,10 @@ impl Fold {
         now: Timestamp,
         fault: Fault,
         random: &mut StdRng,
-    ) -> Option<String> {
-        let call = self.fold.next()?;
+    ) -> bool {
+        let Some(call) = self.fold.next() else {
+            return false;
+        };
         let done = |is_done| {
             if is_done {
                 Answer::Done
@@ -112,9 +115,9 @@ impl Fold {
         } else {
             Answer::Failed
         };
-        let told = format!("{call:?} -> {fault:?} {answer:?}");
+        tell(format_args!("{call:?} -> {fault:?} {answer:?}"));
         self.fold.take(answer, now, || random.next_u64().to_be_bytes());
-        Some(told)
+        true
     }
 }
 
@@ -165,31 +168,31 @@ impl Rebuild {
         now: Timestamp,
         fault: Fault,
         random: &mut StdRng,
-    ) -> String {
+    ) {
         if self.processes.is_empty() || (self.processes.len() < PROCESSES && random.random_range(0..20) == 0)
         {
             self.processes.push(Process {
                 done: self.checkpoint,
                 fold: None,
             });
-            return format!("a process starts at user {}", self.checkpoint);
+            return tell(format_args!("a process starts at user {}", self.checkpoint));
         }
         let at = random.random_range(0..self.processes.len());
         let process = &mut self.processes[at];
         let Some(user) = self.users.get(process.done) else {
             self.is_done = true;
-            return "a process is done".to_owned();
+            return tell("a process is done");
         };
         let begin = || Fold::begin(self.generation, rules, user.clone());
         let fold = process.fold.get_or_insert_with(begin);
-        if let Some(told) = fold.step(tables, facts, rules, now, fault, random) {
-            return format!("process {at}: {told}");
+        if fold.step(tables, facts, rules, now, fault, random) {
+            return;
         }
         process.fold = None;
         process.done += 1;
         if process.done.is_multiple_of(PAGE) {
             self.checkpoint = process.done;
         }
-        format!("process {at} has folded {user}")
+        tell(format_args!("process {at} has folded {user}"));
     }
 }

@@ -13,13 +13,24 @@ mod tables;
 mod worker;
 mod world;
 
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use world::World;
 
 const SCHEDULES: u64 = 3_000;
+
+/// Whether every move is printed.
+static IS_VERBOSE: AtomicBool = AtomicBool::new(false);
+
+/// Prints what happened, if every move is printed.
+fn tell(what: impl Display) {
+    if IS_VERBOSE.load(Ordering::Relaxed) {
+        println!("{what}");
+    }
+}
 
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
@@ -33,6 +44,7 @@ fn number(variable: &str, default: u64) -> u64 {
 #[test]
 fn whatever_happens_each_accepted_activity_is_counted_once_and_readers_see_whole_generations() {
     let (first, schedules) = (number("PODIUM_SEED", 1), number("PODIUM_SCHEDULES", SCHEDULES));
+    IS_VERBOSE.store(schedules == 1, Ordering::Relaxed);
     let next = AtomicU64::new(first);
     let started = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -44,7 +56,7 @@ fn whatever_happens_each_accepted_activity_is_counted_once_and_readers_see_whole
                     if seed >= first + schedules {
                         return;
                     }
-                    let schedule = AssertUnwindSafe(|| World::new(seed, schedules == 1).run());
+                    let schedule = AssertUnwindSafe(|| World::new(seed).run());
                     let is_right = catch_unwind(schedule).is_ok();
                     if !is_right {
                         next.store(first + schedules, Ordering::Relaxed);

@@ -16,6 +16,7 @@ use crate::reader::Reader;
 use crate::run::{RUN_TIME, Run, Step, Subject, past};
 use crate::snapshots::Snapshots;
 use crate::tables::Tables;
+use crate::tell;
 use crate::worker::Fault;
 
 const RUNS: usize = 2;
@@ -47,11 +48,10 @@ pub struct Publishing {
     overtaking_percent: u32,
     /// The latest time so far. The clock may jump back, but items that expired by this time may be gone.
     furthest: Timestamp,
-    is_verbose: bool,
 }
 
 impl Publishing {
-    pub fn new(random: &mut StdRng, is_verbose: bool) -> Self {
+    pub fn new(random: &mut StdRng) -> Self {
         let board = ["global", "program:p"][random.random_range(0..2)];
         let subject = Subject {
             board: board.parse().expect("a board"),
@@ -77,9 +77,8 @@ impl Publishing {
             replaced: BTreeMap::new(),
             overtaking_percent: random.random_range(0..=100),
             furthest: Timestamp::UNIX_EPOCH,
-            is_verbose,
         };
-        this.tell(format_args!("published is {:?}", this.subject));
+        tell(format_args!("published is {:?}", this.subject));
         this
     }
 
@@ -91,12 +90,6 @@ impl Publishing {
 
     pub fn accepted(&mut self, user: UserId, earned: Earned) {
         self.facts.push((user, earned));
-    }
-
-    fn tell(&self, what: impl std::fmt::Display) {
-        if self.is_verbose {
-            println!("{what}");
-        }
     }
 
     pub fn any_move(
@@ -114,7 +107,7 @@ impl Publishing {
             62..72 => self.open(random),
             72..96 => self.read(random),
             _ => {
-                self.tell("some or all expired items are deleted");
+                tell("some or all expired items are deleted");
                 self.snapshots.expire(*now, || random.random_range(0..2) == 0);
             }
         }
@@ -128,7 +121,7 @@ impl Publishing {
         *now += SignedDuration::from_mins(1);
         self.pass_time(*now);
         let run = Run::start(&self.subject, tables, &self.snapshots, live, *now);
-        self.tell(format_args!("a snapshot of {} begins at {now}", live.0));
+        tell(format_args!("a snapshot of {} begins at {now}", live.0));
         self.runs.push(run);
     }
 
@@ -158,24 +151,24 @@ impl Publishing {
         let count = random.random_range(1..=3);
         let step = self.runs[at].step(&self.subject, tables, &self.snapshots, &self.facts, live.0, count);
         let write = match step {
-            Step::Read => return self.tell(format_args!("snapshot {at} reads")),
+            Step::Read => return tell(format_args!("snapshot {at} reads")),
             Step::Outdated => {
                 self.runs.remove(at);
-                return self.tell(format_args!("snapshot {at} begins again: {} is live", live.0));
+                return tell(format_args!("snapshot {at} begins again: {} is live", live.0));
             }
             Step::Done => {
                 self.runs.remove(at);
-                return self.tell(format_args!("snapshot {at} is done"));
+                return tell(format_args!("snapshot {at} is done"));
             }
             Step::Write(write) => write,
         };
         let fault = Fault::draw(random, faults_percent);
-        self.tell(format_args!("snapshot {at} writes {}: {fault:?}", part(&write)));
+        tell(format_args!("snapshot {at} writes {}: {fault:?}", part(&write)));
         if matches!(fault, Fault::None | Fault::CutAfter)
             && !self.write(random, tables, live.0, now, at, &write)
         {
             self.runs.remove(at);
-            return self.tell("and fails its condition: another run replaced the head first");
+            return tell("and fails its condition: another run replaced the head first");
         }
         // A failed write is repeated with a probability of 2/3; otherwise the run fails.
         match fault {
@@ -183,7 +176,7 @@ impl Publishing {
             Fault::Conflict | Fault::CutBefore | Fault::CutAfter if random.random_range(0..3) > 0 => {}
             _ => {
                 self.runs.remove(at);
-                self.tell("and fails");
+                tell("and fails");
             }
         }
     }
@@ -292,7 +285,7 @@ impl Publishing {
         if !self.runs.is_empty() {
             let at = random.random_range(0..self.runs.len());
             self.runs.remove(at);
-            self.tell(format_args!("snapshot {at} is killed"));
+            tell(format_args!("snapshot {at} is killed"));
         }
     }
 
@@ -305,7 +298,7 @@ impl Publishing {
             return;
         }
         let wanted = newest.saturating_sub(random.random_range(0..3)).max(1);
-        self.tell(format_args!("a reader opens generation {wanted} of {newest}"));
+        tell(format_args!("a reader opens generation {wanted} of {newest}"));
         let kept = if wanted == newest {
             self.snapshots.latest()
         } else {
@@ -332,7 +325,7 @@ impl Publishing {
         let reader = &mut self.readers[at];
         if reader.step(&self.snapshots, self.furthest) {
             let generation = reader.head.generation;
-            return self.tell(format_args!("a reader of generation {generation} reads a page"));
+            return tell(format_args!("a reader of generation {generation} reads a page"));
         }
         let reader = self.readers.swap_remove(at);
         if reader.is_done() {

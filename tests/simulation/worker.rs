@@ -11,6 +11,7 @@ use store::count::{Answer, CALL_TIME_MIN, Call, Now, StandingCount};
 use store::{Generations, Rules};
 
 use crate::tables::Tables;
+use crate::tell;
 
 /// The time of an invocation, without the margin that is reserved for reporting.
 pub const TIME: Duration = Duration::from_secs(27);
@@ -118,21 +119,16 @@ impl Worker {
         }
     }
 
-    /// Sends the next call for any standing. Returns what happened, or `None` if everything has a result.
-    pub fn step(
-        &mut self,
-        tables: &mut Tables,
-        fault: Fault,
-        now: Timestamp,
-        random: &mut StdRng,
-    ) -> Option<String> {
+    /// Sends the next call for any standing. Returns whether there was one: there is none
+    /// once everything has a result.
+    pub fn step(&mut self, tables: &mut Tables, fault: Fault, now: Timestamp, random: &mut StdRng) -> bool {
         let mut open = Vec::new();
         for (at, count) in self.counts.iter_mut().enumerate() {
             let begins = self.ready_at[at].max(self.spent);
             open.extend(count.next(TIME.saturating_sub(begins)).map(|call| (at, call)));
         }
         if open.is_empty() {
-            return None;
+            return false;
         }
         let (at, call) = open.swap_remove(random.random_range(0..open.len()));
         let begun = self.spent.max(self.ready_at[at]);
@@ -155,9 +151,9 @@ impl Worker {
             jitter: random.random(),
             random: [random.next_u64(), random.next_u64()],
         };
-        let told = format!("{call:?} -> {fault:?} {answer:?}");
+        tell(format_args!("{call:?} -> {fault:?} {answer:?}"));
         self.ready_at[at] = self.spent + count.take(answer, &now);
-        Some(told)
+        true
     }
 
     /// What the invocation reports to the queues once every activity has its results.

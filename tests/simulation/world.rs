@@ -21,6 +21,7 @@ use store::{Generations, Rules};
 use crate::folds::{Fold, Rebuild};
 use crate::publishing::Publishing;
 use crate::tables::Tables;
+use crate::tell;
 use crate::worker::{Fault, TIME, Worker};
 
 const MOVES: usize = 300;
@@ -105,18 +106,16 @@ pub struct World {
     publishing: Publishing,
     /// How often the tables fail, from never to nearly always.
     faults_percent: u32,
-    is_verbose: bool,
 }
 
 impl World {
-    /// If `is_verbose`, every move is printed.
-    pub fn new(seed: u64, is_verbose: bool) -> Self {
+    pub fn new(seed: u64) -> Self {
         let configured = configuration(0);
         let now = "2026-11-21T22:30:00Z".parse().expect("a time");
         let mut random = StdRng::seed_from_u64(seed);
         Self {
             faults_percent: random.random_range(0..95),
-            publishing: Publishing::new(&mut random, is_verbose),
+            publishing: Publishing::new(&mut random),
             random,
             generations: Generations::default().settled(&configured, now),
             rules: BTreeMap::from([(CountGeneration::FIRST, configured.clone())]),
@@ -134,7 +133,6 @@ impl World {
             unreadable: 0,
             dead: Vec::new(),
             workers: Vec::new(),
-            is_verbose,
         }
     }
 
@@ -156,12 +154,6 @@ impl World {
             self.queue.len(),
             self.workers.len()
         );
-    }
-
-    fn tell(&self, what: impl std::fmt::Display) {
-        if self.is_verbose {
-            println!("{what}");
-        }
     }
 
     fn any_move(&mut self) {
@@ -222,7 +214,7 @@ impl World {
             let occurred_at =
                 received_at - SignedDuration::from_hours(self.random.random_range(0..hours_max));
             let Ok(_) = self.configured.scoring_policy.points(&kind, occurred_at) else {
-                self.tell(format_args!("{kind} is refused"));
+                tell(format_args!("{kind} is refused"));
                 continue;
             };
             let id = format!("a{}", self.facts.len());
@@ -255,7 +247,7 @@ impl World {
             self.facts.push((activity, received_at));
             self.records.push(record);
         }
-        self.tell(format_args!(
+        tell(format_args!(
             "{user} posts {count} for {program}, received at {received_at}"
         ));
     }
@@ -273,7 +265,7 @@ impl World {
     fn send_unreadable(&mut self) {
         self.unreadable += 1;
         self.send(format!("unreadable {}", self.unreadable));
-        self.tell("something unreadable is sent");
+        tell("something unreadable is sent");
     }
 
     /// The pipe delivers the next records, and may stop before it has noted the last delivery.
@@ -284,17 +276,17 @@ impl World {
             };
             self.send(record);
             if may_stop && self.random.random_range(0..10) == 0 {
-                return self.tell(format_args!("the pipe sends m{} and stops", self.sent));
+                return tell(format_args!("the pipe sends m{} and stops", self.sent));
             }
             self.piped += 1;
-            self.tell(format_args!("the pipe sends m{}", self.sent));
+            tell(format_args!("the pipe sends m{}", self.sent));
         }
     }
 
     /// The pipe continues from an earlier position.
     fn rewind_pipe(&mut self) {
         self.piped = self.random.random_range(0..=self.piped);
-        self.tell(format_args!("the pipe goes back to record {}", self.piped));
+        tell(format_args!("the pipe goes back to record {}", self.piped));
     }
 
     /// Some of the visible messages, in any order, go to a new invocation.
@@ -319,7 +311,7 @@ impl World {
         if messages.is_empty() {
             return;
         }
-        self.tell(format_args!("an invocation receives {:?}", ids(&messages)));
+        tell(format_args!("an invocation receives {:?}", ids(&messages)));
         // Most start at once, some with little time left.
         let spent = match self.random.random_range(0..4) {
             0 => TIME.mul_f64(self.random.random()),
@@ -341,7 +333,7 @@ impl World {
             let building = self.generations.building.as_ref();
             if building.is_some_and(|building| building.state == State::Incomplete) {
                 self.generations = self.generations.completed().expect("it is being built");
-                self.tell("the rebuild is complete");
+                tell("the rebuild is complete");
             }
             return;
         }
@@ -351,7 +343,8 @@ impl World {
             Fault::None
         };
         let rules = &self.rules[&rebuild.generation];
-        let told = rebuild.step(
+        tell("the rebuild goes on");
+        rebuild.step(
             &mut self.tables,
             &self.facts,
             rules,
@@ -359,7 +352,6 @@ impl World {
             fault,
             &mut self.random,
         );
-        self.tell(format_args!("rebuild: {told}"));
     }
 
     fn begin_rebuild(&mut self) {
@@ -368,7 +360,7 @@ impl World {
         self.note_rules();
         let users = self.facts.iter().map(|(activity, _)| activity.user.clone());
         self.rebuild = Some(Rebuild::begin(generation, users.collect(), &mut self.random));
-        self.tell(format_args!("a rebuild of {generation} begins"));
+        tell(format_args!("a rebuild of {generation} begins"));
     }
 
     /// A process of the rebuild is killed, or its generation is given up.
@@ -378,7 +370,7 @@ impl World {
         };
         if self.random.random_range(0..3) > 0 {
             rebuild.kill(&mut self.random);
-            return self.tell("a process of the rebuild is killed");
+            return tell("a process of the rebuild is killed");
         }
         self.give_up_the_other();
     }
@@ -391,7 +383,7 @@ impl World {
         let random = &mut self.random;
         self.tables
             .delete(given_up, || !is_partial || random.random_range(0..2) == 0);
-        self.tell(format_args!("{given_up} is given up"));
+        tell(format_args!("{given_up} is given up"));
     }
 
     /// The other generation takes over once it has everything that the live one has, or goes back, or is
@@ -410,13 +402,13 @@ impl World {
                 && self.is_included(other, activity, *at) == Some(false)
         };
         if self.facts.iter().any(is_ahead) {
-            return self.tell(format_args!("{other} lacks something that {live} has"));
+            return tell(format_args!("{other} lacks something that {live} has"));
         }
         if self.rules[&live] != self.rules[&other] {
             self.publishing.expect_fewer();
         }
         self.generations = self.generations.switched().expect("it is complete");
-        self.tell(format_args!("{other} is live"));
+        tell(format_args!("{other} is live"));
     }
 
     /// Whether an activity is counted in a generation; `None` if its rules do not know the kind.
@@ -434,7 +426,7 @@ impl World {
             let user: UserId = USERS[self.random.random_range(0..USERS.len())]
                 .parse()
                 .expect("a user");
-            self.tell(format_args!("a repair of {user} in {live} begins"));
+            tell(format_args!("a repair of {user} in {live} begins"));
             self.repairs.push(Fold::begin(live, &self.rules[&live], user));
         }
         if self.repairs.is_empty() {
@@ -448,7 +440,8 @@ impl World {
         let at = self.random.random_range(0..self.repairs.len());
         let is_killed = may_fail && self.random.random_range(0..20) == 0;
         let rules = &self.rules[&self.repairs[at].generation()];
-        let step = self.repairs[at].step(
+        tell(format_args!("repair {at} goes on"));
+        let goes_on = self.repairs[at].step(
             &mut self.tables,
             &self.facts,
             rules,
@@ -456,11 +449,11 @@ impl World {
             fault,
             &mut self.random,
         );
-        if let Some(told) = step.filter(|_| !is_killed) {
-            return self.tell(format_args!("repair {at}: {told}"));
+        if goes_on && !is_killed {
+            return;
         }
         self.repairs.swap_remove(at);
-        self.tell(format_args!("repair {at} ends"));
+        tell(format_args!("repair {at} ends"));
     }
 
     /// An invocation makes a call, or reports the verdicts on its messages.
@@ -475,12 +468,13 @@ impl World {
             Fault::None
         };
         let worker = &mut self.workers[at];
-        if let Some(told) = worker.step(&mut self.tables, fault, self.now, &mut self.random) {
-            return self.tell(format_args!("invocation {at}: {told}"));
+        tell(format_args!("invocation {at} goes on"));
+        if worker.step(&mut self.tables, fault, self.now, &mut self.random) {
+            return;
         }
         let worker = self.workers.swap_remove(at);
         let verdicts = worker.conclude();
-        self.tell(format_args!(
+        tell(format_args!(
             "invocation {at} ends: {:?} done, {:?} deferred, {:?} dead",
             verdicts.done,
             verdicts.deferred,
@@ -489,7 +483,7 @@ impl World {
         self.dead.extend(verdicts.dead);
         // It may die after sending its dead letters, or its answer may be lost.
         if may_fail && self.random.random_range(0..8) == 0 {
-            return self.tell("and its answer is lost");
+            return tell("and its answer is lost");
         }
         self.queue.retain(|message| !verdicts.done.contains(&message.id));
         for message in &mut self.queue {
@@ -504,7 +498,7 @@ impl World {
         self.configured = configuration(number);
         self.generations = self.generations.settled(&self.configured, self.now);
         self.note_rules();
-        self.tell(format_args!(
+        tell(format_args!(
             "configuration {number}; waiting for a rebuild: {:?}",
             self.generations.pending()
         ));
@@ -524,7 +518,7 @@ impl World {
         if !self.workers.is_empty() {
             let at = self.random.random_range(0..self.workers.len());
             self.workers.swap_remove(at);
-            self.tell(format_args!("invocation {at} is killed"));
+            tell(format_args!("invocation {at} is killed"));
         }
     }
 
@@ -536,7 +530,7 @@ impl World {
         if !hidden.is_empty() {
             let at = hidden[self.random.random_range(0..hidden.len())];
             self.queue[at].is_visible = true;
-            self.tell(format_args!("{} is visible again", self.queue[at].id));
+            tell(format_args!("{} is visible again", self.queue[at].id));
         }
     }
 
@@ -547,7 +541,7 @@ impl World {
         self.publishing.pass_time(self.now);
         let random = &mut self.random;
         self.tables.expire(self.now, || random.random_range(0..2) == 0);
-        self.tell(format_args!("it is {}", self.now));
+        tell(format_args!("it is {}", self.now));
     }
 
     fn is_drained(&self) -> bool {
