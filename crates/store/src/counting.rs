@@ -35,6 +35,9 @@ const READS_A_REQUEST: usize = 100;
 const WRITES_A_REQUEST: usize = 25;
 /// Concurrent requests of one invocation.
 const REQUESTS_AT_ONCE: usize = 8;
+/// While requests are under way, calls wait for so long to share the next ones. Otherwise each block and each write
+/// that lost against another invocation would bring a request of its own.
+const GATHER_EVERY: Duration = Duration::from_millis(5);
 /// A request without an answer for so long is taken to be lost, so that it delays no other standing for longer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Many processes may start at once, and each changes the generations at most once.
@@ -62,7 +65,6 @@ impl CountTables {
 /// What counting took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Used {
-    pub requests: u64,
     pub standings_read_units: f64,
     pub standings_write_units: f64,
     pub dedup_read_units: f64,
@@ -145,10 +147,12 @@ impl Counting {
         let mut due = vec![Some(Instant::now()); counts.len()];
         let mut waiting = VecDeque::new();
         let mut sent = FuturesUnordered::new();
+        let mut gather_at = Instant::now();
         loop {
-            // As long as requests wait for their turn, calls wait to share the next ones.
-            if waiting.is_empty() {
+            let now_at = Instant::now();
+            if waiting.is_empty() && (sent.is_empty() || gather_at <= now_at) {
                 waiting.extend(requests(due_calls(counts, &mut due, deadline)));
+                gather_at = now_at + GATHER_EVERY;
             }
             while sent.len() < REQUESTS_AT_ONCE
                 && let Some(request) = waiting.pop_front()
@@ -162,7 +166,8 @@ impl Counting {
                     continue;
                 }
                 (false, Some(&at)) if waiting.is_empty() => {
-                    timeout_at(at, sent.next()).await.unwrap_or_default()
+                    let answered = timeout_at(at.max(gather_at), sent.next()).await;
+                    answered.unwrap_or_default()
                 }
                 (false, _) => sent.next().await,
             };
@@ -208,7 +213,7 @@ impl Counting {
         let answer_by = deadline.min(Instant::now() + ANSWER_WITHIN);
         timeout_at(answer_by, sent).await.unwrap_or_else(|_| {
             let late = Answer::Unsure("the table did not answer in time".to_owned());
-            (of_each(places, &late), Used::one())
+            (of_each(places, &late), Used::default())
         })
     }
 
@@ -229,11 +234,11 @@ impl Counting {
             .build();
         let (items, unprocessed, units) = match self.batch_get(&self.tables.standings, request).await {
             Ok(read) => read,
-            Err(failed) => return (of_each(of.iter().copied(), &failed), Used::one()),
+            Err(failed) => return (of_each(of.iter().copied(), &failed), Used::default()),
         };
         let used = Used {
             standings_read_units: units,
-            ..Used::one()
+            ..Used::default()
         };
         let key_of = |item: &Item| {
             Some((
@@ -271,11 +276,11 @@ impl Counting {
         let places: BTreeSet<usize> = names.iter().map(|(place, _)| *place).collect();
         let (items, unprocessed, units) = match read {
             Ok(read) => read,
-            Err(failed) => return (of_each(places, &failed), Used::one()),
+            Err(failed) => return (of_each(places, &failed), Used::default()),
         };
         let used = Used {
             dedup_read_units: units,
-            ..Used::one()
+            ..Used::default()
         };
         let name_of = |item: &Item| text(item, attribute::ACTIVITY).ok().map(str::to_owned);
         let left: BTreeSet<_> = unprocessed.iter().filter_map(name_of).collect();
@@ -305,7 +310,7 @@ impl Counting {
     async fn spill(&self, place: usize, spill: &Spill) -> (Vec<(usize, Answer)>, Used) {
         let update = add_to_block(&self.client, &self.tables.dedup, spill);
         let update = update.return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let mut used = Used::one();
+        let mut used = Used::default();
         let answer = match update.send().await {
             Ok(output) => {
                 let capacity = output
@@ -337,7 +342,7 @@ impl Counting {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await;
-        let mut used = Used::one();
+        let mut used = Used::default();
         let responses = match sent {
             Ok(output) => {
                 let units = output.consumed_capacity.unwrap_or_default();
@@ -560,15 +565,7 @@ fn of_each(places: impl IntoIterator<Item = usize>, answer: &Answer) -> Vec<(usi
 }
 
 impl Used {
-    fn one() -> Self {
-        Self {
-            requests: 1,
-            ..Self::default()
-        }
-    }
-
     fn add(&mut self, other: Self) {
-        self.requests += other.requests;
         self.standings_read_units += other.standings_read_units;
         self.standings_write_units += other.standings_write_units;
         self.dedup_read_units += other.dedup_read_units;

@@ -8,18 +8,22 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ActivityId;
 use domain::counters::{Counters, Sum, day_number};
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::item::Item;
 use crate::keys::attribute;
 
-/// More keys than this in the item are spilled by the next write.
-pub const KEYS_MAX: usize = 16;
+/// More keys than this in the item are spilled by the next write. Every snapshot reads them.
+pub const KEYS_MAX: usize = 10;
+/// More keys may stay while all are of one hour, so that a burst takes fewer calls. The item stays below 1 KB,
+/// one write unit.
+pub const KEYS_MAX_IN_BURST: usize = 48;
+const BURST: SignedDuration = SignedDuration::from_hours(1);
 /// The newest keys stay, since most redeliveries are of recent activities.
-pub const KEYS_KEPT: usize = 4;
+pub const KEYS_KEPT: usize = 2;
 
 /// Names a fact within its standing: when ingestion received it, in milliseconds, and a part of the hash of
 /// its id. Both are properties of the fact, so every delivery has the same key. In order of receipt.
@@ -124,12 +128,24 @@ impl Ledger {
 
     /// The keys that must be in blocks before the next write: all but the newest, once there are many.
     pub fn to_spill(&self) -> &[LedgerKey] {
-        let spilled = if self.keys.len() > KEYS_MAX {
+        let max = if self.is_in_burst() {
+            KEYS_MAX_IN_BURST
+        } else {
+            KEYS_MAX
+        };
+        let spilled = if self.keys.len() > max {
             self.keys.len() - KEYS_KEPT
         } else {
             0
         };
         &self.keys[..spilled]
+    }
+
+    fn is_in_burst(&self) -> bool {
+        let (Some(first), Some(last)) = (self.keys.first(), self.keys.last()) else {
+            return false;
+        };
+        last.received_at().duration_since(first.received_at()) < BURST
     }
 
     /// Without the keys [`Self::to_spill`], which are in blocks by now.
@@ -281,26 +297,31 @@ mod tests {
 
     #[test]
     fn many_keys_are_spilled_but_the_newest() {
-        let mut ledger = Ledger::new("2026-11-21".parse().unwrap(), Epoch([7; 8]));
-        for n in 0..=KEYS_MAX {
-            assert!(ledger.to_spill().is_empty(), "{n}");
-            let n = i64::try_from(n).unwrap();
-            ledger.count(
-                key(n, "a"),
-                "2026-11-21".parse().unwrap(),
-                Sum {
-                    points: 1,
-                    activities: 1,
-                },
-            );
+        for (seconds, max) in [(3_600, KEYS_MAX), (1, KEYS_MAX_IN_BURST)] {
+            let mut ledger = Ledger::new("2026-11-21".parse().unwrap(), Epoch([7; 8]));
+            for n in 0..=max {
+                assert!(ledger.to_spill().is_empty(), "{n}");
+                let n = i64::try_from(n).unwrap();
+                ledger.count(
+                    key(n * seconds, "a"),
+                    "2026-11-21".parse().unwrap(),
+                    Sum {
+                        points: 1,
+                        activities: 1,
+                    },
+                );
+            }
+            assert_eq!(ledger.to_spill().len(), max + 1 - KEYS_KEPT);
+            let spilled = ledger.spilled();
+            assert_eq!(spilled.keys().len(), KEYS_KEPT);
+            let through = i64::try_from(max + 1 - KEYS_KEPT).unwrap() - 1;
+            assert_eq!(spilled.spilled_through, Some(key(through * seconds, "a")));
+            let late = key(seconds, "late");
+            let new = key((through + 1) * seconds, "new");
+            assert!(spilled.may_have_spilled(late) && !spilled.may_have_spilled(new));
+            // A late key raises nothing.
+            assert_eq!(spilled.clone().spilled(), spilled);
         }
-        assert_eq!(ledger.to_spill().len(), KEYS_MAX + 1 - KEYS_KEPT);
-        let spilled = ledger.spilled();
-        assert_eq!(spilled.keys().len(), KEYS_KEPT);
-        assert_eq!(spilled.spilled_through, Some(key(12, "a")));
-        assert!(spilled.may_have_spilled(key(5, "late")) && !spilled.may_have_spilled(key(13, "new")));
-        // A late key raises nothing.
-        assert_eq!(spilled.clone().spilled(), spilled);
     }
 
     proptest! {

@@ -37,7 +37,7 @@ pub struct PageSizes {
 }
 
 impl PageSizes {
-    /// With ids of maximum length, a page of rows takes 75 KB and a page of buckets 200 KB. An item may
+    /// With ids of maximum length, a page of rows takes 110 KB and a page of buckets 200 KB. An item may
     /// have 400 KB.
     pub const PUBLISHED: Self = Self {
         rows: 500,
