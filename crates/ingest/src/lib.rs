@@ -166,23 +166,23 @@ impl Ingest {
             );
         }
         #[expect(clippy::cast_precision_loss, reason = "at most 100 items")]
-        self.meter.emit(
-            received_at,
-            &[
-                (Metric::BatchSize, kept.len() as f64),
-                (Metric::Accepted, count(ItemStatus::Accepted) as f64),
-                (Metric::Duplicates, count(ItemStatus::Duplicate) as f64),
-                (
-                    Metric::Rejected,
-                    (count(ItemStatus::Rejected) + count(ItemStatus::Conflict)) as f64,
-                ),
-                (Metric::Unavailable, count(ItemStatus::Unavailable) as f64),
-                (
-                    Metric::ActivitiesWriteUnits,
-                    kept.iter().fold(0.0, |sum, kept| sum + kept.write_units),
-                ),
-            ],
-        );
+        let mut metrics = vec![
+            (Metric::BatchSize, kept.len() as f64),
+            (Metric::Accepted, count(ItemStatus::Accepted) as f64),
+            (Metric::Duplicates, count(ItemStatus::Duplicate) as f64),
+            (
+                Metric::Rejected,
+                (count(ItemStatus::Rejected) + count(ItemStatus::Conflict)) as f64,
+            ),
+            (Metric::Unavailable, count(ItemStatus::Unavailable) as f64),
+            (
+                Metric::ActivitiesWriteUnits,
+                kept.iter().fold(0.0, |sum, kept| sum + kept.write_units),
+            ),
+        ];
+        // Every request writes a line, so its length is a cost.
+        metrics.retain(|(_, value)| *value > 0.0);
+        self.meter.emit(received_at, &metrics);
         kept.into_iter().map(|kept| kept.result).collect()
     }
 
