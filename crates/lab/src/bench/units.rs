@@ -148,13 +148,24 @@ async fn redelivered(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
     let activities: Vec<_> = (0..SPILLING)
         .map(|number| activity("again", number, SPILLING))
         .collect::<anyhow::Result<_>>()?;
+    let mut lines = Vec::new();
     for activity in &activities {
         post_until_accepted(&api, std::slice::from_ref(activity)).await?;
-        machine.counted(1).await?;
+        lines.extend(machine.counted(1).await?.1);
     }
     report.section(
         "Units of a redelivery",
-        format_args!("{REDELIVERED} times each, prompt"),
+        format_args!(
+            "{REDELIVERED} times each, after {SPILLING} activities of one user, one at a time, prompt"
+        ),
+    );
+    let written = [Metric::DedupWriteUnits, Metric::StandingsWriteUnits];
+    let written = written.map(|metric| sum(&lines, metric)).iter().sum::<f64>();
+    report.figure(
+        "write units to count one of them",
+        written / f64::from(SPILLING),
+        Unit::Units,
+        Some(Aim::AtMost(ALONE_MAX - 1.0)),
     );
     let client = aws_sdk_dynamodb::Client::new(&local::sdk_config(&machine.stack.aws_url));
     let facts = Facts::new(client, machine.stack.tables.activities.clone());
