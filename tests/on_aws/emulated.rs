@@ -64,7 +64,14 @@ async fn podium(emulator: &Emulator, arguments: &[&str]) -> String {
 
 async fn post(emulator: &Emulator, ingest_url: &str, file: &Path) {
     let file = file.to_str().expect("a path of ASCII");
-    podium(emulator, &["import", file, "--url", ingest_url, "--sign"]).await;
+    // The emulator adds no record to the stream for a statement, so each request has one activity.
+    let one_a_request = ["--batch", "1"];
+    let arguments = [
+        &["import", file, "--url", ingest_url, "--sign"][..],
+        &one_a_request,
+    ]
+    .concat();
+    podium(emulator, &arguments).await;
 }
 
 async fn published(emulator: &Emulator, serve_url: &str) -> Vec<Value> {
@@ -89,6 +96,7 @@ async fn an_applied_deployment_counts_each_activity_once() {
     let plan = deployment.second_plan().await;
     assert_eq!(plan.differences(), Vec::<String>::new());
     emulator.without_required_keys("podium-dev-snapshot").await;
+    emulator.with_statements("podium-dev-aggregator").await;
 
     let ingest_url = deployment.function_url("ingest_url").await;
     let serve_url = deployment.function_url("serve_url").await;
@@ -196,6 +204,12 @@ async fn attempts(emulator: &Emulator, function: &str) -> Vec<String> {
             .set_item(Some(key.clone()))
             .send()
             .await;
+        let update = client
+            .update_item()
+            .table_name(&table)
+            .set_key(Some(key.clone()))
+            .send()
+            .await;
         let delete = client
             .delete_item()
             .table_name(&table)
@@ -216,6 +230,7 @@ async fn attempts(emulator: &Emulator, function: &str) -> Vec<String> {
             ("query", verdict(query)),
             ("scan", verdict(scan)),
             ("put", verdict(put)),
+            ("update", verdict(update)),
             ("delete", verdict(delete)),
         ];
         let allowed: Vec<_> = verdicts
@@ -244,8 +259,8 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "ingest standings: ",
             "ingest snapshots: ",
             "aggregator activities: ",
-            "aggregator dedup: put",
-            "aggregator standings: get",
+            "aggregator dedup: update",
+            "aggregator standings: get update",
             "aggregator snapshots: ",
             // On AWS only heartbeats: the emulator ignores the condition on the key.
             "snapshot activities: query put",

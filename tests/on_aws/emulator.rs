@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_smithy_http_client::tls;
 use aws_types::SdkConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -170,6 +170,29 @@ impl Emulator {
     /// Removes the conditions that a key must be in the request from a role's policies. The emulator knows no
     /// keys of tables, so it would deny every such request.
     pub async fn without_required_keys(&self, role: &str) {
+        let edit = |statements: &mut Vec<Value>| {
+            for statement in statements {
+                if let Some(condition) = statement.get_mut("Condition").and_then(Value::as_object_mut) {
+                    condition.remove("Null");
+                }
+            }
+        };
+        self.edit_policies(role, edit).await;
+    }
+
+    /// Lets a role execute batches of statements. AWS asks for what they do, such as
+    /// `dynamodb:PartiQLInsert`, and the emulator for the name of the call.
+    pub async fn with_statements(&self, role: &str) {
+        let allow = json!({
+            "Effect": "Allow",
+            "Action": "dynamodb:BatchExecuteStatement",
+            "Resource": "*",
+        });
+        self.edit_policies(role, |statements| statements.push(allow.clone()))
+            .await;
+    }
+
+    async fn edit_policies(&self, role: &str, edit: impl Fn(&mut Vec<Value>)) {
         let listed = self.aws("iam list-role-policies", &["--role-name", role]).await;
         for name in listed["PolicyNames"].as_array().expect("names") {
             let policy = [
@@ -179,11 +202,7 @@ impl Emulator {
                 name.as_str().expect("a name"),
             ];
             let mut document = self.aws("iam get-role-policy", &policy).await["PolicyDocument"].take();
-            for statement in document["Statement"].as_array_mut().expect("statements") {
-                if let Some(condition) = statement.get_mut("Condition").and_then(Value::as_object_mut) {
-                    condition.remove("Null");
-                }
-            }
+            edit(document["Statement"].as_array_mut().expect("statements"));
             let document = document.to_string();
             let arguments = [&policy[..], &["--policy-document", &document]].concat();
             self.aws("iam put-role-policy", &arguments).await;
