@@ -252,7 +252,7 @@ async fn a_users_points_over_time_never_fall_whatever_is_counted_around_midnight
         ["0 0 0 0 0 20 20", "0 0 0 0 20 20", "0 0 20 20", day],
     )
     .await;
-    // Received after midnight: late, and on time. Both delete the counters of September and of the 30th.
+    // Received after midnight: late, and on time. The sum of September gives way to that of November.
     story
         .activity("ann", "2026-10-31T23:00:00Z", "2026-11-01T00:00:05Z")
         .await;
@@ -260,7 +260,7 @@ async fn a_users_points_over_time_never_fall_whatever_is_counted_around_midnight
     check(
         &story,
         "2026-11-01T00:00:10Z",
-        ["0 0 0 20 20", "0 0 0 20 20", "0 20 20", day],
+        ["0 0 0 0 20 20", "0 0 0 0 20 20", "0 0 20 20", day],
     )
     .await;
     story.functions.publish(time("2026-11-01T00:00:30Z")).await;

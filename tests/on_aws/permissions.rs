@@ -76,8 +76,8 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         pipe: dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams on table/podium-test-activities/stream/2026-11-21T00:00:00.000
         pipe: sqs:SendMessage on podium-test-activities
         pipe: sqs:SendMessage on podium-test-pipe-dlq
-        aggregator: dynamodb:PutItem on table/podium-test-dedup
-        aggregator: dynamodb:GetItem dynamodb:UpdateItem on table/podium-test-standings
+        aggregator: dynamodb:BatchGetItem dynamodb:UpdateItem on table/podium-test-dedup
+        aggregator: dynamodb:BatchGetItem dynamodb:PartiQLInsert dynamodb:PartiQLUpdate dynamodb:GetItem dynamodb:UpdateItem on table/podium-test-standings
         aggregator: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-activities
         aggregator: sqs:SendMessage on podium-test-activities-dlq
         schedule: lambda:InvokeFunction on function:podium-test-snapshot:live

@@ -19,7 +19,7 @@ use store::{Generations, Rebuilds};
 use tokio::net::TcpListener;
 
 use crate::stack::http_client;
-use crate::tables::{Functions, rules, time};
+use crate::tables::{Functions, time};
 
 const KINDS: [&str; 3] = ["task_completed", "program_check_in", "learning_milestone"];
 
@@ -157,7 +157,7 @@ async fn counters_of_a_deleted_generation_are_not_taken_for_those_of_a_person() 
     change(&functions, &|known| known.switched().expect("it is complete")).await;
     change(&functions, &|known| known.alone().expect("there are two").0).await;
     let (client, table) = (functions.client.clone(), functions.tables.standings.clone());
-    let rebuilds = Rebuilds::new(client, table, rules("UTC").standing_shards);
+    let rebuilds = Rebuilds::new(client, table);
     let deleted = rebuilds.delete(CountGeneration::FIRST).await.expect("deleted");
     assert!(deleted >= 3, "{deleted} standings");
     assert_eq!(read().await, before);
