@@ -309,8 +309,8 @@ variable "reserve_concurrency" {
 variable "function_concurrency" {
   # The bound of $3 an hour: a function URL takes 10 requests a second for each reserved invocation, so 4 allow 144,000
   # an hour. If each asks for 1,000 rows of users with ids of 128 characters, uncompressed, the answers have 199 kB, 28.7
-  # GB an hour in all: $2.58 at $0.09 a GB. Requests ($0.03), four functions of 256 MB ($0.05), three read units a
-  # request ($0.05) and traces of one in twenty ($0.05) make it $2.76. Lambda refuses unsigned posts without charge.
+  # GB an hour in all: $2.58 at $0.09 a GB. Requests ($0.03), four functions of 256 MB ($0.05), seven read units a
+  # request ($0.13) and traces of one in twenty ($0.05) make it $2.84. Lambda refuses unsigned posts without charge.
   description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator: 2 to 1,000). Without reserve_concurrency only the aggregator's maximum applies. A function URL takes 10 requests a second for each: what an anonymous reader can cost grows by 70 cents an hour for each of serve, and with ingest_auth = \"NONE\" an anonymous client can cost $18 an hour for each of ingest, in batches of 100 activities."
   type = object({
     ingest     = optional(number, 20)
