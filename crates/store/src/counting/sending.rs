@@ -1,0 +1,315 @@
+//! One request to the tables, and what its answer means for each of its calls.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, KeysAndAttributes,
+    ReturnConsumedCapacity,
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Counting, Request, Used, Write};
+use crate::blocks::{BlockName, Spill, keys_of};
+use crate::count::{Answer, Stored};
+use crate::item::{self, Item, string, text};
+use crate::keys::{STANDINGS_KEY, StandingKey, attribute};
+use crate::ledger::{Ledger, Version};
+use crate::requests::add_to_block;
+
+/// A request without an answer for so long is taken to be lost, so that it delays no other standing for longer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+impl Counting {
+    /// Sends a request, and returns the answer to each of its calls.
+    pub(super) async fn send(
+        &self,
+        request: Request,
+        standings: &[StandingKey],
+        deadline: Instant,
+    ) -> (Vec<(usize, Answer)>, Used) {
+        let places = request.places();
+        let sent = async {
+            match request {
+                Request::Read {
+                    is_consistent,
+                    places,
+                } => self.read(&places, is_consistent, standings).await,
+                Request::Look { names } => self.look(&names).await,
+                Request::Spill { place, spill } => self.spill(place, &spill).await,
+                Request::Write { writes } => self.write(&writes, standings).await,
+            }
+        };
+        let answer_by = deadline.min(Instant::now() + ANSWER_WITHIN);
+        timeout_at(answer_by, sent).await.unwrap_or_else(|_| {
+            let late = Answer::Unsure("the table did not answer in time".to_owned());
+            (of_each(places, &late), Used::default())
+        })
+    }
+
+    /// Reads standings. What a throttled table leaves out is uncertain.
+    async fn read(
+        &self,
+        of: &[usize],
+        is_consistent: bool,
+        standings: &[StandingKey],
+    ) -> (Vec<(usize, Answer)>, Used) {
+        let keys = of.iter().map(|&place| {
+            let standing = &standings[place];
+            item::key(STANDINGS_KEY, &standing.partition(), &standing.member())
+        });
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .consistent_read(is_consistent)
+            .build();
+        let (items, unprocessed, units) = match self.batch_get(&self.tables.standings, request).await {
+            Ok(read) => read,
+            Err(failed) => return (of_each(of.iter().copied(), &failed), Used::default()),
+        };
+        let used = Used {
+            standings_read_units: units,
+            ..Used::default()
+        };
+        let key_of = |item: &Item| {
+            Some((
+                text(item, attribute::SHARD).ok()?.to_owned(),
+                text(item, attribute::MEMBER).ok()?.to_owned(),
+            ))
+        };
+        let found: HashMap<_, _> = items
+            .iter()
+            .filter_map(|item| Some((key_of(item)?, item)))
+            .collect();
+        let left: BTreeSet<_> = unprocessed.iter().filter_map(key_of).collect();
+        let answers = of.iter().map(|&place| {
+            let key = (standings[place].partition(), standings[place].member());
+            let answer = match found.get(&key) {
+                Some(item) => stored(item),
+                None if left.contains(&key) => Answer::Unsure("the table is throttled".to_owned()),
+                None => Answer::Read(None),
+            };
+            (place, answer)
+        });
+        (answers.collect(), used)
+    }
+
+    /// Looks into blocks, consistently.
+    async fn look(&self, names: &[(usize, BlockName)]) -> (Vec<(usize, Answer)>, Used) {
+        let keys = names
+            .iter()
+            .map(|(_, name)| Item::from([(attribute::ACTIVITY.to_owned(), string(name.as_str()))]));
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .consistent_read(true)
+            .build();
+        let read = self.batch_get(&self.tables.dedup, request).await;
+        let places: BTreeSet<usize> = names.iter().map(|(place, _)| *place).collect();
+        let (items, unprocessed, units) = match read {
+            Ok(read) => read,
+            Err(failed) => return (of_each(places, &failed), Used::default()),
+        };
+        let used = Used {
+            dedup_read_units: units,
+            ..Used::default()
+        };
+        let name_of = |item: &Item| text(item, attribute::ACTIVITY).ok().map(str::to_owned);
+        let left: BTreeSet<_> = unprocessed.iter().filter_map(name_of).collect();
+        let found: HashMap<_, _> = items
+            .iter()
+            .filter_map(|item| Some((name_of(item)?, item)))
+            .collect();
+        let answers = places.into_iter().map(|place| {
+            let mut all = BTreeSet::new();
+            for (_, name) in names.iter().filter(|(of, _)| *of == place) {
+                if left.contains(name.as_str()) {
+                    return (place, Answer::Unsure("the table is throttled".to_owned()));
+                }
+                all.extend(
+                    found
+                        .get(name.as_str())
+                        .into_iter()
+                        .flat_map(|item| keys_of(item)),
+                );
+            }
+            (place, Answer::Found(all))
+        });
+        (answers.collect(), used)
+    }
+
+    /// Adds keys to a block. Doing so again changes nothing.
+    async fn spill(&self, place: usize, spill: &Spill) -> (Vec<(usize, Answer)>, Used) {
+        let update = add_to_block(&self.client, &self.tables.dedup, spill);
+        let update = update.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut used = Used::default();
+        let answer = match update.send().await {
+            Ok(output) => {
+                let capacity = output
+                    .consumed_capacity
+                    .and_then(|capacity| capacity.capacity_units);
+                used.dedup_write_units = capacity.unwrap_or_default();
+                Answer::Done
+            }
+            Err(error) => failed(&error),
+        };
+        (vec![(place, answer)], used)
+    }
+
+    /// Writes standings, each on its own condition.
+    async fn write(&self, writes: &[Write], standings: &[StandingKey]) -> (Vec<(usize, Answer)>, Used) {
+        let statements = writes
+            .iter()
+            .map(|write| self.statement(write, &standings[write.place]));
+        let statements: Result<Vec<_>, _> = statements.collect();
+        let all = |answer: &Answer| of_each(writes.iter().map(|write| write.place), answer);
+        let statements = match statements {
+            Ok(statements) => statements,
+            Err(error) => return (all(&Answer::Invalid(error.to_string())), Used::default()),
+        };
+        let sent = self
+            .client
+            .batch_execute_statement()
+            .set_statements(Some(statements))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        let mut used = Used::default();
+        let responses = match sent {
+            Ok(output) => {
+                let units = output.consumed_capacity.unwrap_or_default();
+                let units = units.iter().filter_map(|capacity| capacity.capacity_units);
+                used.standings_write_units = units.sum();
+                output.responses.unwrap_or_default()
+            }
+            Err(error) => return (all(&failed(&error)), used),
+        };
+        let mut responses = responses.into_iter();
+        let answers = writes.iter().map(|write| {
+            let error = match responses.next() {
+                None => {
+                    return (
+                        write.place,
+                        Answer::Unsure("the answer lacks a statement".to_owned()),
+                    );
+                }
+                Some(response) => response.error,
+            };
+            let Some(error) = error else {
+                return (write.place, Answer::Done);
+            };
+            let text = format!("{:?}: {}", error.code(), error.message().unwrap_or_default());
+            let answer = match error.code() {
+                Some(
+                    BatchStatementErrorCodeEnum::ConditionalCheckFailed
+                    | BatchStatementErrorCodeEnum::DuplicateItem,
+                ) => Answer::ConditionFailed,
+                Some(
+                    BatchStatementErrorCodeEnum::ValidationError
+                    | BatchStatementErrorCodeEnum::ItemCollectionSizeLimitExceeded,
+                ) => Answer::Invalid(text),
+                Some(
+                    BatchStatementErrorCodeEnum::AccessDenied | BatchStatementErrorCodeEnum::ResourceNotFound,
+                ) => Answer::Refused(text),
+                _ => Answer::Unsure(text),
+            };
+            (write.place, answer)
+        });
+        (answers.collect(), used)
+    }
+
+    /// The items that were read, the keys of those that were not, and the units used.
+    async fn batch_get(
+        &self,
+        table: &str,
+        request: Result<KeysAndAttributes, BuildError>,
+    ) -> Result<(Vec<Item>, Vec<Item>, f64), Answer> {
+        let request = request.map_err(|error| Answer::Invalid(error.to_string()))?;
+        let sent = self
+            .client
+            .batch_get_item()
+            .request_items(table, request)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        let output = sent.map_err(|error| failed(&error))?;
+        let units = output.consumed_capacity.unwrap_or_default();
+        let units = units.iter().filter_map(|capacity| capacity.capacity_units).sum();
+        let items = output.responses.unwrap_or_default().into_values().flatten();
+        let left = output.unprocessed_keys.unwrap_or_default().into_values();
+        let left = left.flat_map(|request| request.keys);
+        Ok((items.collect(), left.collect(), units))
+    }
+
+    fn statement(&self, write: &Write, standing: &StandingKey) -> Result<BatchStatementRequest, BuildError> {
+        let table = &self.tables.standings;
+        let (shard, member) = (string(standing.partition()), string(standing.member()));
+        let ledger = AttributeValue::B(Blob::new(write.ledger.encode()));
+        let version = write.version.attribute();
+        let (statement, parameters) = match write.replaces {
+            None => (
+                format!(
+                    r#"INSERT INTO "{table}" VALUE {{'{}': ?, '{}': ?, '{}': ?, '{}': ?}}"#,
+                    attribute::SHARD,
+                    attribute::MEMBER,
+                    attribute::LEDGER,
+                    attribute::VERSION
+                ),
+                vec![shard, member, ledger, version],
+            ),
+            Some(replaces) => (
+                format!(
+                    r#"UPDATE "{table}" SET "{}" = ? SET "{}" = ? WHERE "{}" = ? AND "{}" = ? AND "{}" = ?"#,
+                    attribute::LEDGER,
+                    attribute::VERSION,
+                    attribute::SHARD,
+                    attribute::MEMBER,
+                    attribute::VERSION
+                ),
+                vec![ledger, version, shard, member, replaces.attribute()],
+            ),
+        };
+        BatchStatementRequest::builder()
+            .statement(statement)
+            .set_parameters(Some(parameters))
+            .build()
+    }
+}
+
+fn stored(item: &Item) -> Answer {
+    match (Ledger::of_item(item), Version::of_item(item)) {
+        (Ok(ledger), Some(version)) => Answer::Read(Some(Stored { version, ledger })),
+        (Err(error), _) => Answer::Refused(format!("a standing is corrupt: {error}")),
+        (Ok(_), None) => Answer::Refused("a standing is corrupt: it has no version".to_owned()),
+    }
+}
+
+/// What the failure of a request means for each of its calls.
+fn failed<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> Answer {
+    let text = DisplayErrorContext(error).to_string();
+    let SdkError::ServiceError(service) = error else {
+        return match error {
+            SdkError::ConstructionFailure(_) => Answer::Invalid(text),
+            _ => Answer::Unsure(text),
+        };
+    };
+    match service.err().code() {
+        Some("ConditionalCheckFailedException") => Answer::ConditionFailed,
+        Some("ValidationException") => Answer::Invalid(text),
+        Some(
+            "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "ThrottlingException"
+            | "InternalServerError"
+            | "ServiceUnavailable"
+            | "InternalFailure",
+        ) => Answer::Unsure(text),
+        _ if service.raw().status().is_server_error() => Answer::Unsure(text),
+        _ => Answer::Refused(text),
+    }
+}
+
+/// The same answer for each of some places.
+fn of_each(places: impl IntoIterator<Item = usize>, answer: &Answer) -> Vec<(usize, Answer)> {
+    places.into_iter().map(|place| (place, answer.clone())).collect()
+}
