@@ -9,7 +9,7 @@ pub enum Fault {
     Throttle,
     /// A table or a queue answers 500.
     ServerError,
-    /// A transaction conflicts with another one on an item.
+    /// A transaction or a statement conflicts with another write of an item.
     Conflict,
     /// An answer is late, sometimes after its caller has given up. The write happens anyway.
     Slow,
