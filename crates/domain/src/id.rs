@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How the users of heartbeats begin. No client can send one, since ids may not begin with `~`.
 pub const HEARTBEAT_USER: &str = "~heartbeat";
@@ -75,8 +75,7 @@ fn dot_segment(raw: &str) -> Result<(), InvalidId> {
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $rule:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(into = "String")]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -111,9 +110,9 @@ macro_rules! identifier {
             }
         }
 
-        impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.as_str().to_owned()
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
             }
         }
 
@@ -237,9 +236,17 @@ mod tests {
         let all = (0..=0xff).map(|byte| format!("a{}", char::from(byte)));
         let others = ["", ".", "..", "~a", &longest, &too_long].map(str::to_owned);
         for raw in GIVEN.map(str::to_owned).into_iter().chain(all).chain(others) {
-            let as_user = raw.parse::<UserId>().map(String::from);
-            assert_eq!(raw.parse::<ProgramId>().map(String::from), as_user, "{raw:?}");
-            assert_eq!(raw.parse::<ActivityId>().map(String::from), as_user, "{raw:?}");
+            let as_user = raw.parse::<UserId>().map(|id| id.as_str().to_owned());
+            assert_eq!(
+                raw.parse::<ProgramId>().map(|id| id.as_str().to_owned()),
+                as_user,
+                "{raw:?}"
+            );
+            assert_eq!(
+                raw.parse::<ActivityId>().map(|id| id.as_str().to_owned()),
+                as_user,
+                "{raw:?}"
+            );
         }
     }
 

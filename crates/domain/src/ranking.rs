@@ -1,7 +1,7 @@
 //! Turns tallies, in any order, into a ranked board.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 
 use crate::board::BoardEntry;
 use crate::histogram::Histogram;
@@ -13,7 +13,10 @@ use crate::standing::Tally;
 #[derive(Debug)]
 pub struct BoardBuilder {
     listed: usize,
-    best: BinaryHeap<(Reverse<u64>, UserId, u64)>,
+    /// The best so far, and some more that came since others were dropped, in any order.
+    best: Vec<(Reverse<u64>, UserId, u64)>,
+    /// The first of those that were dropped last. Nobody from there on is listed.
+    last: Option<(Reverse<u64>, UserId)>,
     users_by_points: HashMap<u64, u64>,
     sum: Tally,
 }
@@ -31,7 +34,8 @@ impl BoardBuilder {
     pub fn new(listed: usize) -> Self {
         Self {
             listed,
-            best: BinaryHeap::new(),
+            best: Vec::new(),
+            last: None,
             users_by_points: HashMap::new(),
             sum: Tally::default(),
         }
@@ -44,29 +48,36 @@ impl BoardBuilder {
         }
         self.sum += tally;
         *self.users_by_points.entry(tally.points).or_default() += 1;
-        // The heap's greatest element is the listed user to drop first.
-        let is_listed = self.best.len() < self.listed
-            || self
-                .best
-                .peek()
-                .is_some_and(|(points, last, _)| (Reverse(tally.points), user) < (*points, last));
-        if is_listed {
-            self.best
-                .push((Reverse(tally.points), user.clone(), tally.activities));
-            if self.best.len() > self.listed {
-                self.best.pop();
-            }
-            debug_assert!(
-                self.best.len() <= self.listed,
-                "memory is bounded by the listed users"
-            );
+        let place = (Reverse(tally.points), user);
+        if self
+            .last
+            .as_ref()
+            .is_some_and(|(points, last)| place >= (*points, last))
+        {
+            return;
+        }
+        self.best
+            .push((Reverse(tally.points), user.clone(), tally.activities));
+        // Dropping many at once takes fewer comparisons than a heap does.
+        if self.best.len() > self.listed.saturating_add(self.listed / 4) {
+            self.drop_others();
         }
     }
 
-    pub fn finish(self) -> RankedBoard {
+    /// Drops all but the best.
+    fn drop_others(&mut self) {
+        if self.best.len() > self.listed {
+            self.best.select_nth_unstable(self.listed);
+            self.best.truncate(self.listed + 1);
+            self.last = self.best.pop().map(|(points, user, _)| (points, user));
+        }
+    }
+
+    pub fn finish(mut self) -> RankedBoard {
+        self.drop_others();
+        self.best.sort_unstable();
         let tallies = self
             .best
-            .into_sorted_vec()
             .into_iter()
             .map(|(Reverse(points), user, activities)| (user, Tally { points, activities }));
         RankedBoard {

@@ -16,7 +16,8 @@ pub const MAX_COMPARED: usize = 100_000;
 /// Collects standings into one board per program and the global board.
 #[derive(Debug)]
 pub struct Boards {
-    builders: HashMap<Board, [BoardBuilder; Window::EVERY.len()]>,
+    global: Builders,
+    of_programs: HashMap<ProgramId, Builders>,
     /// How many programs may have a board.
     limit: usize,
     /// How many users a board lists.
@@ -26,6 +27,9 @@ pub struct Boards {
     /// What was done in the programs that are compared: the first [`MAX_COMPARED`] that occur.
     programs: HashMap<ProgramId, Done>,
 }
+
+/// One for each window.
+type Builders = [BoardBuilder; Window::EVERY.len()];
 
 /// The activities of a program.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,9 +88,10 @@ impl Boards {
     /// Empty boards: the global one, and those of the programs that the previous run chose. Other programs
     /// get one when they occur, as long as there are fewer than `limit`.
     pub fn new(chosen: impl IntoIterator<Item = ProgramId>, limit: usize, listed: usize) -> Self {
-        let boards = chosen.into_iter().map(Board::Program).chain([Board::Global]);
+        let boards = chosen.into_iter().map(|program| (program, builders(listed)));
         Self {
-            builders: boards.map(|board| (board, builders(listed))).collect(),
+            global: builders(listed),
+            of_programs: boards.collect(),
             limit,
             listed,
             standings: 0,
@@ -135,8 +140,9 @@ impl Boards {
 
     /// Every board in every window.
     pub fn each(&self) -> Vec<(Board, Window)> {
-        let boards = self.builders.keys();
+        let boards = self.of_programs.keys().cloned().map(Board::Program);
         boards
+            .chain([Board::Global])
             .flat_map(|board| Window::EVERY.map(|window| (board.clone(), window)))
             .collect()
     }
@@ -150,21 +156,25 @@ impl Boards {
             tallies,
             recent_activities,
         } = standing;
-        if self.programs.contains_key(&program) || self.programs.len() < MAX_COMPARED {
-            let done = self.programs.entry(program.clone()).or_default();
+        let is_smoke_test = program.as_str() == SMOKE_PROGRAM;
+        // A program without a board has had none of its standings left out so far, since boards are never taken
+        // away.
+        if !self.of_programs.contains_key(&program) && (is_smoke_test || self.of_programs.len() < self.limit)
+        {
+            self.of_programs.insert(program.clone(), builders(self.listed));
+        }
+        if let Some(board) = self.of_programs.get_mut(&program) {
+            add(board, &user, &tallies);
+        }
+        let done = if self.programs.len() < MAX_COMPARED {
+            Some(self.programs.entry(program).or_default())
+        } else {
+            self.programs.get_mut(&program)
+        };
+        if let Some(done) = done {
             done.all += tallies.all.activities;
             done.recent += recent_activities;
         }
-        let is_smoke_test = program.as_str() == SMOKE_PROGRAM;
-        let board = Board::Program(program);
-        // One board is global. A program without one has had none of its standings left out so far, since
-        // boards are never taken away.
-        if is_smoke_test || self.builders.len() <= self.limit {
-            self.builders
-                .entry(board.clone())
-                .or_insert_with(|| builders(self.listed));
-        }
-        self.add_to(&board, &user, &tallies);
         if is_smoke_test {
             return;
         }
@@ -172,7 +182,7 @@ impl Boards {
             Some((current, sum)) if *current == user => *sum += tallies,
             current => {
                 if let Some((done, sum)) = current.replace((user, tallies)) {
-                    self.add_to(&Board::Global, &done, &sum);
+                    add(&mut self.global, &done, &sum);
                 }
             }
         }
@@ -181,15 +191,7 @@ impl Boards {
     /// Adds the last user of a shard to the global board.
     pub fn finish_shard(&mut self, user_sum: UserSum) {
         if let Some((user, sum)) = user_sum.current {
-            self.add_to(&Board::Global, &user, &sum);
-        }
-    }
-
-    fn add_to(&mut self, board: &Board, user: &UserId, tallies: &Tallies) {
-        if let Some(builders) = self.builders.get_mut(board) {
-            for (window, builder) in Window::EVERY.into_iter().zip(builders) {
-                builder.add(user, tallies.get(window));
-            }
+            add(&mut self.global, &user, &sum);
         }
     }
 
@@ -200,9 +202,13 @@ impl Boards {
 
     /// Ranks every board, the global one first.
     pub fn finish(self) -> Vec<WindowBoard> {
-        let mut builders: Vec<_> = self.builders.into_iter().collect();
-        builders.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let boards = builders.into_iter().flat_map(|(board, builders)| {
+        let mut programs: Vec<_> = self.of_programs.into_iter().collect();
+        programs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let programs = programs
+            .into_iter()
+            .map(|(program, builders)| (Board::Program(program), builders));
+        let boards = [(Board::Global, self.global)].into_iter().chain(programs);
+        let boards = boards.flat_map(|(board, builders)| {
             Window::EVERY
                 .into_iter()
                 .zip(builders)
@@ -212,8 +218,14 @@ impl Boards {
     }
 }
 
-fn builders(listed: usize) -> [BoardBuilder; Window::EVERY.len()] {
+fn builders(listed: usize) -> Builders {
     Window::EVERY.map(|_| BoardBuilder::new(listed))
+}
+
+fn add(builders: &mut Builders, user: &UserId, tallies: &Tallies) {
+    for (window, builder) in Window::EVERY.into_iter().zip(builders) {
+        builder.add(user, tallies.get(window));
+    }
 }
 
 /// The sums of every board in each window.
@@ -354,14 +366,7 @@ mod tests {
         }
         let programs = |ids: Vec<&ProgramId>| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(" ");
         let chosen = programs(boards.chosen().iter().collect());
-        let mut published: Vec<_> = boards
-            .builders
-            .keys()
-            .filter_map(|board| match board {
-                Board::Program(program) => Some(program),
-                Board::Global => None,
-            })
-            .collect();
+        let mut published: Vec<_> = boards.of_programs.keys().collect();
         published.sort_unstable();
         assert_eq!(
             format!("{} -> {chosen}", programs(published)),

@@ -34,11 +34,19 @@ impl LedgerKey {
     pub const BYTES: usize = RECEIVED_BYTES + HASH_BYTES;
 
     pub fn new(received_at: Timestamp, id: &ActivityId) -> Self {
-        let milliseconds = u64::try_from(received_at.as_millisecond()).unwrap_or_default();
+        let hash = Sha256::digest(id.as_str());
+        let (hash, _) = hash.split_first_chunk().expect("a hash has 32 bytes");
+        Self::of(received_at.as_millisecond().max(0), *hash).expect("a time has 48 bits")
+    }
+
+    fn of(milliseconds: i64, hash: [u8; HASH_BYTES]) -> Option<Self> {
+        let [0, 0, time @ ..] = milliseconds.to_be_bytes() else {
+            return None;
+        };
         let mut bytes = [0; Self::BYTES];
-        bytes[..RECEIVED_BYTES].copy_from_slice(&milliseconds.to_be_bytes()[8 - RECEIVED_BYTES..]);
-        bytes[RECEIVED_BYTES..].copy_from_slice(&Sha256::digest(id.as_str())[..HASH_BYTES]);
-        Self(bytes)
+        bytes[..RECEIVED_BYTES].copy_from_slice(&time);
+        bytes[RECEIVED_BYTES..].copy_from_slice(&hash);
+        Some(Self(bytes))
     }
 
     pub(crate) fn stored(bytes: &[u8]) -> Option<Self> {
@@ -49,11 +57,19 @@ impl LedgerKey {
         &self.0
     }
 
-    pub fn received_at(&self) -> Timestamp {
+    /// Since the epoch.
+    fn milliseconds(&self) -> i64 {
         let mut milliseconds = [0; 8];
         milliseconds[8 - RECEIVED_BYTES..].copy_from_slice(&self.0[..RECEIVED_BYTES]);
-        let milliseconds = i64::try_from(u64::from_be_bytes(milliseconds)).expect("48 bits fit");
-        Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX)
+        i64::from_be_bytes(milliseconds)
+    }
+
+    fn hash(&self) -> &[u8] {
+        &self.0[RECEIVED_BYTES..]
+    }
+
+    pub fn received_at(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.milliseconds()).unwrap_or(Timestamp::MAX)
     }
 
     /// The first byte of the hash, which spreads keys over the parts of a block.
@@ -168,8 +184,8 @@ impl Ledger {
     }
 
     /// The format, the day, the sums and the epoch, then `spilled_through` after a byte that says whether there
-    /// is one, and the keys. Days and sums are variable-length integers, since every snapshot reads every
-    /// ledger and most sums are small or zero.
+    /// is one, and the keys. Of each key, the milliseconds since the one before and the hash. Days, sums and
+    /// milliseconds are variable-length integers, since every snapshot reads every ledger and most are small.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![Self::FORMAT];
         push_integer(&mut bytes, day_number(self.counters.as_of()));
@@ -179,42 +195,39 @@ impl Ledger {
         }
         bytes.extend(self.epoch.0);
         bytes.push(self.spilled_through.is_some().into());
+        let mut before = 0;
         for key in self.spilled_through.iter().chain(&self.keys) {
-            bytes.extend(key.bytes());
+            let milliseconds = key.milliseconds();
+            push_integer(&mut bytes, milliseconds - before);
+            bytes.extend(key.hash());
+            before = milliseconds;
         }
         bytes
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, InvalidLedger> {
         let length = InvalidLedger::Length(bytes.len());
-        let (format, mut rest) = bytes.split_first().ok_or(length)?;
-        if *format != Self::FORMAT {
-            return Err(InvalidLedger::Format(*format));
-        }
-        let day = take_integer(&mut rest).ok_or(length)?;
-        let day = day
-            .checked_mul(24 * 60 * 60)
-            .and_then(|seconds| Timestamp::from_second(seconds).ok());
-        let as_of = day.ok_or(InvalidLedger::Day)?.to_zoned(TimeZone::UTC).date();
-        let mut sums = [Sum::default(); Counters::COUNT];
-        for sum in &mut sums {
-            sum.points = take_integer(&mut rest).ok_or(length)?;
-            sum.activities = take_integer(&mut rest).ok_or(length)?;
-        }
+        let mut rest = bytes;
+        let counters = take_counters(&mut rest)?;
         let (epoch, rest) = rest.split_first_chunk::<8>().ok_or(length)?;
-        let (has_spilled, rest) = rest.split_first().ok_or(length)?;
-        let mut keys = rest.chunks_exact(LedgerKey::BYTES);
-        if !keys.remainder().is_empty() {
-            return Err(length);
+        let (has_spilled, mut rest) = rest.split_first().ok_or(length)?;
+        let mut keys = Vec::new();
+        let mut before: i64 = 0;
+        while !rest.is_empty() {
+            let since = take_integer(&mut rest).ok_or(length)?;
+            let (hash, after) = rest.split_first_chunk().ok_or(length)?;
+            rest = after;
+            before = before.checked_add(since).ok_or(length)?;
+            keys.push(LedgerKey::of(before, *hash).ok_or(length)?);
         }
         let spilled_through = match has_spilled {
             0 => None,
-            _ => Some(keys.next().and_then(LedgerKey::stored).ok_or(length)?),
+            _ if keys.is_empty() => return Err(length),
+            _ => Some(keys.remove(0)),
         };
-        let keys: Vec<LedgerKey> = keys.filter_map(LedgerKey::stored).collect();
         debug_assert!(keys.is_sorted_by(|a, b| a < b), "keys are sorted and different");
         Ok(Self {
-            counters: Counters::stored(as_of, sums),
+            counters,
             epoch: Epoch(*epoch),
             spilled_through,
             keys,
@@ -223,11 +236,41 @@ impl Ledger {
 
     /// The ledger in an item of the table of standings.
     pub(crate) fn of_item(item: &Item) -> Result<Self, InvalidLedger> {
-        match item.get(attribute::LEDGER) {
-            Some(AttributeValue::B(bytes)) => Self::decode(bytes.as_ref()),
-            _ => Err(InvalidLedger::Missing),
-        }
+        Self::decode(encoded(item)?)
     }
+
+    /// Only its counters.
+    pub(crate) fn counters_of_item(item: &Item) -> Result<Counters, InvalidLedger> {
+        take_counters(&mut encoded(item)?)
+    }
+}
+
+fn encoded(item: &Item) -> Result<&[u8], InvalidLedger> {
+    match item.get(attribute::LEDGER) {
+        Some(AttributeValue::B(bytes)) => Ok(bytes.as_ref()),
+        _ => Err(InvalidLedger::Missing),
+    }
+}
+
+/// Takes the format, the day and the sums from the beginning.
+fn take_counters(bytes: &mut &[u8]) -> Result<Counters, InvalidLedger> {
+    let length = InvalidLedger::Length(bytes.len());
+    let (format, rest) = bytes.split_first().ok_or(length)?;
+    if *format != Ledger::FORMAT {
+        return Err(InvalidLedger::Format(*format));
+    }
+    *bytes = rest;
+    let day = take_integer(bytes).ok_or(length)?;
+    let day = day
+        .checked_mul(24 * 60 * 60)
+        .and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let as_of = day.ok_or(InvalidLedger::Day)?.to_zoned(TimeZone::UTC).date();
+    let mut sums = [Sum::default(); Counters::COUNT];
+    for sum in &mut sums {
+        sum.points = take_integer(bytes).ok_or(length)?;
+        sum.activities = take_integer(bytes).ok_or(length)?;
+    }
+    Ok(Counters::stored(as_of, sums))
 }
 
 /// Appends an integer with seven bits in each byte, the lowest first; numbers near zero, of either sign, are
@@ -331,7 +374,7 @@ mod tests {
             days in 0..40_000_i64,
             epoch: [u8; 8],
             through in proptest::option::of(1..5_000_000_000_i64),
-            seconds in btree_set(1..5_000_000_000_i64, 0..40),
+            milliseconds in btree_set(1..5_000_000_000_000_i64, 0..40),
         ) {
             let as_of = Timestamp::from_second(days * 86_400).unwrap();
             let sums: Vec<_> = sums
@@ -342,7 +385,10 @@ mod tests {
                 counters: Counters::stored(as_of.to_zoned(TimeZone::UTC).date(), sums.try_into().unwrap()),
                 epoch: Epoch(epoch),
                 spilled_through: through.map(|second| key(second, "b")),
-                keys: seconds.into_iter().map(|second| key(second, "a")).collect(),
+                keys: milliseconds
+                    .into_iter()
+                    .map(|at| LedgerKey::new(Timestamp::from_millisecond(at).unwrap(), &"a".parse().unwrap()))
+                    .collect(),
             };
             let bytes = ledger.encode();
             prop_assert_eq!(Ledger::decode(&bytes), Ok(ledger));
