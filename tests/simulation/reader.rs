@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::Head;
-use store::head::{HistogramRef, PageRef, RankedBy};
+use store::head::{HistogramRef, PageRef, RankedBy, Sought};
 use store::publication::{PAGE_RENEWAL, content_hash};
 
 use crate::run::RUN_TIME;
@@ -126,7 +126,7 @@ impl Reader {
         let (found, _) = self.find(&row.user_id, corrected);
         assert_eq!(
             found, expected,
-            "by {corrected} points in generation {generation}"
+            "by {corrected} points in generation {generation}, which lists everyone"
         );
         let nobody: UserId = format!("{}-nobody", row.user_id).parse().expect("a user");
         assert_eq!(self.find(&nobody, live).0, None);
@@ -138,9 +138,10 @@ impl Reader {
         for candidate in self.head.candidates(user, points) {
             read += 1;
             let content: Vec<BoardEntry> = self.content(candidate.page);
-            let found = candidate.row_of(user, &content);
-            if found.is_some() {
-                return (found, read);
+            match candidate.seek(&content) {
+                Sought::Row(at, row) => return (Some((at, row)), read),
+                Sought::NotListed => return (None, read),
+                Sought::Elsewhere => {}
             }
         }
         (None, read)

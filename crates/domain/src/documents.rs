@@ -73,7 +73,8 @@ pub struct UserDocument {
     /// The user's points at the start of each day, week and month within the window, then those of
     /// `entry`. See [`crate::history::of_user`].
     pub history: Vec<PointsAt>,
-    /// Listed users whose ids differ from this one only in case. They are other users.
+    /// Listed users whose ids differ from this one only in case. They are other users. Empty for a user who is not
+    /// listed if others are not either.
     #[serde(default)]
     pub other_case: Vec<UserId>,
     pub freshness: FreshnessDocument,

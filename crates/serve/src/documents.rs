@@ -183,8 +183,12 @@ impl Serve {
             if activities == 0 {
                 return Err(self.not_on_board(board, user, window, now).await?.into());
             }
-            // All pages were read to find the user.
-            let entries = self.listed(board, window, &head).await?;
+            // Only the rows say whose ids differ in case, and on a board that is cut these were not read.
+            let others = if head.lists_everyone() {
+                other_case(user, &self.listed(board, window, &head).await?)
+            } else {
+                Vec::new()
+            };
             let entry = BoardEntry {
                 rank: self.snapshots.rank(board, window, &head, points).await?,
                 user_id: user.clone(),
@@ -193,7 +197,7 @@ impl Serve {
                 change: None,
             };
             // An unlisted user ranks after all listed ones.
-            (entries.len(), entry, other_case(user, &entries))
+            (usize::try_from(head.listed).unwrap_or(usize::MAX), entry, others)
         };
         let snapshot = PointsAt {
             at: head.freshness.generated_at,

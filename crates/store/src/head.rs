@@ -90,11 +90,24 @@ pub struct Rows<'a> {
 }
 
 /// A page that may hold the row of a user.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Candidate<'a> {
     pub page: &'a PageRef,
     /// The position on the board of the page's first row, from 0.
     from: usize,
+    /// Where the user's row belongs by now.
+    key: RowKey,
+    /// Whether users follow who are not listed.
+    is_cut_after: bool,
+}
+
+/// What a page says of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// The row, and its position on the board, from 0.
+    Row(usize, BoardEntry),
+    NotListed,
+    Elsewhere,
 }
 
 /// What ranks some number of points.
@@ -148,16 +161,24 @@ impl Head {
     ///
     /// `points` are those that the user has by now. Points grow, so they are at least those of the row: it
     /// is in the page where a row with these points belongs, or in a later one. A correction may have
-    /// lowered them since, so the pages before follow. The pages of an older head follow in their order.
+    /// lowered them since, so the pages before follow; only if the board is cut and they belong after its last
+    /// row, the user is taken to be not listed. The pages of an older head follow in their order.
     pub fn candidates(&self, user: &UserId, points: u64) -> impl Iterator<Item = Candidate<'_>> + use<'_> {
         let key = RowKey(Reverse(points), user.clone());
         let begins_before = |page: &Located<RowKey>| page.first.as_ref().is_some_and(|first| *first <= key);
         let likely = self.pages.partition_point(begins_before).saturating_sub(1);
         let order = (likely..self.pages.len()).chain((0..likely).rev());
-        order.map(|at| Candidate {
+        order.map(move |at| Candidate {
             page: &self.pages[at].page,
             from: at * self.rows_per_page,
+            key: key.clone(),
+            is_cut_after: at + 1 == self.pages.len() && !self.lists_everyone(),
         })
+    }
+
+    /// Whether nobody is left out.
+    pub fn lists_everyone(&self) -> bool {
+        self.listed == self.participants
     }
 
     /// What ranks these points: at most one page of the histogram, unless this is an older head.
@@ -234,10 +255,18 @@ impl BucketKey {
 }
 
 impl Candidate<'_> {
-    /// The row of a user in the content of the page, and its position on the board, from 0.
-    pub fn row_of(&self, user: &UserId, content: &[BoardEntry]) -> Option<(usize, BoardEntry)> {
-        let at = content.iter().position(|row| row.user_id == *user)?;
-        Some((self.from + at, content[at].clone()))
+    /// What the content of the page says of the user.
+    pub fn seek(&self, content: &[BoardEntry]) -> Sought {
+        let RowKey(_, user) = &self.key;
+        if let Some(at) = content.iter().position(|row| row.user_id == *user) {
+            return Sought::Row(self.from + at, content[at].clone());
+        }
+        let is_after = content.last().is_some_and(|last| RowKey::of(last) < self.key);
+        if self.is_cut_after && is_after {
+            Sought::NotListed
+        } else {
+            Sought::Elsewhere
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::document;
 use crate::error::StoreError;
-use crate::head::{Candidate, Head, PageRef, RankedBy, Rows};
+use crate::head::{Candidate, Head, PageRef, RankedBy, Rows, Sought};
 use crate::item::{self, number};
 use crate::keys::{SNAPSHOTS_KEY, attribute, board_key};
 use crate::overview::Overview;
@@ -140,20 +140,21 @@ impl Snapshots {
         let find = async |candidate: Candidate<'_>| {
             let content = self.row_page(&key, candidate.page).await?;
             let content = content.ok_or_else(|| missing(candidate.page))?;
-            Ok::<_, StoreError>(candidate.row_of(user, &content))
+            Ok::<_, StoreError>(candidate.seek(&content))
         };
         let mut candidates = head.candidates(user, points);
         for candidate in candidates.by_ref().take(CANDIDATES_ALONE) {
-            let found = find(candidate).await?;
-            if found.is_some() {
-                return Ok(found);
+            match find(candidate).await? {
+                Sought::Row(at, row) => return Ok(Some((at, row))),
+                Sought::NotListed => return Ok(None),
+                Sought::Elsewhere => {}
             }
         }
         let reads: Vec<_> = candidates.map(find).collect();
         let mut reads = stream::iter(reads).buffered(REQUESTS_AT_ONCE);
         while let Some(found) = reads.try_next().await? {
-            if found.is_some() {
-                return Ok(found);
+            if let Sought::Row(at, row) = found {
+                return Ok(Some((at, row)));
             }
         }
         Ok(None)

@@ -56,10 +56,10 @@ async fn post(functions: &mut Functions, activities: Vec<Value>, now: Timestamp)
 }
 
 #[tokio::test]
-async fn a_listed_person_costs_few_read_units() {
+async fn a_person_costs_few_read_units_listed_or_not() {
     let at = time("2026-11-21T09:00:00Z");
-    let mut functions = Functions::start("UTC").await;
-    // Three pages. Many users share their points.
+    let mut functions = Functions::listing(900, "UTC").await;
+    // Two pages, and users who are not listed. Many users share their points.
     let users: Vec<String> = (0..1_100).map(|number| format!("user-{number:04}")).collect();
     let activities = users.iter().zip((0..).map(|number| KINDS[number % 3]));
     let activities = activities.map(|(user, kind)| activity(user, kind)).collect();
@@ -76,22 +76,41 @@ async fn a_listed_person_costs_few_read_units() {
     .await;
 
     let board = functions.board("/v1/boards/global?limit=1000", now).await;
-    assert_eq!(board.listed, 1_100);
+    assert_eq!(board.listed, 900);
     let rows = board.entries;
-    for (at, row) in rows.iter().enumerate().step_by(45) {
+    let read = async |user: &str| {
         let serve = instance(&functions);
         let read = async |expected: f64| {
             let before = functions.read_units();
-            let document = person(&serve, row.user_id.as_str(), now).await;
+            let document = person(&serve, user, now).await;
             let units = functions.read_units() - before;
-            assert!(units <= expected, "{units} read units for row {at}");
+            assert!(units <= expected, "{units} read units for {user}");
             document
         };
         let cold = read(COLD_MAX).await;
-        assert_eq!(cold.entry, *row);
-        assert_eq!(cold.above, rows[at.saturating_sub(2)..at]);
-        assert_eq!(cold.below, rows[at + 1..(at + 3).min(rows.len())]);
         assert_eq!(read(WARM_MAX).await, cold);
+        cold
+    };
+    for (at, row) in rows.iter().enumerate().step_by(45) {
+        let document = read(row.user_id.as_str()).await;
+        assert_eq!(document.entry, *row);
+        assert_eq!(document.above, rows[at.saturating_sub(2)..at]);
+        assert_eq!(document.below, rows[at + 1..(at + 3).min(rows.len())]);
+    }
+    let is_listed = |user: &String| rows.iter().any(|row| row.user_id.as_str() == user);
+    let rest = users.iter().enumerate().filter(|(number, _)| number % 90 != 0);
+    let unlisted: Vec<_> = rest
+        .map(|(_, user)| user)
+        .filter(|user| !is_listed(user))
+        .collect();
+    for user in unlisted.into_iter().step_by(20) {
+        let document = read(user).await;
+        assert!(
+            document.entry.rank <= 900 && document.entry.points == rows[899].points,
+            "they share the last rank"
+        );
+        assert_eq!(document.above, rows[898..]);
+        assert_eq!(document.below, []);
     }
 }
 
