@@ -154,14 +154,17 @@ impl TestStack {
         Some(response.json().await.expect("a status document"))
     }
 
-    /// Waits for a snapshot that began after this call and meets the condition.
+    /// Waits for a snapshot that began after this call and meets the condition, as long as counting goes on.
     pub async fn wait_for(&self, what: &str, is_met: impl Fn(&StatusDocument) -> bool) -> StatusDocument {
-        let (asked, until) = (Timestamp::now(), Instant::now() + PATIENCE);
-        let mut last = None;
+        let (asked, mut until) = (Timestamp::now(), Instant::now() + PATIENCE);
+        let mut last: Option<StatusDocument> = None;
         while Instant::now() < until {
             if let Some(status) = self.status().await {
                 if status.freshness.generated_at > asked && is_met(&status) {
                     return status;
+                }
+                if last.is_some_and(|last| last.status.counted != status.status.counted) {
+                    until = Instant::now() + PATIENCE;
                 }
                 last = Some(status);
             }
