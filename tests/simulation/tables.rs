@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use store::blocks::{BlockName, Spill};
+use store::blocks::{BlockName, Seen, Spill};
 use store::count::Stored;
 use store::keys::{CountGeneration, StandingKey};
 use store::ledger::{Ledger, LedgerKey, Version};
@@ -65,9 +65,14 @@ impl Tables {
         current.collect()
     }
 
-    pub fn look(&self, names: &[BlockName]) -> BTreeSet<LedgerKey> {
-        let blocks = names.iter().filter_map(|name| self.blocks.get(name));
-        blocks.flat_map(|block| block.keys.iter().copied()).collect()
+    pub fn look(&self, names: &[BlockName]) -> BTreeMap<BlockName, Seen> {
+        let seen = names.iter().map(|name| {
+            let keys = self.blocks.get(name).map(|block| block.keys.clone());
+            let keys = keys.unwrap_or_default();
+            let is_full = keys.len() >= BLOCK_KEYS_MAX;
+            (name.clone(), Seen { keys, is_full })
+        });
+        seen.collect()
     }
 
     /// Returns whether the block had room.
@@ -79,7 +84,7 @@ impl Tables {
         if spill.is_conditional() && block.keys.len() >= BLOCK_KEYS_MAX {
             return false;
         }
-        block.keys.extend(spill.keys.iter().copied());
+        block.keys.extend(spill.next());
         true
     }
 

@@ -72,25 +72,22 @@ impl Fault {
     }
 
     fn answer(self, tables: &mut Tables, count: &StandingCount, call: &Call, random: &mut StdRng) -> Answer {
-        let done = |is_done| {
-            if is_done {
-                Answer::Done
-            } else {
-                Answer::ConditionFailed
-            }
-        };
         let answer = match call {
             _ if !self.takes_effect() => Answer::Unsure("cut off".to_owned()),
             Call::Read { is_consistent } => {
                 Answer::Read(tables.read(count.standing(), *is_consistent, random))
             }
-            Call::Look(names) => Answer::Found(tables.look(names)),
-            Call::Spill(spill) => done(tables.spill(spill)),
+            Call::Look(names) => Answer::Seen(tables.look(names)),
+            Call::Spill(spill) if tables.spill(spill) => Answer::Done,
+            Call::Spill(_) => Answer::Full,
             Call::Write {
                 replaces,
                 version,
                 ledger,
-            } => done(tables.count(count.standing(), *replaces, *version, ledger)),
+            } if tables.count(count.standing(), *replaces, *version, ledger) => Answer::Done,
+            // The answer to an insert does not tell what was in its way.
+            Call::Write { replaces: None, .. } => Answer::Overtaken(None),
+            Call::Write { .. } => Answer::Overtaken(tables.current(count.standing()).cloned()),
         };
         match self {
             Self::None => answer,

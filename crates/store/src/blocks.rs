@@ -2,8 +2,9 @@
 //!
 //! A block's name follows from the standing, its epoch and the key. Keys are added to a set, which is
 //! idempotent and commutes, so repeats, races and crashes change nothing. Nobody counts them: an addition to
-//! the first two levels is conditional on the set being small, and where that fails, the next level takes the
-//! keys. A key is therefore looked for under its name of each level.
+//! any but the finest level is conditional on the set being small, and where that fails, the next level takes
+//! the keys. A full block stays full, so a key is looked for from the coarsest level on, and in the next one
+//! only where that block is full.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -32,51 +33,63 @@ pub const KEYS_A_CALL: usize = 100;
 pub const LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
 const _: () = assert!(LIFETIME.as_hours() > (14 + 14 + 14) * 24);
 
-/// How finely the keys of a week are divided.
+/// The time in which the keys of a block were received, from the coarsest to the finest. A user rarely fills a
+/// week; the others keep the keys of one burst in few blocks, of whatever rate it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    Whole,
-    Sixteenths,
-    Parts256,
+enum Level {
+    Week,
+    Hour,
+    Minute,
+    Second,
+    TenthOfSecond,
+    /// One of 256 parts of a tenth of a second, by the keys' hashes.
+    Part,
 }
 
 impl Level {
-    pub const EVERY: [Self; 3] = [Self::Whole, Self::Sixteenths, Self::Parts256];
+    const COARSEST: Self = Self::Week;
 
     /// The next finer level; `None` for the finest, which takes any number of keys.
-    pub fn finer(self) -> Option<Self> {
+    fn finer(self) -> Option<Self> {
         match self {
-            Self::Whole => Some(Self::Sixteenths),
-            Self::Sixteenths => Some(Self::Parts256),
-            Self::Parts256 => None,
+            Self::Week => Some(Self::Hour),
+            Self::Hour => Some(Self::Minute),
+            Self::Minute => Some(Self::Second),
+            Self::Second => Some(Self::TenthOfSecond),
+            Self::TenthOfSecond => Some(Self::Part),
+            Self::Part => None,
         }
     }
 
-    fn part(self, key: LedgerKey) -> String {
+    /// The last part of a block's name, in UTC.
+    fn name(self, key: LedgerKey) -> String {
+        let at = key.received_at();
         match self {
-            Self::Whole => "*".to_owned(),
-            Self::Sixteenths => format!("{:x}", key.spread() >> 4),
-            Self::Parts256 => format!("{:02x}", key.spread()),
+            Self::Week => at.strftime("%G-W%V").to_string(),
+            Self::Hour => at.strftime("%Y-%m-%dT%H").to_string(),
+            Self::Minute => at.strftime("%Y-%m-%dT%H:%M").to_string(),
+            Self::Second => at.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+            Self::TenthOfSecond => at.strftime("%Y-%m-%dT%H:%M:%S%.1f").to_string(),
+            Self::Part => format!("{}/{:02x}", Self::TenthOfSecond.name(key), key.spread()),
         }
     }
 }
 
-/// The key of a block in the dedup table, such as `g2 ann chess 0f3a5b7c9d1e2f40 2026-W47 a`.
+/// The key of a block in the dedup table, such as `g2 ann chess 0f3a5b7c9d1e2f40 2026-W47`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockName(String);
 
 impl BlockName {
-    pub fn new(standing: &StandingKey, epoch: Epoch, key: LedgerKey, level: Level) -> Self {
+    fn new(standing: &StandingKey, epoch: Epoch, key: LedgerKey, level: Level) -> Self {
         let StandingKey {
             generation,
             user,
             program,
             ..
         } = standing;
-        let week = key.received_at().to_zoned(TimeZone::UTC).date().iso_week_date();
-        let (year, week, part) = (week.year(), week.week(), level.part(key));
         Self(format!(
-            "{generation} {user} {program} {epoch} {year:04}-W{week:02} {part}"
+            "{generation} {user} {program} {epoch} {}",
+            level.name(key)
         ))
     }
 
@@ -91,54 +104,141 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// One call that adds keys to a block.
+/// Keys to add to one block, in one or several calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spill {
     pub block: BlockName,
-    pub level: Level,
-    pub keys: Vec<LedgerKey>,
+    level: Level,
+    keys: Vec<LedgerKey>,
     /// In seconds since the epoch.
     pub expires_at: i64,
 }
 
 impl Spill {
-    /// Whether it must fail when the block has [`KEYS_MAX`] keys.
+    /// Adds all keys to blocks of the coarsest level.
+    pub fn plan(standing: &StandingKey, epoch: Epoch, keys: &[LedgerKey]) -> Vec<Self> {
+        Self::at_level(standing, epoch, Level::COARSEST, keys)
+    }
+
+    fn at_level(standing: &StandingKey, epoch: Epoch, level: Level, keys: &[LedgerKey]) -> Vec<Self> {
+        let blocks = by_block(standing, epoch, level, keys.iter().copied()).into_iter();
+        let spills = blocks.map(|(block, keys)| Self {
+            block,
+            level,
+            expires_at: (week_end(keys[0].received_at()) + LIFETIME).as_second(),
+            keys,
+        });
+        spills.collect()
+    }
+
+    /// The keys that its next call adds.
+    pub fn next(&self) -> &[LedgerKey] {
+        &self.keys[..self.keys.len().min(KEYS_A_CALL)]
+    }
+
+    /// Whether its next call must fail when the block has [`KEYS_MAX`] keys.
     pub fn is_conditional(&self) -> bool {
         self.level.finer().is_some()
     }
 
-    /// The calls that add these keys, at the coarsest level that has room for those of a new block.
-    pub fn plan(standing: &StandingKey, epoch: Epoch, keys: &[LedgerKey]) -> Vec<Self> {
-        Self::at_level(standing, epoch, Level::Whole, keys)
+    /// What is left after a call that succeeded.
+    pub fn rest(mut self) -> Option<Self> {
+        self.keys.drain(..self.next().len());
+        (!self.keys.is_empty()).then_some(self)
     }
 
-    fn at_level(standing: &StandingKey, epoch: Epoch, level: Level, keys: &[LedgerKey]) -> Vec<Self> {
-        let mut blocks: BTreeMap<BlockName, Vec<LedgerKey>> = BTreeMap::new();
-        for key in keys {
-            let block = BlockName::new(standing, epoch, *key, level);
-            blocks.entry(block).or_default().push(*key);
-        }
-        let mut calls = Vec::new();
-        for (block, keys) in blocks {
-            if let Some(finer) = level.finer().filter(|_| keys.len() > KEYS_MAX) {
-                calls.extend(Self::at_level(standing, epoch, finer, &keys));
-                continue;
-            }
-            let expires_at = (week_end(keys[0].received_at()) + LIFETIME).as_second();
-            calls.extend(keys.chunks(KEYS_A_CALL).map(|keys| Self {
-                block: block.clone(),
-                level,
-                keys: keys.to_vec(),
-                expires_at,
-            }));
-        }
-        calls
-    }
-
-    /// The calls that take its place when its block is full.
+    /// What takes its place when its block is full.
     pub fn finer(&self, standing: &StandingKey, epoch: Epoch) -> Vec<Self> {
         let level = self.level.finer().expect("only the finest level is never full");
         Self::at_level(standing, epoch, level, &self.keys)
+    }
+}
+
+/// Keys by the block that each belongs to at a level.
+fn by_block(
+    standing: &StandingKey,
+    epoch: Epoch,
+    level: Level,
+    keys: impl IntoIterator<Item = LedgerKey>,
+) -> BTreeMap<BlockName, Vec<LedgerKey>> {
+    let mut blocks: BTreeMap<BlockName, Vec<LedgerKey>> = BTreeMap::new();
+    for key in keys {
+        let block = BlockName::new(standing, epoch, key, level);
+        blocks.entry(block).or_default().push(key);
+    }
+    blocks
+}
+
+/// A block that was looked into; empty if it does not exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub keys: BTreeSet<LedgerKey>,
+    /// It has [`KEYS_MAX`] keys, so that finer blocks may have others.
+    pub is_full: bool,
+}
+
+impl Seen {
+    pub(crate) fn of_item(item: &Item) -> Self {
+        let keys: BTreeSet<_> = keys_of(item).into_iter().collect();
+        Self {
+            is_full: keys.len() >= KEYS_MAX,
+            keys,
+        }
+    }
+}
+
+/// Looks for keys in the blocks of a standing.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// The blocks to look into, with their level and the keys that they may have.
+    left: BTreeMap<BlockName, (Level, Vec<LedgerKey>)>,
+    found: BTreeSet<LedgerKey>,
+}
+
+impl Search {
+    pub fn new(standing: &StandingKey, epoch: Epoch, keys: impl IntoIterator<Item = LedgerKey>) -> Self {
+        let mut search = Self {
+            left: BTreeMap::new(),
+            found: BTreeSet::new(),
+        };
+        search.look_at(standing, epoch, Level::COARSEST, keys);
+        search
+    }
+
+    fn look_at(
+        &mut self,
+        standing: &StandingKey,
+        epoch: Epoch,
+        level: Level,
+        keys: impl IntoIterator<Item = LedgerKey>,
+    ) {
+        let blocks = by_block(standing, epoch, level, keys).into_iter();
+        self.left
+            .extend(blocks.map(|(block, keys)| (block, (level, keys))));
+    }
+
+    /// At most so many blocks to look into next; none at the end.
+    pub fn next(&self, limit: usize) -> Vec<BlockName> {
+        self.left.keys().take(limit).cloned().collect()
+    }
+
+    /// Handles what was seen in the blocks that [`Self::next`] named.
+    pub fn take(&mut self, standing: &StandingKey, epoch: Epoch, seen: &BTreeMap<BlockName, Seen>) {
+        for (block, Seen { keys, is_full }) in seen {
+            let Some((level, sought)) = self.left.remove(block) else {
+                continue;
+            };
+            let (found, missing): (Vec<_>, Vec<_>) = sought.into_iter().partition(|key| keys.contains(key));
+            self.found.extend(found);
+            if let Some(finer) = level.finer().filter(|_| *is_full) {
+                self.look_at(standing, epoch, finer, missing);
+            }
+        }
+    }
+
+    /// The keys that were found.
+    pub fn found(&self) -> &BTreeSet<LedgerKey> {
+        &self.found
     }
 }
 
@@ -193,19 +293,21 @@ impl Blocks {
         epoch: Epoch,
         keys: &[LedgerKey],
     ) -> Result<BTreeSet<LedgerKey>, StoreError> {
-        let name = |key: &LedgerKey| Level::EVERY.map(|level| BlockName::new(standing, epoch, *key, level));
-        let names: BTreeSet<BlockName> = keys.iter().flat_map(name).collect();
-        let names: Vec<_> = names.into_iter().collect();
-        let mut held = BTreeSet::new();
-        for some in names.chunks(MAX_KEYS) {
-            let keys = some.iter().map(|name| key(name.as_str()));
-            let request = KeysAndAttributes::builder().set_keys(Some(keys.collect()));
-            for item in batch_get(&self.client, &self.table, request).await? {
-                held.extend(keys_of(&item));
+        let mut search = Search::new(standing, epoch, keys.iter().copied());
+        loop {
+            let names = search.next(MAX_KEYS);
+            if names.is_empty() {
+                return Ok(search.found);
             }
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(names.iter().map(|name| key(name.as_str())).collect()));
+            let mut seen: BTreeMap<_, _> = names.into_iter().map(|name| (name, Seen::default())).collect();
+            for item in batch_get(&self.client, &self.table, request).await? {
+                let name = text(&item, attribute::ACTIVITY).unwrap_or_default();
+                seen.insert(BlockName(name.to_owned()), Seen::of_item(&item));
+            }
+            search.take(standing, epoch, &seen);
         }
-        held.retain(|key| keys.contains(key));
-        Ok(held)
     }
 
     /// Reads at most `limit` blocks of all generations, starting after one.
@@ -228,7 +330,7 @@ impl Blocks {
 /// The block with this name; `None` if it is none, such as a marker of an earlier version of Podium.
 fn block_named(name: &str, keys: Vec<LedgerKey>) -> Option<Block> {
     let parts: Vec<_> = name.split(' ').collect();
-    let [generation, user, program, epoch, _week, _part] = parts[..] else {
+    let [generation, user, program, epoch, _received] = parts[..] else {
         return None;
     };
     Some(Block {
@@ -267,72 +369,105 @@ mod tests {
         LedgerKey::new(at.parse().unwrap(), &id.parse().unwrap())
     }
 
+    const EPOCH: Epoch = Epoch([0, 1, 2, 3, 4, 5, 0xfe, 0xff]);
+
+    fn keys(count: usize, at: &str) -> Vec<LedgerKey> {
+        (0..count).map(|n| key(at, &format!("{at}/{n}"))).collect()
+    }
+
     #[test]
-    fn a_block_is_named_by_standing_epoch_week_and_part() {
-        let epoch = Epoch([0, 1, 2, 3, 4, 5, 0xfe, 0xff]);
-        let key = key("2026-11-21T10:00:00Z", "a1");
-        let names = Level::EVERY.map(|level| BlockName::new(&standing(), epoch, key, level).0);
+    fn a_block_is_named_by_standing_epoch_and_time_of_receipt() {
+        let key = key("2027-01-01T10:05:07.89Z", "a1");
+        let mut level = Some(Level::COARSEST);
+        let levels = std::iter::from_fn(|| {
+            let this = level?;
+            level = this.finer();
+            Some(BlockName::new(&standing(), EPOCH, key, this).0)
+        });
+        let names: Vec<_> = levels.collect();
         assert_eq!(
             names,
             [
-                "g2 ann chess 000102030405feff 2026-W47 *",
-                "g2 ann chess 000102030405feff 2026-W47 f",
-                "g2 ann chess 000102030405feff 2026-W47 f5",
+                "g2 ann chess 000102030405feff 2026-W53",
+                "g2 ann chess 000102030405feff 2027-01-01T10",
+                "g2 ann chess 000102030405feff 2027-01-01T10:05",
+                "g2 ann chess 000102030405feff 2027-01-01T10:05:07",
+                "g2 ann chess 000102030405feff 2027-01-01T10:05:07.8",
+                "g2 ann chess 000102030405feff 2027-01-01T10:05:07.8/f5",
             ]
         );
-        let block = block_named(&names[2], vec![key]).unwrap();
-        assert_eq!((block.generation, block.epoch), (CountGeneration(2), epoch));
+        let block = block_named(&names[5], vec![key]).unwrap();
+        assert_eq!((block.generation, block.epoch), (CountGeneration(2), EPOCH));
         assert_eq!((block.user.as_str(), block.program.as_str()), ("ann", "chess"));
         assert_eq!(block_named("g1#ann#a1", Vec::new()), None);
     }
 
-    /// The levels and sizes of the calls that spill so many keys of one week, and one of the next.
-    fn check(keys: usize, expected: &str) {
-        let keys: Vec<_> = (0..keys)
-            .map(|n| key("2026-11-21T10:00:00Z", &format!("a{n}")))
-            .collect();
-        let next_week = key("2026-11-23T00:00:00Z", "b");
-        let calls = Spill::plan(
-            &standing(),
-            Epoch([0; 8]),
-            &[keys.clone(), vec![next_week]].concat(),
-        );
-        let mut planned: Vec<_> = calls.iter().flat_map(|call| &call.keys).copied().collect();
-        planned.sort_unstable();
-        let mut all = keys;
-        all.push(next_week);
-        all.sort_unstable();
-        assert_eq!(planned, all, "every key is in one call");
-        let of = |level| calls.iter().filter(|call| call.level == level).count();
-        let counts = Level::EVERY.map(|level| of(level).to_string());
-        assert_eq!(counts.join(" "), expected);
-        for call in &calls {
-            assert!((1..=KEYS_A_CALL).contains(&call.keys.len()));
-            assert_eq!(call.is_conditional(), call.level != Level::Parts256);
+    /// Spills keys into blocks, and returns them with the number of calls that it took.
+    fn spilled(keys: &[LedgerKey]) -> (BTreeMap<BlockName, Seen>, usize) {
+        let mut blocks: BTreeMap<BlockName, Seen> = BTreeMap::new();
+        let mut spills = Spill::plan(&standing(), EPOCH, keys);
+        let mut calls = 0;
+        while let Some(spill) = spills.pop() {
+            calls += 1;
+            let block = blocks.entry(spill.block.clone()).or_default();
+            if block.is_full && spill.is_conditional() {
+                spills.extend(spill.finer(&standing(), EPOCH));
+                continue;
+            }
+            assert!((1..=KEYS_A_CALL).contains(&spill.next().len()));
+            block.keys.extend(spill.next());
+            block.is_full = block.keys.len() >= KEYS_MAX;
+            spills.extend(spill.rest());
         }
+        (blocks, calls)
+    }
+
+    /// The keys that are found in blocks, and how many blocks were looked into.
+    fn found(blocks: &BTreeMap<BlockName, Seen>, sought: &[LedgerKey]) -> (BTreeSet<LedgerKey>, usize) {
+        let mut search = Search::new(&standing(), EPOCH, sought.iter().copied());
+        let mut looks = 0;
+        while let names @ [_, ..] = &search.next(MAX_KEYS)[..] {
+            looks += names.len();
+            let seen = names.iter().map(|name| {
+                let seen = blocks.get(name).cloned().unwrap_or_default();
+                (name.clone(), seen)
+            });
+            search.take(&standing(), EPOCH, &seen.collect());
+        }
+        (search.found, looks)
+    }
+
+    /// What is spilled is found and nothing else. Expects so many blocks, calls that filled them, and blocks to
+    /// look into for a key of this second that was not spilled.
+    fn check(spill: &[LedgerKey], expected: (usize, usize, usize)) {
+        let (blocks, calls) = spilled(spill);
+        assert_eq!(found(&blocks, spill).0, spill.iter().copied().collect());
+        let (unknown, looks) = found(&blocks, &[key("2026-11-21T10:00:00Z", "unknown")]);
+        assert_eq!(unknown, BTreeSet::new());
+        assert_eq!((blocks.len(), calls, looks), expected);
     }
 
     #[test]
-    fn many_keys_go_to_finer_blocks_at_once() {
-        // Whole weeks, sixteenths, parts of 256.
-        check(1, "2 0 0");
-        check(150, "3 0 0");
-        check(151, "1 16 0");
-        check(10_000, "1 0 256");
+    fn what_is_spilled_is_found_in_the_blocks_that_it_fills_from_the_coarsest_on() {
+        check(&[], (0, 0, 1));
+        check(&keys(1, "2026-11-21T10:00:00Z"), (1, 1, 1));
+        check(&keys(149, "2026-11-21T10:00:00Z"), (1, 2, 1));
+        check(&keys(150, "2026-11-21T10:00:00Z"), (1, 2, 2));
+        check(&keys(201, "2026-11-21T10:00:00Z"), (2, 4, 2));
+        check(&keys(2_000, "2026-11-21T10:00:00Z"), (258, 268, 6));
+        // One a second for ten minutes, of which the last four have blocks of their own.
+        let seconds = (0..600).map(|n| format!("2026-11-21T10:{:02}:{:02}Z", n / 60, n % 60));
+        let keys: Vec<_> = seconds.flat_map(|at| keys(1, &at)).collect();
+        check(&keys, (6, 10, 3));
     }
 
     #[test]
-    fn a_full_block_is_replaced_by_finer_ones_and_all_expire_with_their_week() {
-        let keys: Vec<_> = (0..100)
-            .map(|n| key("2026-11-21T10:00:00Z", &format!("a{n}")))
-            .collect();
-        let calls = Spill::plan(&standing(), Epoch([0; 8]), &keys);
-        let finer = calls[0].finer(&standing(), Epoch([0; 8]));
-        assert_eq!(finer.len(), 16);
-        assert_eq!(finer.iter().map(|call| call.keys.len()).sum::<usize>(), 100);
-        let expires = finer
-            .iter()
-            .map(|call| Timestamp::from_second(call.expires_at).unwrap().to_string());
-        assert!(expires.into_iter().all(|at| at == "2027-02-21T00:00:00Z"));
+    fn blocks_of_every_level_expire_with_their_week() {
+        let spills = Spill::plan(&standing(), EPOCH, &keys(100, "2026-11-21T10:00:00Z"));
+        let finer = spills[0].finer(&standing(), EPOCH);
+        for spill in [&spills[0], &finer[0]] {
+            let at = Timestamp::from_second(spill.expires_at).unwrap();
+            assert_eq!(at.to_string(), "2027-02-21T00:00:00Z");
+        }
     }
 }

@@ -15,15 +15,15 @@ use domain::{Activity, ActivityKey, ProgramId};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::blocks::{self, BlockName, Level, Spill};
+use crate::blocks::{self, BlockName, Search, Seen, Spill};
 use crate::keys::{CountGeneration, StandingKey};
 use crate::ledger::{Epoch, Ledger, LedgerKey, Version};
 use crate::rules::Rules;
 
 /// A call is not begun when less time is left: its answer would come too late.
 pub const CALL_TIME_MIN: Duration = Duration::from_millis(200);
-/// The blocks that one call looks into; `DynamoDB` allows 100. Three of them are for one key.
-pub const NAMES_A_CALL: usize = 99;
+/// The blocks that one call looks into, which is `DynamoDB`'s limit.
+pub const BLOCKS_A_CALL: usize = 100;
 /// What was received longer ago is not counted if it is found nowhere: its block may have expired. A day less
 /// than blocks are kept, for clocks and for the time that counting takes.
 pub const TOLD_APART: SignedDuration = SignedDuration::from_hours(89 * 24);
@@ -80,6 +80,16 @@ pub struct Stored {
     pub ledger: Ledger,
 }
 
+/// What a call does. The step that is nearest to the end is first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    Write,
+    Spill,
+    Look,
+    ReadAgain,
+    Read,
+}
+
 /// The next call for a standing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -102,10 +112,13 @@ pub enum Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Read(Option<Stored>),
-    Found(BTreeSet<LedgerKey>),
+    /// What is in each of the blocks.
+    Seen(BTreeMap<BlockName, Seen>),
     Done,
-    /// The condition does not hold: the block is full, or the standing has another version.
-    ConditionFailed,
+    /// The block takes no more keys.
+    Full,
+    /// The standing has another version than the one to replace: this one, if the answer tells.
+    Overtaken(Option<Stored>),
     /// It may or may not have taken effect. Trying again tells.
     Unsure(String),
     /// The request itself is invalid.
@@ -145,8 +158,7 @@ enum Stage {
     },
     Look {
         stored: Stored,
-        names: Vec<BlockName>,
-        found: BTreeSet<LedgerKey>,
+        search: Search,
     },
     Spill {
         stored: Stored,
@@ -203,6 +215,18 @@ impl StandingCount {
         matches!(self.stage, Stage::Done)
     }
 
+    /// What the next call does.
+    pub fn step(&self) -> Option<Step> {
+        match self.stage {
+            Stage::Read { is_consistent: false } => Some(Step::Read),
+            Stage::Read { is_consistent: true } => Some(Step::ReadAgain),
+            Stage::Look { .. } => Some(Step::Look),
+            Stage::Spill { .. } => Some(Step::Spill),
+            Stage::Write { .. } => Some(Step::Write),
+            Stage::Done => None,
+        }
+    }
+
     /// The next call; `None` when every activity has a result. A call that would have too little time is not
     /// begun.
     pub fn next(&mut self, time_left: Duration) -> Option<Call> {
@@ -214,10 +238,7 @@ impl StandingCount {
             Stage::Read { is_consistent } => Some(Call::Read {
                 is_consistent: *is_consistent,
             }),
-            Stage::Look { names, .. } => {
-                let first = names.len().min(NAMES_A_CALL);
-                Some(Call::Look(names[..first].to_vec()))
-            }
+            Stage::Look { search, .. } => Some(Call::Look(search.next(BLOCKS_A_CALL))),
             Stage::Spill { spills, .. } => {
                 let spill = spills.front().expect("the stage ends with its last spill");
                 Some(Call::Spill(spill.clone()))
@@ -242,14 +263,17 @@ impl StandingCount {
             (_, Answer::Refused(cause)) => self.settle(&Counted::Later(cause)),
             (_, Answer::Invalid(cause)) => self.settle(&Counted::Impossible(cause)),
             (Stage::Read { .. }, Answer::Read(stored)) => self.decide(stored, now),
-            (Stage::Look { stored, names, found }, Answer::Found(more)) => {
-                self.found(stored, names, found, more, now);
+            (Stage::Look { stored, mut search }, Answer::Seen(seen)) => {
+                search.take(&self.standing, stored.ledger.epoch, &seen);
+                self.look(stored, search, now);
             }
-            (Stage::Spill { stored, mut spills }, answer @ (Answer::Done | Answer::ConditionFailed)) => {
+            (Stage::Spill { stored, mut spills }, answer @ (Answer::Done | Answer::Full)) => {
                 let spill = spills.pop_front().expect("it was sent");
-                if answer == Answer::ConditionFailed {
+                if answer == Answer::Full {
                     let finer = spill.finer(&self.standing, stored.ledger.epoch);
                     spills.extend(finer);
+                } else if let Some(rest) = spill.rest() {
+                    spills.push_front(rest);
                 }
                 self.spill(stored, spills, now);
             }
@@ -259,7 +283,12 @@ impl StandingCount {
                 self.unsure.extend(keys.filter(|key| ledger.holds(*key)));
                 return self.again(Stage::Read { is_consistent: true }, cause, now);
             }
-            (Stage::Write { .. }, Answer::ConditionFailed) => {
+            // Each time, another write took effect, so some invocation always gets on.
+            (Stage::Write { .. }, Answer::Overtaken(Some(stored))) => {
+                self.retries += 1;
+                self.decide(Some(stored), now);
+            }
+            (Stage::Write { .. }, Answer::Overtaken(None)) => {
                 let cause = "others count into the same standing".to_owned();
                 return self.again(Stage::Read { is_consistent: true }, cause, now);
             }
@@ -276,42 +305,19 @@ impl StandingCount {
             return self.write(None, now);
         };
         self.take_out(|countable| stored.ledger.holds(countable.key));
-        let mut names: Vec<_> = self
-            .left
-            .iter()
-            .filter(|countable| stored.ledger.may_have_spilled(countable.key))
-            .flat_map(|countable| {
-                let name = |level| BlockName::new(&self.standing, stored.ledger.epoch, countable.key, level);
-                Level::EVERY.map(name)
-            })
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        if names.is_empty() {
-            return self.add(stored, now);
-        }
-        self.stage = Stage::Look {
-            stored,
-            names,
-            found: BTreeSet::new(),
-        };
+        let keys = self.left.iter().map(|countable| countable.key);
+        let sought = keys.filter(|key| stored.ledger.may_have_spilled(*key));
+        let search = Search::new(&self.standing, stored.ledger.epoch, sought);
+        self.look(stored, search, now);
     }
 
-    fn found(
-        &mut self,
-        stored: Stored,
-        mut names: Vec<BlockName>,
-        mut found: BTreeSet<LedgerKey>,
-        more: BTreeSet<LedgerKey>,
-        now: &Now,
-    ) {
-        found.extend(more);
-        names.drain(..names.len().min(NAMES_A_CALL));
-        if !names.is_empty() {
-            self.stage = Stage::Look { stored, names, found };
+    /// Looks into blocks until none is left to look into, and leaves out what was found.
+    fn look(&mut self, stored: Stored, search: Search, now: &Now) {
+        if !search.next(1).is_empty() {
+            self.stage = Stage::Look { stored, search };
             return;
         }
-        self.take_out(|countable| found.contains(&countable.key));
+        self.take_out(|countable| search.found().contains(&countable.key));
         self.add(stored, now);
     }
 

@@ -3,8 +3,8 @@
 
 mod sending;
 
-use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::aws::required;
 use crate::blocks::{BlockName, Spill};
-use crate::count::{Call, NAMES_A_CALL, Now, StandingCount};
+use crate::count::{BLOCKS_A_CALL, Call, Now, StandingCount, Step};
 use crate::error::StoreError;
 use crate::generations::{self, Generations};
 use crate::keys::StandingKey;
@@ -27,11 +27,13 @@ use crate::rules::Rules;
 const READS_A_REQUEST: usize = 100;
 /// `DynamoDB`'s limit for one `BatchExecuteStatement`.
 const WRITES_A_REQUEST: usize = 25;
-/// Concurrent requests of one invocation.
-const REQUESTS_AT_ONCE: usize = 8;
-/// While requests are under way, calls wait for so long to share the next ones. Otherwise each block and each write
-/// that lost against another invocation would bring a request of its own.
-const GATHER_EVERY: Duration = Duration::from_millis(5);
+/// No batch adds to a set and creates it where it is missing.
+const SPILLS_A_REQUEST: usize = 1;
+/// Concurrent requests of one invocation. Calls that become due meanwhile share the next ones.
+const REQUESTS_AT_ONCE: usize = 4;
+/// The full blocks that a process remembers, at some 150 bytes each, so that it does not try them again. Which
+/// of them are forgotten does not matter.
+const FULL_BLOCKS_MAX: usize = 20_000;
 /// Many processes may start at once, and each changes the generations at most once.
 const SETTLING_TRIES: u32 = 10;
 
@@ -63,12 +65,15 @@ pub struct Used {
     pub dedup_write_units: f64,
 }
 
-/// One request, for one or several standings, each known by its place.
-enum Request {
-    Read { is_consistent: bool, places: Vec<usize> },
-    Look { names: Vec<(usize, BlockName)> },
-    Spill { place: usize, spill: Spill },
-    Write { writes: Vec<Write> },
+/// One request: calls of one step, for one or several standings.
+struct Request {
+    step: Step,
+    /// Which standings it is for.
+    places: Vec<usize>,
+    /// To look into.
+    blocks: Vec<(usize, BlockName)>,
+    spills: Vec<(usize, Spill)>,
+    writes: Vec<Write>,
 }
 
 struct Write {
@@ -84,6 +89,7 @@ pub struct Counting {
     pub(crate) client: Client,
     pub(crate) tables: CountTables,
     rules: Rules,
+    full_blocks: Arc<Mutex<HashSet<BlockName>>>,
 }
 
 impl Counting {
@@ -98,6 +104,7 @@ impl Counting {
             client: Client::from_conf(once),
             tables,
             rules,
+            full_blocks: Arc::default(),
         }
     }
 
@@ -137,33 +144,31 @@ impl Counting {
         let standings: Vec<StandingKey> = counts.iter().map(|count| count.standing().clone()).collect();
         // When the next call of each standing is due: none while one is under way.
         let mut due = vec![Some(Instant::now()); counts.len()];
-        let mut waiting = VecDeque::new();
         let mut sent = FuturesUnordered::new();
-        let mut gather_at = Instant::now();
+        let mut is_reading = false;
         loop {
-            let now_at = Instant::now();
-            if waiting.is_empty() && (sent.is_empty() || gather_at <= now_at) {
-                waiting.extend(requests(due_calls(counts, &mut due, deadline)));
-                gather_at = now_at + GATHER_EVERY;
-            }
             while sent.len() < REQUESTS_AT_ONCE
-                && let Some(request) = waiting.pop_front()
+                && let Some(request) = next_request(counts, &mut due, is_reading, deadline)
             {
-                sent.push(self.send(request, &standings, deadline));
+                let is_read = request.step == Step::Read;
+                is_reading |= is_read;
+                let answered = self.send(request, &standings, deadline);
+                sent.push(answered.map(move |answered| (is_read, answered)));
             }
-            let mut answered = match (sent.is_empty(), due.iter().flatten().min()) {
-                (true, None) => return used,
+            let now_at = Instant::now();
+            let retry_at = due.iter().flatten().filter(|at| **at > now_at).min();
+            let mut answered = match (sent.is_empty(), retry_at) {
+                (false, None) => sent.next().await,
+                (false, Some(&at)) => timeout_at(at, sent.next()).await.unwrap_or_default(),
                 (true, Some(&at)) => {
                     tokio::time::sleep_until(at).await;
                     continue;
                 }
-                (false, Some(&at)) if waiting.is_empty() => {
-                    let answered = timeout_at(at.max(gather_at), sent.next()).await;
-                    answered.unwrap_or_default()
-                }
-                (false, _) => sent.next().await,
+                (true, None) if due.iter().all(Option::is_none) => return used,
+                (true, None) => continue,
             };
-            while let Some((answers, more)) = answered {
+            while let Some((is_read, (answers, more))) = answered {
+                is_reading &= !is_read;
                 used.add(more);
                 // What failed together is tried again together: by times of their own, the standings of one
                 // request would come back in as many requests, which a throttled table needs least.
@@ -185,85 +190,82 @@ impl Counting {
     }
 }
 
-/// The calls that are due, each with its place.
-fn due_calls(
+/// The most urgent of the calls that are due, as many as fit into one request. What was read is written before more is
+/// read: the shorter the time between the two, the less often another invocation is first.
+fn next_request(
     counts: &mut [StandingCount],
     due: &mut [Option<Instant>],
+    is_reading: bool,
     deadline: Instant,
-) -> Vec<(usize, Call)> {
+) -> Option<Request> {
     let now = Instant::now();
     let time_left = deadline.saturating_duration_since(now);
-    let mut calls = Vec::new();
-    for ((place, count), due) in (0..).zip(counts).zip(due) {
-        if due.is_some_and(|at| at <= now) {
+    loop {
+        let steps = counts.iter().zip(&*due).filter_map(|(count, due)| {
+            let is_due = due.is_some_and(|at| at <= now);
+            count
+                .step()
+                .filter(|step| is_due && !(is_reading && *step == Step::Read))
+        });
+        let mut request = Request::new(steps.min()?);
+        for ((place, count), due) in (0..).zip(&mut *counts).zip(&mut *due) {
+            if count.step() != Some(request.step) || due.is_none_or(|at| at > now) {
+                continue;
+            }
+            // Without time left, the standing is done.
+            if count
+                .next(time_left)
+                .is_some_and(|call| !request.add(place, call))
+            {
+                break;
+            }
             *due = None;
-            calls.extend(count.next(time_left).map(|call| (place, call)));
+        }
+        if !request.places.is_empty() {
+            return Some(request);
         }
     }
-    calls
 }
 
-/// Groups calls into as few requests as their limits allow.
-fn requests(calls: Vec<(usize, Call)>) -> Vec<Request> {
-    let (mut stale, mut consistent, mut names, mut writes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut requests = Vec::new();
-    for (place, call) in calls {
+impl Request {
+    fn new(step: Step) -> Self {
+        Self {
+            step,
+            places: Vec::new(),
+            blocks: Vec::new(),
+            spills: Vec::new(),
+            writes: Vec::new(),
+        }
+    }
+
+    /// Adds a call, and returns whether there was room for it.
+    fn add(&mut self, place: usize, call: Call) -> bool {
+        let (used, needed, limit) = match &call {
+            Call::Read { .. } => (self.places.len(), 1, READS_A_REQUEST),
+            Call::Look(blocks) => (self.blocks.len(), blocks.len(), BLOCKS_A_CALL),
+            Call::Spill(_) => (self.places.len(), 1, SPILLS_A_REQUEST),
+            Call::Write { .. } => (self.places.len(), 1, WRITES_A_REQUEST),
+        };
+        if used + needed > limit {
+            return false;
+        }
+        self.places.push(place);
         match call {
-            Call::Read { is_consistent: false } => stale.push(place),
-            Call::Read { is_consistent: true } => consistent.push(place),
-            Call::Look(blocks) => {
-                // The blocks of one standing are looked into by one request.
-                if names.len() + blocks.len() > NAMES_A_CALL {
-                    requests.push(Request::Look {
-                        names: std::mem::take(&mut names),
-                    });
-                }
-                names.extend(blocks.into_iter().map(|block| (place, block)));
-            }
-            Call::Spill(spill) => requests.push(Request::Spill { place, spill }),
+            Call::Read { .. } => {}
+            Call::Look(blocks) => self.blocks.extend(blocks.into_iter().map(|block| (place, block))),
+            Call::Spill(spill) => self.spills.push((place, spill)),
             Call::Write {
                 replaces,
                 version,
                 ledger,
-            } => writes.push(Write {
+            } => self.writes.push(Write {
                 place,
                 replaces,
                 version,
                 ledger,
             }),
         }
-    }
-    if !names.is_empty() {
-        requests.push(Request::Look { names });
-    }
-    for (is_consistent, places) in [(false, stale), (true, consistent)] {
-        let chunks = places.chunks(READS_A_REQUEST);
-        requests.extend(chunks.map(|places| Request::Read {
-            is_consistent,
-            places: places.to_vec(),
-        }));
-    }
-    while !writes.is_empty() {
-        let rest = writes.split_off(writes.len().min(WRITES_A_REQUEST));
-        requests.push(Request::Write {
-            writes: std::mem::replace(&mut writes, rest),
-        });
-    }
-    requests.retain(|request| !request.places().is_empty());
-    requests
-}
-
-impl Request {
-    fn places(&self) -> Vec<usize> {
-        match self {
-            Self::Read { places, .. } => places.clone(),
-            Self::Look { names } => {
-                let places: BTreeSet<_> = names.iter().map(|(place, _)| *place).collect();
-                places.into_iter().collect()
-            }
-            Self::Spill { place, .. } => vec![*place],
-            Self::Write { writes } => writes.iter().map(|write| write.place).collect(),
-        }
+        true
     }
 }
 

@@ -108,7 +108,11 @@ impl PersonFold {
             (Stage::ReadStandings, Answer::Standings(standings)) => Stage::ReadFacts(standings),
             (Stage::ReadFacts(standings), Answer::Facts(facts)) => self.plan(standings, facts, now, random),
             (Stage::Write(mut calls), Answer::Done) => {
-                calls.pop_front();
+                if let Some(Call::Spill(spill)) = calls.pop_front()
+                    && let Some(rest) = spill.rest()
+                {
+                    calls.push_front(Call::Spill(rest));
+                }
                 written(calls)
             }
             (Stage::Write(mut calls), Answer::ConditionFailed) => match calls.pop_front() {

@@ -81,7 +81,7 @@ pub(crate) fn scan_segment(
 
 /// An update that adds keys to a block. Doing so again changes nothing.
 pub(crate) fn add_to_block(client: &Client, dedup_table: &str, spill: &Spill) -> UpdateItemFluentBuilder {
-    let keys = spill.keys.iter().map(|key| Blob::new(key.bytes())).collect();
+    let keys = spill.next().iter().map(|key| Blob::new(key.bytes())).collect();
     let update = client
         .update_item()
         .table_name(dedup_table)

@@ -1,19 +1,20 @@
 //! One request to the tables, and what its answer means for each of its calls.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, KeysAndAttributes,
-    ReturnConsumedCapacity,
+    ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{Counting, Request, Used, Write};
-use crate::blocks::{BlockName, Spill, keys_of};
-use crate::count::{Answer, Stored};
+use super::{Counting, FULL_BLOCKS_MAX, Request, Used, Write};
+use crate::blocks::{BlockName, Seen, Spill};
+use crate::count::{Answer, Step, Stored};
 use crate::item::{self, Item, string, text};
 use crate::keys::{STANDINGS_KEY, StandingKey, attribute};
 use crate::ledger::{Ledger, Version};
@@ -30,22 +31,19 @@ impl Counting {
         standings: &[StandingKey],
         deadline: Instant,
     ) -> (Vec<(usize, Answer)>, Used) {
-        let places = request.places();
         let sent = async {
-            match request {
-                Request::Read {
-                    is_consistent,
-                    places,
-                } => self.read(&places, is_consistent, standings).await,
-                Request::Look { names } => self.look(&names).await,
-                Request::Spill { place, spill } => self.spill(place, &spill).await,
-                Request::Write { writes } => self.write(&writes, standings).await,
+            match request.step {
+                Step::Read => self.read(&request.places, false, standings).await,
+                Step::ReadAgain => self.read(&request.places, true, standings).await,
+                Step::Look => self.look(&request.blocks).await,
+                Step::Spill => self.spill(&request.spills).await,
+                Step::Write => self.write(&request.writes, standings).await,
             }
         };
         let answer_by = deadline.min(Instant::now() + ANSWER_WITHIN);
         timeout_at(answer_by, sent).await.unwrap_or_else(|_| {
             let late = Answer::Unsure("the table did not answer in time".to_owned());
-            (of_each(places, &late), Used::default())
+            (of_each(request.places.iter().copied(), &late), Used::default())
         })
     }
 
@@ -118,42 +116,61 @@ impl Counting {
         let left: BTreeSet<_> = unprocessed.iter().filter_map(name_of).collect();
         let found: HashMap<_, _> = items
             .iter()
-            .filter_map(|item| Some((name_of(item)?, item)))
+            .filter_map(|item| Some((name_of(item)?, Seen::of_item(item))))
             .collect();
         let answers = places.into_iter().map(|place| {
-            let mut all = BTreeSet::new();
-            for (_, name) in names.iter().filter(|(of, _)| *of == place) {
-                if left.contains(name.as_str()) {
-                    return (place, Answer::Unsure("the table is throttled".to_owned()));
-                }
-                all.extend(
-                    found
-                        .get(name.as_str())
-                        .into_iter()
-                        .flat_map(|item| keys_of(item)),
-                );
+            let of_place = || names.iter().filter(|(of, _)| *of == place).map(|(_, name)| name);
+            if of_place().any(|name| left.contains(name.as_str())) {
+                return (place, Answer::Unsure("the table is throttled".to_owned()));
             }
-            (place, Answer::Found(all))
+            let seen = of_place().map(|name| {
+                let seen = found.get(name.as_str()).cloned().unwrap_or_default();
+                (name.clone(), seen)
+            });
+            (place, Answer::Seen(seen.collect()))
         });
         (answers.collect(), used)
     }
 
-    /// Adds keys to a block. Doing so again changes nothing.
-    async fn spill(&self, place: usize, spill: &Spill) -> (Vec<(usize, Answer)>, Used) {
+    /// Adds keys to blocks. Doing so again changes nothing.
+    async fn spill(&self, spills: &[(usize, Spill)]) -> (Vec<(usize, Answer)>, Used) {
+        let mut used = Used::default();
+        let mut answers = Vec::new();
+        for (place, spill) in spills {
+            answers.push((*place, self.spill_one(spill, &mut used).await));
+        }
+        (answers, used)
+    }
+
+    async fn spill_one(&self, spill: &Spill, used: &mut Used) -> Answer {
+        if spill.is_conditional() && self.full_blocks().contains(&spill.block) {
+            return Answer::Full;
+        }
         let update = add_to_block(&self.client, &self.tables.dedup, spill);
         let update = update.return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let mut used = Used::default();
         let answer = match update.send().await {
             Ok(output) => {
                 let capacity = output
                     .consumed_capacity
                     .and_then(|capacity| capacity.capacity_units);
-                used.dedup_write_units = capacity.unwrap_or_default();
+                used.dedup_write_units += capacity.unwrap_or_default();
                 Answer::Done
             }
             Err(error) => failed(&error),
         };
-        (vec![(place, answer)], used)
+        if answer == Answer::Full {
+            let mut full = self.full_blocks();
+            if full.len() == FULL_BLOCKS_MAX {
+                full.clear();
+            }
+            full.insert(spill.block.clone());
+        }
+        answer
+    }
+
+    /// Blocks that are known to be full, which they stay.
+    fn full_blocks(&self) -> MutexGuard<'_, HashSet<BlockName>> {
+        self.full_blocks.lock().expect("no thread panics with it")
     }
 
     /// Writes standings, each on its own condition.
@@ -203,7 +220,11 @@ impl Counting {
                 Some(
                     BatchStatementErrorCodeEnum::ConditionalCheckFailed
                     | BatchStatementErrorCodeEnum::DuplicateItem,
-                ) => Answer::ConditionFailed,
+                ) => match error.item().map(stored) {
+                    None => Answer::Overtaken(None),
+                    Some(Answer::Read(stored)) => Answer::Overtaken(stored),
+                    Some(corrupt) => corrupt,
+                },
                 Some(
                     BatchStatementErrorCodeEnum::ValidationError
                     | BatchStatementErrorCodeEnum::ItemCollectionSizeLimitExceeded,
@@ -272,6 +293,7 @@ impl Counting {
         BatchStatementRequest::builder()
             .statement(statement)
             .set_parameters(Some(parameters))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
     }
 }
@@ -294,7 +316,7 @@ fn failed<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkErro
         };
     };
     match service.err().code() {
-        Some("ConditionalCheckFailedException") => Answer::ConditionFailed,
+        Some("ConditionalCheckFailedException") => Answer::Full,
         Some("ValidationException") => Answer::Invalid(text),
         Some(
             "ProvisionedThroughputExceededException"
