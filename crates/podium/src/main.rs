@@ -13,6 +13,10 @@ use lab::{bench, chaos, compare, load};
 use operate::{dlq, rebuild, reconcile};
 use terminal::text::printable_lines;
 
+// The local stack decodes, copies and encodes every message several times.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(
     name = "podium",
