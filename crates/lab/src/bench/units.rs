@@ -32,7 +32,7 @@ const BATCHED_BY_FOUR_MAX: f64 = 1.5;
 const READ_MAX: f64 = 0.6;
 
 /// Activities of one standing after which the first keys are in a block.
-const SPILLING: u32 = 40;
+const SPILLING: u32 = 60;
 const REDELIVERED: u32 = 20;
 const INSIDE_READ_MAX: f64 = 0.6;
 const SPILLED_READ_MAX: f64 = 3.6;
