@@ -23,7 +23,7 @@ use crate::keys::{CountGeneration, StandingKey, attribute};
 use crate::ledger::{Epoch, LedgerKey};
 use crate::requests::scan_segment;
 
-/// A block of the first two levels takes no more keys once it has this many. With those of one call added
+/// A block of any but the finest level takes no more keys once it has this many. With those of one call added
 /// it stays below 4 KB, one read unit.
 pub const KEYS_MAX: usize = 150;
 /// The keys that one call adds.
