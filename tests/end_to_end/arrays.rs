@@ -11,8 +11,8 @@ use domain::Activity;
 use ingest::Ingest;
 use lambda_http::{Context, RequestExt as _};
 use serde_json::{Value, json};
-use store::inserts::{MAX_STATEMENTS, Received};
-use store::{Activities, Recorded};
+use store::inserts::MAX_STATEMENTS;
+use store::{Activities, Received, Recorded};
 use tokio::net::TcpListener;
 
 use crate::retries::{ingest, post, posted, rendered, with};
@@ -323,6 +323,7 @@ async fn a_statement_that_is_refused_for_good_is_not_sent_again() {
         .map(|activity| Received {
             activity,
             at: time(NOW),
+            posted_by: None,
         })
         .collect();
     between.then([Step::Refuse(&[1], "ValidationError")]);

@@ -14,6 +14,7 @@ mod generations;
 mod history;
 mod ids;
 mod independence;
+mod login;
 mod openapi;
 mod release;
 mod retries;

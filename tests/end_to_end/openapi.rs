@@ -1,7 +1,7 @@
 //! The description of the API and the code agree, in both directions.
 
 mod answers;
-mod description;
+pub mod description;
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -50,7 +50,7 @@ fn enumerations_have_the_variants_of_the_code() {
         names(variants!(
             RejectionCode: NotAnObject, Malformed, MissingField, UnknownField, DuplicateField, WrongType, Empty,
             TooLong, TooDeep, IllegalCharacter, Reserved, DotSegment, UnknownKind, InvalidTime, InTheFuture, TooOld,
-            OutOfRange, UnsupportedSchemaVersion, Conflict,
+            OutOfRange, UnsupportedSchemaVersion, Conflict, Forbidden,
         ))
     );
     assert_eq!(
@@ -65,7 +65,7 @@ fn enumerations_have_the_variants_of_the_code() {
         .map(|name| allowed(&schema(name)["properties"]["status"]));
     assert_eq!(
         statuses.into_iter().flatten().collect::<BTreeSet<_>>(),
-        names(variants!(ItemStatus: Accepted, Duplicate, Conflict, Rejected, Unavailable))
+        names(variants!(ItemStatus: Accepted, Duplicate, Conflict, Rejected, Forbidden, Unavailable))
     );
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aggregator::{Aggregator, Queues};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{BoardDocument, BoardEntry, FreshnessBounds};
+use identity::Access;
 use ingest::{Ingest, MaxActivityAge};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::Request;
@@ -13,7 +14,7 @@ use local::dynamodb::{DynamoDb, SequenceNumber};
 use local::settings;
 use local::sqs::{AttributeValue, Queue, QueueAttributes, Received, Sqs};
 use serde_json::Value;
-use serve::{Readers, Serve};
+use serve::Serve;
 use snapshot::Publisher;
 use store::schema::{TableNames, create_tables};
 use store::{Activities, CountTables, Counting, Rules, Snapshots};
@@ -91,6 +92,7 @@ impl Functions {
                 activities_table: tables.activities.clone(),
                 scoring_policy: rules.scoring_policy.clone(),
                 max_activity_age: MaxActivityAge(Some(SignedDuration::from_hours(31 * 24))),
+                access: Access::open(),
             },
         );
         let counted = CountTables {
@@ -131,10 +133,9 @@ impl Functions {
                 lag: SignedDuration::from_secs(120),
                 backlog: 10_000,
             },
-            allowed_origin: "*".to_owned(),
-            readers: Readers::Public,
+            access: Access::open(),
         };
-        let serve = Serve::new(client.clone(), serve_config.clone()).expect("a valid origin");
+        let serve = Serve::new(client.clone(), serve_config.clone());
         Self {
             client,
             aws_url,
@@ -242,19 +243,19 @@ impl Functions {
         update.send().await.expect("the item exists");
     }
 
-    /// Serve as it answers these readers.
-    pub fn serve_to(&self, readers: Readers) -> Serve {
+    /// Another instance of serve, for callers who may do this.
+    pub fn serve_to(&self, access: Access) -> Serve {
         let config = serve::Config {
-            readers,
+            access,
             ..self.serve_config.clone()
         };
-        Serve::new(self.client.clone(), config).expect("a valid origin")
+        Serve::new(self.client.clone(), config)
     }
 
     /// Serve as it reads tables at another address.
     pub fn serve_through(&self, aws_url: &str) -> Serve {
         let client = aws_sdk_dynamodb::Client::new(&local::sdk_config(aws_url));
-        Serve::new(client, self.serve_config.clone()).expect("a valid origin")
+        Serve::new(client, self.serve_config.clone())
     }
 
     /// The read units that the tables have consumed so far.

@@ -29,8 +29,8 @@ pub struct PostError {
 /// The kinds of failure, few enough to count by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
-    /// There are no valid credentials. Nothing was sent.
-    NotSigned,
+    /// There are no valid credentials and no token. Nothing was sent.
+    NotAuthorized,
     Connect,
     Timeout,
     Broken,
@@ -44,7 +44,7 @@ impl Failure {
         match self {
             Self::Connect | Self::Timeout | Self::Broken => true,
             Self::Status(status) => matches!(status, 408 | 429 | 500..),
-            Self::NotSigned | Self::BadAnswer => false,
+            Self::NotAuthorized | Self::BadAnswer => false,
         }
     }
 }
@@ -52,7 +52,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSigned => f.write_str("not signed"),
+            Self::NotAuthorized => f.write_str("not authorized"),
             Self::Connect => f.write_str("could not connect"),
             Self::Timeout => f.write_str("timed out"),
             Self::Broken => f.write_str("connection broken"),
@@ -88,9 +88,9 @@ impl PostError {
         }
     }
 
-    pub(crate) fn not_signed(error: &anyhow::Error) -> Self {
+    pub(crate) fn not_authorized(error: &anyhow::Error) -> Self {
         Self {
-            failure: Failure::NotSigned,
+            failure: Failure::NotAuthorized,
             detail: format!("{error:#}"),
             retry_after: None,
         }
@@ -132,7 +132,10 @@ pub(crate) fn parse(
     let has_verdicts = status.is_success()
         || matches!(
             status,
-            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::SERVICE_UNAVAILABLE
+            StatusCode::FORBIDDEN
+                | StatusCode::CONFLICT
+                | StatusCode::UNPROCESSABLE_ENTITY
+                | StatusCode::SERVICE_UNAVAILABLE
         );
     match serde_json::from_slice::<PostAnswer>(body) {
         Ok(PostAnswer { results }) if has_verdicts && results.len() == items => {

@@ -1,18 +1,21 @@
 //! A client of the HTTP API.
 
 mod answer;
+mod authorization;
 pub mod aws;
 pub mod retry;
 mod signature;
+mod token;
 pub mod wire;
 
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
+use bytes::Bytes;
 use domain::{Board, UserId, Window, address};
 use reqwest::{
-    Response, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
+    Method, Response, StatusCode, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
     redirect,
 };
 use serde::de::DeserializeOwned;
@@ -20,8 +23,10 @@ use serde::de::DeserializeOwned;
 use self::wire::{BoardDocument, Problem, Status, UserDocument};
 pub use self::{
     answer::{Failure, PostError, Verdicts},
-    signature::{Signer, Signing},
+    authorization::{Authorization, Credentials},
+    token::parse_parameter,
 };
+use authorization::check_private;
 
 /// A connection that takes longer than this will not succeed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,7 +63,7 @@ pub fn install_tls() {
 pub struct Api {
     http: reqwest::Client,
     base: Url,
-    signer: Option<Signer>,
+    authorization: Authorization,
 }
 
 impl Api {
@@ -77,13 +82,15 @@ impl Api {
         Ok(Self {
             http,
             base,
-            signer: None,
+            authorization: Authorization::None,
         })
     }
 
-    /// Signs POST requests. Reading boards needs no signature.
-    pub fn signing_with(self, signer: Option<Signer>) -> Self {
-        Self { signer, ..self }
+    pub fn authorized_by(self, authorization: Authorization) -> Self {
+        Self {
+            authorization,
+            ..self
+        }
     }
 
     pub fn base(&self) -> &Url {
@@ -99,7 +106,7 @@ impl Api {
             Failure::Connect | Failure::Timeout | Failure::Broken => {
                 "check the address (--url) and the network"
             }
-            Failure::NotSigned => "check your AWS credentials",
+            Failure::NotAuthorized => "check your AWS credentials, or where the token comes from",
             Failure::Status(_) | Failure::BadAnswer => return error.to_string(),
         };
         format!("{error}; {advice}")
@@ -110,18 +117,11 @@ impl Api {
         let url = self.endpoint(&["v1", "activities"]);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(signer) = &self.signer {
-            let signed = signer.sign(&url, &headers, &body).await;
-            headers.extend(signed.map_err(|error| PostError::not_signed(&error))?);
-        }
-        let response = self
-            .http
-            .post(url)
-            .headers(headers)
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| PostError::from_transport(&error))?;
+        let response = match self.send(Method::POST, url, headers, body).await {
+            Ok(response) => response,
+            Err(SendError::NotAuthorized(error)) => return Err(PostError::not_authorized(&error)),
+            Err(SendError::Transport(error)) => return Err(PostError::from_transport(&error)),
+        };
         let status = response.status();
         let retry_after = answer::parse_retry_after(response.headers());
         let body = match read_bounded(response).await {
@@ -183,13 +183,50 @@ impl Api {
         self.read(status, body)
     }
 
+    /// Sends a request. If the server does not take the token, renews it and sends the request once more.
+    async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Response, SendError> {
+        let body = Bytes::from(body);
+        let mut refused: Option<HeaderValue> = None;
+        loop {
+            let added = self
+                .authorization
+                .headers(&method, &url, &headers, &body, refused.as_ref())
+                .await
+                .map_err(SendError::NotAuthorized)?;
+            let token = added.get(AUTHORIZATION).cloned();
+            let request = self.http.request(method.clone(), url.clone());
+            let response = request
+                .headers(headers.clone())
+                .headers(added)
+                .body(body.clone())
+                .send()
+                .await
+                .map_err(SendError::Transport)?;
+            let may_renew = self.authorization.is_renewable() && refused.is_none();
+            if response.status() != StatusCode::UNAUTHORIZED || !may_renew {
+                return Ok(response);
+            }
+            refused = token;
+        }
+    }
+
     async fn fetch(&self, url: Url) -> anyhow::Result<(StatusCode, Vec<u8>)> {
         let base = &self.base;
         let unreachable = |error| {
             let error = PostError::from_transport(&error);
             anyhow!("could not reach {base}: {}", self.explain(&error))
         };
-        let response = self.http.get(url).send().await.map_err(unreachable)?;
+        let response = match self.send(Method::GET, url, HeaderMap::new(), Vec::new()).await {
+            Ok(response) => response,
+            Err(SendError::NotAuthorized(error)) => return Err(error),
+            Err(SendError::Transport(error)) => return Err(unreachable(error)),
+        };
         let status = response.status();
         match read_bounded(response).await {
             Ok(body) => Ok((status, body)),
@@ -251,6 +288,11 @@ fn describe(status: StatusCode, body: &[u8]) -> String {
         Some(detail) => format!("{}: {}", status.as_u16(), terminal::text::printable(&detail)),
         None => status.to_string(),
     }
+}
+
+enum SendError {
+    NotAuthorized(anyhow::Error),
+    Transport(reqwest::Error),
 }
 
 enum ReadError {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials as _, SharedCredentialsProvider},
@@ -21,7 +21,8 @@ use reqwest::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::{aws, is_loopback};
+use crate::authorization::check_private;
+use crate::aws;
 
 /// The service name of function URLs in a signature's scope.
 const SERVICE: &str = "lambda";
@@ -32,10 +33,10 @@ const RENEWAL: Duration = Duration::from_mins(1);
 /// A credential provider may be an external process. If it hangs, requests must still end.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whether to sign requests, and for which region. Shared by the subcommands that post.
+/// Whether to sign requests, and for which region.
 #[derive(Debug, clap::Args)]
 pub struct Signing {
-    /// Sign requests with your AWS credentials; an ingest URL on AWS requires it
+    /// Sign requests with your AWS credentials; the functions' own URLs on AWS require it
     #[arg(long, env = "PODIUM_SIGN", value_parser = FalseyValueParser::new())]
     sign: bool,
     /// The deployment's AWS region [default: from the function's URL, your environment or your
@@ -57,7 +58,7 @@ impl Signing {
         if !self.sign {
             return Ok(None);
         }
-        check_private(url)?;
+        check_private(url, "the signature that --sign sends")?;
         let config = aws::config(self.region(url))
             .await
             .context("could not sign requests")?;
@@ -69,16 +70,6 @@ impl Signing {
             .context("could not sign requests: there are no AWS credentials")?;
         Ok(Some(Signer::new(region.to_string(), provider)))
     }
-}
-
-/// A signature and a session token are credentials: they must not travel where others can read them.
-fn check_private(url: &Url) -> anyhow::Result<()> {
-    ensure!(
-        url.scheme() == "https" || is_loopback(url),
-        "could not sign requests: {url} is plain HTTP, so that others could read the signature that --sign sends; \
-         give an address that begins with https://"
-    );
-    Ok(())
 }
 
 /// The region in a function URL, `ID.lambda-url.REGION.on.aws`.
@@ -107,8 +98,14 @@ impl Signer {
         }))
     }
 
-    /// The headers that sign a POST of `body`. `headers` are included in the signature.
-    pub async fn sign(&self, url: &Url, headers: &HeaderMap, body: &[u8]) -> anyhow::Result<HeaderMap> {
+    /// The headers that sign a request with `body`. `headers` are included in the signature.
+    pub async fn sign(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> anyhow::Result<HeaderMap> {
         let now = SystemTime::now();
         let credentials = self.0.credentials(now).await?;
         let scope = Scope {
@@ -116,7 +113,7 @@ impl Signer {
             service: SERVICE,
             at: now,
         };
-        scope.sign(credentials, &Method::POST, url, headers, body)
+        scope.sign(credentials, method, url, headers, body)
     }
 }
 

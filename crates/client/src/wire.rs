@@ -47,6 +47,10 @@ pub enum Verdict {
     Rejected {
         error: ItemError,
     },
+    /// The caller may not post for this user.
+    Forbidden {
+        error: ItemError,
+    },
     Unavailable,
 }
 
@@ -59,7 +63,9 @@ impl Verdict {
     /// Why the item will never be stored.
     pub fn refusal(&self) -> Option<&ItemError> {
         match self {
-            Self::Rejected { error } | Self::Conflict { error, .. } => Some(error),
+            Self::Rejected { error } | Self::Forbidden { error } | Self::Conflict { error, .. } => {
+                Some(error)
+            }
             Self::Accepted | Self::Duplicate | Self::Unavailable => None,
         }
     }

@@ -21,7 +21,7 @@ pub const SCHEMA_VERSION: u64 = 1;
 pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// The fields that clients must not send, and why.
-const NOT_SENT: [(&str, &str); 3] = [
+const NOT_SENT: [(&str, &str); 4] = [
     (
         "points",
         "cannot be sent by clients; the scoring policy determines the points",
@@ -33,6 +33,10 @@ const NOT_SENT: [(&str, &str); 3] = [
     (
         "received_at",
         "cannot be sent by clients; Podium sets it when it receives the activity",
+    ),
+    (
+        "posted_by",
+        "cannot be sent by clients; Podium knows it from the login",
     ),
 ];
 
@@ -80,6 +84,8 @@ pub enum RejectionCode {
     UnsupportedSchemaVersion,
     /// The user has another activity with this id.
     Conflict,
+    /// The caller may not post for this user.
+    Forbidden,
 }
 
 impl Rejection {

@@ -18,7 +18,7 @@ mod times;
 use std::{fs, ops::ControlFlow, path::PathBuf, pin::pin, process::ExitCode, thread, time::Duration};
 
 use anyhow::{Context, bail};
-use client::{Api, Signing, Target, is_loopback};
+use client::{Api, Credentials, Target, is_loopback};
 use domain::{Board, ProgramId};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -136,7 +136,7 @@ pub struct Args {
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
-    signing: Signing,
+    credentials: Credentials,
 }
 
 /// How sending ended.
@@ -147,8 +147,8 @@ enum End {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let signer = args.signing.signer(&args.target.url).await?;
-    let api = Api::new(args.target.url.clone(), ANSWER_TIMEOUT)?.signing_with(signer);
+    let authorization = args.credentials.authorization(&args.target.url).await?;
+    let api = Api::new(args.target.url.clone(), ANSWER_TIMEOUT)?.authorized_by(authorization);
     let poster = Poster::new(api, args.give_up_after);
     match (&args.file, &args.git) {
         (Some(source), None) => import_file(&args, source, &poster).await,

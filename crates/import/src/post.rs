@@ -156,6 +156,9 @@ impl Judged {
                 Verdict::Rejected {
                     error: ItemError { code, field, detail },
                 }
+                | Verdict::Forbidden {
+                    error: ItemError { code, field, detail },
+                }
                 | Verdict::Conflict {
                     error: ItemError { code, field, detail },
                     ..

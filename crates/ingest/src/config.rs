@@ -1,6 +1,7 @@
 use std::str::FromStr;
 
 use domain::ScoringPolicy;
+use identity::Access;
 use jiff::SignedDuration;
 use store::aws::{parsed, required};
 
@@ -13,6 +14,8 @@ pub struct Config {
     pub scoring_policy: ScoringPolicy,
     /// `MAX_ACTIVITY_AGE_DAYS`
     pub max_activity_age: MaxActivityAge,
+    /// [`Access::VARIABLES`]
+    pub access: Access,
 }
 
 impl Config {
@@ -23,6 +26,7 @@ impl Config {
             activities_table: required(&variable, "ACTIVITIES_TABLE")?,
             scoring_policy: parsed(&variable, "SCORING_POLICY")?,
             max_activity_age: parsed(&variable, "MAX_ACTIVITY_AGE_DAYS")?,
+            access: Access::read(&variable)?,
         })
     }
 }

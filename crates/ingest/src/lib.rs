@@ -9,6 +9,7 @@ use std::time::Duration;
 use domain::{Activity, ActivityId, Intake, Rejection, RejectionCode, UserId};
 use futures::StreamExt as _;
 use futures::stream;
+use identity::{Access, Caller, Posts};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::http::{Method, StatusCode};
@@ -16,8 +17,8 @@ use lambda_http::{Request, RequestExt as _, Response};
 use problem::Problem;
 use serde::Serialize;
 use serde_json::json;
-use store::inserts::{MAX_STATEMENTS, Received};
-use store::{Activities, Recorded, StoreError};
+use store::inserts::MAX_STATEMENTS;
+use store::{Activities, Received, Recorded, StoreError};
 use telemetry::{Meter, Metric};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
@@ -38,7 +39,14 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 pub struct Ingest {
     activities: Activities,
     intake: Intake,
+    access: Access,
     meter: Meter,
+}
+
+/// The activities of a request, in its order, or why each is not valid, and who posted them.
+pub struct Posted {
+    items: Vec<Result<Activity, Rejection>>,
+    by: Option<String>,
 }
 
 /// The result of one activity. Answers have one for each activity, in the order of the request.
@@ -66,6 +74,8 @@ pub enum ItemStatus {
     /// The user already has another activity with this id, which stays as it was first sent.
     Conflict,
     Rejected,
+    /// The caller may not post for this user.
+    Forbidden,
     /// It may or may not have been stored. Sending it again with the same id is safe.
     Unavailable,
 }
@@ -86,6 +96,7 @@ impl Ingest {
                 policy: config.scoring_policy,
                 max_age: config.max_activity_age.0,
             },
+            access: config.access,
             meter: Meter::from_env("ingest"),
         }
     }
@@ -98,23 +109,27 @@ impl Ingest {
     pub async fn handle(&self, request: Request, received_at: Timestamp) -> Response<String> {
         let deadline = Instant::now() + time_to_store(&request, received_at);
         match self.parse(&request, received_at) {
-            Ok(parsed) => answer(&self.keep(parsed, received_at, deadline).await),
+            Ok(posted) => answer(&self.keep(posted, received_at, deadline).await),
             Err(refusal) if request.method() == Method::HEAD => problem::without_body(*refusal),
             Err(refusal) => *refusal,
         }
     }
 
-    /// Parses a request into one result per activity. If the request as a whole is invalid, returns the
-    /// answer to it as the error.
-    pub fn parse(
-        &self,
-        request: &Request,
-        received_at: Timestamp,
-    ) -> Result<Vec<Result<Activity, Rejection>>, Box<Response<String>>> {
-        if request.uri().path() != "/v1/activities" {
-            return Err(Box::new(
-                problem::unknown_path(request.uri().path()).into_response(),
-            ));
+    /// Parses a request into one result per activity, and judges whether its caller may post them. If the
+    /// request as a whole is refused, returns the answer to it as the error.
+    pub fn parse(&self, request: &Request, received_at: Timestamp) -> Result<Posted, Box<Response<String>>> {
+        let caller = self.access.caller(request.request_context_ref());
+        let path = request.uri().path();
+        if path != "/v1/activities" {
+            let problem = if identity::is_for_admins(path) && !caller.administers {
+                caller.refusal("administer Podium")
+            } else {
+                problem::unknown_path(path)
+            };
+            return Err(Box::new(problem.into_response()));
+        }
+        if caller.posts == Posts::Never {
+            return Err(Box::new(caller.refusal("post activities").into_response()));
         }
         if request.method() != Method::POST {
             return Err(Box::new(problem::method_not_allowed(request.method(), "POST")));
@@ -129,22 +144,22 @@ impl Ingest {
         let items = body::split(&decoded).map_err(refused)?;
         let parsed = items.into_iter().enumerate().map(|(place, raw)| {
             let received_at = received(received_at, place);
-            self.intake.parse(raw, received_at, || new_id(received_at))
+            let activity = self.intake.parse(raw, received_at, || new_id(received_at))?;
+            permitted(activity, &caller)
         });
-        Ok(parsed.collect())
+        let items = parsed.collect();
+        Ok(Posted {
+            items,
+            by: caller.name,
+        })
     }
 
     /// Stores the valid ones, and returns the result of each. Those that are not stored by the deadline are
     /// unavailable.
-    pub async fn keep(
-        &self,
-        parsed: Vec<Result<Activity, Rejection>>,
-        received_at: Timestamp,
-        deadline: Instant,
-    ) -> Vec<ItemResult> {
-        let mut kept = Vec::with_capacity(parsed.len());
-        let mut valid = Vec::with_capacity(parsed.len());
-        for (place, parsed) in parsed.into_iter().enumerate() {
+    pub async fn keep(&self, posted: Posted, received_at: Timestamp, deadline: Instant) -> Vec<ItemResult> {
+        let mut kept = Vec::with_capacity(posted.items.len());
+        let mut valid = Vec::with_capacity(posted.items.len());
+        for (place, parsed) in posted.items.into_iter().enumerate() {
             match parsed {
                 Ok(activity) => {
                     kept.push(Kept::new(ItemStatus::Unavailable, Some(&activity)));
@@ -153,7 +168,10 @@ impl Ingest {
                 Err(rejection) => kept.push(Kept::rejected(rejection)),
             }
         }
-        for (place, recorded) in self.record(&valid, received_at, deadline).await {
+        for (place, recorded) in self
+            .record(&valid, posted.by.as_deref(), received_at, deadline)
+            .await
+        {
             kept[place].settle(recorded);
         }
         let count = |status| kept.iter().filter(|kept| kept.result.status == status).count();
@@ -172,7 +190,8 @@ impl Ingest {
             (Metric::Duplicates, count(ItemStatus::Duplicate) as f64),
             (
                 Metric::Rejected,
-                (count(ItemStatus::Rejected) + count(ItemStatus::Conflict)) as f64,
+                (count(ItemStatus::Rejected) + count(ItemStatus::Forbidden) + count(ItemStatus::Conflict))
+                    as f64,
             ),
             (Metric::Unavailable, count(ItemStatus::Unavailable) as f64),
             (
@@ -190,6 +209,7 @@ impl Ingest {
     async fn record(
         &self,
         valid: &[(usize, Activity)],
+        posted_by: Option<&str>,
         received_at: Timestamp,
         deadline: Instant,
     ) -> Vec<(usize, Outcome)> {
@@ -201,7 +221,7 @@ impl Ingest {
         // No call takes two of one id, and a repeat is compared with the first.
         for calls in [first.chunks(MAX_STATEMENTS), repeated.chunks(1)] {
             let calls: Vec<_> = calls
-                .map(|call| self.record_in_one_call(call, received_at, deadline))
+                .map(|call| self.record_in_one_call(call, posted_by, received_at, deadline))
                 .collect();
             let outcomes: Vec<_> = stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await;
             recorded.extend(outcomes.into_iter().flatten());
@@ -212,12 +232,14 @@ impl Ingest {
     async fn record_in_one_call(
         &self,
         call: &[&(usize, Activity)],
+        posted_by: Option<&str>,
         received_at: Timestamp,
         deadline: Instant,
     ) -> Vec<(usize, Outcome)> {
         let received = call.iter().map(|(place, activity)| Received {
             activity,
             at: received(received_at, *place),
+            posted_by,
         });
         let received: Vec<_> = received.collect();
         let mut results = vec![None; call.len()];
@@ -242,7 +264,7 @@ impl Ingest {
         }
         let recorded = timeout_at(deadline, async {
             match received {
-                [only] => results[0] = Some(self.activities.record(only.activity, only.at).await?),
+                [only] => results[0] = Some(self.activities.record(only).await?),
                 _ => self.activities.record_all(received, results).await?,
             }
             Ok::<_, StoreError>(())
@@ -282,7 +304,11 @@ impl Kept {
     }
 
     fn rejected(rejection: Rejection) -> Self {
-        let mut kept = Self::new(ItemStatus::Rejected, None);
+        let status = match rejection.code {
+            RejectionCode::Forbidden => ItemStatus::Forbidden,
+            _ => ItemStatus::Rejected,
+        };
+        let mut kept = Self::new(status, None);
         kept.result.error = Some(rejection);
         kept
     }
@@ -321,6 +347,19 @@ fn received(received_at: Timestamp, place: usize) -> Timestamp {
     received_at + SignedDuration::from_nanos(place)
 }
 
+/// The activity, if the caller may post for its user.
+fn permitted(activity: Activity, caller: &Caller) -> Result<Activity, Rejection> {
+    let detail = match &caller.posts {
+        Posts::ForAnyone => return Ok(activity),
+        Posts::For(user) if *user == activity.user => return Ok(activity),
+        Posts::For(user) => format!("is not your own; you may post for {user} alone"),
+        Posts::ForNoUser | Posts::Never => {
+            "cannot be compared with your login, which names no user".to_owned()
+        }
+    };
+    Err(Rejection::new(RejectionCode::Forbidden, "user_id", detail))
+}
+
 fn conflict(fields: &[&'static str]) -> Rejection {
     let differ = if fields.len() == 1 { "differs" } else { "differ" };
     let detail = format!(
@@ -343,7 +382,9 @@ fn new_id(received_at: Timestamp) -> ActivityId {
 /// The answer to a request whose activities have these results.
 pub fn answer(results: &[ItemResult]) -> Response<String> {
     let count = |status| results.iter().filter(|result| result.status == status).count();
-    let (rejected, unavailable) = (count(ItemStatus::Rejected), count(ItemStatus::Unavailable));
+    let forbidden = count(ItemStatus::Forbidden);
+    let rejected = count(ItemStatus::Rejected) + forbidden;
+    let unavailable = count(ItemStatus::Unavailable);
     if unavailable > 0 {
         let detail = format!(
             "{unavailable} of {} activities could not be stored. Send the same request again: activities that were accepted are not counted twice.",
@@ -356,7 +397,7 @@ pub fn answer(results: &[ItemResult]) -> Response<String> {
     }
     let conflicting = count(ItemStatus::Conflict);
     if rejected + conflicting == results.len() {
-        return none_kept(results, conflicting);
+        return none_kept(results, conflicting, forbidden);
     }
     let status = if rejected + conflicting == 0 {
         StatusCode::ACCEPTED
@@ -371,10 +412,20 @@ pub fn answer(results: &[ItemResult]) -> Response<String> {
 }
 
 /// The answer if no activity was kept: the first reason, which stands for all if there is one activity.
-fn none_kept(results: &[ItemResult], conflicting: usize) -> Response<String> {
+fn none_kept(results: &[ItemResult], conflicting: usize, forbidden: usize) -> Response<String> {
     let first = results.iter().find_map(|result| result.error.as_ref());
     let first = first.map_or_else(String::new, |error| error.detail.clone());
     let of_all = results.len();
+    if forbidden == of_all {
+        let detail = match of_all {
+            1 => format!("You may not post this activity: {first}."),
+            _ => format!("You may not post any of the {of_all} activities. The first one: {first}."),
+        };
+        return Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
+            .field("user_id")
+            .with("results", json!(results))
+            .into_response();
+    }
     if conflicting == 0 {
         let detail = match of_all {
             1 => format!("The activity is not valid: {first}"),

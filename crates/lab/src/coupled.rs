@@ -129,6 +129,6 @@ fn key_of_kept(result: &ItemResult) -> Option<ActivityKey> {
             user: result.user_id.clone()?,
             id: result.activity_id.clone()?,
         }),
-        ItemStatus::Conflict | ItemStatus::Rejected | ItemStatus::Unavailable => None,
+        ItemStatus::Conflict | ItemStatus::Rejected | ItemStatus::Forbidden | ItemStatus::Unavailable => None,
     }
 }

@@ -6,7 +6,7 @@ pub(crate) mod workload;
 
 use std::{process::ExitCode, time::Duration};
 
-use client::{Api, Signing, Target, parse_url};
+use client::{Api, Credentials, Target, parse_url};
 use reqwest::Url;
 use terminal::duration;
 use terminal::text::{grouped, latency};
@@ -54,7 +54,7 @@ pub struct Args {
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
-    signing: Signing,
+    credentials: Credentials,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,9 +80,9 @@ fn parse_rate(raw: &str) -> Result<f64, String> {
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let serve_url = args.serve_url.unwrap_or_else(|| args.target.url.clone());
-    let signer = args.signing.signer(&args.target.url).await?;
-    let ingest = Api::new(args.target.url, ANSWER_TIMEOUT)?.signing_with(signer);
-    let serve = Api::new(serve_url, ANSWER_TIMEOUT)?;
+    let authorization = args.credentials.authorization(&args.target.url).await?;
+    let ingest = Api::new(args.target.url, ANSWER_TIMEOUT)?.authorized_by(authorization.clone());
+    let serve = Api::new(serve_url, ANSWER_TIMEOUT)?.authorized_by(authorization);
     let plan = Plan {
         rate: args.rate,
         length: match args.length {

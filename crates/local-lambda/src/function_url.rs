@@ -1,7 +1,8 @@
-//! Lambda function URLs: translates HTTP to the payload format 2.0 and back, as AWS does for a public URL.
+//! Lambda function URLs: translates HTTP to the payload format 2.0 and back, as AWS does for a public URL, or
+//! as an HTTP API does whose authorizer has verified a token.
 //!
-//! `rawPath` and `rawQueryString` stay percent-encoded, as on AWS for function URLs (an API Gateway decodes
-//! the path).
+//! `rawPath` and `rawQueryString` stay percent-encoded for function URLs. An HTTP API decodes the path, and
+//! cuts it at a decoded `?`.
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +20,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use jiff::Timestamp;
 use local_http::Host;
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -49,6 +51,14 @@ impl InvalidRequest {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
+}
+
+/// What the JWT authorizer of an HTTP API has found. A request that has it among its extensions came through
+/// that API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorized {
+    /// The claims of the token, each as text.
+    pub claims: BTreeMap<String, String>,
 }
 
 /// The parts of the event that do not come from the request itself.
@@ -83,6 +93,8 @@ struct Event<'a> {
 struct RequestContext<'a> {
     account_id: &'static str,
     api_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer: Option<Authorizer<'a>>,
     domain_name: &'a str,
     domain_prefix: &'a str,
     http: Http<'a>,
@@ -91,6 +103,18 @@ struct RequestContext<'a> {
     stage: &'static str,
     time: String,
     time_epoch: i64,
+}
+
+#[derive(Serialize)]
+struct Authorizer<'a> {
+    jwt: Jwt<'a>,
+}
+
+#[derive(Serialize)]
+struct Jwt<'a> {
+    claims: &'a BTreeMap<String, String>,
+    /// Those of the route, which functions do not need.
+    scopes: Option<()>,
 }
 
 #[derive(Serialize)]
@@ -104,7 +128,8 @@ struct Http<'a> {
 }
 
 /// The event of a request, a JSON document of at most [`PAYLOAD_BYTES_MAX`]. The client's address comes from
-/// the [`ConnectInfo`] in the request's extensions; without one it is the loopback address.
+/// the [`ConnectInfo`] in the request's extensions; without one it is the loopback address. [`Authorized`] among
+/// them makes it the event of an HTTP API.
 pub fn request_event(parts: &Parts, body: &[u8], received: Received<'_>) -> Result<Bytes, InvalidRequest> {
     let path = parts.uri.path();
     let query = parts.uri.query().unwrap_or("");
@@ -114,6 +139,11 @@ pub fn request_event(parts: &Parts, body: &[u8], received: Received<'_>) -> Resu
     if path.len() + query.len() > URI_BYTES_MAX {
         return Err(InvalidRequest::UriTooLong);
     }
+    let authorized = parts.extensions.get::<Authorized>();
+    let path = &match authorized {
+        None => path.to_owned(),
+        Some(_) => decoded(path),
+    };
     let host = host(parts)?;
     let (domain_name, host) = (host.name(), host.to_string());
     let source_ip = parts
@@ -134,6 +164,9 @@ pub fn request_event(parts: &Parts, body: &[u8], received: Received<'_>) -> Resu
         request_context: RequestContext {
             account_id: "anonymous",
             api_id: received.url_id,
+            authorizer: authorized.map(|Authorized { claims }| Authorizer {
+                jwt: Jwt { claims, scopes: None },
+            }),
             domain_name: &domain_name,
             domain_prefix: domain_name.split('.').next().unwrap_or(&domain_name),
             http: Http {
@@ -157,6 +190,12 @@ pub fn request_event(parts: &Parts, body: &[u8], received: Received<'_>) -> Resu
         return Err(InvalidRequest::TooLarge);
     }
     Ok(event.into())
+}
+
+/// The path as an HTTP API hands it on.
+fn decoded(path: &str) -> String {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    path.split('?').next().unwrap_or_default().to_owned()
 }
 
 fn text(value: Option<&HeaderValue>) -> &str {

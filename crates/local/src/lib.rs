@@ -1,6 +1,7 @@
 //! The whole system on one machine: the same function binaries as on AWS, over an embedded stack.
 
 pub mod answer;
+mod authorizer;
 pub mod dynamodb;
 pub mod endpoint;
 pub mod event_source;
@@ -11,6 +12,8 @@ pub mod settings;
 mod stack;
 mod web;
 
+pub use authorizer::{InvalidIssuer, IssuerUrl, Login};
+pub use identity::{Access, Readers};
 pub use local_http::{ALLOWED_HOSTS_MAX, Host};
 pub use local_lambda::{self as lambda, function_url};
 pub use local_sqs as sqs;

@@ -189,7 +189,13 @@ impl Stack {
         });
 
         let ingest = function(if config.coupled { "coupled" } else { "ingest" })?;
-        let router = web::router(ingest, function("serve")?, hosts, config.allowed_origin.is_some());
+        let router = web::router(
+            &ingest,
+            &function("serve")?,
+            hosts,
+            &config.access,
+            config.login.as_ref(),
+        )?;
         serve(web_listener, router);
         Ok(Self {
             web_url,

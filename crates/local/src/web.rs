@@ -1,22 +1,25 @@
 //! The web origin: the API of both functions and the dashboard at one address.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, Method, Uri};
-use axum::middleware::map_response;
-use axum::response::Response;
-use axum::routing::{any, get};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, any, get};
+use identity::{ADMIN_PATHS, Access};
 use local_http::{AllowedHosts, Guard};
+use serde_json::json;
 
+use crate::authorizer::{self, Authorizer, Login};
 use crate::function_url;
 use crate::lambda::Function;
 
-const SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The file that a deployment replaces, and a stack where it has a login.
+const CONFIG: &str = "config.js";
 
 /// Four times the limit of ingest, which tells how much is too much.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -50,49 +53,100 @@ const DASHBOARD: [(&str, &str); 17] = dashboard![
     "view.js",
 ];
 
-pub fn router(ingest: Function, serve: Function, hosts: AllowedHosts, other_origins: bool) -> Router {
-    let call =
-        |function: Function| any(move |request: Request| function_url::handle(function.clone(), request));
-    let api = Router::new()
+/// The API and the page. With login, the functions get the requests that its rules let through.
+pub fn router(
+    ingest: &Function,
+    serve: &Function,
+    hosts: AllowedHosts,
+    access: &Access,
+    login: Option<&Login>,
+) -> anyhow::Result<Router> {
+    let authorizer = match login {
+        Some(login) => Some(Arc::new(Authorizer::new(login, access.clone())?)),
+        None => None,
+    };
+    let call = |function: &Function| {
+        let function = function.clone();
+        any(move |request: Request| function_url::handle(function.clone(), request))
+    };
+    let mut api = Router::new()
         .route("/v1/activities", call(ingest))
         .route("/v1/{*path}", call(serve));
-    let router = DASHBOARD.into_iter().fold(api, |router, (name, content)| {
-        let path = if name == "index.html" {
-            "/"
-        } else {
-            &format!("/{name}")
-        };
-        router.route(path, file(content_type(name), content))
-    });
-    let router = router
+    for path in ADMIN_PATHS {
+        let below = format!("{path}/{{*below}}");
+        api = api.route(path, call(ingest)).route(&below, call(ingest));
+    }
+    if let Some(authorizer) = authorizer.clone() {
+        api = api.layer(from_fn_with_state(authorizer, authorizer::authorize));
+    }
+    let router = files(api, config_js(access, login), authorizer)
         .fallback(|uri: Uri| async move { problem::unknown_path(uri.path()).into_response() })
         // For the files: the functions check the method themselves.
         .method_not_allowed_fallback(|method: Method| async move {
             problem::method_not_allowed(&method, "GET, HEAD")
         });
-    let router = if other_origins {
-        router
-    } else {
-        router.layer(map_response(async |response: Response| {
-            same_origin_only(response)
-        }))
-    };
-    Guard::new(hosts, BODY_BYTES_MAX, BODIES_BYTES_MAX).protect(router)
+    Ok(Guard::new(hosts, BODY_BYTES_MAX, BODIES_BYTES_MAX).protect(router))
 }
 
-/// Removes what lets pages of other origins read an answer: the dashboard is of the same origin.
-fn same_origin_only(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    for name in [
-        ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_ALLOW_METHODS,
-        ACCESS_CONTROL_ALLOW_HEADERS,
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        ACCESS_CONTROL_MAX_AGE,
-    ] {
-        headers.remove(name);
-    }
-    response
+/// Adds the files of the page.
+fn files(router: Router, config: String, authorizer: Option<Arc<Authorizer>>) -> Router {
+    let router = DASHBOARD
+        .into_iter()
+        .filter(|(name, _)| !["index.html", CONFIG].contains(name))
+        .fold(router, |router, (name, content)| {
+            router.route(&format!("/{name}"), file(content_type(name), content))
+        });
+    let config = get(async move || {
+        let config = config.clone();
+        (headers(content_type(CONFIG)), config)
+    });
+    let index = get(async move || {
+        let issuer = match &authorizer {
+            Some(authorizer) => authorizer.origins().await,
+            None => Vec::new(),
+        };
+        let policy = security_policy(&issuer);
+        let html = DASHBOARD.iter().find(|(name, _)| *name == "index.html");
+        let (name, content) = html.expect("the page is one of its files");
+        (
+            [(CONTENT_SECURITY_POLICY, policy)],
+            headers(content_type(name)),
+            *content,
+        )
+    });
+    router.route(&format!("/{CONFIG}"), config).route("/", index)
+}
+
+/// What the page may load: its own files, and answers of the API and of the issuer's origins.
+fn security_policy(issuer: &[String]) -> String {
+    let connect: String = issuer.iter().flat_map(|origin| [" ", origin]).collect();
+    format!(
+        "default-src 'self'; img-src 'self' data:; connect-src 'self'{connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+/// The file that tells the page who may do what. Its form is that of `dashboard/config.js`.
+fn config_js(access: &Access, login: Option<&Login>) -> String {
+    let login = login.map(|login| {
+        let parameters: serde_json::Map<_, _> = login.parameters();
+        json!({
+            "issuer": login.issuer.to_string(),
+            "clientId": login.client_id,
+            "scope": login.scope,
+            "parameters": parameters,
+            "userClaim": access.user_claim,
+        })
+    });
+    let posting = match (access.open, access.self_reporting) {
+        (true, _) => json!("anyone"),
+        (false, true) => json!("self"),
+        (false, false) => json!(null),
+    };
+    format!(
+        "export const login = {};\nexport const readers = {};\nexport const posting = {posting};\n",
+        json!(login),
+        json!(access.readers.as_str()),
+    )
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -103,15 +157,17 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-fn file(content_type: &'static str, content: &'static str) -> axum::routing::MethodRouter {
-    let headers: [(HeaderName, &str); 5] = [
+fn headers(content_type: &'static str) -> [(HeaderName, &'static str); 4] {
+    [
         (CONTENT_TYPE, content_type),
-        (CONTENT_SECURITY_POLICY, SECURITY_POLICY),
         (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (CACHE_CONTROL, "no-cache"),
-    ];
-    get(async move || (headers, content))
+    ]
+}
+
+fn file(content_type: &'static str, content: &'static str) -> MethodRouter {
+    get(async move || (headers(content_type), content))
 }
 
 #[cfg(test)]

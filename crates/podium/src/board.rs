@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use client::{Api, Target};
+use client::{Api, Credentials, Target};
 use domain::{Board, ProgramId, UserId, Window};
 use terminal::text::printable_json;
 
@@ -35,6 +35,8 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    credentials: Credentials,
 }
 
 fn parse_board(raw: &str) -> Result<Board, String> {
@@ -46,7 +48,8 @@ fn parse_board(raw: &str) -> Result<Board, String> {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let api = Api::new(args.target.url, ANSWER_TIMEOUT)?;
+    let authorization = args.credentials.authorization(&args.target.url).await?;
+    let api = Api::new(args.target.url, ANSWER_TIMEOUT)?.authorized_by(authorization);
     let (table, json) = match &args.user {
         None => {
             let (document, json) = api.board(&args.board, args.window, args.limit).await?;

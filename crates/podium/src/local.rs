@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use client::parse_parameter;
 use domain::ScoringPolicy;
 use local::settings::{self, Batching};
-use local::{ALLOWED_HOSTS_MAX, Host, Stack, StackConfig};
+use local::{ALLOWED_HOSTS_MAX, Access, Host, IssuerUrl, Login, Readers, Stack, StackConfig};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,8 +24,16 @@ the directory of the logs. Ctrl-C stops it and leaves no process behind.
 The AWS endpoint provides DynamoDB, DynamoDB Streams and SQS, and accepts any credentials:
   aws --endpoint-url http://127.0.0.1:7001 dynamodb list-tables
 
-There is no login. By default only this machine can connect. In a container, use --listen 0.0.0.0 and
-publish the ports to the host's loopback address (docker run -p 127.0.0.1:7000:7000 ...).
+Without --oidc-issuer there is no login. By default only this machine can connect. In a container, use
+--listen 0.0.0.0 and publish the ports to the host's loopback address (docker run -p 127.0.0.1:7000:7000 ...).
+
+With --oidc-issuer, the API takes access tokens (JWT) of that OpenID provider for --oidc-audience, signed by
+RS256, RS384, RS512 or ES256. A token with the scope podium:write posts for anyone, one with podium:admin also
+administers; with --self-reporting any other token posts for its own user. Give --oidc-client-id the id of a
+public client with this stack's address as its redirect URI, and people can log in on the page:
+  podium local --oidc-issuer https://id.example.com --oidc-audience https://podium.example.com \\
+      --oidc-client-id podium-page --self-reporting
+The AWS endpoint stays open to whoever reaches it.
 
 Both ports answer only requests whose host is localhost, a loopback address or the address of --listen,
 so that no web page can reach them under a name of its own. Add the name of this machine or of a
@@ -78,6 +87,69 @@ pub struct Args {
     /// a second, which costs less)
     #[arg(long, value_name = "MODE", default_value = "thrifty")]
     batching: Batching,
+    #[command(flatten, next_help_heading = "Login")]
+    login: LoginArgs,
+}
+
+/// The most parameters that the page adds to its requests.
+const PARAMETERS_MAX: usize = 10;
+
+#[derive(clap::Args)]
+struct LoginArgs {
+    /// Require tokens of this OpenID provider: its address, exactly as in the tokens
+    #[arg(long, value_name = "URL", requires = "oidc_audience")]
+    oidc_issuer: Option<IssuerUrl>,
+    /// The audience that tokens must be for
+    #[arg(long, value_name = "AUDIENCE", requires = "oidc_issuer")]
+    oidc_audience: Option<String>,
+    /// The client id by which people log in on the page
+    #[arg(long, value_name = "ID", requires = "oidc_issuer")]
+    oidc_client_id: Option<String>,
+    /// The scopes that the page asks for [default: openid, and `offline_access` if the provider has it]
+    #[arg(long, value_name = "SCOPES", requires = "oidc_issuer")]
+    oidc_scope: Option<String>,
+    /// Add this to the page's requests to the provider; can be repeated. An audience that is a web address is
+    /// sent as resource=AUDIENCE, unless resource= is given
+    #[arg(long, value_name = "NAME=VALUE", requires = "oidc_issuer", value_parser = parse_parameter)]
+    oidc_parameter: Vec<(String, String)>,
+    /// The claim of a token that holds the user's id
+    #[arg(long, value_name = "CLAIM", requires = "oidc_issuer", default_value = Access::USER_CLAIM)]
+    user_claim: String,
+    /// Who may read: "public" (everyone) or "login" (who has a token)
+    #[arg(long, value_name = "WHO", requires = "oidc_issuer", default_value = "login")]
+    readers: Readers,
+    /// Let everyone with a token post for themselves
+    #[arg(long, requires = "oidc_issuer")]
+    self_reporting: bool,
+}
+
+impl LoginArgs {
+    /// Who may do what, and who issues the tokens.
+    fn read(self) -> anyhow::Result<(Access, Option<Login>)> {
+        let (Some(issuer), Some(audience)) = (self.oidc_issuer, self.oidc_audience) else {
+            return Ok((Access::open(), None));
+        };
+        ensure!(
+            self.oidc_parameter.len() <= PARAMETERS_MAX,
+            "--oidc-parameter is given {} times; at most {PARAMETERS_MAX} parameters can be added",
+            self.oidc_parameter.len()
+        );
+        let access = Access {
+            open: false,
+            readers: self.readers,
+            self_reporting: self.self_reporting,
+            user_claim: self.user_claim,
+            ..Access::open()
+        };
+        let login = Login {
+            issuer,
+            audience,
+            client_id: self.oidc_client_id,
+            scope: self.oidc_scope,
+            parameters: self.oidc_parameter,
+        };
+        Ok((access, Some(login)))
+    }
 }
 
 /// What to do when the stack cannot listen; `None` for any other error.
@@ -143,6 +215,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => defaults.scoring_policy.clone(),
     };
     let listen = args.listen;
+    let (access, login) = args.login.read()?;
+    let has_login = login.is_some();
     let config = StackConfig {
         listen,
         allowed_hosts: args.allowed_host,
@@ -156,6 +230,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         max_activity_age: args.max_activity_age,
         batching: args.batching,
         visibility_timeout: settings::VISIBILITY_TIMEOUT,
+        access,
+        login,
         ..defaults
     };
     // Registered before anything starts, so that a signal during the start also stops the stack cleanly.
@@ -180,7 +256,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     eprintln!("The dashboard and the API: {}", stack.web_url);
     eprintln!("The AWS endpoint:          {}", stack.aws_url);
     eprintln!("The functions' logs:       {}", stack.log_dir().display());
-    if !listen.is_loopback() {
+    if !listen.is_loopback() && has_login {
+        eprintln!(
+            "Warning: listening on {listen}. The AWS endpoint has no login: everyone who can reach it can read \
+             and change everything. Let nobody else reach its port."
+        );
+    } else if !listen.is_loopback() {
         eprintln!(
             "Warning: listening on {listen}. There is no login: everyone who can reach this address can read \
              everything and post activities. Without --listen only this machine can connect."

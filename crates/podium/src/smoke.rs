@@ -6,7 +6,7 @@ use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use client::wire::{ItemError, UserDocument, Verdict};
-use client::{Api, Failure, PostError, Signing, Target, aws, parse_url};
+use client::{Api, Authorization, Credentials, Failure, PostError, Target, aws, parse_url};
 use domain::{ActivityId, ActivityKey, Board, Kind, ProgramId, UserId, Window};
 use jiff::Timestamp;
 use reqwest::Url;
@@ -73,7 +73,7 @@ pub struct Args {
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
-    signing: Signing,
+    credentials: Credentials,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -100,7 +100,7 @@ struct Smoke {
     serve: Api,
     activities: Option<Activities>,
     counts: Option<Counts>,
-    is_signed: bool,
+    is_authorized: bool,
     id: ActivityId,
     user: UserId,
     program: ProgramId,
@@ -145,7 +145,7 @@ impl Smoke {
         let ingest_url = args.ingest_url.unwrap_or_else(|| args.target.url.clone());
         let serve_url = args.serve_url.unwrap_or(args.target.url);
         let tables = if args.activities_table.is_some() || args.dedup_table.is_some() {
-            let config = aws::config(args.signing.region(&ingest_url)).await;
+            let config = aws::config(args.credentials.region(&ingest_url)).await;
             let config = config.context("could not read the tables")?;
             Some(aws_sdk_dynamodb::Client::new(&config))
         } else {
@@ -165,7 +165,7 @@ impl Smoke {
                 standings_table,
             });
         }
-        let signer = args.signing.signer(&ingest_url).await?;
+        let authorization = args.credentials.authorization(&ingest_url).await?;
         // The id is new in every run, since a repeated one would be a duplicate.
         let id = format!(
             "smoke-{}-{:016x}",
@@ -173,9 +173,9 @@ impl Smoke {
             rand::random::<u64>()
         );
         Ok(Self {
-            is_signed: signer.is_some(),
-            ingest: Api::new(ingest_url, ANSWER_TIMEOUT)?.signing_with(signer),
-            serve: Api::new(serve_url, ANSWER_TIMEOUT)?,
+            is_authorized: !matches!(authorization, Authorization::None),
+            ingest: Api::new(ingest_url, ANSWER_TIMEOUT)?.authorized_by(authorization.clone()),
+            serve: Api::new(serve_url, ANSWER_TIMEOUT)?.authorized_by(authorization),
             activities: tables
                 .zip(args.activities_table)
                 .map(|(client, table)| Activities::new(client, table)),
@@ -296,13 +296,16 @@ impl Smoke {
     fn not_accepted(&self, error: &PostError) -> anyhow::Error {
         let base = self.ingest.base();
         let advice = match error.failure {
-            Failure::Status(401 | 403) if self.is_signed => {
-                "check --region, this machine's clock, and that your AWS credentials may invoke the function \
-                 (lambda:InvokeFunctionUrl and lambda:InvokeFunction)"
+            Failure::Status(401 | 403) if self.is_authorized => {
+                "for signed requests, check --region, this machine's clock, and that your AWS credentials may \
+                 invoke the function (lambda:InvokeFunctionUrl and lambda:InvokeFunction); for a token, its \
+                 audience and scope"
             }
-            Failure::Status(401 | 403) => "the address requires signed requests; add --sign",
+            Failure::Status(401 | 403) => {
+                "the address requires signed requests or a token; add --sign, or --token-command"
+            }
             Failure::Status(_) | Failure::BadAnswer => "check the address and the log of ingest",
-            Failure::NotSigned | Failure::Connect | Failure::Timeout | Failure::Broken => {
+            Failure::NotAuthorized | Failure::Connect | Failure::Timeout | Failure::Broken => {
                 return anyhow!("not accepted by {base}: {}", self.ingest.explain(error));
             }
         };
@@ -346,6 +349,9 @@ fn describe(verdict: &Verdict) -> String {
         Verdict::Accepted => "accepted".to_owned(),
         Verdict::Duplicate => "a duplicate".to_owned(),
         Verdict::Rejected {
+            error: ItemError { code, detail, .. },
+        }
+        | Verdict::Forbidden {
             error: ItemError { code, detail, .. },
         }
         | Verdict::Conflict {

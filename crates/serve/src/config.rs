@@ -1,9 +1,8 @@
 use domain::{Calendar, FreshnessBounds};
+use identity::Access;
 use jiff::SignedDuration;
 use store::aws::{parsed, required};
 use store::keys::ShardCount;
-
-use crate::response::Readers;
 
 /// What this function reads from its environment.
 #[derive(Clone, Debug)]
@@ -20,10 +19,8 @@ pub struct Config {
     pub snapshot_every: SignedDuration,
     /// `STALE_AGE_SECONDS`, `STALE_LAG_SECONDS` and `STALE_BACKLOG`
     pub bounds: FreshnessBounds,
-    /// `ALLOWED_ORIGIN`: the origin whose pages may read the answers, or `*`.
-    pub allowed_origin: String,
-    /// `SERVE_AUTH`: who may read the answers.
-    pub readers: Readers,
+    /// [`Access::VARIABLES`]
+    pub access: Access,
 }
 
 impl Config {
@@ -42,8 +39,7 @@ impl Config {
                 lag: seconds("STALE_LAG_SECONDS")?,
                 backlog: parsed(&variable, "STALE_BACKLOG")?,
             },
-            allowed_origin: required(&variable, "ALLOWED_ORIGIN")?,
-            readers: parsed(&variable, "SERVE_AUTH")?,
+            access: Access::read(&variable)?,
         })
     }
 }

@@ -9,18 +9,18 @@ mod route;
 use std::convert::Infallible;
 
 use domain::{Calendar, FreshnessBounds};
+use identity::{Access, Caller, Readers};
 use jiff::{SignedDuration, Timestamp};
-use lambda_http::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use lambda_http::http::{HeaderMap, Method, StatusCode};
 use lambda_http::tower::ServiceExt as _;
-use lambda_http::{Body, IntoResponse as _, Request, Response, service_fn};
+use lambda_http::{Body, IntoResponse as _, Request, RequestExt as _, Response, service_fn};
 use problem::Problem;
 use store::{Snapshots, Standings, StoreError};
 
 pub use config::Config;
 pub use documents::MAX_OTHER_CASE;
 use kept::Kept;
-pub use response::Readers;
-use response::{Cacheable, allow_origin, compressed, method_not_allowed, preflight};
+use response::{Cacheable, compressed, method_not_allowed};
 pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, Route, Start};
 
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -32,8 +32,7 @@ pub struct Serve {
     snapshot_every: SignedDuration,
     kept: Kept,
     bounds: FreshnessBounds,
-    allowed_origin: HeaderValue,
-    readers: Readers,
+    access: Access,
 }
 
 /// Why there is no document.
@@ -57,11 +56,11 @@ impl From<StoreError> for Failure {
 impl Serve {
     pub fn connect(config: Config) -> anyhow::Result<Self> {
         let client = aws_sdk_dynamodb::Client::new(&store::aws::config_from_env()?);
-        Self::new(client, config)
+        Ok(Self::new(client, config))
     }
 
-    pub fn new(client: aws_sdk_dynamodb::Client, config: Config) -> anyhow::Result<Self> {
-        Ok(Self {
+    pub fn new(client: aws_sdk_dynamodb::Client, config: Config) -> Self {
+        Self {
             snapshots: Snapshots::new(client.clone(), config.snapshots_table),
             // Consistent, so that a user's points never step back between two answers.
             standings: Standings::new(client, config.standings_table, config.standing_shards),
@@ -69,9 +68,8 @@ impl Serve {
             snapshot_every: config.snapshot_every,
             kept: Kept::new(config.snapshot_every),
             bounds: config.bounds,
-            allowed_origin: config.allowed_origin.parse()?,
-            readers: config.readers,
-        })
+            access: config.access,
+        }
     }
 
     /// Answers one request at `now`.
@@ -85,7 +83,7 @@ impl Serve {
         if is_head {
             response = problem::without_body(response);
         }
-        allow_origin(response, &self.allowed_origin)
+        response
     }
 
     async fn answer(&self, request: &Request, now: Timestamp) -> Response<Body> {
@@ -93,17 +91,30 @@ impl Serve {
             Err(problem) if problem.status() == StatusCode::NOT_FOUND => return response::problem(problem),
             route => route,
         };
-        match (request.method(), route) {
-            (&(Method::GET | Method::HEAD), Ok(route)) => self.get(route, request.headers(), now).await,
-            (&(Method::GET | Method::HEAD), Err(problem)) => response::problem(problem),
-            (&Method::OPTIONS, _) => preflight(),
-            (other, _) => method_not_allowed(other),
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return method_not_allowed(request.method());
+        }
+        let caller = self.access.caller(request.request_context_ref());
+        let is_private = route::is_private(request.uri());
+        if !may_read(&caller, is_private) {
+            return response::problem(caller.refusal("read this"));
+        }
+        let is_public = !is_private && self.access.readers == Readers::Public;
+        match route {
+            Ok(route) => self.get(route, request.headers(), is_public, now).await,
+            Err(problem) => response::problem(problem),
         }
     }
 
-    async fn get(&self, route: Route, headers: &HeaderMap, now: Timestamp) -> Response<Body> {
+    async fn get(
+        &self,
+        route: Route,
+        headers: &HeaderMap,
+        is_public: bool,
+        now: Timestamp,
+    ) -> Response<Body> {
         match self.document(route, now).await {
-            Ok(document) => document.into_response(headers, self.readers),
+            Ok(document) => document.into_response(headers, is_public),
             Err(Failure::Problem(problem)) => response::problem(problem),
             Err(Failure::Store(error)) => {
                 tracing::error!(
@@ -149,6 +160,14 @@ impl Serve {
                 around,
             } => self.user(&board, &user, window, around, now).await,
         }
+    }
+}
+
+fn may_read(caller: &Caller, is_private: bool) -> bool {
+    if is_private {
+        caller.reads_privately
+    } else {
+        caller.reads
     }
 }
 

@@ -1,13 +1,7 @@
 //! What all answers share: validators, caching, compression and access for other origins.
 
-use std::str::FromStr;
-
 use domain::documents::Fresh;
-use lambda_http::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, VARY,
-};
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use lambda_http::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use lambda_http::{Body, Response};
 use problem::Problem;
@@ -16,33 +10,7 @@ use tower_http::compression::predicate::Predicate;
 use tower_http::compression::{Compression, CompressionLevel};
 
 /// The value of `Allow` at every path.
-const ALLOWED: &str = "GET, HEAD, OPTIONS";
-
-/// Who may read the boards, which decides who may keep an answer. Its text is the authorization of the
-/// function's URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readers {
-    /// `NONE`: everyone.
-    Public,
-    /// `AWS_IAM`: those who sign their requests. A cache between them and serve must not give an answer to
-    /// anyone else.
-    Signed,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("must be \"NONE\" or \"AWS_IAM\"")]
-pub struct InvalidReaders;
-
-impl FromStr for Readers {
-    type Err = InvalidReaders;
-    fn from_str(raw: &str) -> Result<Self, InvalidReaders> {
-        match raw {
-            "NONE" => Ok(Self::Public),
-            "AWS_IAM" => Ok(Self::Signed),
-            _ => Err(InvalidReaders),
-        }
-    }
-}
+const ALLOWED: &str = "GET, HEAD";
 
 /// A document as JSON, and how to cache it.
 pub struct Cacheable {
@@ -65,7 +33,8 @@ impl Cacheable {
         }
     }
 
-    pub fn into_response(self, request: &HeaderMap, readers: Readers) -> Response<Body> {
+    /// `is_public` says whether shared caches may keep the answer.
+    pub fn into_response(self, request: &HeaderMap, is_public: bool) -> Response<Body> {
         let mut response = if matches(request, &self.etag) {
             let mut response = Response::new(Body::Empty);
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -77,10 +46,7 @@ impl Cacheable {
             response
         };
         let headers = response.headers_mut();
-        let scope = match readers {
-            Readers::Public => "public",
-            Readers::Signed => "private",
-        };
+        let scope = if is_public { "public" } else { "private" };
         let cache_control = format!("{scope}, max-age={}", self.max_age_seconds);
         for (name, value) in [(ETAG, self.etag), (CACHE_CONTROL, cache_control)] {
             headers.insert(name, value.parse().expect("digits and letters only"));
@@ -122,28 +88,4 @@ pub fn problem(problem: Problem) -> Response<Body> {
 
 pub fn method_not_allowed(method: &Method) -> Response<Body> {
     problem::method_not_allowed(method, ALLOWED).map(Body::Text)
-}
-
-/// Lets pages of `origin` read an answer.
-///
-/// By hand, since the `CorsLayer` of tower-http answers a preflight with 200 instead of 204, and
-/// configuring it is no shorter.
-pub fn allow_origin(mut response: Response<Body>, origin: &HeaderValue) -> Response<Body> {
-    let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    let exposed = HeaderValue::from_static("etag, retry-after");
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
-    response
-}
-
-/// Lets pages of other origins send the header of a conditional request.
-pub fn preflight() -> Response<Body> {
-    Response::builder()
-        .status(StatusCode::NO_CONTENT)
-        .header(ALLOW, ALLOWED)
-        .header(ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD")
-        .header(ACCESS_CONTROL_ALLOW_HEADERS, "if-none-match")
-        .header(ACCESS_CONTROL_MAX_AGE, "86400")
-        .body(Body::Empty)
-        .expect("the headers are constants")
 }

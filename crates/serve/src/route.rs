@@ -94,7 +94,10 @@ impl Route {
             .map(|segment| decode(segment, "path"))
             .collect();
         let segments = segments?;
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let mut segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        if is_private(uri) {
+            segments.remove(1);
+        }
         let mut query = Query::parse(uri.query().unwrap_or_default())?;
         let route = match segments[..] {
             // Before the names: a slash too many does not name an empty board or user.
@@ -130,6 +133,15 @@ impl Route {
         query.finish()?;
         Ok(route)
     }
+}
+
+/// Whether a path asks for what another one gives, with the caller's rights: `/v1/private/status`.
+pub fn is_private(uri: &Uri) -> bool {
+    let mut segments = uri.path().split('/').skip(1);
+    segments.next() == Some("v1")
+        && segments
+            .next()
+            .is_some_and(|second| decode(second, "path").is_ok_and(|second| second == "private"))
 }
 
 fn name<T, E: std::fmt::Display>(

@@ -31,6 +31,15 @@ pub struct Activities {
     pub(crate) table: String,
 }
 
+/// An activity as ingest received it.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    pub activity: &'a Activity,
+    pub at: Timestamp,
+    /// Who sent it, if the sender logged in.
+    pub posted_by: Option<&'a str>,
+}
+
 /// The result of recording an activity.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Recorded {
@@ -55,6 +64,9 @@ pub(crate) struct ActivityItem {
     occurred_at: Timestamp,
     received_at: Timestamp,
     schema_version: u64,
+    /// Who sent it, if the sender logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    posted_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<String>,
 }
@@ -66,15 +78,17 @@ impl ActivityItem {
             .map_err(|error| StoreError::corrupt("encoding an activity", subject.to_string(), error))
     }
 
-    pub fn new(activity: &Activity, received_at: Timestamp) -> Self {
+    pub fn new(received: &Received<'_>) -> Self {
+        let activity = received.activity;
         Self {
             user_id: activity.user.clone(),
             activity_id: activity.id.clone(),
             program_id: activity.program.clone(),
             kind: activity.kind.clone(),
             occurred_at: activity.occurred_at,
-            received_at,
+            received_at: received.at,
             schema_version: SCHEMA_VERSION,
+            posted_by: received.posted_by.map(str::to_owned),
             metadata: activity
                 .metadata
                 .as_ref()
@@ -165,8 +179,8 @@ impl Activities {
     }
 
     /// Puts a fact, unless its user already has one with that id. Then it compares both.
-    pub async fn record(&self, activity: &Activity, received_at: Timestamp) -> Result<Recorded, StoreError> {
-        let item = ActivityItem::new(activity, received_at).into_item()?;
+    pub async fn record(&self, received: &Received<'_>) -> Result<Recorded, StoreError> {
+        let item = ActivityItem::new(received).into_item()?;
         let attempts = Attempts::default();
         let put = self
             .client
@@ -193,7 +207,7 @@ impl Activities {
             Err(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 let is_repeated = attempts.0.load(Ordering::Relaxed) > 1;
                 let kept = refusal.item.unwrap_or_default();
-                Ok(compare(&kept, activity, received_at, is_repeated))
+                Ok(compare(&kept, received.activity, received.at, is_repeated))
             }
             Err(error) => Err(StoreError::unavailable("recording an activity", error)),
         }
@@ -249,6 +263,15 @@ mod tests {
         }
     }
 
+    fn item_of(activity: &Activity, at: Timestamp) -> Item {
+        let received = Received {
+            activity,
+            at,
+            posted_by: None,
+        };
+        ActivityItem::new(&received).into_item().unwrap()
+    }
+
     /// Records `sent` a minute after `kept`.
     fn check(kept: [&str; 4], sent: [&str; 4], expected: &[&str]) {
         let read = |[program, kind, occurred_at, metadata]: [&str; 4], received_at: Timestamp| {
@@ -262,7 +285,7 @@ mod tests {
         };
         let first: Timestamp = RECEIVED.parse().unwrap();
         let later = first + SignedDuration::from_mins(1);
-        let item = ActivityItem::new(&read(kept, first), first).into_item().unwrap();
+        let item = item_of(&read(kept, first), first);
         let fields = match compare(&item, &read(sent, later), later, true) {
             Recorded::Conflict { fields } => fields,
             Recorded::Duplicate => Vec::new(),
@@ -312,7 +335,7 @@ mod tests {
     fn only_a_repeated_put_finds_what_it_stored_itself() {
         let received: Timestamp = RECEIVED.parse().unwrap();
         let sent = activity("p", "task_completed", "2026-11-20T09:00:00Z", "{}");
-        let kept = ActivityItem::new(&sent, received).into_item().unwrap();
+        let kept = item_of(&sent, received);
         let compared = |at, is_repeated| compare(&kept, &sent, at, is_repeated);
         assert_eq!(compared(received, true), Recorded::Accepted { write_units: 0.0 });
         assert_eq!(compared(received, false), Recorded::Duplicate);

@@ -8,11 +8,9 @@ use aws_sdk_dynamodb::types::{
     BatchStatementError, BatchStatementErrorCodeEnum as Code, BatchStatementRequest, KeysAndAttributes,
     ReturnConsumedCapacity,
 };
-use domain::Activity;
-use jiff::Timestamp;
 use rand::RngExt as _;
 
-use crate::activities::{Activities, ActivityItem, Attempts, Recorded, compare};
+use crate::activities::{Activities, ActivityItem, Attempts, Received, Recorded, compare};
 use crate::batch_get::batch_get;
 use crate::error::StoreError;
 use crate::item::{self, Item, text};
@@ -27,13 +25,6 @@ const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(200);
 
 const OPERATION: &str = "recording activities";
-
-/// An activity as ingest received it.
-#[derive(Clone, Copy, Debug)]
-pub struct Received<'a> {
-    pub activity: &'a Activity,
-    pub at: Timestamp,
-}
 
 /// What follows from the answer to one insert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +80,7 @@ impl Activities {
         let mut failure = None;
         let mut pending = Vec::with_capacity(received.len());
         for (place, received) in received.iter().enumerate() {
-            match ActivityItem::new(received.activity, received.at).into_item() {
+            match ActivityItem::new(received).into_item() {
                 Ok(item) => pending.push(Pending {
                     place,
                     statement: insert(&self.table, item),
@@ -181,14 +172,14 @@ impl Activities {
         results: &mut [Option<Recorded>],
     ) -> Result<(), StoreError> {
         let keys = places.iter().map(|&place| {
-            let Activity { user, id, .. } = received[place].activity;
+            let domain::Activity { user, id, .. } = received[place].activity;
             item::key(ACTIVITIES_KEY, user.as_str(), id.as_str())
         });
         let request = KeysAndAttributes::builder().set_keys(Some(keys.collect()));
         let kept = batch_get(&self.client, &self.table, request).await?;
         let kept: HashMap<_, _> = kept.iter().map(|item| (key_of(item), item)).collect();
         for &place in places {
-            let Received { activity, at } = received[place];
+            let Received { activity, at, .. } = received[place];
             let key = [Some(activity.user.as_str()), Some(activity.id.as_str())];
             let Some(kept) = kept.get(&key) else {
                 return Err(StoreError::unavailable(OPERATION, Vanished));

@@ -34,7 +34,7 @@ pub mod snapshots;
 pub mod standings;
 pub mod stream;
 
-pub use activities::{Activities, Recorded};
+pub use activities::{Activities, Received, Recorded};
 pub use blocks::Blocks;
 pub use count::Counted;
 pub use counting::{CountTables, Counting};

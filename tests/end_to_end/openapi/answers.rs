@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use identity::Access;
 use jiff::Timestamp;
 use lambda_http::Body;
 use lambda_http::http::header::{CONTENT_ENCODING, ETAG, IF_NONE_MATCH};
@@ -9,6 +10,7 @@ use lambda_http::http::{HeaderValue, Request, Response};
 use serde_json::{Value, json};
 
 use super::description::{Answer, Description, Outcome};
+use crate::login::callers::{ingest_for, restricted, token, with_context};
 use crate::tables::{Functions, time};
 
 /// A request, and the name of the example that shows its answer (empty for none).
@@ -322,6 +324,32 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
         .serve(&functions, later, of_program("program_dropped", "wellness"))
         .await;
 
+    for Case {
+        operation, request, ..
+    } in every_board("")
+    {
+        let response = functions.serve_to(restricted()).handle(request, later).await;
+        checked.check("", operation, response);
+    }
+    let ingest = ingest_for(
+        &functions,
+        Access {
+            self_reporting: true,
+            ..restricted()
+        },
+    );
+    let of_bob = json!({"user_id": "bob", "program_id": "onboarding", "kind": "task_completed"});
+    for (name, caller) in [
+        ("", Value::Null),
+        ("forbidden", token(&json!({"sub": "ann.lee"}))),
+    ] {
+        let request = with_context(post(of_bob.to_string()), &caller);
+        checked.check(name, "postActivities", ingest.handle(request, later).await);
+    }
+    let request = with_context(post(of_bob.to_string()), &token(&json!({"sub": "ann.lee"})));
+    let response = ingest_for(&functions, restricted()).handle(request, later).await;
+    checked.check("", "postActivities", response);
+
     for board in ["boards", "global all"] {
         functions.corrupt_document(board, "latest").await;
     }
@@ -383,14 +411,10 @@ async fn what_is_nowhere_is_not_found() {
     let of_serving = functions.serve.handle(ask("GET", "/v1/activity"), now).await;
     for (operation, answer) in [("ingestion", of_ingestion), ("serving", of_serving)] {
         let (parts, body) = answer.into_parts();
-        let mut headers = parts.headers;
-        // Only serving allows pages of other origins.
-        headers.remove("access-control-allow-origin");
-        headers.remove("access-control-expose-headers");
         let answer = Answer {
             operation,
             status: parts.status.as_u16(),
-            headers,
+            headers: parts.headers,
             body: body.to_vec(),
         };
         assert_eq!(answer.status, 404);

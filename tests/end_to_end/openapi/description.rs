@@ -84,6 +84,18 @@ impl Description {
             .collect()
     }
 
+    /// The method and path of each operation, in order.
+    pub fn routes(&self) -> Vec<(String, String)> {
+        let paths = self.at("/paths").as_object().expect("an object");
+        let routes = paths.iter().flat_map(|(path, operations)| {
+            let methods = operations.as_object().expect("an object").keys();
+            methods.map(|method| (method.clone(), path.clone()))
+        });
+        let mut routes: Vec<_> = routes.collect();
+        routes.sort_by(|one, other| one.1.cmp(&other.1));
+        routes
+    }
+
     /// The documented answer of an operation with a status.
     pub fn response(&self, operation: &str, status: u16) -> Option<&Value> {
         let (_, operation) = self

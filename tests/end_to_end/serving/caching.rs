@@ -1,5 +1,6 @@
 //! Validators, caching and HEAD, with a fixed clock.
 
+use identity::{Access, Readers};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::header::{
     ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, ETAG, IF_NONE_MATCH, RANGE, VARY,
@@ -8,8 +9,10 @@ use lambda_http::http::{Request, Response};
 use lambda_http::{Body, http};
 use reqwest::Method;
 use serde_json::{Value, json};
+use serve::Serve;
 
 use super::header;
+use crate::login::callers::{restricted, token, with_context};
 use crate::tables::{Functions, time};
 
 const PATHS: [&str; 6] = [
@@ -134,16 +137,32 @@ async fn a_document_may_be_cached_until_the_next_snapshot_is_due() {
     }
 }
 
+fn serve_to(functions: &Functions, readers: Readers) -> Serve {
+    functions.serve_to(Access {
+        readers,
+        ..restricted()
+    })
+}
+
 #[tokio::test]
-async fn boards_for_signed_requests_are_kept_by_their_reader_only() {
+async fn what_only_some_may_read_is_kept_by_its_reader_only() {
     let (functions, at) = published().await;
-    let serve = functions.serve_to(serve::Readers::Signed);
+    let readers = serve_to(&functions, Readers::Login);
+    let public = serve_to(&functions, Readers::Public);
     for path in PATHS {
-        let public = functions.get(path, at).await;
-        let etag = header(public.headers(), ETAG);
-        for (if_none_match, status) in [("", 200), (etag, 304)] {
+        let answer = functions.get(path, at).await;
+        let etag = header(answer.headers(), ETAG);
+        let private = &format!("/v1/private/{}", &path["/v1/".len()..]);
+        for (serve, path, (if_none_match, status)) in [
+            (&readers, path, ("", 200)),
+            (&readers, path, (etag, 304)),
+            (&public, private, ("", 200)),
+            (&public, private, (etag, 304)),
+        ] {
             let request = request(Method::GET, path, (IF_NONE_MATCH, if_none_match));
-            let response = serve.handle(request, at).await;
+            let response = serve
+                .handle(with_context(request, &token(&json!({"sub": "ann"}))), at)
+                .await;
             assert_eq!(response.status(), status, "{path}");
             let cached = header(response.headers(), CACHE_CONTROL);
             assert_eq!(cached, "private, max-age=60", "{path} {status}");
@@ -205,9 +224,9 @@ async fn what_a_request_asks_beyond_the_document_is_ignored_or_refused_by_name()
         assert_eq!(answer.body(), whole.body(), "{path}");
     }
     for (method, path, status, allowed) in [
-        (Method::OPTIONS, "/v1/status", 204, "GET, HEAD, OPTIONS"),
-        (Method::TRACE, "/v1/status", 405, "GET, HEAD, OPTIONS"),
-        (Method::POST, "/v1/boards/x", 405, "GET, HEAD, OPTIONS"),
+        (Method::OPTIONS, "/v1/status", 405, "GET, HEAD"),
+        (Method::TRACE, "/v1/status", 405, "GET, HEAD"),
+        (Method::POST, "/v1/boards/x", 405, "GET, HEAD"),
         (Method::OPTIONS, "/v1/nothing", 404, ""),
         (Method::POST, "/v1/activities/", 404, ""),
     ] {

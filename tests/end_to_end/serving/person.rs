@@ -8,11 +8,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use domain::UserDocument;
+use identity::Access;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::Body;
 use lambda_http::http::Request;
 use serde_json::{Value, json};
-use serve::{Readers, Serve};
+use serve::Serve;
 use store::generations;
 use store::keys::CountGeneration;
 use store::{Generations, Rebuilds};
@@ -41,7 +42,7 @@ async fn person(serve: &Serve, user: &str, now: Timestamp) -> UserDocument {
 
 /// A new instance of the function.
 fn instance(functions: &Functions) -> Serve {
-    functions.serve_to(Readers::Public)
+    functions.serve_to(Access::open())
 }
 
 fn activity(user: &str, kind: &str) -> Value {

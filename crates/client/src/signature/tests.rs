@@ -51,7 +51,7 @@ async fn nothing_is_signed_for_plain_http_beyond_this_machine() {
         "http://[::1]",
     ] {
         let url = parse_url(address).expect("an address");
-        assert!(check_private(&url).is_ok(), "{address}");
+        assert!(check_private(&url, "a signature").is_ok(), "{address}");
     }
 }
 

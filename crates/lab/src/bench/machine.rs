@@ -55,14 +55,22 @@ impl Drop for LoadRuntime {
 impl Machine {
     /// Starts a stack in memory and waits for its first snapshot to end.
     pub async fn start(batching: Batching) -> anyhow::Result<Self> {
+        Self::configured(StackConfig {
+            batching,
+            ..StackConfig::new()?
+        })
+        .await
+    }
+
+    /// [`Self::start`] with other settings than the defaults.
+    pub async fn configured(config: StackConfig) -> anyhow::Result<Self> {
         let logs = tempfile::Builder::new().prefix("podium-bench-").tempdir()?;
         let stack = Stack::start(StackConfig {
             port: 0,
             aws_port: 0,
             log_dir: Some(logs.path().to_owned()),
             snapshot_every: SNAPSHOT_EVERY,
-            batching,
-            ..StackConfig::new()?
+            ..config
         })
         .await?;
         let load = tokio::runtime::Builder::new_multi_thread()

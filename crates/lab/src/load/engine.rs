@@ -235,7 +235,9 @@ fn tally(ended: Ended, counts: &mut Counts) {
                 match verdict {
                     Verdict::Accepted => counts.accepted += 1,
                     Verdict::Duplicate => counts.duplicate += 1,
-                    Verdict::Conflict { .. } | Verdict::Rejected { .. } => counts.rejected += 1,
+                    Verdict::Conflict { .. } | Verdict::Rejected { .. } | Verdict::Forbidden { .. } => {
+                        counts.rejected += 1;
+                    }
                     Verdict::Unavailable => counts.count_error(LoadError::Unavailable, 1),
                 }
             }

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use domain::ScoringPolicy;
+use identity::Access;
 use local_http::Host;
 
+use crate::authorizer::Login;
 use crate::faults::Faults;
 use crate::settings::{self, Batching};
 
 #[derive(Clone, Debug)]
 pub struct StackConfig {
-    /// The address that the web origin and the AWS endpoint listen on. Neither asks for a login.
+    /// The address that the web origin and the AWS endpoint listen on. The endpoint asks for no login.
     pub listen: IpAddr,
     /// Hosts that both listeners answer to besides loopback and `listen`, such as the name of this machine or
     /// of a container.
@@ -41,8 +43,10 @@ pub struct StackConfig {
     /// Overrides the timeout of every function.
     pub function_timeout: Option<Duration>,
     pub faults: Faults,
-    /// The origin whose pages may read the boards, or `*`. `None` lets only the stack's own pages read them.
-    pub allowed_origin: Option<String>,
+    /// Who may do what.
+    pub access: Access,
+    /// Who issues the tokens, unless the stack is open.
+    pub login: Option<Login>,
     /// Runs one function that stores, counts and answers, in place of ingest, the pipe, the queue and
     /// the aggregator. Only `podium compare` sets it.
     pub coupled: bool,
@@ -73,7 +77,8 @@ impl StackConfig {
             visibility_timeout: settings::VISIBILITY_TIMEOUT,
             function_timeout: None,
             faults: Faults::none(),
-            allowed_origin: None,
+            access: Access::open(),
+            login: None,
             coupled: false,
         })
     }

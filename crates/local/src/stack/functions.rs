@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use identity::Access;
 use store::schema::TableNames;
 
 use super::config::StackConfig;
@@ -69,6 +70,7 @@ fn is_executable(_path: &Path) -> bool {
 
 /// The variables that each function reads. A function gets no others.
 const INGEST_READS: &[&str] = &["ACTIVITIES_TABLE", "SCORING_POLICY", "MAX_ACTIVITY_AGE_DAYS"];
+const ACCESS_READS: &[&str] = &Access::VARIABLES;
 const COUNTING_READS: &[&str] = &[
     "DEDUP_TABLE",
     "STANDINGS_TABLE",
@@ -97,8 +99,6 @@ const SERVE_READS: &[&str] = &[
     "STALE_AGE_SECONDS",
     "STALE_LAG_SECONDS",
     "STALE_BACKLOG",
-    "ALLOWED_ORIGIN",
-    "SERVE_AUTH",
 ];
 
 /// The configuration of every function of a stack.
@@ -132,12 +132,8 @@ pub(super) fn functions(
         ("STALE_AGE_SECONDS", stale_age.as_secs().max(3).to_string()),
         ("STALE_LAG_SECONDS", settings::STALE_LAG.as_secs().to_string()),
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
-        (
-            "ALLOWED_ORIGIN",
-            config.allowed_origin.clone().unwrap_or_else(|| "*".to_owned()),
-        ),
-        ("SERVE_AUTH", "NONE".to_owned()),
     ];
+    let variables: Vec<_> = variables.into_iter().chain(config.access.variables()).collect();
     let function = |name: &str, settings: FunctionSettings, reads: &[&str]| {
         let own = variables.iter().filter(|(variable, _)| {
             matches!(*variable, "AWS_ENDPOINT_URL" | "ENVIRONMENT") || reads.contains(variable)
@@ -156,17 +152,21 @@ pub(super) fn functions(
         }
     };
     let mut functions = if config.coupled {
-        let reads = [INGEST_READS, COUNTING_READS].concat();
+        let reads = [INGEST_READS, ACCESS_READS, COUNTING_READS].concat();
         vec![function("coupled", settings::INGEST, &reads)]
     } else {
         let reads = [COUNTING_READS, QUEUES_READS].concat();
         vec![
-            function("ingest", settings::INGEST, INGEST_READS),
+            function("ingest", settings::INGEST, &[INGEST_READS, ACCESS_READS].concat()),
             function("aggregator", settings::AGGREGATOR, &reads),
         ]
     };
     functions.push(function("snapshot", settings::SNAPSHOT, SNAPSHOT_READS));
-    functions.push(function("serve", settings::SERVE, SERVE_READS));
+    functions.push(function(
+        "serve",
+        settings::SERVE,
+        &[SERVE_READS, ACCESS_READS].concat(),
+    ));
     debug_assert!(
         functions
             .iter()

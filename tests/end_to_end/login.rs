@@ -1,0 +1,5 @@
+//! Who may do what.
+
+mod bad_tokens;
+pub mod callers;
+mod issuer;
