@@ -1,12 +1,13 @@
 // An answer is `{path, etag, document, receivedAt, maxAge}`.
 
-import { api, ingest } from "./config.js";
-
 // Meanwhile the page says that it waits.
 const TIME_LIMIT_MS = 30_000;
 const KEPT_MAX = 50;
 
-class Problem extends Error {
+// A 401 or 403 may come from the platform, without a description.
+const REFUSED = { 401: "Log in first.", 403: "You may not do this. Ask whoever runs this page for the right to." };
+
+export class Problem extends Error {
   constructor(detail, status = 0, { code, field, fields, results, other_case } = {}, retryAfter = 0) {
     super(detail);
     // A 404 or `nothing_published` is a normal answer.
@@ -14,6 +15,10 @@ class Problem extends Error {
     Object.assign(this, { code, field, fields, results, retryAfter, unreachable, otherCase: other_case });
   }
 }
+
+// How requests are sent. A login sends its token along.
+const send = { read: (...request) => fetch(...request), post: (...request) => fetch(...request) };
+export const sendBy = (ways) => Object.assign(send, ways);
 
 const kept = new Map();
 
@@ -42,7 +47,7 @@ async function withTimeLimit(signal, work) {
 async function problemOf(response) {
   const { status, headers } = response;
   const body = await response.json().catch(() => ({}));
-  return new Problem(body.detail ?? `The server answered with error ${status}.`, status, body, Number(headers.get("retry-after")) || 0);
+  return new Problem(body.detail ?? REFUSED[status] ?? `The server answered with error ${status}.`, status, body, Number(headers.get("retry-after")) || 0);
 }
 
 /** Returns the same answer object as before if the document has not changed. */
@@ -50,19 +55,21 @@ export function get(path, signal) {
   return withTimeLimit(signal, async (signal) => {
     const earlier = lastAnswer(path);
     // A response cached in an earlier visit has an old age, which a 304 would not correct.
-    const response = await fetch(`${api}${path}`, { cache: earlier ? "no-cache" : "reload", signal });
+    const response = await send.read(path, { cache: earlier ? "no-cache" : "reload", signal });
     if (!response.ok) throw await problemOf(response);
-    const maxAge = Number(/max-age=(\d+)/.exec(response.headers.get("cache-control"))?.[1] ?? 60);
+    // Seconds in a cache between here and the API.
+    const age = Number(response.headers.get("age")) || 0;
+    const maxAge = Math.max(0, Number(/max-age=(\d+)/.exec(response.headers.get("cache-control"))?.[1] ?? 60) - age);
     const etag = response.headers.get("etag");
     if (etag !== null && etag === earlier?.etag) return keep(Object.assign(earlier, { maxAge }));
     const document = await response.json();
-    return keep({ path, etag, document, receivedAt: performance.now(), maxAge });
+    return keep({ path, etag, document, receivedAt: performance.now() - 1000 * age, maxAge });
   });
 }
 
 export function post(activity) {
   return withTimeLimit(null, async (signal) => {
-    const response = await fetch(`${ingest}/v1/activities`, {
+    const response = await send.post("/v1/activities", {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(activity),

@@ -3,16 +3,16 @@
 import { get, lastAnswer } from "./api.js";
 import { hideBars, showBoard, showLoading, showPodium, showProblem } from "./board.js";
 import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
-import { ingest } from "./config.js";
+import { login, posting } from "./config.js";
 import { byId, say } from "./element.js";
 import { count } from "./format.js";
 import { csvOf, download, fileName, jsonOf, wholeBoard } from "./export.js";
 import { ageSeconds, judge } from "./freshness.js";
-import { startPosting } from "./post.js";
+import { postFor, startPosting } from "./post.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { startSearch } from "./search.js";
-import { setMe, showUser, showUserName, showUserProblem, whoIsMe } from "./user.js";
+import { identify, setMe, showUser, showUserName, showUserProblem, whoIsMe } from "./user.js";
 import { documentsOf, exportPath, pagesOf, pageWith, parseView, searchPath, titleOf, writeView } from "./view.js";
 
 const SLEPT_MS = 5000;
@@ -113,6 +113,8 @@ function noteBoard(answer) {
 }
 
 async function load(signal) {
+  // A login is loaded first.
+  if (view === undefined) return { failed: true, retryAfter: 0 };
   const asked = Object.entries(documentsOf(view)).filter(([, path]) => path !== null);
   const [board, ...others] = await Promise.all(asked.map(([part, path]) => loadPart(part, path, signal)));
   const problem = board ?? others.find((other) => other?.unreachable);
@@ -251,7 +253,7 @@ onClick("toggle-me", () => {
 });
 
 startSearch(async (text, signal) => (await get(searchPath(view, text), signal)).document.entries, choose);
-if (ingest !== null) startPosting(refresh);
+if (posting !== null) startPosting(refresh, posting === "anyone");
 
 addEventListener("popstate", () => enter(parseView(location.search)));
 addEventListener("offline", tick);
@@ -261,4 +263,18 @@ addEventListener("resize", () => {
   showLines();
 });
 setInterval(tick, 1000);
+
+function meet(user) {
+  identify(user);
+  if (posting === "self") postFor(user);
+}
+
+// Only a deployment with login loads these modules.
+if (login !== null) {
+  const { startLogin } = await import("./login.js");
+  meet(startLogin((user) => {
+    meet(user);
+    enter(view);
+  }));
+}
 enter(parseView(location.search));

@@ -1,5 +1,10 @@
-// The API's address; empty if it is the page's own. A deployment replaces this file.
-export const api = "";
+// What this deployment has. A deployment replaces this file, and so does a local stack with login.
 
-// The address for posting activities; null if this page may not post.
-export const ingest = "";
+// How people log in: `{issuer, clientId, scope, parameters, userClaim}`; null if they do not.
+export const login = null;
+
+// Who may read: "public" or "login".
+export const readers = "public";
+
+// For whom this page posts: "anyone", "self" (who is logged in), or null if it does not.
+export const posting = "anyone";

@@ -92,9 +92,17 @@ async function watch({ user, before, accepted }, onBoard) {
   tell(`${accepted}. It is not on the board after two minutes. It is saved: check the board later.`);
 }
 
-export function startPosting(onBoard) {
+/** Posts for this user only; without one, there is no form. */
+export function postFor(user) {
+  const input = form.elements.namedItem("user_id");
+  form.hidden = user === null;
+  input.value = user ?? "";
+  input.readOnly = true;
+}
+
+export function startPosting(onBoard, isForAnyone) {
   const button = form.querySelector("button");
-  form.hidden = false;
+  form.hidden = !isForAnyone;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (button.disabled) return;

@@ -19,6 +19,13 @@ export function setMe(user) {
   } catch {}
 }
 
+/** With login, "me" is who is logged in, and cannot be chosen. */
+export function identify(user) {
+  setMe(null);
+  me = user;
+  byId("toggle-me").hidden = true;
+}
+
 /** Shows a text instead of the facts. */
 export function showUserProblem(text, otherCaseIds) {
   byId("user-facts").hidden = text !== "";

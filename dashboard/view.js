@@ -14,6 +14,9 @@ export const programOf = (board) => (board.startsWith(PROGRAM) ? board.slice(PRO
 export const nameOf = (board) => programOf(board) ?? "All programs";
 export const titleOf = (view) => `${WINDOWS[view.window]} · ${nameOf(view.board)} · Podium`;
 
+/** Whether the API takes this as a user's id. */
+export const isUser = (id) => ID.test(id) && !/^(~|\.\.?$)/.test(id);
+
 const isBoard = (board) => board === "global" || ID.test(programOf(board) ?? "");
 const isFrom = (from) => /^[1-9]\d{0,4}$/.test(from) && from <= FROM_MAX;
 

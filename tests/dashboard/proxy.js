@@ -1,5 +1,5 @@
 // A proxy between the browser and a stack. It records responses, and can serve the page's files from a directory
-// instead of those built into the stack.
+// instead of those built into the stack. With `ownConfig` the stack's config.js stays.
 
 import { readFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
@@ -7,13 +7,13 @@ import { extname, join, normalize } from "node:path";
 
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css" };
 
-export async function startProxy(stackUrl, { page } = {}) {
+export async function startProxy(stackUrl, { page, ownConfig = false } = {}) {
   let policy;
   /// Path and status of every response so far.
   const answers = [];
 
   async function file(path) {
-    if (!page || path.startsWith("/v1/")) return null;
+    if (!page || path.startsWith("/v1/") || (ownConfig && path === "/config.js")) return null;
     const name = normalize(path === "/" ? "/index.html" : path);
     const content = await readFile(join(page, name)).catch(() => null);
     return content && { content, type: TYPES[extname(name)] };

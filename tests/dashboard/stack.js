@@ -40,17 +40,20 @@ const runner = process.ppid;
 setInterval(() => process.ppid === runner || process.exit(1), 1000).unref();
 
 /// Starts a stack. `without` names functions that fail at first. With `dataDir`, the stack keeps
-/// its data when it is killed and started again.
+/// its data when it is killed and started again. `login` has further arguments, for a login, and `token` returns the
+/// access token that the test's own requests then need.
 export async function startStack({
   snapshotEvery = "1s",
   timeZone = "Europe/Berlin",
   dataDir = false,
   without = [],
+  login = [],
+  token = null,
   binaries = BINARIES,
 } = {}) {
   const missing = PROGRAMS.filter((name) => !existsSync(join(binaries, name)));
   assert.deepEqual(missing, [], `not in ${binaries}; run cargo build --workspace --bins first`);
-  const stack = new Stack({ snapshotEvery, timeZone, dataDir, binaries });
+  const stack = new Stack({ snapshotEvery, timeZone, dataDir, login, token, binaries });
   without.forEach((name) => stack.takeAway(name));
   try {
     await stack.start();
@@ -92,6 +95,7 @@ class Stack {
     args.push("--snapshot-every", this.#settings.snapshotEvery, "--time-zone", this.#settings.timeZone);
     args.push("--log-dir", join(this.#directory, "logs"));
     if (this.#settings.dataDir) args.push("--data-dir", join(this.#directory, "data"));
+    args.push(...this.#settings.login);
     const messages = join(this.#directory, "messages");
     const log = openSync(messages, "a");
     this.#guard = spawn("sh", ["-c", GUARD, this.#directory, join(this.#directory, "podium"), ...args.map(String)], {
@@ -107,7 +111,7 @@ class Stack {
     this.#ready = JSON.parse(value);
     this.#port = new URL(this.#ready.web).port;
     const page = process.env.PODIUM_TEST_PAGE;
-    if (page) this.#proxy ??= await startProxy(this.#ready.web, { page });
+    if (page) this.#proxy ??= await startProxy(this.#ready.web, { page, ownConfig: this.#settings.login.length > 0 });
     this.url = this.#proxy?.url ?? this.#ready.web;
     await this.#post("aws", "", JSON.stringify({
       QueueUrl: `${this.#ready.aws}/000000000000/podium-activities`,
@@ -160,8 +164,14 @@ class Stack {
       .map(([pid]) => Number(pid));
   }
 
+  async #authorization() {
+    const { token } = this.#settings;
+    return token === null ? {} : { authorization: `Bearer ${await token()}` };
+  }
+
   async get(path) {
-    const response = await fetch(`${this.#ready.web}${path}`, { headers: NO_KEEP_ALIVE });
+    const headers = { ...NO_KEEP_ALIVE, ...await this.#authorization() };
+    const response = await fetch(`${this.#ready.web}${path}`, { headers });
     return { status: response.status, body: await response.json() };
   }
 
@@ -191,9 +201,10 @@ class Stack {
   async post(activities) {
     const batches = [];
     for (let at = 0; at < activities.length; at += BATCH) batches.push(activities.slice(at, at + BATCH));
+    const headers = { "content-type": "application/json", ...await this.#authorization() };
     const poster = async () => {
       for (let batch = batches.shift(); batch; batch = batches.shift()) {
-        await this.#post("web", "/v1/activities", JSON.stringify(batch), { "content-type": "application/json" });
+        await this.#post("web", "/v1/activities", JSON.stringify(batch), headers);
       }
     };
     await Promise.all(Array.from({ length: POSTS_AT_ONCE }, poster));

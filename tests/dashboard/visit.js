@@ -9,8 +9,8 @@ after(async () => (await browser)?.close());
 
 /// Opens a view of the stack's page for the test `t`, by default of all time, with the options of `openWindow`. At its end the test fails if
 /// the page sent a request to another machine or logged an error or warning. Messages that match `expected` are
-/// allowed: network failures that the test itself causes.
-export async function visit(t, stack, view = {}, { expected = [], before, ...options } = {}) {
+/// allowed: network failures that the test itself causes. `others` are further origins that the page may ask.
+export async function visit(t, stack, view = {}, { expected = [], others = [], before, ...options } = {}) {
   const complaints = [];
   let tab;
   t.after(async () => {
@@ -31,7 +31,7 @@ export async function visit(t, stack, view = {}, { expected = [], before, ...opt
       tab.on("pageerror", (error) => complaints.push(error.stack ?? error.message));
       tab.on("request", (request) => {
         const { origin, protocol } = new URL(request.url());
-        const stays = origin === stack.url || ["blob:", "data:"].includes(protocol);
+        const stays = origin === stack.url || others.includes(origin) || ["blob:", "data:"].includes(protocol);
         if (!stays) complaints.push(`a request to another machine: ${request.url()}`);
       });
       await before?.(tab);

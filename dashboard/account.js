@@ -1,0 +1,39 @@
+// Shows who is logged in, or an invitation instead of the boards.
+
+import { byId, make, write } from "./element.js";
+
+const CLOSED = "closed";
+
+const who = make("span");
+const button = make("button");
+const account = make("div", { id: "account" }, who, button);
+const says = make("p", { id: "login-says", role: "status" });
+const enter = make("button", { class: "enter" }, "Log in");
+const invitation = make("main", { id: "invitation" },
+  make("h2", {}, "Log in to see the boards"),
+  make("p", {}, "The boards of this page are for people who are logged in."),
+  enter);
+
+export function startAccount({ logIn, logOut }) {
+  byId("freshness").before(account);
+  document.querySelector("header").append(says);
+  document.querySelector("main").before(invitation);
+  enter.addEventListener("click", logIn);
+  button.addEventListener("click", () => (button.dataset.does === "out" ? logOut() : logIn()));
+}
+
+/** `user` is null for a login without a user id; `isOpen` says whether the boards can be read. */
+export function showAccount({ isLoggedIn, user, words, isBusy, canLogIn, isOpen }) {
+  const hadFocus = document.querySelector("main:not(#invitation)").contains(document.activeElement);
+  document.body.classList.toggle(CLOSED, !isOpen);
+  write(who, isLoggedIn ? `Logged in${user === null ? "" : " as "}` : "");
+  if (user !== null) who.append(make("b", { title: user }, user));
+  write(button, isLoggedIn ? "Log out" : "Log in");
+  button.dataset.does = isLoggedIn ? "out" : "in";
+  button.hidden = !isLoggedIn && !canLogIn;
+  enter.hidden = !canLogIn;
+  button.disabled = enter.disabled = isBusy;
+  invitation.hidden = isOpen;
+  write(says, words);
+  if (!isOpen && hadFocus) enter.focus();
+}

@@ -1,0 +1,286 @@
+// Logs in by authorization code with PKCE. Tokens are kept in memory and in sessionStorage, which ends with the tab.
+
+import { showAccount, startAccount } from "./account.js";
+import { Problem, sendBy } from "./api.js";
+import { login, posting, readers } from "./config.js";
+import { ENDED, isExpired, isRefusal, logoutOf, renewalOf, requestOf, scopeOf, Told, tokensOf, userOf, wordsFor } from "./token.js";
+
+const TOKENS = "podium.tokens";
+const PENDING = "podium.login";
+const WORDS = "podium.login.words";
+
+const PROVIDER_LIMIT_MS = 15_000;
+const REVOCATION_LIMIT_MS = 3000;
+const RENEWAL_AGAIN_MS = 10_000;
+const TIMER_MS_MAX = 3_600_000;
+// A provider whose tokens end at once must not send the browser to and fro.
+const SILENT_AGAIN_MS = 60_000;
+
+const CANNOT_READ = "You are logged in, but may not see these boards. Ask whoever runs this page for the right to.";
+const CANNOT_POST = "You are logged in, but may not post. Ask whoever runs this page for the right to.";
+const REFUSED = "The server does not accept your login. Log in again. If that does not help, tell whoever runs this page.";
+const NOT_OURS = "This login did not begin in this tab, so it was not used. Log in again.";
+const NO_CLIENT = "Nobody can log in here, since this page has no client id at the login provider. Tell whoever runs it.";
+const NO_STORAGE = "This browser keeps no data for this page, which a login needs. Allow it, then log in again.";
+const NOT_SECURE = "A login needs HTTPS. Open this page at its https address.";
+const NOT_TOLD = "You are logged out here. The login provider could not be told, so it may still know you.";
+const LOGGING_IN = "Logging in…";
+const LOGGING_OUT = "Logging out…";
+
+const home = `${location.origin}/`;
+const { host, protocol } = new URL(login.issuer);
+
+function stored(key) {
+  try {
+    return JSON.parse(sessionStorage.getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+function store(key, value) {
+  try {
+    if (value === null) sessionStorage.removeItem(key);
+    else sessionStorage.setItem(key, JSON.stringify(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function take(key) {
+  const value = stored(key);
+  store(key, null);
+  return value;
+}
+
+// Null while nobody is logged in.
+let tokens = stored(TOKENS);
+let words = take(WORDS) ?? "";
+// What the page is doing, in words.
+let busy = "";
+let renewing = null;
+let timer = 0;
+let changed = () => {};
+
+const who = () => (tokens === null ? { user: null, doubt: "" } : userOf(tokens.access, login.userClaim));
+
+function show() {
+  const { user, doubt } = who();
+  const canLogIn = login.clientId !== null;
+  showAccount({
+    isLoggedIn: tokens !== null,
+    user,
+    words: busy || words || doubt || (canLogIn ? "" : NO_CLIENT),
+    isBusy: busy !== "",
+    canLogIn,
+    isOpen: readers === "public" || tokens !== null,
+  });
+}
+
+function become(next, says = "") {
+  tokens = next;
+  words = says;
+  busy = "";
+  store(TOKENS, tokens);
+  show();
+  watch();
+  changed(who().user);
+}
+
+/** Loads the library and the provider's description. */
+async function reach() {
+  const oauth = await import("./vendor/oauth4webapi.js");
+  const options = (milliseconds = PROVIDER_LIMIT_MS) => ({
+    // The API accepts such issuers on loopback only.
+    [oauth.allowInsecureRequests]: protocol === "http:",
+    additionalParameters: login.parameters,
+    signal: AbortSignal.timeout(milliseconds),
+  });
+  const provider = await oauth.processDiscoveryResponse(new URL(login.issuer), await oauth.discoveryRequest(new URL(login.issuer), options()));
+  return { oauth, provider, options, client: { client_id: login.clientId, [oauth.clockTolerance]: 60 } };
+}
+
+/** The address of an endpoint that the browser itself goes to. */
+function addressOf(endpoint, query) {
+  const url = new URL(endpoint);
+  if (!["https:", protocol].includes(url.protocol)) throw new Told(`The login provider's address is not safe: ${url.protocol}//${url.host}`);
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  return url;
+}
+
+/** Leaves for the provider. Its description is loaded first: a page that says what is wrong is better than the browser's. */
+async function leave(silent) {
+  if (!isSecureContext) throw new Told(NOT_SECURE);
+  const { oauth, provider } = await reach();
+  const verifier = oauth.generateRandomCodeVerifier();
+  const pending = { state: oauth.generateRandomState(), nonce: oauth.generateRandomNonce(), verifier, silent, view: location.search + location.hash };
+  const challenge = await oauth.calculatePKCECodeChallenge(verifier);
+  const url = addressOf(provider.authorization_endpoint, requestOf(login, provider, { ...pending, challenge, redirect: home }));
+  if (!store(PENDING, pending)) throw new Told(NO_STORAGE);
+  if (silent) location.replace(url);
+  else location.assign(url);
+}
+
+async function logIn() {
+  busy = LOGGING_IN;
+  show();
+  try {
+    await leave(false);
+  } catch (failure) {
+    busy = "";
+    words = wordsFor(failure, host);
+    show();
+  }
+}
+
+/** The provider's answer in the address, which is cleaned at once: `{query, pending}`, or null. */
+function takeAnswer() {
+  const query = new URLSearchParams(location.search);
+  if (!query.has("state") || !(query.has("code") || query.has("error"))) return null;
+  const last = take(PENDING);
+  const pending = last?.state === query.get("state") ? last : null;
+  history.replaceState(null, "", location.pathname + (pending?.view ?? ""));
+  return { query, pending };
+}
+
+async function finish({ query, pending }) {
+  busy = LOGGING_IN;
+  tokens = null;
+  try {
+    const { oauth, provider, options, client } = await reach();
+    const answer = oauth.validateAuthResponse(provider, client, query, pending.state);
+    const response = await oauth.authorizationCodeGrantRequest(provider, client, oauth.None(), answer, home, pending.verifier, options());
+    const expected = scopeOf(login, provider).split(" ").includes("openid") ? { expectedNonce: pending.nonce } : {};
+    const granted = await oauth.processAuthorizationCodeResponse(provider, client, response, expected);
+    become({ ...tokensOf(granted, null, Date.now()), silent: pending.silent });
+  } catch (failure) {
+    become(null, wordsFor(failure, host));
+  }
+}
+
+async function refresh() {
+  const { oauth, provider, options, client } = await reach();
+  const response = await oauth.refreshTokenGrantRequest(provider, client, oauth.None(), tokens.refresh, options());
+  return oauth.processRefreshTokenResponse(provider, client, response);
+}
+
+const isTyping = () => document.activeElement?.matches("input:not([readonly])") && document.activeElement.value !== "";
+
+async function renewBySilence() {
+  if (document.hidden || isTyping()) throw new Problem("Your login has expired. It is renewed once you look at the page and do not type.");
+  if (tokens.silent && Date.now() - tokens.since < SILENT_AGAIN_MS) {
+    become(null, ENDED);
+    throw new Problem(ENDED, 401);
+  }
+  await leave(true);
+  // The browser is leaving.
+  await new Promise((resolve) => setTimeout(resolve, PROVIDER_LIMIT_MS));
+}
+
+async function renewNow() {
+  const before = tokens;
+  try {
+    if (before.refresh !== null) {
+      const renewed = await refresh().catch((failure) => {
+        if (!isRefusal(failure)) throw failure;
+        return null;
+      });
+      // A logout may have come first.
+      if (tokens !== before) return;
+      if (renewed !== null) {
+        tokens = { ...tokensOf(renewed, before, Date.now()), silent: before.silent };
+        store(TOKENS, tokens);
+        return;
+      }
+      tokens = { ...before, refresh: null };
+      store(TOKENS, tokens);
+    }
+    await renewBySilence();
+  } catch (failure) {
+    throw failure instanceof Problem ? failure : new Problem(wordsFor(failure, host));
+  }
+}
+
+const renew = () => (renewing ??= renewNow().finally(() => { renewing = null; }));
+
+/** Renews the login in time, while the page is seen. */
+async function watch() {
+  clearTimeout(timer);
+  const left = () => ((tokens && renewalOf(tokens)) ?? Infinity) - Date.now();
+  if (document.hidden || left() === Infinity) return;
+  const isRenewed = left() > 0 || (await renew().then(() => true, () => false));
+  clearTimeout(timer);
+  timer = setTimeout(watch, Math.min(Math.max(left(), isRenewed ? 0 : RENEWAL_AGAIN_MS), TIMER_MS_MAX));
+}
+
+const needed = () => new Problem(words || "Log in first.", 401);
+
+async function access() {
+  if (tokens === null) throw needed();
+  if (Date.now() >= (renewalOf(tokens) ?? Infinity)) {
+    await renew().catch((failure) => {
+      if (tokens === null || isExpired(tokens, Date.now())) throw failure;
+    });
+  }
+  if (tokens === null) throw needed();
+  return tokens.access;
+}
+
+/** Like fetch, with the token, which is renewed once if the API refuses it. */
+const withToken = (forbidden) => async (path, options) => {
+  const ask = (token) => fetch(path, { ...options, headers: { ...options.headers, authorization: `Bearer ${token}` } });
+  const used = await access();
+  let response = await ask(used);
+  if (response.status === 401) {
+    if (tokens?.access === used) await renew();
+    response = await ask(await access());
+    if (response.status === 401) {
+      become(null, REFUSED);
+      throw new Problem(REFUSED, 401);
+    }
+  }
+  const isExplained = response.headers.get("content-type")?.startsWith("application/problem+json");
+  if (response.status === 403 && !isExplained) throw new Problem(forbidden, 403);
+  return response;
+};
+
+/** Forgets the login here, then at the provider. The page is loaded again, so that nothing of it stays in memory. */
+async function logOut() {
+  const ended = tokens;
+  busy = LOGGING_OUT;
+  tokens = null;
+  store(TOKENS, null);
+  show();
+  try {
+    const { oauth, provider, options, client } = await reach();
+    if (ended.refresh !== null && provider.revocation_endpoint) {
+      await oauth.revocationRequest(provider, client, oauth.None(), ended.refresh, options(REVOCATION_LIMIT_MS)).catch(() => {});
+    }
+    if (provider.end_session_endpoint) {
+      location.replace(addressOf(provider.end_session_endpoint, logoutOf(login, ended, home)));
+      return;
+    }
+    store(WORDS, "You are logged out.");
+  } catch {
+    store(WORDS, NOT_TOLD);
+  }
+  location.reload();
+}
+
+/** Returns who is logged in, and calls `onChange` with the user whenever that changes. */
+export function startLogin(onChange) {
+  if (readers === "login") sendBy({ read: withToken(CANNOT_READ) });
+  if (posting === "self") sendBy({ post: withToken(CANNOT_POST) });
+  startAccount({ logIn, logOut });
+  const answer = takeAnswer();
+  if (answer?.pending) finish(answer);
+  else if (answer) words = NOT_OURS;
+  changed = onChange;
+  show();
+  watch();
+  document.addEventListener("visibilitychange", watch);
+  // Going back must not show a page from before a logout.
+  addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+  return who().user;
+}

@@ -1,0 +1,111 @@
+// What a login asks for, what its tokens say, and words for what goes wrong.
+
+import { isUser } from "./view.js";
+
+const DESCRIPTION_CHARACTERS_MAX = 200;
+const RENEWAL_MARGIN_MS = 60_000;
+
+/** A failure that is described in words for the reader. */
+export class Told extends Error {}
+
+const bytesOf = (base64url) => Uint8Array.from(atob(base64url.replace(/[-_]/g, (c) => ({ "-": "+", _: "/" })[c])), (c) => c.charCodeAt(0));
+
+/** The claims of a JWT, or null. They are not verified: the API does that. */
+export function claimsOf(token) {
+  try {
+    const claims = JSON.parse(new TextDecoder().decode(bytesOf(token.split(".")[1])));
+    return typeof claims === "object" ? claims : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whom an access token names: `{user, doubt}`. Without a user, `doubt` says why. */
+export function userOf(token, userClaim) {
+  const nobody = (why) => ({ user: null, doubt: `You are logged in, but ${why}. So no row is marked as yours, and you cannot post. Tell whoever runs this page.` });
+  const claims = claimsOf(token);
+  if (claims === null) return nobody("the login provider's access token cannot be read");
+  const id = claims[userClaim];
+  if (id === undefined || id === null || id === "") return nobody(`your login has no user id: the claim “${userClaim}” is missing`);
+  return isUser(`${id}`) && ["string", "number"].includes(typeof id)
+    ? { user: `${id}`, doubt: "" }
+    : nobody("the user id of your login cannot be an id here");
+}
+
+/** What is kept of a token response. Times are of this device's clock, so that a wrong clock does no harm. */
+export function tokensOf({ access_token, refresh_token, id_token, expires_in }, earlier, now) {
+  const { iat, exp } = claimsOf(access_token) ?? {};
+  const seconds = expires_in ?? exp - iat;
+  const lifetime = Number.isFinite(seconds) ? 1000 * seconds : null;
+  return {
+    access: access_token,
+    refresh: refresh_token ?? earlier?.refresh ?? null,
+    id: id_token ?? earlier?.id ?? null,
+    since: now,
+    expiresAt: lifetime && now + lifetime,
+    renewAt: lifetime && now + lifetime - Math.min(RENEWAL_MARGIN_MS, lifetime / 5),
+  };
+}
+
+export const isExpired = ({ expiresAt }, now) => expiresAt !== null && now >= expiresAt;
+
+/** When to renew, in milliseconds; null if the end is not known. Without a refresh token the page leaves for it, so only at the end. */
+export const renewalOf = ({ refresh, expiresAt, renewAt }) => (refresh === null ? expiresAt : renewAt);
+
+export const scopeOf = ({ scope }, provider) =>
+  scope ?? (provider.scopes_supported?.includes("offline_access") ? "openid offline_access" : "openid");
+
+/** The query of the authorization request. */
+export function requestOf(login, provider, { state, nonce, challenge, redirect, silent }) {
+  return {
+    ...login.parameters,
+    response_type: "code",
+    client_id: login.clientId,
+    redirect_uri: redirect,
+    scope: scopeOf(login, provider),
+    state,
+    nonce,
+    code_challenge: challenge,
+    code_challenge_method: "S256",
+    ...(silent ? { prompt: "none" } : {}),
+  };
+}
+
+/** The query of a logout at the provider. */
+export const logoutOf = ({ clientId }, { id }, redirect) =>
+  ({ ...(id === null ? {} : { id_token_hint: id }), client_id: clientId, post_logout_redirect_uri: redirect });
+
+export const ENDED = "Your login has ended. Log in again.";
+const FAULT = "The login provider has a fault. Try again later.";
+const ANSWERS = {
+  access_denied: "The login provider refused the login, or you cancelled it.",
+  login_required: ENDED,
+  interaction_required: ENDED,
+  consent_required: ENDED,
+  account_selection_required: ENDED,
+  server_error: FAULT,
+  temporarily_unavailable: FAULT,
+  invalid_grant: "This login took too long, or was used before. Log in again.",
+};
+// Here the provider's own description says more.
+const DESCRIBED = ["access_denied"];
+
+/** Whether the provider refused, so that trying again is of no use. */
+export const isRefusal = ({ code, status }) => code === "OAUTH_RESPONSE_BODY_ERROR" && status < 500 && status !== 429;
+
+/** What to tell about a failed login. `host` is the provider's. */
+export function wordsFor(failure, host) {
+  if (failure instanceof Told) return failure.message;
+  const { name, code, error, error_description: described, cause, message } = failure;
+  if (error !== undefined) {
+    const answer = ANSWERS[error];
+    const says = described && (!answer || DESCRIBED.includes(error)) ? ` It says: “${described.slice(0, DESCRIPTION_CHARACTERS_MAX)}”` : "";
+    return `${answer ?? `The login provider does not accept this page (${error}). Tell whoever runs it.`}${says}`;
+  }
+  if (code === "OAUTH_JWT_TIMESTAMP_CHECK_FAILED") return "The clock of this device is not right, so the login cannot be checked. Set the clock, then log in again.";
+  if (code === "OAUTH_RESPONSE_IS_NOT_CONFORM" && cause?.status >= 500) return FAULT;
+  if (name === "TimeoutError") return `The login provider (${host}) did not answer in time. Try again later.`;
+  // What fetch throws. It gives no reason.
+  if (name === "TypeError" && code === undefined) return `The login provider (${host}) cannot be reached. Check your connection, then try again.`;
+  return `The login failed: ${message}. Tell whoever runs this page.`;
+}
