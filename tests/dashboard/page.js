@@ -403,7 +403,82 @@ export class Page {
     return { name: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };
   }
 
+  // Login.
+
+  /// Logs in, from the page over the provider's page and back.
+  async logIn(account) {
+    await this.press("Log in");
+    await this.chooseAccount(account);
+    await this.ready();
+  }
+
+  /// Chooses an account on the provider's page.
+  async chooseAccount(account) {
+    await this.tab.getByRole("link", { name: account, exact: true }).click();
+  }
+
+  /// Confirms on the provider's page.
+  async confirmLogout() {
+    await this.press("Yes");
+  }
+
+  /// Who is logged in, as the page says it; empty if nobody is.
+  async account() {
+    return (await this.text("#account span")).trim();
+  }
+
+  /// What the page says about the login.
+  loginSays() {
+    return this.text("#login-says");
+  }
+
+  /// The text of the invitation that stands for the boards, or null if the boards are there.
+  async invitation() {
+    const invitation = this.tab.locator("#invitation");
+    const boards = this.tab.locator("main:not(#invitation)");
+    const [isInvited, hasBoards] = await Promise.all([invitation.isVisible(), boards.isVisible()]);
+    assert.equal(isInvited, !hasBoards, "either the invitation or the boards are there");
+    return isInvited ? invitation.innerText() : null;
+  }
+
+  /// What the page has stored until the tab is closed.
+  kept() {
+    return this.tab.evaluate(() => ({ ...sessionStorage }));
+  }
+
+  /// What the page has stored for longer.
+  async outlives() {
+    const cookies = await this.tab.context().cookies(this.url);
+    const others = await this.tab.evaluate(async () => ({
+      local: { ...localStorage },
+      databases: await indexedDB.databases(),
+      caches: await caches.keys(),
+      cookie: document.cookie,
+    }));
+    return { ...others, cookies };
+  }
+
+  /// The addresses of the tab's history.
+  async history() {
+    const session = await this.tab.context().newCDPSession(this.tab);
+    const { entries } = await session.send("Page.getNavigationHistory");
+    return entries.map(({ url }) => url);
+  }
+
   // Posting.
+
+  /// The user in the form, and whether one can change it.
+  async postsFor() {
+    const user = this.#post().getByRole("textbox", { name: "User" });
+    return { user: await user.inputValue(), isFree: await user.isEditable() };
+  }
+
+  async postAsSelf({ program, kind }) {
+    const fields = this.#post();
+    await fields.getByRole("combobox", { name: "Program", exact: true }).fill(program);
+    await fields.getByRole("combobox", { name: "Kind" }).selectOption(kind);
+    await fields.getByRole("button", { name: "Post" }).click();
+  }
 
   #post() {
     return this.tab.locator("form#post");
@@ -414,11 +489,8 @@ export class Page {
   }
 
   async post({ user, program, kind }) {
-    const fields = this.#post();
-    await fields.getByRole("textbox", { name: "User" }).fill(user);
-    await fields.getByRole("combobox", { name: "Program", exact: true }).fill(program);
-    await fields.getByRole("combobox", { name: "Kind" }).selectOption(kind);
-    await fields.getByRole("button", { name: "Post" }).click();
+    await this.#post().getByRole("textbox", { name: "User" }).fill(user);
+    await this.postAsSelf({ program, kind });
   }
 
   /// The label of the field that is marked as wrong.
