@@ -19,6 +19,13 @@ export class Page {
     tab.on("request", (request) => this.requests.push(request.url()));
   }
 
+  /// The page in another tab of this window.
+  async another(view = {}) {
+    const page = new Page(await this.tab.context().newPage(), this.url);
+    await page.open(view, { ready: false });
+    return page;
+  }
+
   async open(view, { ready = true } = {}) {
     const query = new URLSearchParams(view).toString();
     await this.tab.goto(`${this.url}/${query && `?${query}`}`);
