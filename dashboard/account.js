@@ -15,7 +15,7 @@ const invitation = make("main", { id: "invitation" },
   enter);
 
 export function startAccount({ logIn, logOut }) {
-  byId("freshness").before(account);
+  byId("search").before(account);
   document.querySelector("header").append(says);
   document.querySelector("main").before(invitation);
   enter.addEventListener("click", logIn);
@@ -27,7 +27,7 @@ export function showAccount({ isLoggedIn, user, words, isBusy, canLogIn, isOpen 
   const hadFocus = document.querySelector("main:not(#invitation)").contains(document.activeElement);
   document.body.classList.toggle(CLOSED, !isOpen);
   write(who, isLoggedIn ? `Logged in${user === null ? "" : " as "}` : "");
-  if (user !== null) who.append(make("b", { title: user }, user));
+  if (user !== null) who.append(make("b", { class: "name", title: user }, user));
   write(button, isLoggedIn ? "Log out" : "Log in");
   button.dataset.does = isLoggedIn ? "out" : "in";
   button.hidden = !isLoggedIn && !canLogIn;

@@ -22,7 +22,7 @@ export function claimsOf(token) {
 
 /** Whom an access token names: `{user, doubt}`. Without a user, `doubt` says why. */
 export function userOf(token, userClaim) {
-  const nobody = (why) => ({ user: null, doubt: `You are logged in, but ${why}. So no row is marked as yours, and you cannot post. Tell whoever runs this page.` });
+  const nobody = (why) => ({ user: null, doubt: `You are logged in, but ${why}. So this page cannot tell which row is yours, nor post for you. Tell whoever runs it.` });
   const claims = claimsOf(token);
   if (claims === null) return nobody("the login provider's access token cannot be read");
   const id = claims[userClaim];

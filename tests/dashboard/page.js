@@ -336,6 +336,10 @@ export class Page {
     await this.tab.getByRole("button", { name: button, exact: true }).click();
   }
 
+  async focusButton(button) {
+    await this.tab.getByRole("button", { name: button, exact: true }).focus();
+  }
+
   hasButton(button) {
     return this.tab.getByRole("button", { name: button, exact: true }).isVisible();
   }
@@ -548,6 +552,15 @@ export class Page {
       const isShown = outlineStyle !== "none" && Number.parseFloat(outlineWidth) > 0;
       return isShown && bottom > 0 && right > 0 && top < innerHeight && left < innerWidth;
     });
+  }
+
+  /// Sets the device's clock forward, until the page is loaded again, and shows the page.
+  async passTime(seconds) {
+    await this.tab.evaluate((seconds) => {
+      const { now } = Date;
+      Date.now = () => now() + 1000 * seconds;
+    }, seconds);
+    await this.unhide();
   }
 
   /// Makes the page believe that its tab is hidden.

@@ -121,6 +121,11 @@ export async function startProvider({ users }) {
     flags: ["--oidc-issuer", issuer, "--oidc-audience", AUDIENCE, "--oidc-client-id", CLIENT],
     /// An access token of a service that may post for anyone.
     serviceToken: () => (service ??= tokenOf(issuer)),
+    /// Whether a refresh token is still good.
+    takes: async (refreshToken) => {
+      const fields = { grant_type: "refresh_token", refresh_token: refreshToken, client_id: CLIENT };
+      return (await fetch(`${issuer}/token`, { method: "POST", body: new URLSearchParams(fields) })).ok;
+    },
     stop: () => new Promise((resolve) => {
       server.close(resolve);
       server.closeAllConnections();

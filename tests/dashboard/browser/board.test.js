@@ -54,6 +54,24 @@ for (const board of ["global", "program:program-1"]) {
   }
 }
 
+test("where nobody logs in, the page loads nothing for it", async (t) => {
+  const page = await visit(t, stack);
+  const paths = page.requests.filter((url) => !url.startsWith("data:")).map((url) => new URL(url).pathname);
+  const modules = [
+    "api", "app", "board", "chart", "config", "element", "export", "format", "freshness", "post", "programs", "refresh",
+    "search", "user", "view",
+  ];
+  assert.deepEqual([...new Set(paths)].sort(), [
+    "/",
+    ...modules.map((name) => `/${name}.js`),
+    "/style.css",
+    "/v1/boards",
+    "/v1/boards/global",
+    "/v1/boards/global/history",
+  ].sort());
+  assert.equal(await page.hasButton("Log in"), false);
+});
+
 test("equal points share a rank on the podium and in the table", async (t) => {
   const page = await visit(t, stack, { board: "program:ties" });
   await eventually("the ties", async () => {

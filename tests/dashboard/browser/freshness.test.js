@@ -58,6 +58,17 @@ test("the age is the server's, whatever the clock of the device says", async (t)
   assert.ok(Math.abs(await page.age() - freshness.age_seconds) <= 2, `${await page.age()} is ${freshness.age_seconds}`);
 });
 
+test("seconds in a cache on the way count as age", async (t) => {
+  const page = await visit(t, still, {}, {
+    before: (tab) => tab.route("**/v1/**", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, headers: { ...response.headers(), age: "40" } });
+    }),
+  });
+  const { freshness } = await still.document("/v1/status");
+  assert.ok(Math.abs(await page.age() - freshness.age_seconds - 40) <= 2, `${await page.age()} is ${freshness.age_seconds} and 40`);
+});
+
 test("a newer board is shown by itself", async (t) => {
   const page = await visit(t, stack);
   await showsTheBoard(page);

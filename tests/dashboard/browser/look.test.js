@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { activitiesFor } from "../activities.js";
 import { eventually } from "../eventually.js";
+import { startProvider } from "../provider.js";
 import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
@@ -14,10 +15,15 @@ const NARROW = { width: 320, height: 640 };
 
 // Twelve users, and one with the longest allowed id.
 const PEOPLE = Array.from({ length: 12 }, (_, at) => [`person-${at + 1}`, 500 - 30 * at]);
-const POINTS = { ...Object.fromEntries(PEOPLE), ["m".repeat(64)]: 290 };
+const LONG = "m".repeat(64);
+const POINTS = { ...Object.fromEntries(PEOPLE), [LONG]: 290 };
 
 const stack = await testStack({ activities: activitiesFor(POINTS) });
 const empty = await testStack();
+const provider = await startProvider({ users: { [LONG]: {} } });
+after(() => provider.stop());
+const closed = await testStack({ login: [...provider.flags, "--self-reporting"] });
+provider.allow(closed.url);
 
 /// Makes the API report stale boards.
 const staleAnswers = (tab) => tab.route("**/v1/**", async (route) => {
@@ -49,6 +55,24 @@ const STATES = {
     visit: async (t, options) => {
       const page = await visit(t, empty, {}, options);
       assert.match(await page.board(), /No one has points here yet/);
+      return page;
+    },
+  },
+  "an invitation to log in": {
+    visit: async (t, options) => {
+      const page = await visit(t, closed, {}, { ...options, ready: false, others: [provider.issuer] });
+      await page.press("Log in");
+      await page.chooseAccount("no");
+      await eventually("the refusal", async () => assert.match(await page.loginSays(), /^The login provider refused/));
+      assert.match(await page.invitation(), /^Log in to see the boards/);
+      return page;
+    },
+  },
+  "a login with a long id": {
+    visit: async (t, options) => {
+      const page = await visit(t, closed, {}, { ...options, ready: false, others: [provider.issuer] });
+      await page.logIn(LONG);
+      assert.equal(await page.account(), `Logged in as ${LONG}`);
       return page;
     },
   },
@@ -156,6 +180,19 @@ test("for those who want less motion nothing is animated", async (t) => {
   await page.press("Close");
   assert.deepEqual(await page.tab.evaluate(() => [...globalThis.animated]), []);
   assert.equal(await page.tab.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior), "auto");
+});
+
+test("the keyboard reaches the login, and shows where it is", async (t) => {
+  const page = await visit(t, closed, {}, { ready: false, others: [provider.issuer] });
+  await eventually("the invitation", async () => assert.notEqual(await page.invitation(), null));
+  await page.key("Tab");
+  assert.equal(await page.focused(), "Log in");
+  assert.ok(await page.seesFocus());
+  await page.key("Enter");
+  await page.chooseAccount(LONG);
+  await page.ready();
+  await page.focusButton("Log out");
+  assert.ok(await page.seesFocus());
 });
 
 test("the keyboard skips to the board, and shows where it is", async (t) => {

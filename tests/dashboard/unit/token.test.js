@@ -25,7 +25,7 @@ test("a token without a user says why", () => {
     const { user, doubt } = userOf(token, "employee");
     assert.equal(user, null);
     assert.match(doubt, why);
-    assert.match(doubt, /^You are logged in, but .*Tell whoever runs this page\.$/);
+    assert.match(doubt, /^You are logged in, but .*Tell whoever runs it\.$/);
   };
   check("opaque", /cannot be read/);
   for (const claims of [{}, { employee: null }, { employee: "" }, { sub: "ann" }]) check(jwt(claims), /the claim “employee” is missing/);
