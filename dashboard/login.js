@@ -19,6 +19,7 @@ const SILENT_AGAIN_MS = 60_000;
 const CANNOT_READ = "You are logged in, but may not see these boards. Ask whoever runs this page for the right to.";
 const CANNOT_POST = "You are logged in, but may not post. Ask whoever runs this page for the right to.";
 const REFUSED = "The server does not accept your login. Log in again. If that does not help, tell whoever runs this page.";
+const NOT_POSTED = "Your login had ended, so nothing was posted. Log in, then post again.";
 const NOT_OURS = "This login did not begin in this tab, so it was not used. Log in again.";
 const NO_CLIENT = "Nobody can log in here, since this page has no client id at the login provider. Tell whoever runs it.";
 const NO_STORAGE = "This browser keeps no data for this page, which a login needs. Allow it, then log in again.";
@@ -86,6 +87,11 @@ function become(next, says = "") {
   show();
   watch();
   changed(who().user);
+}
+
+function end(reason) {
+  become(null, reason);
+  throw new Problem(reason, 401);
 }
 
 /** Loads the library and the provider's description. */
@@ -167,18 +173,15 @@ async function refresh() {
 
 const isTyping = () => document.activeElement?.matches("input:not([readonly])") && document.activeElement.value !== "";
 
-async function renewBySilence() {
+async function renewBySilence(reason) {
   if (document.hidden || isTyping()) throw new Problem("Your login has expired. It is renewed once you look at the page and do not type.");
-  if (tokens.silent && Date.now() - tokens.since < SILENT_AGAIN_MS) {
-    become(null, ENDED);
-    throw new Problem(ENDED, 401);
-  }
+  if (tokens.silent && Date.now() - tokens.since < SILENT_AGAIN_MS) end(reason);
   await leave(true);
   // The browser is leaving.
   await new Promise((resolve) => setTimeout(resolve, PROVIDER_LIMIT_MS));
 }
 
-async function renewNow() {
+async function renewNow(reason) {
   const before = tokens;
   try {
     if (before.refresh !== null) {
@@ -196,13 +199,14 @@ async function renewNow() {
       tokens = { ...before, refresh: null };
       store(TOKENS, tokens);
     }
-    await renewBySilence();
+    await renewBySilence(reason);
   } catch (failure) {
     throw failure instanceof Problem ? failure : new Problem(wordsFor(failure, host));
   }
 }
 
-const renew = () => (renewing ??= renewNow().finally(() => { renewing = null; }));
+// `reason` is what to say if that is not possible.
+const renew = (reason = ENDED) => (renewing ??= renewNow(reason).finally(() => { renewing = null; }));
 
 /** Renews the login in time, while the page is seen. */
 async function watch() {
@@ -227,18 +231,18 @@ async function access() {
   return tokens.access;
 }
 
-/** Like fetch, with the token, which is renewed once if the API refuses it. */
-const withToken = (forbidden) => async (path, options) => {
+/** Like fetch, with the token, which is renewed once if the API refuses it. A post must not be lost by leaving the page. */
+const withToken = (forbidden, mayLeave) => async (path, options) => {
   const ask = (token) => fetch(path, { ...options, headers: { ...options.headers, authorization: `Bearer ${token}` } });
+  const isStuck = () => tokens !== null && tokens.refresh === null && !mayLeave;
+  if (isStuck() && isExpired(tokens, Date.now())) end(NOT_POSTED);
   const used = await access();
   let response = await ask(used);
   if (response.status === 401) {
-    if (tokens?.access === used) await renew();
+    if (isStuck()) end(REFUSED);
+    if (tokens?.access === used) await renew(REFUSED);
     response = await ask(await access());
-    if (response.status === 401) {
-      become(null, REFUSED);
-      throw new Problem(REFUSED, 401);
-    }
+    if (response.status === 401) end(REFUSED);
   }
   const isExplained = response.headers.get("content-type")?.startsWith("application/problem+json");
   if (response.status === 403 && !isExplained) throw new Problem(forbidden, 403);
@@ -270,8 +274,8 @@ async function logOut() {
 
 /** Returns who is logged in, and calls `onChange` with the user whenever that changes. */
 export function startLogin(onChange) {
-  if (readers === "login") sendBy({ read: withToken(CANNOT_READ) });
-  if (posting === "self") sendBy({ post: withToken(CANNOT_POST) });
+  if (readers === "login") sendBy({ read: withToken(CANNOT_READ, true) });
+  if (posting === "self") sendBy({ post: withToken(CANNOT_POST, false) });
   startAccount({ logIn, logOut });
   const answer = takeAnswer();
   if (answer?.pending) finish(answer);

@@ -71,9 +71,14 @@ export function requestOf(login, provider, { state, nonce, challenge, redirect, 
   };
 }
 
-/** The query of a logout at the provider. */
-export const logoutOf = ({ clientId }, { id }, redirect) =>
-  ({ ...(id === null ? {} : { id_token_hint: id }), client_id: clientId, post_logout_redirect_uri: redirect });
+const audiencesOf = (claims) => [claims?.aud ?? claims?.client_id].flat();
+
+/** The query of a logout at the provider. The ID token is in it, unless the API could take it for an access token. */
+export function logoutOf({ clientId }, { id, access }, redirect) {
+  const [named, taken] = [id, access].map((token) => audiencesOf(claimsOf(token)));
+  const isSafe = id !== null && !named.some((audience) => taken.includes(audience));
+  return { ...(isSafe ? { id_token_hint: id } : {}), client_id: clientId, post_logout_redirect_uri: redirect };
+}
 
 export const ENDED = "Your login has ended. Log in again.";
 const FAULT = "The login provider has a fault. Try again later.";

@@ -555,12 +555,12 @@ export class Page {
   }
 
   /// Sets the device's clock forward, until the page is loaded again, and shows the page.
-  async passTime(seconds) {
+  async passTime(seconds, { show = true } = {}) {
     await this.tab.evaluate((seconds) => {
       const { now } = Date;
       Date.now = () => now() + 1000 * seconds;
     }, seconds);
-    await this.unhide();
+    if (show) await this.unhide();
   }
 
   /// Makes the page believe that its tab is hidden.

@@ -130,23 +130,22 @@ test("without a refresh token the page asks the provider once and comes back to 
   await says(page, /^Your login has ended\. Log in again\.$/);
   assert.match(await page.invitation(), /^Log in/);
   assert.equal(asked(/prompt=none/), 1);
-});
 
-test("a login that the provider has ended is said to have ended", async (t) => {
-  provider.refreshes = false;
-  const page = await enter(t, closed);
-  await page.logIn("account-1");
+  // Neither is one that the provider has ended.
+  await page.press("Log in");
+  await page.ready();
   await page.tab.context().clearCookies();
-  await page.passTime(HOUR_SECONDS);
+  await page.passTime(50);
   await says(page, /^Your login has ended\. Log in again\.$/);
-  await page.logIn("account-2");
-  assert.equal(await page.account(), "Logged in as bob");
+  assert.equal(asked(/prompt=none/), 2);
+  await page.logIn("account-1");
+  assert.equal(await page.account(), "Logged in as ann");
 });
 
 test("a logout ends the login here and at the provider", async (t) => {
   const page = await enter(t, closed, {}, { expected: [/net::ERR_/] });
   await page.logIn("account-1");
-  const { refresh } = JSON.parse((await page.kept())["podium.tokens"]);
+  const { access, refresh, id } = JSON.parse((await page.kept())["podium.tokens"]);
   const asked = watchProvider();
   await page.press("Log out");
   await page.confirmLogout();
@@ -154,6 +153,12 @@ test("a logout ends the login here and at the provider", async (t) => {
   assert.deepEqual(await page.kept(), {});
   assert.equal(asked(/^POST \/token\/revocation$/), 1);
   assert.equal(await provider.takes(refresh), false);
+  const addresses = [...page.requests, ...await page.history()];
+  assert.ok(addresses.every((url) => !url.includes(access) && !url.includes(refresh)));
+  // The provider's logout names the ID token, which opens nothing.
+  assert.ok(addresses.every((url) => !url.includes(id) || url.startsWith(`${provider.issuer}/session/end?`)));
+  const { status } = await fetch(`${closed.url}/v1/boards`, { headers: { authorization: `Bearer ${id}` } });
+  assert.equal(status, 401);
   await page.tab.goBack();
   await page.tab.goto(closed.url);
   await eventually("the invitation", async () => assert.notEqual(await page.invitation(), null));
@@ -300,5 +305,13 @@ test("where everyone reads, a login is for posting, and for oneself only", async
     await page.tab.unroute("**/v1/activities");
   }
   assert.equal(await page.canPost(), false);
-  assert.ok(await page.hasButton("Log in"));
+
+  // Without a refresh token, the page does not leave with what is typed.
+  provider.refreshes = false;
+  await page.press("Log in");
+  await eventually("the login", async () => assert.equal(await page.account(), "Logged in as bob"));
+  await page.hide();
+  await page.passTime(HOUR_SECONDS, { show: false });
+  await page.postAsSelf(activity);
+  await says(page, /^Your login had ended, so nothing was posted\. Log in, then post again\.$/);
 });

@@ -89,10 +89,18 @@ test("a login asks for a code with PKCE, with the deployment's parameters", () =
   assert.deepEqual(requestOf(login, {}, { ...made, silent: true }), { ...request, prompt: "none" });
 });
 
-test("a logout names the login, as far as it is known", () => {
+test("a logout sends the ID token, but never one that the API would take", () => {
   const redirect = "https://podium.example.com/";
-  assert.deepEqual(logoutOf(LOGIN, { id: "i", access: "a", refresh: "r" }, redirect), { id_token_hint: "i", client_id: "page", post_logout_redirect_uri: redirect });
-  assert.deepEqual(logoutOf(LOGIN, { id: null }, redirect), { client_id: "page", post_logout_redirect_uri: redirect });
+  const check = (access, id, expected) => assert.deepEqual(logoutOf(LOGIN, { access, id, refresh: "r" }, redirect), {
+    ...(expected ? { id_token_hint: id } : {}), client_id: "page", post_logout_redirect_uri: redirect,
+  });
+  const id = jwt({ aud: "page" });
+  check(jwt({ aud: "https://api.example.com" }), id, true);
+  check(jwt({ aud: ["https://api.example.com", "other"] }), jwt({ aud: ["page"] }), true);
+  check(jwt({ client_id: "page" }), id, false);
+  check(jwt({ aud: ["https://api.example.com", "page"] }), id, false);
+  check(jwt({ aud: "page" }), jwt({ aud: ["page", "other"] }), false);
+  check(jwt({ aud: "https://api.example.com" }), null, false);
 });
 
 // Failures as the library throws them.
