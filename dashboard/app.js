@@ -253,7 +253,7 @@ onClick("toggle-me", () => {
 });
 
 startSearch(async (text, signal) => (await get(searchPath(view, text), signal)).document.entries, choose);
-if (posting !== null) startPosting(refresh, posting === "anyone");
+if (posting === "anyone") startPosting(refresh);
 
 addEventListener("popstate", () => enter(parseView(location.search)));
 addEventListener("offline", tick);
@@ -272,6 +272,7 @@ function meet(user) {
 // Only a deployment with login loads these modules.
 if (login !== null) {
   const { startLogin } = await import("./login.js");
+  if (posting === "self") startPosting(refresh);
   meet(startLogin((user) => {
     meet(user);
     enter(view);

@@ -19,6 +19,7 @@ const SILENT_AGAIN_MS = 60_000;
 const CANNOT_READ = "You are logged in, but may not see these boards. Ask whoever runs this page for the right to.";
 const CANNOT_POST = "You are logged in, but may not post. Ask whoever runs this page for the right to.";
 const REFUSED = "The server does not accept your login. Log in again. If that does not help, tell whoever runs this page.";
+const EXPIRED = "Your login has expired. It is renewed when you look at this page and do not type.";
 const NOT_POSTED = "Your login had ended, so nothing was posted. Log in, then post again.";
 const NOT_OURS = "This login did not begin in this tab, so it was not used. Log in again.";
 const NO_CLIENT = "Nobody can log in here, since this page has no client id at the login provider. Tell whoever runs it.";
@@ -174,7 +175,7 @@ async function refresh() {
 const isTyping = () => document.activeElement?.matches("input:not([readonly])") && document.activeElement.value !== "";
 
 async function renewBySilence(reason) {
-  if (document.hidden || isTyping()) throw new Problem("Your login has expired. It is renewed once you look at the page and do not type.");
+  if (document.hidden || isTyping()) throw new Problem(EXPIRED);
   if (tokens.silent && Date.now() - tokens.since < SILENT_AGAIN_MS) end(reason);
   await leave(true);
   // The browser is leaving.

@@ -100,9 +100,9 @@ export function postFor(user) {
   input.readOnly = true;
 }
 
-export function startPosting(onBoard, isForAnyone) {
+export function startPosting(onBoard) {
   const button = form.querySelector("button");
-  form.hidden = !isForAnyone;
+  form.hidden = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (button.disabled) return;

@@ -117,7 +117,12 @@ test("without a refresh token the page asks the provider once and comes back to 
   const page = await enter(t, closed, { window: "day" });
   await page.logIn("account-2");
   const asked = watchProvider();
+  await page.type("b");
   await page.passTime(50);
+  await eventually("what it waits for", async () => assert.match(await page.alarm() ?? "", /Your login has expired\. It is renewed when you look at this page and do not type\./));
+  assert.equal(asked(/./), 0);
+  await page.type("");
+  await page.unhide();
   await eventually("a new login", async () => {
     assert.equal(asked(/^POST \/token$/), 1);
     assert.equal(await page.account(), "Logged in as bob");
@@ -253,7 +258,7 @@ test("a token that the server refuses is renewed once", async (t) => {
   assert.ok(asked(/^POST \/token$/) <= 2);
 });
 
-test("a page without a client id, and a device whose clock is wrong, are told apart", async (t) => {
+test("a page without a client id or HTTPS, and a device whose clock is wrong, are told apart", async (t) => {
   const page = await enter(t, closed, {}, {
     before: (tab) => tab.route("**/config.js", async (route) => {
       const response = await route.fetch();
@@ -263,6 +268,12 @@ test("a page without a client id, and a device whose clock is wrong, are told ap
   });
   await says(page, /^Nobody can log in here, since this page has no client id/);
   assert.equal(await page.hasButton("Log in"), false);
+
+  const unsafe = await enter(t, closed, {}, {
+    before: (tab) => tab.addInitScript(() => Object.defineProperty(globalThis, "isSecureContext", { value: false })),
+  });
+  await unsafe.press("Log in");
+  await says(unsafe, /^A login needs HTTPS\. Open this page at its https address\.$/);
 
   const late = await enter(t, closed, {}, {
     before: (tab) => tab.addInitScript(() => {
