@@ -8,7 +8,7 @@ const who = make("span");
 const button = make("button");
 const account = make("div", { id: "account" }, who, button);
 const says = make("p", { id: "login-says", role: "status" });
-const enter = make("button", { class: "enter" }, "Log in");
+const enter = make("button", {}, "Log in");
 const invitation = make("main", { id: "invitation" },
   make("h2", {}, "Log in to see the boards"),
   make("p", {}, "The boards of this page are for people who are logged in."),

@@ -174,7 +174,8 @@ async function refresh() {
 
 const isTyping = () => document.activeElement?.matches("input:not([readonly])") && document.activeElement.value !== "";
 
-async function renewBySilence(reason) {
+async function renewBySilence(reason, mayLeave) {
+  if (!mayLeave) end(reason);
   if (document.hidden || isTyping()) throw new Problem(EXPIRED);
   if (tokens.silent && Date.now() - tokens.since < SILENT_AGAIN_MS) end(reason);
   await leave(true);
@@ -182,7 +183,7 @@ async function renewBySilence(reason) {
   await new Promise((resolve) => setTimeout(resolve, PROVIDER_LIMIT_MS));
 }
 
-async function renewNow(reason) {
+async function renewNow(reason, mayLeave) {
   const before = tokens;
   try {
     if (before.refresh !== null) {
@@ -199,15 +200,16 @@ async function renewNow(reason) {
       }
       tokens = { ...before, refresh: null };
       store(TOKENS, tokens);
+      if (reason !== REFUSED && !isExpired(tokens, Date.now())) return;
     }
-    await renewBySilence(reason);
+    await renewBySilence(reason, mayLeave);
   } catch (failure) {
     throw failure instanceof Problem ? failure : new Problem(wordsFor(failure, host));
   }
 }
 
-// `reason` is what to say if that is not possible.
-const renew = (reason = ENDED) => (renewing ??= renewNow(reason).finally(() => { renewing = null; }));
+// `reason` is what to say if that is not possible. A post would be lost if the browser left the page.
+const renew = (reason = ENDED, mayLeave = true) => (renewing ??= renewNow(reason, mayLeave).finally(() => { renewing = null; }));
 
 /** Renews the login in time, while the page is seen. */
 async function watch() {
@@ -221,10 +223,10 @@ async function watch() {
 
 const needed = () => new Problem(words || "Log in first.", 401);
 
-async function access() {
+async function access(reason, mayLeave) {
   if (tokens === null) throw needed();
   if (Date.now() >= (renewalOf(tokens) ?? Infinity)) {
-    await renew().catch((failure) => {
+    await renew(reason, mayLeave).catch((failure) => {
       if (tokens === null || isExpired(tokens, Date.now())) throw failure;
     });
   }
@@ -232,17 +234,14 @@ async function access() {
   return tokens.access;
 }
 
-/** Like fetch, with the token, which is renewed once if the API refuses it. A post must not be lost by leaving the page. */
-const withToken = (forbidden, mayLeave) => async (path, options) => {
+/** Like fetch, with the token, which is renewed once if the API refuses it. */
+const withToken = ({ forbidden, ended, mayLeave }) => async (path, options) => {
   const ask = (token) => fetch(path, { ...options, headers: { ...options.headers, authorization: `Bearer ${token}` } });
-  const isStuck = () => tokens !== null && tokens.refresh === null && !mayLeave;
-  if (isStuck() && isExpired(tokens, Date.now())) end(NOT_POSTED);
-  const used = await access();
+  const used = await access(ended, mayLeave);
   let response = await ask(used);
   if (response.status === 401) {
-    if (isStuck()) end(REFUSED);
-    if (tokens?.access === used) await renew(REFUSED);
-    response = await ask(await access());
+    if (tokens?.access === used) await renew(REFUSED, mayLeave);
+    response = await ask(await access(ended, mayLeave));
     if (response.status === 401) end(REFUSED);
   }
   const isExplained = response.headers.get("content-type")?.startsWith("application/problem+json");
@@ -275,8 +274,8 @@ async function logOut() {
 
 /** Returns who is logged in, and calls `onChange` with the user whenever that changes. */
 export function startLogin(onChange) {
-  if (readers === "login") sendBy({ read: withToken(CANNOT_READ, true) });
-  if (posting === "self") sendBy({ post: withToken(CANNOT_POST, false) });
+  if (readers === "login") sendBy({ read: withToken({ forbidden: CANNOT_READ, ended: ENDED, mayLeave: true }) });
+  if (posting === "self") sendBy({ post: withToken({ forbidden: CANNOT_POST, ended: NOT_POSTED, mayLeave: false }) });
   startAccount({ logIn, logOut });
   const answer = takeAnswer();
   if (answer?.pending) finish(answer);

@@ -317,7 +317,7 @@ test("where everyone reads, a login is for posting, and for oneself only", async
   }
   assert.equal(await page.canPost(), false);
 
-  // Without a refresh token, the page does not leave with what is typed.
+  // Without a refresh token, the page does not leave with what is posted.
   provider.refreshes = false;
   await page.press("Log in");
   await eventually("the login", async () => assert.equal(await page.account(), "Logged in as bob"));
