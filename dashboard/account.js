@@ -26,8 +26,9 @@ export function startAccount({ logIn, logOut }) {
 export function showAccount({ isLoggedIn, user, words, isBusy, canLogIn, isOpen }) {
   const hadFocus = document.querySelector("main:not(#invitation)").contains(document.activeElement);
   document.body.classList.toggle(CLOSED, !isOpen);
-  write(who, isLoggedIn ? `Logged in${user === null ? "" : " as "}` : "");
-  if (user !== null) who.append(make("b", { class: "name", title: user }, user));
+  // A long id is cut off: the title shows all of it.
+  write(who, isLoggedIn ? `Logged in${user === null ? "" : ` as ${user}`}` : "");
+  who.title = user ?? "";
   write(button, isLoggedIn ? "Log out" : "Log in");
   button.dataset.does = isLoggedIn ? "out" : "in";
   button.hidden = !isLoggedIn && !canLogIn;
