@@ -3,3 +3,4 @@
 mod bad_tokens;
 pub mod callers;
 mod issuer;
+mod tools;

@@ -1,4 +1,4 @@
-//! Access tokens for the API: from a command of the operator, or from an OpenID provider by the client's
+//! Access tokens for the API: from a command of the operator, or from an identity provider by the client's
 //! credentials.
 
 use std::fmt;
@@ -46,7 +46,7 @@ pub struct TokenArgs {
     /// environment variable `PODIUM_OIDC_CLIENT_SECRET`
     #[arg(long, value_name = "ID", requires = "oidc_issuer", conflicts_with = "sign")]
     oidc_client_id: Option<String>,
-    /// The OpenID provider that issues the tokens
+    /// The identity provider that issues the tokens
     #[arg(long, value_name = "URL", requires = "oidc_client_id", value_parser = parse_url)]
     oidc_issuer: Option<Url>,
     /// The scopes to ask for
@@ -170,7 +170,7 @@ impl Tokens {
         header.set_sensitive(true);
         *current = Some(Kept {
             header: header.clone(),
-            renew_at: Instant::now() + (life - RENEWAL.min(life / 4)),
+            renew_at: Instant::now() + life.saturating_sub(RENEWAL.min(life / 4)),
         });
         Ok(header)
     }

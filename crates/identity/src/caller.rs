@@ -7,7 +7,7 @@ use problem::Problem;
 
 use crate::{Access, Readers};
 
-/// The length in bytes to which the name of a poster is cut. The names of `OpenID` Connect have at most 255
+/// The length in bytes to which the name of a poster is cut. Subjects of tokens have at most 255
 /// characters.
 const NAME_BYTES_MAX: usize = 256;
 

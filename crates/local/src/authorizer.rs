@@ -7,8 +7,8 @@ mod token;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use identity::{Access, Readers, is_for_admins};
@@ -194,21 +194,17 @@ pub async fn authorize(
     let path = percent_decode_str(request.uri().path())
         .decode_utf8_lossy()
         .into_owned();
-    match authorizer.authorize(&path, request.headers()).await {
-        Ok(authorized) => {
-            if let Some(authorized) = authorized {
-                request.extensions_mut().insert(authorized);
-            }
-            next.run(request).await
+    let denial = match authorizer.authorize(&path, request.headers()).await {
+        Ok(None) => return next.run(request).await,
+        Ok(Some(found)) => {
+            request.extensions_mut().insert(found);
+            return next.run(request).await;
         }
-        Err(denial) => {
-            let is_head = request.method() == axum::http::Method::HEAD;
-            let response = Problem::from(denial).into_response();
-            if is_head {
-                problem::without_body(response).into_response()
-            } else {
-                response.into_response()
-            }
-        }
+        Err(denial) => Problem::from(denial).into_response(),
+    };
+    if request.method() == Method::HEAD {
+        problem::without_body(denial).into_response()
+    } else {
+        denial.into_response()
     }
 }

@@ -27,7 +27,7 @@ The AWS endpoint provides DynamoDB, DynamoDB Streams and SQS, and accepts any cr
 Without --oidc-issuer there is no login. By default only this machine can connect. In a container, use
 --listen 0.0.0.0 and publish the ports to the host's loopback address (docker run -p 127.0.0.1:7000:7000 ...).
 
-With --oidc-issuer, the API takes access tokens (JWT) of that OpenID provider for --oidc-audience, signed by
+With --oidc-issuer, the API takes access tokens (JWT) of that identity provider for --oidc-audience, signed by
 RS256, RS384, RS512 or ES256. A token with the scope podium:write posts for anyone, one with podium:admin also
 administers; with --self-reporting any other token posts for its own user. Give --oidc-client-id the id of a
 public client with this stack's address as its redirect URI, and people can log in on the page:
@@ -96,7 +96,7 @@ const PARAMETERS_MAX: usize = 10;
 
 #[derive(clap::Args)]
 struct LoginArgs {
-    /// Require tokens of this OpenID provider: its address, exactly as in the tokens
+    /// Require tokens of this identity provider: its address, exactly as in the tokens
     #[arg(long, value_name = "URL", requires = "oidc_audience")]
     oidc_issuer: Option<IssuerUrl>,
     /// The audience that tokens must be for

@@ -88,7 +88,7 @@ async fn facts(functions: &Functions) -> Vec<String> {
 
 fn activities(users: &[&str]) -> String {
     let activity = |user| json!({"user_id": user, "program_id": "p", "kind": "task_completed"});
-    Value::from_iter(users.iter().map(activity)).to_string()
+    users.iter().map(activity).collect::<Value>().to_string()
 }
 
 /// A caller who posts for these users: the status of the answer, the verdicts, and the facts.
@@ -99,6 +99,7 @@ struct Posted<'a> {
     expected: (u16, &'a [&'a str], &'a [&'a str]),
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[tokio::test]
 async fn each_caller_posts_for_whom_they_may() {
     let employee = |claims| (true, token(&claims));

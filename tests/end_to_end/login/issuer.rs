@@ -1,16 +1,17 @@
-//! An OpenID provider on loopback that signs whatever a test wants.
+//! An identity provider on loopback that signs whatever a test wants.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use ring::rand::SystemRandom;
 use ring::signature::{
@@ -112,6 +113,9 @@ struct Shared {
     keys: Mutex<Vec<Value>>,
     is_down: AtomicBool,
     fetches: AtomicUsize,
+    /// What the token endpoint gives next, the last one first.
+    tokens: Mutex<Vec<String>>,
+    requests: Mutex<Vec<String>>,
 }
 
 pub struct Issuer {
@@ -130,6 +134,7 @@ impl Issuer {
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/keys", get(keys))
+            .route("/token", post(token))
             .with_state(Arc::clone(&shared));
         tokio::spawn(async { axum::serve(listener, router).await });
         let issuer = Self { url, key, shared };
@@ -143,6 +148,16 @@ impl Issuer {
 
     pub fn set_down(&self, is_down: bool) {
         self.shared.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    /// Lets the token endpoint give these, in order; each is said to live for an hour.
+    pub fn give(&self, tokens: Vec<String>) {
+        *self.shared.tokens.lock().unwrap() = tokens.into_iter().rev().collect();
+    }
+
+    /// What the token endpoint was asked: the credentials and the body of each request.
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.requests.lock().unwrap().clone()
     }
 
     /// How often the keys were fetched.
@@ -193,4 +208,19 @@ async fn keys(State(shared): State<Arc<Shared>>) -> Response {
     shared.fetches.fetch_add(1, Ordering::Relaxed);
     let keys = shared.keys.lock().unwrap().clone();
     unless_down(&shared, json!({ "keys": keys }))
+}
+
+async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: String) -> Response {
+    let credentials = headers[AUTHORIZATION].to_str().unwrap_or_default();
+    let credentials = BASE64_STANDARD
+        .decode(credentials.trim_start_matches("Basic "))
+        .unwrap_or_default();
+    let asked = format!("{} {body}", String::from_utf8_lossy(&credentials));
+    shared.requests.lock().unwrap().push(asked);
+    let Some(token) = shared.tokens.lock().unwrap().pop() else {
+        let refusal = Json(json!({"error": "invalid_client"}));
+        return (StatusCode::UNAUTHORIZED, refusal).into_response();
+    };
+    let answer = json!({"access_token": token, "token_type": "Bearer", "expires_in": 3_600});
+    unless_down(&shared, answer)
 }

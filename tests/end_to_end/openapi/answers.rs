@@ -85,6 +85,35 @@ impl Checked<'_> {
         }
     }
 
+    /// What callers without the right for it get.
+    async fn refusals(&mut self, functions: &Functions, now: Timestamp) {
+        for Case {
+            operation, request, ..
+        } in every_board("")
+        {
+            let response = functions.serve_to(restricted()).handle(request, now).await;
+            self.check("", operation, response);
+        }
+        let ingest = ingest_for(
+            functions,
+            Access {
+                self_reporting: true,
+                ..restricted()
+            },
+        );
+        let of_bob = json!({"user_id": "bob", "program_id": "onboarding", "kind": "task_completed"});
+        for (name, caller) in [
+            ("", Value::Null),
+            ("forbidden", token(&json!({"sub": "ann.lee"}))),
+        ] {
+            let request = with_context(post(of_bob.to_string()), &caller);
+            self.check(name, "postActivities", ingest.handle(request, now).await);
+        }
+        let request = with_context(post(of_bob.to_string()), &token(&json!({"sub": "ann.lee"})));
+        let response = ingest_for(functions, restricted()).handle(request, now).await;
+        self.check("", "postActivities", response);
+    }
+
     async fn serve(&mut self, functions: &Functions, now: Timestamp, cases: Vec<Case>) {
         for case in cases {
             let response = functions.serve.handle(case.request, now).await;
@@ -269,12 +298,9 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
         examples: BTreeSet::new(),
         wrong_examples: Vec::new(),
     };
+    let begun = time("2026-11-21T09:27:00Z");
     checked
-        .serve(
-            &functions,
-            time("2026-11-21T09:27:00Z"),
-            every_board("nothing_published"),
-        )
+        .serve(&functions, begun, every_board("nothing_published"))
         .await;
     checked
         .ingest(
@@ -297,8 +323,8 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     let first_page = functions
         .board("/v1/boards/global?window=week&limit=2", now)
         .await;
-    let cursor = first_page.next_cursor.expect("there are more rows");
-    checked.serve(&functions, now, serve_cases(&cursor)).await;
+    let cursor = &first_page.next_cursor.expect("there are more rows");
+    checked.serve(&functions, now, serve_cases(cursor)).await;
     let unchanged = unchanged(&functions, now).await;
     checked.serve(&functions, now, unchanged).await;
     // Hours later, with no snapshot since, the same documents are stale.
@@ -324,31 +350,7 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
         .serve(&functions, later, of_program("program_dropped", "wellness"))
         .await;
 
-    for Case {
-        operation, request, ..
-    } in every_board("")
-    {
-        let response = functions.serve_to(restricted()).handle(request, later).await;
-        checked.check("", operation, response);
-    }
-    let ingest = ingest_for(
-        &functions,
-        Access {
-            self_reporting: true,
-            ..restricted()
-        },
-    );
-    let of_bob = json!({"user_id": "bob", "program_id": "onboarding", "kind": "task_completed"});
-    for (name, caller) in [
-        ("", Value::Null),
-        ("forbidden", token(&json!({"sub": "ann.lee"}))),
-    ] {
-        let request = with_context(post(of_bob.to_string()), &caller);
-        checked.check(name, "postActivities", ingest.handle(request, later).await);
-    }
-    let request = with_context(post(of_bob.to_string()), &token(&json!({"sub": "ann.lee"})));
-    let response = ingest_for(&functions, restricted()).handle(request, later).await;
-    checked.check("", "postActivities", response);
+    checked.refusals(&functions, later).await;
 
     for board in ["boards", "global all"] {
         functions.corrupt_document(board, "latest").await;

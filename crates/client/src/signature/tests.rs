@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::{Api, Failure, install_tls, parse_url};
+use crate::{Api, Authorization, Failure, install_tls, parse_url};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const ANSWER: &str = r#"{"results":[{"status":"accepted"}]}"#;
@@ -112,7 +112,7 @@ async fn serve(
         SharedCredentialsProvider::new(provider),
     );
     let api = Api::new(url, Duration::from_secs(30)).expect("a client");
-    (api.signing_with(Some(signer)), receiver)
+    (api.authorized_by(Authorization::Signature(signer)), receiver)
 }
 
 async fn take(State(sender): State<mpsc::Sender<(Parts, Bytes)>>, parts: Parts, body: Bytes) -> &'static str {
@@ -236,7 +236,7 @@ async fn check_renewal(last: Option<Duration>, succeed: u64, expected: [Option<&
         let answer = api.post_activities(b"[{}]".to_vec(), 1).await;
         let Some(expected) = expected else {
             let error = answer.expect_err("it is not signed");
-            assert_eq!(error.failure, Failure::NotSigned);
+            assert_eq!(error.failure, Failure::NotAuthorized);
             assert!(error.to_string().contains("signed out"), "{error}");
             assert!(requests.try_recv().is_err(), "it is not sent");
             continue;

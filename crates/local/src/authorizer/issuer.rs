@@ -1,4 +1,4 @@
-//! An OpenID provider: its discovery document and its keys, fetched when they are needed and kept.
+//! An identity provider: its discovery document and its keys, fetched when they are needed and kept.
 
 use std::collections::HashMap;
 use std::fmt;

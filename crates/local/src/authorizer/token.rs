@@ -201,6 +201,7 @@ struct ByRing {
 }
 
 impl ByRing {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the type of a factory")]
     fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
         let family = match algorithm {
             Algorithm::ES256 => AlgorithmFamily::Ec,
