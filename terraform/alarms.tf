@@ -67,7 +67,7 @@ locals {
     datapoints         = local.freshness_periods
   }
 
-  alarms = merge(local.request_alarms, local.page_alarms, local.pipeline_alarms, local.board_alarms, local.table_alarms)
+  alarms = merge(local.request_alarms, local.edge_alarms, local.api_alarms, local.pipeline_alarms, local.board_alarms, local.table_alarms)
 
   # Posting and reading.
   request_alarms = {
@@ -114,27 +114,76 @@ locals {
       dimensions = { FunctionName = module.serve.name }
       users_see  = "Nothing, or 429 if one client uses up the limit. Boards are read more than volume_alarms.requests_per_hour; answers cost traffic."
       check      = "CloudWatch dashboard, row Serve: a script that reads in a loop, or growth?"
-      do         = "Ask its owner to send the ETag. Unknown: lower function_concurrency.serve or set serve_auth to AWS_IAM. Growth: raise volume_alarms."
+      do         = "Ask its owner to send the ETag. Unknown: lower function_concurrency.serve or set waf. Growth: raise volume_alarms."
     })
   }
 
   # CloudFront reports to us-east-1 only, and an alarm must be where its metric is.
-  page_alarms = { for name, alarm in {
+  edge_alarms = { for name, alarm in {
     page-egress = {
       severity           = "today"
       namespace          = "AWS/CloudFront"
       metrics            = ["BytesDownloaded"]
-      dimensions         = { DistributionId = one(aws_cloudfront_distribution.dashboard[*].id), Region = "Global" }
+      dimensions         = { DistributionId = one(aws_cloudfront_distribution.edge[*].id), Region = "Global" }
       statistic          = "Sum"
       period             = 300
       evaluation_periods = 3
       datapoints         = 3
       threshold          = var.volume_alarms.egress_gb_per_hour * 1000000000 / 12
-      users_see          = "Nothing. The dashboard's files are downloaded more than volume_alarms.egress_gb_per_hour; CloudFront charges for the traffic."
-      check              = "CloudFront console, Popular objects and Viewers: does one client load the same files again and again?"
-      do                 = "Attach a WAF rate rule or the flat-rate plan of CloudFront to the distribution. Until then disable it there. Growth: raise volume_alarms."
+      users_see          = "Nothing. CloudFront sends more than volume_alarms.egress_gb_per_hour, page and boards together, and charges for the traffic."
+      check              = "CloudFront console, Popular objects and Viewers: does one client load the same again and again?"
+      do                 = "Set waf and apply, or choose the flat-rate plan of CloudFront for the distribution. Growth: raise volume_alarms."
     }
-  } : name => alarm if var.dashboard && var.region == "us-east-1" }
+  } : name => alarm if var.edge && var.region == "us-east-1" }
+
+  # The HTTP API, where login is configured.
+  api_metrics = {
+    namespace  = "AWS/ApiGateway"
+    dimensions = { ApiId = one(aws_apigatewayv2_api.this[*].id), Stage = "$default" }
+  }
+  api_alarms = { for name, alarm in {
+    api-5xx = merge(local.sustained, local.api_metrics, {
+      severity  = "now"
+      metrics   = ["5xx"]
+      users_see = "Requests with a token fail with 500, 502 or 503: posts, corrections and, with readers = login, every board."
+      check     = "integrationError and status in ${try(aws_cloudwatch_log_group.api[0].name, "")} (Logs Insights). Is ingest-errors or serve-errors firing as well?"
+      do        = "Follow the alarm of the function. Permission denied: run terraform plan and apply."
+    })
+    # Mistakes of clients, and floods. Anyone can cause them, so they wake no one.
+    api-4xx = merge(local.api_metrics, {
+      severity           = "today"
+      metrics            = ["4xx"]
+      statistic          = "Sum"
+      period             = 300
+      evaluation_periods = 3
+      datapoints         = 3
+      threshold          = 300
+      users_see          = "Some clients get 401, 403, 404, 422 or 429 from the HTTP API, one a second for a quarter of an hour."
+      check              = "routeKey and status in ${try(aws_cloudwatch_log_group.api[0].name, "")} (Logs Insights). 401: see api-authorizer. 429: a flood, or throttle is too low."
+      do                 = "Ask the client's owner to correct it. 403 on a route: give its client the scope, if it should have it. Growth: raise throttle."
+    })
+    api-latency = merge(local.slow_requests, local.api_metrics, {
+      metrics   = ["Latency"]
+      users_see = "One request with a token in a hundred takes longer than a second."
+      check     = "responseLatency and integrationLatency in ${try(aws_cloudwatch_log_group.api[0].name, "")}: is the function slow, or the authorizer, which fetches the provider's keys?"
+      do        = "Function: see ingest-latency and serve-latency. Authorizer: ask whoever runs the identity provider."
+    })
+    # Anyone can send wrong tokens, so they wake no one.
+    api-authorizer = {
+      severity           = "today"
+      namespace          = local.api_metric_namespace
+      metrics            = ["RefusedTokens"]
+      dimensions         = {}
+      statistic          = "Sum"
+      period             = 300
+      evaluation_periods = 3
+      datapoints         = 3
+      threshold          = 50
+      users_see          = "People may be unable to log in, or a client sends tokens that are refused, more than ten a minute for a quarter of an hour."
+      check              = "authorizerError in ${try(aws_cloudwatch_log_group.api[0].name, "")} (Logs Insights): expired, wrong audience or issuer, unknown key, or the provider cannot be reached?"
+      do                 = "Everyone is refused: compare oidc with the provider's settings, or ask whoever runs it. One client: ask its owner to renew its token."
+    }
+  } : name => alarm if local.has_login }
 
   # From the table of activities to the standings, and the schedule of the snapshot.
   pipeline_alarms = {

@@ -12,11 +12,11 @@ module "ingest" {
   after  = module.aggregator.live_version
   alarms = local.function_alarm_targets.ingest
 
-  environment = {
+  environment = merge(local.access_environment, {
     ACTIVITIES_TABLE      = aws_dynamodb_table.activities.name
     SCORING_POLICY        = jsonencode(var.scoring_policy)
     MAX_ACTIVITY_AGE_DAYS = coalesce(var.max_activity_age_days, "unlimited")
-  }
+  })
 
   # One activity is put, several are inserted in one call. A refused insert does not return the fact in its way, so
   # ingest reads it to compare.
@@ -27,38 +27,21 @@ module "ingest" {
   }])
 }
 
-module "ingest_url" {
-  source = "./modules/function_url"
-
-  function_name = module.ingest.name
-  alias_name    = module.ingest.alias_name
-  alias_arn     = module.ingest.alias_arn
-  auth          = var.ingest_auth
+resource "aws_lambda_function_url" "ingest" {
+  function_name      = module.ingest.name
+  qualifier          = module.ingest.alias_name
+  authorization_type = "AWS_IAM"
 }
 
-# Attach this to the roles or users that post activities while ingest_auth is AWS_IAM. AWS requires both actions. The
-# second allows an invocation through the URL only.
+moved {
+  from = module.ingest_url.aws_lambda_function_url.this
+  to   = aws_lambda_function_url.ingest
+}
+
+# Attach this to the roles and users that post activities with signed requests.
 resource "aws_iam_policy" "post_activities" {
   name        = "${local.name}-post-activities"
   description = "Allows posting activities to the Podium deployment ${var.environment}."
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "CallUrl"
-        Effect    = "Allow"
-        Action    = "lambda:InvokeFunctionUrl"
-        Resource  = module.ingest.alias_arn
-        Condition = { StringEquals = { "lambda:FunctionUrlAuthType" = "AWS_IAM" } }
-      },
-      {
-        Sid       = "InvokeByUrl"
-        Effect    = "Allow"
-        Action    = "lambda:InvokeFunction"
-        Resource  = module.ingest.alias_arn
-        Condition = { Bool = { "lambda:InvokedViaFunctionUrl" = "true" } }
-      },
-    ]
-  })
-  tags = { stage = "ingest" }
+  policy      = local.url_policies.ingest
+  tags        = { stage = "ingest" }
 }

@@ -9,6 +9,9 @@ locals {
     for stage in ["ingest", "aggregator", "snapshot", "serve"] : stage => { Environment = local.name, Stage = stage }
   }
 
+  # A metric filter cannot add a dimension, so the deployment is part of the namespace.
+  api_metric_namespace = "${local.metric_namespace}/${local.name}"
+
   function_names = {
     ingest     = module.ingest.name
     aggregator = module.aggregator.name

@@ -3,34 +3,49 @@ output "region" {
   value       = var.region
 }
 
-output "ingest_url" {
-  description = "Base URL for posting activities. Append v1/activities."
-  value       = module.ingest_url.url
+output "url" {
+  description = "Address of the page and the API for browsers and their users, or null if edge is false."
+  value       = local.edge_url
 }
 
-output "ingest_auth" {
-  description = "AWS_IAM if posts must be signed, NONE otherwise."
-  value       = var.ingest_auth
+output "distribution_domain" {
+  description = "Domain of the CloudFront distribution, to which a domain without zone_id must point (CNAME), or null if edge is false."
+  value       = one(aws_cloudfront_distribution.edge[*].domain_name)
+}
+
+output "readers" {
+  description = "Who may read the boards: public or login."
+  value       = local.readers
+}
+
+output "ingest_url" {
+  description = "Base URL for posting activities with requests signed by IAM. Append v1/activities."
+  value       = aws_lambda_function_url.ingest.function_url
+}
+
+output "serve_url" {
+  description = "Base URL for reading boards with requests signed by IAM. Append v1/boards."
+  value       = aws_lambda_function_url.serve.function_url
+}
+
+output "api_url" {
+  description = "Base URL of the HTTP API, which wants a token, or null if oidc is null. Browsers use url instead."
+  value       = try("${aws_apigatewayv2_api.this[0].api_endpoint}/", null)
 }
 
 output "post_activities_policy_arn" {
-  description = "ARN of the IAM policy to attach to the roles and users that post activities while ingest_auth is AWS_IAM."
+  description = "ARN of the IAM policy to attach to the roles and users that post activities at ingest_url."
   value       = aws_iam_policy.post_activities.arn
+}
+
+output "read_boards_policy_arn" {
+  description = "ARN of the IAM policy to attach to the roles and users that read boards at serve_url."
+  value       = aws_iam_policy.read_boards.arn
 }
 
 output "activity_kinds" {
   description = "Kinds of activity that the newest version of the scoring policy scores."
   value       = keys(var.scoring_policy[length(var.scoring_policy) - 1].points)
-}
-
-output "serve_url" {
-  description = "Base URL for reading boards. Append v1/boards."
-  value       = module.serve_url.url
-}
-
-output "dashboard_url" {
-  description = "URL of the leaderboard dashboard, or null if dashboard is false."
-  value       = var.dashboard ? "https://${aws_cloudfront_distribution.dashboard[0].domain_name}/" : null
 }
 
 output "activities_table" {
@@ -66,6 +81,7 @@ output "log_groups" {
     aggregator = module.aggregator.log_group
     snapshot   = module.snapshot.log_group
     serve      = module.serve.log_group
+    api        = one(aws_cloudwatch_log_group.api[*].name)
   }
 }
 

@@ -9,7 +9,7 @@ module "serve" {
   settings             = local.function_settings
   alarms               = local.function_alarm_targets.serve
 
-  environment = {
+  environment = merge(local.access_environment, {
     SNAPSHOTS_TABLE        = aws_dynamodb_table.snapshots.name
     STANDINGS_TABLE        = aws_dynamodb_table.standings.name
     STANDING_SHARDS        = var.standing_shards
@@ -18,9 +18,7 @@ module "serve" {
     STALE_AGE_SECONDS      = local.stale_age_seconds
     STALE_LAG_SECONDS      = var.stale.lag_seconds
     STALE_BACKLOG          = var.stale.backlog
-    ALLOWED_ORIGIN         = var.allowed_origin
-    SERVE_AUTH             = var.serve_auth
-  }
+  })
 
   statements = concat(local.kms_statements.serve, [
     {
@@ -36,11 +34,21 @@ module "serve" {
   ])
 }
 
-module "serve_url" {
-  source = "./modules/function_url"
+resource "aws_lambda_function_url" "serve" {
+  function_name      = module.serve.name
+  qualifier          = module.serve.alias_name
+  authorization_type = "AWS_IAM"
+}
 
-  function_name = module.serve.name
-  alias_name    = module.serve.alias_name
-  alias_arn     = module.serve.alias_arn
-  auth          = var.serve_auth
+moved {
+  from = module.serve_url.aws_lambda_function_url.this
+  to   = aws_lambda_function_url.serve
+}
+
+# Attach this to the roles and users that read boards with signed requests.
+resource "aws_iam_policy" "read_boards" {
+  name        = "${local.name}-read-boards"
+  description = "Allows reading the boards of the Podium deployment ${var.environment}."
+  policy      = local.url_policies.serve
+  tags        = { stage = "serve" }
 }

@@ -24,7 +24,7 @@ variable "project" {
 }
 
 variable "region" {
-  description = "AWS region of all resources except the dashboard's CDN, which is global."
+  description = "AWS region of all resources except the edge: CloudFront is global, and its certificate and firewall are in us-east-1."
   type        = string
   default     = "us-east-1"
   nullable    = false
@@ -242,65 +242,186 @@ variable "stale" {
   }
 }
 
-# Who has access
+# Who may do what
 
-variable "ingest_auth" {
-  description = "Who may post activities: AWS_IAM (requests signed by a principal that may invoke the URL) or NONE (anyone)."
+variable "readers" {
+  description = "Who may read the boards: public (everyone who knows the address) or login (whoever has a token of the provider in oidc, or signs with IAM). It must be chosen, except in environments whose name begins with dev, where null means public."
   type        = string
-  default     = "AWS_IAM"
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = contains(["AWS_IAM", "NONE"], var.ingest_auth)
-    error_message = "ingest_auth must be \"AWS_IAM\" or \"NONE\"."
+    condition     = var.readers == null || try(contains(["public", "login"], var.readers), false)
+    error_message = "readers must be \"public\" or \"login\"."
+  }
+  validation {
+    condition     = var.readers != null || startswith(var.environment, "dev")
+    error_message = "Choose who may read the boards of ${var.environment}, user ids included: set readers = \"login\" (and oidc), or readers = \"public\" for everyone who knows the address."
+  }
+  validation {
+    condition     = var.readers != "login" || var.oidc != null
+    error_message = "readers = \"login\" needs oidc: the identity provider whose tokens are accepted."
   }
 }
 
-variable "serve_auth" {
-  description = "Who may read boards: NONE (anyone, which the dashboard requires) or AWS_IAM (signed requests only)."
-  type        = string
-  default     = "NONE"
-  nullable    = false
+variable "oidc" {
+  description = "The OpenID provider whose access tokens are accepted, or null for none. issuer is exactly what its tokens say, and audiences are those of which a token must name one. Its keys must be RSA, and AWS must reach it over the internet. client_id lets people log in on the page; without it, only other clients get tokens. scope is what the page asks for (null: openid, and offline_access if the provider has it), and parameters are added to its requests, such as { audience = \"https://podium.example.com\" }. If the first audience is a URL, they include resource, unless it is given; an empty value leaves it out. user_claim names the claim that holds the user id. A token with write_scope posts for anyone, one with admin_scope may do everything. connect_origins are further origins of the provider that the page must reach, such as that of its token endpoint."
+  type = object({
+    issuer          = string
+    audiences       = list(string)
+    client_id       = optional(string)
+    scope           = optional(string)
+    parameters      = optional(map(string), {})
+    user_claim      = optional(string, "sub")
+    write_scope     = optional(string, "podium:write")
+    admin_scope     = optional(string, "podium:admin")
+    connect_origins = optional(list(string), [])
+  })
+  default = null
 
   validation {
-    condition     = contains(["AWS_IAM", "NONE"], var.serve_auth)
-    error_message = "serve_auth must be \"AWS_IAM\" or \"NONE\"."
+    condition     = var.oidc == null || can(regex("^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[^[:space:]?#\"'<>\\\\]*)?$", var.oidc.issuer))
+    error_message = "oidc.issuer must be an https URL without spaces, query and fragment, exactly as in the tokens, such as https://id.example.com."
+  }
+  validation {
+    condition     = var.oidc == null || try(length(var.oidc.audiences) >= 1 && length(var.oidc.audiences) <= 10 && alltrue([for audience in var.oidc.audiences : can(regex("^[!-~]{1,256}$", audience))]), false)
+    error_message = "oidc.audiences must be 1 to 10 texts without spaces, such as [\"podium\"]."
+  }
+  validation {
+    condition     = var.oidc == null || try(var.oidc.client_id == null || can(regex("^[!-~]{1,256}$", var.oidc.client_id)), false)
+    error_message = "oidc.client_id must be 1 to 256 characters without spaces, such as podium-page, or null if nobody logs in on the page."
+  }
+  validation {
+    condition     = var.oidc == null || try(var.oidc.scope == null || can(regex("^[!-~]+( [!-~]+)*$", var.oidc.scope)), false)
+    error_message = "oidc.scope must be scopes with one space between them, such as \"openid offline_access\", or null."
+  }
+  validation {
+    condition = var.oidc == null || try(alltrue([
+      for name in keys(var.oidc.parameters) : can(regex("^[A-Za-z0-9_.-]{1,64}$", name)) && !contains([
+        "client_id", "client_secret", "code", "code_challenge", "code_challenge_method", "code_verifier", "grant_type", "nonce", "redirect_uri", "response_type", "scope", "state",
+      ], name)
+    ]), false)
+    error_message = "Each name in oidc.parameters must be letters, digits, \".\", \"_\" and \"-\", such as audience, and none that the page sets itself (such as state or client_id; the scope has a field of its own)."
+  }
+  validation {
+    condition     = var.oidc == null || try(can(regex("^[A-Za-z0-9_.:/@-]{1,128}$", var.oidc.user_claim)), false)
+    error_message = "oidc.user_claim must be the name of a claim, such as sub, email or https://example.com/employee."
+  }
+  validation {
+    # HTTP API takes scopes of up to 64 characters, and gives the functions a list of them as [a b].
+    condition     = var.oidc == null || try(alltrue([for scope in [var.oidc.write_scope, var.oidc.admin_scope] : can(regex("^[A-Za-z0-9_.:/@+~-]{1,64}$", scope))]), false)
+    error_message = "oidc.write_scope and oidc.admin_scope must be 1 to 64 letters, digits and . _ : / @ + ~ -, such as podium:write or podium/write."
+  }
+  validation {
+    condition     = var.oidc == null || try(var.oidc.write_scope != var.oidc.admin_scope, false)
+    error_message = "oidc.write_scope and oidc.admin_scope must differ, or whoever posts is an admin."
+  }
+  validation {
+    condition     = var.oidc == null || try(alltrue([for origin in var.oidc.connect_origins : can(regex("^https://[A-Za-z0-9.-]+(:[0-9]+)?$", origin))]), false)
+    error_message = "Each of oidc.connect_origins must be an https origin without a path, such as https://login.example.com."
   }
 }
 
-variable "allowed_origin" {
-  description = "Origin whose web pages may read the boards (CORS), such as https://intranet.example.com, or * for any origin."
-  type        = string
-  default     = "*"
+variable "self_reporting" {
+  description = "Whether everyone with a token of the provider may post activities for himself: those whose user_id is the token's oidc.user_claim."
+  type        = bool
+  default     = false
   nullable    = false
 
   validation {
-    condition     = can(regex("^(\\*|https?://[A-Za-z0-9.-]+(:[0-9]+)?)$", var.allowed_origin))
-    error_message = "allowed_origin must be \"*\" or an origin without a path, such as https://intranet.example.com."
+    condition     = !var.self_reporting || var.oidc != null
+    error_message = "self_reporting needs oidc: who posts for himself is known by his token."
   }
 }
 
-variable "dashboard" {
-  description = "Whether to deploy the dashboard, to S3 behind CloudFront. It requires serve_auth to be NONE. CloudFront's first terabyte and ten million requests a month are free; more cost $0.085 a GB and $1 a million, without a limit that Terraform can set. CloudFront's free flat-rate plan, chosen in its console, has one."
+variable "throttle" {
+  description = "Limits of each route of the HTTP API, of all callers together: requests a second (1 to 10,000) and how many may come at once (burst, 1 to 5,000). Others get 429. The admin routes have limits of their own."
+  type = object({
+    requests_per_second       = optional(number, 100)
+    burst                     = optional(number, 200)
+    admin_requests_per_second = optional(number, 10)
+    admin_burst               = optional(number, 20)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for rate in [var.throttle.requests_per_second, var.throttle.admin_requests_per_second] : try(rate >= 1 && rate <= 10000 && floor(rate) == rate, false)])
+    error_message = "throttle.requests_per_second and throttle.admin_requests_per_second must be whole numbers from 1 to 10,000, such as 100."
+  }
+  validation {
+    condition     = alltrue([for burst in [var.throttle.burst, var.throttle.admin_burst] : try(burst >= 1 && burst <= 5000 && floor(burst) == burst, false)])
+    error_message = "throttle.burst and throttle.admin_burst must be whole numbers from 1 to 5,000, such as 200."
+  }
+}
+
+# The edge
+
+variable "edge" {
+  description = "Whether to deploy the edge: one CloudFront distribution for the dashboard and the API. Without it, callers sign with IAM, or use the HTTP API's own address with a token. CloudFront's first terabyte and ten million requests a month are free; more cost $0.085 a GB and $1 a million, without a limit that Terraform can set. CloudFront's free flat-rate plan, chosen in its console, has one, and waf bounds each address."
   type        = bool
   default     = true
   nullable    = false
 
   validation {
-    condition     = !var.dashboard || var.serve_auth == "NONE"
-    error_message = "dashboard must be false when serve_auth is \"AWS_IAM\", because a browser cannot sign requests. Set dashboard = false or serve_auth = \"NONE\"."
+    # The longest name but for this one is that of the role ending in -snapshot-schedule, with at most 51 of 64 characters.
+    condition     = !var.edge || length("${var.project}-${var.environment}-dashboard-111122223333-${var.region}") <= 63
+    error_message = "The name of the dashboard's bucket, PROJECT-ENVIRONMENT-dashboard-ACCOUNT-REGION, would have ${length("${var.project}-${var.environment}-dashboard-111122223333-${var.region}")} characters, but S3 allows 63. Shorten project or environment, or set edge = false."
+  }
+}
+
+variable "domain" {
+  description = "Domain of the page and the API, such as podium.example.com, or null for CloudFront's. With zone_id, the id of its public Route 53 zone, certificate and records are made. With certificate_arn, of a certificate in us-east-1, you point the domain at the output distribution_domain yourself."
+  type = object({
+    name            = string
+    zone_id         = optional(string)
+    certificate_arn = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.domain == null || try(can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.domain.name)) && length(var.domain.name) <= 253, false)
+    error_message = "domain.name must be a domain in lower case without scheme and path, such as podium.example.com."
   }
   validation {
-    # The longest name but for this one is that of the role ending in -snapshot-schedule, with at most 51 of 64 characters.
-    condition     = !var.dashboard || length("${var.project}-${var.environment}-dashboard-111122223333-${var.region}") <= 63
-    error_message = "The name of the dashboard's bucket, PROJECT-ENVIRONMENT-dashboard-ACCOUNT-REGION, would have ${length("${var.project}-${var.environment}-dashboard-111122223333-${var.region}")} characters, but S3 allows 63. Shorten project or environment, or set dashboard = false."
+    condition     = var.domain == null || try((var.domain.zone_id == null) != (var.domain.certificate_arn == null), false)
+    error_message = "domain needs exactly one of zone_id (a Route 53 zone, in which the certificate is validated) and certificate_arn (a certificate that you have)."
+  }
+  validation {
+    condition     = var.domain == null || try(var.domain.zone_id == null || can(regex("^Z[A-Z0-9]{1,31}$", var.domain.zone_id)), false)
+    error_message = "domain.zone_id must be the id of a Route 53 zone, such as Z0123456789ABCDEFGHIJ."
+  }
+  validation {
+    condition     = var.domain == null || try(var.domain.certificate_arn == null || can(regex("^arn:aws[a-z-]*:acm:us-east-1:[0-9]{12}:certificate/.+$", var.domain.certificate_arn)), false)
+    error_message = "domain.certificate_arn must be the ARN of a certificate in us-east-1, where CloudFront looks for it, such as arn:aws:acm:us-east-1:111122223333:certificate/ID."
+  }
+  validation {
+    condition     = var.domain == null || var.edge
+    error_message = "domain needs the edge: set edge = true, or domain = null."
+  }
+}
+
+variable "waf" {
+  description = "AWS WAF at the edge, or null for none: refuses addresses with more than requests_per_5_minutes (10 to 2,000,000,000; people behind one proxy share an address) and, with common_rules, what AWS's common rule set takes for an attack. {} has the defaults, at about $7 a month and $0.60 a million requests."
+  type = object({
+    requests_per_5_minutes = optional(number, 2000)
+    common_rules           = optional(bool, true)
+  })
+  default = null
+
+  validation {
+    condition     = var.waf == null || try(var.waf.requests_per_5_minutes >= 10 && var.waf.requests_per_5_minutes <= 2000000000 && floor(var.waf.requests_per_5_minutes) == var.waf.requests_per_5_minutes, false)
+    error_message = "waf.requests_per_5_minutes must be a whole number from 10 to 2,000,000,000, such as 2000."
+  }
+  validation {
+    condition     = var.waf == null || var.edge
+    error_message = "waf needs the edge: set edge = true, or waf = null."
   }
 }
 
 # How the functions run
 
 variable "reserve_concurrency" {
-  description = "Whether each function reserves its share of the account's concurrency, so that no stage starves another and a client without login costs at most $3 an hour (see function_concurrency). A new account, whose quota is 10, does not allow it: set false there until AWS raises the quota. The quota then bounds requests to 100 a second, about $7 an hour."
+  description = "Whether each function reserves its share of the account's concurrency, so that no stage starves another, and what clients without login make the functions cost is at most $3 an hour (see function_concurrency). A new account, whose quota is 10, does not allow it: set false there until AWS raises the quota. The quota then bounds requests to 100 a second, about $7 an hour."
   type        = bool
   default     = true
   nullable    = false
@@ -311,7 +432,7 @@ variable "function_concurrency" {
   # an hour. If each asks for 1,000 rows of users with ids of 128 characters, uncompressed, the answers have 199 kB, 28.7
   # GB an hour in all: $2.58 at $0.09 a GB. Requests ($0.03), four functions of 256 MB ($0.05), seven read units a
   # request ($0.13) and traces of one in twenty ($0.05) make it $2.84. Lambda refuses unsigned posts without charge.
-  description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator: 2 to 1,000). Without reserve_concurrency only the aggregator's maximum applies. A function URL takes 10 requests a second for each: what an anonymous reader can cost grows by 70 cents an hour for each of serve, and with ingest_auth = \"NONE\" an anonymous client can cost $18 an hour for each of ingest, in batches of 100 activities."
+  description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator: 2 to 1,000). Without reserve_concurrency only the aggregator's maximum applies. A function URL takes 10 requests a second for each: what anonymous readers can cost beyond CloudFront's cache grows by 70 cents an hour for each of serve. Whoever may post can cost $18 an hour for each of ingest, in batches of 100 activities."
   type = object({
     ingest     = optional(number, 20)
     aggregator = optional(number, 4)
@@ -470,7 +591,7 @@ variable "alarm_email_now" {
 }
 
 variable "volume_alarms" {
-  description = "Volumes above which an alarm rings, for a quarter of an hour: requests an hour to the ingest URL or the serve URL (requests_per_hour), and GB an hour of the dashboard's files (egress_gb_per_hour, only in us-east-1, where CloudFront reports)."
+  description = "Volumes above which an alarm rings, for a quarter of an hour: requests an hour to the ingest URL or the serve URL (requests_per_hour), and GB an hour that CloudFront sends (egress_gb_per_hour, only in us-east-1, where CloudFront reports)."
   type = object({
     requests_per_hour  = optional(number, 50000)
     egress_gb_per_hour = optional(number, 5)

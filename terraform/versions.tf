@@ -9,6 +9,15 @@ terraform {
   }
 }
 
+locals {
+  tags = {
+    project     = var.project
+    environment = var.environment
+    # Both together, because a budget counts the costs of one tag.
+    deployment = local.name
+  }
+}
+
 provider "aws" {
   region = var.region
 
@@ -19,12 +28,21 @@ provider "aws" {
   max_retries                 = var.emulated ? 2 : null
 
   default_tags {
-    tags = {
-      project     = var.project
-      environment = var.environment
-      # Both together, because a budget counts the costs of one tag.
-      deployment = local.name
-    }
+    tags = local.tags
+  }
+}
+
+# CloudFront takes its certificate and its firewall from this region.
+provider "aws" {
+  alias  = "us_east_1"
+  region = "us-east-1"
+
+  skip_credentials_validation = var.emulated
+  skip_metadata_api_check     = var.emulated
+  max_retries                 = var.emulated ? 2 : null
+
+  default_tags {
+    tags = local.tags
   }
 }
 

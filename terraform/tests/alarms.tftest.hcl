@@ -12,6 +12,12 @@ mock_provider "aws" {
   }
 }
 
+# Alarms have nothing to do with what is in this region.
+mock_provider "aws" {
+  alias           = "us_east_1"
+  override_during = plan
+}
+
 # The topics differ, so that a test can tell which one an alarm notifies.
 override_resource {
   target          = aws_sns_topic.alarms["now"]
@@ -27,11 +33,17 @@ override_resource {
 
 variables {
   environment   = "test"
+  readers       = "public"
   functions_dir = "tests/functions"
 }
 
+# With login, so that the alarms of the HTTP API are there.
 run "default" {
   command = plan
+
+  variables {
+    oidc = { issuer = "https://id.example.com", audiences = ["podium"] }
+  }
 
   assert {
     condition = alltrue([for alarm in local.every_alarm :
@@ -43,7 +55,7 @@ run "default" {
   }
   assert {
     condition = toset([for name, alarm in local.every_alarm : name if startswith(alarm.alarm_description, "Act now.")]) == toset([
-      "backlog", "board-not-to-be-trusted", "ingest-5xx", "ingest-unavailable", "lag", "not-published", "pipe-failing", "serve-5xx",
+      "api-5xx", "backlog", "board-not-to-be-trusted", "ingest-5xx", "ingest-unavailable", "lag", "not-published", "pipe-failing", "serve-5xx",
     ])
     error_message = "Only what users notice, or will within hours, may be urgent."
   }
@@ -60,8 +72,8 @@ run "default" {
     error_message = "An alarm must link to the runbook section of its own name."
   }
   assert {
-    condition     = length(local.every_alarm) == 31 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 31
-    error_message = "There must be 31 alarms, all of them on the dashboard. Change the number here when you add or remove one."
+    condition     = length(local.every_alarm) == 35 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 35
+    error_message = "There must be 35 alarms, all of them on the dashboard. Change the number here when you add or remove one."
   }
 
   # Every alarm has a section in the runbook.
@@ -285,6 +297,15 @@ run "alarms_and_budget_are_mailed" {
   }
 }
 
+run "without_login_there_is_no_api_to_watch" {
+  command = plan
+
+  assert {
+    condition     = length(local.every_alarm) == 31 && length([for name, alarm in local.every_alarm : name if startswith(name, "api-")]) == 0
+    error_message = "Without login there is no HTTP API, so it must have no alarms."
+  }
+}
+
 # Everything as long as it may be. The dashboard's bucket has the longest name; without it, the others must still fit.
 run "the_longest_names_and_descriptions_fit" {
   command = plan
@@ -292,7 +313,8 @@ run "the_longest_names_and_descriptions_fit" {
   variables {
     project         = "podium-of-podium"
     environment     = "an-environment-x"
-    dashboard       = false
+    edge            = false
+    oidc            = { issuer = "https://id.example.com", audiences = ["podium"] }
     alarm_email     = "team@example.com"
     alarm_email_now = "oncall@example.com"
     # 300 characters.
@@ -307,7 +329,7 @@ run "the_longest_names_and_descriptions_fit" {
     condition = alltrue([for limited in [
       { limit = 64, names = concat(values(local.function_names), [aws_iam_role.pipe.name, aws_iam_role.snapshot_schedule.name, aws_pipes_pipe.activities.name, aws_scheduler_schedule.snapshot.name, aws_scheduler_schedule_group.snapshot.name]) },
       { limit = 80, names = [for queue in local.queues : queue.name] },
-      { limit = 100, names = concat(values(local.alarm_topic_names), values(local.tables), [aws_iam_policy.post_activities.name]) },
+      { limit = 100, names = concat(values(local.alarm_topic_names), values(local.tables), [aws_iam_policy.post_activities.name, aws_iam_policy.read_boards.name]) },
       { limit = 255, names = [for alarm in local.every_alarm : alarm.alarm_name] },
     ] : alltrue([for name in limited.names : length(name) <= limited.limit])])
     error_message = "A name is longer than AWS allows: 64 characters for functions, roles, pipes and schedules, and 80 for queues."

@@ -5,8 +5,14 @@ mock_provider "aws" {
   source = "./tests/aws"
 }
 
+mock_provider "aws" {
+  alias  = "us_east_1"
+  source = "./tests/aws"
+}
+
 variables {
   environment              = "test"
+  readers                  = "public"
   functions_dir            = "tests/functions"
   role_propagation_seconds = 0
 }
@@ -14,6 +20,8 @@ variables {
 run "refused_1" {
   command = plan
   variables {
+    oidc                        = { issuer = "http://id.example.com", audiences = ["podium"] }
+    throttle                    = { requests_per_second = 0 }
     environment                 = "Prod"
     project                     = "Podium"
     region                      = "Frankfurt"
@@ -27,8 +35,6 @@ run "refused_1" {
     listed_users                = 0
     program_boards              = 0
     stale                       = { after_snapshots = 1 }
-    ingest_auth                 = "none"
-    allowed_origin              = "intranet.example.com"
     function_concurrency        = { aggregator = 1 }
     function_memory_mb          = { ingest = 127 }
     log_level                   = "info"
@@ -45,6 +51,8 @@ run "refused_1" {
     volume_alarms               = { requests_per_hour = 0 }
   }
   expect_failures = [
+    var.oidc,
+    var.throttle,
     var.environment,
     var.project,
     var.region,
@@ -58,8 +66,6 @@ run "refused_1" {
     var.listed_users,
     var.program_boards,
     var.stale,
-    var.ingest_auth,
-    var.allowed_origin,
     var.function_concurrency,
     var.function_memory_mb,
     var.log_level,
@@ -80,6 +86,8 @@ run "refused_1" {
 run "refused_2" {
   command = plan
   variables {
+    oidc                   = { issuer = "https://id.example.com?tenant=1", audiences = ["podium"] }
+    throttle               = { burst = 5001 }
     environment            = "p"
     project                = "1podium"
     time_zone              = "UTC+1:00"
@@ -90,7 +98,6 @@ run "refused_2" {
     listed_users           = 1000001
     program_boards         = 2001
     stale                  = { lag_seconds = 0 }
-    allowed_origin         = "https://intranet.example.com/board"
     function_concurrency   = { ingest = 0 }
     function_memory_mb     = { snapshot = 10241 }
     kms_key_arn            = "arn:aws:kms:us-east-1:111122223333:alias/podium"
@@ -98,6 +105,8 @@ run "refused_2" {
     table_limits           = { activities = { write_units = 0 } }
   }
   expect_failures = [
+    var.oidc,
+    var.throttle,
     var.environment,
     var.project,
     var.time_zone,
@@ -108,7 +117,6 @@ run "refused_2" {
     var.listed_users,
     var.program_boards,
     var.stale,
-    var.allowed_origin,
     var.function_concurrency,
     var.function_memory_mb,
     var.kms_key_arn,
@@ -120,6 +128,8 @@ run "refused_2" {
 run "refused_3" {
   command = plan
   variables {
+    oidc                   = { issuer = "https://id.example.com ", audiences = ["podium"] }
+    throttle               = { admin_requests_per_second = 1.5 }
     environment            = "prod-"
     time_zone              = ""
     scoring_policy         = [{ effective_from = "yesterday", points = { a = 1 } }]
@@ -130,6 +140,8 @@ run "refused_3" {
     function_concurrency   = { serve = 1001 }
   }
   expect_failures = [
+    var.oidc,
+    var.throttle,
     var.environment,
     var.time_zone,
     var.scoring_policy,
@@ -144,11 +156,15 @@ run "refused_3" {
 run "refused_4" {
   command = plan
   variables {
+    oidc           = { issuer = "https://id.example.com", audiences = [] }
+    throttle       = { admin_burst = 0 }
     environment    = "a-name-that-is-too-long"
     table_limits   = { activities = { read_units = 1.5 } }
     scoring_policy = [{ effective_from = "2026-07-01T00:00:00Z", points = { a = 1 } }, { effective_from = "2026-01-01T00:00:00Z", points = { a = 2 } }]
   }
   expect_failures = [
+    var.oidc,
+    var.throttle,
     var.environment,
     var.scoring_policy,
     var.table_limits,
@@ -159,12 +175,14 @@ run "refused_4" {
 run "refused_5" {
   command = plan
   variables {
+    oidc           = { issuer = "https://id.example.com", audiences = [for n in range(11) : "audience-${n}"] }
     project        = "engagement-board"
     environment    = "production-two"
     scoring_policy = [{ effective_from = "2026-01-01T00:00:00Z", points = { a = 1 } }, { effective_from = "2026-01-01T00:00:00Z", points = { a = 2 } }]
   }
   expect_failures = [
-    var.dashboard,
+    var.oidc,
+    var.edge,
     var.scoring_policy,
   ]
 }
@@ -172,9 +190,11 @@ run "refused_5" {
 run "refused_6" {
   command = plan
   variables {
+    oidc           = { issuer = "https://id.example.com", audiences = ["podium"], client_id = "a page" }
     scoring_policy = [{ effective_from = "1970-01-01T00:00:00Z", points = { Task = 1 } }]
   }
   expect_failures = [
+    var.oidc,
     var.scoring_policy,
   ]
 }
@@ -182,9 +202,11 @@ run "refused_6" {
 run "refused_7" {
   command = plan
   variables {
+    oidc           = { issuer = "https://id.example.com", audiences = ["podium"], scope = "openid  email" }
     scoring_policy = [{ effective_from = "1970-01-01T00:00:00Z", points = { task = -1 } }]
   }
   expect_failures = [
+    var.oidc,
     var.scoring_policy,
   ]
 }
@@ -192,9 +214,11 @@ run "refused_7" {
 run "refused_8" {
   command = plan
   variables {
+    oidc           = { issuer = "https://id.example.com", audiences = ["podium"], parameters = { state = "fixed" } }
     scoring_policy = [{ effective_from = "1970-01-01T00:00:00Z", points = { task = 1.5 } }]
   }
   expect_failures = [
+    var.oidc,
     var.scoring_policy,
   ]
 }
@@ -202,9 +226,11 @@ run "refused_8" {
 run "refused_9" {
   command = plan
   variables {
+    oidc           = { issuer = "https://id.example.com", audiences = ["podium"], user_claim = "" }
     scoring_policy = [{ effective_from = "1970-01-01T00:00:00Z", points = { task = 1000001 } }]
   }
   expect_failures = [
+    var.oidc,
     var.scoring_policy,
   ]
 }
@@ -212,28 +238,155 @@ run "refused_9" {
 run "refused_10" {
   command = plan
   variables {
+    oidc           = { issuer = "https://id.example.com", audiences = ["podium"], write_scope = "podium write" }
     scoring_policy = [{ effective_from = "1970-01-01T00:00:00Z", points = { for n in range(200) : "kind_number_${n}" => n } }]
   }
   expect_failures = [
+    var.oidc,
     var.scoring_policy,
   ]
 }
 
-run "a_dashboard_needs_public_boards" {
+run "refused_11" {
   command = plan
   variables {
-    serve_auth = "AWS_IAM"
+    oidc = { issuer = "https://id.example.com", audiences = ["podium"], write_scope = "podium:admin" }
   }
-  expect_failures = [var.dashboard]
+  expect_failures = [var.oidc]
 }
 
-run "boards_are_public_or_signed" {
+run "refused_12" {
   command = plan
   variables {
-    serve_auth = "PUBLIC"
-    dashboard  = false
+    oidc = { issuer = "https://id.example.com", audiences = ["podium"], connect_origins = ["https://login.example.com/token"] }
   }
-  expect_failures = [var.serve_auth]
+  expect_failures = [var.oidc]
+}
+
+run "refused_13" {
+  command = plan
+  variables {
+    oidc = { issuer = "https://id.example.com#top", audiences = ["pod ium"] }
+  }
+  expect_failures = [var.oidc]
+}
+
+# Whether these are valid depends on other variables, which are valid here.
+
+run "refused_at_the_edge_1" {
+  command = plan
+  variables {
+    domain  = { name = "https://podium.example.com", certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/1" }
+    waf     = { requests_per_5_minutes = 9 }
+    readers = "everyone"
+  }
+  expect_failures = [
+    var.domain,
+    var.waf,
+    var.readers,
+  ]
+}
+
+run "refused_at_the_edge_2" {
+  command = plan
+  variables {
+    domain = { name = "podium.example.com" }
+    waf    = { requests_per_5_minutes = 10.5 }
+  }
+  expect_failures = [
+    var.domain,
+    var.waf,
+  ]
+}
+
+run "refused_at_the_edge_3" {
+  command = plan
+  variables {
+    domain = { name = "podium.example.com", zone_id = "Z0123456789", certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/1" }
+  }
+  expect_failures = [
+    var.domain,
+  ]
+}
+
+run "refused_at_the_edge_4" {
+  command = plan
+  variables {
+    domain = { name = "podium.example.com", zone_id = "example.com" }
+  }
+  expect_failures = [
+    var.domain,
+  ]
+}
+
+run "refused_at_the_edge_5" {
+  command = plan
+  variables {
+    domain = { name = "podium.example.com", certificate_arn = "arn:aws:acm:eu-central-1:111122223333:certificate/1" }
+  }
+  expect_failures = [
+    var.domain,
+  ]
+}
+
+run "refused_at_the_edge_6" {
+  command = plan
+  variables {
+    domain = { name = "Podium.example.com", zone_id = "Z0123456789" }
+  }
+  expect_failures = [
+    var.domain,
+  ]
+}
+
+run "login_needs_a_provider" {
+  command = plan
+  variables {
+    readers        = "login"
+    self_reporting = true
+  }
+  expect_failures = [var.readers, var.self_reporting]
+}
+
+run "domain_and_firewall_need_the_edge" {
+  command = plan
+  variables {
+    edge   = false
+    domain = { name = "podium.example.com", zone_id = "Z0123456789" }
+    waf    = {}
+  }
+  expect_failures = [var.domain, var.waf]
+}
+
+# Nobody shows a company's boards to everyone by not choosing.
+run "readers_must_be_chosen" {
+  command = plan
+  variables {
+    environment = "prod"
+    readers     = null
+  }
+  expect_failures = [var.readers]
+}
+
+run "also_in_environments_of_ones_own" {
+  command = plan
+  variables {
+    environment = "team-dev"
+    readers     = null
+  }
+  expect_failures = [var.readers]
+}
+
+run "experiments_are_public_unless_they_choose" {
+  command = plan
+  variables {
+    environment = "dev-ann"
+    readers     = null
+  }
+  assert {
+    condition     = local.readers == "public"
+    error_message = "In an environment for development, boards must be public by default."
+  }
 }
 
 # Ten million standings take two minutes with the memory that they need.
@@ -265,6 +418,22 @@ run "a_budget_needs_someone_to_tell" {
 run "edges_are_allowed" {
   command = plan
   variables {
+    readers        = "login"
+    self_reporting = true
+    throttle       = { requests_per_second = 10000, burst = 5000, admin_requests_per_second = 1, admin_burst = 1 }
+    waf            = { requests_per_5_minutes = 10, common_rules = false }
+    # Auth0's issuers end with a slash, Entra's have a path. Cognito's scopes have one, too.
+    oidc = {
+      issuer          = "https://login.example.com:8443/5f7c/v2.0/"
+      audiences       = [for n in range(10) : "https://podium.example.com/${n}"]
+      client_id       = "podium|page"
+      scope           = "openid https://podium.example.com/read"
+      parameters      = { audience = "https://podium.example.com", resource = "" }
+      user_claim      = "https://example.com/employee"
+      write_scope     = "podium/write"
+      admin_scope     = "podium/admin"
+      connect_origins = ["https://token.example.com:8443"]
+    }
     # The name of the dashboard's bucket has 63 characters.
     project                = "engagement-board"
     environment            = "production-eu"
@@ -273,7 +442,6 @@ run "edges_are_allowed" {
     standing_shards        = 1000
     snapshot_every_minutes = 60
     time_zone              = "America/Argentina/Buenos_Aires"
-    allowed_origin         = "https://intranet.example.com:8443"
     function_concurrency   = { aggregator = 2 }
     scoring_policy = [
       { effective_from = "1970-01-01T00:00:00Z", points = { task_completed = 0 } },

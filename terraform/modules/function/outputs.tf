@@ -32,3 +32,8 @@ output "alarms" {
   description = "The function's alarms, by the keys errors and throttles."
   value       = aws_cloudwatch_metric_alarm.function
 }
+
+output "alias_invoke_arn" {
+  description = "ARN by which API Gateway invokes that alias."
+  value       = aws_lambda_alias.live.invoke_arn
+}

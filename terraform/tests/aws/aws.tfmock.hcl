@@ -94,7 +94,8 @@ override_resource {
 override_resource {
   target = module.ingest.aws_lambda_alias.live
   values = {
-    arn = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-ingest:live"
+    arn        = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-ingest:live"
+    invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:111122223333:function:podium-test-ingest:live/invocations"
   }
 }
 
@@ -184,7 +185,8 @@ override_resource {
 override_resource {
   target = module.serve.aws_lambda_alias.live
   values = {
-    arn = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-serve:live"
+    arn        = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-serve:live"
+    invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:111122223333:function:podium-test-serve:live/invocations"
   }
 }
 
@@ -212,14 +214,14 @@ override_resource {
 }
 
 override_resource {
-  target = module.ingest_url.aws_lambda_function_url.this
+  target = aws_lambda_function_url.ingest
   values = {
     function_url = "https://ingest.lambda-url.us-east-1.on.aws/"
   }
 }
 
 override_resource {
-  target = module.serve_url.aws_lambda_function_url.this
+  target = aws_lambda_function_url.serve
   values = {
     function_url = "https://serve.lambda-url.us-east-1.on.aws/"
   }
@@ -235,10 +237,12 @@ override_resource {
 }
 
 override_resource {
-  target = aws_cloudfront_distribution.dashboard[0]
+  target = aws_cloudfront_distribution.edge[0]
   values = {
-    arn         = "arn:aws:cloudfront::111122223333:distribution/E1"
-    domain_name = "board.cloudfront.net"
+    arn            = "arn:aws:cloudfront::111122223333:distribution/E1"
+    id             = "E1"
+    domain_name    = "board.cloudfront.net"
+    hosted_zone_id = "Z2FDTNDATAQYW2"
   }
 }
 
@@ -254,4 +258,85 @@ override_resource {
   values = {
     arn = "arn:aws:sns:us-east-1:111122223333:podium-test-alarms-today"
   }
+}
+
+override_resource {
+  target = aws_cloudfront_origin_access_control.dashboard[0]
+  values = { id = "access-to-files" }
+}
+
+override_resource {
+  target = aws_cloudfront_origin_access_control.boards[0]
+  values = { id = "access-to-boards" }
+}
+
+override_resource {
+  target = aws_cloudfront_cache_policy.boards[0]
+  values = { id = "cache-boards" }
+}
+
+override_resource {
+  target = aws_cloudfront_response_headers_policy.dashboard[0]
+  values = { id = "headers-of-page" }
+}
+
+override_resource {
+  target = aws_cloudfront_response_headers_policy.api[0]
+  values = { id = "headers-of-api" }
+}
+
+override_resource {
+  target = aws_apigatewayv2_api.this[0]
+  values = {
+    id            = "api1"
+    api_endpoint  = "https://api1.execute-api.us-east-1.amazonaws.com"
+    execution_arn = "arn:aws:execute-api:us-east-1:111122223333:api1"
+  }
+}
+
+override_resource {
+  target = aws_apigatewayv2_authorizer.token[0]
+  values = { id = "token1" }
+}
+
+override_resource {
+  target = aws_apigatewayv2_integration.this["ingest"]
+  values = { id = "to-ingest" }
+}
+
+override_resource {
+  target = aws_apigatewayv2_integration.this["serve"]
+  values = { id = "to-serve" }
+}
+
+override_resource {
+  target = aws_cloudwatch_log_group.api[0]
+  values = {
+    arn = "arn:aws:logs:us-east-1:111122223333:log-group:/aws/vendedlogs/apis/podium-test"
+  }
+}
+
+override_resource {
+  target = aws_wafv2_web_acl.edge[0]
+  values = {
+    arn = "arn:aws:wafv2:us-east-1:111122223333:global/webacl/podium-test/1"
+  }
+}
+
+override_resource {
+  target = aws_acm_certificate.edge[0]
+  values = {
+    arn = "arn:aws:acm:us-east-1:111122223333:certificate/1"
+    domain_validation_options = [{
+      domain_name           = "podium.example.com"
+      resource_record_name  = "_1.podium.example.com."
+      resource_record_type  = "CNAME"
+      resource_record_value = "_2.acm-validations.aws."
+    }]
+  }
+}
+
+override_resource {
+  target = aws_acm_certificate_validation.edge[0]
+  values = { certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/1" }
 }

@@ -5,6 +5,11 @@ mock_provider "aws" {
   source = "./tests/aws"
 }
 
+mock_provider "aws" {
+  alias  = "us_east_1"
+  source = "./tests/aws"
+}
+
 variables {
   functions_dir            = "tests/functions"
   role_propagation_seconds = 0

@@ -1,8 +1,10 @@
+# The page: the files of the dashboard, which the edge serves.
+
 locals {
   dashboard_dir = "${path.module}/../dashboard"
 
-  # config.js tells the page where the API is. The file in the directory is for the local stack.
-  dashboard_files = var.dashboard ? setsubtract(fileset(local.dashboard_dir, "**"), ["config.js"]) : []
+  # config.js tells the page who may do what. The file in the directory is for the local stack.
+  dashboard_files = var.edge ? setsubtract(fileset(local.dashboard_dir, "**"), ["config.js"]) : []
 
   content_types = {
     html = "text/html; charset=utf-8"
@@ -12,16 +14,46 @@ locals {
     svg  = "image/svg+xml"
   }
 
-  api_origin = trimsuffix(module.serve_url.url, "/")
+  # Scheme, host and port of the issuer.
+  issuer_origin = local.has_login ? regex("^https://[^/]+", var.oidc.issuer) : null
 
   content_security_policy = join("; ", [
     "default-src 'self'",
     "img-src 'self' data:",
-    "connect-src 'self' ${local.api_origin}",
+    # The page gets its tokens from the provider.
+    join(" ", concat(["connect-src 'self'"], local.has_login ? distinct(concat([local.issuer_origin], var.oidc.connect_origins)) : [])),
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
   ])
+
+  # Without a parameter "resource", providers that know several APIs are told which one by the audience (RFC 8707). An
+  # empty value leaves a parameter out.
+  login_parameters = !local.has_login ? {} : {
+    for name, value in merge(
+      { for audience in slice(var.oidc.audiences, 0, 1) : "resource" => audience if can(regex("^https?://", audience)) },
+      var.oidc.parameters,
+    ) : name => value if value != ""
+  }
+
+  login = !local.has_login ? null : {
+    issuer     = var.oidc.issuer
+    clientId   = var.oidc.client_id
+    scope      = var.oidc.scope
+    parameters = local.login_parameters
+    userClaim  = var.oidc.user_claim
+  }
+
+  page_config = <<-EOT
+    // How readers and posters log in; null: they do not.
+    export const login = ${jsonencode(local.login)};
+
+    // Who may read: "public" or "login".
+    export const readers = ${jsonencode(local.readers)};
+
+    // For whom this page may post: "self" (who is logged in), or null for no one.
+    export const posting = ${jsonencode(var.self_reporting ? "self" : null)};
+  EOT
 }
 
 resource "aws_s3_bucket" "dashboard" {
@@ -32,7 +64,7 @@ resource "aws_s3_bucket" "dashboard" {
   #checkov:skip=CKV2_AWS_6:It has one below, which checkov does not find because of count.
   #checkov:skip=CKV2_AWS_61:It holds a few unversioned files.
   #checkov:skip=CKV2_AWS_62:Nothing reacts to a new file.
-  count = var.dashboard ? 1 : 0
+  count = var.edge ? 1 : 0
 
   # Bucket names are globally unique.
   bucket        = "${local.name}-dashboard-${local.account_id}-${var.region}"
@@ -41,7 +73,7 @@ resource "aws_s3_bucket" "dashboard" {
 }
 
 resource "aws_s3_bucket_public_access_block" "dashboard" {
-  count = var.dashboard ? 1 : 0
+  count = var.edge ? 1 : 0
 
   bucket                  = aws_s3_bucket.dashboard[0].id
   block_public_acls       = true
@@ -51,7 +83,7 @@ resource "aws_s3_bucket_public_access_block" "dashboard" {
 }
 
 resource "aws_s3_bucket_policy" "dashboard" {
-  count = var.dashboard ? 1 : 0
+  count = var.edge ? 1 : 0
 
   bucket = aws_s3_bucket.dashboard[0].id
   policy = jsonencode({
@@ -63,7 +95,7 @@ resource "aws_s3_bucket_policy" "dashboard" {
         Principal = { Service = "cloudfront.amazonaws.com" }
         Action    = "s3:GetObject"
         Resource  = "${aws_s3_bucket.dashboard[0].arn}/*"
-        Condition = { StringEquals = { "AWS:SourceArn" = aws_cloudfront_distribution.dashboard[0].arn } }
+        Condition = { StringEquals = { "AWS:SourceArn" = aws_cloudfront_distribution.edge[0].arn } }
       },
       merge(local.tls_only, {
         Action   = "s3:*"
@@ -88,18 +120,18 @@ resource "aws_s3_object" "dashboard" {
 }
 
 resource "aws_s3_object" "dashboard_config" {
-  count = var.dashboard ? 1 : 0
+  count = var.edge ? 1 : 0
 
   bucket        = aws_s3_bucket.dashboard[0].id
   key           = "config.js"
-  content       = "export const api = ${jsonencode(local.api_origin)};\nexport const ingest = null;\n"
+  content       = local.page_config
   content_type  = local.content_types.js
   cache_control = "no-cache"
   tags          = { stage = "dashboard" }
 }
 
 resource "aws_cloudfront_origin_access_control" "dashboard" {
-  count = var.dashboard ? 1 : 0
+  count = var.edge ? 1 : 0
 
   name                              = "${local.name}-dashboard"
   description                       = "Lets only CloudFront read the dashboard's files."
@@ -110,7 +142,7 @@ resource "aws_cloudfront_origin_access_control" "dashboard" {
 
 resource "aws_cloudfront_response_headers_policy" "dashboard" {
   #checkov:skip=CKV_AWS_259:It meets the check except for preload, which needs a custom domain.
-  count = var.dashboard ? 1 : 0
+  count = var.edge ? 1 : 0
 
   name    = "${local.name}-dashboard"
   comment = "Security headers: the dashboard runs its own scripts and reads the boards."
@@ -137,53 +169,4 @@ resource "aws_cloudfront_response_headers_policy" "dashboard" {
       override                   = true
     }
   }
-}
-
-resource "aws_cloudfront_distribution" "dashboard" {
-  #checkov:skip=CKV_AWS_68:Static public files; a web application firewall would cost more than everything else.
-  #checkov:skip=CKV_AWS_86:Access logs would record who reads the boards; CloudFront's metrics show errors.
-  #checkov:skip=CKV_AWS_174:Without a custom domain, CloudFront's certificate fixes the protocol versions.
-  #checkov:skip=CKV_AWS_310:The only origin is a bucket, which spans several zones.
-  #checkov:skip=CKV_AWS_374:Employees travel, so access is not limited to some countries.
-  #checkov:skip=CKV2_AWS_32:It has one above, which checkov does not find because of count.
-  #checkov:skip=CKV2_AWS_42:Without a custom domain, CloudFront's certificate is used.
-  #checkov:skip=CKV2_AWS_47:Static public files; a web application firewall would cost more than everything else.
-  count = var.dashboard ? 1 : 0
-
-  comment             = "${local.name} dashboard"
-  enabled             = true
-  default_root_object = "index.html"
-  http_version        = "http2and3"
-  is_ipv6_enabled     = true
-  price_class         = "PriceClass_100"
-  wait_for_deployment = false
-
-  origin {
-    origin_id                = "files"
-    domain_name              = aws_s3_bucket.dashboard[0].bucket_regional_domain_name
-    origin_access_control_id = aws_cloudfront_origin_access_control.dashboard[0].id
-  }
-
-  default_cache_behavior {
-    target_origin_id           = "files"
-    allowed_methods            = ["GET", "HEAD"]
-    cached_methods             = ["GET", "HEAD"]
-    viewer_protocol_policy     = "redirect-to-https"
-    compress                   = true
-    response_headers_policy_id = aws_cloudfront_response_headers_policy.dashboard[0].id
-    # AWS's managed policy "CachingOptimized", which respects the files' Cache-Control.
-    cache_policy_id = "658327ea-f89d-4fab-a63d-7e88639e58f6"
-  }
-
-  restrictions {
-    geo_restriction {
-      restriction_type = "none"
-    }
-  }
-
-  viewer_certificate {
-    cloudfront_default_certificate = true
-  }
-
-  tags = { stage = "dashboard" }
 }
