@@ -39,7 +39,45 @@ locals {
     }
   }
 
-  dashboard_rows = [
+  # CloudFront reports to us-east-1, wherever the deployment is.
+  of_distribution = ["DistributionId", one(aws_cloudfront_distribution.edge[*].id), "Region", "Global"]
+  of_api          = flatten([for name, value in local.api_metrics.dimensions : [name, value]])
+
+  edge_graphs = [
+    {
+      title = "CloudFront: requests and errors", metrics = [
+        concat(["AWS/CloudFront", "Requests"], local.of_distribution, [{ label = "requests", region = "us-east-1" }]),
+        concat(["AWS/CloudFront", "4xxErrorRate"], local.of_distribution, [{ label = "4xx, percent", stat = "Average", yAxis = "right", region = "us-east-1" }]),
+        concat(["AWS/CloudFront", "5xxErrorRate"], local.of_distribution, [{ label = "5xx, percent", stat = "Average", yAxis = "right", region = "us-east-1" }]),
+      ]
+    },
+  ]
+  api_graphs = [
+    {
+      title = "Requests with a token", metrics = [
+        concat(["AWS/ApiGateway", "Count"], local.of_api, [{ label = "requests" }]),
+        concat(["AWS/ApiGateway", "4xx"], local.of_api, [{ label = "4xx" }]),
+        concat(["AWS/ApiGateway", "5xx"], local.of_api, [{ label = "5xx" }]),
+        [local.api_metric_namespace, "RefusedTokens", { label = "refused tokens" }],
+      ]
+    },
+    {
+      title = "Time to answer a request with a token", unit = "ms", alarm_at = local.slow_requests.threshold, metrics = [
+        concat(["AWS/ApiGateway", "Latency"], local.of_api, [{ label = "request p50", stat = "p50" }]),
+        concat(["AWS/ApiGateway", "Latency"], local.of_api, [{ label = "request p99", stat = "p99" }]),
+        concat(["AWS/ApiGateway", "IntegrationLatency"], local.of_api, [{ label = "function p99", stat = "p99" }]),
+      ]
+    },
+  ]
+  # Whatever of both is deployed.
+  edge_rows = [
+    for row in [{
+      heading = "Edge: who is let in"
+      graphs  = concat([for graph in local.edge_graphs : graph if var.edge], [for graph in local.api_graphs : graph if local.has_login])
+    }] : row if length(row.graphs) > 0
+  ]
+
+  dashboard_rows = concat(local.edge_rows, [
     {
       heading = "Ingest: activities are accepted and stored as facts"
       graphs = [
@@ -237,7 +275,7 @@ locals {
         },
       ]
     },
-  ]
+  ])
 
   head_height  = 6
   row_height   = 7

@@ -1,6 +1,13 @@
-# The defaults are meant for production. Uncomment these to be notified of alarms and cost:
-# alarm_email        = "team@example.com"
-# alarm_email_now    = "oncall@example.com"
-# monthly_budget_usd = 100
 environment        = "prod"
 log_retention_days = 90
+
+# Who may read the boards must be chosen. Uncomment one of these:
+# readers = "public" # everyone who knows the address
+# readers = "login"  # whoever logs in at the provider in oidc
+
+# oidc = {
+#   issuer    = "https://id.example.com"
+#   audiences = ["https://podium.example.com"]
+#   client_id = "podium-page"
+# }
+# self_reporting = true

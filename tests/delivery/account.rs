@@ -210,11 +210,17 @@ fn terraform_evaluates_what_is_deployed() {
         "-var",
         larger,
         "-var-file=more.tfvars",
+        "-var=readers=public",
     ];
     let ended = sandbox.run("check-account", &arguments, &[]);
     assert_eq!(ended.status, Some(0), "{}", ended.output);
     assert!(ended.output.contains("181 of 1000"), "{}", ended.output);
     assert!(ended.output.contains("region eu-west-1"), "{}", ended.output);
-    let ended = sandbox.run("check-account", &["prod", "--", "-var=region=nowhere"], &[]);
+    let nowhere = ["prod", "--", "-var=readers=public", "-var=region=nowhere"];
+    let ended = sandbox.run("check-account", &nowhere, &[]);
     assert_eq!(ended.status, Some(1), "{}", ended.output);
+    // A choice that is missing leaves the other values as they are.
+    let ended = sandbox.run("check-account", &["prod"], &[]);
+    assert_eq!(ended.status, Some(1), "{}", ended.output);
+    assert!(ended.output.contains("Choose who may read"), "{}", ended.output);
 }

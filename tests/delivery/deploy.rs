@@ -77,7 +77,7 @@ fn only_the_role_that_aws_does_not_know_yet_is_tried_again_and_once() {
         &once,
         "something else",
     );
-    check(&[CLOUDFRONT_IS_UNVERIFIED], 1, &once, "-var dashboard=false");
+    check(&[CLOUDFRONT_IS_UNVERIFIED], 1, &once, "-var edge=false");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use domain::ScoringPolicy;
 use local::settings::{self, Batching, FunctionSettings};
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, FUNCTIONS, by_default};
+use crate::deployment::{Deployment, FUNCTIONS, IN_TEST, by_default};
 
 /// The values of a deployment that the local stack also has.
 fn deployed(deployment: &Deployment) -> Value {
@@ -95,7 +95,7 @@ fn what_is_deployed_by_default_is_what_runs_on_one_machine() {
 
 #[test]
 fn prompt_batching_is_the_same_in_both() {
-    let Some(deployment) = Deployment::mocked(&["-var", "environment=test", "-var", "batching=prompt"])
+    let Some(deployment) = Deployment::mocked(&[&IN_TEST[..], &["-var", "batching=prompt"]].concat())
     else {
         return;
     };
@@ -116,8 +116,9 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("STALE_LAG_SECONDS", seconds(settings::STALE_LAG)),
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
         ("TIME_ZONE", "UTC".to_owned()),
-        ("ALLOWED_ORIGIN", "*".to_owned()),
-        ("SERVE_AUTH", "NONE".to_owned()),
+        ("USER_CLAIM", "sub".to_owned()),
+        ("WRITE_SCOPE", "podium:write".to_owned()),
+        ("ADMIN_SCOPE", "podium:admin".to_owned()),
     ];
     let all: Vec<_> = FUNCTIONS.map(|name| (name, deployment.environment(name))).into();
     for (variable, value) in expected {
@@ -177,6 +178,7 @@ fn each_function_finds_what_it_reads_and_nothing_else() {
 fn no_log_level_drops_metrics() {
     let variables = [
         "environment=test",
+        "readers=public",
         "log_level=ERROR",
         "expected_activities_per_day=10000000",
     ];
@@ -194,6 +196,60 @@ fn no_log_level_drops_metrics() {
         // At ten million activities a day, traces would cost more than a hundred dollars a month.
         assert_eq!(function["tracing_config"][0]["mode"], "PassThrough", "{name}");
     }
+}
+
+/// The variables about access of ingest and serve, which have the same.
+fn access(deployment: &Deployment) -> BTreeMap<String, String> {
+    let of = |function: &str| {
+        let mut environment = deployment.environment(function);
+        environment.retain(|name, _| ACCESS.contains(&name.as_str()));
+        environment
+    };
+    let access = of("ingest");
+    assert_eq!(access, of("serve"));
+    for function in ["aggregator", "snapshot"] {
+        assert_eq!(of(function), BTreeMap::new(), "{function} is not called by people");
+    }
+    access
+}
+
+const ACCESS: [&str; 6] = [
+    "ACCESS",
+    "READERS",
+    "SELF_REPORTING",
+    "USER_CLAIM",
+    "WRITE_SCOPE",
+    "ADMIN_SCOPE",
+];
+
+fn check_access(arguments: &[&str], expected: [&str; 6]) {
+    let Some(deployment) = Deployment::mocked(arguments) else {
+        return;
+    };
+    let expected = ACCESS.into_iter().zip(expected);
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(access(&deployment), expected.collect(), "{arguments:?}");
+}
+
+#[test]
+fn functions_know_who_may_do_what() {
+    check_access(
+        &IN_TEST,
+        ["restricted", "public", "false", "sub", "podium:write", "podium:admin"],
+    );
+    check_access(
+        &[
+            "-var",
+            "environment=test",
+            "-var",
+            "readers=login",
+            "-var",
+            "self_reporting=true",
+            "-var",
+            r#"oidc={issuer="https://id.example.com",audiences=["podium"],user_claim="email",write_scope="podium/write",admin_scope="podium/admin"}"#,
+        ],
+        ["restricted", "login", "true", "email", "podium/write", "podium/admin"],
+    );
 }
 
 #[test]

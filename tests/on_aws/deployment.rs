@@ -12,6 +12,9 @@ const MODULE: &str = "PODIUM_TEST_TERRAFORM_MODULE";
 
 pub const FUNCTIONS: [&str; 4] = ["ingest", "aggregator", "snapshot", "serve"];
 
+/// Arguments that name the environment, and choose what must be chosen there.
+pub const IN_TEST: [&str; 4] = ["-var", "environment=test", "-var", "readers=public"];
+
 pub struct Deployment {
     /// The attributes of each resource by its address, as `terraform show -json` has them.
     resources: BTreeMap<String, Value>,
@@ -33,11 +36,11 @@ pub fn terraform() -> Option<Command> {
     Some(terraform)
 }
 
-/// The deployment with default variables, in the environment `test`.
+/// The deployment with default variables and public boards, in the environment `test`.
 pub fn by_default() -> Option<&'static Deployment> {
     static DEPLOYMENT: OnceLock<Option<Deployment>> = OnceLock::new();
     DEPLOYMENT
-        .get_or_init(|| Deployment::mocked(&["-var", "environment=test"]))
+        .get_or_init(|| Deployment::mocked(&IN_TEST))
         .as_ref()
 }
 

@@ -2,11 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, module};
+use crate::deployment::{Deployment, module, terraform};
 
 fn facts(environment: &str) -> Option<Value> {
     let file = format!("-var-file=environments/{environment}.tfvars");
-    let deployment = Deployment::mocked(&[&file])?;
+    // Only dev has a default.
+    let chosen = if environment == "dev" {
+        vec![]
+    } else {
+        vec!["-var", "readers=public"]
+    };
+    let deployment = Deployment::mocked(&[&[file.as_str()], &chosen[..]].concat())?;
     let table = deployment.resource("aws_dynamodb_table.activities");
     let ingest = deployment.function("ingest");
     let mapping = deployment.resource("aws_lambda_event_source_mapping.activities");
@@ -19,7 +25,7 @@ fn facts(environment: &str) -> Option<Value> {
         "log_level": deployment.environment("ingest")["LOG_LEVEL"],
         "serve_reserved": deployment.function("serve")["reserved_concurrent_executions"],
         "log_days": deployment.resource("module.ingest.aws_cloudwatch_log_group.function")["retention_in_days"],
-        "ingest_auth": deployment.resource("module.ingest_url.aws_lambda_function_url.this")["authorization_type"],
+        "readers": deployment.environment("serve")["READERS"],
     }))
 }
 
@@ -30,17 +36,17 @@ fn environments_differ_in_what_they_are_for() {
     let expected = json!({
         "dev": {
             "table": "podium-dev-activities", "deletion_protection": false, "restorable": false,
-            "reserved": 20, "batch_size": 10, "log_days": 7, "ingest_auth": "AWS_IAM", "serve_reserved": 4,
+            "reserved": 20, "batch_size": 10, "log_days": 7, "readers": "public", "serve_reserved": 4,
             "log_level": "info",
         },
         "staging": {
             "table": "podium-staging-activities", "deletion_protection": false, "restorable": true,
-            "reserved": 20, "batch_size": 500, "log_days": 14, "ingest_auth": "AWS_IAM", "serve_reserved": 4,
+            "reserved": 20, "batch_size": 500, "log_days": 14, "readers": "public", "serve_reserved": 4,
             "log_level": "info",
         },
         "prod": {
             "table": "podium-prod-activities", "deletion_protection": true, "restorable": true,
-            "reserved": 20, "batch_size": 500, "log_days": 90, "ingest_auth": "AWS_IAM", "serve_reserved": 4,
+            "reserved": 20, "batch_size": 500, "log_days": 90, "readers": "public", "serve_reserved": 4,
             "log_level": "info",
         },
     });
@@ -52,5 +58,25 @@ fn environments_differ_in_what_they_are_for() {
         let environment = name.strip_suffix(".tfvars").expect("only variable files");
         let Some(facts) = facts(environment) else { return };
         assert_eq!(facts, expected[environment], "{environment}");
+    }
+}
+
+/// Whoever deploys staging or prod says who may read.
+#[test]
+fn only_dev_is_public_without_a_choice() {
+    for environment in ["staging", "prod"] {
+        let Some(mut terraform) = terraform() else { return };
+        let output = terraform
+            .args(["test", "-no-color", "-test-directory=tests/deployments"])
+            .arg(format!("-var-file=environments/{environment}.tfvars"))
+            .output()
+            .expect("Terraform runs");
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{environment}: {said}");
+        // Terraform wraps its messages within a frame.
+        let said = said.replace('│', " ");
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        let wanted = format!("Choose who may read the boards of {environment}, user ids included");
+        assert!(said.contains(&wanted), "{said}");
     }
 }

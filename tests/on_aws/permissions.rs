@@ -69,7 +69,8 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
             ("schedule", "aws_iam_role_policy.snapshot_schedule"),
             ("snapshot", &function("snapshot")),
             ("serve", &function("serve")),
-            ("client", "aws_iam_policy.post_activities"),
+            ("poster", "aws_iam_policy.post_activities"),
+            ("reader", "aws_iam_policy.read_boards"),
         ],
         r#"
         ingest: dynamodb:PutItem dynamodb:PartiQLInsert dynamodb:BatchGetItem on table/podium-test-activities
@@ -91,8 +92,10 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         snapshot: sqs:SendMessage on podium-test-snapshot-dlq
         serve: dynamodb:GetItem on table/podium-test-snapshots
         serve: dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query on table/podium-test-standings
-        client: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
-        client: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
+        poster: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
+        poster: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
+        reader: lambda:InvokeFunctionUrl on function:podium-test-serve:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
+        reader: lambda:InvokeFunction on function:podium-test-serve:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
         "#,
     );
 }
@@ -136,6 +139,7 @@ const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
 fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
     let variables = [
         "environment=test".to_owned(),
+        "readers=public".to_owned(),
         format!("kms_key_arn={KEY}"),
         format!("permissions_boundary_arn={BOUNDARY}"),
     ];
@@ -253,44 +257,124 @@ fn every_resource_is_allowed_by_name_but_for_traces() {
     }
 }
 
-/// The statements that let anyone call a function's URL.
-fn public(deployment: &Deployment, url: &str) -> Vec<String> {
+const LOGIN: &str = r#"oidc={issuer="https://id.example.com",audiences=["podium"]}"#;
+/// Every choice of who may read, with and without login and the edge.
+const CHOICES: [(&str, &[&str]); 6] = [
+    ("public", &["readers=public"]),
+    ("public, no edge", &["readers=public", "edge=false"]),
+    ("public, login", &["readers=public", LOGIN]),
+    ("login", &["readers=login", LOGIN]),
+    ("login, self", &["readers=login", LOGIN, "self_reporting=true"]),
+    ("login, no edge", &["readers=login", LOGIN, "edge=false"]),
+];
+
+fn choice(variables: &[&str]) -> Option<Deployment> {
+    let variables = variables.iter().flat_map(|variable| ["-var", variable]);
+    let arguments: Vec<_> = ["-var", "environment=test"].into_iter().chain(variables).collect();
+    Deployment::mocked(&arguments)
+}
+
+/// Who may call a function, by the policy of its alias: `ACTION by PRINCIPAL from SOURCE`, sorted.
+fn callers(deployment: &Deployment, function: &str) -> Vec<String> {
+    let name = format!("podium-test-{function}");
     let mut found = Vec::new();
     for (address, values) in deployment.resources() {
-        if !address.starts_with(&format!("module.{url}.")) {
+        let permission = if address.contains("aws_lambda_permission.") {
+            let of = |key: &str| values[key].as_str().unwrap_or("-").to_owned();
+            assert_eq!(of("qualifier"), "live", "{address}");
+            (of("function_name"), of("action"), of("principal"), of("source_arn"))
+        } else if address.contains("aws_cloudcontrolapi_resource.") {
+            let desired = values["desired_state"].as_str().expect("a text");
+            let desired: Value = serde_json::from_str(desired).expect("JSON");
+            assert_eq!(desired["InvokedViaFunctionUrl"], true, "{address}");
+            let of = |key: &str| desired[key].as_str().unwrap_or("-").to_owned();
+            let alias = of("FunctionName");
+            let function = alias.split(':').nth(6).expect("an ARN of an alias").to_owned();
+            (function, of("Action") + " by URL", of("Principal"), of("SourceArn"))
+        } else {
             continue;
-        }
-        if address.contains("aws_lambda_permission") {
-            let (action, auth) = (&values["action"], &values["function_url_auth_type"]);
-            found.push(format!("{action} by {} if auth is {auth}", values["principal"]));
-        }
-        if address.contains("aws_cloudcontrolapi_resource") {
-            let desired: Value = serde_json::from_str(values["desired_state"].as_str().unwrap()).unwrap();
-            found.push(desired.to_string());
+        };
+        let (function_name, action, principal, source) = permission;
+        if function_name == name {
+            found.push(format!("{action} by {principal} from {}", short(&source)));
         }
     }
+    found.sort();
     found
 }
 
 #[test]
-fn boards_are_public_by_both_permissions_and_posting_is_not() {
-    let Some(deployment) = by_default() else { return };
-    assert_eq!(public(deployment, "ingest_url"), Vec::<String>::new());
-    assert_eq!(
-        deployment.resource("module.ingest_url.aws_lambda_function_url.this")["authorization_type"],
-        "AWS_IAM"
-    );
-    assert_eq!(
-        public(deployment, "serve_url"),
-        [
-            r#"{"Action":"lambda:InvokeFunction","FunctionName":"arn:aws:lambda:us-east-1:111122223333:function:podium-test-serve:live","InvokedViaFunctionUrl":true,"Principal":"*"}"#,
-            r#""lambda:InvokeFunctionUrl" by "*" if auth is "NONE""#,
-        ]
-    );
-    for name in ["ingest", "serve"] {
-        let url = deployment.resource(&format!("module.{name}_url.aws_lambda_function_url.this"));
-        assert_eq!(url["function_name"], format!("podium-test-{name}"));
-        assert_eq!(url["qualifier"], "live");
+fn only_who_must_may_call_a_function() {
+    let api = "lambda:InvokeFunction by apigateway.amazonaws.com from api1/*/*";
+    let cloudfront = [
+        "lambda:InvokeFunction by URL by cloudfront.amazonaws.com from distribution/E1",
+        "lambda:InvokeFunctionUrl by cloudfront.amazonaws.com from distribution/E1",
+    ];
+    for (choice_name, variables) in CHOICES {
+        let Some(deployment) = choice(variables) else { return };
+        let has_api = variables.contains(&LOGIN);
+        let by_cloudfront = variables.contains(&"readers=public") && !variables.contains(&"edge=false");
+        let expected_of_ingest: Vec<_> = has_api.then_some(api).into_iter().collect();
+        let mut expected_of_serve = Vec::new();
+        if by_cloudfront {
+            expected_of_serve.extend(cloudfront);
+        }
+        expected_of_serve.extend(expected_of_ingest.iter());
+        expected_of_serve.sort_unstable();
+        assert_eq!(callers(&deployment, "ingest"), expected_of_ingest, "{choice_name}");
+        assert_eq!(callers(&deployment, "serve"), expected_of_serve, "{choice_name}");
+        for function in ["aggregator", "snapshot"] {
+            assert_eq!(callers(&deployment, function), Vec::<String>::new(), "{choice_name}");
+        }
+        for function in ["ingest", "serve"] {
+            let url = deployment.resource(&format!("aws_lambda_function_url.{function}"));
+            assert_eq!(url["authorization_type"], "AWS_IAM", "{choice_name}");
+            assert_eq!(url["function_name"], format!("podium-test-{function}"));
+            assert_eq!(url["qualifier"], "live");
+        }
+    }
+}
+
+/// Whether anything in a policy or a resource of Lambda's names everyone as the principal.
+fn is_for_everyone(principal: &Value) -> bool {
+    match principal {
+        Value::Object(kinds) => kinds.values().any(is_for_everyone),
+        Value::Null => false,
+        other => strings(other).iter().any(|name| name == "*"),
+    }
+}
+
+/// A `Deny` of requests without TLS is for everyone and must be. Nothing else may be.
+#[test]
+fn nothing_is_allowed_to_everyone() {
+    for (choice_name, variables) in CHOICES {
+        let Some(deployment) = choice(variables) else { return };
+        let (mut permissions, mut denials) = (0, 0);
+        for (address, values) in deployment.resources() {
+            if address.contains("aws_lambda_permission.") {
+                permissions += 1;
+                assert!(!is_for_everyone(&values["principal"]), "{choice_name}: {address}");
+            }
+            if let Some(desired) = values["desired_state"].as_str() {
+                let desired: Value = serde_json::from_str(desired).expect("JSON");
+                assert!(!is_for_everyone(&desired["Principal"]), "{choice_name}: {address}");
+            }
+            // Queues and buckets have an attribute of this name, too, which AWS fills.
+            let documents = ["policy", "assume_role_policy"].map(|name| values.get(name));
+            let documents = documents.into_iter().flatten();
+            for document in documents.filter(|_| address.contains("policy") || address.contains("role")) {
+                for statement in statements(document) {
+                    let everyone = is_for_everyone(&statement["Principal"]);
+                    let refuses_plain = statement["Effect"] == "Deny"
+                        && statement["Condition"]["Bool"]["aws:SecureTransport"] == "false";
+                    assert!(!everyone || refuses_plain, "{choice_name}: {address}: {statement}");
+                    denials += usize::from(everyone);
+                }
+            }
+        }
+        let is_called = *variables != ["readers=public", "edge=false"];
+        assert!((permissions > 0) == is_called, "{choice_name}: {permissions}");
+        assert!(denials >= 6, "{choice_name}: queues, topics and the bucket want TLS");
     }
 }
 
@@ -302,21 +386,25 @@ fn what_needs_something_else_waits_for_it() {
     };
     let output = terraform.arg("graph").output().expect("Terraform runs");
     let graph = String::from_utf8_lossy(&output.stdout).replace('"', "");
-    let url = |name: &str| format!("module.{name}_url.aws");
     for (later, earlier) in [
         // Ingest accepts a kind only when the aggregator knows it.
         (
             "module.ingest.aws_lambda_function.function".to_owned(),
             "module.aggregator.aws_lambda_alias.live".to_owned(),
         ),
-        // Two statements that are added to one policy at once: Lambda can lose one.
+        // Statements that are added to one policy at once: Lambda can lose one.
         (
-            url("serve") + "_lambda_permission.public_url",
-            url("serve") + "_lambda_function_url.this",
+            "aws_cloudcontrolapi_resource.cloudfront_invokes_serve".to_owned(),
+            "aws_lambda_permission.cloudfront_calls_serve_url".to_owned(),
         ),
         (
-            url("serve") + "_cloudcontrolapi_resource.public_invocation",
-            url("serve") + "_lambda_permission.public_url",
+            "aws_lambda_permission.api".to_owned(),
+            "aws_cloudcontrolapi_resource.cloudfront_invokes_serve".to_owned(),
+        ),
+        // The settings of a route need the route.
+        (
+            "aws_apigatewayv2_stage.this".to_owned(),
+            "aws_apigatewayv2_route.this".to_owned(),
         ),
         // The policy of the pipe's role must be known when the pipe is made.
         (
@@ -331,26 +419,4 @@ fn what_needs_something_else_waits_for_it() {
         let edge = format!("{later} -> {earlier};");
         assert!(graph.contains(&edge), "{edge} is not in {graph}");
     }
-}
-
-#[test]
-fn urls_are_opened_and_closed_by_variables() {
-    let open = ["-var", "environment=test", "-var", "ingest_auth=NONE"];
-    let Some(open) = Deployment::mocked(&open) else {
-        return;
-    };
-    assert_eq!(public(&open, "ingest_url").len(), 2);
-
-    let closed = [
-        "-var",
-        "environment=test",
-        "-var",
-        "serve_auth=AWS_IAM",
-        "-var",
-        "dashboard=false",
-    ];
-    let Some(closed) = Deployment::mocked(&closed) else {
-        return;
-    };
-    assert_eq!(public(&closed, "serve_url"), Vec::<String>::new());
 }
