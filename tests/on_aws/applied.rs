@@ -16,13 +16,15 @@ pub struct Applied<'a> {
     emulator: &'a Emulator,
     module: PathBuf,
     zips: PathBuf,
+    /// Further variables, as `NAME=VALUE`.
+    variables: Vec<String>,
     /// Holds Terraform's state, so that none is left in the module's directory.
     directory: TempDir,
 }
 
 impl<'a> Applied<'a> {
-    /// Applies the environment dev. Prints why and returns `None` without the zips or Terraform.
-    pub async fn apply(emulator: &'a Emulator) -> Option<Self> {
+    /// Applies the environment dev with these variables. Prints why and returns `None` without the zips or Terraform.
+    pub async fn apply(emulator: &'a Emulator, variables: &[String]) -> Option<Self> {
         let Some(zips) = std::env::var_os(ZIPS).map(PathBuf::from) else {
             eprintln!(
                 "skipped: set {ZIPS} to the directory that scripts/build --arch x86_64 --output wrote the zips to"
@@ -33,16 +35,39 @@ impl<'a> Applied<'a> {
             emulator,
             module: module()?,
             zips,
+            variables: variables.to_vec(),
             directory: TempDir::new().expect("a temporary directory"),
         };
         applied.on_dev("apply", &["-auto-approve"]).await;
         Some(applied)
     }
 
+    /// Changes variables in place.
+    pub async fn change(&mut self, variables: &[String]) {
+        self.variables = variables.to_vec();
+        self.on_dev("apply", &["-auto-approve"]).await;
+    }
+
     /// Plans again after the apply. The plan should change nothing.
     pub async fn second_plan(&self) -> Plan {
-        let file = self.directory.path().join("second.tfplan").display().to_string();
-        self.on_dev("plan", &[&format!("-out={file}")]).await;
+        self.plan("terraform.tfstate").await
+    }
+
+    /// Plans from a state in which resources have the addresses that they had in an earlier version.
+    pub async fn plan_after_addresses(&self, earlier: &[(&str, &str)]) -> Plan {
+        let state = "earlier.tfstate";
+        let path = self.directory.path();
+        std::fs::copy(path.join("terraform.tfstate"), path.join(state)).expect("a copy");
+        let argument = format!("-state={}", path.join(state).display());
+        for (before, now) in earlier {
+            self.succeed(&["state", "mv", &argument, now, before]).await;
+        }
+        self.plan(state).await
+    }
+
+    async fn plan(&self, state: &str) -> Plan {
+        let file = self.directory.path().join("new.tfplan").display().to_string();
+        self.with_state(state, "plan", &[&format!("-out={file}")]).await;
         let shown = self.succeed(&["show", "-json", &file]).await;
         Plan(serde_json::from_str(&shown).expect("Terraform prints JSON"))
     }
@@ -65,6 +90,19 @@ impl<'a> Applied<'a> {
         )
     }
 
+    /// The emulator's address for the HTTP API. On AWS each has its own host.
+    pub async fn api_url(&self) -> String {
+        let url = self.output("api_url").await;
+        let id = url
+            .strip_prefix("https://")
+            .and_then(|host| host.split('.').next());
+        format!(
+            "{}/_aws/execute-api/{}/$default/",
+            self.emulator.url,
+            id.expect("the HTTP API's URL")
+        )
+    }
+
     /// Destroys the deployment and returns the resources left in the state, which should be none.
     pub async fn destroy(self) -> String {
         self.on_dev("destroy", &["-auto-approve"]).await;
@@ -79,8 +117,12 @@ impl<'a> Applied<'a> {
     }
 
     async fn on_dev(&self, command: &str, arguments: &[&str]) -> String {
+        self.with_state("terraform.tfstate", command, arguments).await
+    }
+
+    async fn with_state(&self, state: &str, command: &str, arguments: &[&str]) -> String {
         let zips = format!("-var=functions_dir={}", self.zips.display());
-        let state = self.state();
+        let state = format!("-state={}", self.directory.path().join(state).display());
         let mut all = vec![command, "-input=false", "-no-color", &state, &zips];
         all.extend([
             "-var-file=environments/dev.tfvars",
@@ -89,6 +131,11 @@ impl<'a> Applied<'a> {
             // A role's permissions are known at once there.
             "-var=role_propagation_seconds=0",
         ]);
+        let variables = self
+            .variables
+            .iter()
+            .flat_map(|variable| ["-var", variable.as_str()]);
+        all.extend(variables);
         all.extend(arguments);
         self.succeed(&all).await
     }
@@ -126,6 +173,16 @@ impl Plan {
             .filter(|change| change["mode"] == "managed" && change["change"]["actions"] != json!(["no-op"]))
             .flat_map(differences)
             .collect()
+    }
+
+    /// The resources that get another address, as `BEFORE -> NOW`.
+    pub fn moved(&self) -> Vec<String> {
+        let changes = self.0["resource_changes"].as_array().expect("a list of changes");
+        let moved = changes.iter().filter_map(|change| {
+            let before = change["previous_address"].as_str()?;
+            Some(format!("{before} -> {}", change["address"].as_str()?))
+        });
+        moved.collect()
     }
 
     /// The planned attributes of a resource in the root module.

@@ -95,8 +95,7 @@ fn what_is_deployed_by_default_is_what_runs_on_one_machine() {
 
 #[test]
 fn prompt_batching_is_the_same_in_both() {
-    let Some(deployment) = Deployment::mocked(&[&IN_TEST[..], &["-var", "batching=prompt"]].concat())
-    else {
+    let Some(deployment) = Deployment::mocked(&[&IN_TEST[..], &["-var", "batching=prompt"]].concat()) else {
         return;
     };
     assert_eq!(deployed(&deployment), local_stack(Batching::Prompt));
@@ -208,7 +207,11 @@ fn access(deployment: &Deployment) -> BTreeMap<String, String> {
     let access = of("ingest");
     assert_eq!(access, of("serve"));
     for function in ["aggregator", "snapshot"] {
-        assert_eq!(of(function), BTreeMap::new(), "{function} is not called by people");
+        assert_eq!(
+            of(function),
+            BTreeMap::new(),
+            "{function} is not called by people"
+        );
     }
     access
 }
@@ -235,7 +238,14 @@ fn check_access(arguments: &[&str], expected: [&str; 6]) {
 fn functions_know_who_may_do_what() {
     check_access(
         &IN_TEST,
-        ["restricted", "public", "false", "sub", "podium:write", "podium:admin"],
+        [
+            "restricted",
+            "public",
+            "false",
+            "sub",
+            "podium:write",
+            "podium:admin",
+        ],
     );
     check_access(
         &[
@@ -248,7 +258,14 @@ fn functions_know_who_may_do_what() {
             "-var",
             r#"oidc={issuer="https://id.example.com",audiences=["podium"],user_claim="email",write_scope="podium/write",admin_scope="podium/admin"}"#,
         ],
-        ["restricted", "login", "true", "email", "podium/write", "podium/admin"],
+        [
+            "restricted",
+            "login",
+            "true",
+            "email",
+            "podium/write",
+            "podium/admin",
+        ],
     );
 }
 

@@ -39,9 +39,7 @@ pub fn terraform() -> Option<Command> {
 /// The deployment with default variables and public boards, in the environment `test`.
 pub fn by_default() -> Option<&'static Deployment> {
     static DEPLOYMENT: OnceLock<Option<Deployment>> = OnceLock::new();
-    DEPLOYMENT
-        .get_or_init(|| Deployment::mocked(&IN_TEST))
-        .as_ref()
+    DEPLOYMENT.get_or_init(|| Deployment::mocked(&IN_TEST)).as_ref()
 }
 
 impl Deployment {

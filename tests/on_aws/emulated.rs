@@ -1,4 +1,11 @@
-//! The whole path of an activity through a real deployment, in an AWS emulator that enforces IAM.
+//! The whole path of an activity through a real deployment, in an AWS emulator that enforces IAM and verifies tokens.
+//!
+//! What the emulator lacks, and is therefore tested on mocked AWS only:
+//!
+//! - CloudFront's signed requests to a function URL (it calls it unsigned), HTTP APIs as CloudFront's origin, and its cache.
+//! - The permission that Cloud Control adds to a function's policy.
+//! - HTTP API's access log and with it the metric of refused tokens, its throttling, and AWS WAF.
+//! - HTTP API looks at a token's `alg`, and wants `exp`; the emulator verifies RS256 whatever `alg` says.
 
 use std::path::Path;
 
@@ -9,6 +16,7 @@ use serde_json::{Value, json};
 use crate::applied::Applied;
 use crate::emulator::Emulator;
 use crate::pipe;
+use crate::provider::Provider;
 
 /// Employee number n has n activities of ten points each.
 const EMPLOYEES: u32 = 10;
@@ -74,9 +82,40 @@ async fn post(emulator: &Emulator, ingest_url: &str, file: &Path) {
     podium(emulator, &arguments).await;
 }
 
+/// What an address answers: the status, and the body.
+async fn answer(emulator: &Emulator, url: &str, arguments: &[&str]) -> (u16, Value) {
+    let output = emulator
+        .command("curl")
+        .args(["--silent", "--show-error", "--max-time", "60", "--cacert"])
+        .arg(emulator.certificate())
+        .args(["--write-out", "\n%{http_code}"])
+        .args(arguments)
+        .arg(url)
+        .output()
+        .await
+        .expect("curl runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    let (body, status) = said.rsplit_once('\n').unwrap_or_else(|| panic!("{url}: {error}"));
+    let status = status.parse().expect("a status");
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+async fn status(emulator: &Emulator, url: &str, arguments: &[&str]) -> u16 {
+    answer(emulator, url, arguments).await.0
+}
+
+/// Reads the board with a signed request.
 async fn published(emulator: &Emulator, serve_url: &str) -> Vec<Value> {
-    let arguments = ["board", "program:onboarding", "--url", serve_url, "--json"];
-    let document: Value = serde_json::from_str(&podium(emulator, &arguments).await).expect("JSON");
+    let url = format!("{serve_url}v1/boards/program:onboarding");
+    let scope = format!("aws:amz:{}:lambda", crate::emulator::REGION);
+    let user = format!("{0}:{0}", crate::emulator::ADMIN);
+    let (status, document) = answer(emulator, &url, &["--aws-sigv4", &scope, "--user", &user]).await;
+    assert_eq!(status, 200, "{document}");
+    entries(&document)
+}
+
+fn entries(document: &Value) -> Vec<Value> {
     let mut entries = document["entries"].as_array().expect("entries").clone();
     for entry in &mut entries {
         // `change` depends on when the previous snapshot ran.
@@ -90,17 +129,27 @@ async fn an_applied_deployment_counts_each_activity_once() {
     let Some(emulator) = Emulator::start().await else {
         return;
     };
-    let Some(deployment) = Applied::apply(&emulator).await else {
+    let provider = Provider::start(&emulator).await;
+    let oidc = format!(
+        r#"oidc={{issuer="{}",audiences=["podium"],client_id="page"}}"#,
+        provider.issuer
+    );
+    let public = ["readers=public".to_owned(), oidc.clone()];
+    let Some(mut deployment) = Applied::apply(&emulator, &public).await else {
         return;
     };
     let plan = deployment.second_plan().await;
-    assert_eq!(plan.differences(), Vec::<String>::new());
+    // The emulator returns the default of another type of authorizer.
+    let returned =
+        [r#"aws_apigatewayv2_authorizer.token[0] authorizer_payload_format_version: "2.0" -> null"#];
+    assert_eq!(plan.differences(), returned);
+    updates_the_version_before_in_place(&deployment, &returned).await;
     emulator.without_required_keys("podium-dev-snapshot").await;
     emulator.with_statements("podium-dev-aggregator").await;
 
     let ingest_url = deployment.function_url("ingest_url").await;
     let serve_url = deployment.function_url("serve_url").await;
-    refuses_to_take_unsigned_posts(&emulator, &ingest_url).await;
+    refuses_unsigned_requests(&emulator, &ingest_url, &serve_url).await;
 
     // The emulator stores pipes but does not run them, so the local pipe runs with the planned parameters. It
     // sends with the permissions of the pipe's role. It reads as the administrator, because the emulator
@@ -120,26 +169,252 @@ async fn an_applied_deployment_counts_each_activity_once() {
     assert_eq!(published(&emulator, &serve_url).await, board());
     pipe.stop().await.expect("the pipe stops");
 
+    let api_url = deployment.api_url().await;
+    tokens_may_do_what_their_scopes_say(&emulator, &provider, &api_url).await;
     each_role_is_refused_what_is_not_its_own(&emulator).await;
+
+    assert_eq!(
+        callers_of_serve(&emulator).await,
+        ["apigateway.amazonaws.com", "cloudfront.amazonaws.com"]
+    );
+    let login = ["readers=login".to_owned(), "self_reporting=true".to_owned(), oidc];
+    deployment.change(&login).await;
+    assert_eq!(callers_of_serve(&emulator).await, ["apigateway.amazonaws.com"]);
+    readers_log_in(&emulator, &provider, &api_url).await;
+    employees_post_for_themselves(&emulator, &provider, &api_url).await;
+
     assert_eq!(deployment.destroy().await, "");
     assert_eq!(left_over(&emulator).await, Vec::<String>::new());
 }
 
-async fn refuses_to_take_unsigned_posts(emulator: &Emulator, ingest_url: &str) {
-    let output = emulator
-        .command("curl")
-        .args(["--silent", "--cacert"])
-        .arg(emulator.certificate())
-        .args(["--write-out", "%{http_code}", "--output", "/dev/null"])
-        .args([
-            "--json",
-            r#"{"user_id":"ann","program_id":"x","kind":"task_completed"}"#,
-        ])
-        .arg(format!("{ingest_url}v1/activities"))
-        .output()
-        .await
-        .expect("curl runs");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "403");
+/// The addresses, in Terraform, that resources had before page and API shared an origin.
+const EARLIER_ADDRESSES: [(&str, &str); 3] = [
+    (
+        "aws_cloudfront_distribution.dashboard[0]",
+        "aws_cloudfront_distribution.edge[0]",
+    ),
+    (
+        "module.ingest_url.aws_lambda_function_url.this",
+        "aws_lambda_function_url.ingest",
+    ),
+    (
+        "module.serve_url.aws_lambda_function_url.this",
+        "aws_lambda_function_url.serve",
+    ),
+];
+
+/// A new distribution or URL would have another address.
+async fn updates_the_version_before_in_place(deployment: &Applied<'_>, returned: &[&str]) {
+    let plan = deployment.plan_after_addresses(&EARLIER_ADDRESSES).await;
+    let moved = EARLIER_ADDRESSES.map(|(before, now)| format!("{before} -> {now}"));
+    assert_eq!(plan.moved(), moved);
+    assert_eq!(plan.differences(), returned);
+}
+
+async fn refuses_unsigned_requests(emulator: &Emulator, ingest_url: &str, serve_url: &str) {
+    let body = r#"{"user_id":"ann","program_id":"x","kind":"task_completed"}"#;
+    let ingest = format!("{ingest_url}v1/activities");
+    assert_eq!(status(emulator, &ingest, &["--json", body]).await, 403);
+    let serve = format!("{serve_url}v1/boards/global");
+    assert_eq!(status(emulator, &serve, &[]).await, 403);
+}
+
+/// The body of a post whose id says what it tries.
+fn tried_by(user: &str, name: &str) -> String {
+    json!({
+        "activity_id": name.replace(' ', "-"),
+        "user_id": user,
+        "program_id": "tokens",
+        "kind": "task_completed",
+    })
+    .to_string()
+}
+
+/// The ids of the activities of a user that are in the table.
+async fn recorded(emulator: &Emulator, user: &str) -> Vec<String> {
+    let values = json!({ ":user": { "S": user } }).to_string();
+    let arguments = [
+        "--table-name",
+        "podium-dev-activities",
+        "--key-condition-expression",
+        "user_id = :user",
+        "--expression-attribute-values",
+        &values,
+    ];
+    let found = emulator.aws("dynamodb query", &arguments).await;
+    let items = found["Items"].as_array().expect("items").iter();
+    items
+        .map(|item| item["activity_id"]["S"].as_str().expect("an id").to_owned())
+        .collect()
+}
+
+/// Through the HTTP API and the authorizer that Terraform made.
+async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Provider, api_url: &str) {
+    const WRITE: &str = "openid podium:write";
+    let now = jiff::Timestamp::now().as_second();
+    let posts = [
+        ("no scope", provider.token(json!({})).await, 403),
+        (
+            "other scope",
+            provider.token(json!({ "scope": "openid podium:read" })).await,
+            403,
+        ),
+        ("write", provider.token(json!({ "scope": WRITE })).await, 202),
+        (
+            "admin",
+            provider.token(json!({ "scope": "podium:admin" })).await,
+            202,
+        ),
+        (
+            "scp",
+            provider.token(json!({ "scp": ["podium:write"] })).await,
+            202,
+        ),
+        (
+            "client id",
+            provider
+                .token(json!({ "scope": WRITE, "aud": null, "client_id": "podium" }))
+                .await,
+            202,
+        ),
+        (
+            "one of two audiences",
+            provider
+                .token(json!({ "scope": WRITE, "aud": ["other", "podium"] }))
+                .await,
+            202,
+        ),
+        (
+            "other audience",
+            provider
+                .token(json!({ "scope": WRITE, "aud": "other", "client_id": "podium" }))
+                .await,
+            401,
+        ),
+        (
+            "no audience",
+            provider.token(json!({ "scope": WRITE, "aud": null })).await,
+            401,
+        ),
+        (
+            "other issuer",
+            provider
+                .token(json!({ "scope": WRITE, "iss": "https://id.example.com" }))
+                .await,
+            401,
+        ),
+        (
+            "expired",
+            provider.token(json!({ "scope": WRITE, "exp": now - 100 })).await,
+            401,
+        ),
+        (
+            "not yet valid",
+            provider.token(json!({ "scope": WRITE, "nbf": now + 300 })).await,
+            401,
+        ),
+        ("forged", provider.forged(json!({ "scope": WRITE })).await, 401),
+        (
+            "unknown key",
+            provider.of_unknown_key(json!({ "scope": WRITE })).await,
+            401,
+        ),
+        ("no token", String::new(), 401),
+        ("garbage", "a.b.c".to_owned(), 401),
+    ];
+    let url = format!("{api_url}v1/activities");
+    let mut accepted = Vec::new();
+    for (name, token, expected) in &posts {
+        let bearer = format!("authorization: Bearer {token}");
+        let body = tried_by("ann", name);
+        let (status, said) = answer(emulator, &url, &["--json", &body, "--header", &bearer]).await;
+        assert_eq!(status, *expected, "{name}: {said}\n{}", emulator.log());
+        if *expected == 202 {
+            accepted.push(name.replace(' ', "-"));
+        }
+    }
+    let body = tried_by("ann", "no header");
+    assert_eq!(status(emulator, &url, &["--json", &body]).await, 401);
+    accepted.sort();
+    assert_eq!(recorded(emulator, "ann").await, accepted);
+
+    // What only admins may do is not there yet, so ingest answers them 404.
+    let (_, write, _) = &posts[2];
+    let (_, admin, _) = &posts[3];
+    for path in [
+        "corrections",
+        "corrections/1",
+        "people/ann",
+        "teams",
+        "programs/x",
+    ] {
+        let url = format!("{api_url}v1/{path}");
+        for (token, expected) in [(write, 403), (admin, 404)] {
+            let bearer = format!("authorization: Bearer {token}");
+            let body = tried_by("ann", "correct");
+            let status = status(emulator, &url, &["--json", &body, "--header", &bearer]).await;
+            assert_eq!(status, expected, "{path}");
+        }
+        assert_eq!(status(emulator, &url, &[]).await, 401, "{path}");
+    }
+
+    // Whoever has a token reads in private. The public boards are not here.
+    let (_, reader, _) = &posts[0];
+    let bearer = format!("authorization: Bearer {reader}");
+    let private = format!("{api_url}v1/private/boards/program:onboarding");
+    let (status_with, document) = answer(emulator, &private, &["--header", &bearer]).await;
+    assert_eq!(status_with, 200, "{document}");
+    assert_eq!(entries(&document), board());
+    assert_eq!(status(emulator, &private, &[]).await, 401);
+    let public = format!("{api_url}v1/boards/global");
+    assert_eq!(status(emulator, &public, &["--header", &bearer]).await, 404);
+}
+
+async fn readers_log_in(emulator: &Emulator, provider: &Provider, api_url: &str) {
+    let url = format!("{api_url}v1/boards/program:onboarding");
+    let bearer = format!("authorization: Bearer {}", provider.token(json!({})).await);
+    let (status_with, document) = answer(emulator, &url, &["--header", &bearer]).await;
+    assert_eq!(status_with, 200, "{document}");
+    assert_eq!(entries(&document), board());
+    let forged = format!("authorization: Bearer {}", provider.forged(json!({})).await);
+    assert_eq!(status(emulator, &url, &["--header", &forged]).await, 401);
+    assert_eq!(status(emulator, &url, &[]).await, 401);
+}
+
+async fn employees_post_for_themselves(emulator: &Emulator, provider: &Provider, api_url: &str) {
+    let url = format!("{api_url}v1/activities");
+    let bearer = format!(
+        "authorization: Bearer {}",
+        provider.token(json!({ "sub": "bob" })).await
+    );
+    let (own, foreign) = (tried_by("bob", "own"), tried_by("eve", "foreign"));
+    for (body, expected) in [(format!("[{own},{foreign}]"), 207), (foreign, 403)] {
+        let (status, said) = answer(emulator, &url, &["--json", &body, "--header", &bearer]).await;
+        assert_eq!(status, expected, "{said}");
+        let last = said["results"].as_array().and_then(|results| results.last());
+        assert_eq!(last.expect("results")["status"], "forbidden", "{said}");
+    }
+    assert_eq!(recorded(emulator, "bob").await, ["own"]);
+    assert_eq!(recorded(emulator, "eve").await, Vec::<String>::new());
+}
+
+/// Which services the policy of serve's alias allows to call it. It names nobody else.
+async fn callers_of_serve(emulator: &Emulator) -> Vec<String> {
+    let arguments = ["--function-name", "podium-dev-serve", "--qualifier", "live"];
+    let policy = emulator.aws("lambda get-policy", &arguments).await;
+    let policy = policy["Policy"].as_str().expect("a policy");
+    let policy: Value = serde_json::from_str(policy).expect("JSON");
+    let statements = policy["Statement"].as_array().expect("statements").iter();
+    let mut callers: Vec<_> = statements
+        .map(|statement| {
+            let service = statement["Principal"]["Service"].as_str();
+            service
+                .unwrap_or_else(|| panic!("it is not a service: {statement}"))
+                .to_owned()
+        })
+        .collect();
+    callers.sort();
+    callers
 }
 
 /// Posts one more activity and waits until it is on the board. All earlier ones are then on it, too.
@@ -293,6 +568,15 @@ async fn left_over(emulator: &Emulator) -> Vec<String> {
             "cloudfront list-origin-access-controls",
             "/OriginAccessControlList/Items",
         ),
+        (
+            "cloudfront list-cache-policies --type custom",
+            "/CachePolicyList/Items",
+        ),
+        (
+            "cloudfront list-response-headers-policies --type custom",
+            "/ResponseHeadersPolicyList/Items",
+        ),
+        ("apigatewayv2 get-apis", "/Items"),
         ("sns list-topics", "/Topics"),
         ("cloudwatch describe-alarms", "/MetricAlarms"),
         ("cloudwatch list-dashboards", "/DashboardEntries"),

@@ -16,7 +16,8 @@ use tokio::process::{Child, Command};
 const EMULATOR: &str = "PODIUM_TEST_EMULATOR";
 const AWS_CLI: &str = "PODIUM_TEST_AWS_CLI";
 pub const REGION: &str = "us-east-1";
-const ADMIN: &str = "test";
+/// Access key and secret of the account's administrator.
+pub const ADMIN: &str = "test";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Emulator {
@@ -96,6 +97,11 @@ impl Emulator {
 
     pub fn certificate(&self) -> PathBuf {
         self.directory.path().join("certificate.pem")
+    }
+
+    /// The private key of that certificate.
+    pub fn key(&self) -> PathBuf {
+        self.directory.path().join("key.pem")
     }
 
     /// A command that uses the emulator as AWS, with the credentials of the account's administrator.

@@ -10,6 +10,7 @@ mod emulator;
 mod environments;
 mod permissions;
 mod pipe;
+mod provider;
 #[path = "../end_to_end/stack.rs"]
 #[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
 mod stack;

@@ -1,5 +1,7 @@
 //! All permissions of all roles, as one table for review.
 
+use std::sync::OnceLock;
+
 use serde_json::Value;
 
 use crate::deployment::{Deployment, by_default};
@@ -268,10 +270,24 @@ const CHOICES: [(&str, &[&str]); 6] = [
     ("login, no edge", &["readers=login", LOGIN, "edge=false"]),
 ];
 
-fn choice(variables: &[&str]) -> Option<Deployment> {
-    let variables = variables.iter().flat_map(|variable| ["-var", variable]);
-    let arguments: Vec<_> = ["-var", "environment=test"].into_iter().chain(variables).collect();
-    Deployment::mocked(&arguments)
+/// A deployment for each of [`CHOICES`], or none without Terraform.
+fn choices() -> impl Iterator<Item = (&'static str, &'static [&'static str], &'static Deployment)> {
+    static DEPLOYMENTS: OnceLock<Vec<Option<Deployment>>> = OnceLock::new();
+    let deployments = DEPLOYMENTS.get_or_init(|| {
+        let deploy = |(_, variables): (_, &[&'static str])| {
+            let variables = variables.iter().flat_map(|variable| ["-var", variable]);
+            let arguments: Vec<_> = ["-var", "environment=test"]
+                .into_iter()
+                .chain(variables)
+                .collect();
+            Deployment::mocked(&arguments)
+        };
+        CHOICES.into_iter().map(deploy).collect()
+    });
+    CHOICES
+        .into_iter()
+        .zip(deployments)
+        .filter_map(|((name, variables), deployment)| Some((name, variables, deployment.as_ref()?)))
 }
 
 /// Who may call a function, by the policy of its alias: `ACTION by PRINCIPAL from SOURCE`, sorted.
@@ -282,7 +298,12 @@ fn callers(deployment: &Deployment, function: &str) -> Vec<String> {
         let permission = if address.contains("aws_lambda_permission.") {
             let of = |key: &str| values[key].as_str().unwrap_or("-").to_owned();
             assert_eq!(of("qualifier"), "live", "{address}");
-            (of("function_name"), of("action"), of("principal"), of("source_arn"))
+            (
+                of("function_name"),
+                of("action"),
+                of("principal"),
+                of("source_arn"),
+            )
         } else if address.contains("aws_cloudcontrolapi_resource.") {
             let desired = values["desired_state"].as_str().expect("a text");
             let desired: Value = serde_json::from_str(desired).expect("JSON");
@@ -290,7 +311,12 @@ fn callers(deployment: &Deployment, function: &str) -> Vec<String> {
             let of = |key: &str| desired[key].as_str().unwrap_or("-").to_owned();
             let alias = of("FunctionName");
             let function = alias.split(':').nth(6).expect("an ARN of an alias").to_owned();
-            (function, of("Action") + " by URL", of("Principal"), of("SourceArn"))
+            (
+                function,
+                of("Action") + " by URL",
+                of("Principal"),
+                of("SourceArn"),
+            )
         } else {
             continue;
         };
@@ -310,8 +336,7 @@ fn only_who_must_may_call_a_function() {
         "lambda:InvokeFunction by URL by cloudfront.amazonaws.com from distribution/E1",
         "lambda:InvokeFunctionUrl by cloudfront.amazonaws.com from distribution/E1",
     ];
-    for (choice_name, variables) in CHOICES {
-        let Some(deployment) = choice(variables) else { return };
+    for (choice_name, variables, deployment) in choices() {
         let has_api = variables.contains(&LOGIN);
         let by_cloudfront = variables.contains(&"readers=public") && !variables.contains(&"edge=false");
         let expected_of_ingest: Vec<_> = has_api.then_some(api).into_iter().collect();
@@ -321,10 +346,14 @@ fn only_who_must_may_call_a_function() {
         }
         expected_of_serve.extend(expected_of_ingest.iter());
         expected_of_serve.sort_unstable();
-        assert_eq!(callers(&deployment, "ingest"), expected_of_ingest, "{choice_name}");
-        assert_eq!(callers(&deployment, "serve"), expected_of_serve, "{choice_name}");
+        assert_eq!(callers(deployment, "ingest"), expected_of_ingest, "{choice_name}");
+        assert_eq!(callers(deployment, "serve"), expected_of_serve, "{choice_name}");
         for function in ["aggregator", "snapshot"] {
-            assert_eq!(callers(&deployment, function), Vec::<String>::new(), "{choice_name}");
+            assert_eq!(
+                callers(deployment, function),
+                Vec::<String>::new(),
+                "{choice_name}"
+            );
         }
         for function in ["ingest", "serve"] {
             let url = deployment.resource(&format!("aws_lambda_function_url.{function}"));
@@ -335,7 +364,7 @@ fn only_who_must_may_call_a_function() {
     }
 }
 
-/// Whether anything in a policy or a resource of Lambda's names everyone as the principal.
+/// Whether a statement's principal is everyone.
 fn is_for_everyone(principal: &Value) -> bool {
     match principal {
         Value::Object(kinds) => kinds.values().any(is_for_everyone),
@@ -347,8 +376,7 @@ fn is_for_everyone(principal: &Value) -> bool {
 /// A `Deny` of requests without TLS is for everyone and must be. Nothing else may be.
 #[test]
 fn nothing_is_allowed_to_everyone() {
-    for (choice_name, variables) in CHOICES {
-        let Some(deployment) = choice(variables) else { return };
+    for (choice_name, variables, deployment) in choices() {
         let (mut permissions, mut denials) = (0, 0);
         for (address, values) in deployment.resources() {
             if address.contains("aws_lambda_permission.") {
@@ -357,7 +385,10 @@ fn nothing_is_allowed_to_everyone() {
             }
             if let Some(desired) = values["desired_state"].as_str() {
                 let desired: Value = serde_json::from_str(desired).expect("JSON");
-                assert!(!is_for_everyone(&desired["Principal"]), "{choice_name}: {address}");
+                assert!(
+                    !is_for_everyone(&desired["Principal"]),
+                    "{choice_name}: {address}"
+                );
             }
             // Queues and buckets have an attribute of this name, too, which AWS fills.
             let documents = ["policy", "assume_role_policy"].map(|name| values.get(name));
@@ -367,14 +398,20 @@ fn nothing_is_allowed_to_everyone() {
                     let everyone = is_for_everyone(&statement["Principal"]);
                     let refuses_plain = statement["Effect"] == "Deny"
                         && statement["Condition"]["Bool"]["aws:SecureTransport"] == "false";
-                    assert!(!everyone || refuses_plain, "{choice_name}: {address}: {statement}");
+                    assert!(
+                        !everyone || refuses_plain,
+                        "{choice_name}: {address}: {statement}"
+                    );
                     denials += usize::from(everyone);
                 }
             }
         }
         let is_called = *variables != ["readers=public", "edge=false"];
         assert!((permissions > 0) == is_called, "{choice_name}: {permissions}");
-        assert!(denials >= 6, "{choice_name}: queues, topics and the bucket want TLS");
+        assert!(
+            denials >= 6,
+            "{choice_name}: queues, topics and the bucket want TLS"
+        );
     }
 }
 
