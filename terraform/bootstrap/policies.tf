@@ -14,6 +14,8 @@ locals {
         boards    = "cloudwatch::${local.account_id}:dashboard/NAME"
         logs      = "logs:${local.here}:log-group:/aws/lambda/NAME-*"
         pipe_logs = "logs:${local.here}:log-group:/aws/vendedlogs/pipes/NAME*"
+        api_logs  = "logs:${local.here}:log-group:/aws/vendedlogs/apis/NAME*"
+        firewalls = "wafv2:us-east-1:${local.account_id}:global/webacl/NAME/*"
         roles     = "iam::${local.account_id}:role/NAME-*"
         policies  = "iam::${local.account_id}:policy/NAME-*"
         files     = "s3:::NAME-dashboard-*"
@@ -26,8 +28,16 @@ locals {
   # Terraform names the state of a workspace like this.
   states = { for name in var.environments : name => "${aws_s3_bucket.state.arn}/env:/${name}/podium.tfstate" }
 
+  # AWS chooses the ids of HTTP APIs and certificates, so these are those of all environments.
+  apis         = [for path in ["apis", "apis/*", "tags/*"] : "arn:aws:apigateway:${var.region}::/${path}"]
+  certificates = "arn:aws:acm:us-east-1:${local.account_id}:certificate/*"
+  # The rules that AWS writes, which a firewall refers to.
+  managed_rules = "arn:aws:wafv2:us-east-1:${local.account_id}:global/managedruleset/*/*"
+
   # Settings that a plan reads. None of these actions returns what users sent.
   reads_of_settings = [
+    "acm:DescribeCertificate", "acm:ListTagsForCertificate",
+    "apigateway:GET",
     "budgets:ListTagsForResource", "budgets:ViewBudget",
     "cloudformation:GetResource", "cloudformation:GetResourceRequestStatus", "cloudformation:ListResources",
     "cloudfront:Get*", "cloudfront:List*",
@@ -36,13 +46,14 @@ locals {
     "iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies",
     "iam:ListInstanceProfilesForRole", "iam:ListPolicyVersions", "iam:ListRolePolicies",
     "lambda:Get*", "lambda:List*",
-    "logs:DescribeLogGroups", "logs:ListTagsForResource",
+    "logs:DescribeLogGroups", "logs:DescribeMetricFilters", "logs:ListTagsForResource",
     "pipes:DescribePipe", "pipes:ListTagsForResource",
     "s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:GetAccelerateConfiguration",
     "s3:GetReplicationConfiguration", "s3:ListBucket",
     "scheduler:GetSchedule", "scheduler:GetScheduleGroup", "scheduler:ListTagsForResource",
     "sns:Get*", "sns:ListTagsForResource",
     "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags",
+    "wafv2:GetWebACL", "wafv2:ListTagsForResource",
   ]
 
   deploy_policies = {
@@ -66,14 +77,28 @@ locals {
           Effect = "Allow"
           Action = [
             "budgets:*", "cloudwatch:*", "dynamodb:*", "lambda:*", "logs:*", "pipes:*", "s3:*", "scheduler:*", "sns:*", "sqs:*",
+            "wafv2:*",
           ]
           Resource = concat(
             [
               arns.tables, arns.queues, arns.functions, arns.topics, arns.pipes, arns.schedules, arns.groups,
-              arns.alarms, arns.boards, arns.logs, arns.pipe_logs, arns.budgets,
+              arns.alarms, arns.boards, arns.logs, arns.pipe_logs, arns.api_logs,
+              arns.budgets, arns.firewalls, local.managed_rules,
             ],
             [arns.files, "${arns.files}/*"],
           )
+        },
+        {
+          Sid      = "Apis"
+          Effect   = "Allow"
+          Action   = ["apigateway:DELETE", "apigateway:PATCH", "apigateway:POST", "apigateway:PUT", "apigateway:TagResource", "apigateway:UntagResource"]
+          Resource = local.apis
+        },
+        {
+          Sid      = "Certificates"
+          Effect   = "Allow"
+          Action   = ["acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:RemoveTagsFromCertificate", "acm:RequestCertificate"]
+          Resource = local.certificates
         },
         {
           Sid       = "OwnMappings"
@@ -88,10 +113,13 @@ locals {
           Effect = "Allow"
           Action = [
             "cloudformation:CreateResource", "cloudformation:DeleteResource", "cloudformation:UpdateResource",
-            "cloudfront:CreateDistribution", "cloudfront:CreateOriginAccessControl", "cloudfront:CreateResponseHeadersPolicy",
-            "cloudfront:DeleteDistribution", "cloudfront:DeleteOriginAccessControl", "cloudfront:DeleteResponseHeadersPolicy",
+            "cloudfront:CreateCachePolicy", "cloudfront:CreateDistribution", "cloudfront:CreateOriginAccessControl",
+            "cloudfront:CreateResponseHeadersPolicy",
+            "cloudfront:DeleteCachePolicy", "cloudfront:DeleteDistribution", "cloudfront:DeleteOriginAccessControl",
+            "cloudfront:DeleteResponseHeadersPolicy",
             "cloudfront:TagResource", "cloudfront:UntagResource",
-            "cloudfront:UpdateDistribution", "cloudfront:UpdateOriginAccessControl", "cloudfront:UpdateResponseHeadersPolicy",
+            "cloudfront:UpdateCachePolicy", "cloudfront:UpdateDistribution", "cloudfront:UpdateOriginAccessControl",
+            "cloudfront:UpdateResponseHeadersPolicy",
             "lambda:TagResource", "lambda:UntagResource",
             "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeResourcePolicies", "logs:GetLogDelivery",
             "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",

@@ -73,7 +73,7 @@ run "roles_and_state" {
   assert {
     condition = alltrue([
       for action in flatten([for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : statement.Action]) :
-      can(regex("^[a-z0-9]+:(Get|List|Describe|View)", action)) && !contains(["dynamodb:GetItem", "dynamodb:GetRecords", "logs:GetLogEvents"], action)
+      can(regex("^[a-z0-9]+:(Get|GET|List|Describe|View)", action)) && !contains(["dynamodb:GetItem", "dynamodb:GetRecords", "logs:GetLogEvents"], action)
     ])
     error_message = "The role of pull requests must only read, and no data."
   }
