@@ -319,7 +319,6 @@ async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Pro
             provider.of_unknown_key(json!({ "scope": WRITE })).await,
             401,
         ),
-        ("no token", String::new(), 401),
         ("garbage", "a.b.c".to_owned(), 401),
     ];
     let url = format!("{api_url}v1/activities");
