@@ -248,11 +248,13 @@ async fn recorded(emulator: &Emulator, user: &str) -> Vec<String> {
         .collect()
 }
 
-/// Through the HTTP API and the authorizer that Terraform made.
-async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Provider, api_url: &str) {
+/// What is tried, with which token, and the status that it gets.
+type Attempt = (&'static str, String, u16);
+
+async fn attempts_to_post(provider: &Provider) -> Vec<Attempt> {
     const WRITE: &str = "openid podium:write";
     let now = jiff::Timestamp::now().as_second();
-    let posts = [
+    vec![
         ("no scope", provider.token(json!({})).await, 403),
         (
             "other scope",
@@ -320,10 +322,14 @@ async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Pro
             401,
         ),
         ("garbage", "a.b.c".to_owned(), 401),
-    ];
+    ]
+}
+
+/// Through the HTTP API and the authorizer that Terraform made.
+async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Provider, api_url: &str) {
     let url = format!("{api_url}v1/activities");
     let mut accepted = Vec::new();
-    for (name, token, expected) in &posts {
+    for (name, token, expected) in &attempts_to_post(provider).await {
         let bearer = format!("authorization: Bearer {token}");
         let body = tried_by("ann", name);
         let (status, said) = answer(emulator, &url, &["--json", &body, "--header", &bearer]).await;
@@ -337,9 +343,14 @@ async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Pro
     accepted.sort();
     assert_eq!(recorded(emulator, "ann").await, accepted);
 
-    // What only admins may do is not there yet, so ingest answers them 404.
-    let (_, write, _) = &posts[2];
-    let (_, admin, _) = &posts[3];
+    only_admins_reach_their_routes(emulator, provider, api_url).await;
+    whoever_has_a_token_reads_in_private(emulator, provider, api_url).await;
+}
+
+/// What only admins may do is not there yet, so ingest answers them 404.
+async fn only_admins_reach_their_routes(emulator: &Emulator, provider: &Provider, api_url: &str) {
+    let write = provider.token(json!({ "scope": "podium:write" })).await;
+    let admin = provider.token(json!({ "scope": "podium:admin" })).await;
     for path in [
         "corrections",
         "corrections/1",
@@ -348,7 +359,7 @@ async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Pro
         "programs/x",
     ] {
         let url = format!("{api_url}v1/{path}");
-        for (token, expected) in [(write, 403), (admin, 404)] {
+        for (token, expected) in [(&write, 403), (&admin, 404)] {
             let bearer = format!("authorization: Bearer {token}");
             let body = tried_by("ann", "correct");
             let status = status(emulator, &url, &["--json", &body, "--header", &bearer]).await;
@@ -356,10 +367,11 @@ async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Pro
         }
         assert_eq!(status(emulator, &url, &[]).await, 401, "{path}");
     }
+}
 
-    // Whoever has a token reads in private. The public boards are not here.
-    let (_, reader, _) = &posts[0];
-    let bearer = format!("authorization: Bearer {reader}");
+/// The public boards are not here.
+async fn whoever_has_a_token_reads_in_private(emulator: &Emulator, provider: &Provider, api_url: &str) {
+    let bearer = format!("authorization: Bearer {}", provider.token(json!({})).await);
     let private = format!("{api_url}v1/private/boards/program:onboarding");
     let (status_with, document) = answer(emulator, &private, &["--header", &bearer]).await;
     assert_eq!(status_with, 200, "{document}");

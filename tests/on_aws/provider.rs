@@ -1,4 +1,4 @@
-//! A small OpenID provider on loopback: a discovery document, one RSA key, and tokens signed with it, or with another.
+//! A small identity provider on loopback: a discovery document, one RSA key, and tokens signed with it, or with another.
 
 use std::net::TcpListener;
 use std::path::Path;
