@@ -1,8 +1,9 @@
 //! Deploying: the scripts, with programs in place of Terraform and AWS that write down how they are called, and the
-//! workflows.
+//! workflows; and the security policy.
 
 mod account;
 mod deploy;
 mod sandbox;
+mod security;
 mod tools;
 mod workflows;

@@ -5,6 +5,7 @@
 //! - CloudFront's signed requests to a function URL (it calls it unsigned), HTTP APIs as CloudFront's origin, and its cache.
 //! - The permission that Cloud Control adds to a function's policy.
 //! - HTTP API's access log and with it the metric of refused tokens, its throttling, and AWS WAF.
+//! - Who signed a request to a function URL; `emulator.rs` adds it to the context.
 //! - HTTP API looks at a token's `alg`, and wants `exp`; the emulator verifies RS256 whatever `alg` says.
 
 use std::path::Path;

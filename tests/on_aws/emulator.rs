@@ -20,6 +20,24 @@ pub const REGION: &str = "us-east-1";
 pub const ADMIN: &str = "test";
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Python runs it when the emulator starts. On AWS, the context of a signed request to a function URL says who
+/// signed it; the emulator verifies the signature, and leaves that out.
+const WHO_SIGNED: &str = r#"
+from ministack.services import lambda_svc
+
+build = lambda_svc._build_function_url_event
+
+def build_with_signer(url_id, account_id, *arguments, **named):
+    event = build(url_id, account_id, *arguments, **named)
+    context = event["requestContext"]
+    if context["accountId"] != "anonymous":
+        arn = f"arn:aws:iam::{account_id}:user/emulated"
+        context["authorizer"] = {"iam": {"accountId": account_id, "userArn": arn}}
+    return event
+
+lambda_svc._build_function_url_event = build_with_signer
+"#;
+
 pub struct Emulator {
     pub url: String,
     directory: TempDir,
@@ -44,11 +62,13 @@ impl Emulator {
             .port();
         let url = format!("https://127.0.0.1:{port}");
         let log = std::fs::File::create(directory.path().join("emulator.log")).expect("a log");
+        std::fs::write(directory.path().join("sitecustomize.py"), WHO_SIGNED).expect("it is written");
         let process = Command::new(program)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", directory.path())
             .env("TMPDIR", directory.path())
+            .env("PYTHONPATH", directory.path())
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("AUTH", "true")

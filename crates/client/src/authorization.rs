@@ -42,6 +42,11 @@ pub enum Authorization {
 }
 
 impl Authorization {
+    /// By the tokens that a shell command prints.
+    pub fn by_command(command: String) -> Self {
+        Self::Token(Tokens::by_command(command))
+    }
+
     /// The headers to add to a request. `refused` are those that the server did not take.
     pub(crate) async fn headers(
         &self,

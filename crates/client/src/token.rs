@@ -97,10 +97,7 @@ impl TokenArgs {
             _ => return Ok(None),
         };
         check_private(url, "the token")?;
-        Ok(Some(Tokens(Arc::new(Shared {
-            source,
-            current: Mutex::new(None),
-        }))))
+        Ok(Some(Tokens::new(source)))
     }
 }
 
@@ -146,6 +143,17 @@ struct New {
 }
 
 impl Tokens {
+    pub fn by_command(command: String) -> Self {
+        Self::new(Source::Command(command))
+    }
+
+    fn new(source: Source) -> Self {
+        Self(Arc::new(Shared {
+            source,
+            current: Mutex::new(None),
+        }))
+    }
+
     /// The value of `Authorization`. One request renews it, and the others wait. `refused` is a value that the
     /// server did not take.
     pub async fn header(&self, refused: Option<&HeaderValue>) -> anyhow::Result<HeaderValue> {

@@ -4,6 +4,7 @@ mod cpu;
 mod functions;
 mod history;
 mod latency;
+mod login;
 mod machine;
 mod metrics;
 mod probes;
@@ -72,6 +73,8 @@ enum Part {
     Throughput,
     /// POST, and POST to counted, at 1,000 activities a second
     Latency,
+    /// What verifying a token adds to a POST at 1,000 a second
+    Login,
     /// Write units of an activity, by table
     Units,
     /// Publishing the boards of many standings
@@ -127,6 +130,7 @@ async fn measure(args: &Args, report: &mut Report) {
         let measured = match part {
             Part::Throughput => throughput::measure(length, report, &mut peaks).await,
             Part::Latency => latency::measure(length, report, &mut peaks).await,
+            Part::Login => login::measure(length, report, &mut peaks).await,
             Part::Units => units::measure(report, &mut peaks).await,
             Part::Snapshot => snapshots::measure(&args.standings, report, &mut peaks).await,
             Part::Readers => readers::measure(report, &mut peaks).await,

@@ -94,7 +94,7 @@ fn refusal(problem: Problem) -> Response {
         // Which methods a path has is the handler's to say; these never are.
         response
             .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
     }
     response
 }

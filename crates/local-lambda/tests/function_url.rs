@@ -12,7 +12,7 @@ use axum::{
 };
 use local_lambda::{
     FunctionConfig, Lambda, PAYLOAD_BYTES_MAX,
-    function_url::{InvalidRequest, Received, URI_BYTES_MAX, handle, request_event, response},
+    function_url::{Authorized, InvalidRequest, Received, URI_BYTES_MAX, handle, request_event, response},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -27,6 +27,25 @@ fn event(request: Request<Vec<u8>>) -> Result<Value, InvalidRequest> {
         at: "2026-11-21T09:05:07.042Z".parse().unwrap(),
     };
     request_event(&parts, &body, received).map(|event| serde_json::from_slice(&event).unwrap())
+}
+
+#[test]
+fn behind_an_authorizer_an_event_is_that_of_an_http_api() {
+    for (path, expected) in [
+        ("/v1/boards/program%3Aa?limit=1", "/v1/boards/program:a"),
+        ("/v1/boards/a%2Fb", "/v1/boards/a/b"),
+        ("/v1/boards/a%3Fb", "/v1/boards/a"),
+        ("/v1/boards/%25", "/v1/boards/%"),
+    ] {
+        let mut request = Request::get(path).body(Vec::new()).unwrap();
+        let claims = [("sub".to_owned(), "ann".to_owned())].into();
+        request.extensions_mut().insert(Authorized { claims });
+        let event = event(request).unwrap();
+        assert_eq!(event["rawPath"], expected, "{path}");
+        assert_eq!(event["requestContext"]["http"]["path"], expected, "{path}");
+        let authorizer = json!({"jwt": {"claims": {"sub": "ann"}, "scopes": null}});
+        assert_eq!(event["requestContext"]["authorizer"], authorizer);
+    }
 }
 
 #[test]

@@ -178,6 +178,8 @@ fn file(content_type: &'static str, content: &'static str) -> MethodRouter {
 
 #[cfg(test)]
 mod tests {
+    use identity::Readers;
+
     use super::*;
 
     /// The files that only a page with login loads.
@@ -220,5 +222,63 @@ mod tests {
         assert!(login < 19_000, "the login has {login} bytes");
         let vendored = bytes(&is_vendored);
         assert!(vendored < 102_000, "the library has {vendored} bytes");
+    }
+
+    /// The values that a config.js exports: login, readers and posting.
+    fn exported(config: &str) -> [serde_json::Value; 3] {
+        ["login", "readers", "posting"].map(|name| {
+            let (_, value) = config
+                .split_once(&format!("export const {name} = "))
+                .expect("the export");
+            let (value, _) = value.split_once(";\n").expect("its end");
+            serde_json::from_str(value).expect("JSON")
+        })
+    }
+
+    #[test]
+    fn the_page_learns_who_may_do_what_and_how_to_log_in() {
+        let open = exported(&config_js(&Access::open(), None));
+        assert_eq!(open, [json!(null), json!("public"), json!("anyone")]);
+        let parameter = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        for (audience, parameters, sent) in [
+            ("podium", vec![], json!({})),
+            ("https://api", vec![], json!({"resource": "https://api"})),
+            ("https://api", vec![parameter("resource", "")], json!({})),
+            (
+                "https://api",
+                vec![parameter("resource", "b"), parameter("prompt", "consent")],
+                json!({"resource": "b", "prompt": "consent"}),
+            ),
+        ] {
+            let access = Access {
+                open: false,
+                readers: Readers::Login,
+                self_reporting: audience == "podium",
+                ..Access::open()
+            };
+            let login = Login {
+                issuer: "https://id".parse().expect("an issuer"),
+                audience: audience.to_owned(),
+                client_id: Some("page".to_owned()),
+                scope: None,
+                parameters,
+            };
+            let posting = if access.self_reporting {
+                json!("self")
+            } else {
+                json!(null)
+            };
+            let login_of_page = json!({
+                "issuer": "https://id", "clientId": "page", "scope": null, "parameters": sent, "userClaim": "sub",
+            });
+            let expected = [login_of_page, json!("login"), posting];
+            assert_eq!(exported(&config_js(&access, Some(&login))), expected);
+        }
+        let origins = ["https://id".to_owned(), "https://tokens".to_owned()];
+        let policy = security_policy(&origins);
+        assert!(
+            policy.contains("connect-src 'self' https://id https://tokens;"),
+            "{policy}"
+        );
     }
 }

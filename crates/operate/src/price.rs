@@ -18,5 +18,8 @@ pub const COMPOSITE_ALARM: f64 = 0.50;
 pub const DASHBOARD: f64 = 3.0;
 pub const LOG_GB: f64 = 0.50;
 pub const TRACE: f64 = 5e-6;
-/// From a function URL to the internet. `CloudFront`'s is $0.085, after a free terabyte a month.
-pub const EGRESS_GB: f64 = 0.09;
+/// From `CloudFront` to readers. What functions send to `CloudFront` is free.
+pub const EDGE_GB: f64 = 0.085;
+pub const EDGE_REQUEST: f64 = 1e-6;
+/// A request through an HTTP API.
+pub const API_REQUEST: f64 = 1e-6;

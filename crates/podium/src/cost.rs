@@ -14,7 +14,8 @@ use terminal::text::grouped;
 pub const HELP: &str = "\
 Assumptions: Activities are spread evenly over the day and posted one by one, with ids of 36 characters and
 without metadata. Each user is in one of the programs, of which at most 500 have a board, and opens the
-dashboard five times a day, with four requests each. Batching is `thrifty`. Above a million activities a day,
+dashboard five times a day, with four requests each, of which the caches of ten of CloudFront's locations
+answer some. Readers are public, and posts are signed. Batching is `thrifty`. Above a million activities a day,
 functions are not traced. On AWS, a function mostly waits for DynamoDB, so its duration is an estimate: 10 ms
 for a POST, 30 ms for a batch and 5 ms for a read. Read and write units come from measurements. The pipe reads
 each shard of the stream four times a second, as Lambda does; AWS documents neither its rate nor that its
@@ -85,6 +86,13 @@ const TRACED_ACTIVITIES_A_DAY_MAX: u64 = 1_000_000;
 
 const GIGABYTE: f64 = 1e9;
 
+/// An answer may be cached until the next snapshot, which is half a minute away on average.
+const CACHED_SECONDS: f64 = 30.0;
+/// Each has a cache of its own.
+const EDGE_LOCATIONS: f64 = 10.0;
+/// Of a board and window: its first page and its history.
+const ADDRESSES_A_BOARD: f64 = 2.0;
+
 /// Opening the dashboard requests a board, the list of boards and a history, and later one update.
 const READS_A_USER: f64 = 5.0 * 4.0;
 /// A head, read consistently. An instance keeps the pages, and reads one in twenty anew. Measured by `podium bench`.
@@ -150,6 +158,10 @@ pub fn run(args: &Args) -> ExitCode {
         "\n{}",
         paces_table(&volumes(&sizes, args.programs, args.snapshot_every_minutes))
     );
+    print!(
+        "\n{}",
+        access_table(&volumes(&sizes, args.programs, args.snapshot_every_minutes))
+    );
     print!("\n{}", anonymous_table(args.serve_concurrency));
     println!("\n{HELP}");
     ExitCode::SUCCESS
@@ -174,10 +186,7 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     #[expect(clippy::cast_precision_loss, reason = "both are far below 2^53")]
     let (a_day, users) = (volume.activities_a_day as f64, volume.users as f64);
     let activities = a_day * DAYS;
-    let reads = users * READS_A_USER * DAYS;
-    let function = |invocations: f64, seconds: f64, memory_gb: f64| {
-        invocations * (price::INVOCATION + seconds * memory_gb * price::GB_SECOND)
-    };
+    let uncached = uncached_reads(volume);
 
     let a_window = a_day / SECONDS_A_DAY * BATCHING_WINDOW_SECONDS;
     let batch = (a_window / POLLERS).clamp(1.0, BATCH_MAX);
@@ -201,11 +210,12 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     let read = snapshots * read + DAYS * FACT_UNITS_OF_A_BOARD_A_DAY * boards + heartbeats;
     let snapshot_seconds = 0.2 + users * SNAPSHOT_SECONDS_A_STANDING;
 
-    let traced = (activities + batches + snapshots + reads) * TRACED_SHARE + 4.0 * DAYS * SECONDS_A_DAY;
+    let invocations = activities + batches + snapshots + uncached;
+    let traced = invocations * TRACED_SHARE + 4.0 * DAYS * SECONDS_A_DAY;
     let traced = if volume.activities_a_day > TRACED_ACTIVITIES_A_DAY_MAX {
         0.0
     } else {
-        traced.min(activities + batches + snapshots + reads)
+        traced.min(invocations)
     };
     let fact_bytes = a_day * KEY_DAYS * FACT_BYTES;
     let shards = (fact_bytes / SHARD_BYTES).ceil().max(SHARDS_MIN);
@@ -234,14 +244,8 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
                 + read * price::READ_UNIT
                 + written * price::WRITE_UNIT,
         ),
-        (
-            "serve",
-            function(reads, SERVE_SECONDS, MEMORY_GB) + reads * UNITS_A_READ * price::READ_UNIT,
-        ),
-        (
-            "data to readers",
-            reads * ANSWER_BYTES / GIGABYTE * price::EGRESS_GB,
-        ),
+        ("serve", serve(uncached)),
+        ("edge", edge(reads(volume))),
         (
             "storage, after 90 days",
             (fact_bytes / GIGABYTE) * (price::TABLE_GB_MONTH + price::RESTORABLE_GB_MONTH)
@@ -259,7 +263,73 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     ]
 }
 
-/// The most that clients without login can cost, in US dollars an hour by item, and their requests an hour. They can
+fn function(invocations: f64, seconds: f64, memory_gb: f64) -> f64 {
+    invocations * (price::INVOCATION + seconds * memory_gb * price::GB_SECOND)
+}
+
+/// Activities a month, each posted by itself.
+fn posts(volume: Volume) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let a_day = volume.activities_a_day as f64;
+    a_day * DAYS
+}
+
+/// Requests of readers a month.
+fn reads(volume: Volume) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let users = volume.users as f64;
+    users * READS_A_USER * DAYS
+}
+
+/// Those that the edge does not answer from its caches. In each location, an address is asked for at serve again
+/// when its answer has expired and someone wants it.
+fn uncached_reads(volume: Volume) -> f64 {
+    let boards = f64::from(volume.programs.min(settings::PROGRAM_BOARDS)) + 1.0;
+    let addresses = boards * WINDOWS * ADDRESSES_A_BOARD + WINDOWS;
+    let reads = reads(volume);
+    let a_second = reads / DAYS / SECONDS_A_DAY / addresses / EDGE_LOCATIONS;
+    reads / (1.0 + a_second * CACHED_SECONDS)
+}
+
+fn serve(reads: f64) -> f64 {
+    function(reads, SERVE_SECONDS, MEMORY_GB) + reads * UNITS_A_READ * price::READ_UNIT
+}
+
+fn edge(reads: f64) -> f64 {
+    reads * (price::EDGE_REQUEST + ANSWER_BYTES / GIGABYTE * price::EDGE_GB)
+}
+
+/// What readers cost, by who may read, and what posts with a token cost more than signed ones.
+fn access_table(volumes: &[Volume]) -> String {
+    type Dollars = fn(Volume) -> f64;
+    let users = volumes.iter().map(|volume| grouped(volume.users));
+    let mut text = format!(
+        "US dollars a month by who may do what: edge and serve for readers, whose answers are cached where they are\n\
+         public, and the HTTP API, which takes tokens. Signed posts do without it.\n{}",
+        line("users", users)
+    );
+    let rows: [(&str, Dollars); 4] = [
+        ("public readers", |volume| {
+            edge(reads(volume)) + serve(uncached_reads(volume))
+        }),
+        ("  saved by caching", |volume| {
+            serve(reads(volume)) - serve(uncached_reads(volume))
+        }),
+        ("readers who log in", |volume| {
+            edge(reads(volume)) + serve(reads(volume)) + reads(volume) * price::API_REQUEST
+        }),
+        ("posts with a token", |volume| {
+            posts(volume) * (price::API_REQUEST + price::EDGE_REQUEST)
+        }),
+    ];
+    for (name, dollars) in rows {
+        let cells = volumes.iter().map(|volume| format!("{:.2}", dollars(*volume)));
+        text.push_str(&line(name, cells));
+    }
+    text
+}
+
+/// The most that clients without login can make functions and tables cost, in US dollars an hour by item, and their requests an hour. They can
 /// only read: AWS refuses unsigned posts without charge. A URL takes a limited number of requests for each
 /// execution that serve has reserved.
 fn anonymous(serve_concurrency: u32) -> (f64, [(&'static str, f64); 4]) {
@@ -267,8 +337,8 @@ fn anonymous(serve_concurrency: u32) -> (f64, [(&'static str, f64); 4]) {
     let requests = executions * REQUESTS_A_SECOND * HOUR_SECONDS;
     let items = [
         (
-            "data to the client",
-            requests * ANSWER_BYTES_MAX / GIGABYTE * price::EGRESS_GB,
+            "edge",
+            requests * (ANSWER_BYTES_MAX / GIGABYTE * price::EDGE_GB + price::EDGE_REQUEST),
         ),
         (
             "requests and functions",
@@ -283,9 +353,9 @@ fn anonymous(serve_concurrency: u32) -> (f64, [(&'static str, f64); 4]) {
 fn anonymous_table(serve_concurrency: u32) -> String {
     let (requests, items) = anonymous(serve_concurrency);
     let mut text = format!(
-        "The most that clients without login can cost, with function_concurrency.serve = {serve_concurrency}. Posts\n\
-         must be signed, and reading a thousand rows uncompressed costs the most. CloudFront, which serves the\n\
-         dashboard's files, has no such limit: see volume_alarms.\n{:<24}{requests:>12}\n",
+        "The most that what clients without login make serve answer can cost, with function_concurrency.serve =\n\
+         {serve_concurrency}. Posts need a signature or a token, and reading a thousand rows uncompressed costs the most. What\n\
+         CloudFront answers from its caches has no such limit: see waf and volume_alarms.\n{:<24}{requests:>12}\n",
         "requests an hour"
     );
     let sum = (
@@ -398,12 +468,11 @@ mod tests {
             let path = file.expect("a file").path();
             let settings = std::fs::read_to_string(&path).expect("it can be read");
             // Without a reservation the account's quota applies, which may be a thousand. Other values of these
-            // variables, or unsigned posts, need a sum of their own here.
+            // variables need a sum of their own here.
             for variable in [
                 "reserve_concurrency",
                 "function_concurrency",
                 "function_memory_mb",
-                "ingest_auth",
             ] {
                 let is_set = settings
                     .lines()
@@ -439,7 +508,7 @@ mod tests {
     #[test]
     fn the_readme_shows_what_it_prints() {
         let volumes = volumes(&SIZES, 5, 1);
-        for table in [table(&volumes), paces_table(&volumes)] {
+        for table in [table(&volumes), paces_table(&volumes), access_table(&volumes)] {
             assert!(README.contains(&table), "README.md must contain\n{table}");
         }
     }

@@ -302,7 +302,7 @@ impl Smoke {
                  audience and scope"
             }
             Failure::Status(401 | 403) => {
-                "the address requires signed requests or a token; add --sign, or --token-command"
+                "the address requires a signature (--sign) or a token (--token-command)"
             }
             Failure::Status(_) | Failure::BadAnswer => "check the address and the log of ingest",
             Failure::NotAuthorized | Failure::Connect | Failure::Timeout | Failure::Broken => {

@@ -276,6 +276,32 @@ async fn a_wrong_address_is_refused_with_the_option() {
     );
 }
 
+#[tokio::test]
+async fn a_login_that_cannot_be_is_refused_with_the_option() {
+    let login = |more: &[&'static str]| [&["--oidc-issuer", "https://id.example.com"], more].concat();
+    for (arguments, expected) in [
+        (login(&[]), "--oidc-audience"),
+        (
+            vec!["--oidc-issuer", "http://id.example.com", "--oidc-audience", "a"],
+            "must be an https address",
+        ),
+        (vec!["--oidc-audience", "a"], "--oidc-issuer"),
+        (vec!["--readers", "login"], "--oidc-issuer"),
+        (vec!["--self-reporting"], "--oidc-issuer"),
+        (
+            login(&["--oidc-audience", "a", "--readers", "all"]),
+            r#"must be "public" or "login""#,
+        ),
+        (
+            login(&["--oidc-audience", "a", "--oidc-parameter", "prompt"]),
+            "expected NAME=VALUE",
+        ),
+    ] {
+        let stderr = refused(command(&arguments), 2).await;
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn without_its_functions_it_ends_at_once_and_says_how_to_get_them() {

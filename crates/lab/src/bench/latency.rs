@@ -14,10 +14,10 @@ use crate::load::engine::{self, Plan};
 use crate::load::figures::{Figures, Percentiles};
 
 /// Activities a second, one a request.
-const RATE: f64 = 1_000.0;
+pub(super) const RATE: f64 = 1_000.0;
 
 /// Load before the measurement, so that connections are open and processes have started.
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(super) const WARM_UP: Duration = Duration::from_secs(2);
 
 /// This part reads no boards, so it does not wait for any.
 const DRAIN_MAX: Duration = Duration::from_millis(1);
@@ -101,7 +101,7 @@ pub async fn measure(length: Duration, report: &mut Report, peaks: &mut Peaks) -
     Ok(())
 }
 
-async fn post(api: Api, length: Duration) -> Figures {
+pub(super) async fn post(api: Api, length: Duration) -> Figures {
     let plan = Plan {
         rate: RATE,
         length: Some(length),

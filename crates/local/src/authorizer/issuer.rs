@@ -270,3 +270,36 @@ fn key(jwk: &Jwk) -> Option<(String, Key)> {
         },
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_is_reached_where_nobody_can_change_its_answers() {
+        for address in [
+            "https://id.example.com",
+            "https://id.example.com/realms/podium",
+            "https://TENANT.auth0.com/",
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080",
+            "http://localhost:8080/realm",
+        ] {
+            let issuer: IssuerUrl = address.parse().expect("an issuer");
+            assert_eq!(issuer.to_string(), address, "as it is in the tokens");
+        }
+        for address in [
+            "",
+            "id.example.com",
+            "http://id.example.com",
+            "http://localhost.example.com",
+            "http://10.0.0.1",
+            "ftp://localhost",
+            "https://id.example.com?tenant=1",
+            "https://id.example.com#top",
+            "https://user:secret@id.example.com",
+        ] {
+            assert!(address.parse::<IssuerUrl>().is_err(), "{address}");
+        }
+    }
+}

@@ -245,3 +245,35 @@ impl JwtVerifier for ByRing {
         self.algorithm
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(claim: &Value, flattened: &str, scopes: &[&str]) {
+        let claims: Map<String, Value> = [("scp".to_owned(), claim.clone())].into_iter().collect();
+        assert_eq!(super::flattened(&claims)["scp"], flattened);
+        let got: Vec<_> = super::scopes(&claims).collect();
+        assert_eq!(got, scopes, "{claim}");
+    }
+
+    #[test]
+    fn claims_are_handed_on_as_an_http_api_does() {
+        check(
+            &json!("podium:write openid"),
+            "podium:write openid",
+            &["podium:write", "openid"],
+        );
+        check(
+            &json!(["podium:write", "a b"]),
+            "[podium:write a b]",
+            &["podium:write", "a b"],
+        );
+        check(&json!([]), "[]", &[]);
+        check(&json!(1_800_000_000), "1800000000", &[]);
+        check(&json!(true), "true", &[]);
+        check(&json!({"a": ["b"]}), "map[a:[b]]", &[]);
+    }
+}

@@ -130,7 +130,7 @@ fn a_smoke_test_says_what_ingest_made_of_it() {
     for (fault, expected) in [
         (
             Fault::Status(403),
-            "answered 403: go away; the address requires signed requests; add --sign\n",
+            "answered 403: go away; the address requires a signature (--sign) or a token (--token-command)\n",
         ),
         (
             Fault::Status(503),
