@@ -3,7 +3,7 @@
 import { showAccount, startAccount } from "./account.js";
 import { Problem, sendBy } from "./api.js";
 import { login, posting, readers } from "./config.js";
-import { ENDED, isExpired, isRefusal, logoutOf, renewalOf, requestOf, scopeOf, Told, tokensOf, userOf, wordsFor } from "./token.js";
+import { ENDED, isExpired, isRefusal, renewalOf, requestOf, scopeOf, Told, tokensOf, userOf, wordsFor } from "./token.js";
 
 const TOKENS = "podium.tokens";
 const PENDING = "podium.login";
@@ -262,7 +262,9 @@ async function logOut() {
       await oauth.revocationRequest(provider, client, oauth.None(), ended.refresh, options(REVOCATION_LIMIT_MS)).catch(() => {});
     }
     if (provider.end_session_endpoint) {
-      location.replace(addressOf(provider.end_session_endpoint, logoutOf(login, ended, home)));
+      // Without the ID token, which providers would take as a hint: no token belongs into an address.
+      const query = { client_id: login.clientId, post_logout_redirect_uri: home };
+      location.replace(addressOf(provider.end_session_endpoint, query));
       return;
     }
     store(WORDS, "You are logged out.");

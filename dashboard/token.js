@@ -33,14 +33,13 @@ export function userOf(token, userClaim) {
 }
 
 /** What is kept of a token response. Times are of this device's clock, so that a wrong clock does no harm. */
-export function tokensOf({ access_token, refresh_token, id_token, expires_in }, earlier, now) {
+export function tokensOf({ access_token, refresh_token, expires_in }, earlier, now) {
   const { iat, exp } = claimsOf(access_token) ?? {};
   const seconds = expires_in ?? exp - iat;
   const lifetime = Number.isFinite(seconds) ? 1000 * seconds : null;
   return {
     access: access_token,
     refresh: refresh_token ?? earlier?.refresh ?? null,
-    id: id_token ?? earlier?.id ?? null,
     since: now,
     expiresAt: lifetime && now + lifetime,
     renewAt: lifetime && now + lifetime - Math.min(RENEWAL_MARGIN_MS, lifetime / 5),
@@ -69,15 +68,6 @@ export function requestOf(login, provider, { state, nonce, challenge, redirect, 
     code_challenge_method: "S256",
     ...(silent ? { prompt: "none" } : {}),
   };
-}
-
-const audiencesOf = (claims) => [claims?.aud ?? claims?.client_id].flat();
-
-/** The query of a logout at the provider. The ID token is in it, unless the API could take it for an access token. */
-export function logoutOf({ clientId }, { id, access }, redirect) {
-  const [named, taken] = [id, access].map((token) => audiencesOf(claimsOf(token)));
-  const isSafe = id !== null && !named.some((audience) => taken.includes(audience));
-  return { ...(isSafe ? { id_token_hint: id } : {}), client_id: clientId, post_logout_redirect_uri: redirect };
 }
 
 export const ENDED = "Your login has ended. Log in again.";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as oauth from "../../../dashboard/vendor/oauth4webapi.js";
 import {
-  claimsOf, isExpired, isRefusal, logoutOf, renewalOf, requestOf, scopeOf, Told, tokensOf, userOf, wordsFor,
+  claimsOf, isExpired, isRefusal, renewalOf, requestOf, scopeOf, Told, tokensOf, userOf, wordsFor,
 } from "../../../dashboard/token.js";
 
 const NOW = 1_800_000_000_000;
@@ -54,9 +54,9 @@ test("a refresh token renews before the end, and without one the page waits for 
 });
 
 test("a rotated token replaces the one before, and what is not sent again stays", () => {
-  const first = tokensOf({ access_token: "a", refresh_token: "r1", id_token: "i", expires_in: 60 }, null, NOW);
+  const first = tokensOf({ access_token: "a", refresh_token: "r1", expires_in: 60 }, null, NOW);
   const second = tokensOf({ access_token: "b", refresh_token: "r2", expires_in: 60 }, first, NOW);
-  assert.deepEqual([second.access, second.refresh, second.id], ["b", "r2", "i"]);
+  assert.deepEqual([second.access, second.refresh], ["b", "r2"]);
   assert.equal(tokensOf({ access_token: "c" }, second, NOW).refresh, "r2");
 });
 
@@ -87,20 +87,6 @@ test("a login asks for a code with PKCE, with the deployment's parameters", () =
     code_challenge_method: "S256",
   });
   assert.deepEqual(requestOf(login, {}, { ...made, silent: true }), { ...request, prompt: "none" });
-});
-
-test("a logout sends the ID token, but never one that the API would take", () => {
-  const redirect = "https://podium.example.com/";
-  const check = (access, id, expected) => assert.deepEqual(logoutOf(LOGIN, { access, id, refresh: "r" }, redirect), {
-    ...(expected ? { id_token_hint: id } : {}), client_id: "page", post_logout_redirect_uri: redirect,
-  });
-  const id = jwt({ aud: "page" });
-  check(jwt({ aud: "https://api.example.com" }), id, true);
-  check(jwt({ aud: ["https://api.example.com", "other"] }), jwt({ aud: ["page"] }), true);
-  check(jwt({ client_id: "page" }), id, false);
-  check(jwt({ aud: ["https://api.example.com", "page"] }), id, false);
-  check(jwt({ aud: "page" }), jwt({ aud: ["page", "other"] }), false);
-  check(jwt({ aud: "https://api.example.com" }), null, false);
 });
 
 // Failures as the library throws them.
