@@ -57,10 +57,8 @@ fn an_import_outlives_the_server() {
     let import = podium(&["import", text(&file), "--batch", "10"], &server.url()).spawn();
     let import = import.expect("podium runs");
     wait_until(|| server.store.lock().accepted.len() >= 300);
-    let (address, store) = (server.address, server.store.clone());
-    drop(server);
-    store.lock().stalls_at = None;
-    let server = Server::start_at(address, store);
+    server.store.lock().stalls_at = None;
+    let server = server.restarted();
     let import: Run = import.wait_with_output().expect("it ends").into();
     assert_eq!(import.code, Some(0), "{}{}", import.stdout, import.stderr);
     assert_eq!(count(&import, "accepted") + count(&import, "duplicate"), 1_000);
@@ -84,11 +82,9 @@ fn an_import_goes_on_where_it_was_ended() {
         let import: Run = import.wait_with_output().expect("it ends").into();
         assert_eq!(import.code, if signal == "INT" { Some(130) } else { None });
 
-        let (address, store) = (server.address, server.store.clone());
-        drop(server);
-        store.lock().stalls_at = None;
-        store.lock().items_received = 0;
-        let server = Server::start_at(address, store);
+        server.store.lock().stalls_at = None;
+        server.store.lock().items_received = 0;
+        let server = server.restarted();
         let import = run(&args, &server.url());
         assert_eq!(import.code, Some(0), "{}{}", import.stdout, import.stderr);
         assert!(import.stderr.contains("resuming after "), "{}", import.stderr);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
+    net::{self, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -62,21 +62,30 @@ impl Shared {
 /// Stops and closes all its connections when dropped.
 pub struct Server {
     runtime: Option<Runtime>,
+    listener: net::TcpListener,
     pub address: SocketAddr,
     pub store: Shared,
 }
 
 impl Server {
     pub fn start() -> Self {
-        Self::start_at("127.0.0.1:0".parse().expect("an address"), Shared::default())
+        let listener = net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::listening(listener, Shared::default())
     }
 
-    /// Starts a server at the address of one that stopped.
-    pub fn start_at(address: SocketAddr, store: Shared) -> Self {
+    /// Ends a server with all its connections, and starts one at its address, which nobody else can take
+    /// meanwhile.
+    pub fn restarted(self) -> Self {
+        let listener = self.listener.try_clone().expect("a second handle");
+        let store = self.store.clone();
+        drop(self);
+        Self::listening(listener, store)
+    }
+
+    fn listening(listener: net::TcpListener, store: Shared) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let listener = runtime
-            .block_on(TcpListener::bind(address))
-            .expect("the port is free");
+        let accepting = listener.try_clone().expect("a second handle");
+        accepting.set_nonblocking(true).expect("a mode of every socket");
         let address = listener.local_addr().expect("an address");
         let router = Router::new()
             .route("/v1/activities", post(accept))
@@ -84,9 +93,13 @@ impl Server {
             .route("/v1/boards/{board}", get(board))
             .route("/v1/boards/{board}/users/{user}", get(user))
             .with_state(store.clone());
-        runtime.spawn(async move { axum::serve(listener, router).await });
+        runtime.spawn(async move {
+            let accepting = TcpListener::from_std(accepting).expect("a socket that listens");
+            axum::serve(accepting, router).await
+        });
         Self {
             runtime: Some(runtime),
+            listener,
             address,
             store,
         }
