@@ -85,6 +85,7 @@ impl Key {
 }
 
 /// What the issuer published.
+#[derive(Clone)]
 struct Published {
     keys: HashMap<String, Key>,
     origins: Vec<String>,
@@ -196,6 +197,15 @@ impl Issuer {
             }
             Err(error) => {
                 tracing::warn!("The keys of the issuer {} cannot be fetched: {error:#}", self.url);
+                // What is kept is good for another while. Otherwise every request would wait for an issuer that
+                // does not answer.
+                let kept = kept.map(|kept| {
+                    Arc::new(Published {
+                        fetched_at: Instant::now(),
+                        ..(*kept).clone()
+                    })
+                });
+                self.published.write().await.clone_from(&kept);
                 kept
             }
         }
