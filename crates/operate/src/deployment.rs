@@ -55,11 +55,8 @@ impl Deployment {
     pub async fn connect(&self, queue: Option<&Url>) -> anyhow::Result<SdkConfig> {
         if let Some(address) = self.local(queue) {
             let credentials = Credentials::new("any", "any", None, None, "podium local");
-            return Ok(store::aws::config(
-                LOCAL_REGION.to_owned(),
-                credentials,
-                Some(address),
-            ));
+            let config = store::aws::config(LOCAL_REGION.to_owned(), credentials, Some(address));
+            return Ok(config.into_builder().timeout_config(aws::timeouts()).build());
         }
         let region = self.region.clone();
         let region = region.or_else(|| queue.and_then(region_of).map(ToOwned::to_owned));

@@ -41,7 +41,11 @@ pub fn config(region: String, credentials: Credentials, endpoint_url: Option<Str
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client())
         .retry_config(RetryConfig::standard())
-        .timeout_config(timeouts());
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .build(),
+        );
     config.set_endpoint_url(endpoint_url);
     config.build()
 }
@@ -51,13 +55,6 @@ pub fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https()
-}
-
-/// The timeouts of requests to tables and queues.
-pub fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .build()
 }
 
 /// The value of a variable of this process's environment.
