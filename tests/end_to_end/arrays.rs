@@ -315,6 +315,7 @@ async fn a_statement_that_is_refused_for_good_is_not_sent_again() {
             program: "p".parse().expect("an id"),
             kind: "task_completed".parse().expect("a kind"),
             occurred_at: time(NOW),
+            amount: None,
             metadata: None,
         })
         .collect();

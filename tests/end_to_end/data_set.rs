@@ -1,5 +1,6 @@
 //! Compares the boards of real activities with expected boards that were computed independently. The files
-//! are named by `PODIUM_TEST_ACTIVITIES` and `PODIUM_TEST_EXPECTED`; without them the tests are skipped.
+//! are named by `PODIUM_TEST_ACTIVITIES` and `PODIUM_TEST_EXPECTED`; without them the tests are skipped. So are those
+//! of `cli::correct`, with files of their own.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,10 +25,36 @@ pub struct Expected {
     boards: BTreeMap<String, ExpectedBoard>,
 }
 
+impl Expected {
+    /// The global board and those of programs in a file.
+    pub fn boards(file: &str) -> Option<Self> {
+        let mut members: BTreeMap<String, Value> = serde_json::from_reader(open(file)?).expect("boards");
+        if let Some(boards) = members.remove("boards") {
+            members = serde_json::from_value(boards).expect("boards");
+        }
+        members.retain(|name, _| name == "global" || name.starts_with("program:"));
+        let boards: BTreeMap<String, ExpectedBoard> = members
+            .into_iter()
+            .map(|(name, board)| (name, serde_json::from_value(board).expect("a board")))
+            .collect();
+        let activities = boards["global"]
+            .entries
+            .iter()
+            .map(|entry| entry.activities)
+            .sum();
+        Some(Self { activities, boards })
+    }
+
+    /// The points of everyone.
+    pub fn points(&self) -> i64 {
+        self.boards["global"].points
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct ExpectedBoard {
     participants: u64,
-    points: u64,
+    points: i64,
     entries: Vec<ExpectedEntry>,
 }
 
@@ -35,7 +62,7 @@ struct ExpectedBoard {
 struct ExpectedEntry {
     rank: u64,
     user_id: UserId,
-    points: u64,
+    points: i64,
     activities: u64,
 }
 

@@ -10,7 +10,7 @@ use crate::tables::Functions;
 const NOW: &str = "2026-11-21T09:31:10Z";
 
 /// Each fixture's name, and the path that serves it.
-const FIXTURES: [(&str, &str); 10] = [
+const FIXTURES: [(&str, &str); 11] = [
     ("boards", "/v1/boards?window=week"),
     ("board", "/v1/boards/global?window=week&limit=100"),
     ("empty", "/v1/boards/program:onboarding?window=day"),
@@ -24,6 +24,7 @@ const FIXTURES: [(&str, &str); 10] = [
     ),
     ("board_in_other_case", "/v1/boards/program:Onboarding?window=week"),
     ("status", "/v1/status"),
+    ("policy", "/v1/policy"),
 ];
 
 fn time(at: &str) -> Timestamp {

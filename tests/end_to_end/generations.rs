@@ -22,7 +22,7 @@ async fn publish(snapshots: &Snapshots, generation: u64, now: Timestamp) -> Publ
         builder.add(
             &user,
             Tally {
-                points: generation,
+                points: generation.cast_signed(),
                 activities: 1,
             },
         );
@@ -61,10 +61,11 @@ fn written(published: Published) -> Option<(u64, usize)> {
 fn check_whole(board: &BoardDocument) {
     let points = board.entries[0].points;
     assert_eq!(
-        board.heading.generation, points,
+        board.heading.generation.cast_signed(),
+        points,
         "the head is of the generation of its rows"
     );
-    assert_eq!(board.heading.points, points * USERS);
+    assert_eq!(board.heading.points, points * USERS.cast_signed());
     assert!(
         board.entries.iter().all(|entry| entry.points == points),
         "rows of two generations"

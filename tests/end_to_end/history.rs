@@ -26,7 +26,7 @@ async fn task_at(functions: &mut Functions, user: &str, at: &str) {
     task(functions, user, "p", at, at).await;
 }
 
-fn known(points: Option<u64>) -> String {
+fn known(points: Option<i64>) -> String {
     points.map_or("-".to_owned(), |points| points.to_string())
 }
 
@@ -204,7 +204,7 @@ async fn anyones_points_over_time_follow_from_the_counters() {
         "2026-11-20T12:00:00Z",
         "2026-11-21T11:00:00Z",
     ] {
-        task(&mut functions, "ann", "p", occurred_at, now).await;
+        task(&mut functions, "ann", "p", occurred_at, occurred_at).await;
     }
     task(&mut functions, "ann", "q", "2026-11-20T12:00:00Z", now).await;
     functions.publish(time(now)).await;

@@ -27,6 +27,9 @@ async fn with_the_aggregator_stopped_ingestion_answers_and_all_is_counted_later(
     aggregator.start();
     stack.stack.aggregation().resume();
     let status = stack.wait_until_counted(ACTIVITIES as u64).await.status;
-    assert_eq!(status.counted.points, 10 * ACTIVITIES as u64);
+    assert_eq!(
+        status.counted.points,
+        10 * i64::try_from(ACTIVITIES).expect("a small number")
+    );
     stack.stop().await;
 }

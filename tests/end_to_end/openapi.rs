@@ -50,7 +50,7 @@ fn enumerations_have_the_variants_of_the_code() {
         names(variants!(
             RejectionCode: NotAnObject, Malformed, MissingField, UnknownField, DuplicateField, WrongType, Empty,
             TooLong, TooDeep, IllegalCharacter, Reserved, DotSegment, UnknownKind, InvalidTime, InTheFuture, TooOld,
-            OutOfRange, UnsupportedSchemaVersion, Conflict, Forbidden,
+            OutOfRange, UnsupportedSchemaVersion, Conflict, Forbidden, UnknownActivity,
         ))
     );
     assert_eq!(
@@ -76,7 +76,7 @@ fn limits_are_those_of_the_code() {
     let body = "/paths/~1v1~1activities/post/requestBody";
     check(&format!("{body}/x-max-bytes"), ingest::MAX_BODY_BYTES.into());
     let array = format!("{body}/content/application~1json/schema/oneOf/1");
-    check(&format!("{array}/maxItems"), ingest::MAX_ACTIVITIES.into());
+    check(&format!("{array}/maxItems"), ingest::MAX_ITEMS.into());
     let responses = "/paths/~1v1~1activities/post/responses";
     for results in [
         "202/content/application~1json/schema",
@@ -86,7 +86,7 @@ fn limits_are_those_of_the_code() {
         "503/content/application~1problem+json/schema",
     ] {
         let pointer = format!("{responses}/{results}/properties/results/maxItems");
-        check(&pointer, ingest::MAX_ACTIVITIES.into());
+        check(&pointer, ingest::MAX_ITEMS.into());
     }
 
     let activity = "/components/schemas/Activity/properties";

@@ -206,7 +206,7 @@ async fn a_store_that_does_not_answer_is_unavailable_before_the_invocation_ends(
     // 1.2 s are left, of which the last second is for the answer.
     context.deadline = u64::try_from(now.as_millisecond()).expect("after 1970") + 1_200;
     let activity = json!({"user_id": "ann", "program_id": "p", "kind": "task_completed"});
-    let all = vec![activity; ingest::MAX_ACTIVITIES];
+    let all = vec![activity; ingest::MAX_ITEMS];
     let request = post(&Value::from(all)).with_lambda_context(context);
     let log = tempfile::NamedTempFile::new().expect("a file");
     let subscriber = tracing_subscriber::fmt()
@@ -229,7 +229,7 @@ async fn a_store_that_does_not_answer_is_unavailable_before_the_invocation_ends(
     );
     let answer: Value = serde_json::from_str(response.body()).expect("JSON");
     let results = answer["results"].as_array().expect("results");
-    assert_eq!(results.len(), ingest::MAX_ACTIVITIES);
+    assert_eq!(results.len(), ingest::MAX_ITEMS);
     assert!(
         results.iter().all(|result| result["status"] == "unavailable"),
         "{answer}"

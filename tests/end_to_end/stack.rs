@@ -186,6 +186,19 @@ impl TestStack {
         last
     }
 
+    /// Waits until the standings come to these sums, and stay so for two more snapshots.
+    pub async fn wait_until_sums(&self, activities: u64, points: i64) {
+        let sums = |status: &StatusDocument| (status.status.counted.activities, status.status.counted.points);
+        let expected = (activities, points);
+        self.wait_for(&format!("the sums {expected:?}"), |status| {
+            sums(status) == expected
+        })
+        .await;
+        self.wait_for("another snapshot", |_| true).await;
+        let last = self.wait_for("yet another snapshot", |_| true).await;
+        assert_eq!(sums(&last), expected);
+    }
+
     /// All listed entries of a board, page by page.
     pub async fn whole_board(&self, board: &str, limit: usize) -> BoardDocument {
         let first = format!("/v1/boards/{board}?limit={limit}");

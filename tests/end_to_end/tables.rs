@@ -31,6 +31,7 @@ pub fn rules(time_zone: &str) -> Rules {
         standing_shards: shards.parse().expect("a number of shards"),
         calendar: time_zone.parse().expect("a time zone"),
         scoring_policy: settings::SCORING_POLICY.parse().expect("a policy"),
+        period_grace: Some(settings::PERIOD_GRACE_HOURS.try_into().expect("a grace")),
     }
 }
 
@@ -51,20 +52,34 @@ pub struct Functions {
 
 impl Functions {
     pub async fn start(time_zone: &str) -> Self {
-        Self::configured(time_zone, 10_000, &settings::PROGRAM_BOARDS.to_string()).await
+        Self::configured(rules(time_zone), 10_000, &settings::PROGRAM_BOARDS.to_string()).await
+    }
+
+    /// With another scoring policy.
+    pub async fn scoring(policy: &str) -> Self {
+        let rules = Rules {
+            scoring_policy: policy.parse().expect("a policy"),
+            ..rules("UTC")
+        };
+        Self::configured(rules, 10_000, &settings::PROGRAM_BOARDS.to_string()).await
     }
 
     /// With boards that list so many users.
     pub async fn listing(listed_users: usize, time_zone: &str) -> Self {
-        Self::configured(time_zone, listed_users, &settings::PROGRAM_BOARDS.to_string()).await
+        Self::configured(
+            rules(time_zone),
+            listed_users,
+            &settings::PROGRAM_BOARDS.to_string(),
+        )
+        .await
     }
 
     /// Functions that publish the boards of at most this many programs.
     pub async fn with_program_boards(time_zone: &str, program_boards: &str) -> Self {
-        Self::configured(time_zone, 10_000, program_boards).await
+        Self::configured(rules(time_zone), 10_000, program_boards).await
     }
 
-    async fn configured(time_zone: &str, listed_users: usize, program_boards: &str) -> Self {
+    async fn configured(rules: Rules, listed_users: usize, program_boards: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let aws_url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let dynamodb = DynamoDb::open(None).expect("tables in a temporary place");
@@ -85,7 +100,6 @@ impl Functions {
             .await
             .expect("the tables are made");
 
-        let rules = rules(time_zone);
         let ingest = Ingest::new(
             Activities::new(client.clone(), tables.activities.clone()),
             ingest::Config {
@@ -159,6 +173,30 @@ impl Functions {
             .expect("a request");
         let response = self.ingest.handle(request, now).await;
         assert_eq!(response.status(), 202, "{}", response.body());
+    }
+
+    /// Posts to a collection at `now`, and returns the status and the statuses of the items.
+    pub async fn send(&self, path: &str, body: &Value, now: Timestamp) -> String {
+        let request = Request::post(format!("http://localhost/v1/{path}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .expect("a request");
+        let response = self.ingest.handle(request, now).await;
+        let body: Value = serde_json::from_str(response.body()).expect("JSON");
+        let of_item = |item: &Value| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let status = text(&item["status"]);
+            match &item["error"] {
+                Value::Null => status,
+                error => format!("{status}: {} {}", text(&error["code"]), text(&error["detail"])),
+            }
+        };
+        let items = body["results"].as_array().expect("results").iter().map(of_item);
+        format!(
+            "{} {}",
+            response.status().as_u16(),
+            items.collect::<Vec<_>>().join("; ")
+        )
     }
 
     /// Counts at `now` the activities posted since the last call.
@@ -241,6 +279,27 @@ impl Functions {
             .condition_expression("attribute_exists(document)")
             .expression_attribute_values(":corrupt", text("{"));
         update.send().await.expect("the item exists");
+    }
+
+    /// Adds a correction of a user that cannot be decoded.
+    pub async fn corrupt_corrections(&self, user: &str) {
+        let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+        let put = self.client.put_item().table_name(&self.tables.activities);
+        let put = put
+            .item("user_id", text(user))
+            .item("activity_id", text("~adjust corrupt"));
+        put.send().await.expect("the item is written");
+    }
+
+    /// Replaces the generations of the counts by something that cannot be decoded.
+    pub async fn corrupt_generations(&self) {
+        let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+        let put = self.client.put_item().table_name(&self.tables.standings);
+        let put = put
+            .item("shard", text("control"))
+            .item("member", text("generations"))
+            .item("live", text("first"));
+        put.send().await.expect("the item is written");
     }
 
     /// Another instance of serve, for callers who may do this.

@@ -93,7 +93,14 @@ async fn what_is_deployed_counts_and_ranks() {
         .map(|entry| (entry.rank, entry.user_id.to_string(), entry.points))
         .collect();
     let expected: Vec<_> = (1..=10)
-        .map(|rank| (rank, format!("u{}", 10 - rank), 10 * (2 * (10 - rank) + 1)))
+        .map(|rank: u8| {
+            let user = 10 - rank;
+            (
+                u64::from(rank),
+                format!("u{user}"),
+                10 * (2 * i64::from(user) + 1),
+            )
+        })
         .collect();
     assert_eq!(listed, expected);
     for function in stack.stack.lambda.functions() {

@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Activity, UserId};
+use domain::UserId;
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, RngExt as _};
-use store::Rules;
 use store::count::Countable;
 use store::fold::{Answer, Call, Held, PersonFold};
 use store::keys::{CountGeneration, StandingKey};
 use store::ledger::LedgerKey;
+use store::{Rules, StoredFact};
 
 use crate::tables::Tables;
 use crate::tell;
@@ -46,7 +46,7 @@ impl Fold {
     pub fn step(
         &mut self,
         tables: &mut Tables,
-        facts: &[(Activity, Timestamp)],
+        facts: &[StoredFact],
         rules: &Rules,
         now: Timestamp,
         fault: Fault,
@@ -79,26 +79,26 @@ impl Fold {
             Call::ReadFacts => {
                 let of_user = facts
                     .iter()
-                    .filter(|(activity, _)| activity.user == *self.fold.user());
-                let scored =
-                    of_user.filter_map(|(activity, at)| Countable::scored(activity, *at, rules).ok());
+                    .filter(|stored| stored.fact.user() == self.fold.user());
+                let scored = of_user
+                    .filter_map(|stored| Countable::scored(&stored.fact, stored.received_at, rules).ok());
                 let scored: Vec<_> = scored.collect();
                 self.read.clear();
                 for Countable {
-                    activity,
-                    program,
-                    key,
-                    ..
+                    fact, program, key, ..
                 } in &scored
                 {
                     let (generation, shards) = (self.fold.generation(), rules.standing_shards);
-                    let standing =
-                        StandingKey::new(generation, shards, activity.user.clone(), program.clone());
+                    let standing = StandingKey::new(generation, shards, fact.user.clone(), program.clone());
                     self.read.entry(standing).or_default().insert(*key);
                 }
                 Answer::Facts(scored)
             }
             Call::Spill(spill) => done(tables.spill(spill)),
+            Call::WriteCap { name, sums } => {
+                tables.write_cap(name, *sums);
+                Answer::Done
+            }
             Call::Write {
                 standing,
                 replaces,
@@ -163,7 +163,7 @@ impl Rebuild {
     pub fn step(
         &mut self,
         tables: &mut Tables,
-        facts: &[(Activity, Timestamp)],
+        facts: &[StoredFact],
         rules: &Rules,
         now: Timestamp,
         fault: Fault,

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Board, Calendar, UserId, Window};
+use domain::{Board, Window};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::keys::CountGeneration;
-use store::pasts::Earned;
 use store::publication::{HISTORY, OLD_HEAD_LIFETIME, PageSizes, WindowHistory, Write, old_head};
-
-use store::{Head, Rules};
+use store::{Head, Rules, StoredFact};
 
 use crate::reader::Reader;
 use crate::run::{RUN_TIME, Run, Step, Subject, past};
@@ -36,8 +34,6 @@ pub struct Publishing {
     /// Whether points may be fewer than before, or than the facts'.
     may_have_fewer: bool,
     snapshots: Snapshots,
-    /// What each accepted activity earned, and whom.
-    facts: Vec<(UserId, Earned)>,
     runs: Vec<Run>,
     readers: Vec<Reader>,
     /// Each generation's head as it was published.
@@ -70,7 +66,6 @@ impl Publishing {
             subject,
             may_have_fewer: false,
             snapshots: Snapshots::default(),
-            facts: Vec::new(),
             runs: Vec::new(),
             readers: Vec::new(),
             published: BTreeMap::new(),
@@ -82,27 +77,23 @@ impl Publishing {
         this
     }
 
-    /// Points may be fewer than before, or than the facts': a generation of other rules took over, or an activity
-    /// became a dead letter.
+    /// Points may be fewer than before, or than the facts': there are corrections, a generation of other rules took
+    /// over, or an activity became a dead letter.
     pub fn expect_fewer(&mut self) {
         self.may_have_fewer = true;
-    }
-
-    pub fn accepted(&mut self, user: UserId, earned: Earned) {
-        self.facts.push((user, earned));
     }
 
     pub fn any_move(
         &mut self,
         random: &mut StdRng,
-        tables: &Tables,
+        (tables, facts): (&Tables, &[StoredFact]),
         live: Live<'_>,
         now: &mut Timestamp,
         faults_percent: u32,
     ) {
         match random.random_range(0..100) {
             0..10 => self.start(tables, live, now),
-            10..60 => self.step(random, tables, live, *now, faults_percent),
+            10..60 => self.step(random, (tables, facts), live, *now, faults_percent),
             60..62 => self.kill(random),
             62..72 => self.open(random),
             72..96 => self.read(random),
@@ -135,7 +126,7 @@ impl Publishing {
     fn step(
         &mut self,
         random: &mut StdRng,
-        tables: &Tables,
+        (tables, facts): (&Tables, &[StoredFact]),
         live: Live<'_>,
         now: Timestamp,
         faults_percent: u32,
@@ -149,7 +140,7 @@ impl Publishing {
             random.random_range(0..self.runs.len())
         };
         let count = random.random_range(1..=3);
-        let step = self.runs[at].step(&self.subject, tables, &self.snapshots, &self.facts, live.0, count);
+        let step = self.runs[at].step(&self.subject, tables, &self.snapshots, facts, live.0, count);
         let write = match step {
             Step::Read => return tell(format_args!("snapshot {at} reads")),
             Step::Outdated => {
@@ -216,8 +207,9 @@ impl Publishing {
             );
             self.replaced.insert(before.generation, now);
         }
-        // A generation that is no longer live may have been deleted since it was read.
-        if self.runs[at].generation == live {
+        // A generation that is no longer live may have been deleted since it was read, and corrections take points
+        // while it is read.
+        if self.runs[at].generation == live && !self.may_have_fewer {
             self.runs[at].check_sums(&self.subject, tables, &head);
         }
         let earlier = self.published.insert(head.generation, document.json.clone());
@@ -239,7 +231,7 @@ impl Publishing {
     }
 
     /// At the end, the history of all time begins with the first fact and has every fact when it occurred.
-    fn check_history(&self, calendar: &Calendar) {
+    fn check_history(&self, facts: &[StoredFact], rules: &Rules) {
         let Some(kept) = self.snapshots.get::<WindowHistory>(HISTORY) else {
             return;
         };
@@ -248,7 +240,7 @@ impl Publishing {
         }
         let history = &kept.history;
         for user in &history.users {
-            let past = past(&self.facts, &user.user_id, &self.subject, calendar, &kept.window);
+            let past = past(facts, &user.user_id, &self.subject, rules, &kept.window);
             assert!(
                 past[0].at.as_second() >= history.at[0].as_second(),
                 "the history begins at {}, after the first fact of {} at {}",
@@ -338,10 +330,10 @@ impl Publishing {
     pub fn check_end(
         &mut self,
         random: &mut StdRng,
-        tables: &Tables,
+        (tables, facts): (&Tables, &[StoredFact]),
         live: Live<'_>,
         mut now: Timestamp,
-    ) -> Option<u64> {
+    ) -> Option<i64> {
         self.runs.clear();
         for pause in [SignedDuration::ZERO, LONG_PAUSE, SHORT_PAUSE] {
             now += pause;
@@ -350,7 +342,7 @@ impl Publishing {
             let before = self.snapshots.generation;
             self.start(tables, live, &mut now);
             for _ in 0..STEPS {
-                self.step(random, tables, live, now, 0);
+                self.step(random, (tables, facts), live, now, 0);
             }
             assert!(self.runs.is_empty(), "a run without faults does not end");
             let is_published = self.snapshots.generation > before;
@@ -359,7 +351,7 @@ impl Publishing {
                 "a run without faults publishes nothing"
             );
         }
-        self.check_history(&live.1.calendar);
+        self.check_history(facts, live.1);
         self.head().map(|head| head.points)
     }
 

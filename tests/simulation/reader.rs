@@ -70,7 +70,7 @@ impl Reader {
             self.head.participants,
             "participants of generation {generation}"
         );
-        let points: u64 = rows.iter().map(|row| row.points).sum();
+        let points: i64 = rows.iter().map(|row| row.points).sum();
         let activities: u64 = rows.iter().map(|row| row.activities).sum();
         assert_eq!(
             (points, activities),
@@ -91,7 +91,7 @@ impl Reader {
             let at = random.random_range(0..rows.len());
             self.check_found(random, at, &rows);
         }
-        let any = random.random_range(0..=points + 1);
+        let any = random.random_range(-100..=points.max(0) + 1);
         assert_eq!(
             self.rank(any),
             histogram.rank(any),
@@ -109,7 +109,7 @@ impl Reader {
         let row = &rows[at];
         let expected = Some((at, row.clone()));
         let generation = self.head.generation;
-        let live = row.points + random.random_range(0..=self.head.points);
+        let live = row.points + random.random_range(0..=self.head.points.max(0));
         let (found, pages) = self.find(&row.user_id, live);
         assert_eq!(found, expected, "by {live} points in generation {generation}");
         let before = rows
@@ -122,7 +122,7 @@ impl Reader {
             pages <= pages_max,
             "{pages} pages were read to find row {at} by {live} points, with {before} rows before these"
         );
-        let corrected = random.random_range(0..=row.points);
+        let corrected = row.points - random.random_range(0..=row.points.max(0));
         let (found, _) = self.find(&row.user_id, corrected);
         assert_eq!(
             found, expected,
@@ -133,7 +133,7 @@ impl Reader {
     }
 
     /// The row of a user and its position, and the number of pages read.
-    fn find(&self, user: &UserId, points: u64) -> (Option<(usize, BoardEntry)>, usize) {
+    fn find(&self, user: &UserId, points: i64) -> (Option<(usize, BoardEntry)>, usize) {
         let mut read = 0;
         for candidate in self.head.candidates(user, points) {
             read += 1;
@@ -147,7 +147,7 @@ impl Reader {
         (None, read)
     }
 
-    fn rank(&self, points: u64) -> u64 {
+    fn rank(&self, points: i64) -> u64 {
         match self.head.ranked_by(points) {
             RankedBy::Head { rank } => rank,
             RankedBy::Page { page, above } => above + self.content::<Histogram>(page).rank(points),

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 
 use domain::history::PointsAt;
-use domain::{Board, BoardEntry, Calendar, Freshness, Standing, Tally, UserId, Window, WindowSpan};
+use domain::{Board, BoardEntry, Freshness, Standing, Tally, UserId, Window, WindowSpan};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use snapshot::boards::{Boards, UserSum};
 use store::keys::CountGeneration;
-use store::pasts::{Earned, on_board};
+use store::pasts::{earned, on_board};
 use store::publication::{HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write};
-use store::{Head, Rules};
+use store::{Head, Rules, StoredFact};
 
 use crate::snapshots::Snapshots;
 use crate::tables::Tables;
@@ -35,7 +35,7 @@ pub struct Run {
     pub now: Timestamp,
     /// The generation of the counts that it publishes, and the rules by which it reads it.
     pub generation: CountGeneration,
-    calendar: Calendar,
+    rules: Rules,
     /// The sums that were counted before the run read anything.
     counted_before: Tally,
     stage: Stage,
@@ -81,7 +81,7 @@ impl Run {
         Self {
             now,
             generation,
-            calendar: rules.calendar.clone(),
+            rules: rules.clone(),
             counted_before: counted(subject, tables, generation, rules.calendar.date(now)),
             stage: Stage::Reading(Box::new(Reading {
                 previous: snapshots.get(LATEST),
@@ -98,19 +98,19 @@ impl Run {
         subject: &Subject,
         tables: &Tables,
         snapshots: &Snapshots,
-        facts: &[(UserId, Earned)],
+        facts: &[StoredFact],
         live: CountGeneration,
         count: usize,
     ) -> Step {
         match &mut self.stage {
             Stage::Writing(writes) => writes.front().cloned().map_or(Step::Done, Step::Write),
             Stage::Reading(reading) => {
-                let day = self.calendar.date(self.now);
+                let day = self.rules.calendar.date(self.now);
                 if !reading.read(tables, self.generation, day, count) {
                     if live != self.generation {
                         return Step::Outdated;
                     }
-                    let writes = reading.plan(subject, snapshots, facts, &self.calendar, self.now);
+                    let writes = reading.plan(subject, snapshots, facts, &self.rules, self.now);
                     self.stage = Stage::Writing(writes.unwrap_or_default());
                 }
                 Step::Read
@@ -127,7 +127,12 @@ impl Run {
 
     /// The published sums include everything counted when the run began, and nothing that is not counted.
     pub fn check_sums(&self, subject: &Subject, tables: &Tables, head: &Head) {
-        let counted = counted(subject, tables, self.generation, self.calendar.date(self.now));
+        let counted = counted(
+            subject,
+            tables,
+            self.generation,
+            self.rules.calendar.date(self.now),
+        );
         let before = self.counted_before;
         assert!(
             (before.points..=counted.points).contains(&head.points)
@@ -171,8 +176,8 @@ impl Reading {
         &mut self,
         subject: &Subject,
         snapshots: &Snapshots,
-        facts: &[(UserId, Earned)],
-        calendar: &Calendar,
+        facts: &[StoredFact],
+        rules: &Rules,
         now: Timestamp,
     ) -> Option<VecDeque<Write>> {
         let mut boards = std::mem::replace(&mut self.boards, Boards::new([], 0, 0));
@@ -181,7 +186,7 @@ impl Reading {
             .finish()
             .into_iter()
             .find(|board| (&board.board, board.window) == (&subject.board, subject.window));
-        let span = calendar.span(subject.window, now);
+        let span = rules.calendar.span(subject.window, now);
         let publication = Publication {
             span: span.clone(),
             previous: self.previous.take(),
@@ -204,7 +209,7 @@ impl Reading {
             let history = kept.map_or_else(Default::default, |kept| kept.within(&span));
             let mut look = publication.look_at(history, &before);
             for user in look.outdated() {
-                let past = past(facts, &user, subject, calendar, &span);
+                let past = past(facts, &user, subject, rules, &span);
                 look = look.with(&user, Some(&past), now);
             }
             look
@@ -216,15 +221,14 @@ impl Reading {
 
 /// A user's points on the board after each accepted activity.
 pub fn past(
-    facts: &[(UserId, Earned)],
+    facts: &[StoredFact],
     user: &UserId,
     subject: &Subject,
-    calendar: &Calendar,
+    rules: &Rules,
     span: &WindowSpan,
 ) -> Vec<PointsAt> {
-    let earned = facts.iter().filter(|(of, _)| of == user);
-    let earned: Vec<_> = earned.map(|(_, earned)| earned.clone()).collect();
-    on_board(calendar, &subject.board, span, &earned)
+    let of_user = facts.iter().filter(|stored| stored.fact.user() == user);
+    on_board(&rules.calendar, &subject.board, span, &earned(of_user, rules))
 }
 
 /// The sum of the standings on a board.

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use store::blocks::{BlockName, Seen, Spill};
-use store::count::Stored;
+use store::caps::{CapName, CapSums};
+use store::count::{Stored, Write};
 use store::keys::{CountGeneration, StandingKey};
 use store::ledger::{Ledger, LedgerKey, Version};
 
@@ -20,6 +21,7 @@ pub struct Tables {
     /// The newest states of each standing, the last one being the current.
     standings: BTreeMap<StandingKey, Vec<Stored>>,
     blocks: BTreeMap<BlockName, Block>,
+    caps: BTreeMap<CapName, CapSums>,
     /// The keys of what each standing includes, as its writes say. The code under test does not know them.
     included: BTreeMap<StandingKey, BTreeSet<LedgerKey>>,
     /// Standings written since the last check.
@@ -88,19 +90,31 @@ impl Tables {
         true
     }
 
+    /// The sums that are there, of these caps.
+    pub fn caps(&self, names: &[CapName]) -> BTreeMap<CapName, CapSums> {
+        let there = names
+            .iter()
+            .filter_map(|name| Some((name.clone(), *self.caps.get(name)?)));
+        there.collect()
+    }
+
+    pub fn write_cap(&mut self, name: &CapName, sums: CapSums) {
+        self.caps.insert(name.clone(), sums);
+    }
+
     /// Counts into a standing, and returns whether the condition held.
     ///
     /// # Panics
     ///
     /// If this counts something twice.
-    pub fn count(
-        &mut self,
-        standing: &StandingKey,
-        replaces: Option<Version>,
-        version: Version,
-        ledger: &Ledger,
-    ) -> bool {
-        if !self.is_version(standing, replaces) {
+    pub fn count(&mut self, standing: &StandingKey, write: &Write) -> bool {
+        let Write {
+            replaces,
+            version,
+            ledger,
+            caps,
+        } = write;
+        if !self.is_version(standing, *replaces) {
             return false;
         }
         let before = self
@@ -114,7 +128,9 @@ impl Tables {
                 "{key:?} is counted twice into {standing:?}"
             );
         }
-        self.put(standing, version, ledger);
+        self.caps
+            .extend(caps.iter().map(|(name, sums)| (name.clone(), *sums)));
+        self.put(standing, *version, ledger);
         true
     }
 

@@ -7,7 +7,7 @@ use aws_lambda_events::event::sqs::SqsMessage;
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _};
-use store::count::{Answer, CALL_TIME_MIN, Call, Now, StandingCount};
+use store::count::{Answer, CALL_TIME_MIN, Call, Now, StandingCount, Write};
 use store::{Generations, Rules};
 
 use crate::tables::Tables;
@@ -78,16 +78,13 @@ impl Fault {
                 Answer::Read(tables.read(count.standing(), *is_consistent, random))
             }
             Call::Look(names) => Answer::Seen(tables.look(names)),
+            Call::ReadCaps(names) => Answer::Caps(tables.caps(names)),
             Call::Spill(spill) if tables.spill(spill) => Answer::Done,
             Call::Spill(_) => Answer::Full,
-            Call::Write {
-                replaces,
-                version,
-                ledger,
-            } if tables.count(count.standing(), *replaces, *version, ledger) => Answer::Done,
+            Call::Write(write) if tables.count(count.standing(), write) => Answer::Done,
             // The answer to an insert does not tell what was in its way.
-            Call::Write { replaces: None, .. } => Answer::Overtaken(None),
-            Call::Write { .. } => Answer::Overtaken(tables.current(count.standing()).cloned()),
+            Call::Write(Write { replaces: None, .. }) => Answer::Overtaken(None),
+            Call::Write(_) => Answer::Overtaken(tables.current(count.standing()).cloned()),
         };
         match self {
             Self::None => answer,

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::counters::Sum;
-use domain::{Activity, Kind, UserId};
+use domain::{Activity, Fact, FactId, Kind, Period, UserId};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use store::caps::{Cap, CapName};
 use store::count::{Countable, TOLD_APART};
 use store::generations::State;
 use store::keys::{CountGeneration, StandingKey};
-use store::pasts::Earned;
 use store::stream::{Streamed, parse};
-use store::{Generations, Rules};
+use store::{Generations, Rules, StoredFact};
 
 use crate::folds::{Fold, Rebuild};
 use crate::publishing::Publishing;
@@ -34,42 +34,52 @@ const REPAIRS: usize = 2;
 const BURST: usize = 20;
 /// An ingestion whose clock is behind by up to so many seconds.
 const SLOW_CLOCK: i64 = 100_000;
+const GRACE_HOURS: u16 = 24;
+const GRACE: SignedDuration = SignedDuration::from_hours(24);
 const USERS: [&str; 3] = ["ann", "bob", "cy"];
 const PROGRAMS: [&str; 2] = ["p", "q"];
-const KINDS: [&str; 4] = ["task_completed", "program_check_in", "learning_milestone", "quiz"];
+const KINDS: [&str; 6] = [
+    "task_completed",
+    "program_check_in",
+    "learning_milestone",
+    "quiz",
+    "walk",
+    "award",
+];
 /// Shards, time zone and points of the configurations that a deployment may change to: with another kind,
-/// with other points from a later day on, with other points in the past, without a kind, elsewhere.
+/// with other points from a later day on, with other points in the past, without a kind, elsewhere. Walks are
+/// worth points by their quantity and awards by what is given, both with a cap.
 const CONFIGURATIONS: [(&str, &str, &str); 6] = [
     (
         "4",
         "Europe/Berlin",
-        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25}}]"#,
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}}]"#,
     ),
     (
         "4",
         "Europe/Berlin",
-        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"quiz":3}}]"#,
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"quiz":3,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}}]"#,
     ),
     (
         "4",
         "Europe/Berlin",
-        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25}},
-        {"effective_from":"2026-11-25T00:00:00Z","points":{"task_completed":11,"program_check_in":5,"learning_milestone":25}}]"#,
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}},
+        {"effective_from":"2026-11-25T00:00:00Z","points":{"task_completed":11,"program_check_in":5,"learning_milestone":25,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}}]"#,
     ),
     (
         "4",
         "Europe/Berlin",
-        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":20,"program_check_in":5,"learning_milestone":25,"quiz":4}}]"#,
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":20,"program_check_in":5,"learning_milestone":25,"quiz":4,"walk":{"per":1000,"points":5,"max":20,"max_per_day":20},"award":{"given":{"max":25}}}}]"#,
     ),
     (
         "4",
         "Europe/Berlin",
-        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5}}]"#,
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30}}}]"#,
     ),
     (
         "7",
         "America/New_York",
-        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25}}]"#,
+        r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}}]"#,
     ),
 ];
 
@@ -93,8 +103,10 @@ pub struct World {
     generations: Generations,
     rebuild: Option<Rebuild>,
     repairs: Vec<Fold>,
-    /// Accepted activities, and when each was received.
-    facts: Vec<(Activity, Timestamp)>,
+    /// Activities and corrections.
+    facts: Vec<StoredFact>,
+    /// Half of the schedules have none, so that points never become fewer.
+    has_corrections: bool,
     records: Vec<String>,
     /// Records that the pipe has noted as delivered.
     piped: usize,
@@ -116,6 +128,7 @@ impl World {
         Self {
             faults_percent: random.random_range(0..95),
             publishing: Publishing::new(&mut random),
+            has_corrections: random.random_range(0..2) == 0,
             random,
             generations: Generations::default().settled(&configured, now),
             rules: BTreeMap::from([(CountGeneration::FIRST, configured.clone())]),
@@ -158,7 +171,8 @@ impl World {
 
     fn any_move(&mut self) {
         match self.random.random_range(0..280) {
-            0..14 => self.post(),
+            0..12 => self.post(),
+            12..14 => self.correct(),
             14..16 => self.send_unreadable(),
             16..40 => self.pipe(true),
             40..43 => self.rewind_pipe(),
@@ -176,7 +190,7 @@ impl World {
                 let live = self.generations.live;
                 self.publishing.any_move(
                     &mut self.random,
-                    &self.tables,
+                    (&self.tables, &self.facts),
                     (live, &self.rules[&live]),
                     &mut self.now,
                     self.faults_percent,
@@ -213,12 +227,12 @@ impl World {
             let hours_max = [24, 1_500][self.random.random_range(0..2)];
             let occurred_at =
                 received_at - SignedDuration::from_hours(self.random.random_range(0..hours_max));
-            let Ok(_) = self.configured.scoring_policy.points(&kind, occurred_at) else {
+            if self.configured.scoring_policy.worth(&kind, occurred_at).is_err() {
                 tell(format_args!("{kind} is refused"));
                 continue;
-            };
+            }
             let id = format!("a{}", self.facts.len());
-            let image = json!({
+            let mut image = json!({
                 "user_id": {"S": user},
                 "activity_id": {"S": id},
                 "program_id": {"S": program},
@@ -227,29 +241,92 @@ impl World {
                 "received_at": {"S": received_at.to_string()},
                 "schema_version": {"N": "1"},
             });
-            let record = json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}).to_string();
-            let Ok(Streamed::Activity {
-                activity,
-                received_at,
-            }) = parse(&record)
-            else {
-                panic!("a fact is not an activity: {record}");
-            };
-            let live = &self.rules[&self.generations.live].scoring_policy;
-            if let Ok(points) = live.points(&kind, occurred_at) {
-                let earned = Earned {
-                    at: occurred_at,
-                    program: activity.program.clone(),
-                    points,
-                };
-                self.publishing.accepted(activity.user.clone(), earned);
+            match kind.as_str() {
+                "walk" => {
+                    let steps = self.random.random_range(0..6_000);
+                    image["quantity"] = json!({"N": steps.to_string()});
+                }
+                "award" => {
+                    let points = self.random.random_range(0..=25);
+                    image["points"] = json!({"N": points.to_string()});
+                }
+                _ => {}
             }
-            self.facts.push((activity, received_at));
-            self.records.push(record);
+            self.accept(&image);
         }
         tell(format_args!(
             "{user} posts {count} for {program}, received at {received_at}"
         ));
+    }
+
+    /// A fact is stored, and the stream has its record.
+    fn accept(&mut self, image: &serde_json::Value) {
+        let record = json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}).to_string();
+        let Ok(Streamed::Fact { fact, received_at }) = parse(&record) else {
+            panic!("what is stored is no fact: {record}");
+        };
+        self.facts.push(StoredFact { fact, received_at });
+        self.records.push(record);
+    }
+
+    /// An admin takes an activity out, of which there is one void, or adds points. Its record may overtake that of
+    /// the activity.
+    fn correct(&mut self) {
+        if !self.has_corrections || self.facts.is_empty() {
+            return;
+        }
+        self.publishing.expect_fewer();
+        let behind = [0, 0, 0, self.random.random_range(0..SLOW_CLOCK)][self.random.random_range(0..4)];
+        let received_at = self.now - SignedDuration::from_secs(behind);
+        let at = self.random.random_range(0..self.facts.len());
+        let number = self.facts.len();
+        let voided = match &self.facts[at].fact {
+            Fact::Activity(activity) if self.random.random_range(0..4) > 0 => Some(activity.id.clone()),
+            _ => None,
+        };
+        let common = json!({
+            "correction_id": {"S": format!("c{number}")},
+            "reason": {"S": "agreed"},
+            "received_at": {"S": received_at.to_string()},
+        });
+        let mut image = if let Some(activity) = voided {
+            let id = FactId::of_void(&activity);
+            let (user, record) = (self.facts[at].fact.user(), &self.records[at]);
+            if self
+                .facts
+                .iter()
+                .any(|stored| stored.fact.id() == id && stored.fact.user() == user)
+            {
+                return tell(format_args!("{activity} of {user} is void already"));
+            }
+            let record: serde_json::Value = serde_json::from_str(record).expect("a record");
+            let mut image = record["dynamodb"]["NewImage"].clone();
+            image["activity_received_at"] = image["received_at"].clone();
+            image["activity_id"] = json!({"S": id.as_str()});
+            tell(format_args!(
+                "{activity} of {user} is void, received at {received_at}"
+            ));
+            image
+        } else {
+            let user = USERS[self.random.random_range(0..USERS.len())];
+            let program = PROGRAMS[self.random.random_range(0..PROGRAMS.len())];
+            let points = self.random.random_range(-50..50);
+            let hours = self.random.random_range(0..200);
+            let occurred_at = received_at - SignedDuration::from_hours(hours);
+            tell(format_args!("{user} gets {points} in {program} at {occurred_at}"));
+            json!({
+                "user_id": {"S": user},
+                "activity_id": {"S": format!("~adjust c{number}")},
+                "program_id": {"S": program},
+                "points": {"N": points.to_string()},
+                "occurred_at": {"S": occurred_at.to_string()},
+                "schema_version": {"N": "1"},
+            })
+        };
+        for (name, value) in common.as_object().expect("an object") {
+            image[name] = value.clone();
+        }
+        self.accept(&image);
     }
 
     fn send(&mut self, body: String) {
@@ -358,7 +435,7 @@ impl World {
         let (generations, generation) = self.generations.with_rebuild();
         self.generations = generations;
         self.note_rules();
-        let users = self.facts.iter().map(|(activity, _)| activity.user.clone());
+        let users = self.facts.iter().map(|stored| stored.fact.user().clone());
         self.rebuild = Some(Rebuild::begin(generation, users.collect(), &mut self.random));
         tell(format_args!("a rebuild of {generation} begins"));
     }
@@ -397,9 +474,8 @@ impl World {
             return self.give_up_the_other();
         }
         let (live, other) = (self.generations.live, other.generation);
-        let is_ahead = |(activity, at): &(Activity, Timestamp)| {
-            self.is_included(live, activity, *at) == Some(true)
-                && self.is_included(other, activity, *at) == Some(false)
+        let is_ahead = |stored: &StoredFact| {
+            self.is_included(live, stored) == Some(true) && self.is_included(other, stored) == Some(false)
         };
         if self.facts.iter().any(is_ahead) {
             return tell(format_args!("{other} lacks something that {live} has"));
@@ -411,11 +487,11 @@ impl World {
         tell(format_args!("{other} is live"));
     }
 
-    /// Whether an activity is counted in a generation; `None` if its rules do not know the kind.
-    fn is_included(&self, generation: CountGeneration, activity: &Activity, at: Timestamp) -> Option<bool> {
+    /// Whether a fact is counted in a generation; `None` if its rules do not know the kind.
+    fn is_included(&self, generation: CountGeneration, stored: &StoredFact) -> Option<bool> {
         let rules = &self.rules[&generation];
-        let countable = Countable::scored(activity, at, rules).ok()?;
-        let standing = standing(generation, rules, activity);
+        let countable = Countable::scored(&stored.fact, stored.received_at, rules).ok()?;
+        let standing = standing(generation, rules, &stored.fact);
         Some(self.tables.includes(&standing, countable.key))
     }
 
@@ -559,14 +635,17 @@ impl World {
         for standing in std::mem::take(&mut self.tables.written) {
             let rules = &self.rules[&standing.generation];
             let ledger = &self.tables.current(&standing).expect("it was written").ledger;
-            let of_standing = self.facts.iter().filter(|(activity, _)| {
-                activity.user == standing.user && activity.program == standing.program
+            let of_standing = self.facts.iter().filter(|stored| {
+                *stored.fact.user() == standing.user && *stored.fact.program() == standing.program
             });
-            let scored =
-                of_standing.filter_map(|(activity, at)| Countable::scored(activity, *at, rules).ok());
+            let scored = of_standing.filter_map(|stored| {
+                let countable = Countable::scored(&stored.fact, stored.received_at, rules).ok()?;
+                Some((stored, countable))
+            });
             let included: Vec<_> = scored
-                .filter(|countable| self.tables.includes(&standing, countable.key))
+                .filter(|(_, countable)| self.tables.includes(&standing, countable.key))
                 .collect();
+            let (facts, included): (Vec<_>, Vec<_>) = included.into_iter().unzip();
             let keys: BTreeSet<_> = included.iter().map(|countable| countable.key).collect();
             assert!(
                 self.tables.included(&standing).eq(&keys),
@@ -579,13 +658,26 @@ impl World {
             let latest = included.iter().map(|countable| countable.day).max();
             assert_eq!(Some(ledger.counters.as_of()), latest, "the day of {standing:?}");
             for (period, sum) in ledger.counters.periods() {
-                let mut expected = Sum::default();
-                for Countable { day, sum, .. } in &included {
-                    if period.is_none_or(|period| (period.first_day()..=period.last_day()).contains(day)) {
-                        expected += *sum;
-                    }
-                }
-                assert_eq!(sum, expected, "{standing:?} in {period:?}");
+                assert_eq!(sum, expected(&facts, rules, period), "{standing:?} in {period:?}");
+            }
+            let epoch = ledger.epoch;
+            let caps: BTreeSet<_> = included
+                .iter()
+                .filter_map(|countable| countable.cap.clone())
+                .collect();
+            for cap in caps {
+                let of_cap = included
+                    .iter()
+                    .filter(|countable| countable.cap.as_ref() == Some(&cap));
+                let all: i64 = of_cap.map(|countable| countable.sums.all.points).sum();
+                let name = CapName::new(&standing, epoch, &cap);
+                let kept = self.tables.caps(std::slice::from_ref(&name));
+                assert_eq!(
+                    kept.get(&name).map(|sums| sums.all),
+                    Some(all),
+                    "{}",
+                    name.as_str()
+                );
             }
         }
     }
@@ -595,9 +687,10 @@ impl World {
     fn check_end(mut self) {
         let mut dead: BTreeSet<&str> = BTreeSet::new();
         dead.extend(self.dead.iter().filter_map(|message| message.body.as_deref()));
-        for (record, (activity, received_at)) in self.records.iter().zip(&self.facts) {
+        for (record, stored) in self.records.iter().zip(&self.facts) {
+            let StoredFact { fact, received_at } = stored;
             if dead.contains(record.as_str()) {
-                let is_unscored = |rules: &Rules| Countable::scored(activity, *received_at, rules).is_err();
+                let is_unscored = |rules: &Rules| Countable::scored(fact, *received_at, rules).is_err();
                 assert!(
                     self.now - TOLD_APART > *received_at || self.first_rules.values().any(is_unscored),
                     "a countable message is a dead letter: {record}"
@@ -607,13 +700,12 @@ impl World {
             }
             for generation in self.generations.counted() {
                 // A generation says that it lacks what its rules did not know from the beginning.
-                let was_known =
-                    Countable::scored(activity, *received_at, &self.first_rules[&generation]).is_ok();
+                let was_known = Countable::scored(fact, *received_at, &self.first_rules[&generation]).is_ok();
                 let may_lack = !was_known && self.generations.lacks(generation);
-                let is_included = self.is_included(generation, activity, *received_at);
+                let is_included = self.is_included(generation, stored);
                 assert!(
                     is_included.is_none_or(|is_included| is_included || may_lack),
-                    "{activity:?} was accepted but is not counted in {generation}"
+                    "{fact:?} was accepted but is not counted in {generation}"
                 );
             }
         }
@@ -623,25 +715,75 @@ impl World {
         }
         let live = self.generations.live;
         let rules = &self.rules[&live];
-        let published = self
-            .publishing
-            .check_end(&mut self.random, &self.tables, (live, rules), self.now);
+        let published = self.publishing.check_end(
+            &mut self.random,
+            (&self.tables, &self.facts),
+            (live, rules),
+            self.now,
+        );
         if self.publishing.is_all_time_of_everyone() {
             let standings = self.tables.of_generation(live).into_values();
             let points: i64 = standings
                 .map(|(_, ledger)| ledger.counters.sums()[0].points)
                 .sum();
-            assert_eq!(
-                published.unwrap_or_default(),
-                points.unsigned_abs(),
-                "counted and published"
-            );
+            assert_eq!(published.unwrap_or_default(), points, "counted and published");
         }
     }
 }
 
-fn standing(generation: CountGeneration, rules: &Rules, activity: &Activity) -> StandingKey {
-    let (user, program) = (activity.user.clone(), activity.program.clone());
+/// What facts come to in a period by these rules, judged apart from the code under test: an activity and its void
+/// come to nothing wherever both are in time, and no more than its cap counts of a kind and a day.
+fn expected(facts: &[&StoredFact], rules: &Rules, period: Option<Period>) -> Sum {
+    let mut expected = Sum::default();
+    let mut capped: BTreeMap<Cap, i64> = BTreeMap::new();
+    for StoredFact { fact, received_at } in facts {
+        let (activity, sign): (Option<&Activity>, i64) = match fact {
+            Fact::Activity(activity) => (Some(activity), 1),
+            Fact::Void(void) => (Some(&void.activity), -1),
+            Fact::Adjustment(_) => (None, 1),
+        };
+        let received_at = match fact {
+            Fact::Void(void) => (*received_at).max(void.activity_received_at),
+            _ => *received_at,
+        };
+        let day = rules.calendar.date(fact.occurred_at());
+        let counts = period.is_none_or(|period| {
+            let end = rules.calendar.beginning(period.following());
+            (period.first_day()..=period.last_day()).contains(&day) && received_at < end + GRACE
+        });
+        if !counts {
+            continue;
+        }
+        match (fact, activity) {
+            (Fact::Adjustment(adjustment), _) => expected.points += i64::from(adjustment.points),
+            (_, Some(activity)) => {
+                let worth = rules.scoring_policy.worth(&activity.kind, activity.occurred_at);
+                let worth = worth.expect("it is scored");
+                let points = sign
+                    * worth
+                        .points(activity.amount)
+                        .expect("it has what it is scored by");
+                expected.activities += sign;
+                match worth.max_per_day {
+                    None => expected.points += points,
+                    Some(max) => {
+                        let kind = activity.kind.clone();
+                        *capped.entry(Cap { kind, day, max }).or_default() += points;
+                    }
+                }
+            }
+            (_, None) => unreachable!("only an adjustment has no activity"),
+        }
+    }
+    expected.points += capped
+        .iter()
+        .map(|(cap, sum)| (*sum).min(cap.max.into()))
+        .sum::<i64>();
+    expected
+}
+
+fn standing(generation: CountGeneration, rules: &Rules, fact: &Fact) -> StandingKey {
+    let (user, program) = (fact.user().clone(), fact.program().clone());
     StandingKey::new(generation, rules.standing_shards, user, program)
 }
 
@@ -651,6 +793,7 @@ fn configuration(number: usize) -> Rules {
         standing_shards: shards.parse().expect("a number of shards"),
         calendar: time_zone.parse().expect("a time zone"),
         scoring_policy: policy.parse().expect("a policy"),
+        period_grace: Some(GRACE_HOURS.try_into().expect("a grace")),
     }
 }
 

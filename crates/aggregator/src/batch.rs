@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::{Activity, ActivityKey};
+use domain::{Fact, FactKey};
 use jiff::Timestamp;
 use store::Rules;
 use store::count::{Countable, Counted, StandingCount, TOLD_APART};
@@ -22,11 +22,11 @@ const REASON_CHARS: usize = 200;
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
     messages: usize,
-    /// Each activity once, however often it was delivered, and when ingestion received it.
-    pub activities: Vec<(Activity, Timestamp)>,
-    /// The messages of each activity that has no verdict yet, and when ingestion received it. An activity
-    /// that was delivered twice has several messages.
-    pending: HashMap<ActivityKey, (Vec<&'a SqsMessage>, Timestamp)>,
+    /// Each fact once, however often it was delivered, and when ingestion received it.
+    pub facts: Vec<(Fact, Timestamp)>,
+    /// The messages of each fact that has no verdict yet, and when ingestion received it. A fact that was
+    /// delivered twice has several messages.
+    pending: HashMap<FactKey, (Vec<&'a SqsMessage>, Timestamp)>,
     /// Heartbeats that are counted or will be, each with its lane and when it was sent.
     pub heartbeats: Vec<(&'a SqsMessage, Lane, Timestamp)>,
     pub dead: Vec<DeadLetter<'a>>,
@@ -58,17 +58,15 @@ impl<'a> Batch<'a> {
         for message in records {
             match parse(message.body.as_deref().unwrap_or_default()) {
                 Ok(Streamed::Heartbeat { lane, sent_at }) => batch.heartbeats.push((message, lane, sent_at)),
-                Ok(Streamed::Activity {
-                    activity,
-                    received_at,
-                }) => match live.scoring_policy.points(&activity.kind, activity.occurred_at) {
+                Ok(Streamed::Fact { fact, received_at }) => match Countable::scored(&fact, received_at, live)
+                {
                     Ok(_) => {
                         let (messages, _) = batch
                             .pending
-                            .entry(activity.key())
+                            .entry(fact.key())
                             .or_insert_with(|| (Vec::new(), received_at));
                         if messages.is_empty() {
-                            batch.activities.push((activity, received_at));
+                            batch.facts.push((fact, received_at));
                         }
                         messages.push(message);
                     }
@@ -86,18 +84,18 @@ impl<'a> Batch<'a> {
             }
         }
         assert_eq!(
-            batch.activities.len(),
+            batch.facts.len(),
             batch.pending.len(),
-            "every activity of a batch is counted once"
+            "every fact of a batch is counted once"
         );
         batch
     }
 
     /// What to count into each standing of a generation. A rebuild by other rules may leave some out.
     pub fn counts(&self, generation: CountGeneration, rules: &Rules) -> Vec<StandingCount> {
-        let activities = self.activities.iter();
-        let scored = activities
-            .filter_map(|(activity, received_at)| Countable::scored(activity, *received_at, rules).ok());
+        let facts = self.facts.iter();
+        let scored =
+            facts.filter_map(|(fact, received_at)| Countable::scored(fact, *received_at, rules).ok());
         StandingCount::of_batch(scored, generation, rules)
     }
 
@@ -164,13 +162,13 @@ impl<'a> Batch<'a> {
     ///
     /// If a message has no verdict, or two. Without one it would be deleted without being counted; a
     /// panic fails the invocation instead, and the queue delivers all messages again.
-    pub fn conclude_all<'r>(&mut self, results: impl IntoIterator<Item = &'r [(ActivityKey, Counted)]>) {
+    pub fn conclude_all<'r>(&mut self, results: impl IntoIterator<Item = &'r [(FactKey, Counted)]>) {
         for (key, counted) in in_all_generations(results) {
             self.conclude(&key, &counted);
         }
         assert!(
             self.pending.is_empty(),
-            "{} activities have no verdict",
+            "{} facts have no verdict",
             self.pending.len()
         );
         let counted = self.applied + self.duplicates + self.heartbeats.len();
@@ -179,7 +177,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Gives all messages of an activity their verdict.
-    fn conclude(&mut self, key: &ActivityKey, counted: &Counted) {
+    fn conclude(&mut self, key: &FactKey, counted: &Counted) {
         let Some((messages, received_at)) = self.pending.remove(key) else {
             return;
         };
@@ -244,14 +242,14 @@ fn shortened(reason: &str) -> String {
 /// come first. An activity is settled only when it has a final result in all of them, and counted only when it
 /// is counted in all of them. Its result is then that in the live one.
 fn in_all_generations<'r>(
-    results: impl IntoIterator<Item = &'r [(ActivityKey, Counted)]>,
-) -> HashMap<ActivityKey, Counted> {
+    results: impl IntoIterator<Item = &'r [(FactKey, Counted)]>,
+) -> HashMap<FactKey, Counted> {
     let gravity = |counted: &Counted| match counted {
         Counted::Applied | Counted::Duplicate => 0,
         Counted::TooOld | Counted::Impossible(_) => 1,
         Counted::Later(_) => 2,
     };
-    let mut combined: HashMap<ActivityKey, Counted> = HashMap::new();
+    let mut combined: HashMap<FactKey, Counted> = HashMap::new();
     for (key, counted) in results.into_iter().flatten() {
         match combined.entry(key.clone()) {
             Entry::Vacant(entry) => {

@@ -1,4 +1,4 @@
-//! The answer to a POST of activities.
+//! The answer to a POST of activities or corrections.
 
 use std::{error::Error as _, fmt, time::Duration};
 
@@ -142,7 +142,7 @@ pub(crate) fn parse(
             Ok(Verdicts { results, retry_after })
         }
         Ok(PostAnswer { results }) if status.is_success() => Err(PostError::bad_answer(&format!(
-            "it has {} verdicts for {items} activities",
+            "it has {} verdicts for {items} items",
             results.len()
         ))),
         Err(error) if status.is_success() => Err(PostError::bad_answer(&error.to_string())),
@@ -217,7 +217,7 @@ mod tests {
             202,
             accepted,
             2,
-            "the server sent an invalid answer: it has 1 verdicts for 2 activities (again: false)",
+            "the server sent an invalid answer: it has 1 verdicts for 2 items (again: false)",
         );
     }
 }

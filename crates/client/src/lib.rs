@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use bytes::Bytes;
-use domain::{Board, UserId, Window, address};
+use domain::{Board, ScoringPolicy, UserId, Window, address};
 use reqwest::{
     Method, Response, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -20,7 +20,7 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 
-use self::wire::{BoardDocument, Problem, Status, UserDocument};
+use self::wire::{BoardDocument, PolicyDocument, Problem, Status, UserDocument};
 pub use self::{
     answer::{Failure, PostError, Verdicts},
     authorization::{Authorization, Credentials},
@@ -56,6 +56,22 @@ pub fn parse_url(raw: &str) -> Result<Url, String> {
 pub fn install_tls() {
     // This fails only if a provider is installed already, which is fine.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// What items are posted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collection {
+    Activities,
+    Corrections,
+}
+
+impl Collection {
+    fn segment(self) -> &'static str {
+        match self {
+            Self::Activities => "activities",
+            Self::Corrections => "corrections",
+        }
+    }
 }
 
 /// A connection pool to one API.
@@ -114,7 +130,12 @@ impl Api {
 
     /// Posts `items` activities as one JSON array. The verdicts are in the same order.
     pub async fn post_activities(&self, body: Vec<u8>, items: usize) -> Result<Verdicts, PostError> {
-        let url = self.endpoint(&["v1", "activities"]);
+        self.post(Collection::Activities, body, items).await
+    }
+
+    /// Posts `items` of a collection as one JSON array. The verdicts are in the same order.
+    pub async fn post(&self, to: Collection, body: Vec<u8>, items: usize) -> Result<Verdicts, PostError> {
+        let url = self.endpoint(&["v1", to.segment()]);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let response = match self.send(Method::POST, url, headers, body).await {
@@ -171,6 +192,12 @@ impl Api {
             }
             _ => Ok(Some(self.read(status, body)?.0)),
         }
+    }
+
+    /// What each kind is worth.
+    pub async fn policy(&self) -> anyhow::Result<ScoringPolicy> {
+        let (policy, _): (PolicyDocument, _) = self.get(self.endpoint(&["v1", "policy"])).await?;
+        Ok(policy.versions)
     }
 
     pub async fn status(&self) -> anyhow::Result<Status> {

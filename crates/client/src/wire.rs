@@ -1,6 +1,6 @@
 //! The documents of the HTTP API, with the fields that this client uses.
 
-use domain::{ActivityId, ProgramId, UserId};
+use domain::{ActivityId, CorrectionId, ProgramId, ScoringPolicy, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,24 @@ pub struct Activity {
     pub kind: Kind,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub occurred_at: Option<Timestamp>,
+}
+
+/// A correction as sent to the API: of an activity that it voids, or of points that it adds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Correction {
+    pub correction_id: CorrectionId,
+    pub user_id: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voids: Option<ActivityId>,
+    #[serde(flatten)]
+    pub adjusts: Option<Adjustment>,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Adjustment {
+    pub program_id: ProgramId,
+    pub points: i32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,6 +96,11 @@ pub struct ItemError {
     pub detail: String,
 }
 
+#[derive(Debug, Deserialize)]
+pub(crate) struct PolicyDocument {
+    pub versions: ScoringPolicy,
+}
+
 /// A problem document (RFC 9457).
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Problem {
@@ -110,7 +133,7 @@ pub struct Freshness {
 pub struct Entry {
     pub rank: u64,
     pub user_id: String,
-    pub points: u64,
+    pub points: i64,
     pub activities: u64,
     /// Places gained, or lost if negative. `None` for a newcomer.
     pub change: Option<i64>,
@@ -122,7 +145,7 @@ pub struct Heading {
     pub board: String,
     pub window: WindowDocument,
     pub participants: u64,
-    pub points: u64,
+    pub points: i64,
     pub activities: u64,
     pub freshness: Freshness,
 }

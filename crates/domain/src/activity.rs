@@ -12,23 +12,22 @@ pub struct Activity {
     pub program: ProgramId,
     pub kind: Kind,
     pub occurred_at: Timestamp,
+    /// For a kind that is worth points by it.
+    pub amount: Option<Amount>,
     pub metadata: Option<Metadata>,
 }
 
-/// Identifies an activity: ids are unique within a user, not across users.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ActivityKey {
-    pub user: UserId,
-    pub id: ActivityId,
+/// What the client says of how much was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// Of whatever the kind's points are per, such as steps.
+    Quantity(u64),
+    /// Points that another system has given.
+    Points(u32),
 }
 
-impl Activity {
-    pub fn key(&self) -> ActivityKey {
-        ActivityKey {
-            user: self.user.clone(),
-            id: self.id.clone(),
-        }
-    }
+impl Amount {
+    pub const QUANTITY_MAX: u64 = 1_000_000_000_000;
 }
 
 /// A JSON object that the client attached. It is stored unchanged and never interpreted.

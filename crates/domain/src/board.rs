@@ -68,7 +68,8 @@ pub struct BoardEntry {
     /// Competition rank: equal points share it, and the next rank is skipped.
     pub rank: u64,
     pub user_id: UserId,
-    pub points: u64,
+    /// Corrections may make them negative.
+    pub points: i64,
     pub activities: u64,
     /// Places gained since the previous snapshot. Negative if places were lost, `null` if the user was not
     /// listed then.

@@ -1,11 +1,12 @@
 //! Time windows in the deployment's time zone, and the counters they need.
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::str::FromStr;
 
 use jiff::civil::{Date, ISOWeekDate, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The time that a board covers: all time, or the current calendar month, ISO week or day.
@@ -34,6 +35,52 @@ impl Window {
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// A value for each window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerWindow<T> {
+    pub all: T,
+    pub month: T,
+    pub week: T,
+    pub day: T,
+}
+
+impl<T: Copy> PerWindow<T> {
+    pub fn of_each(value: impl Fn(Window) -> T) -> Self {
+        Self {
+            all: value(Window::All),
+            month: value(Window::Month),
+            week: value(Window::Week),
+            day: value(Window::Day),
+        }
+    }
+
+    pub fn get(&self, window: Window) -> T {
+        match window {
+            Window::All => self.all,
+            Window::Month => self.month,
+            Window::Week => self.week,
+            Window::Day => self.day,
+        }
+    }
+
+    pub fn get_mut(&mut self, window: Window) -> &mut T {
+        match window {
+            Window::All => &mut self.all,
+            Window::Month => &mut self.month,
+            Window::Week => &mut self.week,
+            Window::Day => &mut self.day,
+        }
+    }
+}
+
+impl<T: Copy + AddAssign> AddAssign for PerWindow<T> {
+    fn add_assign(&mut self, other: Self) {
+        for window in Window::EVERY {
+            *self.get_mut(window) += other.get(window);
+        }
     }
 }
 
@@ -208,6 +255,25 @@ impl Calendar {
         let today = self.date(now);
         [Period::month(today), Period::week(today), Period::Day(today)]
             .map(|current| (current.earlier(1), current))
+    }
+
+    /// Whether a fact counts in the period of each window that it occurred in: it must be received before the
+    /// end of the period and a time of grace after it. In all time it always counts.
+    pub fn in_time(
+        &self,
+        occurred_at: Timestamp,
+        received_at: Timestamp,
+        grace: SignedDuration,
+    ) -> PerWindow<bool> {
+        // Every period ends after what occurred in it.
+        if received_at.duration_since(occurred_at) <= grace {
+            return PerWindow::of_each(|_| true);
+        }
+        let day = self.date(occurred_at);
+        PerWindow::of_each(|window| match Period::containing(window, day) {
+            None => true,
+            Some(period) => received_at.duration_since(self.beginning(period.following())) < grace,
+        })
     }
 
     /// The first moment of a period in this calendar's zone.

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 use jiff::Span;
 use jiff::civil::Date;
 
-use crate::calendar::{Period, Window};
+use crate::calendar::{PerWindow, Period, Window};
 use crate::standing::{Tallies, Tally};
 
 /// Points and activities. Corrections make them smaller, and in a single period even negative.
@@ -52,14 +52,14 @@ impl Counters {
         &self.sums
     }
 
-    /// Adds what occurred on a day. If that is later than `as_of`, the slots move on to it. Of earlier days,
+    /// Adds what occurred on a day, as it counts in each window. If that is later than `as_of`, the slots move on to it. Of earlier days,
     /// weeks and months only those that still have a slot are added to.
-    pub fn add(&mut self, day: Date, sum: Sum) {
+    pub fn add(&mut self, day: Date, sums: PerWindow<Sum>) {
         self.move_to(day);
-        self.sums[0] += sum;
+        self.sums[0] += sums.all;
         for (window, first, slots) in slots() {
             if let Some(slot) = slot(window, self.as_of, day, slots) {
-                self.sums[first + slot] += sum;
+                self.sums[first + slot] += sums.get(window);
             }
         }
     }
@@ -130,11 +130,11 @@ impl Counters {
     }
 }
 
-/// What a board shows: nothing below zero.
+/// What a board shows. A void may be counted before its activity; until then there are no fewer than none.
 impl From<Sum> for Tally {
     fn from(sum: Sum) -> Self {
         Self {
-            points: u64::try_from(sum.points).unwrap_or_default(),
+            points: sum.points,
             activities: u64::try_from(sum.activities).unwrap_or_default(),
         }
     }
@@ -173,6 +173,13 @@ pub fn day_number(day: Date) -> i64 {
     seconds.div_euclid(24 * 60 * 60)
 }
 
+impl Sum {
+    /// The same in every window.
+    pub fn in_every_window(self) -> PerWindow<Self> {
+        PerWindow::of_each(|_| self)
+    }
+}
+
 impl AddAssign for Sum {
     fn add_assign(&mut self, other: Self) {
         self.points += other.points;
@@ -202,7 +209,8 @@ mod tests {
                 Sum {
                     points,
                     activities: 1,
-                },
+                }
+                .in_every_window(),
             );
         }
         let points: Vec<_> = counters.sums().iter().map(|sum| sum.points.to_string()).collect();
@@ -252,7 +260,8 @@ mod tests {
             Sum {
                 points: 5,
                 activities: 1,
-            },
+            }
+            .in_every_window(),
         );
         let points = |window, on: &str| counters.sum(window, day(on)).map(|sum| sum.points);
         assert_eq!(points(Window::Day, "2026-11-19"), Some(0));
@@ -275,7 +284,7 @@ mod tests {
             let on = |days: i64| first.checked_add(Span::new().days(days)).unwrap();
             let mut counters = Counters::new(first);
             for &(days, points) in &counted {
-                counters.add(on(days), Sum { points, activities: 1 });
+                counters.add(on(days), Sum { points, activities: 1 }.in_every_window());
             }
             let last = counted.iter().map(|&(days, _)| days).max().unwrap_or_default();
             // Readers up to a few days behind, as far as there are slots.

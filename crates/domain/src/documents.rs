@@ -41,7 +41,7 @@ pub struct BoardHeading {
     pub window: WindowSpan,
     pub generation: u64,
     pub participants: u64,
-    pub points: u64,
+    pub points: i64,
     pub activities: u64,
 }
 
@@ -98,7 +98,7 @@ pub struct HistoryDocument {
     /// The times, oldest first. The last one is the time of this generation.
     pub at: Vec<Timestamp>,
     /// The points of the whole board at each time; `null` before its first snapshot.
-    pub total: Vec<Option<u64>>,
+    pub total: Vec<Option<i64>>,
     /// The top users, in board order.
     pub users: Vec<UserHistory>,
     pub freshness: FreshnessDocument,
@@ -116,7 +116,7 @@ pub struct BoardSummary {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoardSums {
     pub participants: u64,
-    pub points: u64,
+    pub points: i64,
     pub activities: u64,
 }
 

@@ -1,23 +1,50 @@
 //! What a client probably meant by a field that an activity does not have.
 
 /// The fields of an activity.
-pub(crate) const FIELDS: [&str; 7] = [
+pub(crate) const FIELDS: [&str; 9] = [
     "activity_id",
     "user_id",
     "program_id",
     "kind",
+    "quantity",
+    "points",
     "occurred_at",
     "metadata",
     "schema_version",
 ];
 
+/// Those of a correction, which either voids an activity or adds points.
+pub(crate) const OF_CORRECTIONS: [&str; 7] = [
+    "correction_id",
+    "user_id",
+    "voids",
+    "program_id",
+    "points",
+    "occurred_at",
+    "reason",
+];
+
+/// The fields of an activity that clients must not send, and why.
+pub(crate) const NOT_SENT: [(&str, &str); 2] = [
+    (
+        "received_at",
+        "cannot be sent by clients; Podium sets it when it receives the activity",
+    ),
+    (
+        "posted_by",
+        "cannot be sent by clients; Podium knows it from the login",
+    ),
+];
+
 /// Names that other systems use for the same thing, without case and punctuation.
 #[rustfmt::skip]
-const ALIASES: [(&str, &[&str]); 7] = [
+const ALIASES: [(&str, &[&str]); 9] = [
     ("activity_id", &["id", "uuid", "guid", "key", "activity", "event", "eventid", "requestid", "messageid", "externalid", "idempotencykey"]),
     ("user_id", &["user", "username", "uid", "employee", "employeeid", "member", "memberid", "person", "personid", "actor", "actorid", "learner", "learnerid", "account", "accountid", "email"]),
     ("program_id", &["program", "programme", "programmeid", "programname", "programslug", "project", "projectid", "course", "courseid", "campaign", "campaignid"]),
     ("kind", &["type", "kindid", "activitytype", "activitykind", "eventtype", "category", "action", "verb"]),
+    ("quantity", &["amount", "number", "howmany", "steps", "units", "value"]),
+    ("points", &["score", "pointsawarded", "xp"]),
     ("occurred_at", &["timestamp", "time", "date", "datetime", "ts", "at", "when", "occurred", "occurredon", "happenedat", "createdat", "completedat", "performedat", "eventtime", "activitytime"]),
     ("metadata", &["meta", "data", "attributes", "properties", "props", "extra", "details", "tags", "context", "custom", "payload"]),
     ("schema_version", &["version", "schema", "v"]),

@@ -29,7 +29,7 @@ const LARGE_SHARE: u64 = 8;
 pub struct History {
     pub at: Vec<Timestamp>,
     /// The board's points at each of these times; `None` before its first snapshot.
-    pub points: Vec<Option<u64>>,
+    pub points: Vec<Option<i64>>,
     /// In board order at the last of these times.
     pub users: Vec<UserHistory>,
     /// Seconds between samples; 0 while every snapshot adds one.
@@ -37,7 +37,7 @@ pub struct History {
     pub interval_seconds: i64,
     /// The users whose facts were read, and the points that they had then; `None` for a user with too many.
     #[serde(default)]
-    pub read: BTreeMap<UserId, Option<u64>>,
+    pub read: BTreeMap<UserId, Option<i64>>,
 }
 
 /// Whether a user's line agrees with the user's facts.
@@ -55,19 +55,19 @@ pub struct UserHistory {
     pub user_id: UserId,
     /// One value for each time of the history. `None` where it is unknown: the user has too many facts to
     /// read, and was not among the top users.
-    pub points: Vec<Option<u64>>,
+    pub points: Vec<Option<i64>>,
 }
 
 /// A user's points at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointsAt {
     pub at: Timestamp,
-    pub points: u64,
+    pub points: i64,
 }
 
 impl History {
     /// Adds a sample of the top users in `entries` at a time. Drops samples from that time on.
-    pub fn followed_by(mut self, at: Timestamp, points: u64, entries: &[BoardEntry]) -> Self {
+    pub fn followed_by(mut self, at: Timestamp, points: i64, entries: &[BoardEntry]) -> Self {
         let at = whole_seconds(at);
         let earlier = self.at.partition_point(|&sampled| sampled < at);
         if earlier < self.at.len() {
@@ -83,9 +83,11 @@ impl History {
         self.at.push(at);
         self.points.push(Some(points));
         for (user, entry) in self.users.iter_mut().zip(entries) {
-            // A repair may have lowered the points, or a newer run has drawn the line.
-            for points in user.points.iter_mut().flatten() {
-                *points = (*points).min(entry.points);
+            // A correction or a repair has lowered the points, or a newer run has drawn the line.
+            if user.points.last().is_some_and(|last| *last > Some(entry.points)) {
+                for points in user.points.iter_mut().flatten() {
+                    *points = (*points).min(entry.points);
+                }
             }
             user.points.push(Some(entry.points));
         }
@@ -96,7 +98,7 @@ impl History {
     #[must_use]
     pub fn following(mut self, entries: &[BoardEntry]) -> Self {
         let users = self.users.into_iter();
-        let mut past: HashMap<UserId, Vec<Option<u64>>> =
+        let mut past: HashMap<UserId, Vec<Option<i64>>> =
             users.map(|user| (user.user_id, user.points)).collect();
         let mut read = std::mem::take(&mut self.read);
         let users = entries.iter().take(FOLLOWED_USERS).map(|entry| {
@@ -113,7 +115,7 @@ impl History {
     }
 
     /// Whether a user's facts must be read. `before` are the points of the user in the previous snapshot.
-    pub fn line(&self, entry: &BoardEntry, before: Option<u64>) -> Line {
+    pub fn line(&self, entry: &BoardEntry, before: Option<i64>) -> Line {
         match self.read.get(&entry.user_id) {
             None => Line::Outdated,
             Some(None) => Line::Current,
@@ -127,17 +129,22 @@ impl History {
 
     /// Draws the line of a user with `points` at the time `now` by when their activities occurred. `past` are
     /// the points after each activity, oldest first. Points that were sampled or drawn before never become
-    /// fewer, and none exceed those of now.
+    /// fewer, and none exceed those of now, unless corrections took points later than others were earned.
     #[must_use]
-    pub fn with_past(mut self, user: &UserId, points: u64, past: &[PointsAt], now: Timestamp) -> Self {
+    pub fn with_past(mut self, user: &UserId, points: i64, past: &[PointsAt], now: Timestamp) -> Self {
         if let Some(first) = past.first() {
             self = self.beginning_at(whole_seconds(first.at), whole_seconds(now));
         }
         if let Some(line) = self.users.iter_mut().find(|line| line.user_id == *user) {
+            let only_rises = past.is_sorted_by_key(|then| then.points);
             for (at, value) in self.at.iter().zip(&mut line.points) {
                 let occurred = past.partition_point(|then| whole_seconds(then.at) <= *at);
                 let earned = occurred.checked_sub(1).map_or(0, |last| past[last].points);
-                *value = Some(earned.max(value.unwrap_or(0)).min(points));
+                *value = Some(match *value {
+                    Some(known) if only_rises => earned.max(known).min(points),
+                    None if only_rises => earned.min(points),
+                    _ => earned,
+                });
             }
             self.read.insert(user.clone(), Some(points));
         }
@@ -235,15 +242,15 @@ fn whole_seconds(at: Timestamp) -> Timestamp {
 }
 
 /// Whether points have changed so much that a chart shows it.
-pub fn is_large(before: u64, points: u64) -> bool {
-    before != points && before.abs_diff(points).saturating_mul(LARGE_SHARE) >= before
+pub fn is_large(before: i64, points: i64) -> bool {
+    before != points && before.abs_diff(points).saturating_mul(LARGE_SHARE) >= before.unsigned_abs()
 }
 
-/// The points after each activity, oldest first, from when each occurred and what it earned.
-pub fn cumulated(earned: impl IntoIterator<Item = (Timestamp, u64)>) -> Vec<PointsAt> {
+/// The points after each activity or correction, oldest first, from when each occurred and what it gave or took.
+pub fn cumulated(earned: impl IntoIterator<Item = (Timestamp, i64)>) -> Vec<PointsAt> {
     let mut earned: Vec<_> = earned.into_iter().collect();
     earned.sort_unstable();
-    let mut sum: u64 = 0;
+    let mut sum: i64 = 0;
     let past = earned.into_iter().map(|(at, points)| {
         sum = sum.saturating_add(points);
         PointsAt { at, points: sum }
@@ -425,10 +432,23 @@ mod tests {
     }
 
     #[test]
+    fn a_line_falls_only_where_corrections_took_points() {
+        let history = History::default().followed_by(at(0), 60, &entries("ann=60"));
+        let history = history.with_past(&user("ann"), 60, &past("0=60"), at(0));
+        // Taken at 30, and read later than sampled.
+        let history = history.followed_by(at(60), 10, &entries("ann=10"));
+        assert_eq!(render(&history), "ann:10,10");
+        let drawn = history.with_past(&user("ann"), 10, &past("0=60 30=10"), at(60));
+        assert_eq!(render(&drawn), "ann:60,10");
+        let drawn = drawn.followed_by(at(120), 10, &entries("ann=10"));
+        assert_eq!(render(&drawn), "ann:60,10,10");
+    }
+
+    #[test]
     fn a_line_is_read_once_and_again_when_points_rest_or_change_much() {
         let first = entries("ann=80");
         let mut history = History::default().followed_by(at(0), 80, &first);
-        let line = |history: &History, points: u64, before| {
+        let line = |history: &History, points: i64, before| {
             history.line(&entries(&format!("ann={points}"))[0], before)
         };
         assert_eq!(line(&history, 80, None), Line::Outdated);
@@ -448,7 +468,7 @@ mod tests {
     proptest! {
         #[test]
         fn lines_from_facts_are_bounded_never_fall_and_end_at_the_points_of_now(
-            facts in vec((-400_000_i64..0, 0_u64..50, 0..3_usize), 1..60),
+            facts in vec((-400_000_i64..0, 0_i64..50, 0..3_usize), 1..60),
             looks in vec(1..9_000_i64, 1..80),
         ) {
             let names = ["ann", "bob", "cy"];

@@ -152,6 +152,12 @@ identifier!(
 );
 
 identifier!(
+    /// The admin's idempotency key of a correction, of the same characters as a [`UserId`].
+    CorrectionId,
+    NAME
+);
+
+identifier!(
     /// What was done, a slug such as `task_completed`: 1 to 64 bytes of `[a-z0-9_-]`.
     Kind,
     Rule {

@@ -6,42 +6,20 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::activity::{Activity, Metadata};
-use crate::field_names::{FIELDS, is_wrapper, meant_by};
-use crate::id::{ActivityId, InvalidId, Kind, ProgramId, UserId};
-use crate::json::{self, field_name, invalid, is_number, members};
+use crate::activity::{Activity, Amount, Metadata};
+use crate::fields::{Fields, Form, epoch_hint};
+use crate::id::{ActivityId, Kind, ProgramId, UserId};
+use crate::json::{field_name, invalid, is_number, members};
 pub use crate::json::{object, shorten, type_of};
 use crate::policy::{ScoringPolicy, Unscored};
 use crate::timestamp::{self, InvalidTime};
+use crate::worth::{self, Worth};
 
 /// The version of the activity schema that Podium reads and writes.
 pub const SCHEMA_VERSION: u64 = 1;
 
 /// Clocks differ, so an activity may be this far ahead of ours.
 pub const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
-
-/// The fields that clients must not send, and why.
-const NOT_SENT: [(&str, &str); 4] = [
-    (
-        "points",
-        "cannot be sent by clients; the scoring policy determines the points",
-    ),
-    (
-        "score",
-        "cannot be sent by clients; the scoring policy determines the points",
-    ),
-    (
-        "received_at",
-        "cannot be sent by clients; Podium sets it when it receives the activity",
-    ),
-    (
-        "posted_by",
-        "cannot be sent by clients; Podium knows it from the login",
-    ),
-];
-
-/// An object may have many unknown members. So many are compared with the names of the fields.
-const COMPARED_MEMBERS_MAX: usize = 32;
 
 /// What incoming activities are checked against.
 #[derive(Clone, Debug)]
@@ -86,6 +64,8 @@ pub enum RejectionCode {
     Conflict,
     /// The caller may not post for this user.
     Forbidden,
+    /// The user has no activity with the id that a correction names.
+    UnknownActivity,
 }
 
 impl Rejection {
@@ -110,27 +90,24 @@ impl Intake {
         received_at: Timestamp,
         new_id: impl FnOnce() -> ActivityId,
     ) -> Result<Activity, Rejection> {
-        let mut fields = Fields::parse(raw)?;
+        let mut fields = Fields::parse(raw, Form::Activity)?;
         let id = fields.optional_id("activity_id")?;
         let user: UserId = fields.id("user_id")?;
         let program: ProgramId = fields.id("program_id")?;
         let kind: Kind = fields.id("kind")?;
         let occurred_at = match fields.text("occurred_at")? {
-            Some(text) => self.time(&text, received_at)?,
+            Some(text) => time(&text, received_at, self.max_age)?,
             None => received_at,
         };
+        let quantity = fields.whole(Worth::QUANTITY, 0, QUANTITY_MAX)?;
+        let points = fields.whole(Worth::POINTS, 0, Worth::POINTS_MAX.into())?;
         let metadata = fields.take("metadata").map(metadata).transpose()?;
         if let Some(version) = fields.take("schema_version") {
             schema_version(version)?;
         }
         fields.finish()?;
-        self.policy.points(&kind, occurred_at).map_err(|error| {
-            let code = match &error {
-                Unscored::UnknownKind { .. } => RejectionCode::UnknownKind,
-                Unscored::BeforePolicy { .. } => RejectionCode::TooOld,
-            };
-            Rejection::new(code, error.field(), error)
-        })?;
+        let worth = self.policy.worth(&kind, occurred_at).map_err(unscored)?;
+        let amount = amount(worth, &kind, quantity, points)?;
         let id = id.unwrap_or_else(new_id);
         Ok(Activity {
             id,
@@ -138,172 +115,97 @@ impl Intake {
             program,
             kind,
             occurred_at,
+            amount,
             metadata,
         })
     }
+}
 
-    fn time(&self, text: &str, received_at: Timestamp) -> Result<Timestamp, Rejection> {
-        let reject = |code, detail: String| Err(Rejection::new(code, "occurred_at", detail));
-        let ahead = || {
+const QUANTITY_MAX: i64 = Amount::QUANTITY_MAX.cast_signed();
+
+fn unscored(error: Unscored) -> Rejection {
+    let code = match &error {
+        Unscored::UnknownKind { .. } => RejectionCode::UnknownKind,
+        Unscored::BeforePolicy { .. } => RejectionCode::TooOld,
+        Unscored::NoAmount { .. } => RejectionCode::MissingField,
+    };
+    Rejection::new(code, error.field(), error)
+}
+
+/// What the activity is worth points by, which it must have, and nothing else.
+fn amount(
+    worth: &Worth,
+    kind: &Kind,
+    quantity: Option<i64>,
+    points: Option<i64>,
+) -> Result<Option<Amount>, Rejection> {
+    let refused = |field, detail: String| Err(Rejection::new(RejectionCode::UnknownField, field, detail));
+    if quantity.is_some() && !matches!(worth.form, worth::Form::PerQuantity { .. }) {
+        let detail = format!("cannot be sent for {kind}, whose points do not depend on it");
+        return refused(Worth::QUANTITY, detail);
+    }
+    if points.is_some() && !matches!(worth.form, worth::Form::Given { .. }) {
+        let detail = format!("cannot be sent for {kind}; the scoring policy determines its points");
+        return refused(Worth::POINTS, detail);
+    }
+    if let (worth::Form::Given { max }, Some(points)) = (worth.form, points)
+        && points > max.into()
+    {
+        let detail = format!("is {points}; {kind} is worth at most {max}");
+        return Err(Rejection::new(RejectionCode::OutOfRange, Worth::POINTS, detail));
+    }
+    let quantity = quantity.map(|quantity| Amount::Quantity(quantity.unsigned_abs()));
+    let points = points
+        .and_then(|points| u32::try_from(points).ok())
+        .map(Amount::Points);
+    let amount = quantity.or(points);
+    match worth.points(amount) {
+        Ok(_) => Ok(amount),
+        Err(worth::NoAmount(field)) => {
+            let kind = kind.clone();
+            Err(unscored(Unscored::NoAmount { field, kind }))
+        }
+    }
+}
+
+/// Parses a time that is not in the future and not older than `max_age`.
+pub(crate) fn time(
+    text: &str,
+    received_at: Timestamp,
+    max_age: Option<SignedDuration>,
+) -> Result<Timestamp, Rejection> {
+    let reject = |code, detail: String| Err(Rejection::new(code, "occurred_at", detail));
+    let ahead = || {
+        format!(
+            "is {}, more than {} minutes in the future (it is {received_at} now)",
+            shorten(text),
+            MAX_AHEAD.as_mins()
+        )
+    };
+    let at = match timestamp::parse(text) {
+        Ok(at) if at > received_at + MAX_AHEAD => return reject(RejectionCode::InTheFuture, ahead()),
+        Ok(at) => at,
+        Err(InvalidTime::TooLate) => return reject(RejectionCode::InTheFuture, ahead()),
+        Err(error @ InvalidTime::NotRfc3339(_)) => {
+            let detail = format!("{error}{}", epoch_hint(text));
+            return reject(RejectionCode::InvalidTime, detail);
+        }
+    };
+    if at < Timestamp::UNIX_EPOCH {
+        return reject(
+            RejectionCode::TooOld,
+            format!("is {at}; it must not be before 1970-01-01T00:00:00Z"),
+        );
+    }
+    match max_age {
+        Some(max) if received_at.duration_since(at) > max => reject(
+            RejectionCode::TooOld,
             format!(
-                "is {}, more than {} minutes in the future (it is {received_at} now)",
-                shorten(text),
-                MAX_AHEAD.as_mins()
-            )
-        };
-        let at = match timestamp::parse(text) {
-            Ok(at) if at > received_at + MAX_AHEAD => return reject(RejectionCode::InTheFuture, ahead()),
-            Ok(at) => at,
-            Err(InvalidTime::TooLate) => return reject(RejectionCode::InTheFuture, ahead()),
-            Err(error @ InvalidTime::NotRfc3339(_)) => {
-                let detail = format!("{error}{}", epoch_hint(text));
-                return reject(RejectionCode::InvalidTime, detail);
-            }
-        };
-        if at < Timestamp::UNIX_EPOCH {
-            return reject(
-                RejectionCode::TooOld,
-                format!("is {at}; it must not be before 1970-01-01T00:00:00Z"),
-            );
-        }
-        match self.max_age {
-            Some(max) if received_at.duration_since(at) > max => reject(
-                RejectionCode::TooOld,
-                format!(
-                    "is {at}, more than {} days ago (it is {received_at} now)",
-                    max.as_hours() / 24
-                ),
+                "is {at}, more than {} days ago (it is {received_at} now)",
+                max.as_hours() / 24
             ),
-            _ => Ok(at),
-        }
-    }
-}
-
-/// The fields of one JSON object that are still to be parsed, in their original order.
-struct Fields<'a> {
-    rest: Vec<(String, &'a RawValue)>,
-    /// Whether the object has any field of an activity.
-    is_activity: bool,
-}
-
-impl<'a> Fields<'a> {
-    fn parse(raw: &'a RawValue) -> Result<Self, Rejection> {
-        let mut rest = json::members_of_object(raw)?;
-        // A null means the same as leaving the field out.
-        rest.retain(|(_, value)| value.get() != "null");
-        let is_activity = rest.iter().any(|(name, _)| FIELDS.contains(&name.as_str()));
-        Ok(Self { rest, is_activity })
-    }
-
-    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let at = self.rest.iter().position(|(found, _)| found == name)?;
-        Some(self.rest.remove(at).1)
-    }
-
-    fn text(&mut self, name: &str) -> Result<Option<String>, Rejection> {
-        let Some(value) = self.take(name) else {
-            return Ok(None);
-        };
-        if !value.get().starts_with('"') {
-            return Err(not_a_string(name, value));
-        }
-        match serde_json::from_str(value.get()) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) => Err(invalid(name, &error)),
-        }
-    }
-
-    fn optional_id<T: std::str::FromStr<Err = InvalidId>>(
-        &mut self,
-        name: &str,
-    ) -> Result<Option<T>, Rejection> {
-        let Some(text) = self.text(name)? else {
-            return Ok(None);
-        };
-        text.parse().map(Some).map_err(|error: InvalidId| {
-            let code = match error {
-                InvalidId::Empty { .. } => RejectionCode::Empty,
-                InvalidId::TooLong { .. } => RejectionCode::TooLong,
-                InvalidId::IllegalCharacter { .. } => RejectionCode::IllegalCharacter,
-                InvalidId::Reserved => RejectionCode::Reserved,
-                InvalidId::DotSegment(_) => RejectionCode::DotSegment,
-            };
-            Rejection::new(code, name, error)
-        })
-    }
-
-    fn id<T: std::str::FromStr<Err = InvalidId>>(&mut self, name: &str) -> Result<T, Rejection> {
-        self.optional_id(name)?.ok_or_else(|| self.missing(name))
-    }
-
-    /// The rejection for a missing field. If the client sent it under another name, or sent the activity
-    /// within another object, it names that.
-    fn missing(&self, name: &str) -> Rejection {
-        let compared = || self.rest.iter().take(COMPARED_MEMBERS_MAX);
-        if let Some((found, _)) = compared().find(|(found, _)| meant_by(found) == Some(name))
-            && (self.is_activity || !is_wrapper(found))
-        {
-            return unknown(found);
-        }
-        let is_container = |value: &RawValue| value.get().starts_with(['{', '[']);
-        let wrapper = match &self.rest[..] {
-            _ if self.is_activity => None,
-            [only] => is_container(only.1).then_some(only),
-            _ => compared().find(|(found, value)| is_wrapper(found) && is_container(value)),
-        };
-        match wrapper {
-            Some((found, value)) => {
-                let what = if value.get().starts_with('[') {
-                    "array"
-                } else {
-                    "activity"
-                };
-                let detail = format!(
-                    "is not a field of an activity; send the {what} itself, without an object around it"
-                );
-                Rejection::new(RejectionCode::UnknownField, field_name(found), detail)
-            }
-            None => Rejection::new(RejectionCode::MissingField, name, "is missing"),
-        }
-    }
-
-    /// Rejects unknown fields. Otherwise, a misspelt optional field would be silently ignored.
-    fn finish(self) -> Result<(), Rejection> {
-        match self.rest.first() {
-            Some((name, _)) => Err(unknown(name)),
-            None => Ok(()),
-        }
-    }
-}
-
-fn unknown(name: &str) -> Rejection {
-    let not_sent = NOT_SENT.iter().find(|(field, _)| *field == name);
-    let detail = match (not_sent, meant_by(name)) {
-        (Some((_, detail)), _) => (*detail).to_owned(),
-        (None, Some(field)) => format!("is not a field of an activity; its name is {field}"),
-        (None, None) => format!(
-            "is not a field of an activity; its fields are {}",
-            FIELDS.join(", ")
         ),
-    };
-    Rejection::new(RejectionCode::UnknownField, field_name(name), detail)
-}
-
-fn not_a_string(name: &str, value: &RawValue) -> Rejection {
-    let hint = match name {
-        _ if !is_number(value) => String::new(),
-        "occurred_at" => epoch_hint(value.get()),
-        _ => format!("; write \"{}\"", shorten(value.get())),
-    };
-    let detail = format!("must be a string, not {}{hint}", type_of(value));
-    Rejection::new(RejectionCode::WrongType, name, detail)
-}
-
-/// The time that a number since 1970 means, as the end of a sentence.
-fn epoch_hint(number: &str) -> String {
-    match timestamp::of_epoch(number) {
-        Some(at) => format!("; {} is \"{at}\"", shorten(number)),
-        None => String::new(),
+        _ => Ok(at),
     }
 }
 
@@ -463,7 +365,7 @@ mod tests {
         );
         check_with(
             r#","points":1000"#,
-            "UnknownField [points] points cannot be sent by clients; the scoring policy determines the points",
+            "UnknownField [points] points cannot be sent for task_completed; the scoring policy determines its points",
         );
         check_with(
             r#","ocurred_at":"x""#,
@@ -471,7 +373,7 @@ mod tests {
         );
         check_with(
             r#","team":"blue""#,
-            "UnknownField [team] team is not a field of an activity; its fields are activity_id, user_id, program_id, kind, occurred_at, metadata, schema_version",
+            "UnknownField [team] team is not a field of an activity; its fields are activity_id, user_id, program_id, kind, quantity, points, occurred_at, metadata, schema_version",
         );
         check_with(
             r#","schema_version":2"#,

@@ -62,15 +62,18 @@ fn other_encoding(bytes: &[u8]) -> Option<&'static str> {
 pub fn object(document: &[u8]) -> Result<Vec<(String, &RawValue)>, Rejection> {
     let text = utf8(document).map_err(|error| malformed("", &error))?;
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| invalid("", &error))?;
-    members_of_object(raw)
+    members_of_object(raw, "an activity")
 }
 
-/// The members of a value that must be an object.
-pub(crate) fn members_of_object(raw: &RawValue) -> Result<Vec<(String, &RawValue)>, Rejection> {
+/// The members of a value that must be an object, and what it should be, for the error.
+pub(crate) fn members_of_object<'a>(
+    raw: &'a RawValue,
+    what: &str,
+) -> Result<Vec<(String, &'a RawValue)>, Rejection> {
     if raw.get().starts_with('{') {
         return members(raw, "");
     }
-    let detail = format!("an activity must be a JSON object, not {}", type_of(raw));
+    let detail = format!("{what} must be a JSON object, not {}", type_of(raw));
     Err(Rejection::new(RejectionCode::NotAnObject, "", detail))
 }
 

@@ -1,14 +1,17 @@
 //! How many points an activity is worth.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::id::Kind;
+use crate::worth::{Title, Worth};
 
-/// Points per kind, in versions. The version in force when an activity occurred scores it, so counting
+/// What each kind is worth, in versions. The version in force when an activity occurred scores it, so counting
 /// it again later gives the same points.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<PolicyVersion>", into = "Vec<PolicyVersion>")]
@@ -20,7 +23,11 @@ pub struct ScoringPolicy {
 #[serde(deny_unknown_fields)]
 pub struct PolicyVersion {
     pub effective_from: Timestamp,
-    pub points: BTreeMap<Kind, u32>,
+    #[serde(deserialize_with = "by_kind")]
+    pub points: BTreeMap<Kind, Worth>,
+    /// What people call a kind.
+    #[serde(default, deserialize_with = "by_kind")]
+    pub titles: BTreeMap<Kind, Title>,
 }
 
 /// Why an activity has no points.
@@ -33,6 +40,8 @@ pub enum Unscored {
         occurred_at: Timestamp,
         first: Timestamp,
     },
+    #[error("is missing; {kind} is worth points by it")]
+    NoAmount { field: &'static str, kind: Kind },
 }
 
 impl Unscored {
@@ -41,6 +50,7 @@ impl Unscored {
         match self {
             Self::UnknownKind { .. } => "kind",
             Self::BeforePolicy { .. } => "occurred_at",
+            Self::NoAmount { field, .. } => field,
         }
     }
 }
@@ -55,42 +65,41 @@ pub enum InvalidPolicy {
     Order { at: Timestamp },
     #[error("the version of {at} must name 1 to {max} kinds; it names {found}", max = ScoringPolicy::MAX_KINDS)]
     KindCount { at: Timestamp, found: usize },
-    #[error("{kind} has {points} points; at most {max} are allowed", max = ScoringPolicy::MAX_POINTS)]
-    Points { kind: Kind, points: u32 },
+    #[error("the version of {at} has a title for {kind}, which it gives no points")]
+    TitleOfNothing { at: Timestamp, kind: Kind },
 }
 
 impl ScoringPolicy {
     pub const MAX_VERSIONS: usize = 100;
     pub const MAX_KINDS: usize = 100;
-    /// At this size, a user would need 10^13 activities to overflow a counter.
-    pub const MAX_POINTS: u32 = 1_000_000;
 
-    pub fn points(&self, kind: &Kind, occurred_at: Timestamp) -> Result<u32, Unscored> {
-        let newer = self.versions.partition_point(|v| v.effective_from <= occurred_at);
-        let Some(version) = newer.checked_sub(1).map(|at| &self.versions[at]) else {
+    /// What an activity of a kind is worth that occurred then.
+    pub fn worth(&self, kind: &Kind, occurred_at: Timestamp) -> Result<&Worth, Unscored> {
+        let Some(version) = self.in_force(occurred_at) else {
             let first = self.versions[0].effective_from;
             return Err(Unscored::BeforePolicy { occurred_at, first });
         };
-        version
-            .points
-            .get(kind)
-            .copied()
-            .ok_or_else(|| Unscored::UnknownKind {
-                kind: kind.to_string(),
-                known: version
-                    .points
-                    .keys()
-                    .map(Kind::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+        version.points.get(kind).ok_or_else(|| Unscored::UnknownKind {
+            kind: kind.to_string(),
+            known: version
+                .points
+                .keys()
+                .map(Kind::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
+    }
+
+    fn in_force(&self, at: Timestamp) -> Option<&PolicyVersion> {
+        let newer = self.versions.partition_point(|v| v.effective_from <= at);
+        newer.checked_sub(1).map(|at| &self.versions[at])
     }
 }
 
 impl ScoringPolicy {
     /// This policy with everything that `wanted` adds to it without changing the points of what may have
     /// occurred until `until`: kinds, times before the first version, and versions that begin later. A kind
-    /// whose past differs keeps the points of this policy.
+    /// whose past differs keeps its worth by this policy.
     #[must_use]
     pub fn extended(&self, wanted: &Self, until: Timestamp) -> Self {
         let times: BTreeSet<Timestamp> = [self, wanted]
@@ -100,8 +109,8 @@ impl ScoringPolicy {
         let agrees = |kind: &Kind| {
             let mut past = times.iter().filter(|at| **at <= until);
             past.all(|at| {
-                let points = self.points(kind, *at).ok();
-                points.is_none() || points == wanted.points(kind, *at).ok()
+                let worth = self.worth(kind, *at).ok();
+                worth.is_none() || worth == wanted.worth(kind, *at).ok()
             })
         };
         let kinds = self.kinds().into_iter().chain(wanted.kinds());
@@ -109,26 +118,40 @@ impl ScoringPolicy {
         if kept.is_empty() {
             return wanted.clone();
         }
-        let points = |kind: &Kind, at: Timestamp| {
-            let own = self.points(kind, at).ok();
-            let added = wanted.points(kind, at).ok();
+        let worth = |kind: &Kind, at: Timestamp| {
+            let own = self.worth(kind, at).ok();
+            let added = wanted.worth(kind, at).ok();
             if at > until && same.contains(kind) {
                 added
             } else {
                 own.or(added)
             }
         };
+        let title = |kind: &Kind, at: Timestamp| {
+            let titles = [wanted, self]
+                .into_iter()
+                .filter_map(|policy| policy.in_force(at));
+            titles.into_iter().find_map(|version| version.titles.get(kind))
+        };
         let mut versions: Vec<PolicyVersion> = Vec::new();
         for at in times {
-            let known = same.iter().chain(&kept);
-            let points: BTreeMap<Kind, u32> = known
-                .filter_map(|kind| Some((kind.clone(), points(kind, at)?)))
-                .collect();
-            if versions.last().is_none_or(|last| last.points != points) {
-                versions.push(PolicyVersion {
-                    effective_from: at,
-                    points,
-                });
+            let mut version = PolicyVersion {
+                effective_from: at,
+                points: BTreeMap::new(),
+                titles: BTreeMap::new(),
+            };
+            for kind in same.iter().chain(&kept) {
+                let Some(worth) = worth(kind, at) else { continue };
+                version.points.insert(kind.clone(), worth.clone());
+                version
+                    .titles
+                    .extend(title(kind, at).map(|title| (kind.clone(), title.clone())));
+            }
+            let is_new = versions
+                .last()
+                .is_none_or(|last| (&last.points, &last.titles) != (&version.points, &version.titles));
+            if is_new {
+                versions.push(version);
             }
         }
         // Too many versions or kinds: nothing is added until a rebuild.
@@ -154,7 +177,7 @@ impl ScoringPolicy {
             .collect();
         let is_added = |kind: &Kind| {
             let mut past = past.iter();
-            past.any(|at| self.points(kind, *at).is_ok() && former.points(kind, *at).is_err())
+            past.any(|at| self.worth(kind, *at).is_ok() && former.worth(kind, *at).is_err())
         };
         self.kinds().into_iter().filter(is_added).collect()
     }
@@ -188,11 +211,10 @@ impl TryFrom<Vec<PolicyVersion>> for ScoringPolicy {
             if found == 0 || found > Self::MAX_KINDS {
                 return Err(InvalidPolicy::KindCount { at, found });
             }
-            if let Some((kind, &points)) = version.points.iter().find(|&(_, &p)| p > Self::MAX_POINTS) {
-                return Err(InvalidPolicy::Points {
-                    kind: kind.clone(),
-                    points,
-                });
+            let mut titled = version.titles.keys();
+            if let Some(kind) = titled.find(|kind| !version.points.contains_key(*kind)) {
+                let kind = kind.clone();
+                return Err(InvalidPolicy::TitleOfNothing { at, kind });
             }
         }
         Ok(Self { versions })
@@ -207,6 +229,20 @@ impl FromStr for ScoringPolicy {
     }
 }
 
+/// Reads an object by kind. An error says of which kind the value is.
+fn by_kind<'de, D, T>(deserializer: D) -> Result<BTreeMap<Kind, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<serde_json::Value, Error: Display>,
+{
+    let values: BTreeMap<Kind, serde_json::Value> = Deserialize::deserialize(deserializer)?;
+    let read = values.into_iter().map(|(kind, value)| match T::try_from(value) {
+        Ok(value) => Ok((kind, value)),
+        Err(error) => Err(D::Error::custom(format_args!("{kind} {error}"))),
+    });
+    read.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,11 +253,12 @@ mod tests {
             let (second, points) = version.split_once(':').unwrap();
             let points = points.split_whitespace().map(|entry| {
                 let (kind, points) = entry.split_once('=').unwrap();
-                (kind.parse().unwrap(), points.parse().unwrap())
+                (kind.parse().unwrap(), Worth::fixed(points.parse().unwrap()))
             });
             PolicyVersion {
                 effective_from: Timestamp::from_second(second.trim().parse().unwrap()).unwrap(),
                 points: points.collect(),
+                titles: BTreeMap::new(),
             }
         });
         versions.collect::<Vec<_>>().try_into().unwrap()
@@ -275,7 +312,7 @@ mod tests {
         check_extended("0: a=1 b=2", "0: a=1", "0: a=1 b=2");
     }
 
-    fn points(kind: &str, at: &str) -> Result<u32, String> {
+    fn points(kind: &str, at: &str) -> Result<i64, String> {
         let policy: ScoringPolicy = r#"[
             {"effective_from": "1970-01-01T00:00:00Z", "points": {"task_completed": 10}},
             {"effective_from": "2026-07-01T00:00:00Z", "points": {"task_completed": 8, "mentoring": 30}}
@@ -283,7 +320,8 @@ mod tests {
         .parse()
         .unwrap();
         policy
-            .points(&kind.parse().unwrap(), at.parse().unwrap())
+            .worth(&kind.parse().unwrap(), at.parse().unwrap())
+            .map(|worth| worth.points(None).unwrap())
             .map_err(|error| error.to_string())
     }
 
@@ -321,17 +359,79 @@ mod tests {
             r#"[{"effective_from":"2026-01-01T00:00:00Z","points":{"a":1}},{"effective_from":"2026-01-01T00:00:00Z","points":{"a":2}}]"#,
             "in order of effective_from",
         );
+        let with =
+            |points: &str| format!(r#"[{{"effective_from":"2026-01-01T00:00:00Z","points":{points}}}]"#);
+        check_invalid(&with(r#"{"A":1}"#), "use only a-z");
+        for (worth, expected) in [
+            (
+                "1000001",
+                "points 1000001; it must be a whole number from 0 to 1000000",
+            ),
+            ("-1", "points -1; it must be a whole number from 0 to 1000000"),
+            ("1.5", "points 1.5; it must be a whole number from 0 to 1000000"),
+            (r#""10""#, "must be a number of points"),
+            (
+                r#"{"per":0,"points":1}"#,
+                "per 0; it must be a whole number from 1 to 1000000000000",
+            ),
+            (r#"{"per":10}"#, "lacks points"),
+            (
+                r#"{"per":10,"points":1,"max":1000001}"#,
+                "max 1000001; it must be",
+            ),
+            (
+                r#"{"points":1,"max":5}"#,
+                "the field \"max\"; its fields are points, max_per_day",
+            ),
+            (
+                r#"{"points":1,"max_per_day":0}"#,
+                "max_per_day 0; it must be a whole number from 1 to 1000000",
+            ),
+            (r#"{"given":{}}"#, "lacks given.max"),
+            (
+                r#"{"given":{"max":5},"points":1}"#,
+                "the field \"points\"; its fields are given, max_per_day",
+            ),
+        ] {
+            check_invalid(
+                &with(&format!(r#"{{"steps":{worth}}}"#)),
+                &format!(
+                    "steps {}{expected}",
+                    if expected.starts_with("lacks") || expected.starts_with("must") {
+                        ""
+                    } else {
+                        "has "
+                    }
+                ),
+            );
+        }
         check_invalid(
-            r#"[{"effective_from":"2026-01-01T00:00:00Z","points":{"a":1000001}}]"#,
-            "at most 1000000",
+            r#"[{"effective_from":"2026-01-01T00:00:00Z","points":{"a":1},"titles":{"b":"B"}}]"#,
+            "a title for b, which it gives no points",
         );
         check_invalid(
-            r#"[{"effective_from":"2026-01-01T00:00:00Z","points":{"a":-1}}]"#,
-            "-1",
+            r#"[{"effective_from":"2026-01-01T00:00:00Z","points":{"a":1},"titles":{"a":" "}}]"#,
+            "a must have a title of 1 to 80 characters",
         );
-        check_invalid(
-            r#"[{"effective_from":"2026-01-01T00:00:00Z","points":{"A":1}}]"#,
-            "use only a-z",
+    }
+
+    #[test]
+    fn a_kind_keeps_its_form_and_its_cap_where_the_past_differs() {
+        let now = Timestamp::from_second(100).unwrap();
+        let read = |points: &str, titles: &str| -> ScoringPolicy {
+            format!(r#"[{{"effective_from":"1970-01-01T00:00:00Z","points":{points},"titles":{titles}}}]"#)
+                .parse()
+                .unwrap()
+        };
+        let own = read(r#"{"a":1,"b":{"points":1,"max_per_day":5}}"#, "{}");
+        let wanted = read(
+            r#"{"a":1,"b":{"points":1,"max_per_day":6},"c":{"given":{"max":2}}}"#,
+            r#"{"a":"A"}"#,
         );
+        let extended = read(
+            r#"{"a":1,"b":{"points":1,"max_per_day":5},"c":{"given":{"max":2}}}"#,
+            r#"{"a":"A"}"#,
+        );
+        assert_eq!(own.extended(&wanted, now), extended);
     }
 }

@@ -14,10 +14,10 @@ use crate::standing::Tally;
 pub struct BoardBuilder {
     listed: usize,
     /// The best so far, and some more that came since others were dropped, in any order.
-    best: Vec<(Reverse<u64>, UserId, u64)>,
+    best: Vec<(Reverse<i64>, UserId, u64)>,
     /// The first of those that were dropped last. Nobody from there on is listed.
-    last: Option<(Reverse<u64>, UserId)>,
-    users_by_points: HashMap<u64, u64>,
+    last: Option<(Reverse<i64>, UserId)>,
+    users_by_points: HashMap<i64, u64>,
     sum: Tally,
 }
 
@@ -41,9 +41,9 @@ impl BoardBuilder {
         }
     }
 
-    /// Adds one user. A user without an activity in the window does not take part.
+    /// Adds one user. A user with neither points nor activities in the window does not take part.
     pub fn add(&mut self, user: &UserId, tally: Tally) {
-        if tally.activities == 0 {
+        if tally.is_nothing() {
             return;
         }
         self.sum += tally;
@@ -162,6 +162,7 @@ mod tests {
         check(9, "bob=5 ann=5 cy=1", "1.ann=5 1.bob=5 3.cy=1");
         check(9, "d=1 c=2 b=2 a=3", "1.a=3 2.b=2 2.c=2 4.d=1");
         check(9, "zero=0", "1.zero=0");
+        check(9, "low=-7 b=0 a=0 lowest=-9", "1.a=0 1.b=0 3.low=-7 4.lowest=-9");
     }
 
     #[test]
@@ -181,16 +182,20 @@ mod tests {
     }
 
     #[test]
-    fn only_those_who_did_something_take_part() {
+    fn only_those_with_points_or_activities_take_part() {
         let mut builder = BoardBuilder::new(9);
-        builder.add(
-            &"idle".parse().unwrap(),
+        for (user, points, activities) in [("idle", 0, 0), ("adjusted", -5, 0), ("worthless", 0, 2)] {
+            builder.add(&user.parse().unwrap(), Tally { points, activities });
+        }
+        let board = builder.finish();
+        assert_eq!(render(&board), "1.worthless=0 2.adjusted=-5");
+        assert_eq!(
+            board.sum,
             Tally {
-                points: 0,
-                activities: 0,
-            },
+                points: -5,
+                activities: 2
+            }
         );
-        assert!(builder.finish().histogram.buckets.is_empty());
     }
 
     #[test]
@@ -205,7 +210,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_cut_board_is_the_beginning_of_the_whole_one(
-            users in btree_map("[a-d]{1,3}", 0..6_u64, 0..40),
+            users in btree_map("[a-d]{1,3}", -3..3_i64, 0..40),
             listed in 0..12_usize,
             reversed: bool,
         ) {

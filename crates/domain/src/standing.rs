@@ -4,28 +4,37 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::Window;
+use crate::calendar::PerWindow;
 use crate::id::{ProgramId, UserId};
 
-/// A number of points, and how many activities earned them.
+/// A number of points, and how many activities there were. Corrections may make the points negative, or give
+/// points without an activity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    pub points: u64,
+    pub points: i64,
     pub activities: u64,
+}
+
+impl Tally {
+    /// Whoever has nothing is on no board.
+    pub fn is_nothing(&self) -> bool {
+        self.points == 0 && self.activities == 0
+    }
 }
 
 impl Add for Tally {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        let sum = Self {
-            points: self.points.wrapping_add(other.points),
-            activities: self.activities.wrapping_add(other.activities),
-        };
-        assert!(
-            sum.points >= self.points && sum.activities >= self.activities,
-            "tally overflow: {self:?} + {other:?}"
-        );
-        sum
+        Self {
+            points: self
+                .points
+                .checked_add(other.points)
+                .expect("points do not overflow"),
+            activities: self
+                .activities
+                .checked_add(other.activities)
+                .expect("activities do not overflow"),
+        }
     }
 }
 
@@ -46,39 +55,4 @@ pub struct Standing {
     pub recent_activities: u64,
 }
 
-/// A tally for each window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tallies {
-    pub all: Tally,
-    pub month: Tally,
-    pub week: Tally,
-    pub day: Tally,
-}
-
-impl Tallies {
-    pub fn get(&self, window: Window) -> Tally {
-        match window {
-            Window::All => self.all,
-            Window::Month => self.month,
-            Window::Week => self.week,
-            Window::Day => self.day,
-        }
-    }
-
-    pub fn get_mut(&mut self, window: Window) -> &mut Tally {
-        match window {
-            Window::All => &mut self.all,
-            Window::Month => &mut self.month,
-            Window::Week => &mut self.week,
-            Window::Day => &mut self.day,
-        }
-    }
-}
-
-impl AddAssign for Tallies {
-    fn add_assign(&mut self, other: Self) {
-        for window in Window::EVERY {
-            *self.get_mut(window) += other.get(window);
-        }
-    }
-}
+pub type Tallies = PerWindow<Tally>;

@@ -1,9 +1,10 @@
 //! `podium import`: sends activities from a file or a git history. `input` opens and inflates, `records` splits into
 //! JSON objects or rows, `shape` maps them to fields, `identify` makes ids, `batch` and `post` send, `resume` keeps the
-//! position, `tally` and `progress` report; `git` reads a history.
+//! position, `tally` and `progress` report; `git` reads a history. `correct` is `podium correct`.
 
 mod batch;
 mod compose;
+pub mod correct;
 mod git;
 mod identify;
 mod input;
@@ -18,7 +19,7 @@ mod times;
 use std::{fs, ops::ControlFlow, path::PathBuf, pin::pin, process::ExitCode, thread, time::Duration};
 
 use anyhow::{Context, bail};
-use client::{Api, Credentials, Target, is_loopback};
+use client::{Api, Collection, Credentials, Target, is_loopback};
 use domain::{Board, ProgramId};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -149,7 +150,7 @@ enum End {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let authorization = args.credentials.authorization(&args.target.url).await?;
     let api = Api::new(args.target.url.clone(), ANSWER_TIMEOUT)?.authorized_by(authorization);
-    let poster = Poster::new(api, args.give_up_after);
+    let poster = Poster::new(api, Collection::Activities, args.give_up_after);
     match (&args.file, &args.git) {
         (Some(source), None) => import_file(&args, source, &poster).await,
         (None, Some(path)) => import_git(&args, path.clone(), &poster).await,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use client::wire::{ItemError, Verdict};
-use client::{Api, Failure, PostError, Verdicts, retry};
+use client::{Api, Collection, Failure, PostError, Verdicts, retry};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
 
 pub struct Poster {
     api: Api,
+    to: Collection,
     give_up_after: Duration,
     retries: AtomicU64,
 }
@@ -50,9 +51,10 @@ enum Settled {
 
 impl Poster {
     /// A batch is tried for at most `give_up_after`.
-    pub fn new(api: Api, give_up_after: Duration) -> Self {
+    pub fn new(api: Api, to: Collection, give_up_after: Duration) -> Self {
         Self {
             api,
+            to,
             give_up_after,
             retries: AtomicU64::new(0),
         }
@@ -101,10 +103,10 @@ impl Poster {
         let mut attempt = 0;
         while let Some(first) = items.first() {
             let place = first.place.clone();
-            let (retry_after, reason) = match self.api.post_activities(body(&items), items.len()).await {
+            let (retry_after, reason) = match self.api.post(self.to, body(&items), items.len()).await {
                 Ok(Verdicts { results, retry_after }) => {
                     items = judged.judge(items, results);
-                    (retry_after, "the server could not store the activity".to_owned())
+                    (retry_after, "the server could not store it".to_owned())
                 }
                 Err(error) if error.failure.is_transient() => (error.retry_after, self.api.explain(&error)),
                 Err(error) if matches!(error.failure, Failure::Status(400 | 413)) => {

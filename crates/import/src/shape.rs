@@ -41,20 +41,29 @@ pub enum Field {
     UserId,
     ProgramId,
     Kind,
+    Quantity,
+    Points,
     OccurredAt,
     Metadata(String),
 }
 
 impl Field {
     /// All except those of the metadata.
-    const EVERY: [Self; 5] = [
+    const EVERY: [Self; 7] = [
         Self::ActivityId,
         Self::UserId,
         Self::ProgramId,
         Self::Kind,
+        Self::Quantity,
+        Self::Points,
         Self::OccurredAt,
     ];
     const REQUIRED: [Self; 3] = [Self::UserId, Self::ProgramId, Self::Kind];
+
+    /// Whether it is sent as a number. What is none is sent as it is, and refused by the server.
+    fn is_number(&self) -> bool {
+        matches!(self, Self::Quantity | Self::Points)
+    }
 }
 
 impl fmt::Display for Field {
@@ -64,6 +73,8 @@ impl fmt::Display for Field {
             Self::UserId => f.write_str("user_id"),
             Self::ProgramId => f.write_str("program_id"),
             Self::Kind => f.write_str("kind"),
+            Self::Quantity => f.write_str("quantity"),
+            Self::Points => f.write_str("points"),
             Self::OccurredAt => f.write_str("occurred_at"),
             Self::Metadata(key) => write!(f, "metadata.{key}"),
         }
@@ -80,8 +91,8 @@ impl FromStr for Field {
         let field = Self::EVERY.into_iter().find(|field| field.to_string() == raw);
         field.ok_or_else(|| {
             format!(
-                "there is no field {raw:?}; the fields are activity_id, user_id, program_id, kind, occurred_at and \
-                 metadata.KEY"
+                "there is no field {raw:?}; the fields are activity_id, user_id, program_id, kind, quantity, points, \
+                 occurred_at and metadata.KEY"
             )
         })
     }
@@ -213,8 +224,8 @@ impl Shape {
         // A misspelt column must not be left out silently.
         ensure!(
             left_out.is_empty() || !self.maps.is_empty() || !self.sets.is_empty(),
-            "{} is no field of an activity; the fields are activity_id, user_id, program_id, kind, occurred_at and \
-             metadata.KEY. Say what to import with --map, such as --map user_id=user_id, and the other columns are left \
+            "{} is no field of an activity; the fields are activity_id, user_id, program_id, kind, quantity, points, \
+             occurred_at and metadata.KEY. Say what to import with --map, such as --map user_id=user_id, and the other columns are left \
              out",
             list(&left_out)
         );
@@ -257,7 +268,13 @@ impl Shape {
                 }
                 continue;
             };
-            members.push((field.to_string(), quoted(&self.convert(&field, value)?)));
+            let value = self.convert(&field, value)?;
+            let json = if field.is_number() && value.parse::<i64>().is_ok() {
+                value
+            } else {
+                quoted(&value)
+            };
+            members.push((field.to_string(), json));
         }
         if let Some(metadata) = self.metadata(record) {
             members.push(("metadata".to_owned(), metadata));
@@ -286,7 +303,7 @@ impl Shape {
             Field::UserId => value.parse::<UserId>().map(drop),
             Field::ProgramId => value.parse::<ProgramId>().map(drop),
             Field::Kind => value.parse::<Kind>().map(drop),
-            Field::OccurredAt | Field::Metadata(_) => Ok(()),
+            Field::Quantity | Field::Points | Field::OccurredAt | Field::Metadata(_) => Ok(()),
         };
         match checked {
             Ok(()) => Ok(value),

@@ -92,6 +92,10 @@ impl Tally {
         self.rejected_by_code.values().sum()
     }
 
+    pub fn first_rejection(&self) -> Option<&Rejection> {
+        self.shown.first()
+    }
+
     pub fn reject(&mut self, rejection: Rejection) {
         self.count_code(&rejection.code, 1);
         if self.shown.len() < SHOWN_MAX {

@@ -14,10 +14,12 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::answer::Items;
+
 /// The largest body, as it is sent and when it is inflated.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 /// As many as one request can store within a few milliseconds.
-pub const MAX_ACTIVITIES: usize = 100;
+pub const MAX_ITEMS: usize = 100;
 
 /// How a body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,9 +131,8 @@ fn inflate(body: &[u8]) -> Result<Vec<u8>, Problem> {
     }
 }
 
-/// Splits a body into its activities without parsing them, so that an invalid one does not affect the
-/// others.
-pub fn split(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
+/// Splits a body into its items without parsing them, so that an invalid one does not affect the others.
+pub fn split(body: &[u8], of: Items) -> Result<Vec<&RawValue>, Problem> {
     let malformed =
         |detail: String| Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail).field("body");
     if body.starts_with(b"\x1f\x8b") {
@@ -151,26 +152,26 @@ pub fn split(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
             match items.len() {
                 0 => Err(invalid(
                     "empty_batch",
-                    format!("The array is empty; send 1 to {MAX_ACTIVITIES} activities."),
+                    format!("The array is empty; send 1 to {MAX_ITEMS} {}.", of.many()),
                 )),
-                1..=MAX_ACTIVITIES => Ok(items),
+                1..=MAX_ITEMS => Ok(items),
                 _ => {
                     let detail = format!(
-                        "The array has more than {MAX_ACTIVITIES} activities; send them in several requests."
+                        "The array has more than {MAX_ITEMS} {}; send them in several requests.",
+                        of.many()
                     );
-                    Err(
-                        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_activities", detail)
-                            .field("body"),
-                    )
+                    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, of.too_many(), detail).field("body"))
                 }
             }
         }
         _ => {
             let detail = format!(
-                "The body is {}; it must be an activity (a JSON object) or an array of activities.",
-                domain::intake::type_of(raw)
+                "The body is {}; it must be {} (a JSON object) or an array of {}.",
+                domain::intake::type_of(raw),
+                of.a(),
+                of.many()
             );
-            Err(invalid("not_an_activity", detail))
+            Err(invalid(of.not_one(), detail))
         }
     }
 }
@@ -186,13 +187,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for AtMost<'a> {
             type Value = AtMost<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of activities")
+                f.write_str("an array")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<AtMost<'de>, A::Error> {
                 let mut kept = Vec::new();
                 while let Some(item) = items.next_element()? {
-                    if kept.len() <= MAX_ACTIVITIES {
+                    if kept.len() <= MAX_ITEMS {
                         kept.push(item);
                     }
                 }

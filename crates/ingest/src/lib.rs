@@ -1,34 +1,35 @@
 //! Ingestion: accepts activities over HTTP and stores each as a fact. It depends on no later stage.
 
+mod answer;
 pub mod body;
 mod config;
+mod corrections;
 
 use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use domain::{Activity, ActivityId, Intake, Rejection, RejectionCode, UserId};
+use domain::{Activity, Amount, Correction, Intake, Rejection, RejectionCode};
 use futures::StreamExt as _;
 use futures::stream;
 use identity::{Access, Caller, Posts};
 use jiff::{SignedDuration, Timestamp};
-use lambda_http::http::header::CONTENT_TYPE;
-use lambda_http::http::{Method, StatusCode};
+use lambda_http::http::Method;
 use lambda_http::{Request, RequestExt as _, Response};
 use problem::Problem;
-use serde::Serialize;
-use serde_json::json;
 use store::inserts::MAX_STATEMENTS;
 use store::{Activities, Received, Recorded, StoreError};
 use telemetry::{Meter, Metric};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-pub use body::{MAX_ACTIVITIES, MAX_BODY_BYTES};
+pub use answer::{ItemResult, ItemStatus, Items, answer};
+pub use body::{MAX_BODY_BYTES, MAX_ITEMS};
 pub use config::{Config, MaxActivityAge};
 
 /// The most concurrent calls to the store for one request.
 const CALLS_AT_ONCE: usize = 16;
-const RETRY_AFTER_SECONDS: u32 = 2;
 /// What is not stored within this time is answered as unavailable: a client waits no longer for a store that
 /// does not answer.
 const STORE_WITHIN: Duration = Duration::from_secs(8);
@@ -47,37 +48,6 @@ pub struct Ingest {
 pub struct Posted {
     items: Vec<Result<Activity, Rejection>>,
     by: Option<String>,
-}
-
-/// The result of one activity. Answers have one for each activity, in the order of the request.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ItemResult {
-    pub status: ItemStatus,
-    /// The client's id, or the generated one if it sent none. Absent for a rejected activity.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub activity_id: Option<ActivityId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_id: Option<UserId>,
-    /// The fields in which a conflicting activity differs from the stored one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<Rejection>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ItemStatus {
-    Accepted,
-    /// The user already has this activity.
-    Duplicate,
-    /// The user already has another activity with this id, which stays as it was first sent.
-    Conflict,
-    Rejected,
-    /// The caller may not post for this user.
-    Forbidden,
-    /// It may or may not have been stored. Sending it again with the same id is safe.
-    Unavailable,
 }
 
 impl Ingest {
@@ -108,11 +78,17 @@ impl Ingest {
     /// Answers one request, received at `received_at`, before its invocation ends.
     pub async fn handle(&self, request: Request, received_at: Timestamp) -> Response<String> {
         let deadline = Instant::now() + time_to_store(&request, received_at);
-        match self.parse(&request, received_at) {
-            Ok(posted) => answer(&self.keep(posted, received_at, deadline).await),
-            Err(refusal) if request.method() == Method::HEAD => problem::without_body(*refusal),
-            Err(refusal) => *refusal,
+        let answered = match request.uri().path() {
+            corrections::PATH => self.corrections(&request, received_at, deadline).await,
+            _ => match self.parse(&request, received_at) {
+                Ok(posted) => answer(Items::Activities, &self.keep(posted, received_at, deadline).await),
+                Err(refusal) => *refusal,
+            },
+        };
+        if request.method() == Method::HEAD {
+            return problem::without_body(answered);
         }
+        answered
     }
 
     /// Parses a request into one result per activity, and judges whether its caller may post them. If the
@@ -134,14 +110,11 @@ impl Ingest {
         if request.method() != Method::POST {
             return Err(Box::new(problem::method_not_allowed(request.method(), "POST")));
         }
-        let refused = |problem: Problem| {
-            self.meter.emit(received_at, &[(Metric::Rejected, 1.0)]);
-            Box::new(problem.into_response())
-        };
         let decoded = body::check_headers(request.headers())
             .and_then(|encoding| body::decode(encoding, request.body()))
-            .map_err(refused)?;
-        let items = body::split(&decoded).map_err(refused)?;
+            .map_err(|problem| self.refused(problem, received_at))?;
+        let items =
+            body::split(&decoded, Items::Activities).map_err(|problem| self.refused(problem, received_at))?;
         let parsed = items.into_iter().enumerate().map(|(place, raw)| {
             let received_at = received(received_at, place);
             let activity = self.intake.parse(raw, received_at, || new_id(received_at))?;
@@ -154,6 +127,12 @@ impl Ingest {
         })
     }
 
+    /// The answer to a request that is refused as a whole.
+    fn refused(&self, problem: Problem, received_at: Timestamp) -> Box<Response<String>> {
+        self.meter.emit(received_at, &[(Metric::Rejected, 1.0)]);
+        Box::new(problem.into_response())
+    }
+
     /// Stores the valid ones, and returns the result of each. Those that are not stored by the deadline are
     /// unavailable.
     pub async fn keep(&self, posted: Posted, received_at: Timestamp, deadline: Instant) -> Vec<ItemResult> {
@@ -162,7 +141,7 @@ impl Ingest {
         for (place, parsed) in posted.items.into_iter().enumerate() {
             match parsed {
                 Ok(activity) => {
-                    kept.push(Kept::new(ItemStatus::Unavailable, Some(&activity)));
+                    kept.push(Kept::of_activity(&activity));
                     valid.push((place, activity));
                 }
                 Err(rejection) => kept.push(Kept::rejected(rejection)),
@@ -174,13 +153,20 @@ impl Ingest {
         {
             kept[place].settle(recorded);
         }
+        self.tell(Items::Activities, &kept, received_at);
+        kept.into_iter().map(|kept| kept.result).collect()
+    }
+
+    /// Logs what could not be stored, and emits the metrics of a request.
+    fn tell(&self, items: Items, kept: &[Kept], received_at: Timestamp) {
         let count = |status| kept.iter().filter(|kept| kept.result.status == status).count();
         // In an outage every activity fails alike, so one line says it for all of a request.
         if let Some(first_reason) = kept.iter().find_map(|kept| kept.failure.as_deref()) {
             tracing::error!(
-                activities = count(ItemStatus::Unavailable),
+                items = items.many(),
+                count = count(ItemStatus::Unavailable),
                 first_reason,
-                "Activities could not be stored. The client is asked to send them again."
+                "What was posted could not be stored. The client is asked to send it again."
             );
         }
         #[expect(clippy::cast_precision_loss, reason = "at most 100 items")]
@@ -202,7 +188,6 @@ impl Ingest {
         // Every request writes a line, so its length is a cost.
         metrics.retain(|(_, value)| *value > 0.0);
         self.meter.emit(received_at, &metrics);
-        kept.into_iter().map(|kept| kept.result).collect()
     }
 
     /// Records activities, each with its place in the request.
@@ -270,11 +255,15 @@ impl Ingest {
             Ok::<_, StoreError>(())
         });
         match recorded.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(format!("{}: {}", error.kind(), error.with_causes())),
+            Ok(recorded) => recorded.map_err(|error| reason(&error)),
             Err(_) => Err(TOO_LATE.to_owned()),
         }
     }
+}
+
+/// Why something was not stored, for the log.
+fn reason(error: &StoreError) -> String {
+    format!("{}: {}", error.kind(), error.with_causes())
 }
 
 /// What was recorded, or why nothing was, for the log.
@@ -289,12 +278,14 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(status: ItemStatus, activity: Option<&Activity>) -> Self {
+    fn new(status: ItemStatus) -> Self {
         Self {
             result: ItemResult {
                 status,
-                activity_id: activity.map(|activity| activity.id.clone()),
-                user_id: activity.map(|activity| activity.user.clone()),
+                activity_id: None,
+                correction_id: None,
+                user_id: None,
+                first_correction_id: None,
                 fields: Vec::new(),
                 error: None,
             },
@@ -303,28 +294,46 @@ impl Kept {
         }
     }
 
+    /// Unavailable, until more is known.
+    fn of_activity(activity: &Activity) -> Self {
+        let mut kept = Self::new(ItemStatus::Unavailable);
+        kept.result.activity_id = Some(activity.id.clone());
+        kept.result.user_id = Some(activity.user.clone());
+        kept
+    }
+
+    fn of_correction(correction: &Correction) -> Self {
+        let mut kept = Self::new(ItemStatus::Unavailable);
+        kept.result.correction_id = Some(correction.id.clone());
+        kept.result.user_id = Some(correction.user.clone());
+        kept
+    }
+
     fn rejected(rejection: Rejection) -> Self {
-        let status = match rejection.code {
+        let mut kept = Self::new(match rejection.code {
             RejectionCode::Forbidden => ItemStatus::Forbidden,
             _ => ItemStatus::Rejected,
-        };
-        let mut kept = Self::new(status, None);
+        });
         kept.result.error = Some(rejection);
         kept
     }
 
+    fn accept(&mut self, write_units: f64) {
+        self.result.status = ItemStatus::Accepted;
+        self.write_units = write_units;
+    }
+
+    fn conflict(&mut self, items: Items, fields: Vec<&'static str>) {
+        self.result.status = ItemStatus::Conflict;
+        self.result.error = Some(answer::conflict(items, &fields));
+        self.result.fields = fields;
+    }
+
     fn settle(&mut self, outcome: Outcome) {
         match outcome {
-            Ok(Recorded::Accepted { write_units }) => {
-                self.result.status = ItemStatus::Accepted;
-                self.write_units = write_units;
-            }
+            Ok(Recorded::Accepted { write_units }) => self.accept(write_units),
             Ok(Recorded::Duplicate) => self.result.status = ItemStatus::Duplicate,
-            Ok(Recorded::Conflict { fields }) => {
-                self.result.status = ItemStatus::Conflict;
-                self.result.error = Some(conflict(&fields));
-                self.result.fields = fields;
-            }
+            Ok(Recorded::Conflict { fields }) => self.conflict(Items::Activities, fields),
             Err(failure) => self.failure = Some(failure),
         }
     }
@@ -351,7 +360,7 @@ fn received(received_at: Timestamp, place: usize) -> Timestamp {
 fn permitted(activity: Activity, caller: &Caller) -> Result<Activity, Rejection> {
     let detail = match &caller.posts {
         Posts::ForAnyone => return Ok(activity),
-        Posts::For(user) if *user == activity.user => return Ok(activity),
+        Posts::For(user) if *user == activity.user => return own(activity),
         Posts::For(user) => format!("is not your own; you may post for {user} alone"),
         Posts::ForNoUser | Posts::Never => {
             "cannot be compared with your login, which names no user".to_owned()
@@ -360,91 +369,24 @@ fn permitted(activity: Activity, caller: &Caller) -> Result<Activity, Rejection>
     Err(Rejection::new(RejectionCode::Forbidden, "user_id", detail))
 }
 
-fn conflict(fields: &[&'static str]) -> Rejection {
-    let differ = if fields.len() == 1 { "differs" } else { "differ" };
+/// The activity of someone who posts for himself, unless he gives himself points.
+fn own(activity: Activity) -> Result<Activity, Rejection> {
+    if !matches!(activity.amount, Some(Amount::Points(_))) {
+        return Ok(activity);
+    }
     let detail = format!(
-        "was sent before with other content: {} {differ}. That activity stays as it is. Send another one with another activity_id",
-        fields.join(", ")
+        "of {} can be given by others only, not by whom they are for",
+        activity.kind
     );
-    Rejection::new(RejectionCode::Conflict, "activity_id", detail)
+    Err(Rejection::new(RejectionCode::Forbidden, "points", detail))
 }
 
-/// An id for an activity that was sent without one.
-fn new_id(received_at: Timestamp) -> ActivityId {
+/// An id for what was sent without one.
+fn new_id<Id: FromStr<Err: fmt::Debug>>(received_at: Timestamp) -> Id {
     let seconds = received_at.as_second().unsigned_abs();
     let nanos = received_at.subsec_nanosecond().unsigned_abs();
     let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos));
     id.to_string()
         .parse()
         .expect("a UUID has only characters of an id")
-}
-
-/// The answer to a request whose activities have these results.
-pub fn answer(results: &[ItemResult]) -> Response<String> {
-    let count = |status| results.iter().filter(|result| result.status == status).count();
-    let forbidden = count(ItemStatus::Forbidden);
-    let rejected = count(ItemStatus::Rejected) + forbidden;
-    let unavailable = count(ItemStatus::Unavailable);
-    if unavailable > 0 {
-        let detail = format!(
-            "{unavailable} of {} activities could not be stored. Send the same request again: activities that were accepted are not counted twice.",
-            results.len()
-        );
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
-            .with("results", json!(results))
-            .retry_after(RETRY_AFTER_SECONDS)
-            .into_response();
-    }
-    let conflicting = count(ItemStatus::Conflict);
-    if rejected + conflicting == results.len() {
-        return none_kept(results, conflicting, forbidden);
-    }
-    let status = if rejected + conflicting == 0 {
-        StatusCode::ACCEPTED
-    } else {
-        StatusCode::MULTI_STATUS
-    };
-    Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "application/json")
-        .body(json!({ "results": results }).to_string())
-        .expect("the headers are constants")
-}
-
-/// The answer if no activity was kept: the first reason, which stands for all if there is one activity.
-fn none_kept(results: &[ItemResult], conflicting: usize, forbidden: usize) -> Response<String> {
-    let first = results.iter().find_map(|result| result.error.as_ref());
-    let first = first.map_or_else(String::new, |error| error.detail.clone());
-    let of_all = results.len();
-    if forbidden == of_all {
-        let detail = match of_all {
-            1 => format!("You may not post this activity: {first}."),
-            _ => format!("You may not post any of the {of_all} activities. The first one: {first}."),
-        };
-        return Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
-            .field("user_id")
-            .with("results", json!(results))
-            .into_response();
-    }
-    if conflicting == 0 {
-        let detail = match of_all {
-            1 => format!("The activity is not valid: {first}"),
-            _ => format!("None of the {of_all} activities is valid. The first one: {first}"),
-        };
-        return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_activity", detail)
-            .with("results", json!(results))
-            .into_response();
-    }
-    let detail = match of_all {
-        1 => format!("The activity is in conflict with another one: {first}."),
-        _ => format!(
-            "None of the {of_all} activities is kept, {conflicting} because of a conflict. The first one: {first}"
-        ),
-    };
-    let problem = Problem::new(StatusCode::CONFLICT, "conflict", detail).with("results", json!(results));
-    match results {
-        [only] => problem.with("fields", json!(only.fields)),
-        _ => problem,
-    }
-    .into_response()
 }

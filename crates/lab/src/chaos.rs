@@ -28,7 +28,8 @@ use crate::trial::audit::{self, Counts};
 
 pub const HELP: &str = "\
 It starts its own stack in memory and on free ports, and leaves nothing behind. A third of the
-activities are sent twice, and failed requests are retried, as a client would. The faults end when
+activities are sent twice, and failed requests are retried, as a client would. One in twenty is taken
+out by a void, one in fifty adjusts points, and the check-ins of a day have a cap. The faults end when
 the last POST is answered. Then the tables and the served board are read and compared with what was
 sent.
 
@@ -45,6 +46,11 @@ processes interleave.
 
 Exit status: 0 if nothing was lost, counted twice or dead-lettered, no board was torn and everything
 was counted in time; otherwise 1, and the logs are kept.";
+
+/// The default one, but for a cap, which active users reach.
+const POLICY: &str = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{
+    "task_completed":10,"program_check_in":{"points":5,"max_per_day":40},"learning_milestone":25}}]"#;
+const CHECK_IN_POINTS_A_DAY_MAX: i64 = 40;
 
 /// Short, so that messages of a killed invocation return soon and the run ends.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -137,6 +143,7 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
         visibility_timeout: VISIBILITY_TIMEOUT,
         function_timeout: Some(FUNCTION_TIMEOUT),
         faults: faults.clone(),
+        scoring_policy: POLICY.parse()?,
         ..StackConfig::new()?
     })
     .await?;
@@ -145,7 +152,11 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
         ANSWER_TIMEOUT,
     )?;
     let load = Load::new(seed, args.activities as usize);
-    let expected = Counts::of(&load.activities);
+    let expected = Counts::corrected(
+        &load.activities,
+        &load.corrections,
+        Some(CHECK_IN_POINTS_A_DAY_MAX),
+    );
 
     let mut killer = Killer::new(seed, args.kills);
     let reader = Reader::start(api.clone());

@@ -12,13 +12,13 @@ mod config;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::ActivityKey;
+use domain::FactKey;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use ingest::{Ingest, ItemResult, ItemStatus, answer};
+use ingest::{Ingest, ItemResult, ItemStatus, Items, answer};
 use jiff::Timestamp;
 use lambda_http::{Request, Response};
 use store::count::{Countable, StandingCount};
-use store::{Counted, Counting, Fact, Facts, Generations, StoreError};
+use store::{Counted, Counting, Facts, Generations, StoreError, StoredFact};
 use tokio::time::Instant;
 
 pub use config::Config;
@@ -64,7 +64,7 @@ impl Coupled {
         };
         let deadline = arrived + ANSWER_WITHIN;
         let mut results = self.ingest.keep(parsed, received_at, deadline).await;
-        let kept: HashSet<ActivityKey> = results.iter().filter_map(key_of_kept).collect();
+        let kept: HashSet<FactKey> = results.iter().filter_map(key_of_kept).collect();
         let uncounted = match self.count(&kept, received_at, deadline).await {
             Ok(uncounted) => uncounted,
             Err(error) => {
@@ -81,7 +81,7 @@ impl Coupled {
                 result.status = ItemStatus::Unavailable;
             }
         }
-        answer(&results)
+        answer(Items::Activities, &results)
     }
 
     /// Counts stored activities and returns those that could not be counted. Duplicates are processed too:
@@ -89,12 +89,12 @@ impl Coupled {
     /// which that attempt received it, so the facts are read.
     async fn count(
         &self,
-        kept: &HashSet<ActivityKey>,
+        kept: &HashSet<FactKey>,
         now: Timestamp,
         deadline: Instant,
-    ) -> Result<HashSet<ActivityKey>, StoreError> {
+    ) -> Result<HashSet<FactKey>, StoreError> {
         let generations: Generations = self.counting.generations().await?;
-        let facts: Vec<Option<Fact>> = stream::iter(kept.clone())
+        let facts: Vec<Option<StoredFact>> = stream::iter(kept.clone())
             .map(async |key| self.facts.get(&key).await)
             .buffer_unordered(READS_AT_ONCE)
             .try_collect()
@@ -104,8 +104,7 @@ impl Coupled {
         for generation in generations.counted() {
             let facts = facts.iter().flatten();
             // Parsing has already refused kinds that the policy does not know.
-            let scored =
-                facts.filter_map(|fact| Countable::scored(&fact.activity, fact.received_at, rules).ok());
+            let scored = facts.filter_map(|fact| Countable::scored(&fact.fact, fact.received_at, rules).ok());
             counts.extend(StandingCount::of_batch(scored, generation, rules));
         }
         self.counting.count(&mut counts, now, deadline).await;
@@ -123,11 +122,11 @@ impl Coupled {
     }
 }
 
-fn key_of_kept(result: &ItemResult) -> Option<ActivityKey> {
+fn key_of_kept(result: &ItemResult) -> Option<FactKey> {
     match result.status {
-        ItemStatus::Accepted | ItemStatus::Duplicate => Some(ActivityKey {
+        ItemStatus::Accepted | ItemStatus::Duplicate => Some(FactKey {
             user: result.user_id.clone()?,
-            id: result.activity_id.clone()?,
+            id: result.activity_id.as_ref()?.into(),
         }),
         ItemStatus::Conflict | ItemStatus::Rejected | ItemStatus::Forbidden | ItemStatus::Unavailable => None,
     }

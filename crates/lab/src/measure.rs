@@ -8,12 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::counters::{Counters, Sum};
 use domain::intake::SCHEMA_VERSION;
-use domain::{Standing, Tally, Window};
+use domain::{Activity, ActivityId, Standing, Tally, Window};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use store::Fact;
 use store::keys::{CountGeneration, ShardCount, StandingKey, attribute};
 use store::ledger::{Epoch, KEYS_KEPT, KEYS_MAX, Ledger, LedgerKey};
 
@@ -49,12 +48,8 @@ pub fn add_earlier_days(put: &mut Value, table: &str, days: usize) {
     }
 }
 
-/// The stream record of a fact, as the pipe sends it to the queue.
-pub fn stream_record(fact: &Fact) -> String {
-    let Fact {
-        activity,
-        received_at,
-    } = fact;
+/// The stream record of an activity, as the pipe sends it to the queue.
+pub fn stream_record(activity: &Activity, received_at: Timestamp) -> String {
     let image = json!({
         "user_id": { "S": activity.user },
         "activity_id": { "S": activity.id },
@@ -110,8 +105,9 @@ fn ledger(standing: &Standing, day: Date) -> Ledger {
     let between_spills = KEYS_KEPT as u64 + 1 + activities % (KEYS_MAX - KEYS_KEPT) as u64;
     for number in 0..activities.min(between_spills) {
         let received_at = Timestamp::from_second(1_700_000_000 + number.cast_signed()).expect("in range");
-        let id = format!("activity-{number}").parse().expect("an id");
-        ledger.count(LedgerKey::new(received_at, &id), day, Sum::default());
+        let id: ActivityId = format!("activity-{number}").parse().expect("an id");
+        let key = LedgerKey::new(received_at, &(&id).into());
+        ledger.count(key, day, Sum::default().in_every_window());
     }
     ledger.counters = counters;
     ledger
@@ -119,7 +115,7 @@ fn ledger(standing: &Standing, day: Date) -> Ledger {
 
 fn sum(Tally { points, activities }: Tally) -> Sum {
     Sum {
-        points: points.cast_signed(),
+        points,
         activities: activities.cast_signed(),
     }
 }

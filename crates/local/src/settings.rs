@@ -97,4 +97,7 @@ pub const STALE_AFTER_SNAPSHOTS: u32 = 3;
 pub const STALE_LAG: Duration = Duration::from_mins(2);
 pub const STALE_BACKLOG: u32 = 10_000;
 
+/// After the end of a day, week or month, for a fact to count in it still.
+pub const PERIOD_GRACE_HOURS: u16 = 24;
+
 pub const SCORING_POLICY: &str = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25}}]"#;

@@ -363,6 +363,7 @@ async fn settled(
         standing_shards: settings::STANDING_SHARDS.to_string().parse()?,
         calendar: config.time_zone.parse()?,
         scoring_policy: config.scoring_policy.clone(),
+        period_grace: Some(config.period_grace),
     };
     Ok(generations.settled(&configured, Timestamp::now()))
 }

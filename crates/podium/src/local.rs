@@ -13,6 +13,7 @@ use domain::ScoringPolicy;
 use local::settings::{self, Batching};
 use local::{ALLOWED_HOSTS_MAX, Access, Host, IssuerUrl, Login, Readers, Stack, StackConfig};
 use serde_json::json;
+use store::rules::PeriodGrace;
 use tokio::signal::unix::{SignalKind, signal};
 
 use terminal::duration;
@@ -41,6 +42,11 @@ container with --allowed-host.
 
 The file of --scoring is JSON of the same form as Terraform's variable scoring_policy:
   [{\"effective_from\": \"1970-01-01T00:00:00Z\", \"points\": {\"task_completed\": 10, \"mentoring\": 30}}]
+Besides a number, a kind can be worth
+  {\"points\": 10, \"max_per_day\": 50}          10 points, at most 50 a day for each user and program
+  {\"per\": 1000, \"points\": 10, \"max\": 200}  10 points for each 1000 of the activity's quantity, at most 200
+  {\"given\": {\"max\": 25}}                   the points that come with the activity, at most 25
+each with max_per_day if you like. \"titles\": {KIND: TEXT} says what people call a kind.
 
 podium starts the programs ingest, aggregator, snapshot and serve from its own directory.";
 
@@ -77,6 +83,10 @@ pub struct Args {
     /// `program_check_in` 5, `learning_milestone` 25]
     #[arg(long, value_name = "FILE")]
     scoring: Option<PathBuf>,
+    /// How long after the end of a day, week or month an activity or correction may arrive that still counts in
+    /// it, in hours; in all time, everything counts
+    #[arg(long, value_name = "HOURS", default_value_t = settings::PERIOD_GRACE_HOURS, value_parser = clap::value_parser!(u16).range(0..=i64::from(PeriodGrace::MAX_HOURS)))]
+    period_grace_hours: u16,
     /// How often the boards are published
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     snapshot_every: Duration,
@@ -193,7 +203,7 @@ fn read_scoring_policy(file: &Path) -> anyhow::Result<ScoringPolicy> {
     json.parse().with_context(|| {
         format!(
             "the scoring policy {path} (--scoring) is not valid; expected \
-             [{{\"effective_from\": TIME, \"points\": {{KIND: NUMBER}}}}]"
+             [{{\"effective_from\": TIME, \"points\": {{KIND: WORTH}}}}], as `podium help local` describes"
         )
     })
 }
@@ -226,6 +236,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         data_dir: args.data_dir,
         time_zone: args.time_zone,
         scoring_policy,
+        period_grace: args.period_grace_hours.try_into()?,
         snapshot_every: args.snapshot_every,
         max_activity_age: args.max_activity_age,
         batching: args.batching,
@@ -317,7 +328,7 @@ mod tests {
             ),
             (
                 r#"[{"effective_from": "2026-01-01T00:00:00Z", "points": {"a": -1}}]"#,
-                "`-1`, expected u32",
+                "a has points -1; it must be a whole number from 0 to 1000000",
             ),
             (
                 r#"[{"effective_from": "2026-01-01T00:00:00Z", "score": {"a": 1}}]"#,

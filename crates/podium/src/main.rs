@@ -9,6 +9,7 @@ mod smoke;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use import::correct;
 use lab::{bench, chaos, compare, load};
 use operate::{dlq, rebuild, reconcile};
 use terminal::text::printable_lines;
@@ -36,6 +37,9 @@ enum Command {
     /// Send activities from a file or a git history
     #[command(after_long_help = import::HELP)]
     Import(import::Args),
+    /// Take an activity out, or add points: corrections, with a reason
+    #[command(subcommand, after_long_help = correct::HELP)]
+    Correct(correct::Command),
     /// Send synthetic activities at a fixed rate and measure the answers
     Load(load::Args),
     /// Check a deployment: follow one activity from its POST to the board
@@ -75,6 +79,7 @@ async fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Local(args) => local::run(args).await,
         Command::Import(args) => import::run(args).await,
+        Command::Correct(command) => correct::run(command).await,
         Command::Load(args) => load::run(args).await,
         Command::Smoke(args) => smoke::run(args).await,
         Command::Board(args) => board::run(args).await,

@@ -7,7 +7,8 @@ use std::{fmt::Write as _, process::ExitCode, time::Duration};
 use anyhow::{Context as _, anyhow, bail, ensure};
 use client::wire::{ItemError, UserDocument, Verdict};
 use client::{Api, Authorization, Credentials, Failure, PostError, Target, aws, parse_url};
-use domain::{ActivityId, ActivityKey, Board, Kind, ProgramId, UserId, Window};
+use domain::worth::Form;
+use domain::{ActivityId, Board, FactKey, Kind, ProgramId, UserId, Window, Worth};
 use jiff::Timestamp;
 use reqwest::Url;
 use serde_json::json;
@@ -117,7 +118,7 @@ struct Counts {
 }
 
 impl Counts {
-    async fn is_counted(&self, activity: &ActivityKey) -> anyhow::Result<bool> {
+    async fn is_counted(&self, activity: &FactKey) -> anyhow::Result<bool> {
         let generations = generations::read(&self.client, &self.standings_table).await?;
         let generation = generations.live;
         let (Some(fact), Some(rules)) = (self.facts.get(activity).await?, generations.rules(generation))
@@ -126,8 +127,8 @@ impl Counts {
         };
         let shards = rules.standing_shards;
         let standings = Standings::new(self.client.clone(), self.standings_table.clone(), shards);
-        let key = LedgerKey::new(fact.received_at, &fact.activity.id);
-        let (user, program) = (fact.activity.user, fact.activity.program);
+        let key = LedgerKey::new(fact.received_at, &fact.fact.id());
+        let (user, program) = (fact.fact.user().clone(), fact.fact.program().clone());
         let standing = StandingKey::new(generation, shards, user, program);
         let Some(ledger) = standings.ledger(&standing).await? else {
             return Ok(false);
@@ -203,9 +204,9 @@ impl Smoke {
         let deadline = accepted_at + self.timeout;
 
         if let Some(counts) = &self.counts {
-            let activity = ActivityKey {
+            let activity = FactKey {
                 user: self.user.clone(),
-                id: self.id.clone(),
+                id: (&self.id).into(),
             };
             let counted = poll(deadline, COUNTED_POLL, async || {
                 Ok(counts.is_counted(&activity).await?.then_some(()))
@@ -246,14 +247,20 @@ impl Smoke {
 
     /// Posts the activity twice. Returns when it was accepted.
     async fn ingest(&self, figures: &mut Figures) -> anyhow::Result<Instant> {
-        let body = json!([{
+        let mut activity = json!({
             "activity_id": self.id,
             "user_id": self.user,
             "program_id": self.program,
             "kind": self.kind,
             "occurred_at": Timestamp::now(),
-        }])
-        .to_string();
+        });
+        // A kind may be worth points by a quantity, or as many as are given: as little as can be.
+        match self.worth().await.map(|worth| worth.form) {
+            Some(Form::PerQuantity { .. }) => activity[Worth::QUANTITY] = 1.into(),
+            Some(Form::Given { .. }) => activity[Worth::POINTS] = 0.into(),
+            Some(Form::Fixed(_)) | None => {}
+        }
+        let body = json!([activity]).to_string();
         let begun = Instant::now();
         match self.post(&body).await? {
             Verdict::Accepted => {}
@@ -281,6 +288,12 @@ impl Smoke {
             );
         }
         Ok(accepted_at)
+    }
+
+    /// What the kind is worth, if the policy says so. If it does not, ingest will.
+    async fn worth(&self) -> Option<Worth> {
+        let policy = self.serve.policy().await.ok()?;
+        policy.worth(&self.kind, Timestamp::now()).ok().cloned()
     }
 
     async fn post(&self, body: &str) -> anyhow::Result<Verdict> {

@@ -7,14 +7,16 @@ use domain::documents::{BoardsDocument, Fresh, HistoryDocument, SearchDocument, 
 use domain::histogram::percentile;
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
 use domain::{
-    Board, BoardDocument, BoardEntry, Calendar, FreshnessDocument, History, Period, ProgramId, Tally,
-    UserDocument, UserId, Window,
+    Board, BoardDocument, BoardEntry, Calendar, FreshnessDocument, History, Period, ProgramId, ScoringPolicy,
+    Tally, UserDocument, UserId, Window,
 };
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
 use problem::Problem;
+use serde::Serialize;
 use serde_json::json;
 use store::overview::Overview;
+use store::rules::PeriodGrace;
 use store::{Generations, Head, StoreError};
 
 use crate::response::Cacheable;
@@ -23,6 +25,17 @@ use crate::{Failure, Serve, nothing_published};
 
 /// The most ids in another case that an answer names.
 pub const MAX_OTHER_CASE: usize = 5;
+
+/// `GET /v1/policy`
+#[derive(Serialize)]
+pub(crate) struct Policy {
+    versions: ScoringPolicy,
+    time_zone: String,
+    /// `null` if facts count in a period whenever they were received.
+    period_grace_hours: Option<u16>,
+    /// The configured settings that wait for a rebuild.
+    pending: Vec<&'static str>,
+}
 
 /// What is counted of a user by now.
 struct Live {
@@ -51,6 +64,20 @@ impl Serve {
             freshness,
         };
         Ok(self.cacheable(document, now))
+    }
+
+    /// The rules of the live counts.
+    pub(crate) async fn policy(&self) -> Result<Policy, Failure> {
+        let generations = self.standings.generations().await?;
+        let Some(rules) = generations.rules(generations.live) else {
+            return Err(nothing_published().into());
+        };
+        Ok(Policy {
+            versions: rules.scoring_policy.clone(),
+            time_zone: rules.calendar.time_zone().to_owned(),
+            period_grace_hours: rules.period_grace.map(PeriodGrace::hours),
+            pending: generations.pending(),
+        })
     }
 
     pub(crate) async fn status(&self, now: Timestamp) -> Result<Cacheable, Failure> {
@@ -180,7 +207,7 @@ impl Serve {
         } else {
             // An unlisted user comes from the standings, which may be slightly newer than the snapshot.
             let Tally { points, activities } = live.tally;
-            if activities == 0 {
+            if live.tally.is_nothing() {
                 return Err(self.not_on_board(board, user, window, now).await?.into());
             }
             // Only the rows say whose ids differ in case, and on a board that is cut these were not read.
@@ -243,7 +270,7 @@ impl Serve {
         let listed = self.snapshots.find(board, window, head, user, points).await?;
         let is_plausible = match &listed {
             Some((_, row)) => live.includes(row),
-            None => live.tally.activities > 0,
+            None => !live.tally.is_nothing(),
         };
         // The counters of a generation that is no longer live may be deleted.
         if kept.is_some() && !is_plausible {
@@ -289,7 +316,8 @@ impl Serve {
             let head = self.head(board, Window::All, now).await?;
             others = other_case(user, &self.listed(board, Window::All, &head).await?);
         }
-        let mut detail = format!("{user} has no activity on the board {board} in the window {window}.");
+        let mut detail =
+            format!("{user} has neither points nor activities on the board {board} in the window {window}.");
         if !others.is_empty() {
             detail.push_str(" Ids that differ only in case are different users: see other_case.");
         }

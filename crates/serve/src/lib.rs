@@ -24,6 +24,8 @@ use response::{Cacheable, compressed, method_not_allowed};
 pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, Route, Start};
 
 const RETRY_AFTER_SECONDS: u32 = 5;
+/// It changes with a deployment, or when a rebuild takes over.
+const POLICY_MAX_AGE_SECONDS: i64 = 60;
 
 pub struct Serve {
     snapshots: Snapshots,
@@ -140,6 +142,7 @@ impl Serve {
         match route {
             Route::Boards { window } => self.boards(window, now).await,
             Route::Status => self.status(now).await,
+            Route::Policy => Ok(Cacheable::ageless(&self.policy().await?, POLICY_MAX_AGE_SECONDS)),
             Route::Board {
                 board,
                 window,

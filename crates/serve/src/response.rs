@@ -5,6 +5,7 @@ use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH
 use lambda_http::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use lambda_http::{Body, Response};
 use problem::Problem;
+use serde::Serialize;
 use store::publication::content_hash;
 use tower_http::compression::predicate::Predicate;
 use tower_http::compression::{Compression, CompressionLevel};
@@ -29,6 +30,16 @@ impl Cacheable {
         Self {
             json: json(&document),
             etag: format!("W/\"{validator}\""),
+            max_age_seconds,
+        }
+    }
+
+    /// A document that has no age.
+    pub fn ageless(document: &impl Serialize, max_age_seconds: i64) -> Self {
+        let json = serde_json::to_string(document).expect("documents have string keys only");
+        Self {
+            etag: format!("W/\"{}\"", content_hash(&json)),
+            json,
             max_age_seconds,
         }
     }

@@ -24,6 +24,7 @@ pub enum Route {
         window: Window,
     },
     Status,
+    Policy,
     Board {
         board: Board,
         window: Window,
@@ -106,6 +107,7 @@ impl Route {
                 window: query.window()?,
             },
             ["v1", "status"] => Self::Status,
+            ["v1", "policy"] => Self::Policy,
             ["v1", "boards", board] => Self::Board {
                 board: name("board", board, address::parse_board)?,
                 window: query.window()?,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::documents::Status;
 use domain::freshness::Heartbeats;
-use domain::{Board, Calendar, Freshness, ScoringPolicy, Window};
+use domain::{Board, Calendar, Freshness, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::keys::CountGeneration;
@@ -38,8 +38,8 @@ pub struct Publisher {
     queue_url: String,
     dead_letter_queue_url: String,
     calendar: Calendar,
-    /// That of the live generation; `None` before the first aggregator has run.
-    scoring_policy: Option<ScoringPolicy>,
+    /// Those of the live generation; `None` before the first aggregator has run.
+    rules: Option<Rules>,
     listed_users: usize,
     program_boards: usize,
     meter: Meter,
@@ -88,7 +88,7 @@ impl Publisher {
             queue_url: config.queue_url,
             dead_letter_queue_url: config.dead_letter_queue_url,
             calendar: config.calendar,
-            scoring_policy: None,
+            rules: None,
             listed_users: config.listed_users,
             program_boards: config.program_boards.get(),
             meter: Meter::from_env("snapshot"),
@@ -121,8 +121,8 @@ impl Publisher {
     fn under(self, rules: Rules) -> Self {
         Self {
             standings: self.standings.in_shards(rules.standing_shards),
-            calendar: rules.calendar,
-            scoring_policy: Some(rules.scoring_policy),
+            calendar: rules.calendar.clone(),
+            rules: Some(rules),
             ..self
         }
     }
@@ -270,9 +270,9 @@ impl Publisher {
         run: &mut Run,
     ) -> anyhow::Result<()> {
         let count = boards.len();
-        let pasts = self.scoring_policy.clone().map(|scoring_policy| {
+        let pasts = self.rules.clone().map(|rules| {
             let (client, table) = (self.client.clone(), self.activities_table.clone());
-            Pasts::new(client, table, scoring_policy, self.calendar.clone())
+            Pasts::new(client, table, rules)
         });
         let mut published = stream::iter(boards)
             .map(|board| {

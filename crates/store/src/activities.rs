@@ -11,7 +11,9 @@ use aws_sdk_dynamodb::error::{BoxError, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use domain::intake::SCHEMA_VERSION;
-use domain::{Activity, ActivityId, Kind, Metadata, ProgramId, UserId};
+use domain::{
+    Activity, ActivityId, Adjustment, Amount, CorrectionId, FactId, Kind, Metadata, ProgramId, UserId, Void,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -54,13 +56,18 @@ pub enum Recorded {
     },
 }
 
-/// An activity as it is stored.
+/// A fact as it is stored.
 #[derive(Debug, Serialize)]
-pub(crate) struct ActivityItem {
+pub(crate) struct FactItem {
     user_id: UserId,
-    activity_id: ActivityId,
+    activity_id: String,
     program_id: ProgramId,
-    kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<Kind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    points: Option<i64>,
     occurred_at: Timestamp,
     received_at: Timestamp,
     schema_version: u64,
@@ -69,32 +76,88 @@ pub(crate) struct ActivityItem {
     posted_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correction_id: Option<CorrectionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Of the activity that a void takes out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activity_received_at: Option<Timestamp>,
 }
 
-impl ActivityItem {
+impl FactItem {
     pub fn into_item(self) -> Result<Item, StoreError> {
         let subject = self.activity_id.clone();
-        serde_dynamo::to_item(self)
-            .map_err(|error| StoreError::corrupt("encoding an activity", subject.to_string(), error))
+        serde_dynamo::to_item(self).map_err(|error| StoreError::corrupt("encoding a fact", subject, error))
     }
 
-    pub fn new(received: &Received<'_>) -> Self {
-        let activity = received.activity;
+    pub fn of_activity(activity: &Activity, received_at: Timestamp, posted_by: Option<&str>) -> Self {
+        let (quantity, points) = match activity.amount {
+            None => (None, None),
+            Some(Amount::Quantity(quantity)) => (Some(quantity), None),
+            Some(Amount::Points(points)) => (None, Some(points.into())),
+        };
         Self {
             user_id: activity.user.clone(),
-            activity_id: activity.id.clone(),
+            activity_id: activity.id.to_string(),
             program_id: activity.program.clone(),
-            kind: activity.kind.clone(),
+            kind: Some(activity.kind.clone()),
+            quantity,
+            points,
             occurred_at: activity.occurred_at,
-            received_at: received.at,
+            received_at,
             schema_version: SCHEMA_VERSION,
-            posted_by: received.posted_by.map(str::to_owned),
+            posted_by: posted_by.map(str::to_owned),
             metadata: activity
                 .metadata
                 .as_ref()
                 .map(|metadata| metadata.as_str().to_owned()),
+            correction_id: None,
+            reason: None,
+            activity_received_at: None,
         }
     }
+
+    pub fn of_void(void: &Void, received_at: Timestamp, posted_by: Option<&str>) -> Self {
+        Self {
+            activity_id: FactId::of_void(&void.activity.id).to_string(),
+            correction_id: Some(void.correction.clone()),
+            reason: Some(void.reason.as_str().to_owned()),
+            activity_received_at: Some(void.activity_received_at),
+            ..Self::of_activity(&void.activity, received_at, posted_by)
+        }
+    }
+
+    pub fn of_adjustment(adjustment: &Adjustment, received_at: Timestamp, posted_by: Option<&str>) -> Self {
+        Self {
+            user_id: adjustment.user.clone(),
+            activity_id: FactId::of_adjustment(&adjustment.correction).to_string(),
+            program_id: adjustment.program.clone(),
+            kind: None,
+            quantity: None,
+            points: Some(adjustment.points.into()),
+            occurred_at: adjustment.occurred_at,
+            received_at,
+            schema_version: SCHEMA_VERSION,
+            posted_by: posted_by.map(str::to_owned),
+            metadata: None,
+            correction_id: Some(adjustment.correction.clone()),
+            reason: Some(adjustment.reason.as_str().to_owned()),
+            activity_received_at: None,
+        }
+    }
+}
+
+/// What became of a put that must not replace a fact.
+pub(crate) enum Inserted {
+    New {
+        write_units: f64,
+    },
+    /// The user has a fact with this id. If the put was sent several times, an earlier attempt may have stored it.
+    Exists {
+        kept: Item,
+        is_repeated: bool,
+    },
 }
 
 /// Counts how often a request is sent, including the SDK's own retries.
@@ -140,6 +203,12 @@ pub(crate) fn compare(
 /// differs from nothing. Neither does a time that it did not send: it is the time of receipt.
 fn differing(kept: &Item, activity: &Activity, received_at: Timestamp) -> Vec<&'static str> {
     let other_text = |name, sent: &str| text(kept, name).is_ok_and(|kept| kept != sent);
+    let (quantity, points) = match activity.amount {
+        None => (None, None),
+        Some(Amount::Quantity(quantity)) => (i64::try_from(quantity).ok(), None),
+        Some(Amount::Points(points)) => (None, Some(points.into())),
+    };
+    let other_number = |name, sent: Option<i64>| sent.is_some_and(|sent| whole(kept, name) != Some(sent));
     let kept_time = time(kept, "occurred_at").filter(|&kept_at| time(kept, "received_at") != Some(kept_at));
     let sent_time = Some(activity.occurred_at).filter(|&at| at != received_at);
     let kept_metadata = text(kept, "metadata")
@@ -149,6 +218,8 @@ fn differing(kept: &Item, activity: &Activity, received_at: Timestamp) -> Vec<&'
     [
         ("program_id", other_text("program_id", activity.program.as_str())),
         ("kind", other_text("kind", activity.kind.as_str())),
+        ("quantity", other_number("quantity", quantity)),
+        ("points", other_number("points", points)),
         (
             "occurred_at",
             kept_time.zip(sent_time).is_some_and(|(kept, sent)| kept != sent),
@@ -163,8 +234,13 @@ fn differing(kept: &Item, activity: &Activity, received_at: Timestamp) -> Vec<&'
     .collect()
 }
 
+/// The whole number in an attribute, if there is one.
+pub(crate) fn whole(item: &Item, name: &str) -> Option<i64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
 /// The time in an attribute, if there is one.
-fn time(item: &Item, name: &str) -> Option<Timestamp> {
+pub(crate) fn time(item: &Item, name: &str) -> Option<Timestamp> {
     text(item, name).ok()?.parse().ok()
 }
 
@@ -180,7 +256,17 @@ impl Activities {
 
     /// Puts a fact, unless its user already has one with that id. Then it compares both.
     pub async fn record(&self, received: &Received<'_>) -> Result<Recorded, StoreError> {
-        let item = ActivityItem::new(received).into_item()?;
+        let item = FactItem::of_activity(received.activity, received.at, received.posted_by).into_item()?;
+        Ok(match self.insert(item).await? {
+            Inserted::New { write_units } => Recorded::Accepted { write_units },
+            Inserted::Exists { kept, is_repeated } => {
+                compare(&kept, received.activity, received.at, is_repeated)
+            }
+        })
+    }
+
+    /// Puts a fact, unless its user already has one with that id.
+    pub(crate) async fn insert(&self, item: Item) -> Result<Inserted, StoreError> {
         let attempts = Attempts::default();
         let put = self
             .client
@@ -200,16 +286,15 @@ impl Activities {
                 let capacity = output
                     .consumed_capacity
                     .and_then(|capacity| capacity.capacity_units);
-                Ok(Recorded::Accepted {
+                Ok(Inserted::New {
                     write_units: capacity.unwrap_or_default(),
                 })
             }
-            Err(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                let is_repeated = attempts.0.load(Ordering::Relaxed) > 1;
-                let kept = refusal.item.unwrap_or_default();
-                Ok(compare(&kept, received.activity, received.at, is_repeated))
-            }
-            Err(error) => Err(StoreError::unavailable("recording an activity", error)),
+            Err(PutItemError::ConditionalCheckFailedException(refusal)) => Ok(Inserted::Exists {
+                kept: refusal.item.unwrap_or_default(),
+                is_repeated: attempts.0.load(Ordering::Relaxed) > 1,
+            }),
+            Err(error) => Err(StoreError::unavailable("recording a fact", error)),
         }
     }
 
@@ -259,17 +344,13 @@ mod tests {
             program: program.parse().unwrap(),
             kind: kind.parse().unwrap(),
             occurred_at: occurred_at.parse().unwrap(),
+            amount: None,
             metadata: (!metadata.is_empty()).then(|| Metadata::stored(metadata.to_owned())),
         }
     }
 
     fn item_of(activity: &Activity, at: Timestamp) -> Item {
-        let received = Received {
-            activity,
-            at,
-            posted_by: None,
-        };
-        ActivityItem::new(&received).into_item().unwrap()
+        FactItem::of_activity(activity, at, None).into_item().unwrap()
     }
 
     /// Records `sent` a minute after `kept`.
@@ -321,6 +402,21 @@ mod tests {
         check(untimed, untimed, &[]);
         check(untimed, [program, kind, at, ""], &[]);
         check(untimed, all, &["metadata"]);
+    }
+
+    #[test]
+    fn amounts_are_compared() {
+        let at: Timestamp = RECEIVED.parse().unwrap();
+        let with = |amount| Activity {
+            amount,
+            ..activity("p", "steps", RECEIVED, "")
+        };
+        let differing = |kept, sent| differing(&item_of(&with(kept), at), &with(sent), at);
+        let quantity = |quantity| Some(Amount::Quantity(quantity));
+        assert_eq!(differing(quantity(7), quantity(7)), [""; 0]);
+        assert_eq!(differing(quantity(7), quantity(8)), ["quantity"]);
+        assert_eq!(differing(None, quantity(8)), ["quantity"]);
+        assert_eq!(differing(quantity(7), Some(Amount::Points(7))), ["points"]);
     }
 
     #[test]

@@ -366,7 +366,10 @@ mod tests {
     }
 
     fn key(at: &str, id: &str) -> LedgerKey {
-        LedgerKey::new(at.parse().unwrap(), &id.parse().unwrap())
+        LedgerKey::new(
+            at.parse().unwrap(),
+            &(&id.parse::<domain::ActivityId>().unwrap()).into(),
+        )
     }
 
     const EPOCH: Epoch = Epoch([0, 1, 2, 3, 4, 5, 0xfe, 0xff]);

@@ -1,8 +1,9 @@
-//! Counts the activities of one standing exactly once, call by call. Pure: it performs no I/O, reads no clock
+//! Counts the facts of one standing exactly once, call by call. Pure: it performs no I/O, reads no clock
 //! and does not sleep, so the simulation runs the same code.
 //!
-//! Read the standing; leave out what its ledger holds; look in the blocks for what may have left it; add to
-//! blocks what must leave it; write it on the condition that nobody wrote it meanwhile. A key that is found
+//! Read the standing; leave out what its ledger holds; look in the blocks for what may have left it; read the sums
+//! of the caps that apply to what is left; add to blocks what must leave the ledger; write the standing, and
+//! with it those sums, on the condition that nobody wrote it meanwhile. A key that is found
 //! was counted, for good. That a key is not found is true as long as the version is the one that was read.
 //! So a stale read, a lost answer, a crash at any step and two invocations on one standing are all harmless.
 
@@ -11,11 +12,13 @@ use std::time::Duration;
 
 use domain::counters::Sum;
 use domain::policy::Unscored;
-use domain::{Activity, ActivityKey, ProgramId};
+use domain::worth::NoAmount;
+use domain::{Activity, Fact, FactKey, PerWindow, ProgramId};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::blocks::{self, BlockName, Search, Seen, Spill};
+use crate::caps::{self, Cap, CapName, CapSums};
 use crate::keys::{CountGeneration, StandingKey};
 use crate::ledger::{Epoch, Ledger, LedgerKey, Version};
 use crate::rules::Rules;
@@ -24,12 +27,15 @@ use crate::rules::Rules;
 pub const CALL_TIME_MIN: Duration = Duration::from_millis(200);
 /// The blocks that one call looks into, which is `DynamoDB`'s limit.
 pub const BLOCKS_A_CALL: usize = 100;
+/// The sums of caps that are read and written with a standing: a transaction has at most 100 writes. What more
+/// would be needed is counted by the next write.
+pub const CAPS_A_WRITE: usize = 99;
 /// What was received longer ago is not counted if it is found nowhere: its block may have expired. A day less
 /// than blocks are kept, for clocks and for the time that counting takes.
 pub const TOLD_APART: SignedDuration = SignedDuration::from_hours(89 * 24);
 const _: () = assert!(TOLD_APART.as_secs() < blocks::LIFETIME.as_secs());
 
-/// The result of counting one activity.
+/// The result of counting one fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Counted {
     Applied,
@@ -43,33 +49,72 @@ pub enum Counted {
     Later(String),
 }
 
-/// An activity with everything needed to count it into its standing.
+/// A fact with everything needed to count it into its standing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Countable {
-    pub activity: ActivityKey,
+    pub fact: FactKey,
     pub program: ProgramId,
     pub key: LedgerKey,
     /// When it occurred, in the time zone of the generation.
     pub day: Date,
-    pub sum: Sum,
+    /// What it adds to each window, before the cap: nothing where it was received too late.
+    pub sums: PerWindow<Sum>,
+    pub cap: Option<Cap>,
 }
 
 impl Countable {
-    /// Scores an activity by the rules of a generation.
-    pub fn scored(activity: &Activity, received_at: Timestamp, rules: &Rules) -> Result<Self, Unscored> {
-        let points = rules
-            .scoring_policy
-            .points(&activity.kind, activity.occurred_at)?;
+    /// Scores a fact by the rules of a generation.
+    pub fn scored(fact: &Fact, received_at: Timestamp, rules: &Rules) -> Result<Self, Unscored> {
+        let occurred_at = fact.occurred_at();
+        let day = rules.calendar.date(occurred_at);
+        let (sum, cap, last_received_at) = match fact {
+            Fact::Activity(activity) => {
+                let (points, cap) = scored(activity, day, rules)?;
+                (
+                    Sum {
+                        points,
+                        activities: 1,
+                    },
+                    cap,
+                    received_at,
+                )
+            }
+            // It takes back in each period what its activity was in time for, unless it is too late itself.
+            Fact::Void(void) => {
+                let (points, cap) = scored(&void.activity, day, rules)?;
+                let sum = Sum {
+                    points: -points,
+                    activities: -1,
+                };
+                (sum, cap, received_at.max(void.activity_received_at))
+            }
+            Fact::Adjustment(adjustment) => {
+                let sum = Sum {
+                    points: adjustment.points.into(),
+                    activities: 0,
+                };
+                (sum, None, received_at)
+            }
+        };
+        let in_time = rules.in_time(occurred_at, last_received_at);
         Ok(Self {
-            activity: activity.key(),
-            program: activity.program.clone(),
-            key: LedgerKey::new(received_at, &activity.id),
-            day: rules.calendar.date(activity.occurred_at),
-            sum: Sum {
-                points: points.into(),
-                activities: 1,
-            },
+            fact: fact.key(),
+            program: fact.program().clone(),
+            key: LedgerKey::new(received_at, &fact.id()),
+            day,
+            sums: PerWindow::of_each(|window| if in_time.get(window) { sum } else { Sum::default() }),
+            cap,
         })
+    }
+}
+
+/// The points of an activity before the cap, and its cap.
+fn scored(activity: &Activity, day: Date, rules: &Rules) -> Result<(i64, Option<Cap>), Unscored> {
+    let worth = rules.scoring_policy.worth(&activity.kind, activity.occurred_at)?;
+    let kind = activity.kind.clone();
+    match worth.points(activity.amount) {
+        Ok(points) => Ok((points, worth.max_per_day.map(|max| Cap { kind, day, max }))),
+        Err(NoAmount(field)) => Err(Unscored::NoAmount { field, kind }),
     }
 }
 
@@ -84,7 +129,10 @@ pub struct Stored {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     Write,
+    /// With the sums of caps, in a transaction.
+    WriteCapped,
     Spill,
+    ReadCaps,
     Look,
     ReadAgain,
     Read,
@@ -99,13 +147,20 @@ pub enum Call {
     },
     /// Look for keys in these blocks, consistently.
     Look(Vec<BlockName>),
+    /// Read the sums of these caps, consistently.
+    ReadCaps(Vec<CapName>),
     Spill(Spill),
-    /// Write the ledger on the condition that the standing has the version `replaces`, or does not exist.
-    Write {
-        replaces: Option<Version>,
-        version: Version,
-        ledger: Ledger,
-    },
+    /// Write the ledger, and with it the sums of caps, on the condition that the standing has the version
+    /// `replaces`, or does not exist.
+    Write(Write),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    pub replaces: Option<Version>,
+    pub version: Version,
+    pub ledger: Ledger,
+    pub caps: BTreeMap<CapName, CapSums>,
 }
 
 /// The answer to a call, reduced to what the decision needs.
@@ -114,6 +169,8 @@ pub enum Answer {
     Read(Option<Stored>),
     /// What is in each of the blocks.
     Seen(BTreeMap<BlockName, Seen>),
+    /// The sums that are there.
+    Caps(BTreeMap<CapName, CapSums>),
     Done,
     /// The block takes no more keys.
     Full,
@@ -138,7 +195,7 @@ pub struct Now {
     pub random: [u64; 2],
 }
 
-/// The activities of a batch that belong to one standing.
+/// The facts of a batch that belong to one standing.
 #[derive(Clone, Debug)]
 pub struct StandingCount {
     standing: StandingKey,
@@ -148,7 +205,7 @@ pub struct StandingCount {
     pub retries: usize,
     /// Keys of a write whose answer was lost. If they are found, that write took effect.
     unsure: BTreeSet<LedgerKey>,
-    pub results: Vec<(ActivityKey, Counted)>,
+    pub results: Vec<(FactKey, Counted)>,
 }
 
 #[derive(Clone, Debug)]
@@ -160,15 +217,16 @@ enum Stage {
         stored: Stored,
         search: Search,
     },
+    ReadCaps {
+        stored: Stored,
+        names: Vec<CapName>,
+    },
     Spill {
         stored: Stored,
+        caps: BTreeMap<CapName, CapSums>,
         spills: VecDeque<Spill>,
     },
-    Write {
-        replaces: Option<Version>,
-        version: Version,
-        ledger: Ledger,
-    },
+    Write(Write),
     Done,
 }
 
@@ -176,7 +234,7 @@ impl StandingCount {
     /// `countables` are of this standing, without repeats.
     pub fn new(standing: StandingKey, countables: Vec<Countable>) -> Self {
         let keys: BTreeSet<_> = countables.iter().map(|countable| countable.key).collect();
-        assert_eq!(keys.len(), countables.len(), "an activity is in a batch once");
+        assert_eq!(keys.len(), countables.len(), "a fact is in a batch once");
         Self {
             standing,
             left: countables,
@@ -196,7 +254,7 @@ impl StandingCount {
     ) -> Vec<Self> {
         let mut standings: BTreeMap<StandingKey, Vec<Countable>> = BTreeMap::new();
         for countable in countables {
-            let (user, program) = (countable.activity.user.clone(), countable.program.clone());
+            let (user, program) = (countable.fact.user.clone(), countable.program.clone());
             let standing = StandingKey::new(generation, rules.standing_shards, user, program);
             standings.entry(standing).or_default().push(countable);
         }
@@ -210,24 +268,26 @@ impl StandingCount {
         &self.standing
     }
 
-    /// Whether every activity has a result.
+    /// Whether every fact has a result.
     pub fn is_done(&self) -> bool {
         matches!(self.stage, Stage::Done)
     }
 
     /// What the next call does.
     pub fn step(&self) -> Option<Step> {
-        match self.stage {
+        match &self.stage {
             Stage::Read { is_consistent: false } => Some(Step::Read),
             Stage::Read { is_consistent: true } => Some(Step::ReadAgain),
             Stage::Look { .. } => Some(Step::Look),
+            Stage::ReadCaps { .. } => Some(Step::ReadCaps),
             Stage::Spill { .. } => Some(Step::Spill),
-            Stage::Write { .. } => Some(Step::Write),
+            Stage::Write(write) if write.caps.is_empty() => Some(Step::Write),
+            Stage::Write(_) => Some(Step::WriteCapped),
             Stage::Done => None,
         }
     }
 
-    /// The next call; `None` when every activity has a result. A call that would have too little time is not
+    /// The next call; `None` when every fact has a result. A call that would have too little time is not
     /// begun.
     pub fn next(&mut self, time_left: Duration) -> Option<Call> {
         if !self.is_done() && time_left < CALL_TIME_MIN {
@@ -243,15 +303,8 @@ impl StandingCount {
                 let spill = spills.front().expect("the stage ends with its last spill");
                 Some(Call::Spill(spill.clone()))
             }
-            Stage::Write {
-                replaces,
-                version,
-                ledger,
-            } => Some(Call::Write {
-                replaces: *replaces,
-                version: *version,
-                ledger: ledger.clone(),
-            }),
+            Stage::ReadCaps { names, .. } => Some(Call::ReadCaps(names.clone())),
+            Stage::Write(write) => Some(Call::Write(write.clone())),
         }
     }
 
@@ -267,7 +320,20 @@ impl StandingCount {
                 search.take(&self.standing, stored.ledger.epoch, &seen);
                 self.look(stored, search, now);
             }
-            (Stage::Spill { stored, mut spills }, answer @ (Answer::Done | Answer::Full)) => {
+            (Stage::ReadCaps { stored, names }, Answer::Caps(mut read)) => {
+                let caps = names
+                    .into_iter()
+                    .map(|name| (read.remove_entry(&name)).unwrap_or((name, CapSums::default())));
+                self.plan_spills(stored, caps.collect(), now);
+            }
+            (
+                Stage::Spill {
+                    stored,
+                    caps,
+                    mut spills,
+                },
+                answer @ (Answer::Done | Answer::Full),
+            ) => {
                 let spill = spills.pop_front().expect("it was sent");
                 if answer == Answer::Full {
                     let finer = spill.finer(&self.standing, stored.ledger.epoch);
@@ -275,20 +341,20 @@ impl StandingCount {
                 } else if let Some(rest) = spill.rest() {
                     spills.push_front(rest);
                 }
-                self.spill(stored, spills, now);
+                self.spill(stored, caps, spills, now);
             }
-            (Stage::Write { .. }, Answer::Done) => self.settle(&Counted::Applied),
-            (Stage::Write { ledger, .. }, Answer::Unsure(cause)) => {
+            (Stage::Write(Write { ledger, .. }), Answer::Done) => self.applied(&ledger),
+            (Stage::Write(Write { ledger, .. }), Answer::Unsure(cause)) => {
                 let keys = self.left.iter().map(|countable| countable.key);
                 self.unsure.extend(keys.filter(|key| ledger.holds(*key)));
                 return self.again(Stage::Read { is_consistent: true }, cause, now);
             }
             // Each time, another write took effect, so some invocation always gets on.
-            (Stage::Write { .. }, Answer::Overtaken(Some(stored))) => {
+            (Stage::Write(_), Answer::Overtaken(Some(stored))) => {
                 self.retries += 1;
                 self.decide(Some(stored), now);
             }
-            (Stage::Write { .. }, Answer::Overtaken(None)) => {
+            (Stage::Write(_), Answer::Overtaken(None)) => {
                 let cause = "others count into the same standing".to_owned();
                 return self.again(Stage::Read { is_consistent: true }, cause, now);
             }
@@ -327,37 +393,95 @@ impl StandingCount {
         if self.left.is_empty() {
             return;
         }
+        let names = self.caps_to_write(stored.ledger.epoch);
+        if names.is_empty() {
+            return self.plan_spills(stored, BTreeMap::new(), now);
+        }
+        let names = names.into_iter().collect();
+        self.stage = Stage::ReadCaps { stored, names };
+    }
+
+    /// The caps of what is left, at most as many as one write takes.
+    fn caps_to_write(&self, epoch: Epoch) -> BTreeSet<CapName> {
+        let mut names = BTreeSet::new();
+        for cap in self.left.iter().filter_map(|countable| countable.cap.as_ref()) {
+            if names.len() < CAPS_A_WRITE {
+                names.insert(CapName::new(&self.standing, epoch, cap));
+            }
+        }
+        names
+    }
+
+    fn plan_spills(&mut self, stored: Stored, caps: BTreeMap<CapName, CapSums>, now: &Now) {
         let ledger = &stored.ledger;
         let spills = Spill::plan(&self.standing, ledger.epoch, ledger.to_spill());
-        self.spill(stored, spills.into(), now);
+        self.spill(stored, caps, spills.into(), now);
     }
 
-    fn spill(&mut self, stored: Stored, spills: VecDeque<Spill>, now: &Now) {
+    fn spill(
+        &mut self,
+        stored: Stored,
+        caps: BTreeMap<CapName, CapSums>,
+        spills: VecDeque<Spill>,
+        now: &Now,
+    ) {
         if spills.is_empty() {
-            return self.write(Some(stored), now);
+            return self.write(Some((stored, caps)), now);
         }
-        self.stage = Stage::Spill { stored, spills };
+        self.stage = Stage::Spill { stored, caps, spills };
     }
 
-    /// Counts what is left. Everything that leaves the ledger is in blocks by now.
-    fn write(&mut self, stored: Option<Stored>, now: &Now) {
+    /// Counts what is left, as far as the sums of its caps are known. Everything that leaves the ledger is in blocks
+    /// by now.
+    fn write(&mut self, stored: Option<(Stored, BTreeMap<CapName, CapSums>)>, now: &Now) {
         self.refuse_old(now.time);
         let Some(first) = self.left.first() else {
             return;
         };
         let [version, epoch] = now.random.map(u64::to_be_bytes);
-        let (replaces, mut ledger) = match stored {
-            Some(Stored { version, ledger }) => (Some(version), ledger.spilled()),
-            None => (None, Ledger::new(first.day, Epoch(epoch))),
+        let (replaces, mut ledger, mut caps) = if let Some((Stored { version, ledger }, caps)) = stored {
+            (Some(version), ledger.spilled(), caps)
+        } else {
+            // Nothing was counted under a new epoch.
+            let epoch = Epoch(epoch);
+            let names = self.caps_to_write(epoch).into_iter();
+            let caps: BTreeMap<_, _> = names.map(|name| (name, CapSums::default())).collect();
+            (None, Ledger::new(first.day, epoch), caps)
         };
-        for Countable { key, day, sum, .. } in &self.left {
-            ledger.count(*key, *day, *sum);
+        for Countable {
+            key, day, sums, cap, ..
+        } in &self.left
+        {
+            let counted = match cap {
+                None => *sums,
+                Some(cap) => match caps.get_mut(&CapName::new(&self.standing, ledger.epoch, cap)) {
+                    Some(of_cap) => caps::add(of_cap, cap.max, *sums),
+                    None => continue,
+                },
+            };
+            ledger.count(*key, *day, counted);
         }
-        self.stage = Stage::Write {
+        self.stage = Stage::Write(Write {
             replaces,
             version: Version(version),
             ledger,
-        };
+            caps,
+        });
+    }
+
+    /// What a write counted has its result. What it left out, for its caps, is counted by another one.
+    fn applied(&mut self, ledger: &Ledger) {
+        let left = std::mem::take(&mut self.left).into_iter();
+        let (applied, left): (Vec<_>, Vec<_>) = left.partition(|countable| ledger.holds(countable.key));
+        self.results.extend(
+            applied
+                .into_iter()
+                .map(|countable| (countable.fact, Counted::Applied)),
+        );
+        self.left = left;
+        if !self.left.is_empty() {
+            self.stage = Stage::Read { is_consistent: true };
+        }
     }
 
     /// Takes out what cannot be told from what was counted, since its block may have expired.
@@ -366,10 +490,8 @@ impl StandingCount {
         let left = std::mem::take(&mut self.left).into_iter();
         let (left, old): (Vec<_>, Vec<_>) = left.partition(|countable| countable.key.received_at() >= oldest);
         self.left = left;
-        self.results.extend(
-            old.into_iter()
-                .map(|countable| (countable.activity, Counted::TooOld)),
-        );
+        self.results
+            .extend(old.into_iter().map(|countable| (countable.fact, Counted::TooOld)));
     }
 
     fn take_out(&mut self, is_counted: impl Fn(&Countable) -> bool) {
@@ -382,7 +504,7 @@ impl StandingCount {
             } else {
                 Counted::Duplicate
             };
-            self.results.push((countable.activity, result));
+            self.results.push((countable.fact, result));
         }
     }
 
@@ -402,7 +524,7 @@ impl StandingCount {
     fn settle(&mut self, counted: &Counted) {
         let left = std::mem::take(&mut self.left).into_iter();
         self.results
-            .extend(left.map(|countable| (countable.activity, counted.clone())));
+            .extend(left.map(|countable| (countable.fact, counted.clone())));
         self.stage = Stage::Done;
     }
 }

@@ -16,11 +16,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::aws::required;
 use crate::blocks::{BlockName, Spill};
-use crate::count::{BLOCKS_A_CALL, Call, Now, StandingCount, Step};
+use crate::caps::CapName;
+use crate::count::{self, BLOCKS_A_CALL, Call, Now, StandingCount, Step};
 use crate::error::StoreError;
 use crate::generations::{self, Generations};
 use crate::keys::StandingKey;
-use crate::ledger::{Ledger, Version};
 use crate::rules::Rules;
 
 /// `DynamoDB`'s limit for one `BatchGetItem`.
@@ -29,6 +29,8 @@ const READS_A_REQUEST: usize = 100;
 const WRITES_A_REQUEST: usize = 25;
 /// No batch adds to a set and creates it where it is missing.
 const SPILLS_A_REQUEST: usize = 1;
+/// A transaction has the writes of one standing.
+const CAPPED_WRITES_A_REQUEST: usize = 1;
 /// Concurrent requests of one invocation. Calls that become due meanwhile share the next ones.
 const REQUESTS_AT_ONCE: usize = 4;
 /// The full blocks that a process remembers, at some 150 bytes each, so that it does not try them again. Which
@@ -72,15 +74,10 @@ struct Request {
     places: Vec<usize>,
     /// To look into.
     blocks: Vec<(usize, BlockName)>,
+    /// Sums to read.
+    caps: Vec<(usize, CapName)>,
     spills: Vec<(usize, Spill)>,
-    writes: Vec<Write>,
-}
-
-struct Write {
-    place: usize,
-    replaces: Option<Version>,
-    version: Version,
-    ledger: Ledger,
+    writes: Vec<(usize, count::Write)>,
 }
 
 /// The tables that activities are counted into, and the configured rules.
@@ -138,7 +135,7 @@ impl Counting {
         ))
     }
 
-    /// Counts until every activity has a result. No request outlasts the deadline.
+    /// Counts until every fact has a result. No request outlasts the deadline.
     pub async fn count(&self, counts: &mut [StandingCount], now: Timestamp, deadline: Instant) -> Used {
         let mut used = Used::default();
         let standings: Vec<StandingKey> = counts.iter().map(|count| count.standing().clone()).collect();
@@ -233,6 +230,7 @@ impl Request {
             step,
             places: Vec::new(),
             blocks: Vec::new(),
+            caps: Vec::new(),
             spills: Vec::new(),
             writes: Vec::new(),
         }
@@ -243,8 +241,10 @@ impl Request {
         let (used, needed, limit) = match &call {
             Call::Read { .. } => (self.places.len(), 1, READS_A_REQUEST),
             Call::Look(blocks) => (self.blocks.len(), blocks.len(), BLOCKS_A_CALL),
+            Call::ReadCaps(names) => (self.caps.len(), names.len(), READS_A_REQUEST),
             Call::Spill(_) => (self.places.len(), 1, SPILLS_A_REQUEST),
-            Call::Write { .. } => (self.places.len(), 1, WRITES_A_REQUEST),
+            Call::Write(write) if write.caps.is_empty() => (self.places.len(), 1, WRITES_A_REQUEST),
+            Call::Write(_) => (self.places.len(), 1, CAPPED_WRITES_A_REQUEST),
         };
         if used + needed > limit {
             return false;
@@ -253,17 +253,9 @@ impl Request {
         match call {
             Call::Read { .. } => {}
             Call::Look(blocks) => self.blocks.extend(blocks.into_iter().map(|block| (place, block))),
+            Call::ReadCaps(names) => self.caps.extend(names.into_iter().map(|name| (place, name))),
             Call::Spill(spill) => self.spills.push((place, spill)),
-            Call::Write {
-                replaces,
-                version,
-                ledger,
-            } => self.writes.push(Write {
-                place,
-                replaces,
-                version,
-                ledger,
-            }),
+            Call::Write(write) => self.writes.push((place, write)),
         }
         true
     }

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use domain::{Activity, ActivityKey, UserId};
+use domain::{Fact, FactKey, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +19,10 @@ pub struct Facts {
     table: String,
 }
 
-/// An accepted activity, and when ingestion received it.
+/// A fact, and when ingestion received it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fact {
-    pub activity: Activity,
+pub struct StoredFact {
+    pub fact: Fact,
     pub received_at: Timestamp,
 }
 
@@ -36,8 +36,8 @@ pub struct Position {
 /// Some facts of a segment. The facts of one user are adjacent, also across pages.
 #[derive(Clone, Debug, Default)]
 pub struct FactsPage {
-    pub facts: Vec<Fact>,
-    /// Items that are not activities: the key of each, and the reason.
+    pub facts: Vec<StoredFact>,
+    /// Items that are not facts: the key of each, and the reason.
     pub unreadable: Vec<String>,
     /// Where to continue; `None` at the end of the segment.
     pub next: Option<Position>,
@@ -72,7 +72,7 @@ impl Facts {
     }
 
     /// Reads all facts of a user, consistently.
-    pub async fn of_user(&self, user: &UserId) -> Result<Vec<Fact>, StoreError> {
+    pub async fn of_user(&self, user: &UserId) -> Result<Vec<StoredFact>, StoreError> {
         let mut pages = self.of(user).into_paginator().items().send();
         let mut page = FactsPage::default();
         while let Some(item) = pages.next().await {
@@ -88,9 +88,9 @@ impl Facts {
         Ok(found.count > 0)
     }
 
-    /// The fact of an activity, consistently; `None` if it is not recorded.
-    pub async fn get(&self, activity: &ActivityKey) -> Result<Option<Fact>, StoreError> {
-        let key = key(activity.user.as_str(), activity.id.as_str());
+    /// The fact with this key, consistently; `None` if it is not recorded.
+    pub async fn get(&self, fact: &FactKey) -> Result<Option<StoredFact>, StoreError> {
+        let key = key(fact.user.as_str(), fact.id.as_str());
         let answer = get_item(&self.client, &self.table, key).send().await;
         let Some(item) = item_of("reading a fact", answer)? else {
             return Ok(None);
@@ -111,23 +111,11 @@ impl Facts {
     }
 }
 
-impl Fact {
-    pub fn key(&self) -> ActivityKey {
-        self.activity.key()
-    }
-}
-
 impl FactsPage {
     /// Adds a fact, or the reason why an item is not one. Heartbeats are skipped.
     fn add(&mut self, item: &Item) {
         match streamed(item) {
-            Ok(Streamed::Activity {
-                activity,
-                received_at,
-            }) => self.facts.push(Fact {
-                activity,
-                received_at,
-            }),
+            Ok(Streamed::Fact { fact, received_at }) => self.facts.push(StoredFact { fact, received_at }),
             Ok(Streamed::Heartbeat { .. }) => {}
             Err(error) => {
                 let key =

@@ -11,6 +11,7 @@ use domain::{ProgramId, UserId};
 use jiff::Timestamp;
 
 use crate::blocks::{self, Spill};
+use crate::caps::{CapName, CapSums, Caps};
 use crate::count::Countable;
 use crate::keys::{CountGeneration, ShardCount, StandingKey};
 use crate::ledger::{Epoch, KEYS_KEPT, Ledger, LedgerKey, Version};
@@ -23,6 +24,11 @@ pub enum Call {
     /// All facts of the person, consistently.
     ReadFacts,
     Spill(Spill),
+    /// Write the sums of a cap under a new epoch.
+    WriteCap {
+        name: CapName,
+        sums: CapSums,
+    },
     /// Write a standing on the condition that it has the version `replaces`, or has none.
     Write {
         standing: StandingKey,
@@ -68,7 +74,7 @@ pub struct PersonFold {
 enum Stage {
     ReadStandings,
     ReadFacts(BTreeMap<ProgramId, Held>),
-    /// Blocks first, and each standing after its blocks.
+    /// Blocks and sums of caps first, and each standing after its own.
     Write(VecDeque<Call>),
     Done,
 }
@@ -145,7 +151,7 @@ impl PersonFold {
         for (program, facts) in programs {
             let held = standings.remove(&program).unwrap_or_default();
             let standing = standing(program);
-            let ledger = folded(held, facts.iter(), Epoch(random()));
+            let (ledger, caps) = folded(held, facts.iter(), Epoch(random()));
             // Blocks of earlier weeks have expired, and what they held is told by its age.
             let oldest = now - blocks::LIFETIME;
             let mut outside: Vec<_> = facts.iter().map(|fact| fact.key).collect();
@@ -153,6 +159,10 @@ impl PersonFold {
             outside.sort_unstable();
             let spills = Spill::plan(&standing, ledger.epoch, &outside);
             calls.extend(spills.into_iter().map(Call::Spill));
+            calls.extend(caps.into_sums().map(|(cap, sums)| Call::WriteCap {
+                name: CapName::new(&standing, ledger.epoch, &cap),
+                sums,
+            }));
             calls.push_back(Call::Write {
                 standing,
                 replaces: held.version,
@@ -189,18 +199,21 @@ fn standing_after(calls: &VecDeque<Call>) -> (StandingKey, Epoch) {
 
 /// What the facts of a standing come to, with the newest keys inside. Every other key is at or below
 /// `spilled_through`.
-fn folded<'a>(held: Held, facts: impl Iterator<Item = &'a Countable>, epoch: Epoch) -> Ledger {
+fn folded<'a>(held: Held, facts: impl Iterator<Item = &'a Countable>, epoch: Epoch) -> (Ledger, Caps) {
     let mut facts: Vec<_> = facts.collect();
     facts.sort_unstable_by_key(|fact| fact.key);
     let first = facts.first().expect("a standing has facts");
     let mut ledger = Ledger::new(first.day, epoch);
     let (outside, inside) = facts.split_at(facts.len().saturating_sub(KEYS_KEPT));
+    let mut caps = Caps::default();
     for fact in outside {
-        ledger.counters.add(fact.day, fact.sum);
+        let counted = caps.counted(fact.cap.as_ref(), fact.sums);
+        ledger.counters.add(fact.day, counted);
     }
     for fact in inside {
-        ledger.count(fact.key, fact.day, fact.sum);
+        let counted = caps.counted(fact.cap.as_ref(), fact.sums);
+        ledger.count(fact.key, fact.day, counted);
     }
     ledger.spilled_through = held.spilled_through.max(outside.last().map(|fact| fact.key));
-    ledger
+    (ledger, caps)
 }

@@ -11,6 +11,7 @@ use rand::RngExt as _;
 use tokio::time::sleep;
 
 use crate::activities::sortable;
+use crate::caps;
 use crate::count::{Countable, backoff};
 use crate::counting::CountTables;
 use crate::error::StoreError;
@@ -117,7 +118,7 @@ impl Folding {
                 let facts = self.facts.of_user(fold.user()).await?;
                 let countable = facts
                     .iter()
-                    .filter_map(|fact| Countable::scored(&fact.activity, fact.received_at, rules).ok());
+                    .filter_map(|stored| Countable::scored(&stored.fact, stored.received_at, rules).ok());
                 let countable: Vec<_> = countable.collect();
                 folded.facts = facts.len() as u64;
                 folded.not_countable = (facts.len() - countable.len()) as u64;
@@ -127,6 +128,11 @@ impl Folding {
                 folded.blocks += 1;
                 let update = add_to_block(&self.client, &self.tables.dedup, spill);
                 done(update.send().await, "writing a block")
+            }
+            Call::WriteCap { name, sums } => {
+                let put = self.client.put_item().table_name(&self.tables.dedup);
+                let put = put.set_item(Some(caps::item(name, sums)));
+                done(put.send().await, "writing the sums of a cap")
             }
             Call::Write {
                 standing,

@@ -379,6 +379,7 @@ mod tests {
             standing_shards: shards.parse().unwrap(),
             calendar: time_zone.parse().unwrap(),
             scoring_policy: policy.parse().unwrap(),
+            period_grace: Some(24.try_into().unwrap()),
         }
     }
 

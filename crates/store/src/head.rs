@@ -14,7 +14,7 @@ pub struct Head {
     pub generation: u64,
     pub window: WindowSpan,
     pub participants: u64,
-    pub points: u64,
+    pub points: i64,
     pub activities: u64,
     /// The number of users in the pages.
     pub listed: u64,
@@ -63,13 +63,13 @@ pub struct Located<First> {
 
 /// The place of a row in board order: most points first, then by user id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RowKey(Reverse<u64>, UserId);
+pub struct RowKey(Reverse<i64>, UserId);
 
 /// What locates the first bucket of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketKey {
     /// The points of the bucket, the highest of the page.
-    points: u64,
+    points: i64,
     /// The number of participants in the pages before.
     above: u64,
 }
@@ -163,7 +163,7 @@ impl Head {
     /// is in the page where a row with these points belongs, or in a later one. A correction may have
     /// lowered them since, so the pages before follow; only if the board is cut and they belong after its last
     /// row, the user is taken to be not listed. The pages of an older head follow in their order.
-    pub fn candidates(&self, user: &UserId, points: u64) -> impl Iterator<Item = Candidate<'_>> + use<'_> {
+    pub fn candidates(&self, user: &UserId, points: i64) -> impl Iterator<Item = Candidate<'_>> + use<'_> {
         let key = RowKey(Reverse(points), user.clone());
         let begins_before = |page: &Located<RowKey>| page.first.as_ref().is_some_and(|first| *first <= key);
         let likely = self.pages.partition_point(begins_before).saturating_sub(1);
@@ -182,7 +182,7 @@ impl Head {
     }
 
     /// What ranks these points: at most one page of the histogram, unless this is an older head.
-    pub fn ranked_by(&self, points: u64) -> RankedBy<'_> {
+    pub fn ranked_by(&self, points: i64) -> RankedBy<'_> {
         let pages = match &self.histogram {
             HistogramRef::Inline(histogram) => {
                 let rank = histogram.rank(points);

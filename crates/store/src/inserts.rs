@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
 };
 use rand::RngExt as _;
 
-use crate::activities::{Activities, ActivityItem, Attempts, Received, Recorded, compare};
+use crate::activities::{Activities, Attempts, FactItem, Received, Recorded, compare};
 use crate::batch_get::batch_get;
 use crate::error::StoreError;
 use crate::item::{self, Item, text};
@@ -80,7 +80,7 @@ impl Activities {
         let mut failure = None;
         let mut pending = Vec::with_capacity(received.len());
         for (place, received) in received.iter().enumerate() {
-            match ActivityItem::new(received).into_item() {
+            match FactItem::of_activity(received.activity, received.at, received.posted_by).into_item() {
                 Ok(item) => pending.push(Pending {
                     place,
                     statement: insert(&self.table, item),

@@ -21,6 +21,9 @@ pub mod attribute {
     pub const LEDGER: &str = "ledger";
     pub const VERSION: &str = "version";
     pub const KEYS: &str = "keys";
+    pub const CORRECTION_ID: &str = "correction_id";
+    pub const REASON: &str = "reason";
+    pub const ACTIVITY_RECEIVED_AT: &str = "activity_received_at";
 }
 
 /// The key attributes of the table of activities.

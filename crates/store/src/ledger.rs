@@ -6,8 +6,8 @@
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::ActivityId;
 use domain::counters::{Counters, Sum, day_number};
+use domain::{FactId, PerWindow};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -33,7 +33,7 @@ pub struct LedgerKey([u8; LedgerKey::BYTES]);
 impl LedgerKey {
     pub const BYTES: usize = RECEIVED_BYTES + HASH_BYTES;
 
-    pub fn new(received_at: Timestamp, id: &ActivityId) -> Self {
+    pub fn new(received_at: Timestamp, id: &FactId) -> Self {
         let hash = Sha256::digest(id.as_str());
         let (hash, _) = hash.split_first_chunk().expect("a hash has 32 bytes");
         Self::of(received_at.as_millisecond().max(0), *hash).expect("a time has 48 bits")
@@ -176,11 +176,11 @@ impl Ledger {
     }
 
     /// Counts what occurred on a day under a key that the ledger does not hold.
-    pub fn count(&mut self, key: LedgerKey, day: Date, sum: Sum) {
+    pub fn count(&mut self, key: LedgerKey, day: Date, sums: PerWindow<Sum>) {
         let place = self.keys.binary_search(&key);
         let place = place.expect_err("a key is counted once");
         self.keys.insert(place, key);
-        self.counters.add(day, sum);
+        self.counters.add(day, sums);
     }
 
     /// The format, the day, the sums and the epoch, then `spilled_through` after a byte that says whether there
@@ -314,13 +314,18 @@ impl Version {
 
 #[cfg(test)]
 mod tests {
+    use domain::ActivityId;
     use proptest::collection::{btree_set, vec};
     use proptest::prelude::*;
 
     use super::*;
 
+    fn fact_id(id: &str) -> FactId {
+        (&id.parse::<ActivityId>().unwrap()).into()
+    }
+
     fn key(second: i64, id: &str) -> LedgerKey {
-        LedgerKey::new(Timestamp::from_second(second).unwrap(), &id.parse().unwrap())
+        LedgerKey::new(Timestamp::from_second(second).unwrap(), &fact_id(id))
     }
 
     #[test]
@@ -351,7 +356,8 @@ mod tests {
                     Sum {
                         points: 1,
                         activities: 1,
-                    },
+                    }
+                    .in_every_window(),
                 );
             }
             assert_eq!(ledger.to_spill().len(), max + 1 - KEYS_KEPT);
@@ -387,7 +393,7 @@ mod tests {
                 spilled_through: through.map(|second| key(second, "b")),
                 keys: milliseconds
                     .into_iter()
-                    .map(|at| LedgerKey::new(Timestamp::from_millisecond(at).unwrap(), &"a".parse().unwrap()))
+                    .map(|at| LedgerKey::new(Timestamp::from_millisecond(at).unwrap(), &fact_id("a")))
                     .collect(),
             };
             let bytes = ledger.encode();

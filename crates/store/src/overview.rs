@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_list_begins_with_the_global_board_and_goes_on_by_points_in_the_window() {
-        let board = |(board, all, day): (&str, u64, u64)| {
+        let board = |(board, all, day): (&str, i64, i64)| {
             let sums = |points| BoardSums {
                 points,
                 ..BoardSums::default()

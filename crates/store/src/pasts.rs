@@ -5,14 +5,18 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use domain::history::{PointsAt, cumulated};
-use domain::{Board, Calendar, Kind, ProgramId, ScoringPolicy, UserId, WindowSpan};
+use domain::{Board, Calendar, PerWindow, ProgramId, UserId, WindowSpan};
 use jiff::Timestamp;
-use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use crate::caps::Caps;
+use crate::count::Countable;
 use crate::error::StoreError;
-use crate::item::{Item, string};
+use crate::facts::StoredFact;
+use crate::item::string;
 use crate::keys::attribute;
+use crate::rules::Rules;
+use crate::stream::{Streamed, streamed};
 
 /// What is read for the points over time of one user: some 30 MB, which cost 3,750 read units.
 pub const FACTS_OF_A_USER_MAX: usize = 100_000;
@@ -26,8 +30,7 @@ pub const USERS_OF_A_RUN_MAX: usize = 250;
 pub struct Pasts {
     client: Client,
     table: String,
-    policy: ScoringPolicy,
-    calendar: Calendar,
+    rules: Rules,
     read: Mutex<Read>,
 }
 
@@ -49,28 +52,50 @@ pub enum Past {
     NextRun,
 }
 
-/// What one activity earned.
+/// What one fact gave or took in each window, after the caps.
 #[derive(Clone, Debug)]
 pub struct Earned {
     pub at: Timestamp,
     pub program: ProgramId,
-    pub points: u32,
+    pub points: PerWindow<i64>,
 }
 
-#[derive(Deserialize)]
-struct FactItem {
-    program_id: ProgramId,
-    kind: Kind,
-    occurred_at: Timestamp,
+/// What the facts of a user earned, each after those that occurred before. A fact without points by the rules is never
+/// counted.
+pub fn earned<'a>(facts: impl IntoIterator<Item = &'a StoredFact>, rules: &Rules) -> Vec<Earned> {
+    let scored = facts.into_iter().filter_map(|StoredFact { fact, received_at }| {
+        let countable = Countable::scored(fact, *received_at, rules).ok()?;
+        Some((fact.occurred_at(), countable))
+    });
+    let mut scored: Vec<_> = scored.collect();
+    scored.sort_unstable_by_key(|(at, countable)| (*at, countable.key));
+    let mut programs: HashMap<ProgramId, Caps> = HashMap::new();
+    let earned = scored.into_iter().map(
+        |(
+            at,
+            Countable {
+                program, sums, cap, ..
+            },
+        )| {
+            let caps = programs.entry(program.clone()).or_default();
+            let counted = caps.counted(cap.as_ref(), sums);
+            Earned {
+                at,
+                program,
+                points: PerWindow::of_each(|window| counted.get(window).points),
+            }
+        },
+    );
+    earned.collect()
 }
 
 impl Pasts {
-    pub fn new(client: Client, activities_table: String, policy: ScoringPolicy, calendar: Calendar) -> Self {
+    /// `rules` are those of the generation whose boards have these pasts.
+    pub fn new(client: Client, activities_table: String, rules: Rules) -> Self {
         Self {
             client,
             table: activities_table,
-            policy,
-            calendar,
+            rules,
             read: Mutex::default(),
         }
     }
@@ -103,7 +128,7 @@ impl Pasts {
         };
         drop(read);
         facts.map_or(Past::TooMany, |facts| {
-            Past::Points(on_board(&self.calendar, board, span, &facts))
+            Past::Points(on_board(&self.rules.calendar, board, span, &facts))
         })
     }
 
@@ -114,33 +139,22 @@ impl Pasts {
             .query()
             .table_name(&self.table)
             .key_condition_expression("#user = :user")
-            .projection_expression("program_id, #kind, occurred_at")
             .expression_attribute_names("#user", attribute::USER_ID)
-            .expression_attribute_names("#kind", "kind")
             .expression_attribute_values(":user", string(user.as_str()))
             .into_paginator()
             .items()
             .send();
-        let mut past = Vec::new();
+        let mut facts = Vec::new();
         while let Some(item) = items.next().await {
             let item = item.map_err(|error| StoreError::unavailable("reading a user's past", error))?;
-            past.extend(self.earned(item));
-            if past.len() > FACTS_OF_A_USER_MAX {
+            if let Ok(Streamed::Fact { fact, received_at }) = streamed(&item) {
+                facts.push(StoredFact { fact, received_at });
+            }
+            if facts.len() > FACTS_OF_A_USER_MAX {
                 return Ok(None);
             }
         }
-        Ok(Some(past))
-    }
-
-    /// `None` for an activity that cannot be read or that the policy gives no points: it is never counted.
-    fn earned(&self, item: Item) -> Option<Earned> {
-        let fact: FactItem = serde_dynamo::from_item(item).ok()?;
-        let points = self.policy.points(&fact.kind, fact.occurred_at).ok()?;
-        Some(Earned {
-            at: fact.occurred_at,
-            program: fact.program_id,
-            points,
-        })
+        Ok(Some(earned(&facts, &self.rules)))
     }
 }
 
@@ -158,5 +172,5 @@ pub fn on_board(calendar: &Calendar, board: &Board, span: &WindowSpan, facts: &[
         is_on_board && is_in_window()
     };
     let facts = facts.iter().filter(counts);
-    cumulated(facts.map(|fact| (fact.at, fact.points.into())))
+    cumulated(facts.map(|fact| (fact.at, fact.points.get(span.name))))
 }

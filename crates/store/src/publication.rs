@@ -83,7 +83,7 @@ pub enum Write {
 pub struct Look {
     history: History,
     /// The users whose facts must be read, and their points.
-    outdated: Vec<(UserId, u64)>,
+    outdated: Vec<(UserId, i64)>,
     /// Whether a line must be looked at again in the next run.
     is_unfinished: bool,
     is_changed: bool,
@@ -254,7 +254,7 @@ impl Publication {
 }
 
 /// The points of the first users by id.
-fn first_points(rows: &[BoardEntry]) -> HashMap<&UserId, u64> {
+fn first_points(rows: &[BoardEntry]) -> HashMap<&UserId, i64> {
     let first = rows.iter().take(FOLLOWED_USERS);
     first.map(|row| (&row.user_id, row.points)).collect()
 }

@@ -2,10 +2,11 @@
 //! every process counts, rebuilds, compares and reads a generation by the same ones.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use domain::intake::MAX_AHEAD;
-use domain::{Calendar, Kind, ScoringPolicy};
-use jiff::Timestamp;
+use domain::{Calendar, Kind, PerWindow, ScoringPolicy};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::parsed;
@@ -24,6 +25,49 @@ pub struct Rules {
     pub calendar: Calendar,
     /// `SCORING_POLICY`
     pub scoring_policy: ScoringPolicy,
+    /// `PERIOD_GRACE_HOURS`. `None` in what an earlier version of Podium counted: there, facts counted in a day, week
+    /// or month whenever they were received.
+    #[serde(
+        rename = "period_grace_hours",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub period_grace: Option<PeriodGrace>,
+}
+
+/// How long after the end of a day, week or month a fact may be received that still counts in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u16")]
+pub struct PeriodGrace(u16);
+
+#[derive(Debug, thiserror::Error)]
+#[error("must be a whole number of hours from 0 to {}", PeriodGrace::MAX_HOURS)]
+pub struct InvalidPeriodGrace;
+
+impl PeriodGrace {
+    /// A month.
+    pub const MAX_HOURS: u16 = 744;
+
+    pub fn hours(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<u16> for PeriodGrace {
+    type Error = InvalidPeriodGrace;
+    fn try_from(hours: u16) -> Result<Self, InvalidPeriodGrace> {
+        if hours > Self::MAX_HOURS {
+            return Err(InvalidPeriodGrace);
+        }
+        Ok(Self(hours))
+    }
+}
+
+impl FromStr for PeriodGrace {
+    type Err = InvalidPeriodGrace;
+    fn from_str(raw: &str) -> Result<Self, InvalidPeriodGrace> {
+        raw.parse::<u16>().map_err(|_| InvalidPeriodGrace)?.try_into()
+    }
 }
 
 impl Rules {
@@ -33,12 +77,25 @@ impl Rules {
             standing_shards: parsed(variable, "STANDING_SHARDS")?,
             calendar: parsed(variable, "TIME_ZONE")?,
             scoring_policy: parsed(variable, "SCORING_POLICY")?,
+            period_grace: Some(parsed(variable, "PERIOD_GRACE_HOURS")?),
         })
     }
 
+    /// Whether a fact counts in the period of each window that it occurred in.
+    pub fn in_time(&self, occurred_at: Timestamp, received_at: Timestamp) -> PerWindow<bool> {
+        match self.period_grace {
+            None => PerWindow::of_each(|_| true),
+            Some(grace) => {
+                let grace = SignedDuration::from_hours(grace.hours().into());
+                self.calendar.in_time(occurred_at, received_at, grace)
+            }
+        }
+    }
+
     /// These rules with everything of `wanted` that leaves valid what was counted by them until `now`, and
-    /// the kinds that get points in the past by it. The rest takes a rebuild: other shards and another time
-    /// zone place the counts differently, and another past of the scoring policy gives other points.
+    /// the kinds that get points in the past by it. The rest takes a rebuild: other shards, another time
+    /// zone and another grace place the counts differently, and another past of the scoring policy gives other
+    /// points.
     #[must_use]
     pub fn adopting(&self, wanted: &Self, now: Timestamp) -> (Self, BTreeSet<Kind>) {
         let until = now + MAX_AHEAD;
@@ -57,6 +114,7 @@ impl Rules {
             (self.standing_shards != wanted.standing_shards, "standing_shards"),
             (self.calendar != wanted.calendar, "time_zone"),
             (self.scoring_policy != wanted.scoring_policy, SCORING_POLICY),
+            (self.period_grace != wanted.period_grace, "period_grace_hours"),
         ]
         .into_iter()
         .filter_map(|(differs, name)| differs.then_some(name))
@@ -70,11 +128,18 @@ mod tests {
 
     #[test]
     fn stored_rules_keep_their_form() {
-        let json = r#"{"standing_shards":4,"time_zone":"Europe/Berlin","scoring_policy":[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10}}]}"#;
+        let json = r#"{"standing_shards":4,"time_zone":"Europe/Berlin","scoring_policy":[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10},"titles":{}}],"period_grace_hours":24}"#;
         let rules: Rules = serde_json::from_str(json).unwrap();
         assert_eq!(serde_json::to_string(&rules).unwrap(), json);
         // Earlier versions also kept how long a marker lives.
         let former = json.replace(r#""time_zone""#, r#""marker_lifetime_days":90,"time_zone""#);
         assert_eq!(serde_json::from_str::<Rules>(&former).unwrap(), rules);
+        // They had no titles, and counted without a grace, which a rebuild introduces.
+        let former = json
+            .replace(r#","period_grace_hours":24"#, "")
+            .replace(r#","titles":{}"#, "");
+        let former: Rules = serde_json::from_str(&former).unwrap();
+        assert_eq!(former.period_grace, None);
+        assert_eq!(former.differences(&rules), ["period_grace_hours"]);
     }
 }

@@ -134,7 +134,7 @@ impl Snapshots {
         window: Window,
         head: &Head,
         user: &UserId,
-        points: u64,
+        points: i64,
     ) -> Result<Option<(usize, BoardEntry)>, StoreError> {
         let key = board_key(board, window);
         let find = async |candidate: Candidate<'_>| {
@@ -166,7 +166,7 @@ impl Snapshots {
         board: &Board,
         window: Window,
         head: &Head,
-        points: u64,
+        points: i64,
     ) -> Result<u64, StoreError> {
         let key = board_key(board, window);
         match head.ranked_by(points) {

@@ -1,8 +1,15 @@
 //! Records of the stream of activities, as the pipe puts them into the queue.
 
+use std::str::FromStr;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::correction::Reason;
 use domain::id::InvalidId;
 use domain::intake::{SCHEMA_VERSION, shorten};
-use domain::{Activity, ActivityId, Kind, Metadata, ProgramId, UserId, timestamp};
+use domain::{
+    Activity, ActivityId, Adjustment, Amount, CorrectionId, Fact, FactId, Kind, Metadata, ProgramId, UserId,
+    Void, timestamp,
+};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -13,14 +20,8 @@ use crate::keys::attribute;
 /// What a message of the queue asks to be counted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Streamed {
-    Activity {
-        activity: Activity,
-        received_at: Timestamp,
-    },
-    Heartbeat {
-        lane: Lane,
-        sent_at: Timestamp,
-    },
+    Fact { fact: Fact, received_at: Timestamp },
+    Heartbeat { lane: Lane, sent_at: Timestamp },
 }
 
 /// Why a message can never be counted. The code groups dead letters; the detail helps to repair one.
@@ -72,24 +73,70 @@ pub(crate) fn streamed(image: &Item) -> Result<Streamed, String> {
         });
     }
     schema_version(image)?;
-    let activity = Activity {
-        id: id(image, attribute::ACTIVITY_ID, ActivityId::stored)?,
-        user: id(image, attribute::USER_ID, UserId::stored)?,
-        program: id(image, "program_id", ProgramId::stored)?,
-        kind: id(image, "kind", Kind::stored)?,
-        occurred_at: time(image, "occurred_at")?,
-        metadata: match image.get("metadata") {
-            Some(_) => Some(Metadata::stored(text(image, "metadata")?.to_owned())),
-            None => None,
-        },
+    let id = text(image, attribute::ACTIVITY_ID)?;
+    let fact = match FactId::voided(id) {
+        Some(activity) => Fact::Void(Void {
+            correction: correction_id(image)?,
+            reason: reason(image)?,
+            activity: activity_in(image, activity)?,
+            activity_received_at: time(image, attribute::ACTIVITY_RECEIVED_AT)?,
+        }),
+        None if FactId::is_adjustment(id) => Fact::Adjustment(Adjustment {
+            correction: correction_id(image)?,
+            reason: reason(image)?,
+            user: parsed(image, attribute::USER_ID, UserId::stored)?,
+            program: parsed(image, "program_id", ProgramId::stored)?,
+            points: whole(image, "points")?,
+            occurred_at: time(image, "occurred_at")?,
+        }),
+        None => Fact::Activity(activity_in(image, id)?),
     };
-    Ok(Streamed::Activity {
-        activity,
+    Ok(Streamed::Fact {
+        fact,
         received_at: time(image, "received_at")?,
     })
 }
 
-fn id<T>(image: &Item, name: &str, stored: fn(&str) -> Result<T, InvalidId>) -> Result<T, String> {
+/// The activity in an item: what was posted, or a void's copy.
+fn activity_in(image: &Item, id: &str) -> Result<Activity, String> {
+    Ok(Activity {
+        id: ActivityId::stored(id).map_err(|error| format!("activity_id {error}"))?,
+        user: parsed(image, attribute::USER_ID, UserId::stored)?,
+        program: parsed(image, "program_id", ProgramId::stored)?,
+        kind: parsed(image, "kind", Kind::stored)?,
+        occurred_at: time(image, "occurred_at")?,
+        amount: if image.contains_key("quantity") {
+            Some(Amount::Quantity(whole(image, "quantity")?))
+        } else if image.contains_key("points") {
+            Some(Amount::Points(whole(image, "points")?))
+        } else {
+            None
+        },
+        metadata: match image.get("metadata") {
+            Some(_) => Some(Metadata::stored(text(image, "metadata")?.to_owned())),
+            None => None,
+        },
+    })
+}
+
+fn correction_id(image: &Item) -> Result<CorrectionId, String> {
+    parsed(image, attribute::CORRECTION_ID, CorrectionId::stored)
+}
+
+fn reason(image: &Item) -> Result<Reason, String> {
+    Ok(Reason::stored(text(image, attribute::REASON)?))
+}
+
+fn whole<T: FromStr>(image: &Item, name: &str) -> Result<T, String> {
+    let Some(AttributeValue::N(number)) = image.get(name) else {
+        return Err(format!("{name} must be a number (N)"));
+    };
+    number
+        .parse()
+        .map_err(|_| format!("{name} is {}, which is out of range", shorten(number)))
+}
+
+fn parsed<T>(image: &Item, name: &str, stored: fn(&str) -> Result<T, InvalidId>) -> Result<T, String> {
     stored(text(image, name)?).map_err(|error| format!("{name} {error}"))
 }
 
@@ -118,13 +165,12 @@ mod tests {
 
     fn check(body: &str, expected: &str) {
         let got = match parse(body) {
-            Ok(Streamed::Activity {
-                activity,
-                received_at,
-            }) => {
+            Ok(Streamed::Fact { fact, received_at }) => {
                 format!(
                     "{} {} {} {received_at}",
-                    activity.user, activity.id, activity.occurred_at
+                    fact.user(),
+                    fact.id(),
+                    fact.occurred_at()
                 )
             }
             Ok(Streamed::Heartbeat { lane, sent_at }) => format!("heartbeat {lane} {sent_at}"),
@@ -144,6 +190,35 @@ mod tests {
         check(
             &record("INSERT", activity),
             "ann a1 2026-11-21T09:00:00Z 2026-11-21T09:00:01Z",
+        );
+        let amounts = activity.replace(r#""kind""#, r#""quantity":{"N":"7"},"kind""#);
+        check(
+            &record("INSERT", &amounts),
+            "ann a1 2026-11-21T09:00:00Z 2026-11-21T09:00:01Z",
+        );
+        let void = activity.replace(r#""a1""#, r#""~void a1""#).replace(
+            r#""kind""#,
+            r#""correction_id":{"S":"c1"},"reason":{"S":"twice"},"activity_received_at":{"S":"2026-11-21T08:00:00Z"},"kind""#,
+        );
+        check(
+            &record("INSERT", &void),
+            "ann ~void a1 2026-11-21T09:00:00Z 2026-11-21T09:00:01Z",
+        );
+        check(
+            &record("INSERT", &void.replace("activity_received_at", "x")),
+            "not_an_activity: activity_received_at is missing",
+        );
+        let adjustment = activity.replace(r#""a1""#, r#""~adjust c1""#).replace(
+            r#""kind":{"S":"task_completed"}"#,
+            r#""correction_id":{"S":"c1"},"reason":{"S":"agreed"},"points":{"N":"-5"}"#,
+        );
+        check(
+            &record("INSERT", &adjustment),
+            "ann ~adjust c1 2026-11-21T09:00:00Z 2026-11-21T09:00:01Z",
+        );
+        check(
+            &record("INSERT", &adjustment.replace("-5", "5000000000")),
+            "not_an_activity: points is 5000000000, which is out of range",
         );
         let heartbeat = r#"{"user_id":{"S":"~heartbeat-07"},"activity_id":{"S":"2026-11-21T09:00:00.250Z"},"expires_at":{"N":"1"}}"#;
         check(

@@ -15,7 +15,22 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A number with its noun: `1 point`, `2 points`, `3 activities`.
+/// `-1234567` as `-1,234,567`.
+pub fn signed(number: i64) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", grouped(number.unsigned_abs()))
+}
+
+/// `1 point`, `-2 points`.
+pub fn points(number: i64) -> String {
+    format!(
+        "{} {}",
+        signed(number),
+        if number == 1 { "point" } else { "points" }
+    )
+}
+
+/// A number with its noun: `1 user`, `2 users`, `3 activities`.
 pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }

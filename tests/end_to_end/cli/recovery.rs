@@ -30,12 +30,12 @@ fn command(stack: &TestStack, args: &[&str]) -> Command {
     command
 }
 
-async fn run(stack: &TestStack, args: &[&str], code: i32) -> String {
+pub async fn run(stack: &TestStack, args: &[&str], code: i32) -> String {
     end(command(stack, args)).await.check(code)
 }
 
 /// Reconciles everything except the last second before the heartbeat.
-async fn reconcile(stack: &TestStack, args: &[&str], code: i32) -> String {
+pub async fn reconcile(stack: &TestStack, args: &[&str], code: i32) -> String {
     run(stack, &[&["reconcile", "--in-flight", "1s"], args].concat(), code).await
 }
 
@@ -82,7 +82,8 @@ fn adding(points: i64) -> impl FnOnce(Ledger) -> Ledger {
             Sum {
                 points,
                 activities: 1,
-            },
+            }
+            .in_every_window(),
         );
         ledger
     }
@@ -93,14 +94,15 @@ fn forgetting(mut ledger: Ledger) -> Ledger {
     let day = ledger.counters.as_of();
     let mut without = Ledger::new(day, ledger.epoch);
     for key in &ledger.keys()[1..] {
-        without.count(*key, day, Sum::default());
+        without.count(*key, day, Sum::default().in_every_window());
     }
     ledger.counters.add(
         day,
         Sum {
             points: -10,
             activities: -1,
-        },
+        }
+        .in_every_window(),
     );
     without.counters = ledger.counters;
     without.spilled_through = ledger.spilled_through;
@@ -148,7 +150,7 @@ async fn audit(stack: &TestStack) -> Vec<String> {
     records
 }
 
-async fn wait_until_shown(stack: &TestStack, what: &str, is_met: impl Fn(&[(UserId, u64)]) -> bool) {
+async fn wait_until_shown(stack: &TestStack, what: &str, is_met: impl Fn(&[(UserId, i64)]) -> bool) {
     let until = Instant::now() + PATIENCE;
     loop {
         let board = stack.whole_board("global", 100).await;

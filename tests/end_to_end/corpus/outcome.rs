@@ -196,7 +196,9 @@ pub fn http(headers: &HeaderMap, body: &[u8], now: Timestamp) -> Outcome {
     let encoding = ingest::body::check_headers(headers);
     let decoded = encoding.and_then(|encoding| ingest::body::decode(encoding, body));
     let items = match &decoded {
-        Ok(decoded) => ingest::body::split(decoded).map_err(|problem| refused(&problem)),
+        Ok(decoded) => {
+            ingest::body::split(decoded, ingest::Items::Activities).map_err(|problem| refused(&problem))
+        }
         Err(problem) => Err(refused(problem)),
     };
     let items = match items {

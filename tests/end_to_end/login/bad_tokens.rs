@@ -18,16 +18,20 @@ use crate::stack::TestStack;
 enum Right {
     Write,
     Read,
+    Administer,
 }
 
 /// The right that each route of the description needs. A route without one fails the test.
-const ROUTES: [(&str, &str, Right); 7] = [
+const ROUTES: [(&str, &str, Right); 10] = [
     ("post", "/v1/activities", Right::Write),
     ("get", "/v1/boards", Right::Read),
     ("get", "/v1/boards/{board}", Right::Read),
     ("get", "/v1/boards/{board}/history", Right::Read),
     ("get", "/v1/boards/{board}/users", Right::Read),
     ("get", "/v1/boards/{board}/users/{user}", Right::Read),
+    ("get", "/v1/corrections", Right::Administer),
+    ("post", "/v1/corrections", Right::Administer),
+    ("get", "/v1/policy", Right::Read),
     ("get", "/v1/status", Right::Read),
 ];
 
@@ -226,7 +230,9 @@ fn routes() -> Vec<(Method, String, Right)> {
             path
         };
         match right {
-            Right::Write => routes.push((method.to_uppercase().parse().expect("a method"), path, right)),
+            Right::Write | Right::Administer => {
+                routes.push((method.to_uppercase().parse().expect("a method"), path, right));
+            }
             Right::Read => {
                 let private = path.replacen("/v1/", "/v1/private/", 1);
                 for method in [Method::GET, Method::HEAD] {
@@ -298,8 +304,10 @@ pub async fn stack(issuer: &Issuer, access: Access) -> TestStack {
 }
 
 async fn published(stack: &TestStack, headers: &Headers) {
-    while send(stack, &Method::GET, "/v1/status", headers, "").await.0 == 503 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    for path in ["/v1/status", "/v1/policy"] {
+        while send(stack, &Method::GET, path, headers, "").await.0 == 503 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
@@ -327,7 +335,7 @@ async fn check_good_tokens(stack: &TestStack, issuer: &Issuer, p256: &Key) {
         ),
     ] {
         for (method, path, right) in routes() {
-            if right == Right::Write {
+            if right != Right::Read {
                 continue;
             }
             let (status, answer) = send(stack, &method, &path, &headers, "").await;
@@ -362,7 +370,7 @@ async fn check_scopes(stack: &TestStack, issuer: &Issuer) {
         ("podium:write", "/v1/people/ann", 403),
         ("podium:write", "/v1/corrections", 403),
         ("podium:admin", "/v1/people/ann", 404),
-        ("podium:admin", "/v1/corrections", 404),
+        ("podium:admin", "/v1/corrections", 422),
     ] {
         let headers = bearer(issuer.token(&json!({ "scope": scope })));
         let (status, answer) = send(stack, &Method::POST, path, &headers, ACTIVITY).await;

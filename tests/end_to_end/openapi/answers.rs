@@ -29,7 +29,11 @@ fn case(name: &'static str, operation: &'static str, request: Request<Body>) -> 
 }
 
 fn post(body: impl Into<Body>) -> Request<Body> {
-    Request::post("http://localhost/v1/activities")
+    post_to("activities", body)
+}
+
+fn post_to(collection: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::post(format!("http://localhost/v1/{collection}"))
         .header("content-type", "application/json")
         .body(body.into())
         .expect("a request")
@@ -85,6 +89,14 @@ impl Checked<'_> {
         }
     }
 
+    /// What corrections get, at last one that cannot be decoded.
+    async fn corrections(&mut self, functions: &Functions, now: Timestamp) {
+        self.ingest(functions, now, correction_cases(self.description))
+            .await;
+        functions.corrupt_corrections("bob").await;
+        self.ingest(functions, now, vec![listed_corrections("")]).await;
+    }
+
     /// What callers without the right for it get.
     async fn refusals(&mut self, functions: &Functions, now: Timestamp) {
         for Case {
@@ -110,8 +122,15 @@ impl Checked<'_> {
             self.check(name, "postActivities", ingest.handle(request, now).await);
         }
         let request = with_context(post(of_bob.to_string()), &token(&json!({"sub": "ann.lee"})));
-        let response = ingest_for(functions, restricted()).handle(request, now).await;
+        let ingest = ingest_for(functions, restricted());
+        let response = ingest.handle(request, now).await;
         self.check("", "postActivities", response);
+        for caller in [Value::Null, token(&json!({"sub": "ann.lee"}))] {
+            let posted = with_context(post_to("corrections", "{}"), &caller);
+            self.check("", "postCorrections", ingest.handle(posted, now).await);
+            let asked = with_context(ask("GET", "/v1/corrections?user_id=bob"), &caller);
+            self.check("", "listCorrections", ingest.handle(asked, now).await);
+        }
     }
 
     async fn serve(&mut self, functions: &Functions, now: Timestamp, cases: Vec<Case>) {
@@ -189,6 +208,91 @@ fn ingest_cases(description: &Description) -> Vec<Case> {
     ]
 }
 
+/// Corrections, after the activities of [`ingest_cases`] and those of Bob's.
+fn correction_cases(description: &Description) -> Vec<Case> {
+    let (operation, list) = ("postCorrections", "listCorrections");
+    let correct = |body: String| post_to("corrections", body);
+    let example = |name| {
+        let pointer = format!(
+            "/paths/~1v1~1corrections/post/requestBody/content/application~1json/examples/{name}/value"
+        );
+        description.at(&pointer).to_string()
+    };
+    let raffle = |points: i64| {
+        json!({"correction_id": "raffle-2026-11", "user_id": "bob", "program_id": "wellness", "points": points,
+            "occurred_at": "2026-11-20T12:00:00+01:00", "reason": "Won the raffle of the health day."})
+    };
+    let again = json!({"correction_id": "again-4722", "user_id": "bob", "voids": "task-4722", "reason": "Once more."});
+    let bad = json!({"user_id": "bob", "voids": "task-4721"});
+    let encoded = |mut request: Request<Body>| {
+        let encoding = HeaderValue::from_static("gzip");
+        request.headers_mut().insert(CONTENT_ENCODING, encoding);
+        request
+    };
+    let without_type = |mut request: Request<Body>| {
+        request.headers_mut().clear();
+        request
+    };
+    let get = |name, query: &str| case(name, list, ask("GET", &format!("/v1/corrections{query}")));
+    vec![
+        case("void", operation, correct(example("void"))),
+        case("adjustment", operation, correct(example("adjustment"))),
+        case(
+            "a_wrong_correction_among_them",
+            operation,
+            correct(example("a_wrong_correction_among_them")),
+        ),
+        case("", operation, correct(json!([raffle(15), again]).to_string())),
+        case("correction_conflict", operation, correct(raffle(16).to_string())),
+        case("", operation, correct(json!([raffle(16), bad]).to_string())),
+        case("invalid_correction", operation, correct(bad.to_string())),
+        case("", operation, correct(json!([bad, 7]).to_string())),
+        case("", operation, correct("[]".to_owned())),
+        case("", operation, correct("7".to_owned())),
+        case("", operation, correct("{".to_owned())),
+        case("", operation, encoded(correct(bad.to_string()))),
+        case("", operation, correct(" ".repeat(ingest::MAX_BODY_BYTES + 1))),
+        case(
+            "too_many_corrections",
+            operation,
+            correct(format!("[{}]", vec!["{}"; 101].join(","))),
+        ),
+        case("", operation, without_type(correct(bad.to_string()))),
+        case("", operation, ask("DELETE", "/v1/corrections")),
+        get("corrections", "?user_id=bob"),
+        get("", "?user_id=nobody&limit=1"),
+        get("no_user", ""),
+        get("", "?user_id=bob&limit=0"),
+        get("", "?user_id=bob&from=1"),
+        get("", "?user_id=%ff"),
+        case("", list, ask("DELETE", "/v1/corrections")),
+    ]
+}
+
+fn listed_corrections(name: &'static str) -> Case {
+    case(name, "listCorrections", ask("GET", "/v1/corrections?user_id=bob"))
+}
+
+/// What is asked of ingestion when its table is gone.
+fn cases_without_activities() -> Vec<Case> {
+    let activity = json!({"activity_id": "task-4799", "user_id": "bob", "program_id": "onboarding", "kind": "task_completed"});
+    let correction = json!({"correction_id": "late-2026-12", "user_id": "cy", "program_id": "onboarding", "points": -5,
+        "reason": "Handed in after the deadline."});
+    vec![
+        case(
+            "unavailable_for_ingestion",
+            "postActivities",
+            post(activity.to_string()),
+        ),
+        case(
+            "unavailable_for_correction",
+            "postCorrections",
+            post_to("corrections", correction.to_string()),
+        ),
+        listed_corrections("unavailable_for_listing"),
+    ]
+}
+
 fn serve_cases(cursor: &str) -> Vec<Case> {
     let get = |name, operation, path: &str| case(name, operation, ask("GET", path));
     let (boards, status, board, user) = ("listBoards", "getStatus", "getBoard", "getUser");
@@ -196,6 +300,7 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
     let mut cases = vec![
         get("boards", boards, "/v1/boards"),
         get("status", status, "/v1/status"),
+        get("policy", "getPolicy", "/v1/policy"),
         get("board", board, "/v1/boards/global?window=week&limit=2"),
         get(
             "next_page",
@@ -231,6 +336,7 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
     for (operation, path) in [
         (boards, "/v1/boards"),
         (status, "/v1/status"),
+        ("getPolicy", "/v1/policy"),
         (board, "/v1/boards/global"),
         (user, "/v1/boards/global/users/bob"),
         (history, "/v1/boards/global/history"),
@@ -262,6 +368,7 @@ fn every_board(name: &'static str) -> Vec<Case> {
     vec![
         case(name, "listBoards", ask("GET", "/v1/boards")),
         case(name, "getStatus", ask("GET", "/v1/status")),
+        case(name, "getPolicy", ask("GET", "/v1/policy")),
         case(name, "getBoard", ask("GET", "/v1/boards/global")),
         case(name, "getUser", ask("GET", "/v1/boards/global/users/bob")),
         case(name, "getHistory", ask("GET", "/v1/boards/global/history")),
@@ -350,27 +457,25 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
         .serve(&functions, later, of_program("program_dropped", "wellness"))
         .await;
 
+    let later = time("2026-11-21T12:03:00Z");
+    checked.corrections(&functions, later).await;
     checked.refusals(&functions, later).await;
 
     for board in ["boards", "global all"] {
         functions.corrupt_document(board, "latest").await;
     }
+    functions.corrupt_generations().await;
     // Later, since an instance keeps a head for the documents of persons until the next one is due.
     checked
         .serve(&functions, later, every_board("corrupt_data"))
         .await;
     drop_table(&functions, &functions.tables.snapshots).await;
+    drop_table(&functions, &functions.tables.standings).await;
     checked
         .serve(&functions, later, every_board("unavailable_for_reading"))
         .await;
     drop_table(&functions, &functions.tables.activities).await;
-    let activity = json!({"activity_id": "task-4799", "user_id": "bob", "program_id": "onboarding", "kind": "task_completed"});
-    let unavailable = case(
-        "unavailable_for_ingestion",
-        "postActivities",
-        post(activity.to_string()),
-    );
-    checked.ingest(&functions, now, vec![unavailable]).await;
+    checked.ingest(&functions, now, cases_without_activities()).await;
 
     assert!(
         checked.wrong_examples.is_empty(),

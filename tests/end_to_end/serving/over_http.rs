@@ -27,7 +27,7 @@ async fn publish_long_ago(stack: &TestStack, users: u64) {
     let mut builder = BoardBuilder::new(10_000);
     for user in 0..users {
         let id: UserId = format!("user-{user:04}").parse().expect("a user");
-        let (points, activities) = (user, 1);
+        let (points, activities) = (i64::try_from(user).expect("a small number"), 1);
         builder.add(&id, Tally { points, activities });
     }
     let then = Timestamp::now() - SignedDuration::from_hours(2);

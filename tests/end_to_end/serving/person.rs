@@ -50,7 +50,7 @@ fn activity(user: &str, kind: &str) -> Value {
 }
 
 async fn post(functions: &mut Functions, activities: Vec<Value>, now: Timestamp) {
-    for batch in activities.chunks(ingest::MAX_ACTIVITIES) {
+    for batch in activities.chunks(ingest::MAX_ITEMS) {
         functions.post(&Value::from(batch), now).await;
     }
     functions.count(now).await;

@@ -222,7 +222,7 @@ async fn new_items_and_nothing_else_reach_the_target_as_from_the_stacks_own_pipe
 
 fn activity(body: &str) -> String {
     match store::stream::parse(body) {
-        Ok(Streamed::Activity { activity, .. }) => activity.id.to_string(),
+        Ok(Streamed::Fact { fact, .. }) => fact.id().to_string(),
         other => panic!("{other:?}"),
     }
 }

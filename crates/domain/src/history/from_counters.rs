@@ -15,7 +15,7 @@ pub fn of_user(
     calendar: &Calendar,
     window: Window,
     snapshot: PointsAt,
-    points_of: impl Fn(Option<Period>) -> Option<u64>,
+    points_of: impl Fn(Option<Period>) -> Option<i64>,
 ) -> Vec<PointsAt> {
     let current = calendar.current(window, snapshot.at);
     // After midnight, before the next snapshot, points arrive for the periods after its latest ones.
@@ -33,8 +33,13 @@ pub fn of_user(
             .map(|(since, points)| since + points);
         [(latest, since_latest), (previous, since_previous)]
     };
-    let mut history: Vec<PointsAt> = calendar
-        .kept_pairs(snapshot.at)
+    let kept = calendar.kept_pairs(snapshot.at);
+    let periods = kept
+        .iter()
+        .flat_map(|(previous, latest)| [*previous, *latest, latest.following()]);
+    // Unless corrections took points, there were never more of them than later.
+    let only_rises = periods.map(Some).filter_map(&points_of).all(|points| points >= 0);
+    let mut history: Vec<PointsAt> = kept
         .into_iter()
         .flat_map(since)
         .filter(|(period, _)| current.is_none_or(|current| period.first_day() >= current.first_day()))
@@ -42,7 +47,8 @@ pub fn of_user(
             let points = if current == Some(period) {
                 0
             } else {
-                in_window?.saturating_sub(since?)
+                let points = in_window? - since?;
+                if only_rises { points.max(0) } else { points }
             };
             let at = calendar.beginning(period);
             Some(PointsAt { at, points })
@@ -51,8 +57,10 @@ pub fn of_user(
     history.sort_unstable_by_key(|beginning| beginning.at);
     history.dedup_by_key(|beginning| beginning.at);
     history.push(snapshot);
-    for later in (1..history.len()).rev() {
-        history[later - 1].points = history[later - 1].points.min(history[later].points);
+    if only_rises {
+        for later in (1..history.len()).rev() {
+            history[later - 1].points = history[later - 1].points.min(history[later].points);
+        }
     }
     history
 }
@@ -65,7 +73,7 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
 
-    const KEPT: [(&str, u64); 7] = [
+    const KEPT: [(&str, i64); 7] = [
         ("", 1_000),
         ("month 2026-10", 200),
         ("month 2026-11", 100),
@@ -77,7 +85,7 @@ mod tests {
 
     /// The history of a user with these counters, without those that are `lost`, in a snapshot of Saturday
     /// 2026-11-21, in week 47.
-    fn check_read(window: Window, counters: &[(&str, u64)], points: u64, lost: &[&str], expected: &str) {
+    fn check_read(window: Window, counters: &[(&str, i64)], points: i64, lost: &[&str], expected: &str) {
         let calendar: Calendar = "Europe/Berlin".parse().unwrap();
         let points_of = |period: Option<Period>| {
             let name = period.map(|period| period.to_string()).unwrap_or_default();
@@ -97,7 +105,7 @@ mod tests {
         assert_eq!(rendered.join(" "), expected, "{window}");
     }
 
-    fn check_user(window: Window, points: u64, expected: &str) {
+    fn check_user(window: Window, points: i64, expected: &str) {
         check_read(window, &KEPT, points, &[], expected);
     }
 
@@ -122,8 +130,8 @@ mod tests {
     }
 
     /// The counters after these points were added to those of some periods.
-    fn added<'a>(added: &[(&'a str, u64)]) -> Vec<(&'a str, u64)> {
-        let mut counters: Vec<(&str, u64)> = KEPT.into();
+    fn added<'a>(added: &[(&'a str, i64)]) -> Vec<(&'a str, i64)> {
+        let mut counters: Vec<(&str, i64)> = KEPT.into();
         for &(name, points) in added {
             match counters.iter_mut().find(|(counter, _)| *counter == name) {
                 Some((_, counted)) => *counted += points,
@@ -191,12 +199,30 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_correction_lets_the_past_fall() {
+        let counters = [
+            ("", 10),
+            ("month 2026-11", 10),
+            ("week 2026-W47", 10),
+            ("day 2026-11-20", 60),
+            ("day 2026-11-21", -50),
+        ];
+        check_read(
+            Window::Week,
+            &counters,
+            10,
+            &[],
+            "11-15T23:00=0 11-19T23:00=0 11-20T23:00=60 11-21T22:59=10",
+        );
+    }
+
     proptest! {
         #[test]
         fn a_users_past_never_falls(
-            counters in vec(0..9_u64, 12),
-            points in 0..40_u64,
-            lost in proptest::option::of(0..9_u64),
+            counters in vec(0..9_i64, 12),
+            points in 0..40_i64,
+            lost in proptest::option::of(0..9_i64),
             hours in 0..2_000_i64,
             window in 0..4_usize,
         ) {

@@ -233,7 +233,7 @@ fn columns_and_members_are_named_with_what_exists() {
     check(
         "user_id,program_id,kind,occured_at\nann,p,k,x\n",
         &format!(
-            "{as_csv}\"occured_at\" is no field of an activity; the fields are activity_id, user_id, program_id, kind, \
+            "{as_csv}\"occured_at\" is no field of an activity; the fields are activity_id, user_id, program_id, kind, quantity, points, \
              occurred_at and metadata.KEY. Say what to import with --map, such as --map user_id=user_id, and the other columns \
              are left out"
         ),

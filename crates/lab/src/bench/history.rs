@@ -100,7 +100,7 @@ fn board_at(users: &[UserId], minute: i64) -> Vec<BoardEntry> {
     let entries = (1..).zip(users).map(|(rank, user_id)| BoardEntry {
         rank,
         user_id: user_id.clone(),
-        points: (100_000 / rank) + 10 * (minute.unsigned_abs() / (rank + 2)),
+        points: ((100_000 / rank) + 10 * (minute.unsigned_abs() / (rank + 2))).cast_signed(),
         activities: 1,
         change: None,
     });

@@ -99,7 +99,7 @@ impl Staff {
     fn tally(&mut self, activities: u32) -> Tally {
         let better = self.random.random_range(0..=activities / 2);
         Tally {
-            points: u64::from((activities + self.more) * POINTS + better * POINTS / 2),
+            points: i64::from((activities + self.more) * POINTS + better * POINTS / 2),
             activities: u64::from(activities + self.more),
         }
     }

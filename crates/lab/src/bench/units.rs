@@ -1,13 +1,16 @@
 //! The write and read units of an activity, as the tables report them to the functions.
 
-use client::{Api, wire};
+use client::wire::Verdict;
+use client::{Api, Collection, wire};
 use futures::stream::{self, TryStreamExt as _};
+use local::StackConfig;
 use local::settings::Batching;
 use local::sqs::NewMessage;
 use telemetry::Metric;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 use domain::counters::Sum;
+use domain::{ActivityId, Fact, FactKey};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use store::Facts;
@@ -23,6 +26,10 @@ use crate::measure::stream_record;
 /// Activities counted one at a time.
 const ALONE: u32 = 200;
 const ALONE_MAX: f64 = 2.2;
+
+const CAPPED: &str = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":{"points":10,"max_per_day":50}}}]"#;
+const CAPPED_MAX: f64 = 5.3;
+const CAPPED_READ_MAX: f64 = 1.6;
 
 /// Activities queued before counting starts, enough for ten full batches.
 const IN_BATCHES: u32 = 5_000;
@@ -60,9 +67,11 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
         "Write units, alone",
         format_args!("{ALONE} activities, one at a time, prompt"),
     );
-    figures(report, ALONE, &mut ingest, &lines, ALONE_MAX)?;
+    figures(report, ALONE, &mut ingest, &lines, (ALONE_MAX, READ_MAX))?;
     machine.stop(peaks).await?;
 
+    corrected(report, peaks).await?;
+    capped(report, peaks).await?;
     redelivered(report, peaks).await?;
     sizes(report)?;
 
@@ -82,10 +91,77 @@ pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
                 lines.len(),
             ),
         );
-        figures(report, IN_BATCHES, &mut ingest, &lines, aim)?;
+        figures(report, IN_BATCHES, &mut ingest, &lines, (aim, READ_MAX))?;
         machine.stop(peaks).await?;
     }
     Ok(())
+}
+
+/// Takes one activity after the other out again.
+async fn corrected(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<()> {
+    eprintln!("write units of a correction ...");
+    let mut machine = Machine::start(Batching::Prompt).await?;
+    let api = machine.api()?;
+    let activities: Vec<_> = (0..ALONE)
+        .map(|number| activity("corrected", number, 1))
+        .collect::<anyhow::Result<_>>()?;
+    for batch in activities.chunks(wire::ITEMS_MAX) {
+        post_until_accepted(&api, batch).await?;
+    }
+    machine.counted(ALONE.into()).await?;
+    let mut ingest = machine.log("ingest");
+    ingest.read()?;
+    let mut lines = Vec::new();
+    for activity in activities {
+        let void = wire::Correction {
+            correction_id: format!("void-{}", activity.activity_id).parse()?,
+            user_id: activity.user_id,
+            voids: Some(activity.activity_id),
+            adjusts: None,
+            reason: "measured".to_owned(),
+        };
+        let verdicts = api
+            .post(Collection::Corrections, serde_json::to_vec(&[void])?, 1)
+            .await;
+        let verdicts = verdicts.map_err(|error| anyhow::anyhow!("a POST failed: {error}"))?;
+        ensure!(
+            verdicts.results == [Verdict::Accepted],
+            "a void is {:?}",
+            verdicts.results
+        );
+        lines.extend(machine.counted(1).await?.1);
+    }
+    report.section(
+        "Write units of a correction",
+        format_args!("{ALONE} voids, one at a time, prompt"),
+    );
+    figures(report, ALONE, &mut ingest, &lines, (ALONE_MAX, READ_MAX))?;
+    machine.stop(peaks).await
+}
+
+/// Counts activities of a kind with a cap, one at a time, ten of a user.
+async fn capped(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<()> {
+    eprintln!("write units of a kind with a cap ...");
+    let mut machine = Machine::configured(StackConfig {
+        batching: Batching::Prompt,
+        scoring_policy: CAPPED.parse()?,
+        ..StackConfig::new()?
+    })
+    .await?;
+    let api = machine.api()?;
+    let mut ingest = machine.log("ingest");
+    let mut lines = Vec::new();
+    for number in 0..ALONE {
+        let activity = activity("capped", number, 10)?;
+        post_until_accepted(&api, &[activity]).await?;
+        lines.extend(machine.counted(1).await?.1);
+    }
+    report.section(
+        "Write units, with a cap for the day",
+        format_args!("{ALONE} activities, one at a time, ten of a user, prompt"),
+    );
+    figures(report, ALONE, &mut ingest, &lines, (CAPPED_MAX, CAPPED_READ_MAX))?;
+    machine.stop(peaks).await
 }
 
 /// How large the items of standings are, on average over ten years of visits.
@@ -130,8 +206,9 @@ fn average_bytes(every_days: i64) -> anyhow::Result<f64> {
             activities: 1,
         };
         ledger = ledger.spilled();
-        let key = LedgerKey::new(at, &format!("activity-{day}").parse()?);
-        ledger.count(key, at.to_zoned(TimeZone::UTC).date(), sum);
+        let id: ActivityId = format!("activity-{day}").parse()?;
+        let key = LedgerKey::new(at, &(&id).into());
+        ledger.count(key, at.to_zoned(TimeZone::UTC).date(), sum.in_every_window());
         bytes += names + keys + ledger.encode().len() + ledger.epoch.0.len();
         visits += 1;
     }
@@ -177,17 +254,21 @@ async fn redelivered(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<(
         ),
         ("its key in a block", &activities[0], SPILLED_READ_MAX),
     ] {
-        let key = domain::ActivityKey {
+        let key = FactKey {
             user: activity.user_id.clone(),
-            id: activity.activity_id.clone(),
+            id: (&activity.activity_id).into(),
         };
-        let fact = facts.get(&key).await?.context("the activity is stored")?;
+        let stored = facts.get(&key).await?.context("the activity is stored")?;
+        let Fact::Activity(activity) = stored.fact else {
+            bail!("an activity is stored as {:?}", stored.fact);
+        };
+        let record = stream_record(&activity, stored.received_at);
         let mut lines = Vec::new();
         for _ in 0..REDELIVERED {
             machine
                 .stack
                 .queue
-                .send_batch(vec![NewMessage::new(stream_record(&fact))]);
+                .send_batch(vec![NewMessage::new(record.clone())]);
             lines.extend(machine.handled(1).await?);
         }
         let each = |metrics: [Metric; 2]| {
@@ -216,7 +297,7 @@ fn figures(
     activities: u32,
     ingest: &mut MetricLog,
     aggregator: &[Line],
-    aim: f64,
+    (written_max, read_max): (f64, f64),
 ) -> anyhow::Result<()> {
     let an_activity = |units: f64| units / f64::from(activities);
     let facts = an_activity(sum(&ingest.read()?, Metric::ActivitiesWriteUnits));
@@ -227,7 +308,7 @@ fn figures(
         "write units an activity",
         total,
         Unit::Units,
-        Some(Aim::AtMost(aim)),
+        Some(Aim::AtMost(written_max)),
     );
     report.figure("  activities", facts, Unit::Units, None);
     report.figure("  dedup", blocks, Unit::Units, None);
@@ -238,7 +319,7 @@ fn figures(
         "read units an activity",
         read.iter().sum(),
         Unit::Units,
-        Some(Aim::AtMost(READ_MAX)),
+        Some(Aim::AtMost(read_max)),
     );
     Ok(())
 }

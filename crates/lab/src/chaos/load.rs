@@ -1,12 +1,12 @@
-//! The load: its activities, and sending them until they are acknowledged.
+//! The load: its activities and corrections, and sending them until they are acknowledged.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use client::retry;
-use client::wire::{Activity, Verdict};
-use client::{Api, Verdicts};
+use client::wire::{Activity, Adjustment, Correction, Verdict};
+use client::{Api, Collection, Verdicts};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -23,9 +23,15 @@ const TWICE_ONE_IN: usize = 3;
 /// The repeat follows within this many activities of the first, sometimes in the same request or
 /// while the first is under way.
 const TWICE_WITHIN: usize = 2_000;
+/// One in this many activities is taken out by a void, and so many get adjustments to their user and program.
+const VOID_ONE_IN: usize = 20;
+const ADJUST_ONE_IN: usize = 50;
+const ADJUSTED_POINTS: i32 = 50;
 const BATCH: usize = 25;
 const CONNECTIONS: usize = 16;
 
+/// Of a void whose activity is not there yet.
+const NOT_YET: &str = "unknown_activity";
 /// A request refused for this long ends the run: the stack does not recover.
 const GIVE_UP_AFTER: Duration = Duration::from_mins(5);
 /// A longer pause would only prolong the run.
@@ -33,17 +39,34 @@ const WAIT_MAX: Duration = Duration::from_secs(3);
 
 pub struct Load {
     pub activities: Vec<Activity>,
-    requests: Vec<Vec<usize>>,
+    pub corrections: Vec<Correction>,
+    requests: Vec<Request>,
     answered: AtomicUsize,
     posts: AtomicU64,
     duplicates: AtomicU64,
 }
 
-/// A load after all of its activities were acknowledged.
+/// What is posted at once, by its places in the load.
+#[derive(Debug, PartialEq, Eq)]
+enum Request {
+    Activities(Vec<usize>),
+    Corrections(Vec<usize>),
+}
+
+impl Request {
+    fn len(&self) -> usize {
+        match self {
+            Self::Activities(places) | Self::Corrections(places) => places.len(),
+        }
+    }
+}
+
+/// A load after all of it was acknowledged.
 #[derive(Debug)]
 pub struct Posted {
-    pub activities: u64,
-    /// Activities answered with `duplicate`.
+    /// Activities and corrections.
+    pub accepted: u64,
+    /// Those answered with `duplicate`.
     pub duplicates: u64,
     pub requests: u64,
     /// Requests that were retried.
@@ -57,19 +80,19 @@ impl Load {
         let mut workload = Workload::new(USERS.into(), PROGRAMS, seed, seed).reaching_back(Some(BACK));
         let activities: Vec<Activity> = (0..activities).map(|_| workload.next()).collect();
         let mut random = StdRng::seed_from_u64(seed);
-        let again = rand::seq::index::sample(&mut random, activities.len(), activities.len() / TWICE_ONE_IN);
-        let again = again
-            .into_iter()
-            .map(|at| (at + random.random_range(0..=TWICE_WITHIN), at));
-        let mut deliveries: Vec<(usize, usize)> =
-            (0..activities.len()).map(|at| (at, at)).chain(again).collect();
-        deliveries.sort_unstable();
-        let requests = deliveries
-            .chunks(BATCH)
-            .map(|batch| batch.iter().map(|&(_, at)| at).collect())
-            .collect();
+        let activities_of = |deliveries: &[usize]| Request::Activities(deliveries.to_vec());
+        let mut requests = requests(&mut random, activities.len(), TWICE_WITHIN, activities_of);
+        let corrections = corrections(&mut random, &activities);
+        // A void may be sent before its activity, and is then refused for a while.
+        let corrections_of = |deliveries: &[usize]| Request::Corrections(deliveries.to_vec());
+        let among = self::requests(&mut random, corrections.len(), BATCH, corrections_of);
+        for request in among {
+            let at = random.random_range(0..=requests.len());
+            requests.insert(at, request);
+        }
         Self {
             activities,
+            corrections,
             requests,
             answered: AtomicUsize::new(0),
             posts: AtomicU64::new(0),
@@ -77,7 +100,7 @@ impl Load {
         }
     }
 
-    /// How many activities are sent; one that is sent twice counts twice.
+    /// How much is sent; what is sent twice counts twice.
     pub fn deliveries(&self) -> u64 {
         self.requests.iter().map(|request| request.len() as u64).sum()
     }
@@ -87,7 +110,7 @@ impl Load {
         self.answered.load(Ordering::Relaxed) as f64 / self.requests.len() as f64
     }
 
-    /// Sends all requests, each until all of its activities are stored.
+    /// Sends all requests, each until everything in it is stored.
     pub async fn post(&self, api: &Api) -> anyhow::Result<Posted> {
         let started = Instant::now();
         let posts: Vec<_> = self
@@ -102,7 +125,7 @@ impl Load {
         let last_answer = Instant::now();
         let requests = self.requests.len() as u64;
         Ok(Posted {
-            activities: self.activities.len() as u64,
+            accepted: (self.activities.len() + self.corrections.len()) as u64,
             duplicates: self.duplicates.load(Ordering::Relaxed),
             requests,
             repeats: self.posts.load(Ordering::Relaxed) - requests,
@@ -111,13 +134,21 @@ impl Load {
         })
     }
 
-    async fn post_one(&self, api: &Api, request: &[usize]) -> anyhow::Result<()> {
-        let activities: Vec<&Activity> = request.iter().map(|&at| &self.activities[at]).collect();
-        let body = serde_json::to_vec(&activities)?;
+    async fn post_one(&self, api: &Api, request: &Request) -> anyhow::Result<()> {
+        let (to, body) = match request {
+            Request::Activities(places) => {
+                let activities: Vec<&Activity> = places.iter().map(|&at| &self.activities[at]).collect();
+                (Collection::Activities, serde_json::to_vec(&activities)?)
+            }
+            Request::Corrections(places) => {
+                let corrections: Vec<_> = places.iter().map(|&at| &self.corrections[at]).collect();
+                (Collection::Corrections, serde_json::to_vec(&corrections)?)
+            }
+        };
         let until = Instant::now() + GIVE_UP_AFTER;
         for attempt in 0.. {
             self.posts.fetch_add(1, Ordering::Relaxed);
-            match api.post_activities(body.clone(), request.len()).await {
+            match api.post(to, body.clone(), request.len()).await {
                 Ok(Verdicts { results, .. }) => {
                     let of = |wanted: &Verdict| results.iter().filter(|verdict| *verdict == wanted).count();
                     let (accepted, duplicates) = (of(&Verdict::Accepted), of(&Verdict::Duplicate));
@@ -125,8 +156,9 @@ impl Load {
                     if accepted + duplicates == request.len() {
                         break;
                     }
-                    if let Some(refusal) = results.iter().find_map(Verdict::refusal) {
-                        bail!("an activity was rejected: {refusal:?}");
+                    let mut refusals = results.iter().filter_map(Verdict::refusal);
+                    if let Some(refusal) = refusals.find(|refusal| refusal.code != NOT_YET) {
+                        bail!("{to:?} were rejected: {refusal:?}");
                     }
                 }
                 Err(error) if error.failure.is_transient() => {}
@@ -140,6 +172,50 @@ impl Load {
     }
 }
 
+/// Requests for so many things, a third of them twice, the repeat `within` so many of the first.
+fn requests(
+    random: &mut StdRng,
+    count: usize,
+    within: usize,
+    request: impl Fn(&[usize]) -> Request,
+) -> Vec<Request> {
+    let again = rand::seq::index::sample(random, count, count / TWICE_ONE_IN);
+    let again: Vec<_> = again
+        .into_iter()
+        .map(|at| (at + random.random_range(0..=within), at))
+        .collect();
+    let mut deliveries: Vec<(usize, usize)> = (0..count).map(|at| (at, at)).chain(again).collect();
+    deliveries.sort_unstable();
+    let deliveries: Vec<_> = deliveries.into_iter().map(|(_, at)| at).collect();
+    deliveries.chunks(BATCH).map(request).collect()
+}
+
+/// Voids of some activities, and adjustments.
+fn corrections(random: &mut StdRng, activities: &[Activity]) -> Vec<Correction> {
+    let voided = rand::seq::index::sample(random, activities.len(), activities.len() / VOID_ONE_IN);
+    let adjusted = rand::seq::index::sample(random, activities.len(), activities.len() / ADJUST_ONE_IN);
+    let correction = |name: &str, activity: &Activity| Correction {
+        correction_id: format!("{name}-{}", activity.activity_id).parse().expect("an id"),
+        user_id: activity.user_id.clone(),
+        voids: None,
+        adjusts: None,
+        reason: "chaos".to_owned(),
+    };
+    let voids = voided.into_iter().map(|at| Correction {
+        voids: Some(activities[at].activity_id.clone()),
+        ..correction("void", &activities[at])
+    });
+    let voids: Vec<_> = voids.collect();
+    let adjustments = adjusted.into_iter().map(|at| Correction {
+        adjusts: Some(Adjustment {
+            program_id: activities[at].program_id.clone(),
+            points: random.random_range(1..=ADJUSTED_POINTS) * if random.random() { 1 } else { -1 },
+        }),
+        ..correction("adjust", &activities[at])
+    });
+    voids.into_iter().chain(adjustments).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -150,12 +226,18 @@ mod tests {
     fn every_activity_is_sent_and_a_third_of_them_twice_the_same_for_the_same_seed() {
         let load = Load::new(7, 900);
         let mut sent: BTreeMap<usize, u32> = BTreeMap::new();
-        for &at in load.requests.iter().flatten() {
-            *sent.entry(at).or_default() += 1;
+        for request in &load.requests {
+            let Request::Activities(places) = request else {
+                continue;
+            };
+            for &at in places {
+                *sent.entry(at).or_default() += 1;
+            }
         }
         assert_eq!(sent.len(), 900);
         assert_eq!(sent.values().filter(|&&times| times == 2).count(), 300);
-        assert_eq!(load.deliveries(), 1_200);
+        assert_eq!(load.corrections.len(), 45 + 18);
+        assert_eq!(load.deliveries(), 1_200 + 63 + 21);
         assert_eq!(load.requests, Load::new(7, 900).requests);
         assert_ne!(load.requests, Load::new(8, 900).requests);
     }

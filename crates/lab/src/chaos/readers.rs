@@ -55,7 +55,7 @@ impl Reader {
 }
 
 fn is_torn(board: &BoardDocument) -> bool {
-    let points: u64 = board.entries.iter().map(|entry| entry.points).sum();
+    let points: i64 = board.entries.iter().map(|entry| entry.points).sum();
     let activities: u64 = board.entries.iter().map(|entry| entry.activities).sum();
     (
         board.heading.participants,

@@ -15,7 +15,7 @@ use crate::trial::audit::Difference;
 
 pub struct Verdict {
     pub seed: u64,
-    /// Activities sent; one that was sent twice counts twice.
+    /// Activities and corrections sent; what was sent twice counts twice.
     pub sent: u64,
     pub posted: Posted,
     /// Activities in the standings.
@@ -67,7 +67,7 @@ impl fmt::Display for Verdict {
         };
         row(
             "accepted",
-            posted.activities,
+            posted.accepted,
             format!(
                 "sent {} times within {:.0} s in {} requests, {} of them again",
                 grouped(self.sent),
@@ -76,7 +76,11 @@ impl fmt::Display for Verdict {
                 grouped(posted.repeats)
             ),
         )?;
-        row("counted", self.counted, String::new())?;
+        row(
+            "counted",
+            self.counted,
+            "activities that no void took out".to_owned(),
+        )?;
         row("lost", self.lost(), String::new())?;
         let differences: Vec<String> = self.differences.iter().map(Difference::to_string).collect();
         row("double", self.double(), differences.join(", "))?;
@@ -117,7 +121,7 @@ impl Serialize for Verdict {
             .collect();
         json!({
             "seed": self.seed,
-            "accepted": self.posted.activities,
+            "accepted": self.posted.accepted,
             "counted": self.counted,
             "lost": self.lost(),
             "double": self.double(),
@@ -154,7 +158,7 @@ mod tests {
             seed: 7,
             sent: 1_333,
             posted: Posted {
-                activities: 1_000,
+                accepted: 1_000,
                 duplicates: 340,
                 requests: 54,
                 repeats: 3,

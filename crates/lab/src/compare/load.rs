@@ -8,7 +8,7 @@ use anyhow::bail;
 use client::retry;
 use client::wire::{Activity, Verdict};
 use client::{Api, Verdicts};
-use domain::ActivityKey;
+use domain::FactKey;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::JoinSet;
@@ -43,7 +43,7 @@ pub struct Posted {
     pub later: u64,
     /// From when a post was due until its first attempt was answered, refused or timed out.
     pub first_answers: Percentiles,
-    pub acknowledged: HashSet<ActivityKey>,
+    pub acknowledged: HashSet<FactKey>,
 }
 
 /// The result of one client.
@@ -51,7 +51,7 @@ struct Heard {
     /// The attempt that succeeded, counted from 0.
     taken_at: Option<u32>,
     first_answer: Duration,
-    acknowledged: Vec<ActivityKey>,
+    acknowledged: Vec<FactKey>,
 }
 
 impl Load {
@@ -169,10 +169,10 @@ async fn send(api: Api, post: Vec<Activity>, due: Instant, mut random: StdRng) -
     Ok(heard)
 }
 
-pub fn key(activity: &Activity) -> ActivityKey {
-    ActivityKey {
+pub fn key(activity: &Activity) -> FactKey {
+    FactKey {
         user: activity.user_id.clone(),
-        id: activity.activity_id.clone(),
+        id: (&activity.activity_id).into(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use client::wire::Activity;
-use domain::ActivityKey;
+use domain::FactKey;
 use terminal::text::{grouped, latency};
 
 use super::Throttle;
@@ -60,7 +60,7 @@ impl Outcome {
 }
 
 impl Fates {
-    fn of(sent: &[&Activity], acknowledged: &HashSet<ActivityKey>, there: &Counts) -> Self {
+    fn of(sent: &[&Activity], acknowledged: &HashSet<FactKey>, there: &Counts) -> Self {
         let mut fates = Self {
             acknowledged: acknowledged.len() as u64,
             counted: there.activities(),
@@ -172,7 +172,7 @@ mod tests {
         ids.chars().map(activity).collect()
     }
 
-    fn keys(ids: &str) -> HashSet<ActivityKey> {
+    fn keys(ids: &str) -> HashSet<FactKey> {
         activities(ids).iter().map(key).collect()
     }
 

@@ -5,8 +5,11 @@ use std::fmt;
 
 use anyhow::{Context as _, ensure};
 use client::Api;
-use client::wire::{Activity, Kind};
-use domain::{ActivityKey, Board, ProgramId, Tally, UserId, Window};
+use client::wire::{Activity, Adjustment, Correction, Kind};
+use domain::counters::Sum;
+use domain::{Board, FactId, FactKey, ProgramId, Tally, UserId, Window};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use local::{Stack, dynamodb_client, settings};
 use serde::Serialize;
 use store::ledger::{Ledger, LedgerKey};
@@ -20,9 +23,9 @@ const PAGE: i32 = 1_000;
 /// Each place that records activities, read independently.
 #[derive(Debug, Default)]
 pub struct Counts {
-    pub facts: HashSet<ActivityKey>,
+    pub facts: HashSet<FactKey>,
     /// The activities whose keys are in ledgers and blocks.
-    pub keys: HashSet<ActivityKey>,
+    pub keys: HashSet<FactKey>,
     /// Keys of no fact.
     pub unknown_keys: u64,
     pub standings: BTreeMap<(UserId, ProgramId), Tally>,
@@ -50,23 +53,61 @@ impl fmt::Display for Difference {
 impl Counts {
     /// The expected state once these activities are counted.
     pub fn of<'a>(activities: impl IntoIterator<Item = &'a Activity>) -> Self {
-        let mut counts = Self::default();
+        Self::corrected(activities, &[], None)
+    }
+
+    /// The expected state once these activities and corrections are counted, where the check-ins of a user in a
+    /// program and day (UTC) are worth at most so many points.
+    pub fn corrected<'a>(
+        activities: impl IntoIterator<Item = &'a Activity>,
+        corrections: &[Correction],
+        check_in_points_a_day_max: Option<i64>,
+    ) -> Self {
+        let mut expected = Expected {
+            check_in_points_a_day_max,
+            ..Expected::default()
+        };
+        let mut facts = HashSet::new();
+        let mut by_id = HashMap::new();
         for activity in activities {
-            let key = ActivityKey {
+            facts.insert(FactKey {
                 user: activity.user_id.clone(),
-                id: activity.activity_id.clone(),
-            };
-            let tally = Tally {
-                points: points(activity.kind),
-                activities: 1,
-            };
-            let standing = (activity.user_id.clone(), activity.program_id.clone());
-            *counts.standings.entry(standing).or_default() += tally;
-            *counts.board.entry(activity.user_id.clone()).or_default() += tally;
-            counts.keys.insert(key.clone());
-            counts.facts.insert(key);
+                id: (&activity.activity_id).into(),
+            });
+            by_id.insert((&activity.user_id, &activity.activity_id), activity);
+            expected.add(activity, 1);
         }
-        counts
+        for correction in corrections {
+            let id = match &correction.voids {
+                Some(activity) => {
+                    let activity = by_id.get(&(&correction.user_id, activity));
+                    expected.add(activity.expect("it was sent"), -1);
+                    FactId::of_void(&activity.expect("it was sent").activity_id)
+                }
+                None => FactId::of_adjustment(&correction.correction_id),
+            };
+            if let Some(Adjustment { program_id, points }) = &correction.adjusts {
+                let standing = (correction.user_id.clone(), program_id.clone());
+                expected.sums.entry(standing).or_default().points += i64::from(*points);
+            }
+            facts.insert(FactKey {
+                user: correction.user_id.clone(),
+                id,
+            });
+        }
+        let standings = expected.into_standings();
+        let mut board: BTreeMap<UserId, Tally> = BTreeMap::new();
+        for ((user, _), tally) in &standings {
+            *board.entry(user.clone()).or_default() += *tally;
+        }
+        board.retain(|_, tally| !tally.is_nothing());
+        Self {
+            keys: facts.clone(),
+            facts,
+            unknown_keys: 0,
+            standings,
+            board,
+        }
     }
 
     /// The number of activities in the standings.
@@ -87,8 +128,42 @@ impl Counts {
     }
 }
 
+/// What standings should come to, computed apart from the functions.
+#[derive(Default)]
+struct Expected {
+    check_in_points_a_day_max: Option<i64>,
+    sums: BTreeMap<(UserId, ProgramId), Sum>,
+    check_ins: BTreeMap<(UserId, ProgramId, Date), i64>,
+}
+
+impl Expected {
+    /// Adds an activity, or with the sign -1 takes it out.
+    fn add(&mut self, activity: &Activity, sign: i64) {
+        let (user, program) = (activity.user_id.clone(), activity.program_id.clone());
+        let points = sign * points(activity.kind);
+        let sum = self.sums.entry((user.clone(), program.clone())).or_default();
+        sum.activities += sign;
+        if activity.kind == Kind::ProgramCheckIn && self.check_in_points_a_day_max.is_some() {
+            let at = activity.occurred_at.expect("its day must be known");
+            let day = at.to_zoned(TimeZone::UTC).date();
+            *self.check_ins.entry((user, program, day)).or_default() += points;
+        } else {
+            sum.points += points;
+        }
+    }
+
+    fn into_standings(mut self) -> BTreeMap<(UserId, ProgramId), Tally> {
+        for ((user, program, _), points) in self.check_ins {
+            let max = self.check_in_points_a_day_max.unwrap_or(i64::MAX);
+            self.sums.entry((user, program)).or_default().points += points.min(max);
+        }
+        let sums = self.sums.into_iter();
+        sums.map(|(standing, sum)| (standing, sum.into())).collect()
+    }
+}
+
 /// The points in the README. Deliberately independent of the functions' policy, which it checks.
-fn points(kind: Kind) -> u64 {
+fn points(kind: Kind) -> i64 {
     match kind {
         Kind::TaskCompleted => 10,
         Kind::ProgramCheckIn => 5,
@@ -96,7 +171,7 @@ fn points(kind: Kind) -> u64 {
     }
 }
 
-fn of_keys(of: &'static str, expected: &HashSet<ActivityKey>, there: &HashSet<ActivityKey>) -> Difference {
+fn of_keys(of: &'static str, expected: &HashSet<FactKey>, there: &HashSet<FactKey>) -> Difference {
     Difference {
         of,
         missing: expected.difference(there).count() as u64,
@@ -151,11 +226,11 @@ pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
             page.unreadable
         );
         for fact in page.facts {
-            let key = LedgerKey::new(fact.received_at, &fact.activity.id);
-            counts.facts.insert(fact.key());
+            let key = LedgerKey::new(fact.received_at, &fact.fact.id());
+            counts.facts.insert(fact.fact.key());
             known.insert(
-                (fact.activity.user.clone(), fact.activity.program.clone(), key),
-                fact.key(),
+                (fact.fact.user().clone(), fact.fact.program().clone(), key),
+                fact.fact.key(),
             );
         }
         after = page.next;

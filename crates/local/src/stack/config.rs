@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use domain::ScoringPolicy;
 use identity::Access;
 use local_http::Host;
+use store::rules::PeriodGrace;
 
 use crate::authorizer::Login;
 use crate::faults::Faults;
@@ -34,6 +35,7 @@ pub struct StackConfig {
     /// An IANA name.
     pub time_zone: String,
     pub scoring_policy: ScoringPolicy,
+    pub period_grace: PeriodGrace,
     pub snapshot_every: Duration,
     /// In days, or `unlimited`.
     pub max_activity_age: String,
@@ -71,6 +73,7 @@ impl StackConfig {
             scoring_policy: settings::SCORING_POLICY
                 .parse()
                 .context("the default scoring policy")?,
+            period_grace: settings::PERIOD_GRACE_HOURS.try_into()?,
             snapshot_every: settings::SNAPSHOT_EVERY,
             max_activity_age: "unlimited".to_owned(),
             batching: Batching::default(),

@@ -77,6 +77,7 @@ const COUNTING_READS: &[&str] = &[
     "STANDING_SHARDS",
     "TIME_ZONE",
     "SCORING_POLICY",
+    "PERIOD_GRACE_HOURS",
 ];
 const QUEUES_READS: &[&str] = &["QUEUE_URL", "DEAD_LETTER_QUEUE_URL"];
 const SNAPSHOT_READS: &[&str] = &[
@@ -123,6 +124,7 @@ pub(super) fn functions(
         ("MAX_ACTIVITY_AGE_DAYS", config.max_activity_age.clone()),
         ("TIME_ZONE", config.time_zone.clone()),
         ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
+        ("PERIOD_GRACE_HOURS", config.period_grace.hours().to_string()),
         ("LISTED_USERS", settings::LISTED_USERS.to_string()),
         ("PROGRAM_BOARDS", settings::PROGRAM_BOARDS.to_string()),
         (

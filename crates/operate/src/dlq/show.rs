@@ -3,6 +3,7 @@
 use std::{cell::RefCell, fmt::Write as _, ops::ControlFlow, process::ExitCode, time::Duration};
 
 use anyhow::bail;
+use domain::Fact;
 use jiff::Timestamp;
 use serde_json::Value;
 use store::stream::{Streamed, parse};
@@ -63,6 +64,34 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
     Ok(code)
 }
 
+/// What a fact says, with its name.
+fn described(fact: &Fact) -> (&'static str, String) {
+    let (user, program, at) = (fact.user(), fact.program(), fact.occurred_at());
+    match fact {
+        Fact::Activity(activity) => (
+            "activity",
+            format!(
+                "{} of {user}: {} in {program}, at {at}",
+                activity.id, activity.kind
+            ),
+        ),
+        Fact::Void(void) => (
+            "void",
+            format!(
+                "{} of {user} takes out activity {}: {} in {program}, at {at}",
+                void.correction, void.activity.id, void.activity.kind
+            ),
+        ),
+        Fact::Adjustment(adjustment) => (
+            "adjustment",
+            format!(
+                "{} of {user}: {} points in {program}, at {at}",
+                adjustment.correction, adjustment.points
+            ),
+        ),
+    }
+}
+
 /// The dead letter as text.
 fn render(dead_letter: &DeadLetter, now: Timestamp) -> String {
     let (meaning, remedy) = meaning(&dead_letter.reason_code);
@@ -88,13 +117,7 @@ fn render(dead_letter: &DeadLetter, now: Timestamp) -> String {
         rows.push(("moved from", queue.clone()));
     }
     match parse(&dead_letter.body) {
-        Ok(Streamed::Activity { activity, .. }) => rows.push((
-            "activity",
-            format!(
-                "{} of {}: {} in {}, at {}",
-                activity.id, activity.user, activity.kind, activity.program, activity.occurred_at
-            ),
-        )),
+        Ok(Streamed::Fact { fact, .. }) => rows.push(described(&fact)),
         Ok(Streamed::Heartbeat { sent_at, .. }) => rows.push(("heartbeat", format!("sent at {sent_at}"))),
         Err(_) => {}
     }

@@ -82,7 +82,11 @@ async fn backfill_segment(
         }
         checkpoint.facts += (page.facts.len() + page.unreadable.len()) as u64;
         checkpoint.not_countable += page.unreadable.len() as u64;
-        let mut users: Vec<_> = page.facts.iter().map(|fact| fact.activity.user.clone()).collect();
+        let mut users: Vec<_> = page
+            .facts
+            .iter()
+            .map(|stored| stored.fact.user().clone())
+            .collect();
         users.dedup();
         let last = users.last().cloned();
         users.retain(|user| folded.as_ref() != Some(user));

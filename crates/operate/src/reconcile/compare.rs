@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{ProgramId, UserId};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use store::facts::Fact;
+use store::StoredFact;
 use store::fold::PersonFold;
 use store::keys::StandingKey;
 
@@ -57,7 +57,7 @@ impl Comparison<'_> {
     async fn segment(&self, part: (i32, i32)) -> anyhow::Result<Findings> {
         let mut findings = Findings::default();
         // The facts of a user are adjacent, and may continue on the next page.
-        let mut open: Vec<Fact> = Vec::new();
+        let mut open: Vec<StoredFact> = Vec::new();
         let mut after = None;
         loop {
             let page = self.counts.facts.page(part, after.as_ref(), PAGE).await?;
@@ -66,7 +66,7 @@ impl Comparison<'_> {
             for fact in page.facts {
                 if open
                     .first()
-                    .is_some_and(|first| first.activity.user != fact.activity.user)
+                    .is_some_and(|first| first.fact.user() != fact.fact.user())
                 {
                     self.user(&std::mem::take(&mut open), &mut findings).await?;
                 }
@@ -81,8 +81,8 @@ impl Comparison<'_> {
         Ok(findings)
     }
 
-    async fn user(&self, facts: &[Fact], findings: &mut Findings) -> anyhow::Result<()> {
-        let Some(user) = facts.first().map(|fact| fact.activity.user.clone()) else {
+    async fn user(&self, facts: &[StoredFact], findings: &mut Findings) -> anyhow::Result<()> {
+        let Some(user) = facts.first().map(|fact| fact.fact.user().clone()) else {
             return Ok(());
         };
         findings.users += 1;

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::counters::{Counters, Sum};
-use domain::{ProgramId, UserId};
+use domain::{FactKey, ProgramId, UserId};
 use jiff::Timestamp;
 use store::Rules;
+use store::StoredFact;
+use store::caps::Caps;
 use store::count::{Countable, TOLD_APART};
-use store::facts::Fact;
 use store::ledger::{Ledger, LedgerKey};
 use store::standings::Kept;
 
@@ -44,15 +45,16 @@ pub type Spilled = BTreeMap<ProgramId, BTreeSet<LedgerKey>>;
 
 /// The keys to look for in blocks before a user can be judged.
 pub fn to_look_for(
-    facts: &[Fact],
+    facts: &[StoredFact],
     standings: &BTreeMap<ProgramId, Kept>,
 ) -> BTreeMap<ProgramId, Vec<LedgerKey>> {
     let mut keys: BTreeMap<ProgramId, Vec<LedgerKey>> = BTreeMap::new();
     for fact in facts {
-        let key = LedgerKey::new(fact.received_at, &fact.activity.id);
-        let ledger = ledger_of(standings, &fact.activity.program);
+        let (StoredFact { fact, received_at }, program) = (fact, fact.fact.program());
+        let key = LedgerKey::new(*received_at, &fact.id());
+        let ledger = ledger_of(standings, program);
         if ledger.is_some_and(|ledger| !ledger.holds(key) && ledger.may_have_spilled(key)) {
-            keys.entry(fact.activity.program.clone()).or_default().push(key);
+            keys.entry(program.clone()).or_default().push(key);
         }
     }
     keys
@@ -70,15 +72,15 @@ pub fn presumed(to_look_for: BTreeMap<ProgramId, Vec<LedgerKey>>) -> Spilled {
 /// changed since.
 pub fn judge(
     user: &UserId,
-    facts: &[Fact],
+    facts: &[StoredFact],
     standings: &BTreeMap<ProgramId, Kept>,
     spilled: &Spilled,
     terms: &Terms<'_>,
 ) -> Judgement {
     let mut judgement = Judgement::default();
-    let mut programs: BTreeMap<ProgramId, Vec<(Countable, &Fact)>> = BTreeMap::new();
+    let mut programs: BTreeMap<ProgramId, Vec<(Countable, &StoredFact)>> = BTreeMap::new();
     for fact in facts {
-        match Countable::scored(&fact.activity, fact.received_at, terms.rules) {
+        match Countable::scored(&fact.fact, fact.received_at, terms.rules) {
             Ok(countable) => programs
                 .entry(countable.program.clone())
                 .or_default()
@@ -107,21 +109,24 @@ impl Judgement {
         &mut self,
         standing: &str,
         ledger: &Ledger,
-        facts: &[(Countable, &Fact)],
+        facts: &[(Countable, &StoredFact)],
         spilled: Option<&BTreeSet<LedgerKey>>,
         terms: &Terms<'_>,
     ) {
         // The keys of older activities have expired.
         let told_since = terms.now - TOLD_APART;
         let mut expected = Counters::new(ledger.counters.as_of());
+        let mut caps = Caps::default();
         let mut keys = BTreeSet::new();
         for (countable, fact) in facts {
-            let Countable { key, day, sum, .. } = countable;
+            let Countable {
+                key, day, sums, cap, ..
+            } = countable;
             let is_spilled = spilled.is_some_and(|spilled| spilled.contains(key));
             let is_expired = fact.received_at < told_since && ledger.may_have_spilled(*key);
             keys.insert(*key);
             if ledger.holds(*key) || is_spilled || is_expired {
-                expected.add(*day, *sum);
+                expected.add(*day, caps.counted(cap.as_ref(), *sums));
             } else {
                 self.not_counted(countable, fact, terms);
             }
@@ -140,12 +145,12 @@ impl Judgement {
         }
     }
 
-    fn not_counted(&mut self, countable: &Countable, fact: &Fact, terms: &Terms<'_>) {
+    fn not_counted(&mut self, countable: &Countable, fact: &StoredFact, terms: &Terms<'_>) {
         if terms
             .watermark
             .is_some_and(|watermark| fact.received_at < watermark)
         {
-            let (id, user) = (&countable.activity.id, &countable.activity.user);
+            let FactKey { id, user } = &countable.fact;
             self.uncounted.push(format!(
                 "activity {id} of {user}, accepted at {:.0}",
                 fact.received_at
@@ -173,7 +178,7 @@ fn differences(found: &Counters, expected: &Counters) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::Activity;
+    use domain::{Activity, Fact};
     use store::ledger::Epoch;
 
     use super::*;
@@ -184,27 +189,29 @@ mod tests {
         time.parse().expect("a time")
     }
 
-    fn fact(kind: &str, received_at: &str) -> Fact {
-        Fact {
-            activity: Activity {
+    fn fact(kind: &str, received_at: &str) -> StoredFact {
+        StoredFact {
+            fact: Fact::Activity(Activity {
                 id: "a1".parse().expect("an id"),
                 user: "ann".parse().expect("an id"),
                 program: "p".parse().expect("an id"),
                 kind: kind.parse().expect("a kind"),
                 occurred_at: at(received_at),
+                amount: None,
                 metadata: None,
-            },
+            }),
             received_at: at(received_at),
         }
     }
 
     /// Judges ann by these facts and this ledger in the program p.
-    fn check(facts: &[Fact], ledger: Option<Ledger>, spilled: &[LedgerKey], expected: &str) {
+    fn check(facts: &[StoredFact], ledger: Option<Ledger>, spilled: &[LedgerKey], expected: &str) {
         let terms = Terms {
             rules: &Rules {
                 standing_shards: "1".parse().expect("a number of shards"),
                 calendar: "UTC".parse().expect("a time zone"),
                 scoring_policy: POLICY.parse().expect("a policy"),
+                period_grace: None,
             },
             watermark: Some(at("2026-11-21T12:00:00Z")),
             now: at("2026-11-21T12:05:00Z"),
@@ -247,13 +254,14 @@ mod tests {
             Sum {
                 points,
                 activities: 1,
-            },
+            }
+            .in_every_window(),
         );
         ledger
     }
 
-    fn key(fact: &Fact) -> LedgerKey {
-        LedgerKey::new(fact.received_at, &fact.activity.id)
+    fn key(fact: &StoredFact) -> LedgerKey {
+        LedgerKey::new(fact.received_at, &fact.fact.id())
     }
 
     #[test]
@@ -309,7 +317,8 @@ mod tests {
             Sum {
                 points: 10,
                 activities: 1,
-            },
+            }
+            .in_every_window(),
         );
         spilled.spilled_through = Some(key);
         check(facts, Some(spilled.clone()), &[key], clean);
@@ -328,7 +337,8 @@ mod tests {
             Sum {
                 points: 10,
                 activities: 1,
-            },
+            }
+            .in_every_window(),
         );
         expired.spilled_through = Some(key);
         check(&[long_ago], Some(expired), &[], clean);

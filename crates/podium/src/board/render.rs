@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use client::wire::{BoardDocument, Entry, Freshness, Heading, UserDocument, WindowDocument};
-use terminal::text::{age, counted, grouped, printable};
+use terminal::text::{age, counted, grouped, points, printable, signed};
 
 /// Whether the text may contain escape sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ fn heading(heading: &Heading, paint: Paint) -> String {
         text,
         "\n{}, {}, {}\n",
         counted(heading.participants, "participant", "participants"),
-        counted(heading.points, "point", "points"),
+        points(heading.points),
         counted(heading.activities, "activity", "activities"),
     );
     let freshness = &heading.freshness;
@@ -169,7 +169,7 @@ fn cells(entry: &Entry, entries: &[Entry]) -> [String; 5] {
         format!("{}{tie}", grouped(entry.rank)),
         describe_change(entry.change),
         printable(&entry.user_id),
-        grouped(entry.points),
+        signed(entry.points),
         grouped(entry.activities),
     ]
 }

@@ -3,7 +3,7 @@
 use client::wire::{Status, UserDocument};
 use domain::ActivityId;
 use serde::Serialize;
-use terminal::text::{age, counted, grouped, latency, printable};
+use terminal::text::{age, counted, grouped, latency, points, printable};
 
 /// The stages that are reported, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Shown {
     pub generation: u64,
     pub rank: u64,
     pub participants: u64,
-    pub points: u64,
+    pub points: i64,
     pub activities: u64,
     pub lag_seconds: Option<f64>,
     pub stale: bool,
@@ -131,7 +131,7 @@ impl Figures {
             grouped(shown.rank),
             grouped(shown.participants),
             printable(&shown.board),
-            counted(shown.points, "point", "points"),
+            points(shown.points),
         )
     }
 }

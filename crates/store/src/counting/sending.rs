@@ -1,20 +1,23 @@
 //! One request to the tables, and what its answer means for each of its calls.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::MutexGuard;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, KeysAndAttributes,
-    ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+    AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, CancellationReason,
+    KeysAndAttributes, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    Update,
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{Counting, FULL_BLOCKS_MAX, Request, Used, Write};
+use super::{Counting, FULL_BLOCKS_MAX, Request, Used};
 use crate::blocks::{BlockName, Seen, Spill};
-use crate::count::{Answer, Step, Stored};
+use crate::caps::{self, CapName};
+use crate::count::{Answer, Step, Stored, Write};
 use crate::item::{self, Item, string, text};
 use crate::keys::{STANDINGS_KEY, StandingKey, attribute};
 use crate::ledger::{Ledger, Version};
@@ -37,7 +40,9 @@ impl Counting {
                 Step::ReadAgain => self.read(&request.places, true, standings).await,
                 Step::Look => self.look(&request.blocks).await,
                 Step::Spill => self.spill(&request.spills).await,
+                Step::ReadCaps => self.read_caps(&request.caps).await,
                 Step::Write => self.write(&request.writes, standings).await,
+                Step::WriteCapped => self.write_capped(&request.writes, standings).await,
             }
         };
         let answer_by = deadline.min(Instant::now() + ANSWER_WITHIN);
@@ -93,11 +98,44 @@ impl Counting {
         (answers.collect(), used)
     }
 
-    /// Looks into blocks, consistently.
+    /// Looks into blocks.
     async fn look(&self, names: &[(usize, BlockName)]) -> (Vec<(usize, Answer)>, Used) {
+        self.read_named(names, BlockName::as_str, |items| {
+            let seen = items.into_iter().map(|(name, item)| {
+                let seen = item.map(Seen::of_item).unwrap_or_default();
+                (name.clone(), seen)
+            });
+            Answer::Seen(seen.collect())
+        })
+        .await
+    }
+
+    /// Reads the sums of caps.
+    async fn read_caps(&self, names: &[(usize, CapName)]) -> (Vec<(usize, Answer)>, Used) {
+        self.read_named(names, CapName::as_str, |items| {
+            let there = items.into_iter().filter_map(|(name, item)| Some((name, item?)));
+            let mut sums = BTreeMap::new();
+            for (name, item) in there {
+                let Some(read) = caps::of_item(item) else {
+                    return Answer::Refused(format!("the sums of a cap are corrupt: {}", name.as_str()));
+                };
+                sums.insert(name.clone(), read);
+            }
+            Answer::Caps(sums)
+        })
+        .await
+    }
+
+    /// Reads items of the dedup table by their names, consistently, and answers each standing with its own.
+    async fn read_named<Name>(
+        &self,
+        names: &[(usize, Name)],
+        name: fn(&Name) -> &str,
+        answer: impl Fn(Vec<(&Name, Option<&Item>)>) -> Answer,
+    ) -> (Vec<(usize, Answer)>, Used) {
         let keys = names
             .iter()
-            .map(|(_, name)| Item::from([(attribute::ACTIVITY.to_owned(), string(name.as_str()))]));
+            .map(|(_, of)| Item::from([(attribute::ACTIVITY.to_owned(), string(name(of)))]));
         let request = KeysAndAttributes::builder()
             .set_keys(Some(keys.collect()))
             .consistent_read(true)
@@ -116,18 +154,15 @@ impl Counting {
         let left: BTreeSet<_> = unprocessed.iter().filter_map(name_of).collect();
         let found: HashMap<_, _> = items
             .iter()
-            .filter_map(|item| Some((name_of(item)?, Seen::of_item(item))))
+            .filter_map(|item| Some((name_of(item)?, item)))
             .collect();
         let answers = places.into_iter().map(|place| {
             let of_place = || names.iter().filter(|(of, _)| *of == place).map(|(_, name)| name);
-            if of_place().any(|name| left.contains(name.as_str())) {
+            if of_place().any(|of| left.contains(name(of))) {
                 return (place, Answer::Unsure("the table is throttled".to_owned()));
             }
-            let seen = of_place().map(|name| {
-                let seen = found.get(name.as_str()).cloned().unwrap_or_default();
-                (name.clone(), seen)
-            });
-            (place, Answer::Seen(seen.collect()))
+            let items = of_place().map(|of| (of, found.get(name(of)).copied()));
+            (place, answer(items.collect()))
         });
         (answers.collect(), used)
     }
@@ -174,12 +209,16 @@ impl Counting {
     }
 
     /// Writes standings, each on its own condition.
-    async fn write(&self, writes: &[Write], standings: &[StandingKey]) -> (Vec<(usize, Answer)>, Used) {
+    async fn write(
+        &self,
+        writes: &[(usize, Write)],
+        standings: &[StandingKey],
+    ) -> (Vec<(usize, Answer)>, Used) {
         let statements = writes
             .iter()
-            .map(|write| self.statement(write, &standings[write.place]));
+            .map(|(place, write)| self.statement(write, &standings[*place]));
         let statements: Result<Vec<_>, _> = statements.collect();
-        let all = |answer: &Answer| of_each(writes.iter().map(|write| write.place), answer);
+        let all = |answer: &Answer| of_each(writes.iter().map(|(place, _)| *place), answer);
         let statements = match statements {
             Ok(statements) => statements,
             Err(error) => return (all(&Answer::Invalid(error.to_string())), Used::default()),
@@ -202,18 +241,13 @@ impl Counting {
             Err(error) => return (all(&failed(&error)), used),
         };
         let mut responses = responses.into_iter();
-        let answers = writes.iter().map(|write| {
+        let answers = writes.iter().map(|(place, _)| {
             let error = match responses.next() {
-                None => {
-                    return (
-                        write.place,
-                        Answer::Unsure("the answer lacks a statement".to_owned()),
-                    );
-                }
+                None => return (*place, Answer::Unsure("the answer lacks a statement".to_owned())),
                 Some(response) => response.error,
             };
             let Some(error) = error else {
-                return (write.place, Answer::Done);
+                return (*place, Answer::Done);
             };
             let text = format!("{:?}: {}", error.code(), error.message().unwrap_or_default());
             let answer = match error.code() {
@@ -234,9 +268,90 @@ impl Counting {
                 ) => Answer::Refused(text),
                 _ => Answer::Unsure(text),
             };
-            (write.place, answer)
+            (*place, answer)
         });
         (answers.collect(), used)
+    }
+
+    /// Writes each standing together with the sums of its caps, in a transaction on the standing's condition. The
+    /// sums need none: they belong to the version that was read.
+    async fn write_capped(
+        &self,
+        writes: &[(usize, Write)],
+        standings: &[StandingKey],
+    ) -> (Vec<(usize, Answer)>, Used) {
+        let mut used = Used::default();
+        let mut answers = Vec::new();
+        for (place, write) in writes {
+            let answer = match self.transaction(write, &standings[*place]) {
+                Ok(items) => self.transact(items, &mut used).await,
+                Err(error) => Answer::Invalid(error.to_string()),
+            };
+            answers.push((*place, answer));
+        }
+        (answers, used)
+    }
+
+    async fn transact(&self, items: Vec<TransactWriteItem>, used: &mut Used) -> Answer {
+        let sent = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match sent {
+            Ok(output) => {
+                for capacity in output.consumed_capacity.unwrap_or_default() {
+                    let units = capacity.capacity_units.unwrap_or_default();
+                    if capacity.table_name.as_ref() == Some(&self.tables.dedup) {
+                        used.dedup_write_units += units;
+                    } else {
+                        used.standings_write_units += units;
+                    }
+                }
+                Answer::Done
+            }
+            Err(SdkError::ServiceError(error)) if error.err().is_transaction_canceled_exception() => {
+                let TransactWriteItemsError::TransactionCanceledException(canceled) = error.into_err() else {
+                    unreachable!("it was one");
+                };
+                self::canceled(canceled.cancellation_reasons())
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn transaction(
+        &self,
+        write: &Write,
+        standing: &StandingKey,
+    ) -> Result<Vec<TransactWriteItem>, BuildError> {
+        let key = item::key(STANDINGS_KEY, &standing.partition(), &standing.member());
+        let ledger = AttributeValue::B(Blob::new(write.ledger.encode()));
+        let update = Update::builder()
+            .table_name(&self.tables.standings)
+            .set_key(Some(key))
+            .update_expression("SET #ledger = :ledger, #version = :version")
+            .expression_attribute_names("#ledger", attribute::LEDGER)
+            .expression_attribute_names("#version", attribute::VERSION)
+            .expression_attribute_values(":ledger", ledger)
+            .expression_attribute_values(":version", write.version.attribute())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let update = match write.replaces {
+            None => update.condition_expression("attribute_not_exists(#version)"),
+            Some(replaces) => update
+                .condition_expression("#version = :replaces")
+                .expression_attribute_values(":replaces", replaces.attribute()),
+        };
+        let mut items = vec![TransactWriteItem::builder().update(update.build()?).build()];
+        for (name, sums) in &write.caps {
+            let put = Put::builder()
+                .table_name(&self.tables.dedup)
+                .set_item(Some(caps::item(name, sums)));
+            items.push(TransactWriteItem::builder().put(put.build()?).build());
+        }
+        Ok(items)
     }
 
     /// The items that were read, the keys of those that were not, and the units used.
@@ -298,6 +413,28 @@ impl Counting {
     }
 }
 
+/// What it means that a transaction was canceled. The first reason is that of the standing.
+fn canceled(reasons: &[CancellationReason]) -> Answer {
+    let code = |reason: &CancellationReason| reason.code().unwrap_or_default().to_owned();
+    let codes: Vec<_> = reasons.iter().map(code).collect();
+    if let Some((first, "ConditionalCheckFailed")) = reasons.first().zip(codes.first().map(String::as_str)) {
+        return match first.item().map(stored) {
+            None => Answer::Overtaken(None),
+            Some(Answer::Read(stored)) => Answer::Overtaken(stored),
+            Some(corrupt) => corrupt,
+        };
+    }
+    let text = format!("the transaction was canceled: {}", codes.join(", "));
+    let has = |code: &str| codes.iter().any(|of| of == code);
+    if has("ValidationError") || has("ItemCollectionSizeLimitExceeded") {
+        Answer::Invalid(text)
+    } else if has("AccessDenied") {
+        Answer::Refused(text)
+    } else {
+        Answer::Unsure(text)
+    }
+}
+
 fn stored(item: &Item) -> Answer {
     match (Ledger::of_item(item), Version::of_item(item)) {
         (Ok(ledger), Some(version)) => Answer::Read(Some(Stored { version, ledger })),
@@ -324,7 +461,8 @@ fn failed<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkErro
             | "ThrottlingException"
             | "InternalServerError"
             | "ServiceUnavailable"
-            | "InternalFailure",
+            | "InternalFailure"
+            | "TransactionInProgressException",
         ) => Answer::Unsure(text),
         _ if service.raw().status().is_server_error() => Answer::Unsure(text),
         _ => Answer::Refused(text),

@@ -30,6 +30,7 @@ fn aggregator_without_tasks(stack: &TestStack) -> Aggregator {
         standing_shards: shards.parse().expect("a number of shards"),
         calendar: "UTC".parse().expect("a time zone"),
         scoring_policy: policy.parse().expect("a policy"),
+        period_grace: None,
     };
     Aggregator::new(
         Counting::new(&aws_sdk_dynamodb::Client::new(&aws), tables, rules),
