@@ -8,7 +8,6 @@ import { byId, say } from "./element.js";
 import { count } from "./format.js";
 import { csvOf, download, fileName, jsonOf, wholeBoard } from "./export.js";
 import { ageSeconds, judge } from "./freshness.js";
-import { postFor, startPosting } from "./post.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { startSearch } from "./search.js";
@@ -253,7 +252,6 @@ onClick("toggle-me", () => {
 });
 
 startSearch(async (text, signal) => (await get(searchPath(view, text), signal)).document.entries, choose);
-if (posting === "anyone") startPosting(refresh);
 
 addEventListener("popstate", () => enter(parseView(location.search)));
 addEventListener("offline", tick);
@@ -264,15 +262,18 @@ addEventListener("resize", () => {
 });
 setInterval(tick, 1000);
 
+// Only a deployment where one posts loads this module.
+const poster = posting && import("./post.js");
+poster?.then(({ startPosting }) => startPosting(refresh));
+
 function meet(user) {
   identify(user);
-  if (posting === "self") postFor(user);
+  if (posting === "self") poster.then(({ postFor }) => postFor(user));
 }
 
 // Only a deployment with login loads these modules.
 if (login !== null) {
   const { startLogin } = await import("./login.js");
-  if (posting === "self") startPosting(refresh);
   meet(startLogin((user) => {
     meet(user);
     enter(view);

@@ -1,5 +1,5 @@
 import { arrange, byId, heard, make, nameButton, otherCase, say, seen, write } from "./element.js";
-import { change, count, number, windowDates } from "./format.js";
+import { change, count, number, unit, windowDates } from "./format.js";
 import { nameOf, pagesOf, programOf, START, WINDOWS, writeView } from "./view.js";
 
 const panel = byId("panel");
@@ -63,12 +63,12 @@ export const hideBars = () => scaleBars(Number.MAX_SAFE_INTEGER);
 
 /** The fourth entry shows whether the third is tied. */
 export function showPodium(entries) {
-  scaleBars(entries[0]?.points || 1);
+  scaleBars(Math.max(1, entries[0]?.points ?? 0));
   const isTied = (entry) => entries.filter(({ rank }) => rank === entry.rank).length > 1;
   arrange(byId("podium"), entries.slice(0, 3).map((entry) =>
     make("li", { "data-rank": entry.rank },
       nameButton(entry.user_id),
-      make("p", { class: "points" }, make("b", {}, number(entry.points)), entry.points === 1 ? " point" : " points"),
+      make("p", { class: "points" }, make("b", {}, number(entry.points)), " ", unit(entry.points, "point")),
       make("p", { class: "step" }, heard("Rank "), make("b", {}, `${entry.rank}`), isTied(entry) ? " tied" : ""))));
 }
 
@@ -113,7 +113,7 @@ function fillRow(row, entry, tied, marks) {
   rank.replaceChildren(number(entry.rank), ...(tied ? [seen(" ="), heard(" tied")] : []));
   write(points, number(entry.points));
   write(activities, number(entry.activities));
-  activities.dataset.unit = entry.activities === 1 ? " activity" : " activities";
+  activities.dataset.unit = ` ${unit(entry.activities, "activity", "activities")}`;
   moved.className = entry.change > 0 ? "up" : entry.change < 0 ? "down" : "";
   moved.replaceChildren(...(words ? [seen(sign), heard(words)] : [sign]));
 }

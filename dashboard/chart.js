@@ -1,17 +1,19 @@
 // Charts are drawn at their real pixel width, so that text is never scaled.
 
 import { draw, make, table } from "./element.js";
-import { axisTime, fullTime, number, percent, percents } from "./format.js";
+import { axisTime, fullTime, number, percent, percents, sumOf } from "./format.js";
 import { programOf } from "./view.js";
 
 const LEADERS = 5;
 const SHARES_MAX = 8;
+const OTHERS = "others";
 const LABEL = { width: 124, height: 15 };
 const BAR_HEIGHT = 38;
 // A name has at least this much of its line beside its numbers.
 const NAME_PART = 0.35;
 
 const isKnown = ({ points }) => points !== null;
+const isPositive = ({ points }) => points > 0;
 
 /** A user's line: `{name, points: [{at, points}]}`, `at` in milliseconds, `points` null where unknown. */
 const line = (name, at, points) => ({ name, points: at.map((moment, i) => ({ at: Date.parse(moment), points: points[i] })) });
@@ -29,25 +31,31 @@ export function linesOf(board, chosen) {
   return missing ? [...lines, lineOf(chosen, board)] : lines;
 }
 
-/** Whole percents of the boards, the first of which is global. Those of all programs sum to 100. */
-export function wholesOf([global, ...programs]) {
-  const points = programs.map((program) => program.points);
-  // Programs without a board.
-  const rest = points.reduce((left, each) => left - each, global.points);
-  return [global.points > 0 ? 100 : 0, ...percents([...points, Math.max(0, rest)])];
+/**
+ * What each program is of all positive points, and last those without a board: `[{name, points, share, whole}]`.
+ * The whole percents sum to 100. Points that are not positive are no part of anything.
+ */
+export function partsOf([global, ...programs]) {
+  const rest = programs.reduce((left, { points }) => left - points, global.points);
+  const all = [...programs.map(({ board, points }) => ({ name: programOf(board), points })), { name: OTHERS, points: rest }];
+  const positive = all.map(({ points }) => Math.max(0, points));
+  const total = sumOf(positive);
+  const wholes = percents(positive);
+  return all.map((part, i) => ({ ...part, share: positive[i] / total, whole: wholes[i] }));
 }
 
-/** The programs with the most points, and the rest as one: `[{name, points, share, whole}]`. */
+/** The programs with the most points, and the rest as one; none without positive points. */
 export function sharesOf(boards) {
-  const [global, ...programs] = boards;
-  const [, ...wholes] = wholesOf(boards);
-  const all = programs.map(({ board, points }, i) => ({ name: programOf(board), points, whole: wholes[i] }));
-  const shares = all.filter(({ points }) => points > 0).slice(0, SHARES_MAX);
-  const points = shares.reduce((left, share) => left - share.points, global.points);
-  const whole = shares.reduce((left, share) => left - share.whole, 100);
-  if (points > 0) shares.push({ name: "others", points, whole });
-  return shares.map((share) => ({ ...share, share: share.points / global.points }));
+  const parts = partsOf(boards);
+  const rest = parts.pop();
+  const programs = parts.filter(isPositive);
+  const others = [...programs.splice(SHARES_MAX), rest].filter(isPositive);
+  const sum = (name) => sumOf(others.map((part) => part[name]));
+  if (others.length > 0) programs.push({ name: OTHERS, points: sum("points"), share: sum("share"), whole: sum("whole") });
+  return programs;
 }
+
+export const partWords = ({ points, share, whole }) => number(points) + (points > 0 ? ` · ${percent(whole, share)}` : "");
 
 /** Round numbers from `min` or below to `max` or above. */
 export function ticksOf(min, max) {
@@ -107,8 +115,8 @@ function linesPicture(lines, chosen, timeZone, width, height) {
   const end = Math.max(...moments);
   if (!(begin < end)) return null;
   const values = known.map(({ points }) => points);
-  const ticks = ticksOf(0, Math.max(...values));
-  const left = 8 * (1 + number(ticks.at(-1)).length);
+  const ticks = ticksOf(Math.min(0, ...values), Math.max(0, ...values));
+  const left = 8 * (1 + Math.max(...ticks.map((tick) => number(tick).length)));
   const right = width - (lines.length > 1 ? LABEL.width : 4);
   const bottom = height - 24;
   const x = (at) => left + ((at - begin) / (end - begin)) * (right - left);
@@ -116,7 +124,7 @@ function linesPicture(lines, chosen, timeZone, width, height) {
   const picture = canvas(width, height, `Points over time: ${lines.map(({ name }) => name).join(", ")}`);
   for (const tick of ticks) {
     picture.append(
-      draw("path", { class: "grid", d: `M${left} ${y(tick)}H${right}` }),
+      draw("path", { class: tick === 0 ? "zero" : "grid", d: `M${left} ${y(tick)}H${right}` }),
       words(number(tick), left - 6, y(tick) + 4, ENDING));
   }
   const time = axisTime(end - begin, timeZone);
@@ -231,14 +239,15 @@ export function showRace(figure, lines, chosen, timeZone) {
 }
 
 export function showShares(figure, shares) {
-  if (shares.length === 0) return showNothing(figure, "No program has points yet.");
+  if (shares.length === 0) return showNothing(figure, "No program has more than 0 points yet.");
   const width = figure.querySelector(".picture").clientWidth;
   const label = `Points by program: ${shares.map(({ name, whole, share }) => `${name} ${percent(whole, share)}`).join(", ")}`;
   const picture = canvas(width, shares.length * BAR_HEIGHT, label);
   const most = Math.max(...shares.map(({ share }) => share));
-  shares.forEach(({ name, points, whole, share }, i) => {
+  shares.forEach((part, i) => {
+    const { name, share } = part;
     const y = i * BAR_HEIGHT + 20;
-    const numbers = `${number(points)} · ${percent(whole, share)}`;
+    const numbers = partWords(part);
     picture.append(
       nameIn(name, Math.max(width * NAME_PART, width - 8 * numbers.length - 12), 0, y - 6, { class: "name" }),
       words(numbers, width, y - 6, ENDING),

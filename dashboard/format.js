@@ -1,24 +1,27 @@
 const english = new Intl.NumberFormat("en");
 
 // A narrow space groups digits, as SI recommends: 1,234 or 1.234 is another number in some countries.
-export const number = (value) => english.format(value).replaceAll(",", "\u202f");
-export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
+export const number = (value) => english.format(value).replaceAll(",", "\u202f").replace("-", "\u2212");
+export const unit = (value, one, many = `${one}s`) => (Math.abs(value) === 1 ? one : many);
+export const count = (value, one, many) => `${number(value)} ${unit(value, one, many)}`;
+
+export const sumOf = (numbers) => numbers.reduce((sum, each) => sum + each, 0);
 
 /** Whole percents that sum to 100, by the largest remainder; all 0 if the parts are. */
 export function percents(parts) {
-  const total = parts.reduce((sum, part) => sum + part, 0);
+  const total = sumOf(parts);
   if (total === 0) return parts.map(() => 0);
   const exact = parts.map((part) => (100 * part) / total);
   const whole = exact.map(Math.floor);
-  const missing = whole.reduce((left, each) => left - each, 100);
+  const missing = 100 - sumOf(whole);
   const order = [...parts.keys()].sort((a, b) => exact[b] - whole[b] - (exact[a] - whole[a]));
   for (const i of order.slice(0, missing)) whole[i] += 1;
   return whole;
 }
 
-/** `share` is the exact part, 0 to 1: a part of something never shows as 0% or 100%. */
+/** `share` is the exact part, above 0 to 1: a part of something never shows as 0% or 100%. */
 export function percent(whole, share) {
-  if (whole === 0 && share > 0) return "<1%";
+  if (whole === 0) return "<1%";
   return whole === 100 && share < 1 ? ">99%" : `${whole}%`;
 }
 

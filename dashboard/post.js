@@ -1,22 +1,58 @@
 import { get, post } from "./api.js";
-import { byId, say } from "./element.js";
+import { posting } from "./config.js";
+import { byId, make, say } from "./element.js";
+import { kindsOf, versionAt } from "./policy.js";
 import { userPath } from "./view.js";
 
 const WATCH_EVERY_MS = 1000;
 const WATCH_SECONDS_MAX = 120;
 
+const UNKNOWN = "The kinds could not be loaded, so type one. Leave empty what it does not need.";
+// Fields that only some kinds need. Who posts for themselves may not send points.
+const NUMBERS = posting === "self" ? ["quantity"] : ["quantity", "points"];
+
 const form = byId("post");
+const fieldOf = (name) => form.elements.namedItem(name);
 const tell = (text) => say("post-result", text);
 
+// The kinds that the form offers; null while they are not known.
+let kinds = null;
 let posted = 0;
 // Its answer was lost. Sent again with the same id, it counts once.
 let unanswered = null;
 
-async function pointsOf(user) {
+/** Offers the kinds of the scoring policy. While it cannot be loaded, one types a kind. */
+async function offerKinds() {
   try {
-    return (await get(userPath("global", user, "window=all&around=0"))).document.entry.points;
+    const { versions } = (await get("/v1/policy")).document;
+    kinds = kindsOf(versionAt(versions, Date.now())).filter(({ needs }) => needs === null || NUMBERS.includes(needs));
+  } catch {}
+  const old = fieldOf("kind");
+  const field = kinds === null
+    ? make("input", { value: old.value, autocomplete: "off", autocapitalize: "none" })
+    : make("select", {}, ...kinds.map(({ kind, name }) => new Option(name, kind, false, kind === old.value)));
+  field.name = "kind";
+  field.setAttribute("aria-describedby", "post-hint");
+  old.replaceWith(field);
+  showKind();
+}
+
+function showKind() {
+  const chosen = kinds?.find(({ kind }) => kind === fieldOf("kind").value);
+  for (const name of NUMBERS) {
+    const field = fieldOf(name);
+    field.disabled = field.labels[0].hidden = kinds !== null && chosen?.needs !== name;
+    field.max = chosen?.max ?? "";
+  }
+  say("post-hint", kinds === null ? UNKNOWN : chosen?.words ?? "");
+}
+
+// Not the points: an activity may be worth none.
+async function activitiesOf(user) {
+  try {
+    return (await get(userPath("global", user, "window=all&around=0"))).document.entry.activities;
   } catch ({ code }) {
-    // Comparing with NaN is false, so unknown points are no progress.
+    // Comparing with NaN is false, so an unknown number is no progress.
     return code === "user_not_on_board" ? 0 : NaN;
   }
 }
@@ -29,7 +65,7 @@ function activityOf(fields) {
   return isAgain ? unanswered : { activity_id: newId(), ...fields };
 }
 
-const labelOf = (field) => form.elements.namedItem(field)?.labels?.[0].firstChild.textContent.trim();
+const labelOf = (field) => fieldOf(field)?.labels?.[0].firstChild.textContent.trim();
 
 /** "user_id is empty" becomes "User is empty". */
 function inWords({ field, detail }) {
@@ -38,9 +74,11 @@ function inWords({ field, detail }) {
   return detail.startsWith(field) ? `${label}${detail.slice(field.length)}` : `${label}: ${detail}`;
 }
 
-function refuse(error) {
+async function refuse(error) {
   tell(inWords(error));
-  const input = error.field && form.elements.namedItem(error.field);
+  // The policy may have changed.
+  await offerKinds();
+  const input = error.field && fieldOf(error.field);
   input?.setAttribute("aria-invalid", "true");
   input?.focus();
 }
@@ -52,15 +90,16 @@ function conflict({ fields }) {
 
 async function submit(onBoard) {
   const fields = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]));
+  for (const name of NUMBERS) fields[name] = fields[name] ? Number(fields[name]) : undefined;
   const activity = activityOf(fields);
   for (const input of form.elements) input.removeAttribute("aria-invalid");
   posted += 1;
   tell("Posting…");
   try {
-    const before = await pointsOf(activity.user_id);
+    const before = await activitiesOf(activity.user_id);
     const result = await post(activity);
     unanswered = null;
-    if (result.error) refuse(result.error);
+    if (result.error) await refuse(result.error);
     else if (result.status === "duplicate") {
       tell(`Activity ${activity.activity_id} had arrived before. It counts once.`);
       onBoard();
@@ -69,7 +108,7 @@ async function submit(onBoard) {
     unanswered = problem.unreachable ? activity : null;
     if (problem.unreachable) tell(`${problem.message} The activity may have arrived. Press Post again: it counts once.`);
     else if (problem.code === "conflict") conflict(problem);
-    else refuse(problem.results?.[0]?.error ?? { field: problem.field, detail: problem.message });
+    else await refuse(problem.results?.[0]?.error ?? { field: problem.field, detail: problem.message });
   }
   return null;
 }
@@ -83,7 +122,7 @@ async function watch({ user, before, accepted }, onBoard) {
     await new Promise((resolve) => setTimeout(resolve, WATCH_EVERY_MS));
     // Only the latest activity is watched.
     if (watched !== posted) return;
-    if ((await pointsOf(user)) > before) {
+    if ((await activitiesOf(user)) > before) {
       tell(`${accepted}. It appeared on the board after ${seconds().toFixed(1)} s.`);
       onBoard();
       return;
@@ -94,15 +133,20 @@ async function watch({ user, before, accepted }, onBoard) {
 
 /** Posts for this user only; without one, there is no form. */
 export function postFor(user) {
-  const input = form.elements.namedItem("user_id");
+  const input = fieldOf("user_id");
   form.hidden = user === null;
   input.value = user ?? "";
   input.readOnly = true;
+  if (user !== null) offerKinds();
 }
 
 export function startPosting(onBoard) {
   const button = form.querySelector("button");
-  form.hidden = false;
+  if (posting === "anyone") {
+    form.hidden = false;
+    offerKinds();
+  }
+  form.addEventListener("change", showKind);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (button.disabled) return;

@@ -1,6 +1,6 @@
 import { arrange, byId, make, write } from "./element.js";
-import { number, percent } from "./format.js";
-import { wholesOf } from "./chart.js";
+import { number } from "./format.js";
+import { partsOf, partWords } from "./chart.js";
 import { nameOf, programOf, writeView } from "./view.js";
 
 const FILTER_FROM = 13;
@@ -17,10 +17,11 @@ function newItem(board) {
 }
 
 export function showPrograms({ boards }, view) {
-  const wholes = wholesOf(boards);
+  const parts = partsOf(boards);
   boards.forEach(({ board, points }, i) => {
     if (!items.has(board)) items.set(board, newItem(board));
-    write(items.get(board).points, `${number(points)} · ${percent(wholes[i], points / (boards[0].points || 1))}`);
+    // Shares are of all positive points. The sum of all programs may be below these.
+    write(items.get(board).points, i === 0 ? number(points) : partWords(parts[i - 1]));
   });
   arrange(list, boards.map(({ board }) => items.get(board).item));
   arrange(byId("program-ids"), boards.slice(1).map(({ board }) => make("option", { value: programOf(board) })));

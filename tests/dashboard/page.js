@@ -7,8 +7,8 @@ import { eventually } from "./eventually.js";
 export const WINDOWS = { day: "Today", week: "This week", month: "This month", all: "All time" };
 
 /// A number as the page shows it, and the number of such a text.
-export const shown = (number) => number.toLocaleString("en").replaceAll(",", "\u202f");
-export const value = (text) => Number(text.replaceAll("\u202f", ""));
+export const shown = (number) => number.toLocaleString("en").replaceAll(",", "\u202f").replace("-", "\u2212");
+export const value = (text) => Number(text.replaceAll("\u202f", "").replace("\u2212", "-"));
 
 export class Page {
   constructor(tab, url) {
@@ -96,7 +96,7 @@ export class Page {
   #rows(selector) {
     return this.tab.locator(selector).evaluate((table) => {
       const columns = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
-      const number = (text) => Number(text.replace(/[^\d]/g, ""));
+      const number = (text) => Number(text.replace("\u2212", "-").replace(/[^\d-]/g, ""));
       return [...table.tBodies[0].rows].map((row) => {
         const text = (name) => row.cells[columns.indexOf(name)]?.textContent.trim() ?? "";
         const rank = text("Rank");
@@ -211,14 +211,14 @@ export class Page {
     await this.#boards().getByText(name, { exact: true }).click();
   }
 
-  /// The boards to choose from, with name, points and share of all points in percent.
+  /// The boards to choose from, with name, points and share of all positive points in percent, NaN if they have none.
   boards() {
     return this.#boards().getByRole("listitem").filter({ visible: true }).evaluateAll((items) => items.map((item) => {
       const [name, ...rest] = item.innerText.split(/\n|\t/).map((part) => part.trim()).filter(Boolean);
       const text = rest.join(" ");
       return {
         name,
-        points: Number(text.match(/[\d\u202f]+/)[0].replaceAll("\u202f", "")),
+        points: Number(text.match(/\u2212?[\d\u202f]+/)[0].replaceAll("\u202f", "").replace("\u2212", "-")),
         share: Number(text.match(/(\d+) ?%/)?.[1]),
       };
     }));
@@ -389,7 +389,16 @@ export class Page {
   /// The numbers at the axis of the chart over time, from the bottom up.
   axis() {
     return this.tab.locator("figure#race svg text[text-anchor=end]").evaluateAll((all) =>
-      all.map((text) => text.textContent).filter((text) => /^[\d\u202f]+$/.test(text)).map((text) => Number(text.replaceAll("\u202f", ""))));
+      all.map((text) => text.textContent).filter((text) => /^\u2212?[\d\u202f]+$/.test(text))).then((all) => all.map(value));
+  }
+
+  /// Whether the line at zero in the chart over time differs from the others.
+  hasZeroLine() {
+    return this.tab.locator("figure#race svg").evaluate((chart) => {
+      const strokes = (name) => [...chart.querySelectorAll(`path.${name}`)].map((path) => getComputedStyle(path).stroke);
+      const zeros = strokes("zero");
+      return zeros.length === 1 && !strokes("grid").includes(zeros[0]);
+    });
   }
 
   /// The length of a row's bar, as a part of the row.
@@ -484,10 +493,11 @@ export class Page {
     return { user: await user.inputValue(), isFree: await user.isEditable() };
   }
 
-  async postAsSelf({ program, kind }) {
+  async postAsSelf({ program, kind, ...numbers }) {
     const fields = this.#post();
     await fields.getByRole("combobox", { name: "Program", exact: true }).fill(program);
-    await fields.getByRole("combobox", { name: "Kind" }).selectOption(kind);
+    await this.chooseKind(kind);
+    for (const [name, number] of Object.entries(numbers)) await fields.getByLabel(name).fill(number);
     await fields.getByRole("button", { name: "Post" }).click();
   }
 
@@ -495,13 +505,40 @@ export class Page {
     return this.tab.locator("form#post");
   }
 
+  #kind() {
+    return this.#post().getByLabel("Kind");
+  }
+
+  /// Chooses a kind by its name or id, or types it where none is offered.
+  async chooseKind(kind) {
+    await eventually("the kinds, or that there are none", async () => assert.notEqual(await this.kindHint(), ""));
+    if (await this.#kind().evaluate((field) => field.matches("select"))) await this.#kind().selectOption(kind);
+    else await this.#kind().fill(kind);
+  }
+
+  /// The names of the kinds that the form offers; empty where one types a kind.
+  kinds() {
+    return this.#kind().locator("option").allTextContents();
+  }
+
+  /// What the form says of the chosen kind.
+  kindHint() {
+    return this.text("#post-hint");
+  }
+
+  /// The number fields that the form shows, each with its maximum.
+  numbers() {
+    return this.#post().getByRole("spinbutton").evaluateAll((all) =>
+      all.map((field) => `${field.labels[0].innerText.trim()} ${field.max}`.trim()));
+  }
+
   canPost() {
     return this.#post().isVisible();
   }
 
-  async post({ user, program, kind }) {
+  async post({ user, ...activity }) {
     await this.#post().getByRole("textbox", { name: "User" }).fill(user);
-    await this.postAsSelf({ program, kind });
+    await this.postAsSelf(activity);
   }
 
   /// The label of the field that is marked as wrong.

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import {
   closeSync, copyFileSync, existsSync, linkSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -40,20 +41,21 @@ const runner = process.ppid;
 setInterval(() => process.ppid === runner || process.exit(1), 1000).unref();
 
 /// Starts a stack. `without` names functions that fail at first. With `dataDir`, the stack keeps
-/// its data when it is killed and started again. `login` has further arguments, for a login, and `token` returns the
-/// access token that the test's own requests then need.
+/// its data when it is killed and started again. `scoring` is a scoring policy. `login` has further arguments, for a
+/// login, and `token` returns the access token that the test's own requests then need.
 export async function startStack({
   snapshotEvery = "1s",
   timeZone = "Europe/Berlin",
   dataDir = false,
   without = [],
+  scoring = null,
   login = [],
   token = null,
   binaries = BINARIES,
 } = {}) {
   const missing = PROGRAMS.filter((name) => !existsSync(join(binaries, name)));
   assert.deepEqual(missing, [], `not in ${binaries}; run cargo build --workspace --bins first`);
-  const stack = new Stack({ snapshotEvery, timeZone, dataDir, login, token, binaries });
+  const stack = new Stack({ snapshotEvery, timeZone, dataDir, scoring, login, token, binaries });
   without.forEach((name) => stack.takeAway(name));
   try {
     await stack.start();
@@ -95,6 +97,11 @@ class Stack {
     args.push("--snapshot-every", this.#settings.snapshotEvery, "--time-zone", this.#settings.timeZone);
     args.push("--log-dir", join(this.#directory, "logs"));
     if (this.#settings.dataDir) args.push("--data-dir", join(this.#directory, "data"));
+    if (this.#settings.scoring !== null) {
+      const file = join(this.#directory, "scoring.json");
+      writeFileSync(file, JSON.stringify(this.#settings.scoring));
+      args.push("--scoring", file);
+    }
     args.push(...this.#settings.login);
     const messages = join(this.#directory, "messages");
     const log = openSync(messages, "a");
@@ -201,14 +208,21 @@ class Stack {
   async post(activities) {
     const batches = [];
     for (let at = 0; at < activities.length; at += BATCH) batches.push(activities.slice(at, at + BATCH));
-    const headers = { "content-type": "application/json", ...await this.#authorization() };
     const poster = async () => {
-      for (let batch = batches.shift(); batch; batch = batches.shift()) {
-        await this.#post("web", "/v1/activities", JSON.stringify(batch), headers);
-      }
+      for (let batch = batches.shift(); batch; batch = batches.shift()) await this.#postJson("/v1/activities", batch);
     };
     await Promise.all(Array.from({ length: POSTS_AT_ONCE }, poster));
     this.#accepted += activities.length;
+  }
+
+  /// Posts adjustments of points, and fails unless all are accepted. They are no activities.
+  async adjust(corrections) {
+    await this.#postJson("/v1/corrections", corrections);
+  }
+
+  async #postJson(path, body) {
+    const headers = { "content-type": "application/json", ...await this.#authorization() };
+    await this.#post("web", path, JSON.stringify(body), headers);
   }
 
   async #post(place, path, body, headers) {

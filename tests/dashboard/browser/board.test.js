@@ -56,19 +56,22 @@ for (const board of ["global", "program:program-1"]) {
 
 test("where nobody logs in, the page loads nothing for it", async (t) => {
   const page = await visit(t, stack);
-  const paths = page.requests.filter((url) => !url.startsWith("data:")).map((url) => new URL(url).pathname);
   const modules = [
-    "api", "app", "board", "chart", "config", "element", "export", "format", "freshness", "post", "programs", "refresh",
-    "search", "user", "view",
+    "api", "app", "board", "chart", "config", "element", "export", "format", "freshness", "policy", "post", "programs",
+    "refresh", "search", "user", "view",
   ];
-  assert.deepEqual([...new Set(paths)].sort(), [
-    "/",
-    ...modules.map((name) => `/${name}.js`),
-    "/style.css",
-    "/v1/boards",
-    "/v1/boards/global",
-    "/v1/boards/global/history",
-  ].sort());
+  await eventually("all requests", async () => {
+    const paths = page.requests.filter((url) => !url.startsWith("data:")).map((url) => new URL(url).pathname);
+    assert.deepEqual([...new Set(paths)].sort(), [
+      "/",
+      ...modules.map((name) => `/${name}.js`),
+      "/style.css",
+      "/v1/boards",
+      "/v1/boards/global",
+      "/v1/boards/global/history",
+      "/v1/policy",
+    ].sort());
+  });
   assert.equal(await page.hasButton("Log in"), false);
 });
 
@@ -146,7 +149,11 @@ test("programs are listed with their points and shares, and one is chosen", asyn
       [global, ...programs].map(({ board, points }) => [names[board] ?? board.replace("program:", ""), points]),
     );
     for (const { name, points, share } of listed.slice(1)) {
-      const exact = 100 * points / programs.reduce((sum, program) => sum + program.points, 0);
+      if (points <= 0) {
+        assert.ok(Number.isNaN(share), `${name} has no part of the points, but ${share} %`);
+        continue;
+      }
+      const exact = 100 * points / programs.reduce((sum, program) => sum + Math.max(0, program.points), 0);
       assert.ok(Math.abs(share - exact) <= 1, `${name}: ${share} % for ${exact} %`);
     }
     assert.equal(await page.currentBoard(), "All programs");
@@ -222,4 +229,36 @@ test("the selected program is in sight in the list, however narrow", async (t) =
     const { left, right } = await page.tab.locator("[aria-current=page]").evaluate((link) => link.getBoundingClientRect());
     assert.ok(left >= 0 && right <= 361, `${left} to ${right}`);
   });
+});
+
+test("points below zero are shown as such everywhere, take no share, and zeros are ties like any", async (t) => {
+  const program = "below";
+  const reason = "Counted by mistake.";
+  await stack.add(activitiesFor({ ann: 30, bob: 10, cy: 10, dee: 10 }, { program }));
+  await stack.adjust([["bob", -10], ["cy", -10], ["dee", -1260], ["eve", -40]].map(([user_id, points]) => ({ user_id, program_id: program, points, reason })));
+  const page = await visit(t, stack, { board: `program:${program}`, user: "dee" });
+  await eventually("the points", async () => {
+    const rows = (await page.entries()).map(({ rank, tied, user, points, activities }) => `${rank}${tied ? "=" : ""} ${user} ${points} ${activities}`);
+    assert.deepEqual(rows, ["1 ann 30 3", "2= bob 0 1", "2= cy 0 1", "4 eve -40 0", "5 dee -1250 1"]);
+  });
+  await showsWhatTheApiHas(page, `program:${program}`, {});
+  assert.match(await page.sums(), /^5 people · \u22121\u202f260 points · 6 activities$/);
+  assert.match((await page.podium())[1].text, /^bob\s+0 points\s+Rank\s+2\s+tied$/);
+  assert.ok((await page.bar("dee")) < 0 && (await page.bar("ann")) === 1);
+  await eventually("the list of programs", async () => {
+    assert.deepEqual((await page.boards()).find(({ name }) => name === program), { name: program, points: -1260, share: Number.NaN });
+  });
+  await eventually("the user", async () => {
+    assert.ok((await page.user()).includes(shown(-1250)));
+    assert.deepEqual((await page.neighbours()).map(({ user, points }) => `${user} ${points}`).slice(-2), ["eve -40", "dee -1250"]);
+  });
+  await page.openTables();
+  await eventually("an axis on both sides of 0", async () => {
+    const axis = await page.axis();
+    assert.ok(axis[0] <= -1250 && axis.includes(0) && axis.at(-1) >= 30, `${axis}`);
+    assert.ok(await page.hasZeroLine());
+    const { heads, rows } = await page.numbersOf("race");
+    assert.equal(rows.at(-1)[heads.indexOf("dee")], shown(-1250));
+  });
+  assert.match((await page.download("CSV")).text, /,5,dee,-1250,1,/);
 });

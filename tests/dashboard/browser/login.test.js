@@ -285,6 +285,10 @@ test("a page without a client id or HTTPS, and a device whose clock is wrong, ar
 test("where everyone reads, a login is for posting, and for oneself only", async (t) => {
   const page = await enter(t, open, {}, { expected: [/status of 40[13]/] });
   assert.equal(await page.canPost(), false);
+  assert.equal(page.asked(/policy$/), 0, "only the form needs the policy");
+  const points = { review: { given: { max: 50 } }, task_completed: 10 };
+  await page.tab.route("**/v1/policy", (route) =>
+    route.fulfill({ json: { versions: [{ effective_from: "1970-01-01T00:00:00Z", points, titles: {} }] } }));
   const reads = [];
   const posts = [];
   page.tab.on("request", (request) => {
@@ -293,6 +297,7 @@ test("where everyone reads, a login is for posting, and for oneself only", async
   await page.logIn("account-2");
   assert.match(await page.markOf("bob"), /\bme\b/);
   assert.deepEqual(await page.postsFor(), { user: "bob", isFree: false });
+  await eventually("kinds whose points nobody gives", async () => assert.deepEqual(await page.kinds(), ["Task completed"]));
   const activity = { program: "onboarding", kind: "task_completed" };
   await page.postAsSelf(activity);
   await eventually("the activity on the board", async () => assert.match(await page.postResult(), /on the board after/));

@@ -26,7 +26,7 @@ const closed = await testStack({ login: [...provider.flags, "--self-reporting"] 
 provider.allow(closed.url);
 
 /// Makes the API report stale boards.
-const staleAnswers = (tab) => tab.route("**/v1/**", async (route) => {
+const staleAnswers = (tab) => tab.route("**/v1/boards**", async (route) => {
   const response = await route.fetch();
   const json = await response.json();
   Object.assign(json.freshness, {

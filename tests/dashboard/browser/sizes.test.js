@@ -126,7 +126,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
 
 test("ids of 128 characters push no number out of sight", async (t) => {
   const words = { bob: LONGEST, "ann.lee": LONGEST.toLowerCase(), "program:onboarding": `program:${LONGEST}` };
-  const documents = [[/\/history/, "history"], [/\/users\//, "user"], [/\/users\?/, "search"], [/\/boards\?/, "boards"], [/./, "board"]];
+  const documents = [[/\/history/, "history"], [/\/users\//, "user"], [/\/users\?/, "search"], [/\/boards\?/, "boards"], [/\/policy$/, "policy"], [/./, "board"]];
   const page = await visit(t, stack, { user: LONGEST, board: `program:${LONGEST}` }, {
     before: (tab) => tab.route("**/v1/**", (route) => {
       const [, name] = documents.find(([pattern]) => pattern.test(route.request().url()));

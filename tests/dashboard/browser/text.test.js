@@ -12,12 +12,17 @@ const MARKUP = {
   USER: '<img src=x onerror="globalThis.ran=1">',
   OTHER: '"><script>globalThis.ran=1</script>',
   PROGRAM: "<svg onload=globalThis.ran=1>'&quot;</svg>",
+  TITLE: "<i onclick=globalThis.ran=1>Task</i>",
   DETAIL: "<b onclick=globalThis.ran=1>There is no such user.</b>",
 };
 const WORDS = { bob: MARKUP.USER, "ann.lee": MARKUP.OTHER, "program:onboarding": `program:${MARKUP.PROGRAM}` };
 
-/// The API's response to a path, with markup as ids.
+/// The API's response to a path, with markup as ids and as the title of a kind.
 function answer({ pathname }) {
+  if (pathname === "/v1/policy") {
+    const { versions: [version], ...rest } = fixture("policy");
+    return { ...rest, versions: [{ ...version, titles: { task_completed: MARKUP.TITLE } }] };
+  }
   if (pathname === "/v1/boards") return fixture("boards", WORDS);
   if (pathname.endsWith("/history")) return fixture("history", WORDS);
   if (pathname.endsWith("/users")) return fixture("search", WORDS);
@@ -46,7 +51,7 @@ async function nothingRan(page) {
   assert.equal(await page.tab.locator("img, script:not([src]), [onload], [onerror], [onclick]").count(), 0);
 }
 
-test("ids and names of programs that look like markup are shown as they are, and nothing runs", async (t) => {
+test("ids, names of programs and titles of kinds that look like markup are shown as they are, and nothing runs", async (t) => {
   const page = await visitWithMarkup(t);
   assert.deepEqual((await page.entries()).map(({ user }) => user).slice(0, 2), [MARKUP.USER, MARKUP.OTHER]);
   const [first] = await page.podium();
@@ -54,6 +59,7 @@ test("ids and names of programs that look like markup are shown as they are, and
   await eventually("the program", async () => {
     assert.ok((await page.boards()).some(({ name }) => name === MARKUP.PROGRAM));
   });
+  await eventually("the title", async () => assert.ok((await page.kinds()).includes(MARKUP.TITLE)));
   await page.openTables();
   const words = await page.main();
   for (const text of [MARKUP.USER, MARKUP.OTHER, MARKUP.PROGRAM]) assert.ok(words.includes(text), text);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lineOf, linesOf, nearest, pathOf, pointsAt, sharesOf, spreadOut, ticksOf, wholesOf } from "../../../dashboard/chart.js";
+import { lineOf, linesOf, nearest, partsOf, partWords, pathOf, pointsAt, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
 
 const AT = ["2026-11-21T10:00:00Z", "2026-11-21T10:01:00Z"];
 const HISTORY = { at: AT, users: ["ann", "bob", "cy", "dee", "eve", "fay"].map((user_id, i) => ({ user_id, points: [i === 0 ? null : 1, 9] })) };
@@ -13,6 +13,11 @@ test("ticks are round and hold everything", () => {
   check(7, 7, [7, 8]);
   check(990, 1013, [990, 1000, 1010, 1020]);
   check(0, 3, [0, 1, 2, 3]);
+  // A tick is at 0 wherever 0 lies between.
+  check(-3, 100, [-50, 0, 50, 100]);
+  check(-30, 0, [-30, -20, -10, 0]);
+  check(-1, 0, [-1, 0]);
+  check(-71_865, 1013, [-80_000, -60_000, -40_000, -20_000, 0, 20_000]);
 });
 
 test("labels do not lie on each other", () => {
@@ -47,27 +52,37 @@ test("a path leaves out what is not known", () => {
   assert.equal(path(null, 2, null, 3), "M1.0 2.0h.1M3.0 3.0h.1");
 });
 
-test("shares are of all points", () => {
-  const board = (name, points) => ({ board: name, points });
-  const check = (programs, all, expected) =>
-    assert.deepEqual(sharesOf([board("global", all), ...programs]).map(({ name, points, share }) => `${name} ${points} ${share}`), expected);
-  check([], 0, []);
-  check([board("program:a", 0)], 0, []);
-  check([board("program:a", 3), board("program:b", 1)], 4, ["a 3 0.75", "b 1 0.25"]);
-  const ten = Array.from({ length: 10 }, (_, i) => board(`program:p${i}`, 10));
-  const shares = sharesOf([board("global", 100), ...ten]);
-  assert.equal(shares.length, 9);
-  assert.deepEqual(shares.at(-1), { name: "others", points: 20, share: 0.2, whole: 20 });
+const boardsOf = (all, ...points) => [all, ...points].map((each, i) => ({ board: i === 0 ? "global" : `program:p${i}`, points: each }));
+
+test("shares are of all positive points", () => {
+  const check = (points, expected) =>
+    assert.deepEqual(sharesOf(boardsOf(...points)).map((part) => `${part.name} ${part.share} ${partWords(part)}`), expected);
+  check([0], []);
+  check([0, 0], []);
+  check([4, 3, 1], ["p1 0.75 3 · 75%", "p2 0.25 1 · 25%"]);
+  check([100, 50, 40], ["p1 0.5 50 · 50%", "p2 0.4 40 · 40%", "others 0.1 10 · 10%"]);
+  // Points below zero take no share from anyone.
+  check([-6, 3, 1, -10], ["p1 0.75 3 · 75%", "p2 0.25 1 · 25%"]);
+  check([0, 10, -10], ["p1 1 10 · 100%"]);
+  check([-15, -5, -10], []);
+  // The programs without a board have more than all together.
+  check([10, -10], ["others 1 20 · 100%"]);
+  check([10, 20], ["p1 1 20 · 100%"]);
+  const ten = sharesOf(boardsOf(95, ...Array(10).fill(10), -5));
+  assert.equal(ten.length, 9);
+  assert.deepEqual(ten.at(-1), { name: "others", points: 20, share: 0.2, whole: 20 });
 });
 
-test("percents of all programs sum to 100, those without a board included", () => {
-  const boards = (...points) => points.map((each) => ({ board: "program:a", points: each }));
-  const check = (points, expected) => assert.deepEqual(wholesOf(boards(...points)), expected);
-  check([0, 0, 0], [0, 0, 0, 0]);
-  check([3, 1, 1, 1], [100, 34, 33, 33, 0]);
-  check([100, 50, 40], [100, 50, 40, 10]);
+test("percents of all programs sum to 100, those without a board included, and what is not positive has none", () => {
+  const check = (points, expected) => assert.deepEqual(partsOf(boardsOf(...points)).map(partWords), expected);
+  check([0, 0, 0], ["0", "0", "0"]);
+  check([3, 1, 1, 1], ["1 · 34%", "1 · 33%", "1 · 33%", "0"]);
+  check([100, 50, 40], ["50 · 50%", "40 · 40%", "10 · 10%"]);
   // The boards of programs may be ahead of the sum.
-  check([9, 5, 5], [100, 50, 50, 0]);
+  check([9, 5, 5], ["5 · 50%", "5 · 50%", "\u22121"]);
+  check([1000, 999, 1], ["999 · >99%", "1 · <1%", "0"]);
+  check([-2030, 10, 0, -2040], ["10 · 100%", "0", "\u22122\u202f040", "0"]);
+  check([-20, -20], ["\u221220", "0"]);
 });
 
 test("the points at a moment are the last known ones", () => {

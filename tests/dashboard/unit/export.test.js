@@ -5,10 +5,11 @@ import { cell, csvOf, fileName, jsonOf, wholeBoard } from "../../../dashboard/ex
 const WEEK = { name: "week", first_day: "2026-11-16", last_day: "2026-11-22", time_zone: "Europe/Berlin" };
 const ALL = { name: "all", first_day: null, last_day: null, time_zone: "Europe/Berlin" };
 const BOARD = {
-  board: "program:onboarding", window: WEEK, generation: 7, participants: 2, points: 75, activities: 6, listed: 2, from: 1,
+  board: "program:onboarding", window: WEEK, generation: 7, participants: 3, points: -1175, activities: 6, listed: 3, from: 1,
   entries: [
     { rank: 1, user_id: "-ann", points: 50, activities: 5, change: -2 },
     { rank: 2, user_id: "bob", points: 25, activities: 1, change: null },
+    { rank: 3, user_id: "-5", points: -1250, activities: 0, change: 0 },
   ],
   next_cursor: null,
   freshness: { generated_at: "2026-11-21T10:00:00Z", age_seconds: 3 },
@@ -35,6 +36,8 @@ test("a board as CSV", () => {
     "board,window,first_day,last_day,time_zone,generation,generated_at,rank,user_id,points,activities,change",
     `${heading},1,'-ann,50,5,-2`,
     `${heading},2,bob,25,1,`,
+    // A number below zero stays one; an id that looks like one does not become it.
+    `${heading},3,'-5,-1250,0,0`,
     "",
   ].join("\r\n"));
 });
@@ -42,7 +45,7 @@ test("a board as CSV", () => {
 test("a board as JSON", () => {
   assert.deepEqual(JSON.parse(jsonOf(BOARD)), {
     board: "program:onboarding", window: WEEK, generation: 7, generated_at: "2026-11-21T10:00:00Z",
-    participants: 2, from: 1, entries: BOARD.entries,
+    participants: 3, from: 1, entries: BOARD.entries,
   });
 });
 

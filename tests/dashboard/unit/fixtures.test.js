@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { linesOf, sharesOf } from "../../../dashboard/chart.js";
 import { csvOf } from "../../../dashboard/export.js";
 import { judge } from "../../../dashboard/freshness.js";
+import { kindsOf, versionAt } from "../../../dashboard/policy.js";
 import { fixture } from "../fixtures.js";
 
 test("a history of the API gives lines", () => {
@@ -25,6 +26,11 @@ test("a board of the API gives rows to keep", () => {
   assert.equal(first, `${heading},1,bob,50,4,0`);
   assert.equal(third, `${heading},3,'-eve,10,1,0`);
   assert.equal(newcomer, `${heading},3,finn,10,1,`);
+});
+
+test("the policy of the API gives kinds to post", () => {
+  const kinds = kindsOf(versionAt(fixture("policy").versions, Date.now()));
+  assert.deepEqual(kinds.map(({ name, words }) => `${name}: ${words}`), ["Learning milestone: 25 points", "Program check in: 5 points", "Task completed: 10 points"]);
 });
 
 test("a document of the API says how old it is", () => {

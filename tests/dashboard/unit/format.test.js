@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { axisTime, change, clockTime, count, duration, fullTime, number, percent, percents, standing, windowDates } from "../../../dashboard/format.js";
+import { axisTime, change, clockTime, count, duration, fullTime, number, percent, percents, standing, unit, windowDates } from "../../../dashboard/format.js";
 
 test("numbers", () => {
   assert.equal(number(37_262), "37\u202f262");
   assert.equal(number(1_234_567), "1\u202f234\u202f567");
+  assert.equal(number(-37_262), "\u221237\u202f262");
   assert.equal(count(1, "activity", "activities"), "1 activity");
   assert.equal(count(0, "activity", "activities"), "0 activities");
   assert.equal(count(1013, "point"), "1\u202f013 points");
+  assert.equal(count(-1, "point"), "\u22121 point");
+  assert.equal(count(-2, "point"), "\u22122 points");
+  assert.deepEqual([1, 0, -1, -10].map((value) => unit(value, "point")), ["point", "points", "point", "points"]);
 });
 
 test("percents sum to 100", () => {
@@ -22,7 +26,6 @@ test("percents sum to 100", () => {
 
 test("a share of something is never shown as nothing or as the whole", () => {
   const check = (whole, share, expected) => assert.equal(percent(whole, share), expected);
-  check(0, 0, "0%");
   check(0, 0.001, "<1%");
   check(13, 0.125, "13%");
   check(100, 0.999, ">99%");
