@@ -23,20 +23,22 @@ module "aggregator" {
     STANDINGS_TABLE       = aws_dynamodb_table.standings.name
     STANDING_SHARDS       = var.standing_shards
     TIME_ZONE             = var.time_zone
-    SCORING_POLICY        = jsonencode(var.scoring_policy)
+    SCORING_POLICY        = local.scoring_policy
+    PERIOD_GRACE_HOURS    = var.period_grace_hours
     QUEUE_URL             = aws_sqs_queue.activities.url
     DEAD_LETTER_QUEUE_URL = aws_sqs_queue.activities_dead_letters.url
   }
 
   statements = concat(local.kms_statements.aggregator, [
     {
+      # PutItem writes a day's sum of a kind with max_per_day, in one transaction with the standing.
       sid       = "FindAndSpillKeys"
-      actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:PutItem"]
       resources = [aws_dynamodb_table.dedup.arn]
     },
     {
-      # Statements write the standings. GetItem reads which generations to count into, and UpdateItem writes
-      # their rules and the counted heartbeats.
+      # Statements write the standings, and UpdateItem those in a transaction. GetItem reads which generations to
+      # count into, and UpdateItem also writes their rules and the counted heartbeats.
       sid = "Count"
       actions = [
         "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",

@@ -2,7 +2,7 @@ module "ingest" {
   source = "./modules/function"
 
   stage                = "ingest"
-  description          = "Accepts activities over HTTP and stores each as a fact."
+  description          = "Accepts activities and corrections over HTTP and stores each as a fact."
   memory_mb            = var.function_memory_mb.ingest
   timeout_seconds      = 10
   reserved_concurrency = var.reserve_concurrency ? var.function_concurrency.ingest : -1
@@ -14,15 +14,15 @@ module "ingest" {
 
   environment = merge(local.access_environment, {
     ACTIVITIES_TABLE      = aws_dynamodb_table.activities.name
-    SCORING_POLICY        = jsonencode(var.scoring_policy)
+    SCORING_POLICY        = local.scoring_policy
     MAX_ACTIVITY_AGE_DAYS = coalesce(var.max_activity_age_days, "unlimited")
   })
 
   # One activity is put, several are inserted in one call. A refused insert does not return the fact in its way, so
-  # ingest reads it to compare.
+  # ingest reads it to compare. GetItem finds the activity that a correction voids, and Query lists a user's corrections.
   statements = concat(local.kms_statements.ingest, [{
     sid       = "KeepFacts"
-    actions   = ["dynamodb:PutItem", "dynamodb:PartiQLInsert", "dynamodb:BatchGetItem"]
+    actions   = ["dynamodb:PutItem", "dynamodb:PartiQLInsert", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
     resources = [aws_dynamodb_table.activities.arn]
   }])
 }

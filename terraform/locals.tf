@@ -16,6 +16,22 @@ locals {
     tracing                  = local.tracing
   }
 
+  # The scoring policy as the functions read it. A member that is null is left out. Text becomes a number, and a number
+  # text, where Terraform would convert it if it knew the type.
+  scoring_policy = jsonencode([
+    for version in var.scoring_policy : merge(
+      {
+        effective_from = version.effective_from
+        points = {
+          for kind, worth in version.points : kind => try(tonumber(worth), {
+            for name, value in worth : name => try(tonumber(value), { max = tonumber(value.max) }) if value != null
+          })
+        }
+      },
+      try({ titles = { for kind, title in version.titles : kind => tostring(title) if title != null } }, {}),
+    )
+  ])
+
   # Above this rate, traces cost more than $20 a month and function, and one in twenty requests is more than anyone reads.
   tracing = coalesce(var.tracing, var.expected_activities_per_day <= 1000000)
 

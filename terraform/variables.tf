@@ -88,11 +88,17 @@ variable "time_zone" {
 }
 
 variable "scoring_policy" {
-  description = "Points per kind of activity: whole numbers from 0 to 1,000,000, in versions ordered by effective_from (RFC 3339). An activity gets the points of the version that was in force when it occurred. A new kind is known to the aggregator before ingest accepts it. A change of points that a kind already had, and the removal of a kind, take effect with `podium rebuild run`."
-  type = list(object({
-    effective_from = string
-    points         = map(number)
-  }))
+  description = <<-EOT
+    What each kind of activity is worth, in versions ordered by effective_from (RFC 3339). An activity gets the points of the version that was in force when it occurred. A version names 1 to 100 kinds in points, each with one of these:
+      task_completed = 10                                   # points: a whole number from 0 to 1,000,000
+      check_in       = { points = 5, max_per_day = 10 }     # at most 10 points a day, 1 to 1,000,000
+      steps_walked   = { per = 1000, points = 1, max = 20 } # a point for every 1,000 (1 to 1,000,000,000,000) of the activity's quantity, at most 20
+      kudos_received = { given = { max = 50 } }             # the points that a trusted client sends with the activity, at most 50
+    max beside per may be left out. max_per_day may stand beside per and given, too: it holds for each person, program, kind and day of occurred_at. titles, if a version has it, names kinds for people in 1 to 80 characters, such as { steps_walked = "Steps walked" }.
+    A new kind is known to the aggregator before ingest accepts it. A change of what a kind was already worth, and the removal of a kind, take effect with `podium rebuild run`.
+  EOT
+  # No other type holds numbers beside objects, and versions that differ in them. The validations check what a type would.
+  type = any
   default = [{
     effective_from = "1970-01-01T00:00:00Z"
     points = {
@@ -103,37 +109,133 @@ variable "scoring_policy" {
   }]
   nullable = false
 
+  # A validation passes values whose form another one refuses, so that a mistake gets one message as a rule.
   validation {
-    condition     = length(var.scoring_policy) > 0 && alltrue([for version in var.scoring_policy : length(version.points) > 0])
-    error_message = "scoring_policy must have at least one version, and each version points for at least one kind, such as { effective_from = \"1970-01-01T00:00:00Z\", points = { task_completed = 10 } }."
+    condition     = can(var.scoring_policy[0])
+    error_message = "scoring_policy must be a list of at least one version, such as [{ effective_from = \"1970-01-01T00:00:00Z\", points = { task_completed = 10 } }]."
   }
   validation {
-    condition     = alltrue([for version in var.scoring_policy : can(timeadd(version.effective_from, "0s"))])
+    condition = try(alltrue([
+      for version in var.scoring_policy : try(
+        can(keys(version.points)) && (try(version.titles, null) == null || can(keys(version.titles))) &&
+        length(setsubtract([for name, value in version : name if value != null], ["effective_from", "points", "titles"])) == 0,
+        false,
+      )
+    ]), true)
+    error_message = "Each version in scoring_policy must have effective_from, points (a map) and, if wanted, titles (a map), and nothing else, such as { effective_from = \"1970-01-01T00:00:00Z\", points = { task_completed = 10 } }."
+  }
+  validation {
+    condition     = try(alltrue([for version in var.scoring_policy : can(timeadd(version.effective_from, "0s"))]), true)
     error_message = "Each effective_from in scoring_policy must be an RFC 3339 time, such as 2026-01-01T00:00:00Z."
   }
   validation {
-    condition = alltrue([
+    condition = try(alltrue([
       for at, version in var.scoring_policy :
       at == 0 || try(timecmp(var.scoring_policy[at - 1].effective_from, version.effective_from) < 0, true)
-    ])
+    ]), true)
     error_message = "The versions in scoring_policy must be sorted by effective_from, oldest first, and no two may have the same time."
   }
   validation {
-    condition = alltrue(flatten([
+    condition     = try(alltrue([for version in var.scoring_policy : try(length(version.points) >= 1 && length(version.points) <= 100, true)]), true)
+    error_message = "points in each version of scoring_policy must name 1 to 100 kinds, such as { task_completed = 10 }."
+  }
+  validation {
+    condition = try(alltrue(flatten([
       for version in var.scoring_policy : [for kind in keys(version.points) : can(regex("^[a-z0-9_-]{1,64}$", kind))]
-    ]))
+    ])), true)
     error_message = "Each kind in scoring_policy must be 1 to 64 lower-case letters, digits, underscores and hyphens, such as task_completed."
   }
   validation {
-    condition = alltrue(flatten([
-      for version in var.scoring_policy : [for points in values(version.points) : points >= 0 && points <= 1000000 && floor(points) == points]
-    ]))
+    condition = try(alltrue(flatten([
+      for version in var.scoring_policy : [
+        for worth in values(version.points) : worth != null && (can(tonumber(worth)) || try(contains([
+          "points", "max_per_day points",
+          "per points", "max per points", "max_per_day per points", "max max_per_day per points",
+          "given", "given max_per_day",
+        ], join(" ", [for name, value in worth : name if value != null])), false))
+      ]
+    ])), true)
+    error_message = "Each kind in scoring_policy must be worth a number, such as 10, or one of { points }, { per, points } with max or not, and { given }, each with max_per_day or not, without any other member."
+  }
+  validation {
+    condition = try(alltrue(flatten([
+      for version in var.scoring_policy : [
+        for worth in values(version.points) : try(worth.given, null) == null || try([for name, value in worth.given : name if value != null] == ["max"], false)
+      ]
+    ])), true)
+    error_message = "given in scoring_policy must have max, the most points that an activity may come with, and nothing else, such as { given = { max = 50 } }."
+  }
+  validation {
+    condition = try(alltrue(flatten([
+      for version in var.scoring_policy : [
+        for worth in values(version.points) : try(worth.points, null) == null ? (
+          try(worth >= 0 && worth <= 1000000 && worth % 1 == 0, true)
+        ) : try(worth.points >= 0 && worth.points <= 1000000 && worth.points % 1 == 0, false)
+      ]
+    ])), true)
     error_message = "All points in scoring_policy must be whole numbers from 0 to 1,000,000, such as 10."
   }
   validation {
-    # Lambda limits a function's environment to 4 KB, all names and values together.
-    condition     = length(jsonencode(var.scoring_policy)) <= 2800
+    condition = try(alltrue(flatten([
+      for version in var.scoring_policy : [
+        for worth in values(version.points) :
+        try(worth.per, null) == null || try(worth.per >= 1 && worth.per <= 1000000000000 && worth.per % 1 == 0, false)
+      ]
+    ])), true)
+    error_message = "Each per in scoring_policy must be a whole number from 1 to 1,000,000,000,000, such as { per = 1000, points = 1 }."
+  }
+  validation {
+    condition = try(alltrue(flatten([
+      for version in var.scoring_policy : [
+        for worth in values(version.points) : [
+          for most in [try(worth.max, null), try(worth.given.max, null)] :
+          most == null || try(most >= 0 && most <= 1000000 && most % 1 == 0, false)
+        ]
+      ]
+    ])), true)
+    error_message = "Each max in scoring_policy, also that in given, must be a whole number from 0 to 1,000,000, such as { given = { max = 50 } }."
+  }
+  validation {
+    condition = try(alltrue(flatten([
+      for version in var.scoring_policy : [
+        for worth in values(version.points) : try(worth.max_per_day, null) == null || try(
+          worth.max_per_day >= 1 && worth.max_per_day <= 1000000 && worth.max_per_day % 1 == 0, false
+        )
+      ]
+    ])), true)
+    error_message = "Each max_per_day in scoring_policy must be a whole number from 1 to 1,000,000, such as { points = 5, max_per_day = 10 }."
+  }
+  validation {
+    condition = try(alltrue(flatten([
+      for version in var.scoring_policy : try([for kind in keys(version.titles) : contains(keys(version.points), kind)], [])
+    ])), true)
+    error_message = "titles in scoring_policy must be of kinds that the same version has in points, such as { points = { task_completed = 10 }, titles = { task_completed = \"Tasks\" } }."
+  }
+  validation {
+    condition = try(alltrue(flatten([
+      for version in var.scoring_policy : try([
+        for title in values(version.titles) : title == null || can(regex("^[^[:cntrl:]]{1,80}$", title)) && try(trimspace(title) != "", false)
+      ], [])
+    ])), true)
+    error_message = "Each title in scoring_policy must be 1 to 80 characters without control characters, such as \"Task completed\"."
+  }
+  validation {
+    # Lambda limits a function's environment to 4 KB, all names and values together. Base64 shows the bytes: length counts
+    # characters, of which a title may have some of several bytes.
+    condition     = floor(length(trim(base64encode(jsonencode(var.scoring_policy)), "=")) * 3 / 4) <= 2800
     error_message = "scoring_policy must be at most 2,800 bytes as JSON, because Lambda limits a function's environment to 4 KB. Remove old versions or kinds."
+  }
+}
+
+variable "period_grace_hours" {
+  description = "Time in hours, 0 to 744, after the end of a day, week or month in which what arrives late still counts in it. What arrives later counts in all time alone. A change takes effect with `podium rebuild run`."
+  type        = number
+  default     = 24
+  nullable    = false
+
+  validation {
+    condition     = var.period_grace_hours >= 0 && var.period_grace_hours <= 744 && floor(var.period_grace_hours) == var.period_grace_hours
+    error_message = "period_grace_hours must be a whole number from 0 to 744 (31 days), such as 24."
   }
 }
 

@@ -48,10 +48,19 @@ run "public_boards" {
       one(one(aws_cloudfront_cache_policy.boards[0].parameters_in_cache_key_and_forwarded_to_origin).headers_config).header_behavior == "none" &&
       one(one(aws_cloudfront_cache_policy.boards[0].parameters_in_cache_key_and_forwarded_to_origin).cookies_config).cookie_behavior == "none" &&
       one(one(one(aws_cloudfront_cache_policy.boards[0].parameters_in_cache_key_and_forwarded_to_origin).query_strings_config).query_strings).items == toset(
-        flatten(regexall("\"name\": *\"([a-z_]+)\",\\s*\"in\": *\"query\"", file("../docs/openapi.json")))
+        flatten([
+          for operations in values(jsondecode(file("../docs/openapi.json")).paths) : [
+            for operation in values(operations) : [
+              for parameter in try(operation.parameters, []) : [
+                for described in [jsondecode(file("../docs/openapi.json")).components.parameters[basename(parameter["$ref"])]] :
+                described.name if described.in == "query"
+              ]
+            ] if contains(operation.tags, "serve")
+          ]
+        ])
       )
     )
-    error_message = "What is cached must be told apart by the parameters of docs/openapi.json, and by no other."
+    error_message = "What is cached must be told apart by the parameters of docs/openapi.json for serve, and by no other."
   }
   assert {
     condition = { for response in aws_cloudfront_distribution.edge[0].custom_error_response : response.error_code => response.error_caching_min_ttl } == {
@@ -144,6 +153,27 @@ run "public_boards_with_login" {
       "ANY /v1/private/{proxy+}"     = "integrations/to-serve "
     }
     error_message = "With self-reporting, everyone with a token may reach ingest, which judges each activity; only admins reach the rest of it."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for path, operations in jsondecode(file("../docs/openapi.json")).paths : [
+        for operation in values(operations) : [
+          for behaviour in aws_cloudfront_distribution.edge[0].ordered_cache_behavior : behaviour.target_origin_id
+          if can(regex("^${replace(behaviour.path_pattern, "*", ".*")}$", path))
+        ][0] == (contains(operation.tags, "ingest") ? "api" : "boards")
+      ]
+    ]))
+    error_message = "Every path of docs/openapi.json must reach its function: ingest's with a token, and serve's without."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for path, operations in jsondecode(file("../docs/openapi.json")).paths : [
+        for operation in values(operations) : contains([
+          for route in aws_apigatewayv2_route.this : "${route.route_key} ${route.target}"
+        ], "ANY ${path} integrations/to-ingest") == contains(operation.tags, "ingest")
+      ]
+    ]))
+    error_message = "The HTTP API must have a route to ingest, for every method, for the paths of docs/openapi.json that are ingest's, and for no other."
   }
   assert {
     condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "JWT" && route.authorizer_id == "token1" && route.api_id == "api1"])

@@ -28,6 +28,7 @@ run "refused_1" {
     architecture                = "arm"
     time_zone                   = "Europe/Berlin "
     scoring_policy              = []
+    period_grace_hours          = -1
     max_activity_age_days       = 0
     standing_shards             = 0
     batching                    = "eager"
@@ -59,6 +60,7 @@ run "refused_1" {
     var.architecture,
     var.time_zone,
     var.scoring_policy,
+    var.period_grace_hours,
     var.max_activity_age_days,
     var.standing_shards,
     var.batching,
@@ -92,6 +94,7 @@ run "refused_2" {
     project                = "1podium"
     time_zone              = "UTC+1:00"
     scoring_policy         = [{ effective_from = "1970-01-01T00:00:00Z", points = {} }]
+    period_grace_hours     = 745
     max_activity_age_days  = 1.5
     standing_shards        = 1001
     snapshot_every_minutes = 61
@@ -111,6 +114,7 @@ run "refused_2" {
     var.project,
     var.time_zone,
     var.scoring_policy,
+    var.period_grace_hours,
     var.max_activity_age_days,
     var.standing_shards,
     var.snapshot_every_minutes,
@@ -133,6 +137,7 @@ run "refused_3" {
     environment            = "prod-"
     time_zone              = ""
     scoring_policy         = [{ effective_from = "yesterday", points = { a = 1 } }]
+    period_grace_hours     = 1.5
     max_activity_age_days  = 36526
     standing_shards        = 1.5
     snapshot_every_minutes = 1.5
@@ -145,6 +150,7 @@ run "refused_3" {
     var.environment,
     var.time_zone,
     var.scoring_policy,
+    var.period_grace_hours,
     var.max_activity_age_days,
     var.standing_shards,
     var.snapshot_every_minutes,
@@ -438,6 +444,7 @@ run "edges_are_allowed" {
     project                = "engagement-board"
     environment            = "production-eu"
     table_limits           = { activities = { write_units = 500 }, snapshots = { read_units = -1 } }
+    period_grace_hours     = 744
     max_activity_age_days  = null
     standing_shards        = 1000
     snapshot_every_minutes = 60

@@ -115,6 +115,7 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("STALE_LAG_SECONDS", seconds(settings::STALE_LAG)),
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
         ("TIME_ZONE", "UTC".to_owned()),
+        ("PERIOD_GRACE_HOURS", settings::PERIOD_GRACE_HOURS.to_string()),
         ("USER_CLAIM", "sub".to_owned()),
         ("WRITE_SCOPE", "podium:write".to_owned()),
         ("ADMIN_SCOPE", "podium:admin".to_owned()),
@@ -135,6 +136,37 @@ fn functions_find_the_settings_of_the_local_stack() {
         let deployed: ScoringPolicy = deployment.environment(name)["SCORING_POLICY"].parse().unwrap();
         assert_eq!(deployed, policy, "{name}");
     }
+}
+
+/// Not the parser of the functions, so that what Terraform writes is seen as it is.
+#[test]
+fn functions_get_the_rules_of_the_variables() {
+    let policy = json!([
+        {"effective_from": "1970-01-01T00:00:00Z", "points": {"task": 10}},
+        {
+            "effective_from": "2026-07-01T00:00:00Z",
+            "points": {
+                "task": {"points": 5, "max_per_day": 10},
+                "steps": {"per": 1000, "points": 1, "max": 20},
+                "kudos": {"given": {"max": 50}},
+            },
+            "titles": {"steps": "Steps walked"},
+        },
+    ]);
+    // JSON is an expression of Terraform's language, too.
+    let policy_variable = format!("scoring_policy={policy}");
+    let variables = [policy_variable.as_str(), "period_grace_hours=48"];
+    let variables = variables.iter().flat_map(|variable| ["-var", variable]);
+    let arguments: Vec<_> = IN_TEST.into_iter().chain(variables).collect();
+    let Some(deployment) = Deployment::mocked(&arguments) else {
+        return;
+    };
+    for name in ["ingest", "aggregator"] {
+        let found: Value =
+            serde_json::from_str(&deployment.environment(name)["SCORING_POLICY"]).expect("JSON");
+        assert_eq!(found, policy, "{name}");
+    }
+    assert_eq!(deployment.environment("aggregator")["PERIOD_GRACE_HOURS"], "48");
 }
 
 /// Reads a function's config from `environment`, and returns the names that it asked for.

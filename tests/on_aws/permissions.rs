@@ -75,11 +75,11 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
             ("reader", "aws_iam_policy.read_boards"),
         ],
         r#"
-        ingest: dynamodb:PutItem dynamodb:PartiQLInsert dynamodb:BatchGetItem on table/podium-test-activities
+        ingest: dynamodb:PutItem dynamodb:PartiQLInsert dynamodb:BatchGetItem dynamodb:GetItem dynamodb:Query on table/podium-test-activities
         pipe: dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams on table/podium-test-activities/stream/2026-11-21T00:00:00.000
         pipe: sqs:SendMessage on podium-test-activities
         pipe: sqs:SendMessage on podium-test-pipe-dlq
-        aggregator: dynamodb:BatchGetItem dynamodb:UpdateItem on table/podium-test-dedup
+        aggregator: dynamodb:BatchGetItem dynamodb:UpdateItem dynamodb:PutItem on table/podium-test-dedup
         aggregator: dynamodb:BatchGetItem dynamodb:PartiQLInsert dynamodb:PartiQLUpdate dynamodb:GetItem dynamodb:UpdateItem on table/podium-test-standings
         aggregator: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-activities
         aggregator: sqs:SendMessage on podium-test-activities-dlq
