@@ -280,7 +280,7 @@ async fn what_is_not_there_is_said_in_a_sentence() {
         (vec!["board", "program:chess"], "There is no board program:chess"),
         (
             vec!["board", "--user", "nobody"],
-            "nobody has no activity on the board global",
+            "nobody has neither points nor activities on the board global",
         ),
         (
             vec!["import", "/nowhere/activities.jsonl"],

@@ -236,7 +236,7 @@ async fn a_store_that_does_not_answer_is_unavailable_before_the_invocation_ends(
     );
     let log = std::fs::read_to_string(log.path()).expect("text");
     assert!(
-        log.contains("activities=100") && log.lines().count() == 1,
+        log.contains("count=100") && log.lines().count() == 1,
         "one line for all: {log}"
     );
 }
