@@ -348,7 +348,7 @@ async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Pro
     whoever_has_a_token_reads_in_private(emulator, provider, api_url).await;
 }
 
-/// What only admins may do is not there yet, so ingest answers them 404.
+/// An activity is no correction. What else only admins may do is not there yet, so ingest answers them 404.
 async fn only_admins_reach_their_routes(emulator: &Emulator, provider: &Provider, api_url: &str) {
     let write = provider.token(json!({ "scope": "podium:write" })).await;
     let admin = provider.token(json!({ "scope": "podium:admin" })).await;
@@ -360,7 +360,8 @@ async fn only_admins_reach_their_routes(emulator: &Emulator, provider: &Provider
         "programs/x",
     ] {
         let url = format!("{api_url}v1/{path}");
-        for (token, expected) in [(&write, 403), (&admin, 404)] {
+        let to_admins = if path == "corrections" { 422 } else { 404 };
+        for (token, expected) in [(&write, 403), (&admin, to_admins)] {
             let bearer = format!("authorization: Bearer {token}");
             let body = tried_by("ann", "correct");
             let status = status(emulator, &url, &["--json", &body, "--header", &bearer]).await;
