@@ -542,12 +542,12 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
     assert_eq!(
         lines,
         [
-            "ingest activities: put",
+            "ingest activities: get query put",
             "ingest dedup: ",
             "ingest standings: ",
             "ingest snapshots: ",
             "aggregator activities: ",
-            "aggregator dedup: update",
+            "aggregator dedup: put update",
             "aggregator standings: get update",
             "aggregator snapshots: ",
             // On AWS only heartbeats: the emulator ignores the condition on the key.
