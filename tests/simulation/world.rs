@@ -1,21 +1,19 @@
 //! Clients, the pipe, the queue and the invocations, driven by a seed. Every move is followed by a check
 //! of the invariants.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod clients;
+mod judge;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::counters::Sum;
-use domain::{Activity, Fact, FactId, Kind, Period, UserId};
+use domain::UserId;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use serde_json::json;
-use store::caps::{Cap, CapName};
-use store::count::{Countable, TOLD_APART};
 use store::generations::State;
-use store::keys::{CountGeneration, StandingKey};
-use store::stream::{Streamed, parse};
+use store::keys::CountGeneration;
 use store::{Generations, Rules, StoredFact};
 
 use crate::folds::{Fold, Rebuild};
@@ -30,22 +28,8 @@ const MOVES_TO_DRAIN: usize = 20_000;
 const WORKERS: usize = 3;
 const BATCH: usize = 30;
 const REPAIRS: usize = 2;
-/// Enough activities of one standing at once that the ledger spills.
-const BURST: usize = 20;
-/// An ingestion whose clock is behind by up to so many seconds.
-const SLOW_CLOCK: i64 = 100_000;
 const GRACE_HOURS: u16 = 24;
-const GRACE: SignedDuration = SignedDuration::from_hours(24);
 const USERS: [&str; 3] = ["ann", "bob", "cy"];
-const PROGRAMS: [&str; 2] = ["p", "q"];
-const KINDS: [&str; 6] = [
-    "task_completed",
-    "program_check_in",
-    "learning_milestone",
-    "quiz",
-    "walk",
-    "award",
-];
 /// Shards, time zone and points of the configurations that a deployment may change to: with another kind,
 /// with other points from a later day on, with other points in the past, without a kind, elsewhere. Walks are
 /// worth points by their quantity and awards by what is given, both with a cap.
@@ -211,124 +195,6 @@ impl World {
         }
     }
 
-    /// A client posts, sometimes many activities at once. The condition of the put prevents a repeat from
-    /// becoming a fact and a stream record.
-    fn post(&mut self) {
-        let user = USERS[self.random.random_range(0..USERS.len())];
-        let program = PROGRAMS[self.random.random_range(0..PROGRAMS.len())];
-        let count = [1, 1, 3, BURST][self.random.random_range(0..4)];
-        let behind = [0, 0, 0, self.random.random_range(0..SLOW_CLOCK)][self.random.random_range(0..4)];
-        let received_at = self.now - SignedDuration::from_secs(behind);
-        for _ in 0..count {
-            let kind: Kind = KINDS[self.random.random_range(0..KINDS.len())]
-                .parse()
-                .expect("a kind");
-            // Half of the activities are from the last 24 hours.
-            let hours_max = [24, 1_500][self.random.random_range(0..2)];
-            let occurred_at =
-                received_at - SignedDuration::from_hours(self.random.random_range(0..hours_max));
-            if self.configured.scoring_policy.worth(&kind, occurred_at).is_err() {
-                tell(format_args!("{kind} is refused"));
-                continue;
-            }
-            let id = format!("a{}", self.facts.len());
-            let mut image = json!({
-                "user_id": {"S": user},
-                "activity_id": {"S": id},
-                "program_id": {"S": program},
-                "kind": {"S": kind.as_str()},
-                "occurred_at": {"S": occurred_at.to_string()},
-                "received_at": {"S": received_at.to_string()},
-                "schema_version": {"N": "1"},
-            });
-            match kind.as_str() {
-                "walk" => {
-                    let steps = self.random.random_range(0..6_000);
-                    image["quantity"] = json!({"N": steps.to_string()});
-                }
-                "award" => {
-                    let points = self.random.random_range(0..=25);
-                    image["points"] = json!({"N": points.to_string()});
-                }
-                _ => {}
-            }
-            self.accept(&image);
-        }
-        tell(format_args!(
-            "{user} posts {count} for {program}, received at {received_at}"
-        ));
-    }
-
-    /// A fact is stored, and the stream has its record.
-    fn accept(&mut self, image: &serde_json::Value) {
-        let record = json!({"eventName": "INSERT", "dynamodb": {"NewImage": image}}).to_string();
-        let Ok(Streamed::Fact { fact, received_at }) = parse(&record) else {
-            panic!("what is stored is no fact: {record}");
-        };
-        self.facts.push(StoredFact { fact, received_at });
-        self.records.push(record);
-    }
-
-    /// An admin takes an activity out, of which there is one void, or adds points. Its record may overtake that of
-    /// the activity.
-    fn correct(&mut self) {
-        if !self.has_corrections || self.facts.is_empty() {
-            return;
-        }
-        self.publishing.expect_fewer();
-        let behind = [0, 0, 0, self.random.random_range(0..SLOW_CLOCK)][self.random.random_range(0..4)];
-        let received_at = self.now - SignedDuration::from_secs(behind);
-        let at = self.random.random_range(0..self.facts.len());
-        let number = self.facts.len();
-        let voided = match &self.facts[at].fact {
-            Fact::Activity(activity) if self.random.random_range(0..4) > 0 => Some(activity.id.clone()),
-            _ => None,
-        };
-        let common = json!({
-            "correction_id": {"S": format!("c{number}")},
-            "reason": {"S": "agreed"},
-            "received_at": {"S": received_at.to_string()},
-        });
-        let mut image = if let Some(activity) = voided {
-            let id = FactId::of_void(&activity);
-            let (user, record) = (self.facts[at].fact.user(), &self.records[at]);
-            if self
-                .facts
-                .iter()
-                .any(|stored| stored.fact.id() == id && stored.fact.user() == user)
-            {
-                return tell(format_args!("{activity} of {user} is void already"));
-            }
-            let record: serde_json::Value = serde_json::from_str(record).expect("a record");
-            let mut image = record["dynamodb"]["NewImage"].clone();
-            image["activity_received_at"] = image["received_at"].clone();
-            image["activity_id"] = json!({"S": id.as_str()});
-            tell(format_args!(
-                "{activity} of {user} is void, received at {received_at}"
-            ));
-            image
-        } else {
-            let user = USERS[self.random.random_range(0..USERS.len())];
-            let program = PROGRAMS[self.random.random_range(0..PROGRAMS.len())];
-            let points = self.random.random_range(-50..50);
-            let hours = self.random.random_range(0..200);
-            let occurred_at = received_at - SignedDuration::from_hours(hours);
-            tell(format_args!("{user} gets {points} in {program} at {occurred_at}"));
-            json!({
-                "user_id": {"S": user},
-                "activity_id": {"S": format!("~adjust c{number}")},
-                "program_id": {"S": program},
-                "points": {"N": points.to_string()},
-                "occurred_at": {"S": occurred_at.to_string()},
-                "schema_version": {"N": "1"},
-            })
-        };
-        for (name, value) in common.as_object().expect("an object") {
-            image[name] = value.clone();
-        }
-        self.accept(&image);
-    }
-
     fn send(&mut self, body: String) {
         self.sent += 1;
         let id = format!("m{}", self.sent);
@@ -487,14 +353,6 @@ impl World {
         tell(format_args!("{other} is live"));
     }
 
-    /// Whether a fact is counted in a generation; `None` if its rules do not know the kind.
-    fn is_included(&self, generation: CountGeneration, stored: &StoredFact) -> Option<bool> {
-        let rules = &self.rules[&generation];
-        let countable = Countable::scored(&stored.fact, stored.received_at, rules).ok()?;
-        let standing = standing(generation, rules, &stored.fact);
-        Some(self.tables.includes(&standing, countable.key))
-    }
-
     /// An operator repairs a user.
     fn step_repair(&mut self, may_fail: bool) {
         if may_fail && self.repairs.len() < REPAIRS && self.random.random_range(0..8) == 0 {
@@ -628,163 +486,6 @@ impl World {
             && self.repairs.is_empty()
             && !is_rebuilding
     }
-
-    /// Each standing is the sum, by the rules of its generation, of exactly those activities that it includes,
-    /// in each of its periods, and holds no keys of others.
-    fn check(&mut self) {
-        for standing in std::mem::take(&mut self.tables.written) {
-            let rules = &self.rules[&standing.generation];
-            let ledger = &self.tables.current(&standing).expect("it was written").ledger;
-            let of_standing = self.facts.iter().filter(|stored| {
-                *stored.fact.user() == standing.user && *stored.fact.program() == standing.program
-            });
-            let scored = of_standing.filter_map(|stored| {
-                let countable = Countable::scored(&stored.fact, stored.received_at, rules).ok()?;
-                Some((stored, countable))
-            });
-            let included: Vec<_> = scored
-                .filter(|(_, countable)| self.tables.includes(&standing, countable.key))
-                .collect();
-            let (facts, included): (Vec<_>, Vec<_>) = included.into_iter().unzip();
-            let keys: BTreeSet<_> = included.iter().map(|countable| countable.key).collect();
-            assert!(
-                self.tables.included(&standing).eq(&keys),
-                "{standing:?} includes what is no fact"
-            );
-            assert!(
-                ledger.keys().iter().all(|key| keys.contains(key)),
-                "{standing:?} has a key of no fact"
-            );
-            let latest = included.iter().map(|countable| countable.day).max();
-            assert_eq!(Some(ledger.counters.as_of()), latest, "the day of {standing:?}");
-            for (period, sum) in ledger.counters.periods() {
-                assert_eq!(sum, expected(&facts, rules, period), "{standing:?} in {period:?}");
-            }
-            let epoch = ledger.epoch;
-            let caps: BTreeSet<_> = included
-                .iter()
-                .filter_map(|countable| countable.cap.clone())
-                .collect();
-            for cap in caps {
-                let of_cap = included
-                    .iter()
-                    .filter(|countable| countable.cap.as_ref() == Some(&cap));
-                let all: i64 = of_cap.map(|countable| countable.sums.all.points).sum();
-                let name = CapName::new(&standing, epoch, &cap);
-                let kept = self.tables.caps(std::slice::from_ref(&name));
-                assert_eq!(
-                    kept.get(&name).map(|sums| sums.all),
-                    Some(all),
-                    "{}",
-                    name.as_str()
-                );
-            }
-        }
-    }
-
-    /// Every accepted activity is counted and published, and counted in each generation whose rules know
-    /// its kind. Every message that can never be counted is a dead letter, and no other is.
-    fn check_end(mut self) {
-        let mut dead: BTreeSet<&str> = BTreeSet::new();
-        dead.extend(self.dead.iter().filter_map(|message| message.body.as_deref()));
-        for (record, stored) in self.records.iter().zip(&self.facts) {
-            let StoredFact { fact, received_at } = stored;
-            if dead.contains(record.as_str()) {
-                let is_unscored = |rules: &Rules| Countable::scored(fact, *received_at, rules).is_err();
-                assert!(
-                    self.now - TOLD_APART > *received_at || self.first_rules.values().any(is_unscored),
-                    "a countable message is a dead letter: {record}"
-                );
-                self.publishing.expect_fewer();
-                continue;
-            }
-            for generation in self.generations.counted() {
-                // A generation says that it lacks what its rules did not know from the beginning.
-                let was_known = Countable::scored(fact, *received_at, &self.first_rules[&generation]).is_ok();
-                let may_lack = !was_known && self.generations.lacks(generation);
-                let is_included = self.is_included(generation, stored);
-                assert!(
-                    is_included.is_none_or(|is_included| is_included || may_lack),
-                    "{fact:?} was accepted but is not counted in {generation}"
-                );
-            }
-        }
-        for number in 1..=self.unreadable {
-            let body = format!("unreadable {number}");
-            assert!(dead.contains(body.as_str()), "{body} is not a dead letter");
-        }
-        let live = self.generations.live;
-        let rules = &self.rules[&live];
-        let published = self.publishing.check_end(
-            &mut self.random,
-            (&self.tables, &self.facts),
-            (live, rules),
-            self.now,
-        );
-        if self.publishing.is_all_time_of_everyone() {
-            let standings = self.tables.of_generation(live).into_values();
-            let points: i64 = standings
-                .map(|(_, ledger)| ledger.counters.sums()[0].points)
-                .sum();
-            assert_eq!(published.unwrap_or_default(), points, "counted and published");
-        }
-    }
-}
-
-/// What facts come to in a period by these rules, judged apart from the code under test: an activity and its void
-/// come to nothing wherever both are in time, and no more than its cap counts of a kind and a day.
-fn expected(facts: &[&StoredFact], rules: &Rules, period: Option<Period>) -> Sum {
-    let mut expected = Sum::default();
-    let mut capped: BTreeMap<Cap, i64> = BTreeMap::new();
-    for StoredFact { fact, received_at } in facts {
-        let (activity, sign): (Option<&Activity>, i64) = match fact {
-            Fact::Activity(activity) => (Some(activity), 1),
-            Fact::Void(void) => (Some(&void.activity), -1),
-            Fact::Adjustment(_) => (None, 1),
-        };
-        let received_at = match fact {
-            Fact::Void(void) => (*received_at).max(void.activity_received_at),
-            _ => *received_at,
-        };
-        let day = rules.calendar.date(fact.occurred_at());
-        let counts = period.is_none_or(|period| {
-            let end = rules.calendar.beginning(period.following());
-            (period.first_day()..=period.last_day()).contains(&day) && received_at < end + GRACE
-        });
-        if !counts {
-            continue;
-        }
-        match (fact, activity) {
-            (Fact::Adjustment(adjustment), _) => expected.points += i64::from(adjustment.points),
-            (_, Some(activity)) => {
-                let worth = rules.scoring_policy.worth(&activity.kind, activity.occurred_at);
-                let worth = worth.expect("it is scored");
-                let points = sign
-                    * worth
-                        .points(activity.amount)
-                        .expect("it has what it is scored by");
-                expected.activities += sign;
-                match worth.max_per_day {
-                    None => expected.points += points,
-                    Some(max) => {
-                        let kind = activity.kind.clone();
-                        *capped.entry(Cap { kind, day, max }).or_default() += points;
-                    }
-                }
-            }
-            (_, None) => unreachable!("only an adjustment has no activity"),
-        }
-    }
-    expected.points += capped
-        .iter()
-        .map(|(cap, sum)| (*sum).min(cap.max.into()))
-        .sum::<i64>();
-    expected
-}
-
-fn standing(generation: CountGeneration, rules: &Rules, fact: &Fact) -> StandingKey {
-    let (user, program) = (fact.user().clone(), fact.program().clone());
-    StandingKey::new(generation, rules.standing_shards, user, program)
 }
 
 fn configuration(number: usize) -> Rules {
