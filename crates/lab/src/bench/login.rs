@@ -13,11 +13,13 @@ use local::{Access, Login, StackConfig};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::json;
+use terminal::text::{grouped, latency};
 use tokio::net::TcpListener;
 
 use super::latency::{RATE, WARM_UP, post};
 use super::machine::{Machine, Peaks};
 use super::report::Report;
+use crate::load::figures::Figures;
 
 const AUDIENCE: &str = "podium-bench";
 /// The target for what a token adds to the median.
@@ -34,7 +36,7 @@ pub async fn measure(length: Duration, report: &mut Report, peaks: &mut Peaks) -
     let mut with = Vec::new();
     for round in 1..=ROUNDS {
         eprintln!("login: round {round} of {ROUNDS} ...");
-        without.push(median(StackConfig::new()?, Authorization::None, length, peaks).await?);
+        without.push(posts(StackConfig::new()?, Authorization::None, length, peaks).await?);
         let config = StackConfig {
             access: Access {
                 open: false,
@@ -44,11 +46,8 @@ pub async fn measure(length: Duration, report: &mut Report, peaks: &mut Peaks) -
             ..StackConfig::new()?
         };
         let authorization = Authorization::by_command(format!("echo {token}"));
-        with.push(median(config, authorization, length, peaks).await?);
+        with.push(posts(config, authorization, length, peaks).await?);
     }
-    without.sort();
-    with.sort();
-    let (without, with) = (without[ROUNDS / 2], with[ROUNDS / 2]);
     report.section(
         "Login",
         format_args!(
@@ -56,30 +55,50 @@ pub async fn measure(length: Duration, report: &mut Report, peaks: &mut Peaks) -
             length.as_secs()
         ),
     );
+    for (round, (without, with)) in (1..).zip(without.iter().zip(&with)) {
+        report.note(format_args!(
+            "round {round}: without {}; with {}",
+            say(without),
+            say(with)
+        ));
+    }
+    let (without, with) = (median(&without), median(&with));
     report.time("POST p50 without a token", without, None);
     report.time("POST p50 with a token", with, None);
     report.time("added by a token", with.saturating_sub(without), Some(ADDED_MAX));
     Ok(())
 }
 
-/// The median of POSTs to a new stack.
-async fn median(
+/// POSTs to a new stack.
+async fn posts(
     config: StackConfig,
     authorization: Authorization,
     length: Duration,
     peaks: &mut Peaks,
-) -> anyhow::Result<Duration> {
+) -> anyhow::Result<Figures> {
     let machine = Machine::configured(config).await?;
     let api = machine.api()?.authorized_by(authorization);
     machine.load(post(api.clone(), WARM_UP)).await?;
     let figures = machine.load(post(api, length)).await?;
     machine.stop(peaks).await?;
-    anyhow::ensure!(
-        figures.counts.errors_total() == 0 && figures.counts.rejected == 0,
-        "{} POSTs failed",
-        figures.counts.errors_total() + figures.counts.rejected
-    );
-    Ok(figures.post.p50)
+    anyhow::ensure!(figures.counts.accepted > 0, "no POST was accepted");
+    Ok(figures)
+}
+
+fn median(rounds: &[Figures]) -> Duration {
+    let mut medians: Vec<_> = rounds.iter().map(|figures| figures.post.p50).collect();
+    medians.sort();
+    medians[medians.len() / 2]
+}
+
+/// A machine that is too slow for the rate refuses or does not send some, and its times mean little.
+fn say(Figures { post, counts, .. }: &Figures) -> String {
+    format!(
+        "p50 {}, {} accepted, {} not",
+        latency(post.p50),
+        grouped(counts.accepted),
+        grouped(counts.errors_total() + counts.rejected)
+    )
 }
 
 /// Starts an issuer on loopback. Returns it, and a token of its that may write.
