@@ -1,18 +1,15 @@
 //! Corrections: admins take activities out or add points, and list what was corrected.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::intake::shorten;
 use domain::{Correction, CorrectionId, Fact, FactId, Rejection, RejectionCode, UserId, Void};
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, RequestExt as _, Response};
-use percent_encoding::percent_decode_str;
-use problem::Problem;
+use problem::query::{self, Query};
+use problem::{Problem, invalid};
 use serde::Serialize;
 use serde_json::json;
 use store::StoreError;
@@ -46,7 +43,7 @@ struct Listed<'a> {
 }
 
 /// Which corrections to list.
-struct Query {
+struct Listing {
     user: UserId,
     after: Option<String>,
     limit: u16,
@@ -71,8 +68,8 @@ impl Ingest {
                 }
                 Err(refusal) => *refusal,
             },
-            Method::GET | Method::HEAD => match Query::of(request) {
-                Ok(query) => self.list(&query, deadline).await,
+            Method::GET | Method::HEAD => match Listing::of(request) {
+                Ok(listing) => self.list(&listing, deadline).await,
                 Err(problem) => problem.into_response(),
             },
             _ => problem::method_not_allowed(request.method(), "GET, HEAD, POST"),
@@ -148,10 +145,10 @@ impl Ingest {
         kept
     }
 
-    async fn list(&self, query: &Query, deadline: Instant) -> Response<String> {
+    async fn list(&self, listing: &Listing, deadline: Instant) -> Response<String> {
         let page = self
             .activities
-            .corrections(&query.user, query.after.as_deref(), query.limit);
+            .corrections(&listing.user, listing.after.as_deref(), listing.limit);
         let (failure, is_corrupt) = match timeout_at(deadline, page).await {
             Ok(Ok(page)) => return listed(&page),
             Ok(Err(error)) => (reason(&error), matches!(error, StoreError::Corrupt { .. })),
@@ -221,73 +218,28 @@ impl<'a> Listed<'a> {
     }
 }
 
-impl Query {
+impl Listing {
     fn of(request: &Request) -> Result<Self, Problem> {
-        let mut parameters: Vec<(String, String)> = Vec::new();
-        let raw = request.uri().query().unwrap_or_default();
-        for parameter in raw.split('&').filter(|parameter| !parameter.is_empty()) {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let (name, value) = (decoded(name)?, decoded(value)?);
-            if parameters.iter().any(|(found, _)| *found == name) {
-                let name = shorten(&name);
-                let detail = format!("The parameter {name} is given more than once. Give it once.");
-                return Err(invalid("invalid_parameter", &name, detail));
-            }
-            parameters.push((name, value));
-        }
-        let (mut user, mut after, mut limit) = (None, None, LISTED_DEFAULT);
-        for (name, value) in parameters {
-            match name.as_str() {
-                "user_id" => {
-                    let id = value.parse::<UserId>().map_err(|error| {
-                        invalid("invalid_parameter", "user_id", format!("The user_id {error}."))
-                    });
-                    user = Some(id?);
-                }
-                "cursor" => {
-                    let id = URL_SAFE_NO_PAD.decode(&value).ok();
-                    let id = id
-                        .and_then(|id| String::from_utf8(id).ok())
-                        .filter(|id| id.starts_with(FactId::OF_CORRECTIONS));
-                    let value = shorten(&value);
-                    let detail = format!(
-                        "The cursor {value:?} is not valid. Use the next_cursor of an earlier answer."
-                    );
-                    after = Some(id.ok_or_else(|| invalid("invalid_parameter", "cursor", detail))?);
-                }
-                "limit" => {
-                    let number = value
-                        .parse()
-                        .ok()
-                        .filter(|limit| (1..=LISTED_MAX).contains(limit));
-                    let value = shorten(&value);
-                    let detail =
-                        format!("The limit is {value:?}; it must be a whole number from 1 to {LISTED_MAX}.");
-                    limit = number.ok_or_else(|| invalid("invalid_parameter", "limit", detail))?;
-                }
-                name => {
-                    let name = shorten(name);
-                    let detail = format!("The parameter {name:?} is not known at this path. Check its name.");
-                    return Err(invalid("unknown_parameter", &name, detail));
-                }
-            }
-        }
-        let user = user.ok_or_else(|| {
+        let mut query = Query::parse(request.uri().query().unwrap_or_default())?;
+        let Some(user) = query.take("user_id") else {
             let detail = "The parameter user_id is missing. Set it to the id of a user.";
-            invalid("invalid_parameter", "user_id", detail.to_owned())
-        })?;
-        Ok(Self { user, after, limit })
+            return Err(invalid("invalid_parameter", "user_id", detail.to_owned()));
+        };
+        let user = user
+            .parse()
+            .map_err(|error| invalid("invalid_parameter", "user_id", format!("The user_id {error}.")))?;
+        let after = query.take("cursor").map(|cursor| {
+            let id = URL_SAFE_NO_PAD.decode(&cursor).ok();
+            id.and_then(|id| String::from_utf8(id).ok())
+                .filter(|id| id.starts_with(FactId::OF_CORRECTIONS))
+                .ok_or_else(|| query::invalid_cursor(&cursor))
+        });
+        let listing = Self {
+            user,
+            after: after.transpose()?,
+            limit: query.number("limit", LISTED_DEFAULT, 1..=LISTED_MAX)?,
+        };
+        query.finish()?;
+        Ok(listing)
     }
-}
-
-fn decoded(raw: &str) -> Result<String, Problem> {
-    let text = percent_decode_str(raw).decode_utf8();
-    text.map(Cow::into_owned).map_err(|_| {
-        let detail = "The query is not valid UTF-8 after percent-decoding.";
-        invalid("invalid_encoding", "query", detail.to_owned())
-    })
-}
-
-fn invalid(code: &'static str, field: &str, detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, code, detail).field(field)
 }

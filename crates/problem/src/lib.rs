@@ -1,7 +1,7 @@
-//! Error responses of the HTTP API: problem documents (RFC 9457), and what all origins of the API answer
-//! alike.
+//! What all origins of the HTTP API take and answer alike: problem documents (RFC 9457) and queries.
 
 mod path;
+pub mod query;
 
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
@@ -80,6 +80,11 @@ impl Problem {
         response.headers_mut().extend(self.headers);
         response
     }
+}
+
+/// What is wrong with a request. `field` names the part, parameter or member.
+pub fn invalid(code: &'static str, field: &str, detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, detail).field(field)
 }
 
 /// The answer to a method that a path does not support. `allowed` is the value of `Allow`; the method that

@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use domain::intake::shorten;
 use domain::{Board, UserId, Window, address};
-use lambda_http::http::{StatusCode, Uri};
-use percent_encoding::percent_decode_str;
-use problem::Problem;
+use lambda_http::http::Uri;
+use problem::query::{self, Query, decode, digits};
+use problem::{Problem, invalid};
 
 pub const DEFAULT_LIMIT: usize = 100;
 pub const MAX_LIMIT: usize = 1_000;
@@ -104,30 +104,30 @@ impl Route {
             // Before the names: a slash too many does not name an empty board or user.
             _ if segments.contains(&"") => return Err(problem::unknown_path(uri.path())),
             ["v1", "boards"] => Self::Boards {
-                window: query.window()?,
+                window: window(&mut query)?,
             },
             ["v1", "status"] => Self::Status,
             ["v1", "policy"] => Self::Policy,
             ["v1", "boards", board] => Self::Board {
                 board: name("board", board, address::parse_board)?,
-                window: query.window()?,
+                window: window(&mut query)?,
                 limit: query.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?,
-                start: query.start()?,
+                start: start(&mut query)?,
             },
             ["v1", "boards", board, "history"] => Self::History {
                 board: name("board", board, address::parse_board)?,
-                window: query.window()?,
+                window: window(&mut query)?,
             },
             ["v1", "boards", board, "users"] => Self::Search {
                 board: name("board", board, address::parse_board)?,
-                window: query.window()?,
-                search: query.search()?,
+                window: window(&mut query)?,
+                search: search(&mut query)?,
                 limit: query.number("limit", DEFAULT_FOUND, 1..=MAX_FOUND)?,
             },
             ["v1", "boards", board, "users", user] => Self::User {
                 board: name("board", board, address::parse_board)?,
                 user: name("user", user, address::parse_user)?,
-                window: query.window()?,
+                window: window(&mut query)?,
                 around: query.number("around", DEFAULT_AROUND, 0..=MAX_AROUND)?,
             },
             _ => return Err(problem::unknown_path(uri.path())),
@@ -157,122 +157,43 @@ fn name<T, E: std::fmt::Display>(
     })
 }
 
-/// A number written with digits only: the parser of the standard library also takes a sign.
-fn digits<T: FromStr>(raw: &str) -> Option<T> {
-    let is_number = raw.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| raw.parse().ok()).flatten()
+fn window(query: &mut Query) -> Result<Window, Problem> {
+    let Some(raw) = query.take("window") else {
+        return Ok(Window::All);
+    };
+    raw.parse().map_err(|error| {
+        let detail = format!("The window {:?} {error}.", shorten(&raw));
+        invalid("invalid_parameter", "window", detail)
+    })
 }
 
-fn invalid(code: &'static str, field: &str, detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, code, detail).field(field)
+fn start(query: &mut Query) -> Result<Start, Problem> {
+    let Some(raw) = query.take("cursor") else {
+        let from = query.number("from", 1, 1..=MAX_FROM)?;
+        return Ok(Start::After(from - 1));
+    };
+    if query.take("from").is_some() {
+        let detail = "A cursor already says where to continue. Leave out from.".to_owned();
+        return Err(invalid("invalid_parameter", "from", detail));
+    }
+    raw.parse()
+        .map(Start::Cursor)
+        .map_err(|InvalidCursor| query::invalid_cursor(&raw))
 }
 
-fn decode(raw: &str, field: &str) -> Result<String, Problem> {
-    match percent_decode_str(raw).decode_utf8() {
-        Ok(text) => Ok(text.into_owned()),
-        Err(_) => Err(invalid(
-            "invalid_encoding",
-            field,
-            format!("The {field} is not valid UTF-8 after percent-decoding."),
-        )),
-    }
-}
-
-/// The query parameters that have not been taken yet.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn parse(raw: &str) -> Result<Self, Problem> {
-        let mut parameters: Vec<(String, String)> = Vec::new();
-        for parameter in raw.split('&').filter(|parameter| !parameter.is_empty()) {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let (name, value) = (decode(name, "query")?, decode(value, "query")?);
-            if parameters.iter().any(|(found, _)| *found == name) {
-                let name = shorten(&name);
-                let detail = format!("The parameter {name} is given more than once. Give it once.");
-                return Err(invalid("invalid_parameter", &name, detail));
-            }
-            parameters.push((name, value));
-        }
-        Ok(Self(parameters))
-    }
-
-    fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.0.iter().position(|(found, _)| found == name)?;
-        Some(self.0.swap_remove(at).1)
-    }
-
-    fn window(&mut self) -> Result<Window, Problem> {
-        let Some(raw) = self.take("window") else {
-            return Ok(Window::All);
-        };
-        raw.parse().map_err(|error| {
-            let detail = format!("The window {:?} {error}.", shorten(&raw));
-            invalid("invalid_parameter", "window", detail)
-        })
-    }
-
-    fn number(
-        &mut self,
-        name: &str,
-        default: usize,
-        allowed: std::ops::RangeInclusive<usize>,
-    ) -> Result<usize, Problem> {
-        let Some(raw) = self.take(name) else {
-            return Ok(default);
-        };
-        match digits(&raw) {
-            Some(number) if allowed.contains(&number) => Ok(number),
-            _ => {
-                let (least, most, raw) = (allowed.start(), allowed.end(), shorten(&raw));
-                let detail =
-                    format!("The {name} is {raw:?}; it must be a whole number from {least} to {most}.");
-                Err(invalid("invalid_parameter", name, detail))
-            }
-        }
-    }
-
-    fn start(&mut self) -> Result<Start, Problem> {
-        let Some(raw) = self.take("cursor") else {
-            let from = self.number("from", 1, 1..=MAX_FROM)?;
-            return Ok(Start::After(from - 1));
-        };
-        if self.take("from").is_some() {
-            let detail = "A cursor already says where to continue. Leave out from.".to_owned();
-            return Err(invalid("invalid_parameter", "from", detail));
-        }
-        raw.parse().map(Start::Cursor).map_err(|InvalidCursor| {
-            let raw = shorten(&raw);
-            let detail =
-                format!("The cursor {raw:?} is not valid. Use the next_cursor of an earlier answer.");
-            invalid("invalid_parameter", "cursor", detail)
-        })
-    }
-
-    fn search(&mut self) -> Result<UserId, Problem> {
-        let Some(raw) = self.take("search") else {
-            let detail = "The parameter search is missing. Set it to a part of a user id.".to_owned();
-            return Err(invalid("invalid_parameter", "search", detail));
-        };
-        raw.parse()
-            .map_err(|error| invalid("invalid_parameter", "search", format!("The search {error}.")))
-    }
-
-    /// A misspelt parameter would otherwise be silently ignored.
-    fn finish(self) -> Result<(), Problem> {
-        match self.0.first() {
-            None => Ok(()),
-            Some((name, _)) => {
-                let name = shorten(name);
-                let detail = format!("The parameter {name:?} is not known at this path. Check its name.");
-                Err(invalid("unknown_parameter", &name, detail))
-            }
-        }
-    }
+fn search(query: &mut Query) -> Result<UserId, Problem> {
+    let Some(raw) = query.take("search") else {
+        let detail = "The parameter search is missing. Set it to a part of a user id.".to_owned();
+        return Err(invalid("invalid_parameter", "search", detail));
+    };
+    raw.parse()
+        .map_err(|error| invalid("invalid_parameter", "search", format!("The search {error}.")))
 }
 
 #[cfg(test)]
 mod tests {
+    use lambda_http::http::StatusCode;
+
     use super::*;
 
     fn check(uri: &str, expected: &str) {

@@ -51,9 +51,7 @@ impl WindowBoard {
     /// Asserts what every reader relies on: a wrong board must not be published.
     fn new(board: Board, window: Window, ranked: RankedBoard) -> Self {
         let RankedBoard {
-            entries,
-            histogram,
-            sum: _,
+            entries, histogram, ..
         } = &ranked;
         assert!(
             entries.is_sorted_by_key(|entry| (entry.rank, &entry.user_id)),
