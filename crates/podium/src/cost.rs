@@ -299,6 +299,11 @@ fn edge(reads: f64) -> f64 {
     reads * (price::EDGE_REQUEST + ANSWER_BYTES / GIGABYTE * price::EDGE_GB)
 }
 
+/// Edge and serve, whose answers the edge keeps.
+fn public_readers(volume: Volume) -> f64 {
+    edge(reads(volume)) + serve(uncached_reads(volume))
+}
+
 /// What readers cost, by who may read, and what posts with a token cost more than signed ones.
 fn access_table(volumes: &[Volume]) -> String {
     type Dollars = fn(Volume) -> f64;
@@ -309,9 +314,7 @@ fn access_table(volumes: &[Volume]) -> String {
         line("users", users)
     );
     let rows: [(&str, Dollars); 4] = [
-        ("public readers", |volume| {
-            edge(reads(volume)) + serve(uncached_reads(volume))
-        }),
+        ("public readers", public_readers),
         ("  saved by caching", |volume| {
             serve(reads(volume)) - serve(uncached_reads(volume))
         }),
@@ -417,13 +420,16 @@ fn table(volumes: &[Volume]) -> String {
         line(name, dollars.collect());
     }
     let sum = |column: &[(&str, f64)]| column.iter().map(|(_, dollars)| dollars).sum::<f64>();
+    let sums: Vec<f64> = columns.iter().map(|column| sum(column)).collect();
     line(
         "US dollars a month",
-        columns
-            .iter()
-            .map(|column| format!("{:.2}", sum(column)))
-            .collect(),
+        sums.iter().map(|dollars| format!("{dollars:.2}")).collect(),
     );
+    let without = sums.iter().zip(volumes).map(|(dollars, volume)| {
+        let dollars = dollars - public_readers(*volume) + serve(reads(*volume));
+        format!("{dollars:.2}")
+    });
+    line("with edge = false", without.collect());
     text
 }
 
