@@ -78,12 +78,9 @@ impl Correction {
             let max = Adjustment::POINTS_MAX.into();
             let points = fields.whole("points", -i64::from(Adjustment::POINTS_MAX), max)?;
             let points = points.and_then(|points| i32::try_from(points).ok());
-            let points = points.filter(|points| *points != 0).ok_or_else(|| {
-                Rejection::new(RejectionCode::OutOfRange, "points", "is 0, which changes nothing")
-            })?;
             Change::Adjust {
                 program: fields.id("program_id")?,
-                points,
+                points: points.ok_or_else(|| fields.missing("points"))?,
                 occurred_at: match fields.text("occurred_at")? {
                     Some(text) => time(&text, received_at, None)?,
                     None => received_at,
@@ -205,6 +202,10 @@ mod tests {
             r#"{"user_id":"ann","program_id":"p","points":1000000,"occurred_at":"2014-01-01T00:00:00Z","reason":"é"}"#,
             r#"made: ann 1000000 in p at 2014-01-01T00:00:00Z, "é""#,
         );
+        check(
+            r#"{"user_id":"ann","program_id":"p","points":0,"reason":"looked into"}"#,
+            r#"made: ann 0 in p at 2026-11-21T12:00:00Z, "looked into""#,
+        );
     }
 
     #[test]
@@ -238,10 +239,6 @@ mod tests {
                 ),
             );
         }
-        check(
-            r#"{"user_id":"ann","program_id":"p","points":0,"reason":"r"}"#,
-            "OutOfRange [points] points is 0, which changes nothing",
-        );
         check(
             r#"{"user_id":"ann","program_id":"p","points":"5","reason":"r"}"#,
             "WrongType [points] points must be a whole number, not a string",
