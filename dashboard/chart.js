@@ -193,7 +193,8 @@ function showLines(place, { picture, marker, at, x, bottom, width }, lines, time
     const across = (clientX - plot.getBoundingClientRect().left - x(at[0])) / (x(at[last]) - x(at[0]));
     read(nearest(at, at[0] + across * (at[last] - at[0])));
   };
-  plot.onpointerleave = () => document.activeElement === plot || stop();
+  // A plot that was drawn under a resting pointer is never entered, so its leaving is not told to it.
+  place.onpointerleave = () => document.activeElement === plot || stop();
   plot.onblur = stop;
   plot.onkeydown = (event) => {
     const now = Number(plot.getAttribute("aria-valuenow"));

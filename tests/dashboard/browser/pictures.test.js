@@ -81,8 +81,14 @@ test("points over time begin at 0, and are read by pointer and by keyboard", asy
     assert.deepEqual(lines, values);
     assert.equal(await page.plotText(), `${time}: ${values.map((value) => value.join(" ")).join(", ")}`);
   });
+  const isDrawnAgain = async (batch) => {
+    const drawn = await page.tab.locator("#race [role=slider]").elementHandle();
+    await stack.add(activitiesFor({ "user-001": 5 }, { program: "program-1", batch }));
+    await eventually("the chart drawn again", async () => assert.equal(await drawn.evaluate((plot) => plot.isConnected), false));
+  };
   await page.hoverPlot(0.9);
   await reads(await now());
+  await isDrawnAgain("below-the-pointer");
   await page.tab.mouse.move(0, 0);
   await eventually("no reading", async () => assert.equal(await page.reading(), null));
   await page.key("Tab");
@@ -97,9 +103,7 @@ test("points over time begin at 0, and are read by pointer and by keyboard", asy
   await page.key("Escape");
   assert.equal(await page.reading(), null);
   assert.notEqual(await page.user(), null, "the card stays");
-  const drawn = await page.tab.locator("#race [role=slider]").elementHandle();
-  await stack.add(activitiesFor({ "user-001": 5 }, { program: "program-1", batch: "redraw" }));
-  await eventually("the chart drawn again", async () => assert.equal(await drawn.evaluate((plot) => plot.isConnected), false));
+  await isDrawnAgain("closed");
   assert.equal(await page.reading(), null, "what was closed stays closed");
 });
 
