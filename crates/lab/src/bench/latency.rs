@@ -56,7 +56,7 @@ pub async fn measure(length: Duration, report: &mut Report, peaks: &mut Peaks) -
         eprintln!("latency with {} batching ...", expected.name);
         let machine = Machine::start(expected.batching).await?;
         let api = machine.api()?;
-        machine.load(post(api.clone(), WARM_UP)).await?;
+        machine.load(post(api.clone(), RATE, WARM_UP)).await?;
         let watch = Watch {
             dynamodb: machine.stack.dynamodb.clone(),
             standings_table: machine.stack.tables.standings.clone(),
@@ -64,8 +64,8 @@ pub async fn measure(length: Duration, report: &mut Report, peaks: &mut Peaks) -
             look_every: expected.look_every,
         };
         let cpu = CpuTimes::read(&machine.stack.lambda);
-        let load =
-            machine.load(async move { tokio::join!(post(api.clone(), length), probes::run(api, watch)) });
+        let load = machine
+            .load(async move { tokio::join!(post(api.clone(), RATE, length), probes::run(api, watch)) });
         let (figures, counted) = load.await?;
         let counted = counted?;
         let cpu = CpuTimes::read(&machine.stack.lambda).since(&cpu);
@@ -101,9 +101,10 @@ pub async fn measure(length: Duration, report: &mut Report, peaks: &mut Peaks) -
     Ok(())
 }
 
-pub(super) async fn post(api: Api, length: Duration) -> Figures {
+/// Posts `rate` activities a second, one a request.
+pub(super) async fn post(api: Api, rate: f64, length: Duration) -> Figures {
     let plan = Plan {
-        rate: RATE,
+        rate,
         length: Some(length),
         users: USERS,
         programs: PROGRAMS,
