@@ -1,5 +1,6 @@
 //! The load: its activities and corrections, and sending them until they are acknowledged.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ const ADJUST_ONE_IN: usize = 50;
 const ADJUSTED_POINTS: i32 = 50;
 const BATCH: usize = 25;
 const CONNECTIONS: usize = 16;
+/// How many requests with activities a correction comes before its own at most.
+const AHEAD_MAX: usize = 4;
 
 /// Of a void whose activity is not there yet.
 const NOT_YET: &str = "unknown_activity";
@@ -54,10 +57,14 @@ enum Request {
 }
 
 impl Request {
-    fn len(&self) -> usize {
+    fn places(&self) -> &[usize] {
         match self {
-            Self::Activities(places) | Self::Corrections(places) => places.len(),
+            Self::Activities(places) | Self::Corrections(places) => places,
         }
+    }
+
+    fn len(&self) -> usize {
+        self.places().len()
     }
 }
 
@@ -81,15 +88,12 @@ impl Load {
         let activities: Vec<Activity> = (0..activities).map(|_| workload.next()).collect();
         let mut random = StdRng::seed_from_u64(seed);
         let activities_of = |deliveries: &[usize]| Request::Activities(deliveries.to_vec());
-        let mut requests = requests(&mut random, activities.len(), TWICE_WITHIN, activities_of);
+        let requests = requests(&mut random, activities.len(), TWICE_WITHIN, activities_of);
         let corrections = corrections(&mut random, &activities);
-        // A void may be sent before its activity, and is then refused for a while.
+        let (of, corrections): (Vec<usize>, Vec<Correction>) = corrections.into_iter().unzip();
         let corrections_of = |deliveries: &[usize]| Request::Corrections(deliveries.to_vec());
         let among = self::requests(&mut random, corrections.len(), BATCH, corrections_of);
-        for request in among {
-            let at = random.random_range(0..=requests.len());
-            requests.insert(at, request);
-        }
+        let requests = merged(&mut random, requests, among, &of);
         Self {
             activities,
             corrections,
@@ -190,8 +194,34 @@ fn requests(
     deliveries.chunks(BATCH).map(request).collect()
 }
 
-/// Voids of some activities, and adjustments.
-fn corrections(random: &mut StdRng, activities: &[Activity]) -> Vec<Correction> {
+/// Sends corrections among activities, each request up to [`AHEAD_MAX`] requests before the last of the activities
+/// that it corrects: a void may come before its activity, and is then refused for a while. It holds a connection
+/// meanwhile, so one that came much earlier would keep its activity from being sent. `of` has the activity of each
+/// correction.
+fn merged(
+    random: &mut StdRng,
+    activities: Vec<Request>,
+    corrections: Vec<Request>,
+    of: &[usize],
+) -> Vec<Request> {
+    let mut first: HashMap<usize, usize> = HashMap::new();
+    for (at, request) in activities.iter().enumerate() {
+        for &activity in request.places() {
+            first.entry(activity).or_insert(at);
+        }
+    }
+    let corrections = corrections.into_iter().map(|request| {
+        let activities = request.places().iter().map(|&place| first[&of[place]]);
+        let last = activities.max().unwrap_or_default();
+        (last.saturating_sub(random.random_range(0..=AHEAD_MAX)), request)
+    });
+    let mut requests: Vec<_> = corrections.chain(activities.into_iter().enumerate()).collect();
+    requests.sort_by_key(|(at, _)| *at);
+    requests.into_iter().map(|(_, request)| request).collect()
+}
+
+/// Voids of some activities, and adjustments, each with the place of its activity, in that order.
+fn corrections(random: &mut StdRng, activities: &[Activity]) -> Vec<(usize, Correction)> {
     let voided = rand::seq::index::sample(random, activities.len(), activities.len() / VOID_ONE_IN);
     let adjusted = rand::seq::index::sample(random, activities.len(), activities.len() / ADJUST_ONE_IN);
     let correction = |name: &str, activity: &Activity| Correction {
@@ -201,19 +231,27 @@ fn corrections(random: &mut StdRng, activities: &[Activity]) -> Vec<Correction> 
         adjusts: None,
         reason: "chaos".to_owned(),
     };
-    let voids = voided.into_iter().map(|at| Correction {
-        voids: Some(activities[at].activity_id.clone()),
-        ..correction("void", &activities[at])
+    let voids = voided.into_iter().map(|at| {
+        let void = Correction {
+            voids: Some(activities[at].activity_id.clone()),
+            ..correction("void", &activities[at])
+        };
+        (at, void)
     });
     let voids: Vec<_> = voids.collect();
-    let adjustments = adjusted.into_iter().map(|at| Correction {
-        adjusts: Some(Adjustment {
-            program_id: activities[at].program_id.clone(),
-            points: random.random_range(1..=ADJUSTED_POINTS) * if random.random() { 1 } else { -1 },
-        }),
-        ..correction("adjust", &activities[at])
+    let adjustments = adjusted.into_iter().map(|at| {
+        let adjustment = Correction {
+            adjusts: Some(Adjustment {
+                program_id: activities[at].program_id.clone(),
+                points: random.random_range(1..=ADJUSTED_POINTS) * if random.random() { 1 } else { -1 },
+            }),
+            ..correction("adjust", &activities[at])
+        };
+        (at, adjustment)
     });
-    voids.into_iter().chain(adjustments).collect()
+    let mut corrections: Vec<_> = voids.into_iter().chain(adjustments).collect();
+    corrections.sort_by_key(|(at, _)| *at);
+    corrections
 }
 
 #[cfg(test)]
@@ -240,5 +278,33 @@ mod tests {
         assert_eq!(load.deliveries(), 1_200 + 63 + 21);
         assert_eq!(load.requests, Load::new(7, 900).requests);
         assert_ne!(load.requests, Load::new(8, 900).requests);
+    }
+
+    #[test]
+    fn no_void_waits_for_an_activity_that_is_far_behind_it() {
+        let load = Load::new(7, 20_000);
+        let mut sent: HashMap<_, usize> = HashMap::new();
+        let mut ahead = 0;
+        for (at, request) in load.requests.iter().enumerate() {
+            if let Request::Activities(places) = request {
+                for &place in places {
+                    sent.entry(&load.activities[place].activity_id).or_insert(at);
+                }
+            }
+        }
+        for (at, request) in load.requests.iter().enumerate() {
+            let Request::Corrections(places) = request else {
+                continue;
+            };
+            for activity in places
+                .iter()
+                .filter_map(|&place| load.corrections[place].voids.as_ref())
+            {
+                let waits = sent[activity].saturating_sub(at);
+                assert!(waits < CONNECTIONS / 2, "{activity} comes {waits} requests later");
+                ahead += usize::from(waits > 0);
+            }
+        }
+        assert!(ahead > 0, "some come before their activities");
     }
 }
