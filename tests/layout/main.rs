@@ -9,7 +9,7 @@ use serde_json::Value;
 /// A dependency may only point to a line above, so that no circle can form.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("problem", &[]),
+    ("problem", &["domain"]),
     ("telemetry", &[]),
     ("store", &["domain"]),
     ("identity", &["domain", "problem", "store"]),
