@@ -1,6 +1,9 @@
 use ingest::{Config, Ingest};
 use lambda_http::{Error, Request, run, service_fn};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init();
