@@ -8,6 +8,7 @@ import { byId, say } from "./element.js";
 import { count } from "./format.js";
 import { csvOf, download, fileName, jsonOf, wholeBoard } from "./export.js";
 import { ageSeconds, judge } from "./freshness.js";
+import { learn, personOf } from "./person.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { startSearch } from "./search.js";
@@ -42,8 +43,12 @@ const show = {
     listed = document.listed;
     showBoard(document, view, whoIsMe());
     if (view.from === 1) showPodium(document.entries);
+    showLines();
   },
-  leaders: ({ entries }) => showPodium(entries),
+  leaders({ entries }) {
+    showPodium(entries);
+    showLines();
+  },
   programs(document) {
     showPrograms(document, view);
     showShares(byId("shares"), sharesOf(document.boards));
@@ -77,6 +82,7 @@ function showLines() {
 function put(part, answer) {
   if (shown[part] === answer) return;
   shown[part] = answer;
+  learn(answer.document);
   show[part](answer.document);
   setBusy(part, false);
   if (part === "board") asked = null;
@@ -156,7 +162,7 @@ function enter(next) {
   byId("panel").setAttribute("aria-labelledby", `tab-${view.window}`);
   byId("rows").value = view.rows;
   byId("my-rank").hidden = whoIsMe() === null;
-  showUserName(view.user);
+  showUserName(view.user === null ? null : personOf(view.user));
   showCurrent(view);
   showLoading(view, listed);
   showUserProblem("Loading…");
@@ -251,7 +257,11 @@ onClick("toggle-me", () => {
   enter(view);
 });
 
-startSearch(async (text, signal) => (await get(searchPath(view, text), signal)).document.entries, choose);
+startSearch(async (text, signal) => {
+  const { document } = await get(searchPath(view, text), signal);
+  learn(document);
+  return document.entries;
+}, choose);
 
 addEventListener("popstate", () => enter(parseView(location.search)));
 addEventListener("offline", tick);

@@ -1,4 +1,4 @@
-import { arrange, byId, heard, make, nameButton, otherCase, say, seen, write } from "./element.js";
+import { arrange, byId, heard, make, nameButton, otherCase, portray, say, seen, write } from "./element.js";
 import { change, count, number, unit, windowDates } from "./format.js";
 import { nameOf, pagesOf, programOf, START, WINDOWS, writeView } from "./view.js";
 
@@ -65,15 +65,18 @@ export const hideBars = () => scaleBars(Number.MAX_SAFE_INTEGER);
 export function showPodium(entries) {
   scaleBars(Math.max(1, entries[0]?.points ?? 0));
   const isTied = (entry) => entries.filter(({ rank }) => rank === entry.rank).length > 1;
-  arrange(byId("podium"), entries.slice(0, 3).map((entry) =>
-    make("li", { "data-rank": entry.rank },
-      nameButton(entry.user_id),
+  arrange(byId("podium"), entries.slice(0, 3).map((entry) => {
+    const place = make("li", { "data-rank": entry.rank },
+      nameButton(entry),
       make("p", { class: "points" }, make("b", {}, number(entry.points)), " ", unit(entry.points, "point")),
-      make("p", { class: "step" }, heard("Rank "), make("b", {}, `${entry.rank}`), isTied(entry) ? " tied" : ""))));
+      make("p", { class: "step" }, heard("Rank "), make("b", {}, `${entry.rank}`), isTied(entry) ? " tied" : ""));
+    portray(place, entry);
+    return place;
+  }));
 }
 
 function newRow() {
-  const name = make("td", {}, nameButton(""), " ", make("span", { class: "mark" }));
+  const name = make("td", {}, nameButton({ user_id: "" }), " ", make("span", { class: "mark" }), " ", make("span", { class: "id" }));
   const cells = [make("td"), name, make("td"), make("td"), make("td")];
   for (const cell of cells) cell.setAttribute("role", "cell");
   const tr = make("tr", { role: "row" }, ...cells);
@@ -102,13 +105,17 @@ function fillRow(row, entry, tied, marks) {
   if (filled === row.filled) return;
   row.filled = filled;
   row.tr.className = marks.join(" ");
-  row.tr.dataset.user = entry.user_id;
+  // Someone anonymous has no id.
+  if (entry.user_id === undefined) delete row.tr.dataset.user;
+  else row.tr.dataset.user = entry.user_id;
   row.tr.style.setProperty("--points", entry.points);
   const [rank, name, points, activities, moved] = row.cells;
-  name.firstChild.dataset.choose = entry.user_id;
-  name.firstChild.title = entry.user_id;
-  write(name.firstChild, entry.user_id);
-  write(name.lastChild, marks.join(", "));
+  const [whose, mark, id] = name.children;
+  const shown = nameButton(entry, whose);
+  if (shown !== whose) whose.replaceWith(shown);
+  portray(name, entry);
+  write(mark, marks.join(", "));
+  write(id, entry.name === undefined ? "" : entry.user_id);
   const { sign, words } = change(entry.change);
   rank.replaceChildren(number(entry.rank), ...(tied ? [seen(" ="), heard(" tied")] : []));
   write(points, number(entry.points));

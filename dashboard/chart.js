@@ -2,6 +2,7 @@
 
 import { draw, make, table } from "./element.js";
 import { axisTime, fullTime, number, percent, percents, sumOf } from "./format.js";
+import { lettersOf, personOf } from "./person.js";
 import { programOf } from "./view.js";
 
 const LEADERS = 5;
@@ -15,8 +16,11 @@ const NAME_PART = 0.35;
 const isKnown = ({ points }) => points !== null;
 const isPositive = ({ points }) => points > 0;
 
-/** A user's line: `{name, points: [{at, points}]}`, `at` in milliseconds, `points` null where unknown. */
-const line = (name, at, points) => ({ name, points: at.map((moment, i) => ({ at: Date.parse(moment), points: points[i] })) });
+/** A user's line: `{user, name, points: [{at, points}]}`, `at` in milliseconds, `points` null where unknown. */
+function line(user, at, points) {
+  const { name = user } = personOf(user);
+  return { user, name, points: at.map((moment, i) => ({ at: Date.parse(moment), points: points[i] })) };
+}
 
 /** A user's line, from the board's history if it has the user, else from their own. */
 export function lineOf({ entry: { user_id }, history }, board) {
@@ -27,8 +31,11 @@ export function lineOf({ entry: { user_id }, history }, board) {
 
 export function linesOf(board, chosen) {
   const lines = board.users.slice(0, LEADERS).map(({ user_id, points }) => line(user_id, board.at, points));
-  const missing = chosen && lines.every(({ name }) => name !== chosen.entry.user_id);
-  return missing ? [...lines, lineOf(chosen, board)] : lines;
+  const missing = chosen && lines.every(({ user }) => user !== chosen.entry.user_id);
+  if (missing) lines.push(lineOf(chosen, board));
+  // Two people may have one name.
+  const isShared = ({ name }) => lines.filter((each) => each.name === name).length > 1;
+  return lines.map((each) => (isShared(each) && each.name !== each.user ? { ...each, name: `${each.name} (${each.user})` } : each));
 }
 
 /**
@@ -100,8 +107,10 @@ function nameIn(name, width, x, y, more) {
   queueMicrotask(() => {
     const length = text.getComputedTextLength();
     if (length <= width) return;
-    let letters = Math.floor((name.length * width) / length);
-    do text.textContent = `${name.slice(0, (letters -= 1))}…`; while (letters > 1 && text.getComputedTextLength() > width);
+    const letters = lettersOf(name);
+    let kept = Math.floor((letters.length * width) / length);
+    // Isolated, so that the dots are where the name ends in its own direction.
+    do text.textContent = `\u2068${letters.slice(0, (kept -= 1)).join("")}…\u2069`; while (kept > 1 && text.getComputedTextLength() > width);
     text.append(draw("title", {}, name));
   });
   return text;
@@ -132,8 +141,8 @@ function linesPicture(lines, chosen, timeZone, width, height) {
 
   const ends = lines.map(({ points }) => points.findLast(isKnown)?.points ?? ticks[0]);
   const heights = spreadOut(ends.map(y), LABEL.height, bottom);
-  lines.forEach(({ name, points }, i) => {
-    const kind = `line-${i + 1}${name === chosen ? " chosen" : ""}`;
+  lines.forEach(({ user, name, points }, i) => {
+    const kind = `line-${i + 1}${user === chosen ? " chosen" : ""}`;
     picture.append(draw("path", { class: kind, d: pathOf(points, x, y) }));
     if (lines.length > 1) {
       picture.append(nameIn(name, width - right - 12, right + 12, heights[i] + 4, { class: `label ${kind}` }));
@@ -178,7 +187,7 @@ function showLines(place, { picture, marker, at, x, bottom, width }, lines, time
     plot.setAttribute("aria-valuetext", `${time.format(moment)}: ${values.map((value) => value.join(" ")).join(", ")}`);
     marker.setAttribute("d", `M${x(moment)} 0V${bottom}`);
     reading.replaceChildren(make("b", {}, time.format(moment)), ...values.map(([name, points], i) =>
-      make("p", { class: `line-${i + 1}` }, make("span", { class: "name" }, name), points)));
+      make("p", { class: `line-${i + 1}` }, make("span", { class: "name", dir: "auto" }, name), points)));
     reading.classList.toggle("left", x(moment) > width / 2);
     reading.hidden = false;
   }
@@ -222,7 +231,7 @@ export function showNothing(figure, why) {
 }
 
 export function showLine(place, own, timeZone) {
-  const drawn = linesPicture([own], own.name, timeZone, place.clientWidth, 96);
+  const drawn = linesPicture([own], own.user, timeZone, place.clientWidth, 96);
   if (drawn === null) place.replaceChildren();
   else showLines(place, drawn, [own], timeZone);
 }
@@ -236,7 +245,7 @@ export function showRace(figure, lines, chosen, timeZone) {
   const moments = [...new Set(lines.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
   const time = fullTime(timeZone);
   const rows = moments.map((at) => [time.format(at), ...all.map((points) => points.get(at) ?? "–")]);
-  fillTable(figure, ["Time", ...lines.map(({ name }) => name)], rows);
+  fillTable(figure, ["Time", ...lines.map(({ name }) => make("bdi", {}, name))], rows);
 }
 
 export function showShares(figure, shares) {

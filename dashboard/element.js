@@ -1,5 +1,7 @@
 // Makes elements. External data becomes text or attribute values, never markup.
 
+import { ANONYMOUS, hueOf, initialsOf } from "./person.js";
+
 export const byId = (id) => document.getElementById(id);
 
 function fill(element, attributes, children) {
@@ -18,8 +20,31 @@ export const draw = (name, attributes = {}, ...children) =>
 export const heard = (words) => make("span", { class: "heard" }, words);
 export const seen = (sign) => make("span", { "aria-hidden": "true" }, sign);
 
-// A long name is cut off on the page: its title shows all of it.
-export const nameButton = (user) => make("button", { class: "name", title: user, "data-choose": user }, user);
+/** Gives an element the avatar of a person, which the style sheet draws once there are names. */
+export function portray(element, { user_id, name }) {
+  element.dataset.initials = initialsOf({ user_id, name });
+  element.style.setProperty("--hue", hueOf(user_id));
+  if (name !== undefined || user_id === undefined) document.body.classList.add("named");
+}
+
+// A long name is cut off on the page: its title shows all of it, and the id. Names of any script keep their direction
+// to themselves.
+function describe(element, { user_id, name }) {
+  element.title = name === undefined ? user_id : `${name}\n${user_id}`;
+  write(element, name ?? user_id);
+  return element;
+}
+
+export const nameText = (kind, person) => describe(make(kind, { class: "name", dir: "auto" }), person);
+
+/** The name of a person, to press; of someone anonymous, a text. An `earlier` button is used again, and keeps the focus. */
+export function nameButton(person, earlier) {
+  const { user_id } = person;
+  if (user_id === undefined) return make("span", { class: "name" }, ANONYMOUS);
+  const button = earlier?.matches("button") ? earlier : make("button", { class: "name", dir: "auto" });
+  button.dataset.choose = user_id;
+  return describe(button, person);
+}
 
 /** Links to ids that differ from the requested one in case only, if there are any. */
 export function otherCase(ids = [], link) {

@@ -2,29 +2,30 @@ import { make } from "./element.js";
 import { programOf } from "./view.js";
 
 const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];
-const ENTRY = ["rank", "user_id", "points", "activities", "change"];
+const ENTRY = ["rank", "user_id", "name", "points", "activities", "change"];
+const TEXTS = ["user_id", "name"];
 
 /** What serve lists at most. */
 const ROWS_MAX = 10_000;
 
 const MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)";
-// Ids that a spreadsheet would convert: formulas, numbers (0012, $5), dates (2026-11-25, MAR1), times, truth values,
-// errors (#N/A). With those that begin with ' the rule can be reversed.
+// Ids and names that a spreadsheet would convert: formulas, numbers (0012, $5), dates (2026-11-25, MAR1), times, truth
+// values, errors (#N/A). With those that begin with ' the rule can be reversed.
 const CONVERTED = [
-  /^['#=+\-@]/,
+  /^['#=+\-@＝＋－＠]/,
   /^[$(.]*\d[\d.,:/%)\-+eapm]*$/i,
   new RegExp(`^(\\d{1,2}[./-]?${MONTH}|${MONTH}[a-z]*[./-]?\\d)`, "i"),
   /^(true|false)$/i,
 ];
 
-const guarded = (id) => (CONVERTED.some((form) => form.test(id)) ? `'${id}` : id);
+const guarded = (text = "") => (CONVERTED.some((form) => form.test(text)) ? `'${text}` : text);
 
 /** An RFC 4180 cell; a leading ' keeps spreadsheets from reading text as a formula. */
 export function cell(value) {
   if (value === null) return "";
   if (typeof value === "number") return `${value}`;
   // In half of the world ; separates cells.
-  const text = value.replace(/(^|;)(?=[=+\-@])/g, "$1'");
+  const text = value.replace(/(^|;)(?=[=+\-@＝＋－＠])/g, "$1'");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
@@ -41,8 +42,10 @@ export async function wholeBoard(load) {
 
 export function csvOf({ board, window, generation, freshness, entries }) {
   const heading = [board, window.name, window.first_day, window.last_day, window.time_zone, generation, freshness.generated_at];
-  const lines = entries.map((entry) => [...heading, ...ENTRY.map((name) => (name === "user_id" ? guarded(entry[name]) : entry[name]))]);
-  return [[...HEADING, ...ENTRY], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+  const lines = entries.map((entry) => [...heading, ...ENTRY.map((name) => (TEXTS.includes(name) ? guarded(entry[name]) : entry[name]))]);
+  const csv = [[...HEADING, ...ENTRY], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+  // Without the mark, spreadsheets do not read names as UTF-8.
+  return /[^\0-\x7f]/.test(csv) ? `\ufeff${csv}` : csv;
 }
 
 export function jsonOf({ board, window, generation, freshness, from, participants, entries }) {

@@ -249,6 +249,9 @@ const withToken = ({ forbidden, ended, mayLeave }) => async (path, options) => {
   return response;
 };
 
+// Where everyone reads, an answer for everyone leaves out who is anonymous or hidden. This one is for who is logged in.
+const privatePath = (path) => path.replace(/^\/v1(?=\/boards\/[^/]+\/users\/)/, "/v1/private");
+
 /** Forgets the login here, then at the provider. The page is loaded again, so that nothing of it stays in memory. */
 async function logOut() {
   const ended = tokens;
@@ -276,7 +279,14 @@ async function logOut() {
 
 /** Returns who is logged in, and calls `onChange` with the user whenever that changes. */
 export function startLogin(onChange) {
-  if (readers === "login") sendBy({ read: withToken({ forbidden: CANNOT_READ, ended: ENDED, mayLeave: true }) });
+  const readAs = withToken({ forbidden: CANNOT_READ, ended: ENDED, mayLeave: true });
+  sendBy({
+    read(path, options) {
+      if (readers === "login") return readAs(path, options);
+      const own = privatePath(path);
+      return tokens === null || own === path ? fetch(path, options) : readAs(own, options);
+    },
+  });
   if (posting === "self") sendBy({ post: withToken({ forbidden: CANNOT_POST, ended: NOT_POSTED, mayLeave: false }) });
   startAccount({ logIn, logOut });
   const answer = takeAnswer();

@@ -1,5 +1,6 @@
-import { byId, make, say } from "./element.js";
+import { byId, make, nameText, portray, say } from "./element.js";
 import { number } from "./format.js";
+import { isUser } from "./view.js";
 
 const DEBOUNCE_MS = 200;
 
@@ -9,17 +10,25 @@ const list = byId("suggestions");
 let timer = 0;
 let asking = new AbortController();
 let active = -1;
+// The text for which people were found to choose from.
+let offered = null;
 
 function stop() {
   clearTimeout(timer);
   asking.abort();
 }
 
+function suggestion(entry, i) {
+  const option = make("li", { id: `suggestion-${i}`, role: "option", "data-user": entry.user_id },
+    nameText("span", entry), " ",
+    make("span", { class: "id" }, entry.name === undefined ? "" : entry.user_id), " ",
+    make("span", { class: "points" }, `#${number(entry.rank)} · ${number(entry.points)}`));
+  portray(option, entry);
+  return option;
+}
+
 function open(entries, note = "") {
-  list.replaceChildren(...entries.map(({ user_id, rank, points }, i) =>
-    make("li", { id: `suggestion-${i}`, role: "option", "data-user": user_id },
-      make("span", { class: "name", title: user_id }, user_id), " ",
-      make("span", { class: "points" }, `#${number(rank)} · ${number(points)}`))));
+  list.replaceChildren(...entries.map(suggestion));
   list.hidden = entries.length === 0;
   input.setAttribute("aria-expanded", `${!list.hidden}`);
   say("search-note", note);
@@ -41,27 +50,48 @@ function activate(index) {
 }
 
 export function startSearch(find, choose) {
-  async function suggest() {
+  /** Lists whom the API finds. Resolves to them; to null if something else was asked meanwhile. */
+  async function suggest(text) {
+    stop();
     asking = new AbortController();
     const { signal } = asking;
-    const text = input.value.trim();
-    // Without suggestions a whole id can still be found.
-    const advice = "Press Find if it is a whole id.";
     const found = await find(text, signal).catch(() => null);
-    if (signal.aborted) return;
-    if (found === null) open([], `The search does not work now. ${advice}`);
-    else open(found, found.length === 0 ? `No id on this board contains “${text}”. ${advice}` : "");
+    if (signal.aborted) return null;
+    // Without suggestions a whole id can still be found.
+    const advice = isUser(text) ? " Press Find if it is a whole id." : "";
+    if (found === null) open([], `The search does not work now.${advice}`);
+    else open(found, found.length === 0 ? `No name or id on this board contains “${text}”.${advice}` : "");
+    return found ?? [];
   }
 
   function take(user) {
     close();
     input.value = "";
+    offered = null;
     choose(user);
+  }
+
+  // A text may be a whole id of someone who is not listed, though it is a part of others' names and ids.
+  async function submit(text) {
+    const canBeId = isUser(text);
+    if (text === offered && canBeId) return take(text);
+    say("search-note", "Searching…");
+    const found = await suggest(text);
+    if (found === null) return;
+    const [first, second] = found;
+    if (found.some(({ user_id }) => user_id === text) || (!first && canBeId)) return take(text);
+    if (first && !second && !canBeId) return take(first.user_id);
+    // Leaving the field closes the list.
+    input.focus();
+    if (!first) return;
+    offered = text;
+    say("search-note", `Choose a person${canBeId ? `, or press Find again if “${text}” is a whole id` : ""}.`);
   }
 
   input.addEventListener("input", () => {
     stop();
-    if (input.validity.valid) timer = setTimeout(suggest, DEBOUNCE_MS);
+    offered = null;
+    if (input.validity.valid) timer = setTimeout(() => suggest(input.value.trim()), DEBOUNCE_MS);
     else close();
   });
   input.addEventListener("keydown", (event) => {
@@ -78,6 +108,8 @@ export function startSearch(find, choose) {
   list.addEventListener("click", ({ target }) => take(target.closest("li").dataset.user));
   byId("search").addEventListener("submit", (event) => {
     event.preventDefault();
-    take(list.children[active]?.dataset.user ?? input.value.trim());
+    const chosen = list.children[active]?.dataset.user;
+    if (chosen) take(chosen);
+    else submit(input.value.trim());
   });
 }

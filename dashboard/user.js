@@ -1,7 +1,12 @@
-import { arrange, byId, make, nameButton, otherCase, say } from "./element.js";
+import { arrange, byId, make, nameButton, nameText, otherCase, portray, say, write } from "./element.js";
 import { number, standing } from "./format.js";
 
 const ME = "podium.me";
+
+const CONCEALED = {
+  anonymous: "Only admins and this person see this. On boards, this person is anonymous.",
+  hidden: "Only admins and this person see this. This person is hidden from boards.",
+};
 
 // Kept on this device only; without storage, until the page closes.
 let me = null;
@@ -29,17 +34,25 @@ export function identify(user) {
 /** Shows a text instead of the facts. */
 export function showUserProblem(text, otherCaseIds) {
   byId("user-facts").hidden = text !== "";
-  byId("user-problem").replaceChildren(text, ...otherCase(otherCaseIds, nameButton));
+  byId("user-problem").replaceChildren(text, ...otherCase(otherCaseIds, (user_id) => nameButton({ user_id })));
 }
 
-export function showUserName(user) {
-  byId("user").hidden = user === null;
-  say("user-name", user ?? "");
-  say("toggle-me", user === me ? "This is not me" : "This is me");
+/** Shows whose card it is; null for none. */
+export function showUserName(person) {
+  const { user_id = null, name } = person ?? {};
+  byId("user").hidden = user_id === null;
+  const heading = byId("user-name");
+  write(heading.firstChild, name ?? user_id ?? "");
+  say("user-id", name === undefined ? "" : user_id);
+  byId("user-id").title = byId("user-id").textContent;
+  if (person) portray(heading, person);
+  say("toggle-me", user_id === me ? "This is not me" : "This is me");
 }
 
-export function showUser({ entry, above, below, percentile, participants, other_case }) {
+export function showUser({ entry, above, below, percentile, participants, other_case, concealed_as }) {
+  showUserName(entry);
   showUserProblem("", other_case);
+  say("user-concealed", CONCEALED[concealed_as] ?? "");
   say("user-rank", number(entry.rank));
   say("user-points", number(entry.points));
   say("user-activities", number(entry.activities));
@@ -47,6 +60,11 @@ export function showUser({ entry, above, below, percentile, participants, other_
   arrange(byId("neighbours"), [...above.map(neighbour), chosen(entry), ...below.map(neighbour)]);
 }
 
-const cells = (entry, name) => [number(entry.rank), name, number(entry.points)].map((content) => make("td", {}, content));
-const neighbour = (entry) => make("tr", {}, ...cells(entry, nameButton(entry.user_id)));
-const chosen = (entry) => make("tr", {}, ...cells(entry, make("b", { title: entry.user_id }, entry.user_id)));
+function row(entry, name) {
+  const cells = [number(entry.rank), name, number(entry.points)].map((content) => make("td", {}, content));
+  portray(cells[1], entry);
+  return make("tr", {}, ...cells);
+}
+
+const neighbour = (entry) => row(entry, nameButton(entry));
+const chosen = (entry) => row(entry, nameText("b", entry));

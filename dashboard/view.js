@@ -66,7 +66,8 @@ export function documentsOf(view) {
   const from = view.from === 1 ? "" : `&from=${view.from}`;
   return {
     board: `${board}?${window}&limit=${view.rows}${from}`,
-    leaders: view.from === 1 ? null : `${board}?${window}&limit=4`,
+    // The names of the chart's lines, whose users are among the first ten.
+    leaders: view.from === 1 ? null : `${board}?${window}&limit=10`,
     programs: `/v1/boards?${window}`,
     history: `${board}/history?${window}`,
     user: view.user === null ? null : userPath(view.board, view.user, `${window}&around=3`),

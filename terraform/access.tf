@@ -10,7 +10,7 @@ locals {
   write_scope = local.has_login ? var.oidc.write_scope : "podium:write"
   admin_scope = local.has_login ? var.oidc.admin_scope : "podium:admin"
 
-  # Environment variables of ingest and serve.
+  # Environment variables of ingest, serve and directory.
   access_environment = {
     ACCESS         = "restricted"
     READERS        = local.readers

@@ -145,8 +145,8 @@ locals {
     api-5xx = merge(local.sustained, local.api_metrics, {
       severity  = "now"
       metrics   = ["5xx"]
-      users_see = "Requests with a token fail with 500, 502 or 503: posts, corrections and, with readers = login, every board."
-      check     = "integrationError and status in ${try(aws_cloudwatch_log_group.api[0].name, "")} (Logs Insights). Is ingest-errors or serve-errors firing as well?"
+      users_see = "Requests with a token fail with 500, 502 or 503: posts, corrections, profiles and, with readers = login, every board."
+      check     = "integrationError and status in ${try(aws_cloudwatch_log_group.api[0].name, "")} (Logs Insights). Is ingest-errors, serve-errors or directory-errors firing as well?"
       do        = "Follow the alarm of the function. Permission denied: run terraform plan and apply."
     })
     # Mistakes of clients, and floods. Anyone can cause them, so they wake no one.
@@ -301,6 +301,7 @@ locals {
       dedup      = "New points appear late. The aggregator retries; nothing is lost."
       standings  = "New points appear late, or boards are published late. Both are retried; nothing is lost."
       snapshots  = "Boards load slowly or with 503, or are published late."
+      people     = "Profiles are answered with 503, people whom no board lists load slowly, or boards are published late."
       } : "${table}-table-throttled" => merge(local.sustained, {
         severity   = "today"
         namespace  = "AWS/DynamoDB"
@@ -320,6 +321,7 @@ locals {
         aggregator = "New points appear late. Messages are redelivered; nothing is lost or counted twice."
         snapshot   = "Boards are published late, by the next run that succeeds."
         serve      = "Some boards do not load (502)."
+        directory  = "Some profiles cannot be read or edited (5xx). Boards are not affected."
         } : stage => {
         severity  = "today"
         users_see = users_see
@@ -344,6 +346,10 @@ locals {
         serve = {
           users_see = "Some boards do not load (429)."
           do        = "Raise function_concurrency.serve"
+        }
+        directory = {
+          users_see = "Some profiles cannot be read or edited (5xx). Boards are not affected."
+          do        = "Raise function_concurrency.directory"
         }
         } : stage => {
         severity  = "today"
@@ -389,7 +395,7 @@ locals {
   }
 
   function_alarm_targets = {
-    for stage in ["ingest", "aggregator", "snapshot", "serve"] : stage => {
+    for stage in ["ingest", "aggregator", "snapshot", "serve", "directory"] : stage => {
       for about, alarms in local.function_alarms : about => {
         description = local.alarm_descriptions["${stage}-${about}"]
         topic_arn   = aws_sns_topic.alarms[alarms[stage].severity].arn
@@ -474,6 +480,7 @@ locals {
         aggregator = module.aggregator.alarms
         snapshot   = module.snapshot.alarms
         serve      = module.serve.alarms
+        directory  = module.directory.alarms
       } : { for about, alarm in alarms : "${stage}-${about}" => alarm }
     ]...),
     { board-not-to-be-trusted = aws_cloudwatch_composite_alarm.board_not_to_be_trusted },

@@ -4,22 +4,26 @@
 locals {
   # Who reaches a route is decided twice: here by scope, and in the function by the claims.
   admin_paths = ["corrections", "people", "teams", "programs"]
-  admin_routes = flatten([
-    for path in local.admin_paths : ["ANY /v1/${path}", "ANY /v1/${path}/{proxy+}"]
-  ])
+  # Routes and their functions. Corrections are facts, and the rest is in the directory.
+  admin_routes = merge([
+    for path in local.admin_paths : {
+      for route in ["ANY /v1/${path}", "ANY /v1/${path}/{proxy+}"] : route => path == "corrections" ? "ingest" : "directory"
+    }
+  ]...)
   api_routes = !local.has_login ? {} : merge(
     # With self-reporting, everyone with a token may post for himself: ingest judges each activity.
     {
       "ANY /v1/activities" = { function = "ingest", scopes = var.self_reporting ? [] : [local.write_scope, local.admin_scope] }
     },
-    { for route in local.admin_routes : route => { function = "ingest", scopes = [local.admin_scope] } },
+    { for route, function in local.admin_routes : route => { function = function, scopes = [local.admin_scope] } },
     { "ANY /v1/private/{proxy+}" = { function = "serve", scopes = [] } },
     { for route in ["ANY /v1/{proxy+}"] : route => { function = "serve", scopes = [] } if local.readers == "login" },
   )
 
   api_functions = !local.has_login ? {} : {
-    ingest = { name = module.ingest.name, alias = module.ingest.alias_name, invoke_arn = module.ingest.alias_invoke_arn }
-    serve  = { name = module.serve.name, alias = module.serve.alias_name, invoke_arn = module.serve.alias_invoke_arn }
+    ingest    = { name = module.ingest.name, alias = module.ingest.alias_name, invoke_arn = module.ingest.alias_invoke_arn }
+    serve     = { name = module.serve.name, alias = module.serve.alias_name, invoke_arn = module.serve.alias_invoke_arn }
+    directory = { name = module.directory.name, alias = module.directory.alias_name, invoke_arn = module.directory.alias_invoke_arn }
   }
 }
 
@@ -81,7 +85,7 @@ resource "aws_apigatewayv2_stage" "this" {
   }
 
   dynamic "route_settings" {
-    for_each = local.admin_routes
+    for_each = keys(local.admin_routes)
     content {
       route_key              = route_settings.value
       throttling_rate_limit  = var.throttle.admin_requests_per_second

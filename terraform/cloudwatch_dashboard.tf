@@ -265,6 +265,23 @@ locals {
       ]
     },
     {
+      heading = "Directory: admins read and edit profiles"
+      graphs = [
+        {
+          title = "Requests", metrics = [
+            concat(["AWS/Lambda", "Invocations"], local.of_function.directory, [{ label = "requests" }]),
+          ]
+        },
+        { title = "Failed requests", metrics = local.function_failures.directory },
+        {
+          title = "Time to answer", unit = "ms", metrics = [
+            concat(["AWS/Lambda", "Duration"], local.of_function.directory, [{ label = "function p50", stat = "p50" }]),
+            concat(["AWS/Lambda", "Duration"], local.of_function.directory, [{ label = "function p99", stat = "p99" }]),
+          ]
+        },
+      ]
+    },
+    {
       heading = "Cost, at ${local.prices.region} prices of ${local.prices.as_of}"
       graphs = [
         { title = "By stage", unit = "USD per hour", period = 3600, stacked = true, metrics = concat(local.cost_metrics, local.cost_by_stage) },
@@ -363,11 +380,11 @@ locals {
       ]
     ]),
     [
-      for table, stage in { activities = "ingest", dedup = "aggregator", standings = "aggregator", snapshots = "snapshot" } :
+      for table, stage in { activities = "ingest", dedup = "aggregator", standings = "aggregator", snapshots = "snapshot", people = "directory" } :
       { stage = stage, metric = concat(["AWS/DynamoDB", "ConsumedWriteCapacityUnits"], local.of_table[table]), usd = local.prices.write_unit }
     ],
     [
-      for table, stage in { activities = "snapshot", dedup = "aggregator", standings = "snapshot", snapshots = "serve" } :
+      for table, stage in { activities = "snapshot", dedup = "aggregator", standings = "snapshot", snapshots = "serve", people = "snapshot" } :
       { stage = stage, metric = concat(["AWS/DynamoDB", "ConsumedReadCapacityUnits"], local.of_table[table]), usd = local.prices.read_unit }
     ],
     [
@@ -386,7 +403,7 @@ locals {
   # Hidden inputs of the expressions below.
   cost_metrics = [for term in local.cost_terms : concat(term.metric, [{ id = term.id, visible = false }])]
   cost_by_stage = [
-    for stage in ["ingest", "stream", "queue", "aggregator", "snapshot", "serve"] :
+    for stage in ["ingest", "stream", "queue", "aggregator", "snapshot", "serve", "directory"] :
     [{ id = stage, label = stage, expression = join(" + ", [for term in local.cost_terms : "FILL(${term.id}, 0) * ${term.usd}" if term.stage == stage]) }]
   ]
 }

@@ -2,7 +2,7 @@ locals {
   name       = "${var.project}-${var.environment}"
   account_id = data.aws_caller_identity.current.account_id
 
-  # What all four functions have in common.
+  # What all functions have in common.
   function_settings = {
     name_prefix              = local.name
     region                   = var.region
@@ -42,8 +42,9 @@ locals {
     pipe       = { tables = ["activities"], receives = [], sends = ["activities", "pipe_dead_letters"] }
     aggregator = { tables = ["dedup", "standings"], receives = ["activities"], sends = ["activities_dead_letters"] }
     schedule   = { tables = [], receives = [], sends = ["snapshot_dead_letters"] }
-    snapshot   = { tables = ["activities", "standings", "snapshots"], receives = [], sends = ["snapshot_dead_letters"] }
-    serve      = { tables = ["snapshots", "standings"], receives = [], sends = [] }
+    snapshot   = { tables = ["activities", "standings", "snapshots", "people"], receives = [], sends = ["snapshot_dead_letters"] }
+    serve      = { tables = ["snapshots", "standings", "people"], receives = [], sends = [] }
+    directory  = { tables = ["people"], receives = [], sends = [] }
   }
 
   # The statements that allow it, by role. The key may only be used through the service, and for these tables and queues.

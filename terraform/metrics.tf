@@ -6,7 +6,7 @@ locals {
   metric           = { for name, unit in local.podium_metrics.metrics : name => name }
 
   metric_dimensions = {
-    for stage in ["ingest", "aggregator", "snapshot", "serve"] : stage => { Environment = local.name, Stage = stage }
+    for stage in ["ingest", "aggregator", "snapshot", "serve", "directory"] : stage => { Environment = local.name, Stage = stage }
   }
 
   # A metric filter cannot add a dimension, so the deployment is part of the namespace.
@@ -17,6 +17,7 @@ locals {
     aggregator = module.aggregator.name
     snapshot   = module.snapshot.name
     serve      = module.serve.name
+    directory  = module.directory.name
   }
 
   tables = {
@@ -24,5 +25,6 @@ locals {
     dedup      = aws_dynamodb_table.dedup.name
     standings  = aws_dynamodb_table.standings.name
     snapshots  = aws_dynamodb_table.snapshots.name
+    people     = aws_dynamodb_table.people.name
   }
 }

@@ -68,6 +68,11 @@ output "snapshots_table" {
   value       = aws_dynamodb_table.snapshots.name
 }
 
+output "people_table" {
+  description = "Name of the table of people's profiles."
+  value       = aws_dynamodb_table.people.name
+}
+
 output "queue_urls" {
   description = "URLs of the queue and of the DLQs, by what they hold."
   value       = { for name, queue in local.queues : name => queue.url }
@@ -81,6 +86,7 @@ output "log_groups" {
     aggregator = module.aggregator.log_group
     snapshot   = module.snapshot.log_group
     serve      = module.serve.log_group
+    directory  = module.directory.log_group
     api        = one(aws_cloudwatch_log_group.api[*].name)
   }
 }

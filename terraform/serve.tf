@@ -11,6 +11,7 @@ module "serve" {
 
   environment = merge(local.access_environment, {
     SNAPSHOTS_TABLE        = aws_dynamodb_table.snapshots.name
+    PEOPLE_TABLE           = aws_dynamodb_table.people.name
     STANDINGS_TABLE        = aws_dynamodb_table.standings.name
     STANDING_SHARDS        = var.standing_shards
     TIME_ZONE              = var.time_zone
@@ -30,6 +31,12 @@ module "serve" {
       sid       = "ReadStandings"
       actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"]
       resources = [aws_dynamodb_table.standings.arn]
+    },
+    {
+      # Of users whom a board does not list.
+      sid       = "ReadProfiles"
+      actions   = ["dynamodb:GetItem"]
+      resources = [aws_dynamodb_table.people.arn]
     },
   ])
 }

@@ -36,6 +36,7 @@ module "snapshot" {
     STANDINGS_TABLE       = aws_dynamodb_table.standings.name
     STANDING_SHARDS       = var.standing_shards
     SNAPSHOTS_TABLE       = aws_dynamodb_table.snapshots.name
+    PEOPLE_TABLE          = aws_dynamodb_table.people.name
     TIME_ZONE             = var.time_zone
     LISTED_USERS          = var.listed_users
     PROGRAM_BOARDS        = var.program_boards
@@ -65,6 +66,12 @@ module "snapshot" {
       sid       = "ReadStandings"
       actions   = ["dynamodb:GetItem", "dynamodb:Query"]
       resources = [aws_dynamodb_table.standings.arn]
+    },
+    {
+      # Scan tells whether there are any profiles.
+      sid       = "ReadProfiles"
+      actions   = ["dynamodb:Query", "dynamodb:Scan"]
+      resources = [aws_dynamodb_table.people.arn]
     },
     {
       sid       = "Publish"

@@ -1,4 +1,4 @@
-# The facts. Every other table can be rebuilt from them, so only this one has backups.
+# The facts. Every other table can be rebuilt from them, except people. These two have backups.
 resource "aws_dynamodb_table" "activities" {
   #checkov:skip=CKV_AWS_119:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
   name                        = "${local.name}-activities"
@@ -149,4 +149,43 @@ resource "aws_dynamodb_table" "snapshots" {
   }
 
   tags = { stage = "snapshot" }
+}
+
+# The profiles: what people are called, their teams, and how boards show them. This table alone holds personal data. It
+# cannot be rebuilt from the facts, so it has backups, too. A deleted profile is in them for 35 more days.
+resource "aws_dynamodb_table" "people" {
+  #checkov:skip=CKV_AWS_119:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
+  name                        = "${local.name}-people"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "directory"
+  range_key                   = "id"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "directory"
+    type = "S"
+  }
+  attribute {
+    name = "id"
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = var.point_in_time_recovery
+  }
+
+  dynamic "on_demand_throughput" {
+    for_each = try([var.table_limits["people"]], [])
+    content {
+      max_read_request_units  = on_demand_throughput.value.read_units
+      max_write_request_units = on_demand_throughput.value.write_units
+    }
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+
+  tags = { stage = "directory" }
 }

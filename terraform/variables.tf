@@ -539,6 +539,7 @@ variable "function_concurrency" {
     ingest     = optional(number, 20)
     aggregator = optional(number, 4)
     serve      = optional(number, 4)
+    directory  = optional(number, 4)
   })
   default  = {}
   nullable = false
@@ -560,6 +561,7 @@ variable "function_memory_mb" {
     aggregator = optional(number, 256)
     snapshot   = optional(number)
     serve      = optional(number, 256)
+    directory  = optional(number, 256)
   })
   default  = {}
   nullable = false
@@ -637,14 +639,14 @@ variable "permissions_boundary_arn" {
 }
 
 variable "table_limits" {
-  description = "The most read and write units a second of tables (activities, dedup, standings or snapshots), such as { activities = { write_units = 500 } }: a ceiling on what a flood can cost. Requests beyond it are throttled and tried again. Without an entry only the account's quota applies. To remove a limit, set it to -1 first."
+  description = "The most read and write units a second of tables (activities, dedup, standings, snapshots or people), such as { activities = { write_units = 500 } }: a ceiling on what a flood can cost. Requests beyond it are throttled and tried again. Without an entry only the account's quota applies. To remove a limit, set it to -1 first."
   type        = map(object({ read_units = optional(number), write_units = optional(number) }))
   default     = {}
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.table_limits), ["activities", "dedup", "standings", "snapshots"])) == 0
-    error_message = "The keys of table_limits must be activities, dedup, standings or snapshots."
+    condition     = length(setsubtract(keys(var.table_limits), ["activities", "dedup", "standings", "snapshots", "people"])) == 0
+    error_message = "The keys of table_limits must be activities, dedup, standings, snapshots or people."
   }
   validation {
     condition = alltrue(flatten([for limit in values(var.table_limits) : [
@@ -662,7 +664,7 @@ variable "deletion_protection" {
 }
 
 variable "point_in_time_recovery" {
-  description = "Whether the table of activities can be restored to any second of the last 35 days. Every other table can be rebuilt from it."
+  description = "Whether the tables of activities and people can be restored to any second of the last 35 days, deleted profiles included. Every other table can be rebuilt from the activities."
   type        = bool
   default     = true
   nullable    = false

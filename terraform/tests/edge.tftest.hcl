@@ -144,15 +144,15 @@ run "public_boards_with_login" {
       "ANY /v1/activities"           = "integrations/to-ingest "
       "ANY /v1/corrections"          = "integrations/to-ingest podium/admin"
       "ANY /v1/corrections/{proxy+}" = "integrations/to-ingest podium/admin"
-      "ANY /v1/people"               = "integrations/to-ingest podium/admin"
-      "ANY /v1/people/{proxy+}"      = "integrations/to-ingest podium/admin"
-      "ANY /v1/teams"                = "integrations/to-ingest podium/admin"
-      "ANY /v1/teams/{proxy+}"       = "integrations/to-ingest podium/admin"
-      "ANY /v1/programs"             = "integrations/to-ingest podium/admin"
-      "ANY /v1/programs/{proxy+}"    = "integrations/to-ingest podium/admin"
+      "ANY /v1/people"               = "integrations/to-directory podium/admin"
+      "ANY /v1/people/{proxy+}"      = "integrations/to-directory podium/admin"
+      "ANY /v1/teams"                = "integrations/to-directory podium/admin"
+      "ANY /v1/teams/{proxy+}"       = "integrations/to-directory podium/admin"
+      "ANY /v1/programs"             = "integrations/to-directory podium/admin"
+      "ANY /v1/programs/{proxy+}"    = "integrations/to-directory podium/admin"
       "ANY /v1/private/{proxy+}"     = "integrations/to-serve "
     }
-    error_message = "With self-reporting, everyone with a token may reach ingest, which judges each activity; only admins reach the rest of it."
+    error_message = "With self-reporting, everyone with a token may reach ingest, which judges each activity; only admins reach the rest of it, and the directory."
   }
   assert {
     condition = alltrue(flatten([
@@ -160,20 +160,20 @@ run "public_boards_with_login" {
         for operation in values(operations) : [
           for behaviour in aws_cloudfront_distribution.edge[0].ordered_cache_behavior : behaviour.target_origin_id
           if can(regex("^${replace(behaviour.path_pattern, "*", ".*")}$", path))
-        ][0] == (contains(operation.tags, "ingest") ? "api" : "boards")
+        ][0] == (contains(operation.tags, "serve") ? "boards" : "api")
       ]
     ]))
-    error_message = "Every path of docs/openapi.json must reach its function: ingest's with a token, and serve's without."
+    error_message = "Every path of docs/openapi.json must reach its function: serve's without a token, and all others with one."
   }
   assert {
     condition = alltrue(flatten([
       for path, operations in jsondecode(file("../docs/openapi.json")).paths : [
-        for operation in values(operations) : contains([
-          for route in aws_apigatewayv2_route.this : "${route.route_key} ${route.target}"
-        ], "ANY ${path} integrations/to-ingest") == contains(operation.tags, "ingest")
+        for operation in values(operations) : [
+          for route in aws_apigatewayv2_route.this : route.target if route.route_key == "ANY ${replace(path, "/{[^/]+}$/", "{proxy+}")}"
+        ] == [for function in operation.tags : "integrations/to-${function}" if function != "serve"]
       ]
     ]))
-    error_message = "The HTTP API must have a route to ingest, for every method, for the paths of docs/openapi.json that are ingest's, and for no other."
+    error_message = "The HTTP API must have a route, for every method, to the function that docs/openapi.json names for a path, and none for the paths of serve."
   }
   assert {
     condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "JWT" && route.authorizer_id == "token1" && route.api_id == "api1"])
@@ -190,8 +190,9 @@ run "public_boards_with_login" {
   }
   assert {
     condition = { for name, integration in aws_apigatewayv2_integration.this : name => "${integration.integration_uri} ${integration.payload_format_version}" } == {
-      ingest = "${module.ingest.alias_invoke_arn} 2.0"
-      serve  = "${module.serve.alias_invoke_arn} 2.0"
+      ingest    = "${module.ingest.alias_invoke_arn} 2.0"
+      serve     = "${module.serve.alias_invoke_arn} 2.0"
+      directory = "${module.directory.alias_invoke_arn} 2.0"
     }
     error_message = "The HTTP API must invoke the alias live, with the payload that the functions read."
   }

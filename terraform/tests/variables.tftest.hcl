@@ -143,6 +143,7 @@ run "refused_3" {
     snapshot_every_minutes = 1.5
     stale                  = { backlog = 1.5 }
     function_concurrency   = { serve = 1001 }
+    function_memory_mb     = { directory = 127.5 }
   }
   expect_failures = [
     var.oidc,
@@ -156,6 +157,7 @@ run "refused_3" {
     var.snapshot_every_minutes,
     var.stale,
     var.function_concurrency,
+    var.function_memory_mb,
   ]
 }
 
@@ -443,7 +445,7 @@ run "edges_are_allowed" {
     # The name of the dashboard's bucket has 63 characters.
     project                = "engagement-board"
     environment            = "production-eu"
-    table_limits           = { activities = { write_units = 500 }, snapshots = { read_units = -1 } }
+    table_limits           = { activities = { write_units = 500 }, snapshots = { read_units = -1 }, people = { read_units = 5, write_units = 1 } }
     period_grace_hours     = 744
     max_activity_age_days  = null
     standing_shards        = 1000
@@ -460,7 +462,7 @@ run "edges_are_allowed" {
     error_message = "The longest name that is allowed must be the longest that S3 takes, not ${length(aws_s3_bucket.dashboard[0].bucket)} characters."
   }
   assert {
-    condition     = one(aws_dynamodb_table.activities.on_demand_throughput).max_write_request_units == 500 && one(aws_dynamodb_table.snapshots.on_demand_throughput).max_read_request_units == -1
+    condition     = one(aws_dynamodb_table.activities.on_demand_throughput).max_write_request_units == 500 && one(aws_dynamodb_table.snapshots.on_demand_throughput).max_read_request_units == -1 && one(aws_dynamodb_table.people.on_demand_throughput).max_write_request_units == 1
     error_message = "table_limits must limit the tables."
   }
 }

@@ -173,14 +173,25 @@ run "default" {
   }
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.activities, aws_dynamodb_table.dedup, aws_dynamodb_table.standings, aws_dynamodb_table.snapshots] :
+      for table in [aws_dynamodb_table.activities, aws_dynamodb_table.dedup, aws_dynamodb_table.standings, aws_dynamodb_table.snapshots, aws_dynamodb_table.people] :
       table.deletion_protection_enabled && table.billing_mode == "PAY_PER_REQUEST"
     ])
     error_message = "By default tables must be on-demand and protected from deletion."
   }
   assert {
-    condition     = aws_dynamodb_table.activities.point_in_time_recovery[0].enabled
-    error_message = "By default the table of activities must have point-in-time recovery."
+    condition     = aws_dynamodb_table.activities.point_in_time_recovery[0].enabled && aws_dynamodb_table.people.point_in_time_recovery[0].enabled
+    error_message = "By default the tables of activities and people, which cannot be rebuilt, must have point-in-time recovery."
+  }
+
+  # the profiles stay in their table
+
+  assert {
+    condition     = aws_dynamodb_table.people.hash_key == "directory" && aws_dynamodb_table.people.range_key == "id"
+    error_message = "The table of people must have the keys that crates/store has."
+  }
+  assert {
+    condition     = !coalesce(aws_dynamodb_table.people.stream_enabled, false) && length(aws_dynamodb_table.people.ttl) == 0
+    error_message = "Profiles must not leave their table by a stream, and must not expire."
   }
 }
 
@@ -210,7 +221,7 @@ run "own_key" {
   }
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.activities, aws_dynamodb_table.dedup, aws_dynamodb_table.standings, aws_dynamodb_table.snapshots] :
+      for table in [aws_dynamodb_table.activities, aws_dynamodb_table.dedup, aws_dynamodb_table.standings, aws_dynamodb_table.snapshots, aws_dynamodb_table.people] :
       table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
     ])
     error_message = "Every table must be encrypted with kms_key_arn."

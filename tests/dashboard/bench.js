@@ -20,7 +20,7 @@ const KINDS = ["task_completed", "program_check_in", "learning_milestone"];
 const ROWS = 1000;
 const REFRESHES = 5;
 const LONGEST_TASK_MS_AIM = 100;
-const PAGE_BYTES_AIM = 80_000;
+const PAGE_BYTES_AIM = 90_000;
 const PAGE = resolve(import.meta.dirname, "../../dashboard");
 
 /// Ids as random as real ones, so that they do not compress better.

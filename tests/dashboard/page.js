@@ -100,14 +100,14 @@ export class Page {
       return [...table.tBodies[0].rows].map((row) => {
         const text = (name) => row.cells[columns.indexOf(name)]?.textContent.trim() ?? "";
         const rank = text("Rank");
-        const name = row.cells[columns.indexOf("Name")];
-        const user = (name.querySelector("button") ?? name).textContent;
+        const cell = row.cells[columns.indexOf("Name")];
         return {
           rank: number(rank),
           tied: /=/.test(rank) && /tied/.test(rank),
-          user,
+          // The name, or the id of someone without one.
+          user: cell.querySelector(".name").textContent,
           // The label next to the name, such as "me".
-          mark: name.textContent.replace(user, "").trim(),
+          mark: cell.querySelector(".mark")?.textContent ?? "",
           points: number(text("Points")),
           activities: number(text("Activities")),
           change: text("Change"),
@@ -162,7 +162,7 @@ export class Page {
   }
 
   #nameOf(user) {
-    return this.tab.locator(`table#board tr[data-user="${user}"]`).getByText(user, { exact: true });
+    return this.tab.locator(`table#board tr[data-user="${user}"]`).getByRole("button");
   }
 
   /// The user in whose row the focus is.
@@ -267,7 +267,7 @@ export class Page {
   // Users.
 
   #search() {
-    return this.tab.getByRole("combobox", { name: "Find a user" });
+    return this.tab.getByRole("combobox", { name: "Find a name or id" });
   }
 
   async type(text) {
@@ -280,10 +280,10 @@ export class Page {
     await this.tab.getByRole("button", { name: "Find", exact: true }).click();
   }
 
-  /// The suggested ids, and the one selected with the arrow keys.
+  /// The suggested names, or ids of those without one, and the one selected with the arrow keys.
   async suggestions() {
     const options = this.tab.getByRole("option").filter({ visible: true });
-    const users = await options.evaluateAll((all) => all.map((option) => option.innerText.trim().split(/\s+/)[0]));
+    const users = await options.evaluateAll((all) => all.map((option) => option.querySelector(".name").textContent));
     const reached = await options.evaluateAll((all) =>
       all.findIndex((option) => option.getAttribute("aria-selected") === "true"));
     return { users, reached: users[reached] ?? null };

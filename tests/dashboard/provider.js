@@ -15,7 +15,7 @@ async function tokenOf(issuer) {
   const response = await fetch(`${issuer}/token`, {
     method: "POST",
     headers: { authorization: `Basic ${btoa("service:not+a+secret+in+a+test")}` },
-    body: new URLSearchParams({ grant_type: "client_credentials", scope: "podium:write", resource: AUDIENCE }),
+    body: new URLSearchParams({ grant_type: "client_credentials", scope: "podium:write podium:admin", resource: AUDIENCE }),
   });
   const answer = await response.json();
   assert.equal(response.status, 200, JSON.stringify(answer));
@@ -119,7 +119,7 @@ export async function startProvider({ users }) {
     issuer,
     /// The arguments of a stack whose people log in here.
     flags: ["--oidc-issuer", issuer, "--oidc-audience", AUDIENCE, "--oidc-client-id", CLIENT],
-    /// An access token of a service that may post for anyone.
+    /// An access token of a service that may post for anyone, and administer.
     serviceToken: () => (service ??= tokenOf(issuer)),
     /// Whether a refresh token is still good.
     takes: async (refreshToken) => {

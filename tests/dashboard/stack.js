@@ -10,14 +10,14 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
-import { boardPath, userPath } from "../../dashboard/view.js";
+import { boardPath, segmentOf, userPath } from "../../dashboard/view.js";
 import { eventually } from "./eventually.js";
 import { startProxy } from "./proxy.js";
 
 const REPOSITORY = resolve(import.meta.dirname, "../..");
 const BINARIES = process.env.PODIUM_TEST_BIN ??
   join(resolve(REPOSITORY, process.env.CARGO_TARGET_DIR ?? "target"), "debug");
-const PROGRAMS = ["podium", "ingest", "aggregator", "snapshot", "serve"];
+const PROGRAMS = ["podium", "ingest", "aggregator", "snapshot", "serve", "directory"];
 const FAILS = ["/bin/false", "/usr/bin/false"].find(existsSync);
 const BATCH = 100;
 const POSTS_AT_ONCE = 4;
@@ -220,14 +220,29 @@ class Stack {
     await this.#postJson("/v1/corrections", corrections);
   }
 
-  async #postJson(path, body) {
-    const headers = { "content-type": "application/json", ...await this.#authorization() };
-    await this.#post("web", path, JSON.stringify(body), headers);
+  /// Says what people are called and how boards show them: profiles by id. The next snapshot has it.
+  async describe(people) {
+    await Promise.all(Object.entries(people).map(([user, person]) =>
+      this.#sendJson("PUT", `/v1/people/${segmentOf(user)}`, person)));
   }
 
-  async #post(place, path, body, headers) {
+  /// Waits until the board of all time is as wanted.
+  shows(isWanted) {
+    return eventually("such a board", async () => assert.ok(isWanted(await this.board())));
+  }
+
+  #postJson(path, body) {
+    return this.#sendJson("POST", path, body);
+  }
+
+  async #sendJson(method, path, body) {
+    const headers = { "content-type": "application/json", ...await this.#authorization() };
+    await this.#post("web", path, JSON.stringify(body), headers, method);
+  }
+
+  async #post(place, path, body, headers, method = "POST") {
     const response = await fetch(`${this.#ready[place]}${path}`, {
-      method: "POST",
+      method,
       body,
       headers: { ...headers, ...NO_KEEP_ALIVE },
     });

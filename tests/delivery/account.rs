@@ -25,8 +25,8 @@ const OLD: Account = Account {
     distribution: Ok("E123"),
 };
 /// The values of the variables, as `terraform console` prints them.
-const RESERVES_29: &str = r#""eu-central-1 podium-prod true true 29""#;
-const RESERVES_NONE: &str = r#""eu-central-1 podium-prod true false 29""#;
+const RESERVES_33: &str = r#""eu-central-1 podium-prod true true 33""#;
+const RESERVES_NONE: &str = r#""eu-central-1 podium-prod true false 33""#;
 
 fn prints(answer: Result<&str, &str>) -> String {
     match answer {
@@ -75,14 +75,14 @@ fn check(values: &str, account: Account, arguments: &[&str], status: i32, texts:
 #[test]
 fn an_account_with_room_passes_and_is_named() {
     check(
-        RESERVES_29,
+        RESERVES_33,
         OLD,
         &["--account", "111122223333"],
         0,
         &[
             "AWS account 111122223333, region eu-central-1",
-            "29 of 1000",
-            "971 left",
+            "33 of 1000",
+            "967 left",
         ],
     );
 }
@@ -91,13 +91,13 @@ fn an_account_with_room_passes_and_is_named() {
 fn another_account_is_refused() {
     let arguments = ["--account", "444455556666"];
     check(
-        RESERVES_29,
+        RESERVES_33,
         OLD,
         &arguments,
         1,
         &["111122223333", "belongs to 444455556666"],
     );
-    check(RESERVES_29, OLD, &["--account", "prod"], 2, &["12 digits"]);
+    check(RESERVES_33, OLD, &["--account", "prod"], 2, &["12 digits"]);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn missing_credentials_and_a_wrong_region_are_told_apart() {
         ..OLD
     };
     check(
-        RESERVES_29,
+        RESERVES_33,
         unsigned,
         &[],
         1,
@@ -118,7 +118,7 @@ fn missing_credentials_and_a_wrong_region_are_told_apart() {
         ..OLD
     };
     check(
-        RESERVES_29,
+        RESERVES_33,
         disabled,
         &[],
         1,
@@ -134,37 +134,37 @@ fn a_reservation_must_fit_into_what_others_leave() {
     };
     let new = limits(r"10\t10");
     check(
-        RESERVES_29,
+        RESERVES_33,
         new,
         &[],
         1,
         &[
-            "reserve 29",
+            "reserve 33",
             "can reserve 0",
             "quota is 10",
             "reserve_concurrency = false",
         ],
     );
-    check(RESERVES_29, limits(r"1000\t129"), &[], 0, &["100 left"]);
+    check(RESERVES_33, limits(r"1000\t133"), &[], 0, &["100 left"]);
     check(
-        RESERVES_29,
-        limits(r"1000\t128"),
+        RESERVES_33,
+        limits(r"1000\t132"),
         &[],
         1,
-        &["can reserve 28", "others have reserved 872"],
+        &["can reserve 32", "others have reserved 868"],
     );
-    // Four functions that hold 10 each already: the deployment replaces their reservations.
+    // Five functions that hold 10 each already: the deployment replaces their reservations.
     let deployed = Account {
         reserved: Ok("10"),
         ..limits(r"1000\t100")
     };
-    check(RESERVES_29, deployed, &[], 0, &["111 left"]);
+    check(RESERVES_33, deployed, &[], 0, &["117 left"]);
     check(
         RESERVES_NONE,
         new,
         &[],
         0,
-        &["Note: prod reserves no concurrency", "129 or more"],
+        &["Note: prod reserves no concurrency", "133 or more"],
     );
 }
 
@@ -176,7 +176,7 @@ fn what_cannot_be_known_is_said() {
         ..OLD
     };
     check(
-        RESERVES_29,
+        RESERVES_33,
         denied,
         &[],
         0,
@@ -185,7 +185,7 @@ fn what_cannot_be_known_is_said() {
             "whether CloudFront accepts this account",
         ],
     );
-    check(RESERVES_29, OLD, &[], 0, &["AWS has verified it"]);
+    check(RESERVES_33, OLD, &[], 0, &["AWS has verified it"]);
 }
 
 /// The values come from the environment's file and from the arguments of the plan.
@@ -214,7 +214,7 @@ fn terraform_evaluates_what_is_deployed() {
     ];
     let ended = sandbox.run("check-account", &arguments, &[]);
     assert_eq!(ended.status, Some(0), "{}", ended.output);
-    assert!(ended.output.contains("181 of 1000"), "{}", ended.output);
+    assert!(ended.output.contains("185 of 1000"), "{}", ended.output);
     assert!(ended.output.contains("region eu-west-1"), "{}", ended.output);
     let nowhere = ["prod", "--", "-var=readers=public", "-var=region=nowhere"];
     let ended = sandbox.run("check-account", &nowhere, &[]);

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
-use domain::UserId;
 use domain::documents::BoardsDocument;
+use domain::{BoardEntry, UserId};
 use flate2::read::GzDecoder;
 use local::sqs::Faults;
 use serde::Deserialize;
@@ -61,9 +61,23 @@ struct ExpectedBoard {
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 struct ExpectedEntry {
     rank: u64,
-    user_id: UserId,
+    /// `None` for someone who is anonymous.
+    user_id: Option<UserId>,
+    name: Option<String>,
     points: i64,
     activities: u64,
+}
+
+impl ExpectedEntry {
+    fn place(&self) -> (u64, bool, Option<UserId>, u64) {
+        let Self {
+            rank,
+            user_id,
+            activities,
+            ..
+        } = self;
+        (*rank, user_id.is_none(), user_id.clone(), *activities)
+    }
 }
 
 fn open(variable: &str) -> Option<BufReader<GzDecoder<File>>> {
@@ -105,18 +119,27 @@ pub async fn check_boards(stack: &TestStack, expected: &Expected) {
             "participants of {name}"
         );
         assert_eq!(board.heading.points, expected.points, "points of {name}");
-        let entries: Vec<_> = board
+        assert!(
+            board.entries.is_sorted_by_key(BoardEntry::place),
+            "order of {name}"
+        );
+        let mut entries: Vec<_> = board
             .entries
             .into_iter()
             .map(|entry| ExpectedEntry {
                 rank: entry.rank,
                 user_id: entry.user_id,
+                name: entry.name.map(|name| name.to_string()),
                 points: entry.points,
                 activities: entry.activities,
             })
             .collect();
         assert_eq!(entries.len(), expected.entries.len(), "entries of {name}");
-        for (got, wanted) in entries.iter().zip(&expected.entries) {
+        // Rows of one rank without an id have no order of their own.
+        entries.sort_by_key(ExpectedEntry::place);
+        let mut wanted: Vec<_> = expected.entries.iter().collect();
+        wanted.sort_by_key(|entry| entry.place());
+        for (got, wanted) in entries.iter().zip(wanted) {
             assert_eq!(got, wanted, "on the board {name}");
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{Board, BoardBuilder, BoardDocument, Freshness, Tally, Window};
+use domain::{Board, BoardBuilder, BoardDocument, Freshness, Shown, Tally, Window};
 use jiff::Timestamp;
 use store::{Published, Snapshots, StoreError};
 
@@ -21,6 +21,7 @@ async fn publish(snapshots: &Snapshots, generation: u64, now: Timestamp) -> Publ
         let user = format!("user-{user:04}").parse().expect("a user");
         builder.add(
             &user,
+            &Shown::Listed(None),
             Tally {
                 points: generation.cast_signed(),
                 activities: 1,

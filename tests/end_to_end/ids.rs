@@ -4,6 +4,7 @@ use domain::{BoardDocument, UserDocument};
 use serde_json::{Value, json};
 
 use crate::stack::TestStack;
+use crate::tables::user_of;
 
 /// Each id, and how a path names it: percent-encoded by Python's `urllib.parse.quote`, and as base64url by `basenc`.
 const IDS: [(&str, &str, &str); 6] = [
@@ -53,14 +54,14 @@ async fn ids_of_other_systems_are_counted_and_read_by_each_of_their_addresses() 
     users.sort();
     let rows = board.entries.iter();
     let rows: Vec<_> = rows
-        .map(|entry| format!("{}={}/{}", entry.user_id, entry.points, entry.activities))
+        .map(|entry| format!("{}={}/{}", user_of(entry), entry.points, entry.activities))
         .collect();
     assert_eq!(rows, users);
 
     for (id, encoded, base64url) in IDS {
         for segment in [encoded, base64url] {
             let user: UserDocument = read(&stack, &format!("/v1/boards/global/users/{segment}")).await;
-            assert_eq!(user.entry.user_id.as_str(), id, "{segment}");
+            assert_eq!(user_of(&user.entry), id, "{segment}");
             assert_eq!((user.entry.points, user.entry.activities), (60, 6), "{segment}");
 
             let path = format!("/v1/boards/program:{segment}");
@@ -68,13 +69,13 @@ async fn ids_of_other_systems_are_counted_and_read_by_each_of_their_addresses() 
             assert_eq!(board.heading.board.to_string(), format!("program:{id}"), "{path}");
             assert_eq!(board.entries.len(), IDS.len(), "{path}");
             let user: UserDocument = read(&stack, &format!("{path}/users/{segment}")).await;
-            assert_eq!(user.entry.user_id.as_str(), id, "{path}");
+            assert_eq!(user_of(&user.entry), id, "{path}");
             assert_eq!((user.entry.points, user.entry.activities), (10, 1), "{path}");
         }
     }
     let search = "/v1/boards/global/users?search=%23ext%23";
     let found: domain::SearchDocument = read(&stack, search).await;
-    let found: Vec<_> = found.entries.iter().map(|entry| entry.user_id.as_str()).collect();
+    let found: Vec<_> = found.entries.iter().map(user_of).collect();
     assert_eq!(found, ["guest_corp#EXT#@tenant"]);
     stack.stop().await;
 }

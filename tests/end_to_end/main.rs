@@ -16,6 +16,7 @@ mod ids;
 mod independence;
 mod login;
 mod openapi;
+mod people;
 mod points;
 mod release;
 mod retries;

@@ -10,7 +10,8 @@ use domain::activity::Metadata;
 use domain::freshness::StaleReason;
 use domain::history::{FOLLOWED_USERS, MAX_SAMPLES};
 use domain::intake::{MAX_AHEAD, RejectionCode, SCHEMA_VERSION};
-use domain::{ActivityId, Board, Kind, ProgramId, UserId, Window, address};
+use domain::person::SearchText;
+use domain::{ActivityId, Board, DisplayName, Kind, ProgramId, TeamId, UserId, Visibility, Window, address};
 use ingest::ItemStatus;
 use serde_json::{Value, json};
 use serve::{Cursor, Route, Start};
@@ -61,6 +62,10 @@ fn enumerations_have_the_variants_of_the_code() {
         allowed(schema("WindowName")),
         names(variants!(Window: All, Month, Week, Day))
     );
+    assert_eq!(
+        allowed(schema("Visibility")),
+        names(variants!(Visibility: Listed, Anonymous, Hidden))
+    );
     let statuses = ["Kept", "Conflict", "Rejected", "Unavailable"]
         .map(|name| allowed(&schema(name)["properties"]["status"]));
     assert_eq!(
@@ -74,7 +79,10 @@ fn limits_are_those_of_the_code() {
     let description = Description::load();
     let check = |pointer: &str, expected: Value| assert_eq!(*description.at(pointer), expected, "{pointer}");
     let body = "/paths/~1v1~1activities/post/requestBody";
-    check(&format!("{body}/x-max-bytes"), ingest::MAX_BODY_BYTES.into());
+    check(
+        &format!("{body}/x-max-bytes"),
+        problem::body::MAX_BODY_BYTES.into(),
+    );
     let array = format!("{body}/content/application~1json/schema/oneOf/1");
     check(&format!("{array}/maxItems"), ingest::MAX_ITEMS.into());
     let responses = "/paths/~1v1~1activities/post/responses";
@@ -130,6 +138,22 @@ fn limits_are_those_of_the_code() {
         let pointer = format!("/components/schemas/{document}/properties/{list}/maxItems");
         check(&pointer, longest.into());
     }
+    check(
+        "/components/schemas/PeopleDocument/properties/people/maxItems",
+        directory::LISTED_MAX.into(),
+    );
+    check(
+        "/components/schemas/PutPerson/properties/other_case/maxItems",
+        directory::OTHER_CASE_MAX.into(),
+    );
+    check(
+        "/components/schemas/DisplayName/x-max-chars",
+        DisplayName::CHARS_MAX.into(),
+    );
+    check(
+        &format!("{parameters}/Search/schema/maxLength"),
+        SearchText::CHARS_MAX.into(),
+    );
     let not_on_board =
         "/paths/~1v1~1boards~1{board}~1users~1{user}/get/responses/404/content/application~1problem+json";
     check(
@@ -257,6 +281,7 @@ fn ids_have_the_form_that_the_code_takes() {
     ]);
     check_texts::<UserId>(&description, "UserId", &common);
     check_texts::<ProgramId>(&description, "ProgramId", &common);
+    check_texts::<TeamId>(&description, "TeamId", &common);
     check_texts::<ActivityId>(&description, "ActivityId", &common);
     check_texts::<Kind>(&description, "Kind", &common);
     let mut boards = texts(&[
@@ -344,10 +369,18 @@ fn a_path_names_users_and_boards_in_both_forms() {
 #[test]
 fn examples_of_requests_are_as_documented() {
     let description = Description::load();
-    let media = description.at("/paths/~1v1~1activities/post/requestBody/content/application~1json");
-    let validator = description.validator(&media["schema"]);
-    for (name, example) in media["examples"].as_object().expect("examples") {
-        check_valid(&validator, &example["value"], name);
+    for operation in [
+        "~1v1~1activities/post",
+        "~1v1~1corrections/post",
+        "~1v1~1people~1{user}/put",
+    ] {
+        let media = description.at(&format!(
+            "/paths/{operation}/requestBody/content/application~1json"
+        ));
+        let validator = description.validator(&media["schema"]);
+        for (name, example) in media["examples"].as_object().expect("examples") {
+            check_valid(&validator, &example["value"], name);
+        }
     }
 }
 

@@ -183,6 +183,7 @@ async fn an_archive_is_reproducible_and_holds_a_stack_that_counts() {
         "completions/_podium",
         "completions/podium.bash",
         "completions/podium.fish",
+        "directory",
         "ingest",
         "podium",
         "serve",

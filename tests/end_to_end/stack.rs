@@ -35,7 +35,7 @@ pub fn bin_dir() -> PathBuf {
         .nth(2)
         .expect("cargo runs tests in target/PROFILE/deps")
         .to_owned();
-    let functions = ["ingest", "aggregator", "snapshot", "serve", "podium"];
+    let functions = ["ingest", "aggregator", "snapshot", "serve", "directory", "podium"];
     let missing: Vec<_> = functions
         .into_iter()
         .filter(|name| {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use aggregator::{Aggregator, Queues};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use domain::{BoardDocument, BoardEntry, FreshnessBounds};
+use directory::Directory;
+use domain::{BoardDocument, BoardEntry, FreshnessBounds, UserId};
 use identity::Access;
 use ingest::{Ingest, MaxActivityAge};
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +14,7 @@ use lambda_http::{Body, Response};
 use local::dynamodb::{DynamoDb, SequenceNumber};
 use local::settings;
 use local::sqs::{AttributeValue, Queue, QueueAttributes, Received, Sqs};
-use serde_json::Value;
+use serde_json::{Value, json};
 use serve::Serve;
 use snapshot::Publisher;
 use store::schema::{TableNames, create_tables};
@@ -35,7 +36,7 @@ pub fn rules(time_zone: &str) -> Rules {
     }
 }
 
-/// All four functions, called by the test instead of by Lambda.
+/// The functions, called by the test instead of by Lambda.
 pub struct Functions {
     pub client: aws_sdk_dynamodb::Client,
     pub aws_url: String,
@@ -45,6 +46,7 @@ pub struct Functions {
     pub publisher: Publisher,
     pub serve: Serve,
     serve_config: serve::Config,
+    pub directory: Directory,
     pub dead_letters: Queue,
     dynamodb: DynamoDb,
     counted_to: Option<SequenceNumber>,
@@ -129,6 +131,7 @@ impl Functions {
                 standings_table: tables.standings.clone(),
                 standing_shards: rules.standing_shards,
                 snapshots_table: tables.snapshots.clone(),
+                people_table: tables.people.clone(),
                 calendar: rules.calendar.clone(),
                 listed_users,
                 program_boards: program_boards.parse().expect("a number of boards"),
@@ -138,6 +141,7 @@ impl Functions {
         );
         let serve_config = serve::Config {
             snapshots_table: tables.snapshots.clone(),
+            people_table: tables.people.clone(),
             standings_table: tables.standings.clone(),
             standing_shards: rules.standing_shards,
             calendar: rules.calendar,
@@ -150,6 +154,7 @@ impl Functions {
             access: Access::open(),
         };
         let serve = Serve::new(client.clone(), serve_config.clone());
+        let directory = directory_of(&client, &tables, Access::open());
         Self {
             client,
             aws_url,
@@ -159,6 +164,7 @@ impl Functions {
             publisher,
             serve,
             serve_config,
+            directory,
             dead_letters,
             dynamodb,
             counted_to: None,
@@ -291,6 +297,26 @@ impl Functions {
         put.send().await.expect("the item is written");
     }
 
+    /// Writes profiles that cannot be decoded.
+    pub async fn corrupt_people(&self, users: &[&str]) {
+        let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+        for user in users {
+            self.put_person(user, &json!({"team": "t"})).await;
+        }
+        let scan = self.client.scan().table_name(&self.tables.people).send().await;
+        for item in scan.expect("the table").items.unwrap_or_default() {
+            let put = self
+                .client
+                .put_item()
+                .table_name(&self.tables.people)
+                .set_item(Some(item));
+            put.item("visibility", text("secret"))
+                .send()
+                .await
+                .expect("the item is written");
+        }
+    }
+
     /// Replaces the generations of the counts by something that cannot be decoded.
     pub async fn corrupt_generations(&self) {
         let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
@@ -309,6 +335,21 @@ impl Functions {
             ..self.serve_config.clone()
         };
         Serve::new(self.client.clone(), config)
+    }
+
+    /// Another instance of the directory, for callers who may do this.
+    pub fn directory_to(&self, access: Access) -> Directory {
+        directory_of(&self.client, &self.tables, access)
+    }
+
+    /// Creates or replaces a profile.
+    pub async fn put_person(&self, user: &str, person: &Value) {
+        let request = Request::put(format!("http://localhost/v1/people/{user}"))
+            .header("content-type", "application/json")
+            .body(Body::from(person.to_string()))
+            .expect("a request");
+        let response = self.directory.handle(request).await;
+        assert!(response.status().is_success(), "{}", response.body());
     }
 
     /// Serve as it reads tables at another address.
@@ -345,6 +386,14 @@ impl Functions {
     }
 }
 
+fn directory_of(client: &aws_sdk_dynamodb::Client, tables: &TableNames, access: Access) -> Directory {
+    let config = directory::Config {
+        people_table: tables.people.clone(),
+        access,
+    };
+    Directory::new(client.clone(), config)
+}
+
 /// The code of the reason of a dead letter, and the reason itself.
 pub fn reason_of(dead_letter: &Received) -> [String; 2] {
     ["reason_code", "reason"].map(|name| match dead_letter.attributes()[name].value() {
@@ -357,9 +406,14 @@ pub fn time(at: &str) -> Timestamp {
     at.parse().expect("a time")
 }
 
+/// The user of a row; `?` is anonymous.
+pub fn user_of(row: &BoardEntry) -> &str {
+    row.user_id.as_ref().map_or("?", UserId::as_str)
+}
+
 /// The rank and user of each row: `1.ann 2.bob`.
 pub fn render_ranks(entries: &[BoardEntry]) -> String {
-    let rows = entries.iter().map(|e| format!("{}.{}", e.rank, e.user_id));
+    let rows = entries.iter().map(|e| format!("{}.{}", e.rank, user_of(e)));
     rows.collect::<Vec<_>>().join(" ")
 }
 
@@ -368,6 +422,6 @@ pub fn render(board: &BoardDocument) -> String {
     let rows = board
         .entries
         .iter()
-        .map(|e| format!("{}.{}={}/{}", e.rank, e.user_id, e.points, e.activities));
+        .map(|e| format!("{}.{}={}/{}", e.rank, user_of(e), e.points, e.activities));
     rows.collect::<Vec<_>>().join(" ")
 }

@@ -17,6 +17,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("aggregator", &["domain", "store", "telemetry"]),
     ("snapshot", &["domain", "store", "telemetry"]),
     ("serve", &["domain", "identity", "problem", "store", "telemetry"]),
+    (
+        "directory",
+        &["domain", "identity", "problem", "store", "telemetry"],
+    ),
     ("local-http", &["problem"]),
     ("local-lambda", &["local-http"]),
     ("local-sqs", &[]),

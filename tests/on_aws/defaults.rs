@@ -66,6 +66,7 @@ fn local_stack(batching: Batching) -> Value {
             "aggregator": function(settings::AGGREGATOR),
             "snapshot": function(settings::SNAPSHOT),
             "serve": function(settings::SERVE),
+            "directory": function(settings::DIRECTORY),
         },
         "queue": {
             "visibility_seconds": settings::VISIBILITY_TIMEOUT.as_secs(),
@@ -181,7 +182,8 @@ fn read(name: &str, environment: &BTreeMap<String, String>) -> anyhow::Result<BT
         "aggregator" => drop(aggregator::Config::read(variable)?),
         "snapshot" => drop(snapshot::Config::read(variable)?),
         "serve" => drop(serve::Config::read(variable)?),
-        _ => unreachable!("there are four functions"),
+        "directory" => drop(directory::Config::read(variable)?),
+        _ => unreachable!("there are five functions"),
     }
     Ok(asked.into_inner())
 }
@@ -229,7 +231,7 @@ fn no_log_level_drops_metrics() {
     }
 }
 
-/// The variables about access of ingest and serve, which have the same.
+/// The variables about access of ingest, serve and directory, which have the same.
 fn access(deployment: &Deployment) -> BTreeMap<String, String> {
     let of = |function: &str| {
         let mut environment = deployment.environment(function);
@@ -237,7 +239,9 @@ fn access(deployment: &Deployment) -> BTreeMap<String, String> {
         environment
     };
     let access = of("ingest");
-    assert_eq!(access, of("serve"));
+    for function in ["serve", "directory"] {
+        assert_eq!(access, of(function), "{function}");
+    }
     for function in ["aggregator", "snapshot"] {
         assert_eq!(
             of(function),
@@ -310,6 +314,7 @@ fn each_function_is_given_its_own_tables_and_queues() {
         "DEDUP_TABLE": "podium-test-dedup",
         "STANDINGS_TABLE": "podium-test-standings",
         "SNAPSHOTS_TABLE": "podium-test-snapshots",
+        "PEOPLE_TABLE": "podium-test-people",
         "QUEUE_URL": queue("activities"),
         "DEAD_LETTER_QUEUE_URL": queue("activities_dead_letters"),
     });

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The directory of an initialised Terraform module. `scripts/test` makes a copy for the tests and sets this.
 const MODULE: &str = "PODIUM_TEST_TERRAFORM_MODULE";
 
-pub const FUNCTIONS: [&str; 4] = ["ingest", "aggregator", "snapshot", "serve"];
+pub const FUNCTIONS: [&str; 5] = ["ingest", "aggregator", "snapshot", "serve", "directory"];
 
 /// Arguments that name the environment, and choose what must be chosen there.
 pub const IN_TEST: [&str; 4] = ["-var", "environment=test", "-var", "readers=public"];

@@ -345,10 +345,12 @@ async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Pro
     assert_eq!(recorded(emulator, "ann").await, accepted);
 
     only_admins_reach_their_routes(emulator, provider, api_url).await;
+    admins_edit_profiles(emulator, provider, api_url).await;
     whoever_has_a_token_reads_in_private(emulator, provider, api_url).await;
 }
 
-/// An activity is no correction. What else only admins may do is not there yet, so ingest answers them 404.
+/// An activity is no correction, and nobody posts people. Teams and programs are not there yet, so the directory
+/// answers them 404.
 async fn only_admins_reach_their_routes(emulator: &Emulator, provider: &Provider, api_url: &str) {
     let write = provider.token(json!({ "scope": "podium:write" })).await;
     let admin = provider.token(json!({ "scope": "podium:admin" })).await;
@@ -360,7 +362,11 @@ async fn only_admins_reach_their_routes(emulator: &Emulator, provider: &Provider
         "programs/x",
     ] {
         let url = format!("{api_url}v1/{path}");
-        let to_admins = if path == "corrections" { 422 } else { 404 };
+        let to_admins = match path {
+            "corrections" => 422,
+            "people/ann" => 405,
+            _ => 404,
+        };
         for (token, expected) in [(&write, 403), (&admin, to_admins)] {
             let bearer = format!("authorization: Bearer {token}");
             let body = tried_by("ann", "correct");
@@ -369,6 +375,25 @@ async fn only_admins_reach_their_routes(emulator: &Emulator, provider: &Provider
         }
         assert_eq!(status(emulator, &url, &[]).await, 401, "{path}");
     }
+}
+
+async fn admins_edit_profiles(emulator: &Emulator, provider: &Provider, api_url: &str) {
+    let url = format!("{api_url}v1/people/ann");
+    let body = json!({ "display_name": "Ann Example", "team": "north" }).to_string();
+    let put = ["--request", "PUT", "--json", &body];
+    let write = provider.token(json!({ "scope": "podium:write" })).await;
+    let write = format!("authorization: Bearer {write}");
+    let refused = status(emulator, &url, &[&put[..], &["--header", &write]].concat()).await;
+    assert_eq!(refused, 403);
+    let admin = provider.token(json!({ "scope": "podium:admin" })).await;
+    let admin = format!("authorization: Bearer {admin}");
+    assert_eq!(status(emulator, &url, &["--header", &admin]).await, 404);
+    let (created, said) = answer(emulator, &url, &[&put[..], &["--header", &admin]].concat()).await;
+    assert_eq!(created, 201, "{said}\n{}", emulator.log());
+    let (found, person) = answer(emulator, &url, &["--header", &admin]).await;
+    assert_eq!(found, 200, "{person}");
+    assert_eq!(person["display_name"], "Ann Example", "{person}");
+    assert_eq!(status(emulator, &url, &["--header", &write]).await, 403);
 }
 
 /// The public boards are not here.
@@ -472,6 +497,7 @@ async fn attempts(emulator: &Emulator, function: &str) -> Vec<String> {
         ("dedup", "activity", None),
         ("standings", "shard", Some("member")),
         ("snapshots", "board", Some("part")),
+        ("people", "directory", Some("id")),
     ];
     let mut lines = Vec::new();
     for (name, partition, sort) in tables {
@@ -546,19 +572,28 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "ingest dedup: ",
             "ingest standings: ",
             "ingest snapshots: ",
+            "ingest people: ",
             "aggregator activities: ",
             "aggregator dedup: put update",
             "aggregator standings: get update",
             "aggregator snapshots: ",
+            "aggregator people: ",
             // On AWS only heartbeats: the emulator ignores the condition on the key.
             "snapshot activities: query put",
             "snapshot dedup: ",
             "snapshot standings: get query",
             "snapshot snapshots: get put",
+            "snapshot people: query scan",
             "serve activities: ",
             "serve dedup: ",
             "serve standings: get query",
             "serve snapshots: get",
+            "serve people: get",
+            "directory activities: ",
+            "directory dedup: ",
+            "directory standings: ",
+            "directory snapshots: ",
+            "directory people: get query put delete",
         ]
     );
 }

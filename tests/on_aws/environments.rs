@@ -14,12 +14,25 @@ fn facts(environment: &str) -> Option<Value> {
     };
     let deployment = Deployment::mocked(&[&[file.as_str()], &chosen[..]].concat())?;
     let table = deployment.resource("aws_dynamodb_table.activities");
+    for (address, other) in deployment.resources() {
+        if address.starts_with("aws_dynamodb_table.") {
+            let is_protected = "deletion_protection_enabled";
+            assert_eq!(
+                other[is_protected], table[is_protected],
+                "{environment}: {address}"
+            );
+        }
+    }
+    // Profiles cannot be rebuilt either.
+    let restorable = |table: &Value| table["point_in_time_recovery"][0]["enabled"].clone();
+    let people = deployment.resource("aws_dynamodb_table.people");
+    assert_eq!(restorable(people), restorable(table), "{environment}");
     let ingest = deployment.function("ingest");
     let mapping = deployment.resource("aws_lambda_event_source_mapping.activities");
     Some(json!({
         "table": table["name"],
         "deletion_protection": table["deletion_protection_enabled"],
-        "restorable": table["point_in_time_recovery"][0]["enabled"],
+        "restorable": restorable(table),
         "reserved": ingest["reserved_concurrent_executions"],
         "batch_size": mapping["batch_size"],
         "log_level": deployment.environment("ingest")["LOG_LEVEL"],

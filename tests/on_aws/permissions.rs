@@ -71,6 +71,7 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
             ("schedule", "aws_iam_role_policy.snapshot_schedule"),
             ("snapshot", &function("snapshot")),
             ("serve", &function("serve")),
+            ("directory", &function("directory")),
             ("poster", "aws_iam_policy.post_activities"),
             ("reader", "aws_iam_policy.read_boards"),
         ],
@@ -88,12 +89,15 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         snapshot: dynamodb:PutItem on table/podium-test-activities if {"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["~heartbeat-*"]},"Null":{"dynamodb:LeadingKeys":["false"]}}
         snapshot: dynamodb:Query on table/podium-test-activities
         snapshot: dynamodb:GetItem dynamodb:Query on table/podium-test-standings
+        snapshot: dynamodb:Query dynamodb:Scan on table/podium-test-people
         snapshot: dynamodb:GetItem dynamodb:PutItem on table/podium-test-snapshots
         snapshot: sqs:GetQueueAttributes on podium-test-activities
         snapshot: sqs:GetQueueAttributes on podium-test-activities-dlq
         snapshot: sqs:SendMessage on podium-test-snapshot-dlq
         serve: dynamodb:GetItem on table/podium-test-snapshots
         serve: dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query on table/podium-test-standings
+        serve: dynamodb:GetItem on table/podium-test-people
+        directory: dynamodb:GetItem dynamodb:PutItem dynamodb:DeleteItem dynamodb:Query on table/podium-test-people
         poster: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
         poster: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
         reader: lambda:InvokeFunctionUrl on function:podium-test-serve:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
@@ -156,6 +160,7 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         ("schedule", "aws_iam_role_policy.snapshot_schedule"),
         ("snapshot", "module.snapshot.aws_iam_role_policy.function"),
         ("serve", "module.serve.aws_iam_role_policy.function"),
+        ("directory", "module.directory.aws_iam_role_policy.function"),
     ];
     let lines: Vec<_> = roles
         .iter()
@@ -175,10 +180,12 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         aggregator: kms:Decrypt kms:GenerateDataKey for podium-test-activities-dlq by sqs
         schedule: kms:Decrypt kms:GenerateDataKey for podium-test-snapshot-dlq by sqs
         snapshot: kms:Decrypt for function:podium-test-snapshot by lambda
-        snapshot: kms:Decrypt for podium-test-activities podium-test-standings podium-test-snapshots by dynamodb
+        snapshot: kms:Decrypt for podium-test-activities podium-test-standings podium-test-snapshots podium-test-people by dynamodb
         snapshot: kms:Decrypt kms:GenerateDataKey for podium-test-snapshot-dlq by sqs
         serve: kms:Decrypt for function:podium-test-serve by lambda
-        serve: kms:Decrypt for podium-test-snapshots podium-test-standings by dynamodb
+        serve: kms:Decrypt for podium-test-snapshots podium-test-standings podium-test-people by dynamodb
+        directory: kms:Decrypt for function:podium-test-directory by lambda
+        directory: kms:Decrypt for podium-test-people by dynamodb
     ";
     let expected: Vec<_> = expected.trim().lines().map(str::trim).collect();
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
@@ -339,14 +346,16 @@ fn only_who_must_may_call_a_function() {
     for (choice_name, variables, deployment) in choices() {
         let has_api = variables.contains(&LOGIN);
         let by_cloudfront = variables.contains(&"readers=public") && !variables.contains(&"edge=false");
-        let expected_of_ingest: Vec<_> = has_api.then_some(api).into_iter().collect();
+        let by_api: Vec<_> = has_api.then_some(api).into_iter().collect();
         let mut expected_of_serve = Vec::new();
         if by_cloudfront {
             expected_of_serve.extend(cloudfront);
         }
-        expected_of_serve.extend(expected_of_ingest.iter());
+        expected_of_serve.extend(by_api.iter());
         expected_of_serve.sort_unstable();
-        assert_eq!(callers(deployment, "ingest"), expected_of_ingest, "{choice_name}");
+        for function in ["ingest", "directory"] {
+            assert_eq!(callers(deployment, function), by_api, "{choice_name}: {function}");
+        }
         assert_eq!(callers(deployment, "serve"), expected_of_serve, "{choice_name}");
         for function in ["aggregator", "snapshot"] {
             assert_eq!(
@@ -355,6 +364,14 @@ fn only_who_must_may_call_a_function() {
                 "{choice_name}"
             );
         }
+        let urls = deployment
+            .resources()
+            .filter(|(address, _)| address.contains("aws_lambda_function_url."));
+        assert_eq!(
+            urls.count(),
+            2,
+            "{choice_name}: nothing but tokens reaches the profiles"
+        );
         for function in ["ingest", "serve"] {
             let url = deployment.resource(&format!("aws_lambda_function_url.{function}"));
             assert_eq!(url["authorization_type"], "AWS_IAM", "{choice_name}");

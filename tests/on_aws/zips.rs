@@ -16,7 +16,7 @@ use crate::stack::TestStack;
 
 /// The directory of the zips from `scripts/build`, for the architecture of this machine.
 const ZIPS: &str = "PODIUM_TEST_ZIPS";
-const FUNCTIONS: [&str; 4] = ["ingest", "aggregator", "snapshot", "serve"];
+const FUNCTIONS: [&str; 5] = ["ingest", "aggregator", "snapshot", "serve", "directory"];
 /// Lambda's limit for an unpacked function.
 const BOOTSTRAP_BYTES_MAX: u64 = 250 * 1024 * 1024;
 
@@ -83,6 +83,10 @@ async fn what_is_deployed_counts_and_ranks() {
         config.log_dir = Some(logs.path().to_owned());
     })
     .await;
+    let person = format!("{}/v1/people/u9", stack.stack.web_url);
+    let person = stack.http.put(person).json(&json!({ "display_name": "Ada" }));
+    let created = person.send().await.expect("the stack answers");
+    assert_eq!(created.status(), 201);
     stack.post_all(&activities()).await;
     stack.wait_until_counted(100).await;
 
@@ -90,19 +94,27 @@ async fn what_is_deployed_counts_and_ranks() {
     let listed: Vec<_> = board
         .entries
         .iter()
-        .map(|entry| (entry.rank, entry.user_id.to_string(), entry.points))
+        .map(|entry| {
+            (
+                entry.rank,
+                entry.user_id.as_ref().map(ToString::to_string),
+                entry.points,
+            )
+        })
         .collect();
     let expected: Vec<_> = (1..=10)
         .map(|rank: u8| {
             let user = 10 - rank;
             (
                 u64::from(rank),
-                format!("u{user}"),
+                Some(format!("u{user}")),
                 10 * (2 * i64::from(user) + 1),
             )
         })
         .collect();
     assert_eq!(listed, expected);
+    let name = board.entries[0].name.as_ref().map(ToString::to_string);
+    assert_eq!(name.as_deref(), Some("Ada"));
     for function in stack.stack.lambda.functions() {
         let (config, stats) = (function.config(), function.stats());
         assert!(config.binary.starts_with(functions.path()), "{:?}", config.binary);
@@ -126,8 +138,8 @@ fn check_log(function: &str, log: &Path) {
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{function}: {line}")))
         .collect();
     assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{text}");
-    // Serve reports no metrics of its own; Lambda counts its requests.
-    if function != "serve" {
+    // These report no metrics of their own; Lambda counts their requests.
+    if !["serve", "directory"].contains(&function) {
         let measured = lines.iter().any(|line| line["Stage"] == function);
         assert!(measured, "{function} reports no metric: {text}");
     }

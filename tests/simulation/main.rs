@@ -5,6 +5,7 @@
 //! every move is printed.
 
 mod folds;
+mod people;
 mod publishing;
 mod reader;
 mod run;

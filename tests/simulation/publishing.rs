@@ -6,10 +6,12 @@ use domain::{Board, Window};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
 use store::keys::CountGeneration;
 use store::publication::{HISTORY, OLD_HEAD_LIFETIME, PageSizes, WindowHistory, Write, old_head};
 use store::{Head, Rules, StoredFact};
 
+use crate::people::People;
 use crate::reader::Reader;
 use crate::run::{RUN_TIME, Run, Step, Subject, past};
 use crate::snapshots::Snapshots;
@@ -34,6 +36,7 @@ pub struct Publishing {
     /// Whether points may be fewer than before, or than the facts'.
     may_have_fewer: bool,
     snapshots: Snapshots,
+    people: People,
     runs: Vec<Run>,
     readers: Vec<Reader>,
     /// Each generation's head as it was published.
@@ -66,6 +69,7 @@ impl Publishing {
             subject,
             may_have_fewer: false,
             snapshots: Snapshots::default(),
+            people: People::default(),
             runs: Vec::new(),
             readers: Vec::new(),
             published: BTreeMap::new(),
@@ -96,11 +100,22 @@ impl Publishing {
             10..60 => self.step(random, (tables, facts), live, *now, faults_percent),
             60..62 => self.kill(random),
             62..72 => self.open(random),
-            72..96 => self.read(random),
+            72..94 => self.read(random),
+            94..97 => self.change_person(random, facts),
             _ => {
                 tell("some or all expired items are deleted");
                 self.snapshots.expire(*now, || random.random_range(0..2) == 0);
             }
+        }
+    }
+
+    fn change_person(&mut self, random: &mut StdRng, facts: &[StoredFact]) {
+        let Some(fact) = facts.choose(random) else {
+            return;
+        };
+        if self.people.change(random, fact.fact.user()) {
+            // The board closes up.
+            self.expect_fewer();
         }
     }
 
@@ -111,7 +126,7 @@ impl Publishing {
         }
         *now += SignedDuration::from_mins(1);
         self.pass_time(*now);
-        let run = Run::start(&self.subject, tables, &self.snapshots, live, *now);
+        let run = Run::start(&self.subject, tables, &self.snapshots, &self.people, live, *now);
         tell(format_args!("a snapshot of {} begins at {now}", live.0));
         self.runs.push(run);
     }
@@ -140,7 +155,8 @@ impl Publishing {
             random.random_range(0..self.runs.len())
         };
         let count = random.random_range(1..=3);
-        let step = self.runs[at].step(&self.subject, tables, &self.snapshots, facts, live.0, count);
+        let (snapshots, people) = (&self.snapshots, &self.people);
+        let step = self.runs[at].step(&self.subject, tables, snapshots, people, facts, live.0, count);
         let write = match step {
             Step::Read => return tell(format_args!("snapshot {at} reads")),
             Step::Outdated => {
@@ -214,7 +230,7 @@ impl Publishing {
         }
         let earlier = self.published.insert(head.generation, document.json.clone());
         assert_eq!(earlier, None, "generation {} is published twice", head.generation);
-        self.read_at_once(random, head);
+        self.read_at_once(random, head, self.runs[at].began);
         true
     }
 
@@ -265,11 +281,12 @@ impl Publishing {
         Some(serde_json::from_str(json).expect("a head"))
     }
 
-    fn read_at_once(&self, random: &mut StdRng, head: Head) {
+    fn read_at_once(&self, random: &mut StdRng, head: Head, began: usize) {
         let mut reader = Reader::new(head);
         while reader.step(&self.snapshots, self.furthest) {}
         if reader.is_done() {
             reader.check(random);
+            self.people.check(began, &reader.rows(0, usize::MAX));
         }
     }
 
@@ -335,6 +352,7 @@ impl Publishing {
         mut now: Timestamp,
     ) -> Option<i64> {
         self.runs.clear();
+        self.people.show_everyone();
         for pause in [SignedDuration::ZERO, LONG_PAUSE, SHORT_PAUSE] {
             now += pause;
             self.pass_time(now);

@@ -7,12 +7,13 @@ use domain::history::PointsAt;
 use domain::{Board, BoardEntry, Freshness, Standing, Tally, UserId, Window, WindowSpan};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use snapshot::boards::{Boards, UserSum};
+use snapshot::boards::{Boards, Profiles, UserSum};
 use store::keys::CountGeneration;
 use store::pasts::{earned, on_board};
 use store::publication::{HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write};
 use store::{Head, Rules, StoredFact};
 
+use crate::people::People;
 use crate::snapshots::Snapshots;
 use crate::tables::Tables;
 
@@ -38,6 +39,8 @@ pub struct Run {
     rules: Rules,
     /// The sums that were counted before the run read anything.
     counted_before: Tally,
+    /// How many changes of people there were when it began.
+    pub began: usize,
     stage: Stage,
 }
 
@@ -50,6 +53,8 @@ struct Reading {
     previous: Option<Head>,
     boards: Boards,
     user_sum: UserSum,
+    /// Those that were read before the standings of the current partition.
+    profiles: Profiles,
     /// The partition and member of the last standing read.
     last: Option<(String, String)>,
 }
@@ -71,6 +76,7 @@ impl Run {
         subject: &Subject,
         tables: &Tables,
         snapshots: &Snapshots,
+        people: &People,
         (generation, rules): (CountGeneration, &Rules),
         now: Timestamp,
     ) -> Self {
@@ -83,10 +89,12 @@ impl Run {
             generation,
             rules: rules.clone(),
             counted_before: counted(subject, tables, generation, rules.calendar.date(now)),
+            began: people.changes(),
             stage: Stage::Reading(Box::new(Reading {
                 previous: snapshots.get(LATEST),
                 boards: Boards::new(chosen, PROGRAM_BOARDS, LISTED),
                 user_sum: UserSum::default(),
+                profiles: people.profiles(),
                 last: None,
             })),
         }
@@ -98,6 +106,7 @@ impl Run {
         subject: &Subject,
         tables: &Tables,
         snapshots: &Snapshots,
+        people: &People,
         facts: &[StoredFact],
         live: CountGeneration,
         count: usize,
@@ -106,7 +115,7 @@ impl Run {
             Stage::Writing(writes) => writes.front().cloned().map_or(Step::Done, Step::Write),
             Stage::Reading(reading) => {
                 let day = self.rules.calendar.date(self.now);
-                if !reading.read(tables, self.generation, day, count) {
+                if !reading.read(tables, people, self.generation, day, count) {
                     if live != self.generation {
                         return Step::Outdated;
                     }
@@ -147,7 +156,14 @@ impl Run {
 
 impl Reading {
     /// Returns whether any standing was left to read.
-    fn read(&mut self, tables: &Tables, generation: CountGeneration, day: Date, count: usize) -> bool {
+    fn read(
+        &mut self,
+        tables: &Tables,
+        people: &People,
+        generation: CountGeneration,
+        day: Date,
+        count: usize,
+    ) -> bool {
         let from = match &self.last {
             Some(last) => Bound::Excluded(last.clone()),
             None => Bound::Unbounded,
@@ -157,6 +173,7 @@ impl Reading {
         for (key, (standing, ledger)) in standings.range((from, Bound::Unbounded)).take(count) {
             if self.last.as_ref().is_some_and(|(last, _)| *last != key.0) {
                 self.boards.finish_shard(std::mem::take(&mut self.user_sum));
+                self.profiles = people.profiles();
             }
             let standing = Standing {
                 user: standing.user.clone(),
@@ -164,7 +181,7 @@ impl Reading {
                 tallies: ledger.counters.tallies(day),
                 recent_activities: ledger.counters.recent_activities(day),
             };
-            self.boards.add(standing, &mut self.user_sum);
+            self.boards.add(standing, &self.profiles, &mut self.user_sum);
             self.last = Some(key.clone());
             is_any = true;
         }

@@ -1,4 +1,4 @@
-//! The answer to a POST of activities or corrections.
+//! The answer to a request, and what it means.
 
 use std::{error::Error as _, fmt, time::Duration};
 
@@ -6,9 +6,10 @@ use reqwest::{
     StatusCode,
     header::{HeaderMap, RETRY_AFTER},
 };
+use serde::de::DeserializeOwned;
 
 use crate::describe;
-use crate::wire::{PostAnswer, Verdict};
+use crate::wire::{ItemError, PostAnswer, Problem, Verdict};
 
 /// One verdict for each item sent, in order.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub struct Verdicts {
     pub retry_after: Option<Duration>,
 }
 
-/// A POST without verdicts. Its items may be stored or not.
+/// A request without the answer that it asks for. What it was to store may be stored or not.
 #[derive(Debug)]
 pub struct PostError {
     pub failure: Failure,
@@ -39,7 +40,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether a retry may succeed. Retrying is always safe: activity ids make a repeat harmless.
+    /// Whether a retry may succeed. Retrying is always safe: ids make a repeat harmless, and a profile is replaced
+    /// by the same one.
     pub fn is_transient(self) -> bool {
         match self {
             Self::Connect | Self::Timeout | Self::Broken => true,
@@ -123,34 +125,77 @@ pub(crate) fn parse_retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-pub(crate) fn parse(
-    status: StatusCode,
-    retry_after: Option<Duration>,
-    body: &[u8],
-    items: usize,
-) -> Result<Verdicts, PostError> {
-    let has_verdicts = status.is_success()
-        || matches!(
-            status,
-            StatusCode::FORBIDDEN
-                | StatusCode::CONFLICT
-                | StatusCode::UNPROCESSABLE_ENTITY
-                | StatusCode::SERVICE_UNAVAILABLE
-        );
-    match serde_json::from_slice::<PostAnswer>(body) {
-        Ok(PostAnswer { results }) if has_verdicts && results.len() == items => {
-            Ok(Verdicts { results, retry_after })
+/// An answer that was read whole.
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub retry_after: Option<Duration>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The verdicts on so many items.
+    pub fn verdicts(self, items: usize) -> Result<Verdicts, PostError> {
+        let has_verdicts = self.status.is_success()
+            || matches!(
+                self.status,
+                StatusCode::FORBIDDEN
+                    | StatusCode::CONFLICT
+                    | StatusCode::UNPROCESSABLE_ENTITY
+                    | StatusCode::SERVICE_UNAVAILABLE
+            );
+        match serde_json::from_slice::<PostAnswer>(&self.body) {
+            Ok(PostAnswer { results }) if has_verdicts && results.len() == items => Ok(Verdicts {
+                results,
+                retry_after: self.retry_after,
+            }),
+            Ok(PostAnswer { results }) if self.status.is_success() => Err(PostError::bad_answer(&format!(
+                "it has {} verdicts for {items} items",
+                results.len()
+            ))),
+            Err(error) if self.status.is_success() => Err(PostError::bad_answer(&error.to_string())),
+            _ => Err(self.error()),
         }
-        Ok(PostAnswer { results }) if status.is_success() => Err(PostError::bad_answer(&format!(
-            "it has {} verdicts for {items} items",
-            results.len()
-        ))),
-        Err(error) if status.is_success() => Err(PostError::bad_answer(&error.to_string())),
-        _ => Err(PostError {
-            failure: Failure::Status(status.as_u16()),
-            detail: describe(status, body),
-            retry_after,
-        }),
+    }
+
+    /// The document of a success.
+    pub fn document<T: DeserializeOwned>(&self) -> Result<T, PostError> {
+        if !self.status.is_success() {
+            return Err(self.error());
+        }
+        serde_json::from_slice(&self.body).map_err(|error| PostError::bad_answer(&error.to_string()))
+    }
+
+    /// What the answer says is wrong with what was sent, if another attempt would not change that.
+    pub fn refusal(&self) -> Option<ItemError> {
+        if !matches!(self.status.as_u16(), 400 | 413 | 422) {
+            return None;
+        }
+        let problem = self.problem();
+        let code = problem.reason.or(problem.code);
+        Some(ItemError {
+            code: code.unwrap_or_else(|| Failure::Status(self.status.as_u16()).to_string()),
+            field: problem.field,
+            detail: problem
+                .detail
+                .unwrap_or_else(|| describe(self.status, &self.body)),
+        })
+    }
+
+    /// Whether it is the problem with this code.
+    pub fn is_problem(&self, code: &str) -> bool {
+        !self.status.is_success() && self.problem().code.as_deref() == Some(code)
+    }
+
+    fn problem(&self) -> Problem {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    pub fn error(&self) -> PostError {
+        PostError {
+            failure: Failure::Status(self.status.as_u16()),
+            detail: describe(self.status, &self.body),
+            retry_after: self.retry_after,
+        }
     }
 }
 
@@ -159,8 +204,12 @@ mod tests {
     use super::*;
 
     fn check(status: u16, body: &str, items: usize, expected: &str) {
-        let status = StatusCode::from_u16(status).expect("a status");
-        let answer = match parse(status, None, body.as_bytes(), items) {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            retry_after: None,
+            body: body.into(),
+        };
+        let answer = match answer.verdicts(items) {
             Ok(Verdicts { results, .. }) => format!("{results:?}"),
             Err(error) => format!("{error} (again: {})", error.failure.is_transient()),
         };

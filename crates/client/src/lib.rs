@@ -3,6 +3,7 @@
 mod answer;
 mod authorization;
 pub mod aws;
+pub mod people;
 pub mod retry;
 mod signature;
 mod token;
@@ -20,6 +21,7 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 
+use self::answer::Answer;
 use self::wire::{BoardDocument, PolicyDocument, Problem, Status, UserDocument};
 pub use self::{
     answer::{Failure, PostError, Verdicts},
@@ -136,21 +138,7 @@ impl Api {
     /// Posts `items` of a collection as one JSON array. The verdicts are in the same order.
     pub async fn post(&self, to: Collection, body: Vec<u8>, items: usize) -> Result<Verdicts, PostError> {
         let url = self.endpoint(&["v1", to.segment()]);
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let response = match self.send(Method::POST, url, headers, body).await {
-            Ok(response) => response,
-            Err(SendError::NotAuthorized(error)) => return Err(PostError::not_authorized(&error)),
-            Err(SendError::Transport(error)) => return Err(PostError::from_transport(&error)),
-        };
-        let status = response.status();
-        let retry_after = answer::parse_retry_after(response.headers());
-        let body = match read_bounded(response).await {
-            Ok(body) => body,
-            Err(ReadError::Transport(error)) => return Err(PostError::from_transport(&error)),
-            Err(ReadError::TooLong) => return Err(PostError::bad_answer("it is longer than 4 MiB")),
-        };
-        answer::parse(status, retry_after, &body, items)
+        self.request(Method::POST, url, Some(body)).await?.verdicts(items)
     }
 
     /// Loads a board. Returns the document and its original JSON text.
@@ -208,6 +196,30 @@ impl Api {
     async fn get<T: DeserializeOwned>(&self, url: Url) -> anyhow::Result<(T, String)> {
         let (status, body) = self.fetch(url).await?;
         self.read(status, body)
+    }
+
+    /// Sends a request, perhaps with a body of JSON, and reads its answer.
+    async fn request(&self, method: Method, url: Url, json: Option<Vec<u8>>) -> Result<Answer, PostError> {
+        let mut headers = HeaderMap::new();
+        if json.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let response = match self.send(method, url, headers, json.unwrap_or_default()).await {
+            Ok(response) => response,
+            Err(SendError::NotAuthorized(error)) => return Err(PostError::not_authorized(&error)),
+            Err(SendError::Transport(error)) => return Err(PostError::from_transport(&error)),
+        };
+        let status = response.status();
+        let retry_after = answer::parse_retry_after(response.headers());
+        match read_bounded(response).await {
+            Ok(body) => Ok(Answer {
+                status,
+                retry_after,
+                body,
+            }),
+            Err(ReadError::Transport(error)) => Err(PostError::from_transport(&error)),
+            Err(ReadError::TooLong) => Err(PostError::bad_answer("it is longer than 4 MiB")),
+        }
     }
 
     /// Sends a request. If the server does not take the token, renews it and sends the request once more.

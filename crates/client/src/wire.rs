@@ -1,6 +1,6 @@
 //! The documents of the HTTP API, with the fields that this client uses.
 
-use domain::{ActivityId, CorrectionId, ProgramId, ScoringPolicy, UserId};
+use domain::{ActivityId, CorrectionId, Person, ProgramId, ScoringPolicy, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,38 @@ pub struct ItemError {
     pub detail: String,
 }
 
+/// What a request for a profile did to it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PersonAnswer {
+    pub outcome: Outcome,
+    /// People whose ids differ only in case, a few of them.
+    #[serde(default)]
+    pub other_case: Vec<UserId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Created,
+    Changed,
+    Unchanged,
+}
+
+/// One page of the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PeopleDocument {
+    pub people: Vec<PersonEntry>,
+    /// Where the next page begins.
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PersonEntry {
+    pub user_id: UserId,
+    #[serde(flatten)]
+    pub person: Person,
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct PolicyDocument {
     pub versions: ScoringPolicy,
@@ -107,6 +139,9 @@ pub(crate) struct Problem {
     pub code: Option<String>,
     pub title: Option<String>,
     pub detail: Option<String>,
+    /// What is wrong, and why, if the problem is a field of what was sent.
+    pub field: Option<String>,
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -132,7 +167,10 @@ pub struct Freshness {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Entry {
     pub rank: u64,
-    pub user_id: String,
+    /// Absent if the person is anonymous.
+    pub user_id: Option<String>,
+    /// Absent without a profile.
+    pub name: Option<String>,
     pub points: i64,
     pub activities: u64,
     /// Places gained, or lost if negative. `None` for a newcomer.

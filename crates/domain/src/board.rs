@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{InvalidId, ProgramId, UserId};
+use crate::person::DisplayName;
 
 /// A leaderboard: the points of all programs together, or those of one program.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,13 +68,25 @@ impl From<Board> for String {
 pub struct BoardEntry {
     /// Competition rank: equal points share it, and the next rank is skipped.
     pub rank: u64,
-    pub user_id: UserId,
+    /// `None` if the person is anonymous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    /// `None` for someone without a profile, or anonymous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<DisplayName>,
     /// Corrections may make them negative.
     pub points: i64,
     pub activities: u64,
     /// Places gained since the previous snapshot. Negative if places were lost, `null` if the user was not
     /// listed then.
     pub change: Option<i64>,
+}
+
+impl BoardEntry {
+    /// Its place on the board: by rank, then by user id, with those who are anonymous last.
+    pub fn place(&self) -> impl Ord + '_ {
+        (self.rank, self.user_id.is_none(), &self.user_id)
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::calendar::WindowSpan;
 use crate::freshness::FreshnessDocument;
 use crate::history::{PointsAt, UserHistory};
 use crate::id::UserId;
+use crate::person::Visibility;
 use crate::standing::Tally;
 
 /// A document of a `GET` request. Each says how fresh it is.
@@ -77,6 +78,9 @@ pub struct UserDocument {
     /// listed if others are not either.
     #[serde(default)]
     pub other_case: Vec<UserId>,
+    /// Told of someone whom other readers do not see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concealed_as: Option<Visibility>,
     pub freshness: FreshnessDocument,
 }
 

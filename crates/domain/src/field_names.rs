@@ -24,6 +24,9 @@ pub(crate) const OF_CORRECTIONS: [&str; 7] = [
     "reason",
 ];
 
+/// Those of a person.
+pub const OF_PEOPLE: [&str; 4] = ["user_id", "display_name", "team", "visibility"];
+
 /// The fields of an activity that clients must not send, and why.
 pub(crate) const NOT_SENT: [(&str, &str); 2] = [
     (

@@ -16,6 +16,7 @@ const COMPARED_MEMBERS_MAX: usize = 32;
 pub(crate) enum Form {
     Activity,
     Correction,
+    Person,
 }
 
 impl Form {
@@ -23,6 +24,7 @@ impl Form {
         match self {
             Self::Activity => "an activity",
             Self::Correction => "a correction",
+            Self::Person => "a person",
         }
     }
 
@@ -30,6 +32,7 @@ impl Form {
         match self {
             Self::Activity => &field_names::FIELDS,
             Self::Correction => &field_names::OF_CORRECTIONS,
+            Self::Person => &field_names::OF_PEOPLE,
         }
     }
 
@@ -37,7 +40,7 @@ impl Form {
     fn not_sent(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Activity => &field_names::NOT_SENT,
-            Self::Correction => &[],
+            Self::Correction | Self::Person => &[],
         }
     }
 
@@ -45,7 +48,7 @@ impl Form {
     fn meant_by(self, name: &str) -> Option<&'static str> {
         match self {
             Self::Activity => meant_by(name),
-            Self::Correction => None,
+            Self::Correction | Self::Person => None,
         }
     }
 }
@@ -119,16 +122,8 @@ impl<'a> Fields<'a> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
-        text.parse().map(Some).map_err(|error: InvalidId| {
-            let code = match error {
-                InvalidId::Empty { .. } => RejectionCode::Empty,
-                InvalidId::TooLong { .. } => RejectionCode::TooLong,
-                InvalidId::IllegalCharacter { .. } => RejectionCode::IllegalCharacter,
-                InvalidId::Reserved => RejectionCode::Reserved,
-                InvalidId::DotSegment(_) => RejectionCode::DotSegment,
-            };
-            Rejection::new(code, name, error)
-        })
+        let id = text.parse().map(Some);
+        id.map_err(|error: InvalidId| Rejection::new((&error).into(), name, error))
     }
 
     pub fn id<T: std::str::FromStr<Err = InvalidId>>(&mut self, name: &str) -> Result<T, Rejection> {

@@ -82,14 +82,14 @@ impl History {
         self = self.following(entries);
         self.at.push(at);
         self.points.push(Some(points));
-        for (user, entry) in self.users.iter_mut().zip(entries) {
+        for (user, (_, now)) in self.users.iter_mut().zip(followed(entries)) {
             // A correction or a repair has lowered the points, or a newer run has drawn the line.
-            if user.points.last().is_some_and(|last| *last > Some(entry.points)) {
+            if user.points.last().is_some_and(|last| *last > Some(now)) {
                 for points in user.points.iter_mut().flatten() {
-                    *points = (*points).min(entry.points);
+                    *points = (*points).min(now);
                 }
             }
-            user.points.push(Some(entry.points));
+            user.points.push(Some(now));
         }
         self.checked()
     }
@@ -101,28 +101,26 @@ impl History {
         let mut past: HashMap<UserId, Vec<Option<i64>>> =
             users.map(|user| (user.user_id, user.points)).collect();
         let mut read = std::mem::take(&mut self.read);
-        let users = entries.iter().take(FOLLOWED_USERS).map(|entry| {
-            let user_id = entry.user_id.clone();
-            self.read.extend(read.remove_entry(&user_id));
-            let points = past.remove(&user_id);
+        let users = followed(entries).map(|(user_id, _)| {
+            self.read.extend(read.remove_entry(user_id));
+            let points = past.remove(user_id);
             UserHistory {
                 points: points.unwrap_or_else(|| vec![None; self.at.len()]),
-                user_id,
+                user_id: user_id.clone(),
             }
         });
         self.users = users.collect();
         self
     }
 
-    /// Whether a user's facts must be read. `before` are the points of the user in the previous snapshot.
-    pub fn line(&self, entry: &BoardEntry, before: Option<i64>) -> Line {
-        match self.read.get(&entry.user_id) {
+    /// Whether the facts of a user with `points` must be read. `before` are the points of the user in the
+    /// previous snapshot.
+    pub fn line(&self, user: &UserId, points: i64, before: Option<i64>) -> Line {
+        match self.read.get(user) {
             None => Line::Outdated,
             Some(None) => Line::Current,
-            Some(&Some(read)) if read == entry.points => Line::Current,
-            Some(&Some(read)) if before == Some(entry.points) || is_large(read, entry.points) => {
-                Line::Outdated
-            }
+            Some(&Some(read)) if read == points => Line::Current,
+            Some(&Some(read)) if before == Some(points) || is_large(read, points) => Line::Outdated,
             Some(Some(_)) => Line::Changing,
         }
     }
@@ -236,6 +234,12 @@ impl History {
     }
 }
 
+/// The users among the first rows who are not anonymous, with their points.
+pub fn followed(entries: &[BoardEntry]) -> impl Iterator<Item = (&UserId, i64)> {
+    let first = entries.iter().take(FOLLOWED_USERS);
+    first.filter_map(|entry| Some((entry.user_id.as_ref()?, entry.points)))
+}
+
 /// Whole seconds are precise enough for a chart and take less space.
 fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
@@ -287,7 +291,8 @@ mod tests {
             let (user, points) = row.split_once('=').unwrap();
             BoardEntry {
                 rank,
-                user_id: user.parse().unwrap(),
+                user_id: Some(user.parse().unwrap()),
+                name: None,
                 points: points.parse().unwrap(),
                 activities: 1,
                 change: None,
@@ -329,6 +334,15 @@ mod tests {
         let history = History::default().followed_by(at(0), 5050, &entries(&crowd.join(" ")));
         assert_eq!(history.users.len(), FOLLOWED_USERS);
         assert_eq!(history.users[0].user_id.as_str(), "u0");
+    }
+
+    #[test]
+    fn who_is_anonymous_has_no_line() {
+        let mut board = entries("ann=9 bob=5 cy=1");
+        let history = History::default().followed_by(at(0), 15, &board);
+        board[1].user_id = None;
+        let history = history.followed_by(at(1), 15, &board);
+        assert_eq!(render(&history), "ann:9,9 cy:1,1");
     }
 
     /// Takes a snapshot every `every` seconds and records those that are due.
@@ -448,9 +462,7 @@ mod tests {
     fn a_line_is_read_once_and_again_when_points_rest_or_change_much() {
         let first = entries("ann=80");
         let mut history = History::default().followed_by(at(0), 80, &first);
-        let line = |history: &History, points: i64, before| {
-            history.line(&entries(&format!("ann={points}"))[0], before)
-        };
+        let line = |history: &History, points: i64, before| history.line(&user("ann"), points, before);
         assert_eq!(line(&history, 80, None), Line::Outdated);
         history = history.with_past(&user("ann"), 80, &past("0=80"), at(0));
         assert_eq!(line(&history, 80, Some(80)), Line::Current);
@@ -486,9 +498,9 @@ mod tests {
                 let rows: Vec<_> = rows.iter().map(|(name, points)| format!("{name}={points}")).collect();
                 let first = entries(&rows.join(" "));
                 history = history.following(&first);
-                for (name, entry) in first.iter().enumerate() {
-                    if history.line(entry, None) == Line::Outdated {
-                        history = history.with_past(&entry.user_id, entry.points, &of(name), at(now));
+                for (name, (user, points)) in followed(&first).enumerate() {
+                    if history.line(user, points, None) == Line::Outdated {
+                        history = history.with_past(user, points, &of(name), at(now));
                     }
                 }
                 if history.next_due().is_none_or(|due| at(now) >= due) {
@@ -497,7 +509,7 @@ mod tests {
                 prop_assert!(history.at.len() <= usize::from(MAX_SAMPLES));
                 prop_assert!(history.at.is_sorted_by(|a, b| a < b));
                 for (line, entry) in history.users.iter().zip(&first) {
-                    prop_assert_eq!(&line.user_id, &entry.user_id);
+                    prop_assert_eq!(Some(&line.user_id), entry.user_id.as_ref());
                     let known: Vec<_> = line.points.iter().flatten().collect();
                     prop_assert!(known.is_sorted() && known.last().is_none_or(|&&last| last <= entry.points), "{:?}", line);
                     prop_assert_eq!(known.len(), history.at.len());

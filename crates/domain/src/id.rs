@@ -146,6 +146,12 @@ identifier!(
 );
 
 identifier!(
+    /// A team of people, of the same characters as a [`UserId`].
+    TeamId,
+    NAME
+);
+
+identifier!(
     /// The client's idempotency key, unique within its user, of the same characters as a [`UserId`].
     ActivityId,
     NAME

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::activity::{Activity, Amount, Metadata};
 use crate::fields::{Fields, Form, epoch_hint};
-use crate::id::{ActivityId, Kind, ProgramId, UserId};
+use crate::id::{ActivityId, InvalidId, Kind, ProgramId, UserId};
 use crate::json::{field_name, invalid, is_number, members};
 pub use crate::json::{object, shorten, type_of};
 use crate::policy::{ScoringPolicy, Unscored};
@@ -66,6 +66,18 @@ pub enum RejectionCode {
     Forbidden,
     /// The user has no activity with the id that a correction names.
     UnknownActivity,
+}
+
+impl From<&InvalidId> for RejectionCode {
+    fn from(error: &InvalidId) -> Self {
+        match error {
+            InvalidId::Empty { .. } => Self::Empty,
+            InvalidId::TooLong { .. } => Self::TooLong,
+            InvalidId::IllegalCharacter { .. } => Self::IllegalCharacter,
+            InvalidId::Reserved => Self::Reserved,
+            InvalidId::DotSegment(_) => Self::DotSegment,
+        }
+    }
 }
 
 impl Rejection {

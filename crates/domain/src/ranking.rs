@@ -6,7 +6,17 @@ use std::collections::HashMap;
 use crate::board::BoardEntry;
 use crate::histogram::Histogram;
 use crate::id::UserId;
+use crate::person::DisplayName;
 use crate::standing::Tally;
+
+/// How a board shows one of its users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// By id, and by name if there is one.
+    Listed(Option<DisplayName>),
+    /// Without id and name, the last among equal points.
+    Anonymous,
+}
 
 /// Builds one board from a stream of tallies, one per user. It keeps only the best `listed` users and
 /// a count of users by points, so memory does not grow with the number of users.
@@ -14,20 +24,33 @@ use crate::standing::Tally;
 pub struct BoardBuilder {
     listed: usize,
     /// The best so far, and some more that came since others were dropped, in any order.
-    best: Vec<(Reverse<i64>, UserId, u64)>,
+    best: Vec<Member>,
     /// The first of those that were dropped last. Nobody from there on is listed.
-    last: Option<(Reverse<i64>, UserId)>,
+    last: Option<Member>,
     users_by_points: HashMap<i64, u64>,
     sum: Tally,
+}
+
+/// A user of a board. The order of the fields is that of the rows; no two members have one user.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Member {
+    points: Reverse<i64>,
+    is_anonymous: bool,
+    user: UserId,
+    activities: u64,
+    name: Option<DisplayName>,
 }
 
 /// A whole board, before it is split into pages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankedBoard {
-    /// The listed users: most points first, then by user id. Equal points share a rank.
+    /// The listed users: most points first, then by user id, then those who are anonymous. Equal points share
+    /// a rank.
     pub entries: Vec<BoardEntry>,
     pub histogram: Histogram,
     pub sum: Tally,
+    /// Whether someone has a profile. Whoever is not listed may then be concealed.
+    pub has_profiles: bool,
 }
 
 impl BoardBuilder {
@@ -42,22 +65,31 @@ impl BoardBuilder {
     }
 
     /// Adds one user. A user with neither points nor activities in the window does not take part.
-    pub fn add(&mut self, user: &UserId, tally: Tally) {
+    pub fn add(&mut self, user: &UserId, shown: &Shown, tally: Tally) {
         if tally.is_nothing() {
             return;
         }
         self.sum += tally;
         *self.users_by_points.entry(tally.points).or_default() += 1;
-        let place = (Reverse(tally.points), user);
-        if self
+        let points = Reverse(tally.points);
+        let is_anonymous = matches!(shown, Shown::Anonymous);
+        let is_listed = self
             .last
             .as_ref()
-            .is_some_and(|(points, last)| place >= (*points, last))
-        {
+            .is_none_or(|last| (points, is_anonymous, user) < (last.points, last.is_anonymous, &last.user));
+        if !is_listed {
             return;
         }
-        self.best
-            .push((Reverse(tally.points), user.clone(), tally.activities));
+        self.best.push(Member {
+            points,
+            is_anonymous,
+            user: user.clone(),
+            activities: tally.activities,
+            name: match shown {
+                Shown::Listed(name) => name.clone(),
+                Shown::Anonymous => None,
+            },
+        });
         // Dropping many at once takes fewer comparisons than a heap does.
         if self.best.len() > self.listed.saturating_add(self.listed / 4) {
             self.drop_others();
@@ -69,21 +101,18 @@ impl BoardBuilder {
         if self.best.len() > self.listed {
             self.best.select_nth_unstable(self.listed);
             self.best.truncate(self.listed + 1);
-            self.last = self.best.pop().map(|(points, user, _)| (points, user));
+            self.last = self.best.pop();
         }
     }
 
     pub fn finish(mut self) -> RankedBoard {
         self.drop_others();
         self.best.sort_unstable();
-        let tallies = self
-            .best
-            .into_iter()
-            .map(|(Reverse(points), user, activities)| (user, Tally { points, activities }));
         RankedBoard {
-            entries: rank(tallies),
+            entries: rank(self.best),
             histogram: self.users_by_points.into(),
             sum: self.sum,
+            has_profiles: false,
         }
     }
 }
@@ -93,32 +122,33 @@ impl RankedBoard {
     /// snapshot. A user who was not listed then has no change.
     pub fn compare(&mut self, previous: &HashMap<UserId, u64>) {
         for entry in &mut self.entries {
-            entry.change = previous
-                .get(&entry.user_id)
-                .map(|&before| before.cast_signed() - entry.rank.cast_signed());
+            let before = entry.user_id.as_ref().and_then(|user| previous.get(user));
+            entry.change = before.map(|&before| before.cast_signed() - entry.rank.cast_signed());
         }
     }
 }
 
-/// Competition ranking ("1224") of tallies in board order.
-fn rank(tallies: impl Iterator<Item = (UserId, Tally)>) -> Vec<BoardEntry> {
-    let mut entries: Vec<BoardEntry> = Vec::with_capacity(tallies.size_hint().0);
-    for (position, (user_id, Tally { points, activities })) in (1..).zip(tallies) {
+/// Competition ranking ("1224") of members in board order.
+fn rank(members: Vec<Member>) -> Vec<BoardEntry> {
+    let mut entries: Vec<BoardEntry> = Vec::with_capacity(members.len());
+    for (position, member) in (1..).zip(members) {
+        let Reverse(points) = member.points;
         let rank = match entries.last() {
             Some(above) if above.points == points => above.rank,
             _ => position,
         };
         entries.push(BoardEntry {
             rank,
-            user_id,
+            user_id: (!member.is_anonymous).then_some(member.user),
+            name: member.name,
             points,
-            activities,
+            activities: member.activities,
             change: None,
         });
     }
     debug_assert!(
-        entries.is_sorted_by_key(|entry| (entry.rank, &entry.user_id)),
-        "entries are sorted by rank, then by user"
+        entries.is_sorted_by_key(BoardEntry::place),
+        "entries are sorted by rank, then by user, and the anonymous ones are last"
     );
     entries
 }
@@ -130,6 +160,7 @@ mod tests {
 
     use super::*;
 
+    /// `ann?` is anonymous.
     fn ranked(listed: usize, users: &str) -> RankedBoard {
         let mut builder = BoardBuilder::new(listed);
         for user in users.split_whitespace() {
@@ -138,16 +169,25 @@ mod tests {
                 points: points.parse().unwrap(),
                 activities: 1,
             };
-            builder.add(&user.parse().unwrap(), tally);
+            let shown = if user.ends_with('?') {
+                Shown::Anonymous
+            } else {
+                Shown::Listed(None)
+            };
+            builder.add(&user.parse().unwrap(), &shown, tally);
         }
         builder.finish()
     }
 
     fn render(board: &RankedBoard) -> String {
-        let entries = board
-            .entries
-            .iter()
-            .map(|e| format!("{}.{}={}", e.rank, e.user_id, e.points));
+        let entries = board.entries.iter().map(|e| {
+            format!(
+                "{}.{}={}",
+                e.rank,
+                e.user_id.as_ref().map_or("?", UserId::as_str),
+                e.points
+            )
+        });
         entries.collect::<Vec<_>>().join(" ")
     }
 
@@ -182,10 +222,31 @@ mod tests {
     }
 
     #[test]
+    fn who_is_anonymous_is_the_last_of_a_rank_without_id_and_name() {
+        check(9, "a?=5 b=5 c=5 d?=9 e=9", "1.e=9 1.?=9 3.b=5 3.c=5 3.?=5");
+        check(2, "a?=5 b=5 c=5", "1.b=5 1.c=5");
+        check(2, "a?=5 b=5 c?=5", "1.b=5 1.?=5");
+        let mut builder = BoardBuilder::new(9);
+        let name = Shown::Listed(Some("Ann".parse().unwrap()));
+        let tally = Tally {
+            points: 1,
+            activities: 1,
+        };
+        builder.add(&"ann".parse().unwrap(), &name, tally);
+        builder.add(&"bob".parse().unwrap(), &Shown::Anonymous, tally);
+        let rows = serde_json::to_string(&builder.finish().entries).unwrap();
+        assert_eq!(
+            rows,
+            r#"[{"rank":1,"user_id":"ann","name":"Ann","points":1,"activities":1,"change":null},{"rank":1,"points":1,"activities":1,"change":null}]"#
+        );
+    }
+
+    #[test]
     fn only_those_with_points_or_activities_take_part() {
         let mut builder = BoardBuilder::new(9);
         for (user, points, activities) in [("idle", 0, 0), ("adjusted", -5, 0), ("worthless", 0, 2)] {
-            builder.add(&user.parse().unwrap(), Tally { points, activities });
+            let shown = Shown::Listed(None);
+            builder.add(&user.parse().unwrap(), &shown, Tally { points, activities });
         }
         let board = builder.finish();
         assert_eq!(render(&board), "1.worthless=0 2.adjusted=-5");
@@ -210,7 +271,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_cut_board_is_the_beginning_of_the_whole_one(
-            users in btree_map("[a-d]{1,3}", -3..3_i64, 0..40),
+            users in btree_map("[a-d]{1,3}[?]?", -3..3_i64, 0..40),
             listed in 0..12_usize,
             reversed: bool,
         ) {

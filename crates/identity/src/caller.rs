@@ -20,6 +20,8 @@ pub struct Caller {
     /// Whether the caller may read what is for those who log in alone, below `/v1/private/`.
     pub reads_privately: bool,
     pub administers: bool,
+    /// The user whose token it is, if it names one.
+    pub user: Option<UserId>,
     /// Who it is, for the facts: `token:` and the token's subject, or `iam:` and an ARN. `None` without login.
     pub name: Option<String>,
 }
@@ -41,6 +43,7 @@ impl Caller {
             reads: true,
             reads_privately: true,
             administers: true,
+            user: None,
             name: None,
         }
     }
@@ -51,6 +54,7 @@ impl Caller {
             reads: access.readers == Readers::Public,
             reads_privately: false,
             administers: false,
+            user: None,
             name: None,
         }
     }
@@ -63,6 +67,7 @@ impl Caller {
             reads: true,
             reads_privately: false,
             administers: false,
+            user: None,
             name: Some(name("iam", arn.unwrap_or("unknown"))),
         }
     }
@@ -75,11 +80,11 @@ impl Caller {
                 .any(|scopes| listed(scopes).any(|scope| scope == wanted))
         };
         let administers = has_scope(&access.admin_scope);
+        let user: Option<UserId> = claims.get(&access.user_claim).and_then(|id| id.parse().ok());
         let posts = if administers || has_scope(&access.write_scope) {
             Posts::ForAnyone
         } else if access.self_reporting {
-            let user = claims.get(&access.user_claim).and_then(|id| id.parse().ok());
-            user.map_or(Posts::ForNoUser, Posts::For)
+            user.clone().map_or(Posts::ForNoUser, Posts::For)
         } else {
             Posts::Never
         };
@@ -89,6 +94,7 @@ impl Caller {
             reads: true,
             reads_privately: true,
             administers,
+            user,
             name: Some(name("token", subject.map_or("unknown", String::as_str))),
         }
     }

@@ -1,11 +1,10 @@
 //! `podium correct`: takes activities out or adds points, one at a time or from a file.
 
-use std::io::{BufRead as _, Read as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
-use client::{Api, Collection, Credentials, Target};
+use anyhow::bail;
+use client::Collection;
 use domain::correction::{Adjustment, Reason};
 use domain::intake::object;
 use domain::{ActivityId, CorrectionId, ProgramId, UserId};
@@ -13,16 +12,15 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use terminal::duration;
-use terminal::text::{counted, grouped};
+use terminal::text::counted;
 
-use crate::ANSWER_TIMEOUT;
-use crate::batch::{Batch, ITEM_BYTES_MAX, Item, Read};
+use crate::To;
+use crate::batch::{Batch, Item, Read};
 use crate::input::Source;
 use crate::post::Poster;
+use crate::records::whole::{self, Columns};
 use crate::tally::{Place, Rejection, Tally};
 
-/// A file of corrections is read whole.
-const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The server's limit for one request.
 const CORRECTIONS_A_REQUEST: usize = 100;
 
@@ -93,21 +91,6 @@ pub struct Options {
     id: Option<CorrectionId>,
     #[command(flatten)]
     to: To,
-}
-
-#[derive(clap::Args)]
-pub struct To {
-    #[command(flatten)]
-    target: Target,
-    #[command(flatten)]
-    credentials: Credentials,
-}
-
-impl To {
-    async fn api(&self) -> anyhow::Result<Api> {
-        let authorization = self.credentials.authorization(&self.target.url).await?;
-        Ok(Api::new(self.target.url.clone(), ANSWER_TIMEOUT)?.authorized_by(authorization))
-    }
 }
 
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -187,15 +170,8 @@ async fn one(mut fields: Value, options: Options) -> anyhow::Result<ExitCode> {
 }
 
 async fn import(source: &Source, give_up_after: Duration, to: &To) -> anyhow::Result<ExitCode> {
-    let mut text = Vec::new();
-    let reader = source.open()?.reader;
-    reader.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
-    ensure!(
-        text.len() as u64 <= FILE_BYTES_MAX,
-        "{source} has more than {} bytes; split it into several files",
-        grouped(FILE_BYTES_MAX)
-    );
-    let records = records(&text).with_context(|| format!("could not read {source}"))?;
+    let records = whole::read(source, "podium correct import", &Cells)?;
+    let records: Vec<Record> = records.into_iter().map(|record| checked(record?)).collect();
     let poster = Poster::new(to.api().await?, Collection::Corrections, give_up_after);
     let mut tally = Tally::default();
     for chunk in records.chunks(CORRECTIONS_A_REQUEST) {
@@ -231,71 +207,28 @@ async fn import(source: &Source, give_up_after: Duration, to: &To) -> anyhow::Re
 
 type Record = Result<Item, Rejection>;
 
-/// The corrections in a text: lines with JSON objects, a JSON array, or CSV.
-fn records(text: &[u8]) -> anyhow::Result<Vec<Record>> {
-    match text.trim_ascii_start().first() {
-        None => Ok(Vec::new()),
-        Some(b'[') => {
-            let items: Vec<Box<RawValue>> = serde_json::from_slice(text)?;
-            let records = (1..).zip(items);
-            Ok(records
-                .map(|(number, item)| checked(Place::Record(number), item.get().to_owned()))
-                .collect())
-        }
-        Some(b'{') => {
-            let mut records = Vec::new();
-            for (number, line) in (1..).zip(text.lines()) {
-                let line = line?;
-                if !line.trim().is_empty() {
-                    records.push(checked(Place::Line(number), line));
-                }
-            }
-            Ok(records)
-        }
-        Some(_) => rows(text),
-    }
-}
+/// The server says which columns are no fields.
+struct Cells;
 
-fn rows(text: &[u8]) -> anyhow::Result<Vec<Record>> {
-    let head = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let delimiter = [b';', b'\t']
-        .into_iter()
-        .find(|delimiter| head.contains(delimiter));
-    let mut rows = csv::ReaderBuilder::new()
-        .delimiter(delimiter.unwrap_or(b','))
-        .trim(csv::Trim::All)
-        .from_reader(text);
-    let names = rows.headers()?.clone();
-    let mut records = Vec::new();
-    for row in rows.records() {
-        let row = row?;
-        let line = row.position().map_or(0, csv::Position::line);
-        let cells = names.iter().zip(&row).filter(|(_, cell)| !cell.is_empty());
-        let fields = cells.map(|(name, cell)| {
-            let number = cell.parse::<i64>().ok().filter(|_| NUMBERS.contains(&name));
-            (name.to_owned(), number.map_or_else(|| cell.into(), Value::from))
-        });
-        let fields: serde_json::Map<String, Value> = fields.collect();
-        records.push(checked(Place::Line(line), Value::Object(fields).to_string()));
+impl Columns for Cells {
+    fn check(&self, _: &[String]) -> anyhow::Result<()> {
+        Ok(())
     }
-    Ok(records)
+
+    fn value(&self, name: &str, cell: &str) -> Value {
+        let number = cell.parse::<i64>().ok().filter(|_| NUMBERS.contains(&name));
+        number.map_or_else(|| cell.into(), Value::from)
+    }
 }
 
 /// An adjustment without an id would count again when the file is imported again.
-fn checked(place: Place, json: String) -> Record {
+fn checked((place, json): (Place, String)) -> Record {
     let rejection = |code: &str, field: Option<&str>, detail: String| Rejection {
         place: place.clone(),
         code: code.to_owned(),
         field: field.map(str::to_owned),
         detail,
     };
-    if json.len() > ITEM_BYTES_MAX {
-        let detail = format!(
-            "it has {} bytes; at most {ITEM_BYTES_MAX} are allowed",
-            json.len()
-        );
-        return Err(rejection("too_long", None, detail));
-    }
     let has = |name: &str, members: &[(String, &RawValue)]| members.iter().any(|(found, _)| found == name);
     if let Err(error) = serde_json::from_str::<&RawValue>(&json) {
         let detail = format!("the correction is not valid JSON: {error}");
@@ -320,8 +253,8 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &[&str]) {
-        let records = records(text.as_bytes()).expect("a file");
-        let rendered = records.iter().map(|record| match record {
+        let records = whole::records(text.as_bytes(), &Cells).expect("a file");
+        let rendered = records.into_iter().map(|record| match record.and_then(checked) {
             Ok(item) => format!("{}: {}", item.place, item.json),
             Err(rejection) => rejection.to_string(),
         });

@@ -76,8 +76,9 @@ impl Source {
         }
     }
 
-    /// Opens it, and detects compression and encoding by the first bytes, so that its name does not matter.
-    pub fn open(&self) -> anyhow::Result<Text> {
+    /// Opens it for a `command` to import, and detects compression and encoding by the first bytes, so that its name
+    /// does not matter.
+    pub fn open(&self, command: &str) -> anyhow::Result<Text> {
         let cannot_read = || format!("could not read {self}");
         let inner: Box<dyn Read> = match self {
             Self::Stdin => Box::new(io::stdin()),
@@ -93,26 +94,32 @@ impl Source {
         let reader = if head.starts_with(GZIP) {
             let unpacked = BufReader::with_capacity(BUFFER_BYTES, Gunzip::new(plain));
             let (head, unpacked) = peek(unpacked).with_context(cannot_read)?;
-            self.text(&head, unpacked, "gzip -dc")?
+            self.text(&head, unpacked, "gzip -dc", command)?
         } else {
-            self.text(&head, plain, "cat")?
+            self.text(&head, plain, "cat", command)?
         };
         Ok(Text { reader, bytes })
     }
 
     /// Skips the mark that editors and Excel put before UTF-8. Names other formats.
-    fn text(&self, head: &[u8], mut reader: Box<dyn BufRead>, cat: &str) -> anyhow::Result<Box<dyn BufRead>> {
-        let piped = |command: &str| match (self, cat) {
-            (Self::Stdin, _) => format!("... | {command} | podium import -"),
-            (_, "cat") => format!("{command} {self} | podium import -"),
-            _ => format!("{cat} {self} | {command} | podium import -"),
+    fn text(
+        &self,
+        head: &[u8],
+        mut reader: Box<dyn BufRead>,
+        cat: &str,
+        command: &str,
+    ) -> anyhow::Result<Box<dyn BufRead>> {
+        let piped = |filter: &str| match (self, cat) {
+            (Self::Stdin, _) => format!("... | {filter} | {command} -"),
+            (_, "cat") => format!("{filter} {self} | {command} -"),
+            _ => format!("{cat} {self} | {filter} | {command} -"),
         };
-        for (magic, name, command) in OTHER_FORMATS {
+        for (magic, name, filter) in OTHER_FORMATS {
             if head.starts_with(magic) {
                 bail!(
                     "{self} is {name}; pipe it through {}: {}",
-                    first_word(command),
-                    piped(command)
+                    first_word(filter),
+                    piped(filter)
                 );
             }
         }
@@ -126,10 +133,10 @@ impl Source {
             && (*first == 0 || *second == 0)
         {
             let encoding = if *first == 0 { "UTF-16BE" } else { "UTF-16LE" };
-            let command = format!("iconv -f {encoding} -t UTF-8");
+            let filter = format!("iconv -f {encoding} -t UTF-8");
             bail!(
                 "{self} is not UTF-8 text, probably {encoding}; pipe it through iconv: {}",
-                piped(&command)
+                piped(&filter)
             );
         }
         if head.starts_with(BYTE_ORDER_MARK) {
@@ -249,7 +256,7 @@ mod tests {
         std::fs::write(&path, bytes).expect("a file");
         let mut text = Vec::new();
         let read = Source::File(path.clone())
-            .open()
+            .open("podium import")
             .and_then(|mut opened| Ok(opened.reader.read_to_end(&mut text)?));
         let mut found = String::from_utf8(text).expect("text");
         if let Err(error) = read {

@@ -1,6 +1,7 @@
 //! `podium import`: sends activities from a file or a git history. `input` opens and inflates, `records` splits into
 //! JSON objects or rows, `shape` maps them to fields, `identify` makes ids, `batch` and `post` send, `resume` keeps the
-//! position, `tally` and `progress` report; `git` reads a history. `correct` is `podium correct`.
+//! position, `tally` and `progress` report; `git` reads a history. `correct` is `podium correct`, and `people` is
+//! `podium people`; `retries` is for all of them.
 
 mod batch;
 mod compose;
@@ -8,10 +9,12 @@ pub mod correct;
 mod git;
 mod identify;
 mod input;
+pub mod people;
 mod post;
 mod progress;
 mod records;
 mod resume;
+mod retries;
 mod shape;
 mod tally;
 mod times;
@@ -31,10 +34,11 @@ use self::{
     batch::{Batch, Batcher},
     git::Repository,
     input::Source,
-    post::{GaveUp, Posted, Poster},
-    progress::Progress,
+    post::{Posted, Poster},
+    progress::{Progress, describe},
     records::{DoesNotFit, Start},
     resume::Journal,
+    retries::GaveUp,
     shape::Shape,
     tally::Tally,
 };
@@ -135,9 +139,23 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     give_up_after: Duration,
     #[command(flatten)]
+    to: To,
+}
+
+/// Where requests go, and who sends them.
+#[derive(clap::Args)]
+pub struct To {
+    #[command(flatten)]
     target: Target,
     #[command(flatten)]
     credentials: Credentials,
+}
+
+impl To {
+    async fn api(&self) -> anyhow::Result<Api> {
+        let authorization = self.credentials.authorization(&self.target.url).await?;
+        Ok(Api::new(self.target.url.clone(), ANSWER_TIMEOUT)?.authorized_by(authorization))
+    }
 }
 
 /// How sending ended.
@@ -148,9 +166,7 @@ enum End {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let authorization = args.credentials.authorization(&args.target.url).await?;
-    let api = Api::new(args.target.url.clone(), ANSWER_TIMEOUT)?.authorized_by(authorization);
-    let poster = Poster::new(api, Collection::Activities, args.give_up_after);
+    let poster = Poster::new(args.to.api().await?, Collection::Activities, args.give_up_after);
     match (&args.file, &args.git) {
         (Some(source), None) => import_file(&args, source, &poster).await,
         (None, Some(path)) => import_git(&args, path.clone(), &poster).await,
@@ -166,7 +182,7 @@ async fn import_file(args: &Args, source: &Source, poster: &Poster) -> anyhow::R
     let Some(file) = source.seekable() else {
         return import_records(args, source, poster, None).await;
     };
-    let open = |from_start| Journal::open(file, args.target.url.as_str(), &args.shape, from_start);
+    let open = |from_start| Journal::open(file, args.to.target.url.as_str(), &args.shape, from_start);
     let (journal, refused) = open(args.from_start)?;
     if let Some(reason) = refused {
         eprintln!("podium: the position {reason}. The import begins with the first record.");
@@ -209,7 +225,9 @@ async fn import_records(
         {
             eprintln!("podium: the import continues, but cannot be resumed if it is interrupted: {error:#}");
         }
-        progress.update(posted.read, &tally, poster.retries());
+        progress.update(posted.read.bytes, || {
+            describe(posted.read, &tally, poster.retries())
+        });
     })
     .await?;
     progress.finish();
@@ -257,7 +275,9 @@ async fn import_git(args: &Args, path: PathBuf, poster: &Poster) -> anyhow::Resu
     let read = move |mut batcher: Batcher<_>| repository.read(now, &mut batcher);
     let (end, skipped) = send(args, poster, read, |posted| {
         tally.add(posted.tally);
-        progress.update(posted.read, &tally, poster.retries());
+        progress.update(posted.read.bytes, || {
+            describe(posted.read, &tally, poster.retries())
+        });
     })
     .await?;
     progress.finish();
@@ -304,7 +324,7 @@ fn say_where_to_look(args: &Args, tally: &Tally, program: Option<&ProgramId>) {
     if tally.accepted + tally.duplicate == 0 {
         return;
     }
-    let url = &args.target.url;
+    let url = &args.to.target.url;
     let board = program
         .map(|program| format!(" {}", shell_word(&Board::Program(program.clone()).to_string())))
         .unwrap_or_default();

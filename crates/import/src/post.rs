@@ -1,25 +1,21 @@
 //! Sends batches until every item has a verdict.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use client::wire::{ItemError, Verdict};
-use client::{Api, Collection, Failure, PostError, Verdicts, retry};
-use tokio::time::{Instant, sleep};
+use client::{Api, Collection, Failure, PostError, Verdicts};
+use tokio::time::Instant;
 
 use super::{
     batch::{Batch, Item, Read, body},
-    tally::{Notes, Place, Rejection, Tally},
+    retries::{GaveUp, Retries},
+    tally::{Notes, Rejection, Tally},
 };
 
 pub struct Poster {
     api: Api,
     to: Collection,
-    give_up_after: Duration,
-    retries: AtomicU64,
+    retries: Retries,
 }
 
 /// A batch in which every item has a verdict.
@@ -27,19 +23,6 @@ pub struct Poster {
 pub struct Posted {
     pub read: Read,
     pub tally: Tally,
-}
-
-/// A batch that could not be finished. At least the item at `place` has no verdict.
-#[derive(Debug)]
-pub struct GaveUp {
-    pub place: Place,
-    reason: String,
-}
-
-impl fmt::Display for GaveUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "gave up at {}: {}", self.place, self.reason)
-    }
 }
 
 /// The result of a request that is not repeated unchanged.
@@ -55,14 +38,13 @@ impl Poster {
         Self {
             api,
             to,
-            give_up_after,
-            retries: AtomicU64::new(0),
+            retries: Retries::new(give_up_after),
         }
     }
 
     /// Requests that were sent again, in all batches so far.
     pub fn retries(&self) -> u64 {
-        self.retries.load(Ordering::Relaxed)
+        self.retries.count()
     }
 
     /// Sends the batch until each of its items has a verdict.
@@ -70,7 +52,7 @@ impl Poster {
     /// If the server refuses a whole body, the batch is halved until the bad item is alone: one bad activity
     /// must not stop the others.
     pub async fn post(&self, batch: Batch) -> Result<Posted, GaveUp> {
-        let deadline = Instant::now() + self.give_up_after;
+        let deadline = self.retries.deadline();
         let mut judged = Judged {
             rejected: batch.rejected,
             notes: batch.notes,
@@ -122,17 +104,14 @@ impl Poster {
             let Some(Item { place, .. }) = items.first() else {
                 break;
             };
-            let wait = retry::wait(attempt, retry_after, rand::random());
-            if Instant::now() + wait > deadline {
-                let reason = format!("still failing after {:?}: {reason}", self.give_up_after);
-                return Err(GaveUp {
-                    place: place.clone(),
-                    reason,
-                });
+            let paused = self
+                .retries
+                .pause(&mut attempt, retry_after, deadline, &reason)
+                .await;
+            if let Err(reason) = paused {
+                let place = place.clone();
+                return Err(GaveUp { place, reason });
             }
-            attempt += 1;
-            self.retries.fetch_add(1, Ordering::Relaxed);
-            sleep(wait).await;
         }
         Ok(Settled::All)
     }

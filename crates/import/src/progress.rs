@@ -23,30 +23,30 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// `bytes` is the size of the file, if there is one.
-    pub fn new(bytes: Option<u64>) -> Self {
+    /// `length` is how much there is to do, such as the bytes of a file, if that is known.
+    pub fn new(length: Option<u64>) -> Self {
         if !stderr().is_terminal() {
             return Self::Lines {
                 due: Instant::now() + LINE_EVERY,
             };
         }
-        let (bar, template) = match bytes {
-            Some(bytes) => (ProgressBar::new(bytes), BAR),
+        let (bar, template) = match length {
+            Some(length) => (ProgressBar::new(length), BAR),
             None => (ProgressBar::new_spinner(), SPINNER),
         };
         let style = ProgressStyle::with_template(template).expect("the templates are right");
         Self::Bar(bar.with_style(style))
     }
 
-    pub fn update(&mut self, read: Read, tally: &Tally, retries: u64) {
+    pub fn update(&mut self, position: u64, message: impl FnOnce() -> String) {
         match self {
             Self::Bar(bar) => {
-                bar.set_position(read.bytes);
-                bar.set_message(describe(read, tally, retries));
+                bar.set_position(position);
+                bar.set_message(message());
             }
             Self::Lines { due } if Instant::now() >= *due => {
                 *due = Instant::now() + LINE_EVERY;
-                eprintln!("{}", describe(read, tally, retries));
+                eprintln!("{}", message());
             }
             Self::Lines { .. } => {}
         }
@@ -61,7 +61,8 @@ impl Progress {
     }
 }
 
-fn describe(read: Read, tally: &Tally, retries: u64) -> String {
+/// How far an import of activities is.
+pub fn describe(read: Read, tally: &Tally, retries: u64) -> String {
     let mut text = format!("{} read", grouped(read.records));
     for (count, what) in [
         (tally.accepted, "accepted"),

@@ -2,6 +2,7 @@
 
 mod array;
 mod table;
+pub mod whole;
 
 use std::{
     io::{BufRead, Cursor, Read as _},
@@ -22,8 +23,14 @@ use super::{
     tally::{Place, Rejection},
 };
 
+/// The command that imports what is read here.
+const COMMAND: &str = "podium import";
+
 /// A longer record cannot be an item, so it is not kept in memory.
 const RECORD_BYTES_MAX: u64 = 256 * 1024;
+
+/// What messages call a record here.
+const ACTIVITY: &str = "an activity";
 
 /// A document of which one member holds the records is read whole.
 const DOCUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -45,7 +52,7 @@ pub fn read<E>(source: &Source, shape: &Shape, start: Start, batcher: Batcher<E>
 where
     E: FnMut(Batch) -> ControlFlow<()>,
 {
-    let text = source.open()?;
+    let text = source.open(COMMAND)?;
     let mut sink = Sink {
         meter: Box::new(text.meter()),
         shape,
@@ -132,7 +139,7 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
             let is_cut = line.last() != Some(&b'\n') && u64::try_from(length) == Ok(RECORD_BYTES_MAX);
             let record = if is_cut {
                 reader.skip_until(b'\n')?;
-                Err(too_large(place.clone()))
+                Err(too_large(place.clone(), ACTIVITY))
             } else if line.trim_ascii().is_empty() {
                 continue;
             } else {
@@ -153,7 +160,7 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
             let record = if is_whole {
                 self.object(&place, element.trim_ascii())
             } else {
-                Err(too_large(place.clone()))
+                Err(too_large(place.clone(), ACTIVITY))
             };
             if self.push(record, place, &element)?.is_break() {
                 return Ok(());
@@ -231,7 +238,9 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
             return Ok(ControlFlow::Continue(()));
         }
         let item = match record {
-            Ok(Some(Identified { json, .. })) if json.len() > ITEM_BYTES_MAX => Err(too_large(place)),
+            Ok(Some(Identified { json, .. })) if json.len() > ITEM_BYTES_MAX => {
+                Err(too_large(place, ACTIVITY))
+            }
             Ok(Some(identified)) => {
                 self.batcher.note(&identified);
                 let json = identified.json;
@@ -290,12 +299,12 @@ impl Record for Object<'_> {
     }
 }
 
-fn too_large(place: Place) -> Rejection {
+fn too_large(place: Place, what: &str) -> Rejection {
     Rejection {
         place,
         code: "too_large".to_owned(),
         field: None,
-        detail: format!("an activity may have at most {ITEM_BYTES_MAX} bytes"),
+        detail: format!("{what} may have at most {ITEM_BYTES_MAX} bytes"),
     }
 }
 

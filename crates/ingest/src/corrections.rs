@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Request, RequestExt as _, Response};
+use problem::body::{check_headers, decode};
 use problem::query::{self, Query};
 use problem::{Problem, invalid};
 use serde::Serialize;
@@ -81,8 +82,8 @@ impl Ingest {
         request: &Request,
         received_at: Timestamp,
     ) -> Result<Vec<Result<Correction, Rejection>>, Box<Response<String>>> {
-        let decoded = body::check_headers(request.headers())
-            .and_then(|encoding| body::decode(encoding, request.body()))
+        let decoded = check_headers(request.headers())
+            .and_then(|encoding| decode(encoding, request.body()))
             .map_err(|problem| self.refused(problem, received_at))?;
         let items = body::split(&decoded, Items::Corrections)
             .map_err(|problem| self.refused(problem, received_at))?;

@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::Method;
 use lambda_http::{Request, RequestExt as _, Response};
 use problem::Problem;
+use problem::body::{check_headers, decode};
 use store::inserts::MAX_STATEMENTS;
 use store::{Activities, Received, Recorded, StoreError};
 use telemetry::{Meter, Metric};
@@ -25,7 +26,7 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 pub use answer::{ItemResult, ItemStatus, Items, answer};
-pub use body::{MAX_BODY_BYTES, MAX_ITEMS};
+pub use body::MAX_ITEMS;
 pub use config::{Config, MaxActivityAge};
 
 /// The most concurrent calls to the store for one request.
@@ -110,8 +111,8 @@ impl Ingest {
         if request.method() != Method::POST {
             return Err(Box::new(problem::method_not_allowed(request.method(), "POST")));
         }
-        let decoded = body::check_headers(request.headers())
-            .and_then(|encoding| body::decode(encoding, request.body()))
+        let decoded = check_headers(request.headers())
+            .and_then(|encoding| decode(encoding, request.body()))
             .map_err(|problem| self.refused(problem, received_at))?;
         let items =
             body::split(&decoded, Items::Activities).map_err(|problem| self.refused(problem, received_at))?;

@@ -16,6 +16,7 @@ pub const INGEST: FunctionSettings = FunctionSettings::new(10, 256, 20);
 pub const AGGREGATOR: FunctionSettings = FunctionSettings::new(30, 256, 4);
 pub const SNAPSHOT: FunctionSettings = FunctionSettings::new(60, 512, 1);
 pub const SERVE: FunctionSettings = FunctionSettings::new(10, 256, 4);
+pub const DIRECTORY: FunctionSettings = FunctionSettings::new(10, 256, 4);
 
 impl FunctionSettings {
     const fn new(timeout_seconds: u64, memory_mb: u32, concurrency: usize) -> Self {

@@ -39,7 +39,7 @@ use crate::pipe::{DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
 use crate::scheduler::Schedule;
 use crate::settings;
 use crate::sqs::{NewMessage, Queue, Sqs};
-use crate::web;
+use crate::web::{self, Functions};
 
 const REGION: &str = "us-east-1";
 /// How long running invocations have to finish when the stack stops.
@@ -188,10 +188,12 @@ impl Stack {
             }
         });
 
-        let ingest = function(if config.coupled { "coupled" } else { "ingest" })?;
         let router = web::router(
-            &ingest,
-            &function("serve")?,
+            &Functions {
+                ingest: function(if config.coupled { "coupled" } else { "ingest" })?,
+                serve: function("serve")?,
+                directory: function("directory")?,
+            },
             hosts,
             &config.access,
             config.login.as_ref(),
@@ -399,7 +401,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
 
         let programs = tempfile::tempdir().expect("a directory");
-        for name in ["ingest", "aggregator", "snapshot", "serve"] {
+        for name in ["ingest", "aggregator", "snapshot", "serve", "directory"] {
             let path = programs.path().join(name);
             std::fs::write(&path, "never started").expect("it is written");
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
@@ -453,7 +455,7 @@ mod tests {
         };
         let all = reason(config.clone()).await;
         let expected = format!(
-            "cannot start the functions in {}: missing: ingest, aggregator, snapshot, serve\n",
+            "cannot start the functions in {}: missing: ingest, aggregator, snapshot, serve, directory\n",
             directory.path().display()
         );
         assert!(all.starts_with(&expected), "{all}");
@@ -464,16 +466,16 @@ mod tests {
         std::fs::write(directory.path().join("ingest"), "no program").expect("it is written");
         let some = reason(config.clone()).await;
         let expected = if cfg!(unix) {
-            ": missing: aggregator, snapshot, serve; not executable: ingest\n"
+            ": missing: aggregator, snapshot, serve, directory; not executable: ingest\n"
         } else {
-            ": missing: aggregator, snapshot, serve\n"
+            ": missing: aggregator, snapshot, serve, directory\n"
         };
         assert!(some.contains(expected), "{some}");
 
         config.coupled = true;
         let coupled = reason(config).await;
         assert!(
-            coupled.contains(": missing: coupled, snapshot, serve\n"),
+            coupled.contains(": missing: coupled, snapshot, serve, directory\n"),
             "{coupled}"
         );
     }

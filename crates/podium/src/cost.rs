@@ -61,6 +61,9 @@ const PAGES_A_CHANGE: f64 = 5.4;
 /// The history of one board, in all windows.
 const HISTORY_UNITS_A_DAY: f64 = 290.0;
 
+/// A profile of 90 bytes with an id of 36 characters, a name and a team, read with eventual consistency.
+const READ_UNITS_A_PERSON: f64 = 110.0 / 4_096.0 / 2.0;
+
 /// Measured by `podium bench` at 512 MB, for which AWS provides 0.29 of a CPU.
 const SNAPSHOT_SECONDS_A_STANDING: f64 = 6e-6 / 0.29;
 
@@ -80,7 +83,7 @@ const LOG_BYTES_A_POST: f64 = 400.0;
 /// Metrics by stage, alarms, and X-Ray's sampling: one request a second, and one in twenty of the rest. Larger
 /// deployments are not traced by default.
 const METRICS: f64 = 26.0;
-const ALARMS: f64 = 30.0;
+const ALARMS: f64 = 34.0;
 const TRACED_SHARE: f64 = 0.05;
 const TRACED_ACTIVITIES_A_DAY_MAX: u64 = 1_000_000;
 
@@ -194,7 +197,7 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     let sent = activities / a_window.clamp(1.0, MESSAGES_A_REQUEST);
     let received = activities / batch.min(MESSAGES_A_REQUEST);
 
-    let snapshots = DAYS * SECONDS_A_DAY / 60.0 / f64::from(volume.snapshot_every_minutes);
+    let snapshots = snapshots(volume);
     let programs = f64::from(volume.programs);
     let program_boards = f64::from(volume.programs.min(settings::PROGRAM_BOARDS));
     let boards = program_boards + 1.0;
@@ -272,6 +275,11 @@ fn posts(volume: Volume) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let a_day = volume.activities_a_day as f64;
     a_day * DAYS
+}
+
+/// Snapshots a month.
+fn snapshots(volume: Volume) -> f64 {
+    DAYS * SECONDS_A_DAY / 60.0 / f64::from(volume.snapshot_every_minutes)
 }
 
 /// Requests of readers a month.
@@ -430,6 +438,13 @@ fn table(volumes: &[Volume]) -> String {
         format!("{dollars:.2}")
     });
     line("with edge = false", without.collect());
+    let named = sums.iter().zip(volumes).map(|(dollars, volume)| {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let users = volume.users as f64;
+        let read = snapshots(*volume) * users * READ_UNITS_A_PERSON;
+        format!("{:.2}", dollars + read * price::READ_UNIT)
+    });
+    line("with everyone's profile", named.collect());
     text
 }
 
@@ -499,7 +514,8 @@ mod tests {
 
         let row = |rank| BoardEntry {
             rank,
-            user_id: "u".repeat(UserId::MAX_BYTES).parse().expect("the longest id"),
+            user_id: "u".repeat(UserId::MAX_BYTES).parse().ok(),
+            name: None,
             points: 10_000,
             activities: 1_000,
             change: Some(-1),

@@ -9,7 +9,7 @@ mod smoke;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use import::correct;
+use import::{correct, people};
 use lab::{bench, chaos, compare, load};
 use operate::{dlq, rebuild, reconcile};
 use terminal::text::printable_lines;
@@ -40,6 +40,9 @@ enum Command {
     /// Take an activity out, or add points: corrections, with a reason
     #[command(subcommand, after_long_help = correct::HELP)]
     Correct(correct::Command),
+    /// Import or export what people are called, and how boards show them
+    #[command(subcommand, after_long_help = people::HELP)]
+    People(people::Command),
     /// Send synthetic activities at a fixed rate and measure the answers
     Load(load::Args),
     /// Check a deployment: follow one activity from its POST to the board
@@ -80,6 +83,7 @@ async fn main() -> ExitCode {
         Command::Local(args) => local::run(args).await,
         Command::Import(args) => import::run(args).await,
         Command::Correct(command) => correct::run(command).await,
+        Command::People(command) => people::run(command).await,
         Command::Load(args) => load::run(args).await,
         Command::Smoke(args) => smoke::run(args).await,
         Command::Board(args) => board::run(args).await,

@@ -1,5 +1,6 @@
 //! What all origins of the HTTP API take and answer alike: problem documents (RFC 9457) and queries.
 
+pub mod body;
 mod path;
 pub mod query;
 

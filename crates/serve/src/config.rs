@@ -9,6 +9,8 @@ use store::keys::ShardCount;
 pub struct Config {
     /// `SNAPSHOTS_TABLE`
     pub snapshots_table: String,
+    /// `PEOPLE_TABLE`
+    pub people_table: String,
     /// `STANDINGS_TABLE`
     pub standings_table: String,
     /// `STANDING_SHARDS`
@@ -30,6 +32,7 @@ impl Config {
             |name| parsed::<u32>(&variable, name).map(|seconds| SignedDuration::from_secs(seconds.into()));
         Ok(Self {
             snapshots_table: required(&variable, "SNAPSHOTS_TABLE")?,
+            people_table: required(&variable, "PEOPLE_TABLE")?,
             standings_table: required(&variable, "STANDINGS_TABLE")?,
             standing_shards: parsed(&variable, "STANDING_SHARDS")?,
             calendar: parsed(&variable, "TIME_ZONE")?,

@@ -6,9 +6,10 @@ use domain::counters::{Counters, Sum};
 use domain::documents::{BoardsDocument, Fresh, HistoryDocument, SearchDocument, StatusDocument};
 use domain::histogram::percentile;
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
+use domain::person::SearchText;
 use domain::{
-    Board, BoardDocument, BoardEntry, Calendar, FreshnessDocument, History, Period, ProgramId, ScoringPolicy,
-    Tally, UserDocument, UserId, Window,
+    Board, BoardDocument, BoardEntry, Calendar, FreshnessDocument, History, Period, Person, ProgramId,
+    ScoringPolicy, Tally, UserDocument, UserId, Visibility, Window,
 };
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
@@ -21,7 +22,7 @@ use store::{Generations, Head, StoreError};
 
 use crate::response::Cacheable;
 use crate::route::{Cursor, Start};
-use crate::{Failure, Serve, nothing_published};
+use crate::{Failure, Serve, Viewer, nothing_published};
 
 /// The most ids in another case that an answer names.
 pub const MAX_OTHER_CASE: usize = 5;
@@ -139,19 +140,18 @@ impl Serve {
         Ok(self.cacheable(document, now))
     }
 
-    /// The listed users whose id contains `search`, ignoring case.
+    /// The listed users whose id or name contains `search`, ignoring case and accents.
     pub(crate) async fn search(
         &self,
         board: &Board,
         window: Window,
-        search: &UserId,
+        search: &SearchText,
         limit: usize,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
         let head = self.head(board, window, now).await?;
-        let wanted = search.as_str().to_ascii_lowercase();
         let mut entries = self.listed(board, window, &head).await?;
-        entries.retain(|entry| entry.user_id.as_str().to_ascii_lowercase().contains(&wanted));
+        entries.retain(|entry| search.finds(entry));
         entries.truncate(limit);
         let freshness = head.freshness.at(now, &self.bounds);
         let document = SearchDocument {
@@ -192,22 +192,30 @@ impl Serve {
         &self,
         board: &Board,
         user: &UserId,
+        viewer: &Viewer,
         window: Window,
         around: usize,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
         let head = self.kept_head(board, window, now).await?;
         let (listed, live) = self.find(board, user, window, &head, now).await?;
-        let (at, entry, other_case) = if let Some((at, entry)) = listed {
+        let (at, entry, other_case, concealed_as) = if let Some((at, entry)) = listed {
             let others = match head.other_case(user) {
                 Some(others) => others,
                 None => other_case(user, &self.listed(board, window, &head).await?),
             };
-            (at, entry, others)
+            (at, entry, others, None)
         } else {
             // An unlisted user comes from the standings, which may be slightly newer than the snapshot.
             let Tally { points, activities } = live.tally;
             if live.tally.is_nothing() {
+                return Err(self.not_on_board(board, user, window, now).await?.into());
+            }
+            let person = match head.has_profiles {
+                true => self.people.get(user).await?.unwrap_or_default(),
+                false => Person::default(),
+            };
+            if person.is_concealed() && !viewer.sees_concealed(user) {
                 return Err(self.not_on_board(board, user, window, now).await?.into());
             }
             // Only the rows say whose ids differ in case, and on a board that is cut these were not read.
@@ -216,15 +224,26 @@ impl Serve {
             } else {
                 Vec::new()
             };
+            let concealed_as = person.is_concealed().then_some(person.visibility);
             let entry = BoardEntry {
                 rank: self.snapshots.rank(board, window, &head, points).await?,
-                user_id: user.clone(),
+                user_id: Some(user.clone()),
+                name: person.display_name,
                 points,
                 activities,
                 change: None,
             };
-            // An unlisted user ranks after all listed ones.
-            (usize::try_from(head.listed).unwrap_or(usize::MAX), entry, others)
+            // Rows of as many points as a concealed user has stand below; another one ranks after all listed users.
+            let at = match concealed_as {
+                Some(_) => entry.rank.saturating_sub(1).min(head.listed),
+                None => head.listed,
+            };
+            (
+                usize::try_from(at).unwrap_or(usize::MAX),
+                entry,
+                others,
+                concealed_as,
+            )
         };
         let snapshot = PointsAt {
             at: head.freshness.generated_at,
@@ -234,18 +253,32 @@ impl Serve {
             sum(&live.counters, period).map(|sum| Tally::from(sum).points)
         });
         let from = at.saturating_sub(around);
+        // Also one more row, which may be the user's own.
         let near = self
             .snapshots
             .entries(board, window, &head, from, at - from + 1 + around)
             .await?;
+        let (above, below) = near.split_at((at - from).min(near.len()));
+        let (above, mut below) = (above.to_vec(), below.to_vec());
+        let is_own = |row: &BoardEntry| match (&row.user_id, concealed_as) {
+            (Some(id), _) => id == user,
+            // Rows without an id differ in nothing else that is known.
+            (None, Some(Visibility::Anonymous)) => row.points == entry.points,
+            (None, _) => false,
+        };
+        if let Some(own) = below.iter().position(is_own) {
+            below.remove(own);
+        }
+        below.truncate(around);
         let document = UserDocument {
             heading: head.heading(board),
             percentile: percentile(entry.rank, head.participants),
             entry,
-            above: near.iter().take(at - from).cloned().collect(),
-            below: near.into_iter().skip(at - from + 1).collect(),
+            above,
+            below,
             history,
             other_case: other_case.into_iter().take(MAX_OTHER_CASE).collect(),
+            concealed_as,
             freshness: head.freshness.at(now, &self.bounds),
         };
         Ok(self.cacheable(document, now))
@@ -415,7 +448,7 @@ impl Serve {
         let listed = usize::try_from(head.listed).unwrap_or(usize::MAX);
         let entries = self.snapshots.entries(board, window, head, 0, listed).await?;
         debug_assert_eq!(entries.len() as u64, head.listed);
-        debug_assert!(entries.is_sorted_by_key(|entry| (entry.rank, &entry.user_id)));
+        debug_assert!(entries.is_sorted_by_key(BoardEntry::place));
         Ok(entries)
     }
 
@@ -482,7 +515,7 @@ fn sum(counters: &[Counters], period: Option<Period>) -> Option<Sum> {
 
 /// The listed users whose ids differ from `user` only in case, best first.
 fn other_case(user: &UserId, listed: &[BoardEntry]) -> Vec<UserId> {
-    let ids = listed.iter().map(|entry| &entry.user_id);
+    let ids = listed.iter().filter_map(|entry| entry.user_id.as_ref());
     let others = ids.filter(|id| *id != user && id.as_str().eq_ignore_ascii_case(user.as_str()));
     others.take(MAX_OTHER_CASE).cloned().collect()
 }

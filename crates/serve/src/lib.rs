@@ -8,14 +8,14 @@ mod route;
 
 use std::convert::Infallible;
 
-use domain::{Calendar, FreshnessBounds};
+use domain::{Calendar, FreshnessBounds, UserId};
 use identity::{Access, Caller, Readers};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{HeaderMap, Method, StatusCode};
 use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Body, IntoResponse as _, Request, RequestExt as _, Response, service_fn};
 use problem::Problem;
-use store::{Snapshots, Standings, StoreError};
+use store::{People, Snapshots, Standings, StoreError};
 
 pub use config::Config;
 pub use documents::MAX_OTHER_CASE;
@@ -29,6 +29,7 @@ const POLICY_MAX_AGE_SECONDS: i64 = 60;
 
 pub struct Serve {
     snapshots: Snapshots,
+    people: People,
     standings: Standings,
     calendar: Calendar,
     snapshot_every: SignedDuration,
@@ -64,6 +65,7 @@ impl Serve {
     pub fn new(client: aws_sdk_dynamodb::Client, config: Config) -> Self {
         Self {
             snapshots: Snapshots::new(client.clone(), config.snapshots_table),
+            people: People::new(client.clone(), config.people_table),
             // Consistent, so that a user's points never step back between two answers.
             standings: Standings::new(client, config.standings_table, config.standing_shards),
             calendar: config.calendar,
@@ -102,8 +104,9 @@ impl Serve {
             return response::problem(caller.refusal("read this"));
         }
         let is_public = !is_private && self.access.readers == Readers::Public;
+        let viewer = Viewer::of(&caller, is_public);
         match route {
-            Ok(route) => self.get(route, request.headers(), is_public, now).await,
+            Ok(route) => self.get(route, &viewer, request.headers(), is_public, now).await,
             Err(problem) => response::problem(problem),
         }
     }
@@ -111,11 +114,12 @@ impl Serve {
     async fn get(
         &self,
         route: Route,
+        viewer: &Viewer,
         headers: &HeaderMap,
         is_public: bool,
         now: Timestamp,
     ) -> Response<Body> {
-        match self.document(route, now).await {
+        match self.document(route, viewer, now).await {
             Ok(document) => document.into_response(headers, is_public),
             Err(Failure::Problem(problem)) => response::problem(problem),
             Err(Failure::Store(error)) => {
@@ -138,7 +142,7 @@ impl Serve {
         }
     }
 
-    async fn document(&self, route: Route, now: Timestamp) -> Result<Cacheable, Failure> {
+    async fn document(&self, route: Route, viewer: &Viewer, now: Timestamp) -> Result<Cacheable, Failure> {
         match route {
             Route::Boards { window } => self.boards(window, now).await,
             Route::Status => self.status(now).await,
@@ -161,8 +165,28 @@ impl Serve {
                 user,
                 window,
                 around,
-            } => self.user(&board, &user, window, around, now).await,
+            } => self.user(&board, &user, viewer, window, around, now).await,
         }
+    }
+}
+
+/// Who an answer may be for. One that caches may give to others is for anyone.
+struct Viewer {
+    administers: bool,
+    user: Option<UserId>,
+}
+
+impl Viewer {
+    fn of(caller: &Caller, is_public: bool) -> Self {
+        Self {
+            administers: caller.administers && !is_public,
+            user: caller.user.clone().filter(|_| !is_public),
+        }
+    }
+
+    /// Whether the answer may show someone whom others do not see.
+    fn sees_concealed(&self, user: &UserId) -> bool {
+        self.administers || self.user.as_ref() == Some(user)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use domain::intake::shorten;
+use domain::person::SearchText;
 use domain::{Board, UserId, Window, address};
 use lambda_http::http::Uri;
 use problem::query::{self, Query, decode, digits};
@@ -38,8 +39,7 @@ pub enum Route {
     Search {
         board: Board,
         window: Window,
-        /// Part of a user id; the same characters are allowed.
-        search: UserId,
+        search: SearchText,
         limit: usize,
     },
     User {
@@ -181,9 +181,9 @@ fn start(query: &mut Query) -> Result<Start, Problem> {
         .map_err(|InvalidCursor| query::invalid_cursor(&raw))
 }
 
-fn search(query: &mut Query) -> Result<UserId, Problem> {
+fn search(query: &mut Query) -> Result<SearchText, Problem> {
     let Some(raw) = query.take("search") else {
-        let detail = "The parameter search is missing. Set it to a part of a user id.".to_owned();
+        let detail = "The parameter search is missing. Set it to a part of a name or a user id.".to_owned();
         return Err(invalid("invalid_parameter", "search", detail));
     };
     raw.parse()
@@ -243,7 +243,7 @@ mod tests {
         );
         check(
             "/v1/boards/global/users?search=ann&limit=3",
-            r#"Search { board: Global, window: All, search: UserId("ann"), limit: 3 }"#,
+            r#"Search { board: Global, window: All, search: SearchText("ann"), limit: 3 }"#,
         );
         check(
             "/v1/boards/global/users/ann%40example.com?around=0",
@@ -302,7 +302,7 @@ mod tests {
                         &format!("Board {{ {board}, limit: 100, start: After(0) }}"),
                     );
                     check(&format!("{path}/history"), &format!("History {{ {board} }}"));
-                    let search = format!("Search {{ {board}, search: UserId(\"a\"), limit: 10 }}");
+                    let search = format!("Search {{ {board}, search: SearchText(\"a\"), limit: 10 }}");
                     check(&format!("{path}/users?search=a"), &search);
                     let user = format!(
                         "User {{ {}, around: 5 }}",
@@ -314,7 +314,9 @@ mod tests {
         }
         for (search, part) in [
             ("%7C5f", "|5f"),
-            ("%23EXT%23", "#EXT#"),
+            ("%23EXT%23", "#ext#"),
+            ("%C3%93lafur%20%C3%98st", "olafur ost"),
+            ("~YW5u", "~yw5u"),
             ("o'n", "o'n"),
             ("%2Bhr", "+hr"),
             ("+hr", "+hr"),
@@ -322,7 +324,7 @@ mod tests {
         ] {
             check(
                 &format!("/v1/boards/global/users?search={search}"),
-                &format!("Search {{ board: Global, window: All, search: UserId({part:?}), limit: 10 }}"),
+                &format!("Search {{ board: Global, window: All, search: SearchText({part:?}), limit: 10 }}"),
             );
         }
     }
@@ -367,10 +369,6 @@ mod tests {
             "/v1/boards/~cHJvZ3JhbTph",
             r#"400 The board "~cHJvZ3JhbTph" is not a board; use "global" or "program:<program_id>". [board]"#,
         );
-        check(
-            "/v1/boards/global/users?search=~YW5u",
-            "400 The search begins with '~', which is reserved for Podium's own users. [search]",
-        );
     }
 
     #[test]
@@ -394,11 +392,15 @@ mod tests {
         }
         check(
             "/v1/boards/global/users",
-            "400 The parameter search is missing. Set it to a part of a user id. [search]",
+            "400 The parameter search is missing. Set it to a part of a name or a user id. [search]",
         );
         check(
-            "/v1/boards/global/users?search=a%20b",
-            r#"400 The search has the character ' ' at byte 1; use only ASCII letters, digits and punctuation except " \ < >. [search]"#,
+            "/v1/boards/global/users?search=%20",
+            "400 The search is empty; it must have 1 to 128 characters. [search]",
+        );
+        check(
+            "/v1/boards/global/users?search=a%00",
+            "400 The search has a control character; write one line of text. [search]",
         );
         check(
             "/v1/boards/global/users?search=a&limit=51",

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use domain::documents::BoardSums;
 use domain::id::SMOKE_PROGRAM;
 use domain::standing::Tallies;
-use domain::{Board, BoardBuilder, ProgramId, RankedBoard, Standing, Tally, UserId, Window};
+use domain::{
+    Board, BoardBuilder, BoardEntry, Person, ProgramId, RankedBoard, Shown, Standing, Tally, UserId, Window,
+};
 use store::overview::BoardOverview;
 
 /// How many programs are compared to choose those that get a board in the next run. Each takes about 150
@@ -24,6 +26,7 @@ pub struct Boards {
     listed: usize,
     standings: u64,
     sum: Tally,
+    has_profiles: bool,
     /// What was done in the programs that are compared: the first [`MAX_COMPARED`] that occur.
     programs: HashMap<ProgramId, Done>,
 }
@@ -54,7 +57,7 @@ impl WindowBoard {
             entries, histogram, ..
         } = &ranked;
         assert!(
-            entries.is_sorted_by_key(|entry| (entry.rank, &entry.user_id)),
+            entries.is_sorted_by_key(BoardEntry::place),
             "{board} {window} is out of order"
         );
         assert!(
@@ -75,10 +78,13 @@ impl WindowBoard {
     }
 }
 
+/// The profiles of the users whose standings are read together.
+pub type Profiles = HashMap<UserId, Person>;
+
 /// Sums a user's standings for the global board. They must arrive one after the other.
 #[derive(Debug, Default)]
 pub struct UserSum {
-    current: Option<(UserId, Tallies)>,
+    current: Option<(UserId, Shown, Tallies)>,
 }
 
 impl Boards {
@@ -93,6 +99,7 @@ impl Boards {
             listed,
             standings: 0,
             sum: Tally::default(),
+            has_profiles: false,
             programs: HashMap::new(),
         }
     }
@@ -144,9 +151,11 @@ impl Boards {
             .collect()
     }
 
-    pub fn add(&mut self, standing: Standing, user_sum: &mut UserSum) {
+    /// Adds a standing. Whoever is hidden is on no board.
+    pub fn add(&mut self, standing: Standing, profiles: &Profiles, user_sum: &mut UserSum) {
         self.standings += 1;
         self.sum += standing.tallies.all;
+        self.has_profiles |= !profiles.is_empty();
         let Standing {
             user,
             program,
@@ -160,8 +169,12 @@ impl Boards {
         {
             self.of_programs.insert(program.clone(), builders(self.listed));
         }
-        if let Some(board) = self.of_programs.get_mut(&program) {
-            add(board, &user, &tallies);
+        let shown = match profiles.get(&user) {
+            Some(person) => person.shown(),
+            None => Some(Shown::Listed(None)),
+        };
+        if let (Some(board), Some(shown)) = (self.of_programs.get_mut(&program), &shown) {
+            add(board, &user, shown, &tallies);
         }
         let done = if self.programs.len() < MAX_COMPARED {
             Some(self.programs.entry(program).or_default())
@@ -172,14 +185,14 @@ impl Boards {
             done.all += tallies.all.activities;
             done.recent += recent_activities;
         }
-        if is_smoke_test {
+        let Some(shown) = shown.filter(|_| !is_smoke_test) else {
             return;
-        }
+        };
         match &mut user_sum.current {
-            Some((current, sum)) if *current == user => *sum += tallies,
+            Some((current, _, sum)) if *current == user => *sum += tallies,
             current => {
-                if let Some((done, sum)) = current.replace((user, tallies)) {
-                    add(&mut self.global, &done, &sum);
+                if let Some((done, shown, sum)) = current.replace((user, shown, tallies)) {
+                    add(&mut self.global, &done, &shown, &sum);
                 }
             }
         }
@@ -187,8 +200,8 @@ impl Boards {
 
     /// Adds the last user of a shard to the global board.
     pub fn finish_shard(&mut self, user_sum: UserSum) {
-        if let Some((user, sum)) = user_sum.current {
-            add(&mut self.global, &user, &sum);
+        if let Some((user, shown, sum)) = user_sum.current {
+            add(&mut self.global, &user, &shown, &sum);
         }
     }
 
@@ -209,7 +222,13 @@ impl Boards {
             Window::EVERY
                 .into_iter()
                 .zip(builders)
-                .map(move |(window, builder)| WindowBoard::new(board.clone(), window, builder.finish()))
+                .map(move |(window, builder)| {
+                    let ranked = RankedBoard {
+                        has_profiles: self.has_profiles,
+                        ..builder.finish()
+                    };
+                    WindowBoard::new(board.clone(), window, ranked)
+                })
         });
         boards.collect()
     }
@@ -219,9 +238,9 @@ fn builders(listed: usize) -> Builders {
     Window::EVERY.map(|_| BoardBuilder::new(listed))
 }
 
-fn add(builders: &mut Builders, user: &UserId, tallies: &Tallies) {
+fn add(builders: &mut Builders, user: &UserId, shown: &Shown, tallies: &Tallies) {
     for (window, builder) in Window::EVERY.into_iter().zip(builders) {
-        builder.add(user, tallies.get(window));
+        builder.add(user, shown, tallies.get(window));
     }
 }
 
@@ -250,6 +269,8 @@ pub fn overview(boards: &[WindowBoard]) -> Vec<BoardOverview> {
 
 #[cfg(test)]
 mod tests {
+    use domain::Visibility;
+
     use super::*;
 
     fn standing(user: &str, program: &str, points: i64) -> Standing {
@@ -270,14 +291,85 @@ mod tests {
         }
     }
 
+    /// The rows of every board, such as `1.ann(Ann)=11`; `?` is anonymous.
+    fn rendered(boards: Boards) -> Vec<String> {
+        let mut rendered: Vec<String> = Vec::new();
+        for WindowBoard {
+            board,
+            window,
+            ranked,
+        } in boards.finish()
+        {
+            let row = |row: &BoardEntry| {
+                let user = row.user_id.as_ref().map_or("?", UserId::as_str);
+                let name = row
+                    .name
+                    .as_ref()
+                    .map(|name| format!("({name})"))
+                    .unwrap_or_default();
+                format!("{}.{user}{name}={}", row.rank, row.points)
+            };
+            let rows: Vec<_> = ranked.entries.iter().map(row).collect();
+            rendered.push(format!("{board} {window}: {}", rows.join(" ")));
+        }
+        rendered.sort();
+        rendered
+    }
+
+    #[test]
+    fn profiles_decide_how_users_are_shown_and_who_is_not() {
+        let person = |name: &str, visibility: Visibility| Person {
+            display_name: Some(name.parse().unwrap()),
+            team: None,
+            visibility,
+        };
+        let profiles = [
+            ("ann", person("Ann", Visibility::Listed)),
+            ("bob", person("Bob", Visibility::Anonymous)),
+            ("cy", person("Cy", Visibility::Hidden)),
+        ];
+        let profiles: Profiles = profiles.map(|(id, person)| (id.parse().unwrap(), person)).into();
+        let mut boards = Boards::new([], 10, 10);
+        let mut users = UserSum::default();
+        for (user, program, points) in [
+            ("ann", "p", 5),
+            ("ann", "q", 2),
+            ("bob", "p", 5),
+            ("bob", "q", 2),
+            ("cy", "p", 9),
+            ("dee", "p", 5),
+            ("dee", "q", 2),
+        ] {
+            boards.add(standing(user, program, points), &profiles, &mut users);
+        }
+        boards.finish_shard(users);
+        assert_eq!(boards.taken().1.points, 30);
+        let rendered = rendered(boards);
+        assert_eq!(
+            rendered
+                .iter()
+                .filter(|board| board.contains(" all"))
+                .collect::<Vec<_>>(),
+            [
+                "global all: 1.ann(Ann)=7 1.dee=7 1.?=7",
+                "program:p all: 1.ann(Ann)=5 1.dee=5 1.?=5",
+                "program:q all: 1.ann(Ann)=2 1.dee=2 1.?=2",
+            ]
+        );
+    }
+
     #[test]
     fn a_user_of_two_programs_is_one_on_the_global_board() {
         let mut boards = Boards::new([], 10, 10);
-        let mut ann = UserSum::default();
-        boards.add(standing("ann", "p", 5), &mut ann);
-        boards.add(standing("ann", "q", 6), &mut ann);
-        boards.add(standing("bob", "q", 20), &mut ann);
-        boards.finish_shard(ann);
+        let mut users = UserSum::default();
+        for standing in [
+            standing("ann", "p", 5),
+            standing("ann", "q", 6),
+            standing("bob", "q", 20),
+        ] {
+            boards.add(standing, &Profiles::new(), &mut users);
+        }
+        boards.finish_shard(users);
         assert_eq!(
             boards.taken(),
             (
@@ -288,24 +380,8 @@ mod tests {
                 }
             )
         );
-
-        let mut rendered: Vec<String> = Vec::new();
-        for WindowBoard {
-            board,
-            window,
-            ranked,
-        } in boards.finish()
-        {
-            let rows: Vec<_> = ranked
-                .entries
-                .iter()
-                .map(|e| format!("{}.{}={}", e.rank, e.user_id, e.points))
-                .collect();
-            rendered.push(format!("{board} {window}: {}", rows.join(" ")));
-        }
-        rendered.sort();
         assert_eq!(
-            rendered,
+            rendered(boards),
             [
                 "global all: 1.bob=20 2.ann=11",
                 "global day: 1.bob=20 2.ann=11",
@@ -327,9 +403,13 @@ mod tests {
     fn smoke_tests_are_on_no_board_but_their_own() {
         let mut boards = Boards::new([], 1, 10);
         let mut users = UserSum::default();
-        boards.add(standing("ann", "p", 5), &mut users);
-        boards.add(standing("ann", SMOKE_PROGRAM, 6), &mut users);
-        boards.add(standing(SMOKE_PROGRAM, SMOKE_PROGRAM, 7), &mut users);
+        for standing in [
+            standing("ann", "p", 5),
+            standing("ann", SMOKE_PROGRAM, 6),
+            standing(SMOKE_PROGRAM, SMOKE_PROGRAM, 7),
+        ] {
+            boards.add(standing, &Profiles::new(), &mut users);
+        }
         boards.finish_shard(users);
         assert_eq!(boards.taken().1.points, 18);
         let of_all_time = boards
@@ -359,7 +439,7 @@ mod tests {
             let mut standing = standing(&format!("u{at}"), program, 1);
             standing.tallies.all.activities = all.parse().unwrap();
             standing.recent_activities = recent.parse().unwrap();
-            boards.add(standing, &mut users);
+            boards.add(standing, &Profiles::new(), &mut users);
         }
         let programs = |ids: Vec<&ProgramId>| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(" ");
         let chosen = programs(boards.chosen().iter().collect());

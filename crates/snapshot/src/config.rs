@@ -15,6 +15,8 @@ pub struct Config {
     pub standing_shards: ShardCount,
     /// `SNAPSHOTS_TABLE`
     pub snapshots_table: String,
+    /// `PEOPLE_TABLE`
+    pub people_table: String,
     /// `TIME_ZONE`
     pub calendar: Calendar,
     /// `LISTED_USERS`: how many users a board lists. The others are ranked, too.
@@ -35,6 +37,7 @@ impl Config {
             standings_table: required(&variable, "STANDINGS_TABLE")?,
             standing_shards: parsed(&variable, "STANDING_SHARDS")?,
             snapshots_table: required(&variable, "SNAPSHOTS_TABLE")?,
+            people_table: required(&variable, "PEOPLE_TABLE")?,
             calendar: parsed(&variable, "TIME_ZONE")?,
             listed_users: parsed(&variable, "LISTED_USERS")?,
             program_boards: parsed(&variable, "PROGRAM_BOARDS")?,

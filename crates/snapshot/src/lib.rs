@@ -5,19 +5,21 @@ mod config;
 mod depth;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::AddAssign;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::documents::Status;
 use domain::freshness::Heartbeats;
 use domain::{Board, Calendar, Freshness, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use store::keys::CountGeneration;
 use store::overview::Overview;
-use store::{Activities, Head, Pasts, Published, Quality, Rules, Snapshots, Standings, StoreError};
+use store::{Activities, Head, Pasts, People, Published, Quality, Rules, Snapshots, Standings, StoreError};
 use telemetry::{Meter, Metric};
 
-use boards::{Boards, UserSum, WindowBoard, overview};
+use boards::{Boards, Profiles, UserSum, WindowBoard, overview};
 pub use config::{Config, ProgramBoards};
 use depth::depth;
 
@@ -34,6 +36,7 @@ pub struct Publisher {
     activities: Activities,
     standings: Standings,
     snapshots: Snapshots,
+    people: People,
     queues: aws_sdk_sqs::Client,
     queue_url: String,
     dead_letter_queue_url: String,
@@ -49,11 +52,26 @@ pub struct Publisher {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Run {
     pub standings: u64,
-    pub read_units: f64,
+    pub read: ReadUnits,
     pub published: usize,
     pub superseded: usize,
     pub pages_written: usize,
     pub write_units: f64,
+}
+
+/// The read units of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ReadUnits {
+    pub standings: f64,
+    /// None as long as nobody has a profile.
+    pub people: f64,
+}
+
+impl AddAssign for ReadUnits {
+    fn add_assign(&mut self, other: Self) {
+        self.standings += other.standings;
+        self.people += other.people;
+    }
 }
 
 /// Logs a failure of the store with its kind.
@@ -84,6 +102,7 @@ impl Publisher {
             activities_table: config.activities_table,
             standings: Standings::new(client.clone(), config.standings_table, config.standing_shards),
             snapshots: Snapshots::new(client.clone(), config.snapshots_table),
+            people: People::new(client.clone(), config.people_table),
             queues,
             queue_url: config.queue_url,
             dead_letter_queue_url: config.dead_letter_queue_url,
@@ -144,7 +163,7 @@ impl Publisher {
         // instead of publishing older counts. The board of a program that only occurs among the standings is
         // taken to have no head; if it has one after all, the next run replaces it.
         let heads = self.heads(&boards).await?;
-        let (boards, read_units) = self.read(boards, generation, now).await?;
+        let (boards, read) = self.read(boards, generation, now).await?;
         let generations = self.standings.generations().await?;
         if generations.live != generation {
             return Ok(None);
@@ -162,7 +181,7 @@ impl Publisher {
         let overviews = overview(&boards);
         let mut run = Run {
             standings,
-            read_units,
+            read,
             published: 0,
             superseded: 0,
             pages_written: 0,
@@ -221,45 +240,54 @@ impl Publisher {
         Ok(heads.into_iter().flatten().collect())
     }
 
-    /// Reads all standings into the boards. Also returns the read units used.
+    /// Reads all people and standings into the boards.
+    ///
+    /// The profiles of a group of shards are read before their standings, each once, so all boards of a run show
+    /// a person alike.
     async fn read(
         &self,
         boards: Boards,
         generation: CountGeneration,
         now: Timestamp,
-    ) -> anyhow::Result<(Boards, f64)> {
+    ) -> anyhow::Result<(Boards, ReadUnits)> {
         let day = self.calendar.date(now);
+        let shards = self.standings.shards(generation);
+        let groups: Vec<(Vec<String>, Vec<u16>)> = if self.people.is_empty().await? {
+            shards
+                .into_iter()
+                .map(|shard| (vec![shard], Vec::new()))
+                .collect()
+        } else {
+            let groups = self.standings.groups().into_iter();
+            groups
+                .map(|(of_group, partitions)| {
+                    let shards = of_group.into_iter().map(|shard| shards[shard].clone());
+                    (shards.collect(), partitions)
+                })
+                .collect()
+        };
         let boards = Arc::new(Mutex::new(boards));
-        let units: Vec<f64> = stream::iter(self.standings.shards(generation))
-            .map(|shard| {
-                let (standings, boards) = (self.standings.clone(), Arc::clone(&boards));
+        let units: Vec<ReadUnits> = stream::iter(groups)
+            .map(|(shards, partitions)| {
+                let reader = Reader {
+                    standings: self.standings.clone(),
+                    people: self.people.clone(),
+                    day,
+                    boards: Arc::clone(&boards),
+                };
                 // A separate task, so that all processors decode shards.
-                let read = tokio::spawn(async move {
-                    let mut user_sum = UserSum::default();
-                    let units = standings
-                        .read_shard(shard, day, |page| {
-                            let mut boards = boards.lock().unwrap_or_else(PoisonError::into_inner);
-                            for standing in page {
-                                boards.add(standing, &mut user_sum);
-                            }
-                        })
-                        .await?;
-                    boards
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .finish_shard(user_sum);
-                    anyhow::Ok(units)
-                });
+                let read = tokio::spawn(reader.read(shards, partitions));
                 async { read.await? }
             })
             .buffer_unordered(SHARDS_AT_ONCE)
             .try_collect()
             .await?;
         let boards = Arc::into_inner(boards).expect("all readers are done");
-        Ok((
-            boards.into_inner().unwrap_or_else(PoisonError::into_inner),
-            units.into_iter().sum(),
-        ))
+        let mut sum = ReadUnits::default();
+        for units in units {
+            sum += units;
+        }
+        Ok((boards.into_inner().unwrap_or_else(PoisonError::into_inner), sum))
     }
 
     async fn publish(
@@ -333,13 +361,14 @@ impl Publisher {
                 overview.status.snapshot_seconds * 1000.0,
             ),
             (Metric::Entries, run.standings as f64),
-            (Metric::StandingsReadUnits, run.read_units),
+            (Metric::StandingsReadUnits, run.read.standings),
             (Metric::Published, run.published as f64),
             (Metric::PagesWritten, run.pages_written as f64),
             (Metric::SnapshotsWriteUnits, run.write_units),
             (Metric::Backlog, overview.freshness.backlog as f64),
             (Metric::DeadLetters, overview.status.dead_letters as f64),
         ];
+        values.extend((run.read.people > 0.0).then_some((Metric::PeopleReadUnits, run.read.people)));
         values.extend(overview.freshness.lag_seconds.map(|lag| (Metric::Lag, lag)));
         values.extend(age.map(|age| (Metric::SnapshotAge, age)));
         #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
@@ -352,4 +381,40 @@ impl Publisher {
         }));
         self.meter.emit(overview.freshness.generated_at, &values);
     }
+}
+
+/// Reads a group of shards into the boards.
+struct Reader {
+    standings: Standings,
+    people: People,
+    day: Date,
+    boards: Arc<Mutex<Boards>>,
+}
+
+impl Reader {
+    /// Reads the people in these partitions, then the standings in the shards.
+    async fn read(self, shards: Vec<String>, partitions: Vec<u16>) -> anyhow::Result<ReadUnits> {
+        let mut units = ReadUnits::default();
+        let mut profiles = Profiles::new();
+        for partition in partitions {
+            let take = |user, person| drop(profiles.insert(user, person));
+            units.people += self.people.read_partition(partition, take).await?;
+        }
+        for shard in shards {
+            let mut user_sum = UserSum::default();
+            let take = |page| {
+                let mut boards = locked(&self.boards);
+                for standing in page {
+                    boards.add(standing, &profiles, &mut user_sum);
+                }
+            };
+            units.standings += self.standings.read_shard(shard, self.day, take).await?;
+            locked(&self.boards).finish_shard(user_sum);
+        }
+        Ok(units)
+    }
+}
+
+fn locked(boards: &Mutex<Boards>) -> MutexGuard<'_, Boards> {
+    boards.lock().unwrap_or_else(PoisonError::into_inner)
 }

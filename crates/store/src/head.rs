@@ -1,7 +1,7 @@
 //! The head of a published generation: its sums, and which pages hold its rows.
 
 use std::borrow::Borrow;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
 use domain::documents::BoardHeading;
 use domain::{Board, BoardEntry, Freshness, Histogram, UserId, WindowSpan};
@@ -30,6 +30,9 @@ pub struct Head {
     /// than [`MAX_CASE_VARIANTS`], and in older heads.
     #[serde(default)]
     pub(crate) case_variants: Option<Vec<Vec<UserId>>>,
+    /// Whether someone has a profile: see [`domain::RankedBoard::has_profiles`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_profiles: bool,
     pub freshness: Freshness,
 }
 
@@ -61,9 +64,22 @@ pub struct Located<First> {
     pub(crate) first: Option<First>,
 }
 
-/// The place of a row in board order: most points first, then by user id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RowKey(Reverse<i64>, UserId);
+/// The place of a row in board order: most points first, then by user id, then those who are anonymous.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowKey(Reverse<i64>, Option<UserId>);
+
+impl Ord for RowKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let place = |Self(points, user): &Self| (*points, user.is_none());
+        (place(self), &self.1).cmp(&(place(other), &other.1))
+    }
+}
+
+impl PartialOrd for RowKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// What locates the first bucket of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,7 +180,7 @@ impl Head {
     /// lowered them since, so the pages before follow; only if the board is cut and they belong after its last
     /// row, the user is taken to be not listed. The pages of an older head follow in their order.
     pub fn candidates(&self, user: &UserId, points: i64) -> impl Iterator<Item = Candidate<'_>> + use<'_> {
-        let key = RowKey(Reverse(points), user.clone());
+        let key = RowKey(Reverse(points), Some(user.clone()));
         let begins_before = |page: &Located<RowKey>| page.first.as_ref().is_some_and(|first| *first <= key);
         let likely = self.pages.partition_point(begins_before).saturating_sub(1);
         let order = (likely..self.pages.len()).chain((0..likely).rev());

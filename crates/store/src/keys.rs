@@ -24,6 +24,11 @@ pub mod attribute {
     pub const CORRECTION_ID: &str = "correction_id";
     pub const REASON: &str = "reason";
     pub const ACTIVITY_RECEIVED_AT: &str = "activity_received_at";
+    pub const DIRECTORY: &str = "directory";
+    pub const ID: &str = "id";
+    pub const DISPLAY_NAME: &str = "display_name";
+    pub const TEAM: &str = "team";
+    pub const VISIBILITY: &str = "visibility";
 }
 
 /// The key attributes of the table of activities.
@@ -32,6 +37,8 @@ pub(crate) const ACTIVITIES_KEY: [&str; 2] = [attribute::USER_ID, attribute::ACT
 pub(crate) const STANDINGS_KEY: [&str; 2] = [attribute::SHARD, attribute::MEMBER];
 /// The key attributes of the table of snapshots.
 pub(crate) const SNAPSHOTS_KEY: [&str; 2] = [attribute::BOARD, attribute::PART];
+/// The key attributes of the table of people.
+pub(crate) const PEOPLE_KEY: [&str; 2] = [attribute::DIRECTORY, attribute::ID];
 
 /// Which computation of the counts a standing or a block belongs to. Their keys begin with it, so that one
 /// generation can be built while another is live.
@@ -96,11 +103,34 @@ impl ShardCount {
         (0..self.0).map(move |shard| shard_key(generation, shard))
     }
 
-    fn shard_of(self, user: &UserId) -> u16 {
-        let digest = Sha256::digest(user.as_str());
-        let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-        u16::try_from(hash % u32::from(self.0)).expect("a remainder of a u16 fits a u16")
+    pub fn count(self) -> u16 {
+        self.0
     }
+
+    pub(crate) fn shard_of(self, user: &UserId) -> u16 {
+        remainder(user, self.0)
+    }
+}
+
+/// The remainder of a user's hash. It decides both in which shard the user's standings are and in which partition
+/// the profile is, so a snapshot finds the people of a shard in few partitions.
+fn remainder(user: &UserId, of: u16) -> u16 {
+    let digest = Sha256::digest(user.as_str());
+    let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    u16::try_from(hash % u32::from(of)).expect("a remainder of a u16 fits a u16")
+}
+
+/// How many partitions people are spread over. Fixed, since it determines where each profile is.
+pub(crate) const PEOPLE_PARTITIONS: u16 = 32;
+
+/// The key of one of the partitions of people.
+pub(crate) fn people_key(partition: u16) -> String {
+    format!("people#{partition:02}")
+}
+
+/// The partition of a user's profile.
+pub(crate) fn people_partition(user: &UserId) -> u16 {
+    remainder(user, PEOPLE_PARTITIONS)
 }
 
 fn shard_key(generation: CountGeneration, shard: u16) -> String {

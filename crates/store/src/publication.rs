@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use domain::history::{FOLLOWED_USERS, Line, PointsAt, is_large};
+use domain::history::{Line, PointsAt, followed, is_large};
 use domain::{BoardEntry, Freshness, History, RankedBoard, UserId, WindowSpan};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -37,8 +37,8 @@ pub struct PageSizes {
 }
 
 impl PageSizes {
-    /// With ids of maximum length, a page of rows takes 110 KB and a page of buckets 200 KB. An item may
-    /// have 400 KB.
+    /// With ids and names of maximum length, a page of rows takes 280 KB before it is compressed, and a page of
+    /// buckets 200 KB. An item may have 400 KB.
     pub const PUBLISHED: Self = Self {
         rows: 500,
         buckets: 5_000,
@@ -126,34 +126,25 @@ impl Publication {
     pub fn needs_history(&self, before: &[BoardEntry]) -> bool {
         let due = self.before().and_then(|before| before.history_due);
         let is_due = due.is_none_or(|due| self.freshness.generated_at >= due);
-        let before = first_points(before);
-        let mut first = self.first();
-        first.any(|row| {
-            is_due
-                || before
-                    .get(&row.user_id)
-                    .is_none_or(|&before| is_large(before, row.points))
-        })
-    }
-
-    fn first(&self) -> impl Iterator<Item = &BoardEntry> {
-        self.ranked.entries.iter().take(FOLLOWED_USERS)
+        let before: HashMap<_, _> = followed(before).collect();
+        let mut first = followed(&self.ranked.entries);
+        first.any(|(user, points)| is_due || before.get(user).is_none_or(|&before| is_large(before, points)))
     }
 
     /// Looks at the current history.
     pub fn look_at(&self, history: History, before: &[BoardEntry]) -> Look {
         let history = history.following(&self.ranked.entries);
-        let before = first_points(before);
+        let before: HashMap<_, _> = followed(before).collect();
         let mut look = Look {
             history,
             outdated: Vec::new(),
             is_unfinished: false,
             is_changed: false,
         };
-        for row in self.first() {
-            match look.history.line(row, before.get(&row.user_id).copied()) {
+        for (user, points) in followed(&self.ranked.entries) {
+            match look.history.line(user, points, before.get(user).copied()) {
                 Line::Current => {}
-                Line::Outdated => look.outdated.push((row.user_id.clone(), row.points)),
+                Line::Outdated => look.outdated.push((user.clone(), points)),
                 Line::Changing => look.is_unfinished = true,
             }
         }
@@ -164,12 +155,13 @@ impl Publication {
     /// `look` is at the current history if [`Self::needs_history`].
     pub fn plan(mut self, before: &[BoardEntry], look: Option<Look>) -> Result<Planned, StoreError> {
         debug_assert!(
-            self.ranked
-                .entries
-                .is_sorted_by_key(|entry| (entry.rank, &entry.user_id)),
-            "rows are sorted by rank, then by user"
+            self.ranked.entries.is_sorted_by_key(BoardEntry::place),
+            "rows are in board order"
         );
-        let ranks: HashMap<_, _> = before.iter().map(|row| (row.user_id.clone(), row.rank)).collect();
+        let ranks = before
+            .iter()
+            .filter_map(|row| Some((row.user_id.clone()?, row.rank)));
+        let ranks: HashMap<_, _> = ranks.collect();
         self.ranked.compare(&ranks);
         let now = self.freshness.generated_at;
         let mut history_due = self.before().and_then(|before| before.history_due);
@@ -231,6 +223,7 @@ impl Publication {
             histogram,
             history_due,
             case_variants: case_variants(&self.ranked.entries),
+            has_profiles: self.ranked.has_profiles,
             freshness: self.freshness,
             window: self.span,
         };
@@ -251,12 +244,6 @@ impl Publication {
             rows,
         })
     }
-}
-
-/// The points of the first users by id.
-fn first_points(rows: &[BoardEntry]) -> HashMap<&UserId, i64> {
-    let first = rows.iter().take(FOLLOWED_USERS);
-    first.map(|row| (&row.user_id, row.points)).collect()
 }
 
 impl Look {
@@ -333,7 +320,7 @@ impl<'a> Pages<'a> {
 fn case_variants(entries: &[BoardEntry]) -> Option<Vec<Vec<UserId>>> {
     let has_capital = |user: &UserId| user.as_str().bytes().any(|byte| byte.is_ascii_uppercase());
     let lower = |user: &UserId| user.as_str().to_ascii_lowercase();
-    let users = || entries.iter().map(|row| &row.user_id);
+    let users = || entries.iter().filter_map(|row| row.user_id.as_ref());
     // Of two ids that differ only in case, at least one has a capital. Most boards have none, and cost one look
     // at each id.
     let with_capital = users().filter(|user| has_capital(user));

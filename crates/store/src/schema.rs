@@ -10,13 +10,14 @@ use aws_sdk_dynamodb::types::{
 use crate::error::StoreError;
 use crate::keys::attribute;
 
-/// The names of the four tables.
+/// The names of the tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableNames {
     pub activities: String,
     pub dedup: String,
     pub standings: String,
     pub snapshots: String,
+    pub people: String,
 }
 
 /// What defines one table.
@@ -36,10 +37,11 @@ impl TableNames {
             dedup: name("dedup"),
             standings: name("standings"),
             snapshots: name("snapshots"),
+            people: name("people"),
         }
     }
 
-    fn tables(&self) -> [Table<'_>; 4] {
+    fn tables(&self) -> [Table<'_>; 5] {
         [
             Table {
                 name: &self.activities,
@@ -69,6 +71,13 @@ impl TableNames {
                 sort_key: Some(attribute::PART),
                 has_stream: false,
                 has_ttl: true,
+            },
+            Table {
+                name: &self.people,
+                partition_key: attribute::DIRECTORY,
+                sort_key: Some(attribute::ID),
+                has_stream: false,
+                has_ttl: false,
             },
         ]
     }

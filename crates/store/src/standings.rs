@@ -13,6 +13,7 @@ use crate::generations::{self, Generations};
 use crate::item::{self, Item, text};
 use crate::keys::{self, CountGeneration, STANDINGS_KEY, ShardCount, StandingKey, attribute};
 use crate::ledger::{InvalidLedger, Ledger, Version};
+use crate::people;
 use crate::quality::{self, Quality};
 use crate::requests::{get_item, item_of, query_members};
 
@@ -60,6 +61,12 @@ impl Standings {
     /// The keys of a generation's shards. Each can be read on its own.
     pub fn shards(&self, generation: CountGeneration) -> Vec<String> {
         self.shards.shards(generation).collect()
+    }
+
+    /// The groups of these shards and of the partitions of their people, each readable on its own: see
+    /// [`people::groups`].
+    pub fn groups(&self) -> Vec<(Vec<usize>, Vec<u16>)> {
+        people::groups(self.shards)
     }
 
     /// Whether a user's standings belong in a shard.

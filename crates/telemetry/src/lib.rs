@@ -60,6 +60,7 @@ metrics! {
     DedupWriteUnits: "Count",
     StandingsWriteUnits: "Count",
     StandingsReadUnits: "Count",
+    PeopleReadUnits: "Count",
     SnapshotsWriteUnits: "Count",
     /// Time from sending a heartbeat to counting it, or until now while it is in transit.
     Lag: "Seconds",

@@ -33,6 +33,13 @@ override_resource {
 }
 
 override_resource {
+  target = aws_dynamodb_table.people
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:111122223333:table/podium-test-people"
+  }
+}
+
+override_resource {
   target = aws_sqs_queue.activities
   values = {
     arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-activities"
@@ -191,6 +198,37 @@ override_resource {
 }
 
 override_resource {
+  target = module.directory.aws_iam_role.function
+  values = {
+    arn = "arn:aws:iam::111122223333:role/podium-test-directory"
+    id  = "podium-test-directory"
+  }
+}
+
+override_resource {
+  target = module.directory.aws_cloudwatch_log_group.function
+  values = {
+    arn = "arn:aws:logs:us-east-1:111122223333:log-group:/aws/lambda/podium-test-directory"
+  }
+}
+
+override_resource {
+  target = module.directory.aws_lambda_function.function
+  values = {
+    arn     = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-directory"
+    version = "7"
+  }
+}
+
+override_resource {
+  target = module.directory.aws_lambda_alias.live
+  values = {
+    arn        = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-directory:live"
+    invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:111122223333:function:podium-test-directory:live/invocations"
+  }
+}
+
+override_resource {
   target = aws_iam_role.pipe
   values = {
     arn = "arn:aws:iam::111122223333:role/podium-test-pipe"
@@ -307,6 +345,11 @@ override_resource {
 override_resource {
   target = aws_apigatewayv2_integration.this["serve"]
   values = { id = "to-serve" }
+}
+
+override_resource {
+  target = aws_apigatewayv2_integration.this["directory"]
+  values = { id = "to-directory" }
 }
 
 override_resource {

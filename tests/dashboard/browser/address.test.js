@@ -99,9 +99,10 @@ test("ids of other systems are found, shown and shared as they are", async (t) =
   await eventually("the board", async () => assert.deepEqual((await page.entries()).map(({ user }) => user), ids));
   for (const id of ids) {
     await page.find(id);
+    // The neighbours of the one before include this one.
+    await eventually("the view", async () => assert.deepEqual(page.view(), { board: `program:${program}`, window: "all", user: id }));
     await seesUser(page, id);
     await eventually("the neighbours", async () => assert.ok((await page.neighbours()).some(({ user }) => user === id)));
-    assert.deepEqual(page.view(), { board: `program:${program}`, window: "all", user: id });
   }
   const other = await visit(t, stack, page.view());
   await sees(other, await seen(page));

@@ -14,7 +14,7 @@ const HOUR_SECONDS = 3600;
 const SHORT_SECONDS = 2;
 
 const provider = await startProvider({
-  users: { "account-1": { employee: "ann" }, "account-2": { employee: "bob" }, "account-3": {} },
+  users: { "account-1": { employee: "ann" }, "account-2": { employee: "bob" }, "account-3": {}, "account-4": { employee: "cy" } },
 });
 after(() => provider.stop());
 
@@ -292,7 +292,10 @@ test("where everyone reads, a login is for posting, and for oneself only", async
   const reads = [];
   const posts = [];
   page.tab.on("request", (request) => {
-    if (request.url().includes("/v1/")) (request.method() === "POST" ? posts : reads).push(request.headers().authorization);
+    const { pathname } = new URL(request.url());
+    if (!pathname.startsWith("/v1/")) return;
+    if (request.method() === "POST") posts.push(request.headers().authorization);
+    else reads.push([pathname, request.headers().authorization]);
   });
   await page.logIn("account-2");
   assert.match(await page.markOf("bob"), /\bme\b/);
@@ -301,7 +304,10 @@ test("where everyone reads, a login is for posting, and for oneself only", async
   const activity = { program: "onboarding", kind: "task_completed" };
   await page.postAsSelf(activity);
   await eventually("the activity on the board", async () => assert.match(await page.postResult(), /on the board after/));
-  assert.deepEqual([...new Set(reads)], [undefined]);
+  // Only the answer about a person is for who is logged in.
+  assert.deepEqual([...new Set(reads.filter(([path]) => !path.startsWith("/v1/private/")).map(([, token]) => token))], [undefined]);
+  const own = reads.filter(([path]) => path.startsWith("/v1/private/"));
+  assert.ok(own.length > 0 && own.every(([path, token]) => path === "/v1/private/boards/global/users/bob" && token.startsWith("Bearer ")), `${own}`);
   assert.match(posts[0], /^Bearer /);
 
   const error = { code: "forbidden", field: "user_id", detail: "user_id is not who is logged in" };
@@ -326,4 +332,18 @@ test("where everyone reads, a login is for posting, and for oneself only", async
   await page.passTime(HOUR_SECONDS, { show: false });
   await page.postAsSelf(activity);
   await says(page, /^Your login had ended, so nothing was posted\. Log in, then post again\.$/);
+});
+
+test("one who is anonymous sees the own card, and who is not logged in does not", async (t) => {
+  await open.describe({ cy: { display_name: "Cy Young", visibility: "anonymous" } });
+  await open.shows(({ entries }) => entries.length === 3 && entries.every(({ user_id }) => user_id !== "cy"));
+  const page = await enter(t, open);
+  await page.logIn("account-4");
+  await eventually("the row", async () => assert.deepEqual((await page.entries()).map(({ user, mark }) => [user, mark])[2], ["Anonymous", ""]));
+  await page.press("My rank");
+  await eventually("the card", async () => assert.match(await page.user(), /^Cy Young\s+cy\s[^]*Only admins and this person see this\. On boards, this person is anonymous\./));
+
+  const other = await enter(t, open, { user: "cy" }, { expected: [/status of 404/] });
+  await eventually("that there is none", async () => assert.match(await other.user(), /cy has neither points nor activities/));
+  assert.doesNotMatch(await other.user(), /Young|Only admins/);
 });

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { before, test } from "node:test";
 import { activitiesFor, recentActivities } from "../activities.js";
 import { fixture } from "../fixtures.js";
+import { activitiesOfPeople, describePeople } from "../people.js";
 import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
@@ -35,6 +36,11 @@ before(() => stack.add([
   ...recentActivities({ count: 600, users: 150, programs: 14 }),
   ...activitiesFor({ [LONG]: 2000, ann: 5 }, { program: LONG_PROGRAM }),
 ]));
+const named = await testStack({ snapshotEvery: "5s" });
+before(async () => {
+  await named.add(activitiesOfPeople());
+  await describePeople(named);
+});
 
 /// What is wrong with the page as it is laid out, as texts.
 function faults(page, { isChosen }) {
@@ -121,6 +127,29 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     }
     // look.test.js has the other widths.
     if (![360, 720, 1440].includes(viewport.width)) assert.deepEqual(await violations(page), []);
+  });
+}
+
+for (const [size, viewport] of Object.entries(SIZES)) {
+  test(`at ${size} names of every script and length fit, light or dark, and nothing moves`, async (t) => {
+    const page = await visit(t, named, {}, {
+      viewport,
+      reducedMotion: "reduce",
+      before: async (tab) => {
+        await tab.addInitScript(() => localStorage.setItem("podium.me", "latin80"));
+        await watchShifts(tab);
+      },
+    });
+    for (const view of [{ window: "all" }, { window: "all", user: "latin80" }, { window: "all", user: "arabic80" }]) {
+      await page.open(view);
+      await staysPut(page);
+      assert.deepEqual(await faults(page, { isChosen: "user" in view }), [], JSON.stringify(view));
+      assert.deepEqual(await page.wider(), [], "nothing scrolls sideways");
+    }
+    for (const colorScheme of ["light", "dark"]) {
+      await page.tab.emulateMedia({ colorScheme });
+      assert.deepEqual(await violations(page), [], colorScheme);
+    }
   });
 }
 

@@ -38,7 +38,7 @@ async function visitSlowly(t, view) {
       assert.equal(await page.isBusy(), false);
     });
   };
-  return { page, pass };
+  return { page, pass, release };
 }
 
 async function showsRows(page, board, from, limit) {
@@ -48,7 +48,7 @@ async function showsRows(page, board, from, limit) {
 
 for (const delay of [200, 2000, 20_000]) {
   test(`with answers after ${delay / 1000} s no press is lost`, async (t) => {
-    const { page, pass } = await visitSlowly(t, {});
+    const { page, pass, release } = await visitSlowly(t, {});
     assert.match(await page.freshness(), /^.?\s?Loading/);
     assert.equal(await page.hasPages(), false, "there is nothing to turn yet");
     await pass(delay);
@@ -67,7 +67,14 @@ for (const delay of [200, 2000, 20_000]) {
     assert.equal(await page.currentBoard(), "program-1");
     assert.deepEqual(await page.turns(), [false, false, false, false]);
     await page.find("user-003");
+    assert.equal(await page.searchNote(), "Searching…");
     await pass(delay);
+    // The card is asked for once the search has found whose it is.
+    await eventually("the card", async () => {
+      release();
+      assert.match(await page.user() ?? "", /user-003/);
+      assert.equal(await page.isBusy(), false);
+    });
     await showsRows(page, "program:program-1", 1, 25);
     assert.deepEqual(await page.turns(), [false, false, true, true]);
     assert.match(await page.user(), /user-003/);

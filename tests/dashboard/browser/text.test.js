@@ -75,6 +75,8 @@ test("ids, names of programs and titles of kinds that look like markup are shown
 test("the words of a problem that look like markup are shown as they are", async (t) => {
   const page = await visitWithMarkup(t, true);
   await page.find("ann");
+  await eventually("whom to choose", async () => assert.match(await page.searchNote(), /^Choose/));
+  await page.press("Find");
   await eventually("the problem", async () => assert.ok((await page.user())?.includes(MARKUP.DETAIL)));
   await nothingRan(page);
 });

@@ -63,12 +63,12 @@ test("a suggestion is chosen by the keyboard alone", async (t) => {
   assert.equal(page.view().user, users[0]);
 });
 
-test("a text that nobody's id contains says so, and asks no more than the last of what was typed", async (t) => {
+test("a text that nobody's name or id contains says so, and asks no more than the last of what was typed", async (t) => {
   const page = await visit(t, stack);
   await page.type("nobody-at-all");
   await eventually("the search", async () => assert.ok(page.asked(/search=nobody-at-all/) > 0));
   assert.ok(page.asked(/search=/) <= 3, "it waits until typing stops");
-  await eventually("the answer", async () => assert.match(await page.searchNote(), /^No id on this board contains “nobody-at-all”/));
+  await eventually("the answer", async () => assert.match(await page.searchNote(), /^No name or id on this board contains “nobody-at-all”\. Press Find if it is a whole id\.$/));
   assert.deepEqual((await page.suggestions()).users, []);
   await page.key("Escape");
   assert.equal(await page.searchNote(), "");
@@ -153,12 +153,50 @@ test("an id that is on no board is said to be unknown", async (t) => {
   });
 });
 
-test("a text that can be no id is refused in words", async (t) => {
+test("a text that can be no id is searched for only, and one that is too long is refused in words", async (t) => {
   const page = await visit(t, stack);
-  const asked = page.asked(/person/);
+  await page.find("no such <person>!");
+  await eventually("the answer", async () => assert.equal(await page.searchNote(), "No name or id on this board contains “no such <person>!”."));
+  assert.equal(await page.user(), null);
+  assert.equal(page.asked(/\/users\//), 0);
+  await page.key("Escape");
+  assert.equal(await page.searchNote(), "");
+  const asked = page.asked(/search=/);
+  await page.find("é".repeat(129));
+  assert.match(await page.refusal(), /1 to 128 characters of a name or id/);
+  assert.equal(page.asked(/search=/), asked);
+});
+
+test("a part of ids leads to a choice, and is taken as a whole id when it is sought again", async (t) => {
+  const page = await visit(t, stack, {}, { expected: [/status of 404/] });
+  const words = "Choose a person, or press Find again if “user-01” is a whole id.";
+  await page.find("user-01");
+  await eventually("the choice", async () => {
+    assert.equal(await page.searchNote(), words);
+    assert.equal((await page.suggestions()).users.length, 10);
+  });
+  assert.equal(await page.user(), null);
+  await page.key("ArrowDown");
+  const { reached } = await page.suggestions();
+  await page.key("Enter");
+  await tells(page, reached);
+
+  await page.find("user-01");
+  await eventually("the choice", async () => assert.equal(await page.searchNote(), words));
+  await page.press("Find");
+  await eventually("that there is none", async () => assert.match(await page.user(), /^user-01\b[^]*neither points nor activities/));
+  assert.equal(page.view().user, "user-01");
+});
+
+test("a whole id is found while the search does not work", async (t) => {
+  const page = await visit(t, stack, {}, {
+    expected: [/status of 503/],
+    before: (tab) => tab.route("**/users?*", (route) => route.fulfill({ status: 503, json: {} })),
+  });
   await page.find("no such person!");
-  assert.match(await page.refusal(), /letters.*digits/i);
-  assert.equal(page.asked(/users\/no/), asked);
+  await eventually("why not", async () => assert.equal(await page.searchNote(), "The search does not work now."));
+  await page.find("user-007");
+  await tells(page, "user-007");
 });
 
 test("who I am is remembered over a reload, and known to this device only", async (t) => {

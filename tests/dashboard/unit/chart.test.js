@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { learn } from "../../../dashboard/person.js";
 import { lineOf, linesOf, nearest, partsOf, partWords, pathOf, pointsAt, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
 
 const AT = ["2026-11-21T10:00:00Z", "2026-11-21T10:01:00Z"];
@@ -40,10 +41,21 @@ test("lines of the first five, and of the chosen one", () => {
 });
 
 test("a user who is not in the board's history has one of their own", () => {
-  const own = { name: "zoe", points: [{ at: Date.parse(AT[1]), points: 4 }] };
+  const own = { user: "zoe", name: "zoe", points: [{ at: Date.parse(AT[1]), points: 4 }] };
   assert.deepEqual(lineOf(chosen("zoe"), HISTORY), own);
   assert.deepEqual(lineOf(chosen("zoe"), null), own);
   assert.equal(lineOf(chosen("bob"), HISTORY).points.length, 2);
+});
+
+test("lines have the names of people whose rows are known, and ids tell those with one name apart", (t) => {
+  const rows = [["ann", "Ann Smith"], ["bob", "Ann Smith"], ["cy", "Çiğdem"], ["zoe", "Zoë"]].map(([user_id, name]) => ({ user_id, name }));
+  learn({ entries: rows.slice(0, 3), entry: rows[3] });
+  t.after(() => learn({ entries: rows.map(({ user_id }) => ({ user_id })) }));
+  const lines = linesOf(HISTORY, chosen("zoe"));
+  assert.deepEqual(lines.map(({ name }) => name), ["Ann Smith (ann)", "Ann Smith (bob)", "Çiğdem", "dee", "eve", "Zoë"]);
+  assert.deepEqual(lines.map(({ user }) => user), ["ann", "bob", "cy", "dee", "eve", "zoe"]);
+  assert.deepEqual(pointsAt(lines, Date.parse(AT[1]))[5], { name: "Zoë", points: 4 });
+  assert.equal(lineOf(chosen("zoe"), null).name, "Zoë");
 });
 
 test("a path leaves out what is not known", () => {

@@ -5,11 +5,12 @@ import { cell, csvOf, fileName, jsonOf, wholeBoard } from "../../../dashboard/ex
 const WEEK = { name: "week", first_day: "2026-11-16", last_day: "2026-11-22", time_zone: "Europe/Berlin" };
 const ALL = { name: "all", first_day: null, last_day: null, time_zone: "Europe/Berlin" };
 const BOARD = {
-  board: "program:onboarding", window: WEEK, generation: 7, participants: 3, points: -1175, activities: 6, listed: 3, from: 1,
+  board: "program:onboarding", window: WEEK, generation: 7, participants: 4, points: -2425, activities: 8, listed: 4, from: 1,
   entries: [
     { rank: 1, user_id: "-ann", points: 50, activities: 5, change: -2 },
-    { rank: 2, user_id: "bob", points: 25, activities: 1, change: null },
+    { rank: 2, user_id: "bob", name: "Bob Lee", points: 25, activities: 1, change: null },
     { rank: 3, user_id: "-5", points: -1250, activities: 0, change: 0 },
+    { rank: 3, points: -1250, activities: 2, change: null },
   ],
   next_cursor: null,
   freshness: { generated_at: "2026-11-21T10:00:00Z", age_seconds: 3 },
@@ -28,16 +29,20 @@ test("cells", () => {
   // Where ; separates cells, it begins another one.
   for (const first of "=+-@") check(`a;${first}1+1;b;${first}2`, `a;'${first}1+1;b;'${first}2`);
   check("a;b", "a;b");
+  // Spreadsheets of East Asia take wide signs for the usual ones.
+  for (const first of "＝＋－＠") check(`${first}1;${first}2`, `'${first}1;'${first}2`);
 });
 
 test("a board as CSV", () => {
   const heading = "program:onboarding,week,2026-11-16,2026-11-22,Europe/Berlin,7,2026-11-21T10:00:00Z";
   assert.equal(csvOf(BOARD), [
-    "board,window,first_day,last_day,time_zone,generation,generated_at,rank,user_id,points,activities,change",
-    `${heading},1,'-ann,50,5,-2`,
-    `${heading},2,bob,25,1,`,
+    "board,window,first_day,last_day,time_zone,generation,generated_at,rank,user_id,name,points,activities,change",
+    `${heading},1,'-ann,,50,5,-2`,
+    `${heading},2,bob,Bob Lee,25,1,`,
     // A number below zero stays one; an id that looks like one does not become it.
-    `${heading},3,'-5,-1250,0,0`,
+    `${heading},3,'-5,,-1250,0,0`,
+    // Someone anonymous.
+    `${heading},3,,,-1250,2,`,
     "",
   ].join("\r\n"));
 });
@@ -45,7 +50,7 @@ test("a board as CSV", () => {
 test("a board as JSON", () => {
   assert.deepEqual(JSON.parse(jsonOf(BOARD)), {
     board: "program:onboarding", window: WEEK, generation: 7, generated_at: "2026-11-21T10:00:00Z",
-    participants: 3, from: 1, entries: BOARD.entries,
+    participants: 4, from: 1, entries: BOARD.entries,
   });
 });
 
@@ -63,6 +68,17 @@ test("ids that a spreadsheet would convert are kept as text, others as they are"
   for (const id of converted) assert.equal(idCell(id), `'${id}`);
   for (const id of ["ann", "user-001", "ann.lee@example.org", "jan", "march", "2fast", "u-1e5", "_0", "auth0|5f7c", "us-east-1:12ab",
     "guest_corp#EXT#@tenant", "jane.o'neil+hr@corp.example", "owner/repo", "course-v1:Org+Course+Run", "5f7c", "$where", "(ann)"]) assert.equal(idCell(id), id);
+});
+
+test("names are kept as text in every script, and a spreadsheet is told that they are UTF-8", () => {
+  const [first] = BOARD.entries;
+  const csv = (name) => csvOf({ ...BOARD, entries: [{ ...first, name }] });
+  const nameCell = (name) => csv(name).split("\r\n")[1].split(",50,5,")[0].split("'-ann,")[1];
+  const kept = { "Иван Петров": "Иван Петров", "محمد": "محمد", "महेश शर्मा": "महेश शर्मा", "田中": "田中", "Smith, Ann": '"Smith, Ann"', 'Ann "Al" Lee': '"Ann ""Al"" Lee"',
+    "=1+1": "'=1+1", "＝1+1": "'＝1+1", "+49 30": "'+49 30", "@ann": "'@ann", "Ann;=1": "Ann;'=1", "May 5": "May 5", May5: "'May5", True: "'True", "1/2": "'1/2", "'Ann": "''Ann" };
+  for (const [name, expected] of Object.entries(kept)) assert.equal(nameCell(name), expected);
+  assert.ok(csv("田中").startsWith("\ufeffboard,"));
+  assert.ok(csv("Ann").startsWith("board,"));
 });
 
 test("a whole board is loaded page by page", async () => {

@@ -327,7 +327,7 @@ async fn without_its_functions_it_ends_at_once_and_says_how_to_get_them() {
     let stderr = refused(local(), 1).await;
     let place = directory.path().canonicalize().expect("it is there");
     let expected = format!(
-        "podium: cannot start the functions in {}: missing: ingest, aggregator, snapshot, serve\n",
+        "podium: cannot start the functions in {}: missing: ingest, aggregator, snapshot, serve, directory\n",
         place.display()
     );
     assert!(stderr.starts_with(&expected), "{stderr}");
@@ -341,7 +341,7 @@ async fn without_its_functions_it_ends_at_once_and_says_how_to_get_them() {
     }
     let stderr = refused(local(), 1).await;
     assert!(
-        stderr.contains(": missing: snapshot; not executable: ingest\n"),
+        stderr.contains(": missing: snapshot, directory; not executable: ingest\n"),
         "{stderr}"
     );
 }

@@ -227,7 +227,7 @@ pub fn mutate(parser: Parser, input: &Input, other: &Input, random: &mut StdRng)
     match parser {
         Parser::HttpRequest | Parser::HttpBody | Parser::Id | Parser::OccurredAt => {
             if random.random_range(0..1_000) == 0 {
-                bytes.resize(ingest::MAX_BODY_BYTES + random.random_range(0..2), b' ');
+                bytes.resize(problem::body::MAX_BODY_BYTES + random.random_range(0..2), b' ');
             }
             Input::new(bytes)
         }

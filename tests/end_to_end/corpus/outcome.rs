@@ -193,8 +193,8 @@ fn refused(problem: &impl Serialize) -> Outcome {
 
 /// The outcome of a request to ingestion that could store everything.
 pub fn http(headers: &HeaderMap, body: &[u8], now: Timestamp) -> Outcome {
-    let encoding = ingest::body::check_headers(headers);
-    let decoded = encoding.and_then(|encoding| ingest::body::decode(encoding, body));
+    let encoding = problem::body::check_headers(headers);
+    let decoded = encoding.and_then(|encoding| problem::body::decode(encoding, body));
     let items = match &decoded {
         Ok(decoded) => {
             ingest::body::split(decoded, ingest::Items::Activities).map_err(|problem| refused(&problem))

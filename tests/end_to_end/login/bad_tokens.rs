@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use local::Login;
 use reqwest::Method;
 use serde_json::{Value, json};
+use store::People;
 
 use super::callers::restricted;
 use super::issuer::{AUDIENCE, Issuer, Key, base64url};
@@ -22,7 +23,7 @@ enum Right {
 }
 
 /// The right that each route of the description needs. A route without one fails the test.
-const ROUTES: [(&str, &str, Right); 10] = [
+const ROUTES: [(&str, &str, Right); 14] = [
     ("post", "/v1/activities", Right::Write),
     ("get", "/v1/boards", Right::Read),
     ("get", "/v1/boards/{board}", Right::Read),
@@ -31,6 +32,10 @@ const ROUTES: [(&str, &str, Right); 10] = [
     ("get", "/v1/boards/{board}/users/{user}", Right::Read),
     ("get", "/v1/corrections", Right::Administer),
     ("post", "/v1/corrections", Right::Administer),
+    ("get", "/v1/people", Right::Administer),
+    ("delete", "/v1/people/{user}", Right::Administer),
+    ("get", "/v1/people/{user}", Right::Administer),
+    ("put", "/v1/people/{user}", Right::Administer),
     ("get", "/v1/policy", Right::Read),
     ("get", "/v1/status", Right::Read),
 ];
@@ -254,7 +259,7 @@ async fn send(stack: &TestStack, method: &Method, path: &str, headers: &Headers,
     for (name, value) in headers {
         request = request.header(*name, value);
     }
-    if *method == Method::POST {
+    if [Method::POST, Method::PUT].contains(method) {
         request = request
             .header("content-type", "application/json")
             .body(body.to_owned());
@@ -268,6 +273,13 @@ async fn send(stack: &TestStack, method: &Method, path: &str, headers: &Headers,
     );
     let body = response.bytes().await.expect("a body");
     (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// Whether the directory has someone.
+async fn has_people(stack: &TestStack) -> bool {
+    let client = local::dynamodb_client(&stack.stack.aws_url);
+    let people = People::new(client, stack.stack.tables.people.clone());
+    !people.is_empty().await.expect("the table")
 }
 
 /// The number of facts, without heartbeats.
@@ -369,7 +381,7 @@ async fn check_scopes(stack: &TestStack, issuer: &Issuer) {
         ("podium:admin", "/v1/activities", 202),
         ("podium:write", "/v1/people/ann", 403),
         ("podium:write", "/v1/corrections", 403),
-        ("podium:admin", "/v1/people/ann", 404),
+        ("podium:admin", "/v1/people/ann", 405),
         ("podium:admin", "/v1/corrections", 422),
     ] {
         let headers = bearer(issuer.token(&json!({ "scope": scope })));
@@ -441,6 +453,7 @@ async fn no_bad_token_reads_or_writes_anything() {
         }
     }
     assert_eq!(facts(&stack).await, 0, "nothing was written");
+    assert!(!has_people(&stack).await, "nobody was written");
 
     check_good_tokens(&stack, &issuer, &p256).await;
     check_scopes(&stack, &issuer).await;

@@ -333,6 +333,116 @@ async fn nothing_that_a_client_can_write_is_believed() {
 }
 
 #[tokio::test]
+async fn only_admins_reach_the_directory() {
+    let functions = Functions::start("UTC").await;
+    let directory = functions.directory_to(restricted());
+    for (authorizer, expected) in [
+        (nobody(), [401; 4]),
+        (signed(), [403; 4]),
+        (token(&json!({"sub": "ann", "scope": "podium:write"})), [403; 4]),
+        (
+            token(&json!({"sub": "ada", "scope": "podium:admin"})),
+            [201, 200, 200, 204],
+        ),
+    ] {
+        let statuses = ["PUT /ann", "GET /ann", "GET ", "DELETE /ann"].map(async |asked| {
+            let (method, below) = asked.split_once(' ').expect("two words");
+            let asked = request(
+                method,
+                &format!("/v1/people{below}"),
+                r#"{"visibility":"hidden"}"#,
+            );
+            directory
+                .handle(with_context(asked, &authorizer))
+                .await
+                .status()
+                .as_u16()
+        });
+        let mut got = Vec::new();
+        for status in statuses {
+            got.push(status.await);
+        }
+        assert_eq!(got, expected, "{authorizer}");
+    }
+}
+
+/// A person who is concealed is shown to admins and to the person, where the answer is for the caller alone.
+#[tokio::test]
+async fn concealed_people_are_shown_to_themselves_and_admins() {
+    let mut functions = Functions::start("UTC").await;
+    let now = time(NOW);
+    for user in ["ann", "bob", "cy"] {
+        let activity = json!({"user_id": user, "program_id": "p", "kind": "task_completed"});
+        functions.post(&activity, now).await;
+    }
+    functions.count(now).await;
+    functions
+        .put_person("ann", &json!({"display_name": "Ann", "visibility": "anonymous"}))
+        .await;
+    functions
+        .put_person("bob", &json!({"display_name": "Bob", "visibility": "hidden"}))
+        .await;
+    functions.publish(now).await;
+    let public = Access {
+        readers: Readers::Public,
+        ..restricted()
+    };
+    let of = |sub: &str| token(&json!({ "sub": sub }));
+    let admin = token(&json!({"sub": "ada", "scope": "podium:admin"}));
+    for (access, path, caller, expected) in [
+        (&public, "/v1", nobody(), [404, 404, 200]),
+        (&public, "/v1", of("ann"), [404, 404, 200]),
+        (&public, "/v1", admin.clone(), [404, 404, 200]),
+        (&public, "/v1/private", nobody(), [401, 401, 401]),
+        (&public, "/v1/private", signed(), [403, 403, 403]),
+        (&public, "/v1/private", of("ann"), [200, 404, 200]),
+        (&public, "/v1/private", of("bob"), [404, 200, 200]),
+        (&public, "/v1/private", of("cy"), [404, 404, 200]),
+        (&public, "/v1/private", admin.clone(), [200, 200, 200]),
+        (&restricted(), "/v1", of("ann"), [200, 404, 200]),
+        (&restricted(), "/v1", signed(), [404, 404, 200]),
+        (&restricted(), "/v1", admin, [200, 200, 200]),
+    ] {
+        let serve = functions.serve_to(access.clone());
+        for (user, expected) in ["ann", "bob", "cy"].into_iter().zip(expected) {
+            for board in ["global", "program:p"] {
+                let asked = request("GET", &format!("{path}/boards/{board}/users/{user}"), "");
+                let response = serve.handle(with_context(asked, &caller), now).await;
+                assert_eq!(response.status(), expected, "{user} for {caller} at {path}");
+                let shown = document(&response);
+                match (user, expected) {
+                    ("ann", 200) => assert_eq!(shown["concealed_as"], "anonymous"),
+                    ("bob", 200) => assert_eq!(shown["concealed_as"], "hidden"),
+                    (_, 200) => assert_eq!(shown["concealed_as"], Value::Null),
+                    (_, 404) => assert_eq!(shown["code"], "user_not_on_board"),
+                    _ => {}
+                }
+                if expected == 200 && user != "cy" {
+                    assert_eq!(shown["entry"]["user_id"], user);
+                    assert_eq!(
+                        (&shown["entry"]["rank"], &shown["entry"]["points"]),
+                        (&json!(1), &json!(10))
+                    );
+                    // Of the two rows, one is Ann's own.
+                    let below = if user == "ann" {
+                        vec![json!("cy")]
+                    } else {
+                        vec![json!("cy"), Value::Null]
+                    };
+                    let rows: Vec<_> = shown["below"]
+                        .as_array()
+                        .expect("rows")
+                        .iter()
+                        .map(|row| row["user_id"].clone())
+                        .collect();
+                    assert_eq!(rows, below, "{user}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn paths_for_admins_are_for_admins_even_before_they_exist() {
     let functions = Functions::start("UTC").await;
     let ingest = ingest_for(&functions, restricted());

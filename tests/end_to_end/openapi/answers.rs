@@ -97,6 +97,13 @@ impl Checked<'_> {
         self.ingest(functions, now, vec![listed_corrections("")]).await;
     }
 
+    async fn directory(&mut self, functions: &Functions, cases: Vec<Case>) {
+        for case in cases {
+            let response = functions.directory.handle(case.request).await;
+            self.check(case.name, case.operation, response);
+        }
+    }
+
     /// What callers without the right for it get.
     async fn refusals(&mut self, functions: &Functions, now: Timestamp) {
         for Case {
@@ -130,6 +137,11 @@ impl Checked<'_> {
             self.check("", "postCorrections", ingest.handle(posted, now).await);
             let asked = with_context(ask("GET", "/v1/corrections?user_id=bob"), &caller);
             self.check("", "listCorrections", ingest.handle(asked, now).await);
+            for case in every_person("") {
+                let asked = with_context(case.request, &caller);
+                let response = functions.directory_to(restricted()).handle(asked).await;
+                self.check("", case.operation, response);
+            }
         }
     }
 
@@ -192,7 +204,7 @@ fn ingest_cases(description: &Description) -> Vec<Case> {
             operation,
             post(vec!["{}"; 101].join(",").replacen('{', "[{", 1) + "]"),
         ),
-        case("", operation, post(" ".repeat(ingest::MAX_BODY_BYTES + 1))),
+        case("", operation, post(" ".repeat(problem::body::MAX_BODY_BYTES + 1))),
         case(
             "unsupported_media_type",
             operation,
@@ -251,7 +263,11 @@ fn correction_cases(description: &Description) -> Vec<Case> {
         case("", operation, correct("7".to_owned())),
         case("", operation, correct("{".to_owned())),
         case("", operation, encoded(correct(bad.to_string()))),
-        case("", operation, correct(" ".repeat(ingest::MAX_BODY_BYTES + 1))),
+        case(
+            "",
+            operation,
+            correct(" ".repeat(problem::body::MAX_BODY_BYTES + 1)),
+        ),
         case(
             "too_many_corrections",
             operation,
@@ -271,6 +287,92 @@ fn correction_cases(description: &Description) -> Vec<Case> {
 
 fn listed_corrections(name: &'static str) -> Case {
     case(name, "listCorrections", ask("GET", "/v1/corrections?user_id=bob"))
+}
+
+fn put_person(user: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::put(format!("http://localhost/v1/people/{user}"))
+        .header("content-type", "application/json")
+        .body(body.into())
+        .expect("a request")
+}
+
+/// Every operation of the directory.
+fn every_person(name: &'static str) -> Vec<Case> {
+    vec![
+        case(name, "listPeople", ask("GET", "/v1/people")),
+        case(name, "getPerson", ask("GET", "/v1/people/ann.lee")),
+        case(name, "putPerson", put_person("ann.lee", "{}")),
+        case(name, "deletePerson", ask("DELETE", "/v1/people/ann.lee")),
+    ]
+}
+
+fn directory_cases(description: &Description) -> Vec<Case> {
+    let (list, get, put, delete) = ("listPeople", "getPerson", "putPerson", "deletePerson");
+    let example = |name| {
+        let pointer = format!(
+            "/paths/~1v1~1people~1{{user}}/put/requestBody/content/application~1json/examples/{name}/value"
+        );
+        description.at(&pointer).to_string()
+    };
+    let encoded = |mut request: Request<Body>| {
+        request
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        request
+    };
+    let without_type = |mut request: Request<Body>| {
+        request.headers_mut().clear();
+        request
+    };
+    let mut cases = vec![
+        case("new_person", put, put_person("ann.lee", example("new_person"))),
+        case(
+            "anonymous_person",
+            put,
+            put_person("bob", example("anonymous_person")),
+        ),
+        case("people", list, ask("GET", "/v1/people")),
+        case("", list, ask("GET", "/v1/people?limit=1")),
+        case("person", get, ask("GET", "/v1/people/ann.lee")),
+        case("person_not_found", get, ask("GET", "/v1/people/cy")),
+        case("", put, put_person("ANN.LEE", "{}")),
+        case("person_again", put, put_person("ann.lee", example("new_person"))),
+        case("", put, put_person("ann.lee", r#"{"team":"team-b"}"#)),
+        case(
+            "invalid_person",
+            put,
+            put_person("ann.lee", r#"{"visibility":"secret"}"#),
+        ),
+        case("", put, put_person("ann.lee", "[]")),
+        case("", put, put_person("ann.lee", "{")),
+        case("", put, encoded(put_person("ann.lee", "{}"))),
+        case("", put, without_type(put_person("ann.lee", "{}"))),
+        case(
+            "",
+            put,
+            put_person("ann.lee", " ".repeat(problem::body::MAX_BODY_BYTES + 1)),
+        ),
+        case("invalid_person_address", get, ask("GET", "/v1/people/ann%20lee")),
+        case("", put, put_person("ann%20lee", "{}")),
+        case("", delete, ask("DELETE", "/v1/people/ann%20lee")),
+        case("", list, ask("GET", "/v1/people?limit=0")),
+        case("", list, ask("DELETE", "/v1/people")),
+        case("", delete, ask("POST", "/v1/people/ann.lee")),
+        case("", delete, ask("DELETE", "/v1/people/ann.lee")),
+    ];
+    for Case {
+        operation, request, ..
+    } in every_person("")
+    {
+        for query in ["points=1", "a=1&a=2", "a=%ff"] {
+            let uri = format!("{}?{query}", request.uri());
+            let mut asked = put_person("ann.lee", "{}");
+            *asked.method_mut() = request.method().clone();
+            *asked.uri_mut() = uri.parse().expect("an address");
+            cases.push(case("", operation, asked));
+        }
+    }
+    cases
 }
 
 /// What is asked of ingestion when its table is gone.
@@ -459,6 +561,7 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
 
     let later = time("2026-11-21T12:03:00Z");
     checked.corrections(&functions, later).await;
+    checked.directory(&functions, directory_cases(&description)).await;
     checked.refusals(&functions, later).await;
 
     for board in ["boards", "global all"] {
@@ -473,6 +576,15 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     drop_table(&functions, &functions.tables.standings).await;
     checked
         .serve(&functions, later, every_board("unavailable_for_reading"))
+        .await;
+    functions.corrupt_people(&["ann.lee"]).await;
+    let corrupt = every_person("corrupt_person")
+        .into_iter()
+        .filter(|case| case.operation != "deletePerson");
+    checked.directory(&functions, corrupt.collect()).await;
+    drop_table(&functions, &functions.tables.people).await;
+    checked
+        .directory(&functions, every_person("unavailable_directory"))
         .await;
     drop_table(&functions, &functions.tables.activities).await;
     checked.ingest(&functions, now, cases_without_activities()).await;

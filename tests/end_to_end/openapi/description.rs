@@ -244,7 +244,10 @@ pub fn check_valid(validator: &Validator, value: &Value, what: &str) {
 }
 
 /// Members that some documents of a kind have and others lack.
-const OPTIONAL: [&str; 2] = ["first_correction_id", "posted_by"];
+const OPTIONAL: [&str; 4] = ["concealed_as", "first_correction_id", "name", "posted_by"];
+
+/// The members of a document that hold rows, which may be anonymous.
+const ROWS: [&str; 4] = ["/entry", "/entries/", "/above/", "/below/"];
 
 /// Copies of the document: with a member added to each object, and with each member removed.
 fn drifts(document: &Value) -> Vec<(String, Value)> {
@@ -265,7 +268,9 @@ fn drifts(document: &Value) -> Vec<(String, Value)> {
             .filter(|_| !is_map)
             .into_iter()
             .flat_map(|members| members.keys());
-        for name in members.filter(|name| !OPTIONAL.contains(&name.as_str())) {
+        let is_row = ROWS.iter().any(|rows| pointer.starts_with(rows));
+        let is_optional = |name: &str| OPTIONAL.contains(&name) || is_row && name == "user_id";
+        for name in members.filter(|name| !is_optional(name)) {
             let removed = edited(&|object| drop(object.remove(name)));
             drifts.push((format!("{pointer:?} without {name}"), removed));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::time::Duration;
 
-use domain::{Board, BoardBuilder, BoardDocument, Freshness, Tally, UserId, Window};
+use domain::{Board, BoardBuilder, BoardDocument, Freshness, Shown, Tally, UserId, Window};
 use flate2::read::GzDecoder;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http;
@@ -28,7 +28,7 @@ async fn publish_long_ago(stack: &TestStack, users: u64) {
     for user in 0..users {
         let id: UserId = format!("user-{user:04}").parse().expect("a user");
         let (points, activities) = (i64::try_from(user).expect("a small number"), 1);
-        builder.add(&id, Tally { points, activities });
+        builder.add(&id, &Shown::Listed(None), Tally { points, activities });
     }
     let then = Timestamp::now() - SignedDuration::from_hours(2);
     let calendar: domain::Calendar = "UTC".parse().expect("a zone");

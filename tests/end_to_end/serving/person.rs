@@ -20,7 +20,7 @@ use store::{Generations, Rebuilds};
 use tokio::net::TcpListener;
 
 use crate::stack::http_client;
-use crate::tables::{Functions, time};
+use crate::tables::{Functions, time, user_of};
 
 const KINDS: [&str; 3] = ["task_completed", "program_check_in", "learning_milestone"];
 
@@ -93,12 +93,12 @@ async fn a_person_costs_few_read_units_listed_or_not() {
         cold
     };
     for (at, row) in rows.iter().enumerate().step_by(45) {
-        let document = read(row.user_id.as_str()).await;
+        let document = read(user_of(row)).await;
         assert_eq!(document.entry, *row);
         assert_eq!(document.above, rows[at.saturating_sub(2)..at]);
         assert_eq!(document.below, rows[at + 1..(at + 3).min(rows.len())]);
     }
-    let is_listed = |user: &String| rows.iter().any(|row| row.user_id.as_str() == user);
+    let is_listed = |user: &String| rows.iter().any(|row| user_of(row) == user);
     let rest = users.iter().enumerate().filter(|(number, _)| number % 90 != 0);
     let unlisted: Vec<_> = rest
         .map(|(_, user)| user)

@@ -14,7 +14,6 @@ use terminal::text::printable;
 use super::{
     super::{
         batch::Batch,
-        identify::Identified,
         shape::{Record, Value, list},
         tally::{Place, Rejection},
     },
@@ -28,9 +27,28 @@ const EXCEL_DELIMITER: &[u8] = b"sep=";
 
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
-    /// So many `lines` were before.
-    pub(super) fn read_table(&mut self, mut reader: impl BufRead, mut lines: u64) -> anyhow::Result<()> {
+/// What is wrong with the columns may be that it is no CSV.
+pub const READ_AS_CSV: &str =
+    "it is read as CSV, since it does not begin with { or [, and its first row as the names of the columns";
+
+/// The rows of a text, one at a time.
+pub struct Table<R: Read> {
+    rows: csv::Reader<Guard<R>>,
+    since_row: Rc<Cell<u64>>,
+    /// So many lines were before the part that `rows` reads.
+    lines: u64,
+    pub columns: Vec<String>,
+    /// The row that was read last.
+    row: ByteRecord,
+}
+
+/// A text with what was read of it already, and a line break so that every row ends with one and lines can be
+/// counted.
+type Whole<R> = io::Chain<io::Chain<io::Cursor<Vec<u8>>, R>, &'static [u8]>;
+
+impl<R: BufRead> Table<Whole<R>> {
+    /// Reads the names of the columns. So many `lines` were before.
+    pub fn begin(mut reader: R, mut lines: u64) -> anyhow::Result<Self> {
         let mut head = Vec::new();
         reader
             .by_ref()
@@ -47,7 +65,6 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
         };
         let since_row = Rc::new(Cell::new(0));
         let guarded = Guard {
-            // So that every row ends with one, and lines can be counted.
             inner: io::Cursor::new(head).chain(reader).chain(&b"\n"[..]),
             since_row: Rc::clone(&since_row),
         };
@@ -61,46 +78,46 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
             .from_reader(guarded);
         let mut row = ByteRecord::new();
         rows.read_byte_record(&mut row)?;
-        let columns = column_names(&row)?;
-        let left_out = self.shape.check_columns(&columns).context(
-            "it is read as CSV, since it does not begin with { or [, and its first row as the names of the columns",
-        )?;
-        if !left_out.is_empty() && self.start.records == 0 {
-            eprintln!("columns that are not imported: {}", printable(&list(&left_out)));
-        }
-        self.digest(row.as_slice());
+        Ok(Self {
+            columns: column_names(&row)?,
+            rows,
+            since_row,
+            lines,
+            row,
+        })
+    }
+
+    /// Reads the next row that is not empty, and says where it is. `None` at the end.
+    pub fn advance(&mut self) -> anyhow::Result<Option<Place>> {
         loop {
-            since_row.set(0);
-            if !rows.read_byte_record(&mut row)? {
-                return Ok(());
+            self.since_row.set(0);
+            if !self.rows.read_byte_record(&mut self.row)? {
+                return Ok(None);
             }
-            if row.iter().all(|cell| cell.trim_ascii().is_empty()) {
+            if self.row.iter().all(|cell| cell.trim_ascii().is_empty()) {
                 continue;
             }
-            let ended = rows.position().line() - 1;
-            let within = row.as_slice().split(|byte| *byte == b'\n').count() as u64 - 1;
-            let place = Place::Line(lines + ended - within);
-            let record = self.row(&place, &columns, &row);
-            if self.push(record, place, row.as_slice())?.is_break() {
-                return Ok(());
-            }
+            let ended = self.rows.position().line() - 1;
+            let breaks = self.bytes().split(|byte| *byte == b'\n').count() as u64 - 1;
+            return Ok(Some(Place::Line(self.lines + ended - breaks)));
         }
     }
 
-    fn row(
-        &mut self,
-        place: &Place,
-        columns: &[String],
-        row: &ByteRecord,
-    ) -> Result<Option<Identified>, Rejection> {
+    /// What was read last: a row, or the names of the columns.
+    pub fn bytes(&self) -> &[u8] {
+        self.row.as_slice()
+    }
+
+    /// The cells of the row at `place`, which was read last.
+    pub fn cells(&self, place: &Place) -> Result<Vec<&str>, Rejection> {
         let refuse = |code: &str, detail: String| Rejection {
             place: place.clone(),
             code: code.to_owned(),
             field: None,
             detail,
         };
-        let mut cells = Vec::with_capacity(columns.len());
-        for cell in row {
+        let mut cells = Vec::with_capacity(self.columns.len());
+        for cell in &self.row {
             let Ok(cell) = std::str::from_utf8(cell) else {
                 let advice =
                     "the row is not UTF-8; convert the file, such as with iconv -f WINDOWS-1252 -t UTF-8";
@@ -109,18 +126,39 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
             cells.push(cell.trim());
         }
         // Spreadsheets add empty cells.
-        while cells.len() > columns.len() && cells.last() == Some(&"") {
+        while cells.len() > self.columns.len() && cells.last() == Some(&"") {
             cells.pop();
         }
-        if cells.len() != columns.len() {
+        if cells.len() != self.columns.len() {
             let detail = format!(
                 "the row has {} cells and there are {} columns; is a quote missing, or is there one too many?",
                 cells.len(),
-                columns.len()
+                self.columns.len()
             );
             return Err(refuse("wrong_columns", detail));
         }
-        self.shaped(place, &Row { columns, cells })
+        Ok(cells)
+    }
+}
+
+impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
+    /// So many `lines` were before.
+    pub(super) fn read_table(&mut self, reader: impl BufRead, lines: u64) -> anyhow::Result<()> {
+        let mut table = Table::begin(reader, lines)?;
+        let left_out = self.shape.check_columns(&table.columns).context(READ_AS_CSV)?;
+        if !left_out.is_empty() && self.start.records == 0 {
+            eprintln!("columns that are not imported: {}", printable(&list(&left_out)));
+        }
+        self.digest(table.bytes());
+        while let Some(place) = table.advance()? {
+            let columns = &table.columns;
+            let cells = table.cells(&place);
+            let record = cells.and_then(|cells| self.shaped(&place, &Row { columns, cells }));
+            if self.push(record, place, table.bytes())?.is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ const INIT_MAX: Duration = Duration::from_millis(10);
 
 const ZIPPED_BYTES_MAX: f64 = 4e6;
 
-const FUNCTIONS: [&str; 4] = ["ingest", "aggregator", "snapshot", "serve"];
+const FUNCTIONS: [&str; 5] = ["ingest", "aggregator", "snapshot", "serve", "directory"];
 
 pub async fn measure(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<()> {
     eprintln!("starts of the functions ...");

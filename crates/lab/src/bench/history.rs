@@ -99,7 +99,8 @@ async fn samples(machine: &Machine, window: Window, days: i64) -> anyhow::Result
 fn board_at(users: &[UserId], minute: i64) -> Vec<BoardEntry> {
     let entries = (1..).zip(users).map(|(rank, user_id)| BoardEntry {
         rank,
-        user_id: user_id.clone(),
+        user_id: Some(user_id.clone()),
+        name: None,
         points: ((100_000 / rank) + 10 * (minute.unsigned_abs() / (rank + 2))).cast_signed(),
         activities: 1,
         change: None,

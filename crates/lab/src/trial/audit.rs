@@ -310,6 +310,7 @@ pub async fn board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
     let entries = document.entries.into_iter().map(|entry| {
         let user: UserId = entry
             .user_id
+            .context("the board has a row without a user id, though nobody is anonymous")?
             .parse()
             .context("the board has a row with an invalid user id")?;
         let tally = Tally {

@@ -100,11 +100,13 @@ impl Injector {
             dedup,
             standings,
             snapshots,
+            people,
         } = &self.tables;
-        let tables: &[&str] = match draw.below(4) {
+        let tables: &[&str] = match draw.below(5) {
             0 => &[activities],
             // The most frequent, because failed counting has the most different consequences.
             1 | 2 => &[dedup, standings],
+            3 => &[people],
             _ => &[snapshots],
         };
         self.faults.raise(refusal, tables.iter().copied(), 1.0);

@@ -18,9 +18,9 @@ const SLOT_WAIT: Duration = Duration::from_secs(5);
 
 fn names(config: &StackConfig) -> &'static [&'static str] {
     if config.coupled {
-        &["coupled", "snapshot", "serve"]
+        &["coupled", "snapshot", "serve", "directory"]
     } else {
-        &["ingest", "aggregator", "snapshot", "serve"]
+        &["ingest", "aggregator", "snapshot", "serve", "directory"]
     }
 }
 
@@ -85,6 +85,7 @@ const SNAPSHOT_READS: &[&str] = &[
     "STANDINGS_TABLE",
     "STANDING_SHARDS",
     "SNAPSHOTS_TABLE",
+    "PEOPLE_TABLE",
     "TIME_ZONE",
     "LISTED_USERS",
     "PROGRAM_BOARDS",
@@ -93,6 +94,7 @@ const SNAPSHOT_READS: &[&str] = &[
 ];
 const SERVE_READS: &[&str] = &[
     "SNAPSHOTS_TABLE",
+    "PEOPLE_TABLE",
     "STANDINGS_TABLE",
     "STANDING_SHARDS",
     "TIME_ZONE",
@@ -101,6 +103,8 @@ const SERVE_READS: &[&str] = &[
     "STALE_LAG_SECONDS",
     "STALE_BACKLOG",
 ];
+
+const DIRECTORY_READS: &[&str] = &["PEOPLE_TABLE"];
 
 /// The configuration of every function of a stack.
 pub(super) fn functions(
@@ -118,6 +122,7 @@ pub(super) fn functions(
         ("DEDUP_TABLE", tables.dedup.clone()),
         ("STANDINGS_TABLE", tables.standings.clone()),
         ("SNAPSHOTS_TABLE", tables.snapshots.clone()),
+        ("PEOPLE_TABLE", tables.people.clone()),
         ("QUEUE_URL", queues.main.url()),
         ("DEAD_LETTER_QUEUE_URL", queues.dead_letters.url()),
         ("SCORING_POLICY", serde_json::to_string(&config.scoring_policy)?),
@@ -168,6 +173,11 @@ pub(super) fn functions(
         "serve",
         settings::SERVE,
         &[SERVE_READS, ACCESS_READS].concat(),
+    ));
+    functions.push(function(
+        "directory",
+        settings::DIRECTORY,
+        &[DIRECTORY_READS, ACCESS_READS].concat(),
     ));
     debug_assert!(
         functions

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use client::wire::{BoardDocument, Entry, Freshness, Heading, UserDocument, WindowDocument};
 use terminal::text::{age, counted, grouped, points, printable, signed};
+use unicode_width::UnicodeWidthStr as _;
 
 /// Whether the text may contain escape sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +63,9 @@ pub fn user(document: &UserDocument, paint: Paint) -> String {
     entries.push(document.entry.clone());
     entries.extend(document.below.iter().cloned());
     // Neighbours are listed nearest first. Show them in the order of the board.
-    entries.sort_by(|a, b| (a.rank, &a.user_id).cmp(&(b.rank, &b.user_id)));
-    table(&mut text, &entries, Some(&document.entry.user_id), paint);
+    let place = |entry: &Entry| (entry.rank, entry.user_id.is_none(), entry.user_id.clone());
+    entries.sort_by_key(place);
+    table(&mut text, &entries, document.entry.user_id.as_deref(), paint);
     text
 }
 
@@ -127,16 +129,16 @@ fn describe_freshness(freshness: &Freshness) -> String {
 
 fn table(text: &mut String, entries: &[Entry], marked: Option<&str>, paint: Paint) {
     let rows: Vec<[String; 5]> = entries.iter().map(|entry| cells(entry, entries)).collect();
-    let mut widths = COLUMNS.map(|name| name.chars().count());
+    let mut widths = COLUMNS.map(|name| name.width());
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(cell.width());
         }
     }
     let heading = line(&COLUMNS.map(str::to_owned), widths);
     let _ = writeln!(text, "\n  {}", paint.paint(Style::Bold, heading.trim_end()));
     for (row, entry) in rows.iter().zip(entries) {
-        let is_marked = marked == Some(entry.user_id.as_str());
+        let is_marked = marked.is_some() && marked == entry.user_id.as_deref();
         let style = match entry.change {
             _ if is_marked => Some(Style::Bold),
             Some(1..) => Some(Style::Green),
@@ -153,10 +155,12 @@ fn line(cells: &[String; 5], widths: [usize; 5]) -> String {
     let mut line = String::new();
     for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
         let gap = if place == 0 { "" } else { "  " };
+        // Not by the formatter, which counts characters: those of East Asian scripts are two columns wide.
+        let padding = " ".repeat(width.saturating_sub(cell.width()));
         let _ = if place == USER_COLUMN {
-            write!(line, "{gap}{cell:<width$}")
+            write!(line, "{gap}{cell}{padding}")
         } else {
-            write!(line, "{gap}{cell:>width$}")
+            write!(line, "{gap}{padding}{cell}")
         };
     }
     line
@@ -168,10 +172,19 @@ fn cells(entry: &Entry, entries: &[Entry]) -> [String; 5] {
     [
         format!("{}{tie}", grouped(entry.rank)),
         describe_change(entry.change),
-        printable(&entry.user_id),
+        describe_user(entry),
         signed(entry.points),
         grouped(entry.activities),
     ]
+}
+
+/// The name with the id, or what there is of them.
+fn describe_user(entry: &Entry) -> String {
+    match (&entry.name, &entry.user_id) {
+        (Some(name), Some(id)) => format!("{} ({})", printable(name), printable(id)),
+        (None, Some(id)) => printable(id),
+        (_, None) => "(anonymous)".to_owned(),
+    }
 }
 
 fn describe_change(change: Option<i64>) -> String {
@@ -230,6 +243,31 @@ updated 12 s ago, lag 0.4 s, backlog 0
     4        –  a\u{fffd}[2Jd       5           1
 and 1,230 others
 ",
+        );
+    }
+
+    #[test]
+    fn names_stand_before_ids_in_columns_of_their_width() {
+        let mut named = document();
+        named["entries"] = json!([
+            {"rank": 1, "user_id": "ann", "name": "Ann Lee", "points": 9, "activities": 1, "change": 0},
+            {"rank": 2, "user_id": "shin", "name": "新 人研", "points": 5, "activities": 1, "change": 0},
+            {"rank": 3, "user_id": "zoe", "name": "Zoë \u{202e}", "points": 3, "activities": 1, "change": 0},
+            {"rank": 3, "points": 3, "activities": 1, "change": null},
+        ]);
+        named["next_cursor"] = json!(null);
+        let document = serde_json::from_value(named).expect("a board");
+        let text = board(&document, Paint::Plain);
+        let rows: Vec<&str> = text.lines().skip(4).collect();
+        assert_eq!(
+            rows,
+            [
+                "  rank  change  user            points  activities",
+                "    1        –  Ann Lee (ann)        9           1",
+                "    2        –  新 人研 (shin)       5           1",
+                "    3=       –  Zoë \u{fffd} (zoe)          3           1",
+                "    3=     new  (anonymous)          3           1",
+            ]
         );
     }
 

@@ -4,17 +4,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
 use super::server::{Fault, Server};
-use super::{Run, count, podium, run, text, write_activities};
-
-/// Lets a failing test end.
-const PATIENCE: Duration = Duration::from_mins(1);
+use super::{Run, count, podium, run, text, wait_until, write_activities};
 
 fn position_of(file: &Path) -> PathBuf {
     format!("{}.podium-import", text(file)).into()
@@ -326,15 +321,4 @@ fn a_git_history_is_imported_once() {
             .values()
             .all(|a| a["user_id"] == "ann" && a["program_id"] == "wiki")
     );
-}
-
-fn wait_until(mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(
-            started.elapsed() < PATIENCE,
-            "the condition was not met within {PATIENCE:?}"
-        );
-        sleep(Duration::from_millis(10));
-    }
 }

@@ -2,16 +2,22 @@
 
 mod completions;
 mod import;
+mod people;
 mod server;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use self::server::{Fault, Server};
+
+/// Lets a failing test end.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Run {
     code: Option<i32>,
@@ -75,6 +81,17 @@ fn count(run: &Run, what: &str) -> usize {
     let line = run.stdout.lines().find_map(|line| line.strip_prefix(what));
     let digits = line.unwrap_or_else(|| panic!("no {what} in {}", run.stdout));
     digits.trim().replace(',', "").parse().expect("a number")
+}
+
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(
+            started.elapsed() < PATIENCE,
+            "the condition was not met within {PATIENCE:?}"
+        );
+        sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

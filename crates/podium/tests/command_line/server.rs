@@ -1,4 +1,4 @@
-//! A server that accepts activities as the API does, and fails on demand.
+//! A server that accepts activities and profiles as the API does, and fails on demand.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,7 +13,7 @@ use axum::{
     extract::{Path, RawQuery, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
@@ -35,18 +35,26 @@ pub struct Store {
     /// Accepted activities by id.
     pub accepted: BTreeMap<String, Value>,
     pub faults: VecDeque<Fault>,
-    /// The server stops answering once this many items are accepted.
+    /// The server stops answering once this many items or profiles are accepted.
     pub stalls_at: Option<usize>,
     pub items_received: usize,
     /// Accepted items are forgotten at once.
     pub forgets: bool,
     /// Of the last POST.
     pub authorization: Option<String>,
+    /// Profiles by the address of their user.
+    pub people: BTreeMap<String, Value>,
+    /// Profiles that were sent.
+    pub puts: usize,
 }
+
+/// The people of one page, few enough for several pages.
+const PEOPLE_A_PAGE: usize = 2;
 
 impl Store {
     fn is_stalled(&self) -> bool {
-        self.stalls_at.is_some_and(|at| self.accepted.len() >= at)
+        self.stalls_at
+            .is_some_and(|at| self.accepted.len() + self.people.len() >= at)
     }
 }
 
@@ -92,6 +100,8 @@ impl Server {
             .route("/v1/status", get(status))
             .route("/v1/boards/{board}", get(board))
             .route("/v1/boards/{board}/users/{user}", get(user))
+            .route("/v1/people", get(people))
+            .route("/v1/people/{user}", put(person))
             .with_state(store.clone());
         runtime.spawn(async move {
             let accepting = TcpListener::from_std(accepting).expect("a socket that listens");
@@ -210,6 +220,58 @@ async fn status(State(shared): State<Shared>) -> String {
 async fn user() -> Response {
     let problem = json!({"title": "Not Found", "status": 404, "code": "user_not_on_board"});
     (StatusCode::NOT_FOUND, problem.to_string()).into_response()
+}
+
+/// The profiles by page, the last one first.
+async fn people(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    let mut store = shared.lock();
+    if let Some(Fault::Status(status)) = store.faults.pop_front() {
+        return problem(status, "go away", None);
+    }
+    let query = query.expect("a limit");
+    let (_, cursor) = query.split_once("&cursor=").unwrap_or((&query, "0"));
+    let from: usize = cursor.parse().expect("a number");
+    let page = store.people.values().rev().skip(from).take(PEOPLE_A_PAGE);
+    let people: Vec<_> = page.cloned().collect();
+    let next = from + people.len();
+    let next = (next < store.people.len()).then(|| next.to_string());
+    json!({"people": people, "next_cursor": next})
+        .to_string()
+        .into_response()
+}
+
+async fn person(State(shared): State<Shared>, Path(user): Path<String>, body: Bytes) -> Response {
+    let mut sent: Value = serde_json::from_slice(&body).expect("a profile");
+    sent["user_id"] = user.as_str().into();
+    let fault = {
+        let mut store = shared.lock();
+        store.puts += 1;
+        store.faults.pop_front()
+    };
+    if let Some(Fault::Status(status)) = fault {
+        return problem(status, "go away", None);
+    }
+    if shared.lock().is_stalled() {
+        std::future::pending::<()>().await;
+    }
+    if sent["team"] == "poison" {
+        let problem = json!({"title": "Problem", "status": 422, "code": "invalid_person", "field": "team",
+                             "reason": "illegal_character", "detail": "the team is poisoned"});
+        return (StatusCode::UNPROCESSABLE_ENTITY, problem.to_string()).into_response();
+    }
+    let mut store = shared.lock();
+    let (status, outcome) = match store.people.insert(user.clone(), sent.clone()) {
+        None => (StatusCode::CREATED, "created"),
+        Some(kept) if kept == sent => (StatusCode::OK, "unchanged"),
+        Some(_) => (StatusCode::OK, "changed"),
+    };
+    let others = store.people.keys();
+    let others: Vec<_> = others
+        .filter(|other| **other != user && other.eq_ignore_ascii_case(&user))
+        .collect();
+    sent["other_case"] = json!(others);
+    sent["outcome"] = outcome.into();
+    (status, sent.to_string()).into_response()
 }
 
 async fn board(Path(board): Path<String>, RawQuery(query): RawQuery) -> Response {

@@ -1,6 +1,6 @@
 //! Finding users and ranks by a head, compared with the whole board.
 
-use domain::{BoardBuilder, RankedBoard, Tally};
+use domain::{BoardBuilder, RankedBoard, Shown, Tally};
 use proptest::collection::btree_map;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -16,6 +16,7 @@ struct Published {
 }
 
 impl Published {
+    /// A user whose id ends in `?` is anonymous.
     fn new(users: impl IntoIterator<Item = (String, i64)>, listed: usize, sizes: PageSizes) -> Self {
         let mut builder = BoardBuilder::new(listed);
         for (user, points) in users {
@@ -23,7 +24,12 @@ impl Published {
                 points,
                 activities: 1,
             };
-            builder.add(&user.parse().unwrap(), tally);
+            let shown = if user.ends_with('?') {
+                Shown::Anonymous
+            } else {
+                Shown::Listed(None)
+            };
+            builder.add(&user.parse().unwrap(), &shown, tally);
         }
         let board = builder.finish();
         let generated_at = Timestamp::from_second(1_800_000_000).unwrap();
@@ -212,7 +218,7 @@ fn the_head_of_a_full_board_is_below_one_read_unit() {
 proptest! {
     #[test]
     fn located_is_what_the_whole_board_says(
-        users in btree_map("[a-cA-C]{1,3}", -4..12_i64, 0..30),
+        users in btree_map("[a-cA-C]{1,3}[?]?", -4..12_i64, 0..30),
         listed in 0..30_usize,
         rows in 1..6_usize,
         buckets in 1..5_usize,
@@ -227,20 +233,22 @@ proptest! {
         let entries = &published.board.entries;
         for (user, points) in users {
             let user: UserId = user.parse().unwrap();
-            let at = entries.iter().position(|row| row.user_id == user);
+            let at = entries.iter().position(|row| row.user_id.as_ref() == Some(&user));
             let is_cut = !published.head.lists_everyone();
             for live in [points, points + gained, points - gained] {
-                let is_after = entries.last().is_some_and(|last| RowKey::of(last) < RowKey(Reverse(live), user.clone()));
+                let is_after = entries.last().is_some_and(|last| RowKey::of(last) < RowKey(Reverse(live), Some(user.clone())));
                 let found = published.find(&user, live).0;
                 let may_be_missed = is_cut && is_after && live < points;
                 prop_assert!(found == at || found.is_none() && may_be_missed, "{} by {}", user, live);
             }
             let found = published.find(&user, points);
-            prop_assert!(is_older || at.is_none() && !is_cut || found.1 <= 1, "{} by its own points", user);
+            // Who is anonymous is in no page, and sought in all of them.
+            let is_sought_everywhere = is_older || at.is_none() && (!is_cut || user.as_str().ends_with('?'));
+            prop_assert!(is_sought_everywhere || found.1 <= 1, "{} by its own points", user);
             if let Some(others) = published.head.other_case(&user).filter(|_| at.is_some()) {
-                let same = |row: &&BoardEntry| row.user_id.as_str().eq_ignore_ascii_case(user.as_str());
-                let expected = entries.iter().filter(same).map(|row| row.user_id.clone());
-                let expected: Vec<_> = expected.filter(|other| *other != user).collect();
+                let same = |other: &UserId| other.as_str().eq_ignore_ascii_case(user.as_str());
+                let ids = entries.iter().filter_map(|row| row.user_id.clone());
+                let expected: Vec<_> = ids.filter(|other| *other != user && same(other)).collect();
                 prop_assert_eq!(others, expected);
             }
         }
