@@ -155,8 +155,8 @@ impl Publishing {
             random.random_range(0..self.runs.len())
         };
         let count = random.random_range(1..=3);
-        let (snapshots, people) = (&self.snapshots, &self.people);
-        let step = self.runs[at].step(&self.subject, tables, snapshots, people, facts, live.0, count);
+        let read = (&self.snapshots, &self.people);
+        let step = self.runs[at].step(&self.subject, tables, read, facts, live.0, count);
         let write = match step {
             Step::Read => return tell(format_args!("snapshot {at} reads")),
             Step::Outdated => {

@@ -211,9 +211,10 @@ impl Serve {
             if live.tally.is_nothing() {
                 return Err(self.not_on_board(board, user, window, now).await?.into());
             }
-            let person = match head.has_profiles {
-                true => self.people.get(user).await?.unwrap_or_default(),
-                false => Person::default(),
+            let person = if head.has_profiles {
+                self.people.get(user).await?.unwrap_or_default()
+            } else {
+                Person::default()
             };
             if person.is_concealed() && !viewer.sees_concealed(user) {
                 return Err(self.not_on_board(board, user, window, now).await?.into());

@@ -145,6 +145,30 @@ impl Checked<'_> {
         }
     }
 
+    /// What is answered when what is stored cannot be decoded, and then when the tables are gone.
+    async fn failures(&mut self, functions: &Functions, now: Timestamp, later: Timestamp) {
+        for board in ["boards", "global all"] {
+            functions.corrupt_document(board, "latest").await;
+        }
+        functions.corrupt_generations().await;
+        // Later, since an instance keeps a head for the documents of persons until the next one is due.
+        self.serve(functions, later, every_board("corrupt_data")).await;
+        drop_table(functions, &functions.tables.snapshots).await;
+        drop_table(functions, &functions.tables.standings).await;
+        self.serve(functions, later, every_board("unavailable_for_reading"))
+            .await;
+        functions.corrupt_people(&["ann.lee"]).await;
+        let corrupt = every_person("corrupt_person")
+            .into_iter()
+            .filter(|case| case.operation != "deletePerson");
+        self.directory(functions, corrupt.collect()).await;
+        drop_table(functions, &functions.tables.people).await;
+        self.directory(functions, every_person("unavailable_directory"))
+            .await;
+        drop_table(functions, &functions.tables.activities).await;
+        self.ingest(functions, now, cases_without_activities()).await;
+    }
+
     async fn serve(&mut self, functions: &Functions, now: Timestamp, cases: Vec<Case>) {
         for case in cases {
             let response = functions.serve.handle(case.request, now).await;
@@ -564,30 +588,7 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     checked.directory(&functions, directory_cases(&description)).await;
     checked.refusals(&functions, later).await;
 
-    for board in ["boards", "global all"] {
-        functions.corrupt_document(board, "latest").await;
-    }
-    functions.corrupt_generations().await;
-    // Later, since an instance keeps a head for the documents of persons until the next one is due.
-    checked
-        .serve(&functions, later, every_board("corrupt_data"))
-        .await;
-    drop_table(&functions, &functions.tables.snapshots).await;
-    drop_table(&functions, &functions.tables.standings).await;
-    checked
-        .serve(&functions, later, every_board("unavailable_for_reading"))
-        .await;
-    functions.corrupt_people(&["ann.lee"]).await;
-    let corrupt = every_person("corrupt_person")
-        .into_iter()
-        .filter(|case| case.operation != "deletePerson");
-    checked.directory(&functions, corrupt.collect()).await;
-    drop_table(&functions, &functions.tables.people).await;
-    checked
-        .directory(&functions, every_person("unavailable_directory"))
-        .await;
-    drop_table(&functions, &functions.tables.activities).await;
-    checked.ingest(&functions, now, cases_without_activities()).await;
+    checked.failures(&functions, now, later).await;
 
     assert!(
         checked.wrong_examples.is_empty(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use client::wire::{BoardDocument, Entry, Freshness, Heading, UserDocument, WindowDocument};
 use terminal::text::{age, counted, grouped, points, printable, signed};
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::UnicodeWidthStr;
 
 /// Whether the text may contain escape sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +129,7 @@ fn describe_freshness(freshness: &Freshness) -> String {
 
 fn table(text: &mut String, entries: &[Entry], marked: Option<&str>, paint: Paint) {
     let rows: Vec<[String; 5]> = entries.iter().map(|entry| cells(entry, entries)).collect();
-    let mut widths = COLUMNS.map(|name| name.width());
+    let mut widths = COLUMNS.map(UnicodeWidthStr::width);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.width());
