@@ -40,6 +40,9 @@ module "snapshot" {
     TIME_ZONE             = var.time_zone
     LISTED_USERS          = var.listed_users
     PROGRAM_BOARDS        = var.program_boards
+    TEAM_BOARDS           = var.team_boards
+    TEAM_SCORE            = var.team_score
+    MIN_TEAM_SIZE         = var.min_team_size
     QUEUE_URL             = aws_sqs_queue.activities.url
     DEAD_LETTER_QUEUE_URL = aws_sqs_queue.activities_dead_letters.url
   }

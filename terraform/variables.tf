@@ -324,6 +324,42 @@ variable "program_boards" {
   }
 }
 
+variable "team_boards" {
+  description = "Maximum number of teams, 1 to 2,000, whose members have a board. If there are more, half of the boards go to the teams with the most activities in this week and the previous one, the others to those with the most of all time. All teams are ranked on the board of teams. Each board costs about 0.40 US dollars a month with a snapshot every minute."
+  type        = number
+  default     = 500
+  nullable    = false
+
+  validation {
+    condition     = var.team_boards >= 1 && var.team_boards <= 2000 && floor(var.team_boards) == var.team_boards
+    error_message = "team_boards must be a whole number from 1 to 2,000, such as 500."
+  }
+}
+
+variable "team_score" {
+  description = "How teams are ranked: sum (of all members' points), mean (over all members in the directory) or top:N (the sum of the N members with the most points, with N from 1 to 100)."
+  type        = string
+  default     = "sum"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(sum|mean|top:([1-9][0-9]?|100))$", var.team_score))
+    error_message = "team_score must be sum, mean or top:N with N from 1 to 100, such as top:5."
+  }
+}
+
+variable "min_team_size" {
+  description = "How many members a team on the board of teams has at least. In a small team, the points of a hidden member follow from the team's points and its board."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.min_team_size >= 1 && var.min_team_size <= 10000 && floor(var.min_team_size) == var.min_team_size
+    error_message = "min_team_size must be a whole number from 1 to 10,000, such as 5."
+  }
+}
+
 variable "stale" {
   description = "Limits from which a board says that it is stale, each a whole number up to 1,000,000: missing snapshots in a row (after_snapshots, at least 2), lag in seconds (lag_seconds) and messages waiting in the queue (backlog). The alarms use the same limits."
   type = object({

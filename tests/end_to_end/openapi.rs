@@ -133,7 +133,7 @@ fn limits_are_those_of_the_code() {
         ("UserDocument", "above", serve::MAX_AROUND),
         ("UserDocument", "below", serve::MAX_AROUND),
         ("UserDocument", "other_case", serve::MAX_OTHER_CASE),
-        ("BoardsDocument", "boards", snapshot::ProgramBoards::MAX + 1),
+        ("BoardsDocument", "boards", snapshot::BoardLimit::MAX + 1),
     ] {
         let pointer = format!("/components/schemas/{document}/properties/{list}/maxItems");
         check(&pointer, longest.into());

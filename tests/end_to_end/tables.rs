@@ -5,7 +5,7 @@ use std::time::Duration;
 use aggregator::{Aggregator, Queues};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use directory::Directory;
-use domain::{BoardDocument, BoardEntry, FreshnessBounds, UserId};
+use domain::{BoardDocument, BoardEntry, FreshnessBounds, TeamScore, UserId};
 use identity::Access;
 use ingest::{Ingest, MaxActivityAge};
 use jiff::{SignedDuration, Timestamp};
@@ -135,6 +135,12 @@ impl Functions {
                 calendar: rules.calendar.clone(),
                 listed_users,
                 program_boards: program_boards.parse().expect("a number of boards"),
+                team_boards: settings::TEAM_BOARDS
+                    .to_string()
+                    .parse()
+                    .expect("a number of boards"),
+                team_score: TeamScore::default(),
+                min_team_size: settings::MIN_TEAM_SIZE.into(),
                 queue_url: queue.url(),
                 dead_letter_queue_url: dead_letters.url(),
             },

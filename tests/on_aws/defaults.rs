@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::ScoringPolicy;
+use domain::{ScoringPolicy, TeamScore};
 use local::settings::{self, Batching, FunctionSettings};
 use serde_json::{Value, json};
 
@@ -111,6 +111,9 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
         ("LISTED_USERS", settings::LISTED_USERS.to_string()),
         ("PROGRAM_BOARDS", settings::PROGRAM_BOARDS.to_string()),
+        ("TEAM_BOARDS", settings::TEAM_BOARDS.to_string()),
+        ("TEAM_SCORE", TeamScore::default().to_string()),
+        ("MIN_TEAM_SIZE", settings::MIN_TEAM_SIZE.to_string()),
         ("SNAPSHOT_EVERY_SECONDS", seconds(settings::SNAPSHOT_EVERY)),
         ("STALE_AGE_SECONDS", seconds(stale_age)),
         ("STALE_LAG_SECONDS", seconds(settings::STALE_LAG)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::{BoardEntry, Person, UserId, Visibility};
+use domain::{Board, BoardEntry, Person, UserId, Visibility};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use snapshot::boards::Profiles;
@@ -26,18 +26,23 @@ impl People {
         self.written.iter().cloned().collect()
     }
 
-    /// Renames someone, and conceals or shows him. Each name is given once. Returns whether he is hidden now.
+    /// Renames someone, conceals or shows him, and puts him into a team. Each name is given once. Returns whether he is
+    /// hidden now.
     pub fn change(&mut self, random: &mut StdRng, user: &UserId) -> bool {
         let visibility = match random.random_range(0..8) {
             0 => Visibility::Hidden,
             1..3 => Visibility::Anonymous,
             _ => Visibility::Listed,
         };
+        let team = [Some("red"), Some("blue"), None][random.random_range(0..3)];
         let name = format!("Name {}", self.written.len());
-        tell(format_args!("{user} is {name:?} and {}", visibility.as_str()));
+        tell(format_args!(
+            "{user} is {name:?}, in the team {team:?} and {}",
+            visibility.as_str()
+        ));
         let person = Person {
             display_name: Some(name.parse().expect("a name")),
-            team: None,
+            team: team.map(|team| team.parse().expect("a team")),
             visibility,
         };
         self.written.push((user.clone(), person));
@@ -51,8 +56,9 @@ impl People {
             .extend(users.into_iter().map(|user| (user, Person::default())));
     }
 
-    /// The rows of a board whose run began after `began` changes show everyone as he was shown at some time since.
-    pub fn check(&self, began: usize, rows: &[BoardEntry]) {
+    /// The rows of a board whose run began after `began` changes show everyone as he was shown at some time since, and
+    /// those of a team who was in it then.
+    pub fn check(&self, board: &Board, began: usize, rows: &[BoardEntry]) {
         for row in rows {
             let Some(user) = &row.user_id else {
                 assert_eq!(row.name, None, "an anonymous row has a name");
@@ -64,9 +70,15 @@ impl People {
             };
             let (before, since) = self.written.split_at(began);
             let then = of_user(before).pop().unwrap_or_default();
-            let is_right = std::iter::once(then)
-                .chain(of_user(since))
-                .any(|person| person.visibility == Visibility::Listed && person.display_name == row.name);
+            let is_member = |person: &Person| match board {
+                Board::Team(team) => person.team.as_ref() == Some(team),
+                Board::Global | Board::Program(_) => true,
+            };
+            let is_right = std::iter::once(then).chain(of_user(since)).any(|person| {
+                person.visibility == Visibility::Listed
+                    && person.display_name == row.name
+                    && is_member(&person)
+            });
             assert!(
                 is_right,
                 "{row:?} is shown, after {began} changes of {:?}",

@@ -51,7 +51,7 @@ pub struct Publishing {
 
 impl Publishing {
     pub fn new(random: &mut StdRng) -> Self {
-        let board = ["global", "program:p"][random.random_range(0..2)];
+        let board = ["global", "program:p", "global", "program:p", "team:red"][random.random_range(0..5)];
         let subject = Subject {
             board: board.parse().expect("a board"),
             // Half of the schedules use all time, where points never shrink.
@@ -66,8 +66,9 @@ impl Publishing {
             },
         };
         let this = Self {
+            // Points leave a team with its people.
+            may_have_fewer: board.starts_with("team:"),
             subject,
-            may_have_fewer: false,
             snapshots: Snapshots::default(),
             people: People::default(),
             runs: Vec::new(),
@@ -286,7 +287,8 @@ impl Publishing {
         while reader.step(&self.snapshots, self.furthest) {}
         if reader.is_done() {
             reader.check(random);
-            self.people.check(began, &reader.rows(0, usize::MAX));
+            let rows = reader.rows(0, usize::MAX);
+            self.people.check(&self.subject.board, began, &rows);
         }
     }
 

@@ -1,13 +1,13 @@
 //! One run of the snapshot for one board in one window, step by step: its real ranking and planning.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
 
 use domain::history::PointsAt;
-use domain::{Board, BoardEntry, Freshness, Standing, Tally, UserId, Window, WindowSpan};
+use domain::{Board, BoardEntry, Freshness, Standing, Tally, TeamScore, UserId, Window, WindowSpan};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use snapshot::boards::{Boards, Profiles, UserSum};
+use snapshot::boards::{Boards, Chosen, Limits, Profiles, TeamRules, UserSum};
 use store::keys::CountGeneration;
 use store::pasts::{earned, on_board};
 use store::publication::{HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write};
@@ -19,8 +19,8 @@ use crate::tables::Tables;
 
 /// No run takes longer; it is Lambda's limit.
 pub const RUN_TIME: SignedDuration = SignedDuration::from_mins(15);
-/// More than there are programs.
-const PROGRAM_BOARDS: usize = 10;
+/// More than there are programs, or teams.
+const BOARDS: usize = 10;
 /// More than there are users.
 const LISTED: usize = 10;
 
@@ -81,20 +81,30 @@ impl Run {
         now: Timestamp,
     ) -> Self {
         let chosen = snapshots.generation.and(match &subject.board {
-            Board::Program(program) => Some(program.clone()),
+            Board::Program(program) => Some(Chosen {
+                programs: vec![program.clone()],
+                ..Chosen::default()
+            }),
+            Board::Team(team) => Some(Chosen {
+                teams: vec![team.clone()],
+                ..Chosen::default()
+            }),
             Board::Global => None,
         });
         Self {
             now,
             generation,
             rules: rules.clone(),
-            counted_before: counted(subject, tables, generation, rules.calendar.date(now)),
+            counted_before: match subject.board {
+                Board::Team(_) => Tally::default(),
+                _ => counted(subject, tables, generation, rules.calendar.date(now)),
+            },
             began: people.changes(),
             stage: Stage::Reading(Box::new(Reading {
                 previous: snapshots.get(LATEST),
-                boards: Boards::new(chosen, PROGRAM_BOARDS, LISTED),
+                boards: boards(chosen.unwrap_or_default()),
                 user_sum: UserSum::default(),
-                profiles: people.profiles(),
+                profiles: Profiles::new(),
                 last: None,
             })),
         }
@@ -170,9 +180,14 @@ impl Reading {
         let standings = tables.of_generation(generation);
         let mut is_any = false;
         for (key, (standing, ledger)) in standings.range((from, Bound::Unbounded)).take(count) {
-            if self.last.as_ref().is_some_and(|(last, _)| *last != key.0) {
-                self.boards.finish_shard(std::mem::take(&mut self.user_sum));
+            if self.last.as_ref().is_none_or(|(last, _)| *last != key.0) {
+                let user_sum = std::mem::take(&mut self.user_sum);
+                self.boards.finish_shard(user_sum, &self.profiles);
+                let of_shard = standings.iter().filter(|((shard, _), _)| *shard == key.0);
+                let users: Vec<_> = of_shard.map(|(_, (standing, _))| &standing.user).collect();
                 self.profiles = people.profiles();
+                self.profiles.retain(|user, _| users.contains(&user));
+                self.boards.add_people(&self.profiles);
             }
             let standing = Standing {
                 user: standing.user.clone(),
@@ -196,10 +211,11 @@ impl Reading {
         rules: &Rules,
         now: Timestamp,
     ) -> Option<VecDeque<Write>> {
-        let mut boards = std::mem::replace(&mut self.boards, Boards::new([], 0, 0));
-        boards.finish_shard(std::mem::take(&mut self.user_sum));
+        let mut boards = std::mem::replace(&mut self.boards, boards(Chosen::default()));
+        boards.finish_shard(std::mem::take(&mut self.user_sum), &self.profiles);
         let wanted = boards
-            .finish()
+            .finish(&HashMap::new())
+            .boards
             .into_iter()
             .find(|board| (&board.board, board.window) == (&subject.board, subject.window));
         let span = rules.calendar.span(subject.window, now);
@@ -235,6 +251,19 @@ impl Reading {
     }
 }
 
+fn boards(chosen: Chosen) -> Boards {
+    let limits = Limits {
+        programs: BOARDS,
+        teams: BOARDS,
+        listed: LISTED,
+    };
+    let team_rules = TeamRules {
+        score: TeamScore::Sum,
+        min_size: 1,
+    };
+    Boards::new(chosen, limits, team_rules)
+}
+
 /// A user's points on the board after each accepted activity.
 pub fn past(
     facts: &[StoredFact],
@@ -253,6 +282,7 @@ fn counted(subject: &Subject, tables: &Tables, generation: CountGeneration, day:
     let on_board = standings.filter(|(standing, _)| match &subject.board {
         Board::Global => true,
         Board::Program(program) => standing.program == *program,
+        Board::Team(_) => unreachable!("people change teams, so nothing bounds the sum"),
     });
     on_board
         .map(|(_, ledger)| ledger.counters.tallies(day).get(subject.window))

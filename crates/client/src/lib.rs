@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use bytes::Bytes;
+use domain::teams::TEAMS;
 use domain::{Board, ScoringPolicy, UserId, Window, address};
 use reqwest::{
     Method, Response, StatusCode, Url,
@@ -22,7 +23,7 @@ use reqwest::{
 use serde::de::DeserializeOwned;
 
 use self::answer::Answer;
-use self::wire::{BoardDocument, PolicyDocument, Problem, Status, UserDocument};
+use self::wire::{BoardDocument, PolicyDocument, Problem, Status, TeamsDocument, UserDocument};
 pub use self::{
     answer::{Failure, PostError, Verdicts},
     authorization::{Authorization, Credentials},
@@ -155,6 +156,15 @@ impl Api {
         self.get(url).await
     }
 
+    /// Loads the board of teams. Returns the document and its original JSON text.
+    pub async fn teams(&self, window: Window, limit: u16) -> anyhow::Result<(TeamsDocument, String)> {
+        let mut url = self.endpoint(&["v1", "boards", TEAMS]);
+        url.query_pairs_mut()
+            .append_pair("window", window.as_str())
+            .append_pair("limit", &limit.to_string());
+        self.get(url).await
+    }
+
     /// Loads one user's place on a board, with the neighbours listed around it.
     pub async fn user(
         &self,
@@ -175,9 +185,13 @@ impl Api {
         let (status, body) = self.fetch(self.user_url(board, user, window)).await?;
         let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
         match problem.code.as_deref() {
-            Some("nothing_published" | "board_not_found" | "program_not_published" | "user_not_on_board") => {
-                Ok(None)
-            }
+            Some(
+                "nothing_published"
+                | "board_not_found"
+                | "program_not_published"
+                | "team_not_published"
+                | "user_not_on_board",
+            ) => Ok(None),
             _ => Ok(Some(self.read(status, body)?.0)),
         }
     }

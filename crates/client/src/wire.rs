@@ -1,6 +1,6 @@
 //! The documents of the HTTP API, with the fields that this client uses.
 
-use domain::{ActivityId, CorrectionId, Person, ProgramId, ScoringPolicy, UserId};
+use domain::{ActivityId, CorrectionId, Person, ProgramId, ScoringPolicy, TeamEntry, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -181,6 +181,8 @@ pub struct Entry {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Heading {
     pub board: String,
+    /// Absent if an admin has given none.
+    pub title: Option<String>,
     pub window: WindowDocument,
     pub participants: u64,
     pub points: i64,
@@ -194,6 +196,17 @@ pub struct BoardDocument {
     pub heading: Heading,
     pub entries: Vec<Entry>,
     pub next_cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct TeamsDocument {
+    pub window: WindowDocument,
+    pub team_score: String,
+    pub participants: u64,
+    pub points: i64,
+    pub entries: Vec<TeamEntry>,
+    pub next_cursor: Option<String>,
+    pub freshness: Freshness,
 }
 
 /// One user's place, and the neighbours listed around it.

@@ -1,11 +1,12 @@
-//! The directory: admins read and edit what people are called, which team they are in and how boards show them.
+//! The directory: admins read and edit what people are called, which team they are in and how boards show them, and the
+//! titles of teams and programs.
 
 mod config;
 mod route;
 
 use std::time::Duration;
 
-use domain::{Person, UserId};
+use domain::{Details, Person, Rejection, Subject, SubjectKind, UserId};
 use identity::Access;
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use lambda_http::http::{Method, StatusCode};
@@ -13,7 +14,8 @@ use lambda_http::{Request, RequestExt as _, Response};
 use problem::Problem;
 use problem::body::{check_headers, decode, json};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use store::details::DetailsPage;
 use store::people::{Outcome, PeoplePage};
 use store::{People, StoreError};
 use tokio::time::timeout;
@@ -111,9 +113,22 @@ impl Directory {
             (Route::Person(user), &Method::PUT) => self.put(user, request).await,
             (Route::Person(user), &Method::DELETE) => {
                 self.people.delete(user).await?;
-                let mut deleted = Response::new(String::new());
-                *deleted.status_mut() = StatusCode::NO_CONTENT;
-                Ok(deleted)
+                Ok(deleted())
+            }
+            (Route::Subjects { kind, after, limit }, &Method::GET | &Method::HEAD) => {
+                let page = self.people.list_details(*kind, after.as_ref(), *limit).await?;
+                Ok(listed_subjects(*kind, &page))
+            }
+            (Route::Subject(subject), &Method::GET | &Method::HEAD) => {
+                match self.people.details(subject).await? {
+                    Some(details) => Ok(answer(StatusCode::OK, &shown(subject, &details))),
+                    None => Err(without_details(subject).into()),
+                }
+            }
+            (Route::Subject(subject), &Method::PUT) => self.put_details(subject, request).await,
+            (Route::Subject(subject), &Method::DELETE) => {
+                self.people.delete_details(subject).await?;
+                Ok(deleted())
             }
             (route, method) => Ok(problem::method_not_allowed(method, route.methods())),
         }
@@ -122,27 +137,79 @@ impl Directory {
     async fn put(&self, user: &UserId, request: &Request) -> Result<Response<String>, Failure> {
         let encoding = check_headers(request.headers())?;
         let body = decode(encoding, request.body())?;
-        let person = Person::parse(json(&body)?, user).map_err(|rejection| {
-            let detail = format!("The person is not valid: {}.", rejection.detail);
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_person", detail)
-                .field(&rejection.field)
-                .with("reason", json!(rejection.code))
-        })?;
+        let person = Person::parse(json(&body)?, user)
+            .map_err(|rejection| refused("person", "invalid_person", &rejection))?;
         let outcome = self.people.put(user, &person).await?;
         let other_case = self.people.other_case(user, OTHER_CASE_MAX).await?;
-        let (status, outcome) = match outcome {
-            Outcome::Created => (StatusCode::CREATED, "created"),
-            Outcome::Changed => (StatusCode::OK, "changed"),
-            Outcome::Unchanged => (StatusCode::OK, "unchanged"),
-        };
         let mut document = json!(Shown {
             user_id: user,
             person: &person
         });
-        document["outcome"] = outcome.into();
         document["other_case"] = json!(other_case);
-        Ok(answer(status, &document))
+        Ok(kept(outcome, document))
     }
+
+    async fn put_details(&self, subject: &Subject, request: &Request) -> Result<Response<String>, Failure> {
+        let encoding = check_headers(request.headers())?;
+        let body = decode(encoding, request.body())?;
+        let details = Details::parse(json(&body)?, subject).map_err(|rejection| {
+            let code = match subject.kind() {
+                SubjectKind::Team => "invalid_team",
+                SubjectKind::Program => "invalid_program",
+            };
+            refused(subject.kind().name(), code, &rejection)
+        })?;
+        let outcome = self.people.put_details(subject, &details).await?;
+        Ok(kept(outcome, shown(subject, &details)))
+    }
+}
+
+fn refused(what: &str, code: &'static str, rejection: &Rejection) -> Problem {
+    let detail = format!("The {what} is not valid: {}.", rejection.detail);
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+        .field(&rejection.field)
+        .with("reason", json!(rejection.code))
+}
+
+/// The answer to a write: what is kept by now, and whether that is new.
+fn kept(outcome: Outcome, mut document: Value) -> Response<String> {
+    let (status, outcome) = match outcome {
+        Outcome::Created => (StatusCode::CREATED, "created"),
+        Outcome::Changed => (StatusCode::OK, "changed"),
+        Outcome::Unchanged => (StatusCode::OK, "unchanged"),
+    };
+    document["outcome"] = outcome.into();
+    answer(status, &document)
+}
+
+fn deleted() -> Response<String> {
+    let mut deleted = Response::new(String::new());
+    *deleted.status_mut() = StatusCode::NO_CONTENT;
+    deleted
+}
+
+/// A team or a program, as answers show one.
+fn shown(subject: &Subject, details: &Details) -> Value {
+    match subject {
+        Subject::Team(team) => json!({ "team_id": team, "title": details.title }),
+        Subject::Program(program) => json!({
+            "program_id": program,
+            "title": details.title,
+            "order": details.order,
+            "archived": details.archived,
+        }),
+    }
+}
+
+fn listed_subjects(kind: SubjectKind, page: &DetailsPage) -> Response<String> {
+    let entries = page
+        .entries
+        .iter()
+        .map(|(subject, details)| shown(subject, details));
+    let next_cursor = page.next.as_ref().map(|subject| route::cursor(subject.id()));
+    let mut document = json!({ "next_cursor": next_cursor });
+    document[kind.plural()] = entries.collect();
+    answer(StatusCode::OK, &document)
 }
 
 fn listed(page: &PeoplePage) -> Response<String> {
@@ -151,7 +218,7 @@ fn listed(page: &PeoplePage) -> Response<String> {
         .iter()
         .map(|(user_id, person)| Shown { user_id, person });
     let people: Vec<_> = people.collect();
-    let next_cursor = page.next.as_ref().map(route::cursor);
+    let next_cursor = page.next.as_ref().map(|user| route::cursor(user.as_str()));
     answer(
         StatusCode::OK,
         &json!({ "people": people, "next_cursor": next_cursor }),
@@ -170,6 +237,15 @@ fn answer(status: StatusCode, document: &impl Serialize) -> Response<String> {
 fn not_found(user: &UserId) -> Problem {
     let detail = format!("{user} has no profile. Without one, boards show the id.");
     Problem::new(StatusCode::NOT_FOUND, "person_not_found", detail).field("user")
+}
+
+fn without_details(subject: &Subject) -> Problem {
+    let (code, field) = match subject.kind() {
+        SubjectKind::Team => ("team_not_found", "team"),
+        SubjectKind::Program => ("program_not_found", "program"),
+    };
+    let detail = format!("Nothing is set for {subject}. Without a title, boards show the id.");
+    Problem::new(StatusCode::NOT_FOUND, code, detail).field(field)
 }
 
 fn failed(error: &StoreError) -> Response<String> {

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::board::{Board, InvalidBoard};
+use crate::details::{Subject, SubjectKind};
 use crate::id::{InvalidId, UserId};
 use crate::intake::shorten;
 
@@ -33,12 +34,22 @@ pub fn parse_user(segment: &str) -> Result<UserId, InvalidSegment<InvalidId>> {
     parse(segment, "", segment)
 }
 
+/// Parses a percent-decoded segment that names a team or a program.
+pub fn parse_subject(kind: SubjectKind, segment: &str) -> Result<Subject, InvalidSegment<InvalidId>> {
+    Ok(match kind {
+        SubjectKind::Team => Subject::Team(parse(segment, "", segment)?),
+        SubjectKind::Program => Subject::Program(parse(segment, "", segment)?),
+    })
+}
+
 /// Parses a percent-decoded segment that names a board.
 pub fn parse_board(segment: &str) -> Result<Board, InvalidSegment<InvalidBoard>> {
-    match segment.strip_prefix(Board::PROGRAM) {
-        Some(program) => parse(segment, Board::PROGRAM, program),
-        None => segment.parse().map_err(InvalidSegment::Plain),
+    for prefix in [Board::PROGRAM, Board::TEAM] {
+        if let Some(id) = segment.strip_prefix(prefix) {
+            return parse(segment, prefix, id);
+        }
     }
+    segment.parse().map_err(InvalidSegment::Plain)
 }
 
 fn parse<T: FromStr<Err: std::error::Error + 'static>>(
@@ -69,6 +80,7 @@ pub fn board_segment(board: &Board) -> Cow<'static, str> {
     match board {
         Board::Global => Cow::Borrowed(Board::GLOBAL),
         Board::Program(program) => format!("{}{}", Board::PROGRAM, segment(program.as_str())).into(),
+        Board::Team(team) => format!("{}{}", Board::TEAM, segment(team.as_str())).into(),
     }
 }
 
@@ -133,6 +145,9 @@ mod tests {
             assert_eq!(board_segment(&board), format!("program:{segment}"), "{id}");
             check_board(&format!("program:{segment}"), &board.to_string());
             check_board(&format!("program:{id}"), &board.to_string());
+            let board: Board = format!("team:{id}").parse().unwrap();
+            assert_eq!(board_segment(&board), format!("team:{segment}"), "{id}");
+            check_board(&format!("team:{segment}"), &board.to_string());
         }
     }
 
@@ -195,10 +210,10 @@ mod tests {
             &format!("~{long}"),
             &format!("! stands for \"{shown}\", which is 129 bytes long; at most 128 are allowed"),
         );
-        for board in ["~Z2xvYmFs", "team:~YQ", "~cHJvZ3JhbTph", ""] {
+        for board in ["~Z2xvYmFs", "~dGVhbTph", "~cHJvZ3JhbTph", ""] {
             check_board(
                 board,
-                r#"! is not a board; use "global" or "program:<program_id>""#,
+                r#"! is not a board; use "global", "program:<program_id>" or "team:<team_id>""#,
             );
         }
     }

@@ -5,28 +5,48 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{InvalidId, ProgramId, UserId};
+use crate::details::Subject;
+use crate::id::{InvalidId, ProgramId, TeamId, UserId};
 use crate::person::DisplayName;
+use crate::teams::TEAMS;
 
-/// A leaderboard: the points of all programs together, or those of one program.
+/// A leaderboard of people: with the points of all programs together or those of one program, or of the members of
+/// one team with the points of all programs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Board {
     Global,
     Program(ProgramId),
+    Team(TeamId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBoard {
-    #[error("is not a board; use \"global\" or \"program:<program_id>\"")]
+    #[error("is not a board; use \"global\", \"program:<program_id>\" or \"team:<team_id>\"")]
     Unknown,
+    #[error("lists teams; it has neither users nor a history")]
+    Teams,
     #[error("names a program id that {0}")]
-    Program(#[from] InvalidId),
+    Program(InvalidId),
+    #[error("names a team id that {0}")]
+    Team(InvalidId),
 }
 
 impl Board {
     pub(crate) const GLOBAL: &str = "global";
     pub(crate) const PROGRAM: &str = "program:";
+    pub(crate) const TEAM: &str = "team:";
+}
+
+impl Board {
+    /// The program or team that it is of.
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::Global => None,
+            Self::Program(program) => Some(Subject::Program(program.clone())),
+            Self::Team(team) => Some(Subject::Team(team.clone())),
+        }
+    }
 }
 
 impl fmt::Display for Board {
@@ -34,6 +54,7 @@ impl fmt::Display for Board {
         match self {
             Self::Global => f.write_str(Self::GLOBAL),
             Self::Program(program) => write!(f, "{}{program}", Self::PROGRAM),
+            Self::Team(team) => write!(f, "{}{team}", Self::TEAM),
         }
     }
 }
@@ -41,11 +62,19 @@ impl fmt::Display for Board {
 impl FromStr for Board {
     type Err = InvalidBoard;
     fn from_str(raw: &str) -> Result<Self, InvalidBoard> {
-        match raw.strip_prefix(Self::PROGRAM) {
-            None if raw == Self::GLOBAL => Ok(Self::Global),
-            None => Err(InvalidBoard::Unknown),
-            // The board of any program that has been counted has an address, also that of `.`.
-            Some(program) => Ok(Self::Program(ProgramId::stored(program)?)),
+        if let Some(team) = raw.strip_prefix(Self::TEAM) {
+            return TeamId::stored(team).map(Self::Team).map_err(InvalidBoard::Team);
+        }
+        // The board of any program that has been counted has an address, also that of `.`.
+        if let Some(program) = raw.strip_prefix(Self::PROGRAM) {
+            return ProgramId::stored(program)
+                .map(Self::Program)
+                .map_err(InvalidBoard::Program);
+        }
+        match raw {
+            Self::GLOBAL => Ok(Self::Global),
+            TEAMS => Err(InvalidBoard::Teams),
+            _ => Err(InvalidBoard::Unknown),
         }
     }
 }
@@ -122,13 +151,15 @@ mod tests {
             "program:",
             "names a program id that is empty; it must have 1 to 128 characters",
         );
+        check("team:red", r#"Team(TeamId("red")) team:red"#);
+        check(
+            "team:",
+            "names a team id that is empty; it must have 1 to 128 characters",
+        );
+        check("teams", "lists teams; it has neither users nor a history");
         check(
             "galaxy",
-            r#"is not a board; use "global" or "program:<program_id>""#,
-        );
-        check(
-            "team:a",
-            r#"is not a board; use "global" or "program:<program_id>""#,
+            r#"is not a board; use "global", "program:<program_id>" or "team:<team_id>""#,
         );
     }
 }

@@ -8,8 +8,9 @@ use crate::calendar::WindowSpan;
 use crate::freshness::FreshnessDocument;
 use crate::history::{PointsAt, UserHistory};
 use crate::id::UserId;
-use crate::person::Visibility;
+use crate::person::{DisplayName, Visibility};
 use crate::standing::Tally;
+use crate::teams::TeamEntry;
 
 /// A document of a `GET` request. Each says how fresh it is.
 pub trait Fresh: Serialize {
@@ -30,6 +31,7 @@ fresh!(
     BoardDocument,
     UserDocument,
     SearchDocument,
+    TeamsDocument,
     HistoryDocument,
     BoardsDocument,
     StatusDocument
@@ -39,6 +41,9 @@ fresh!(
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BoardHeading {
     pub board: Board,
+    /// What an admin calls the program or the team.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<DisplayName>,
     pub window: WindowSpan,
     pub generation: u64,
     pub participants: u64,
@@ -56,6 +61,26 @@ pub struct BoardDocument {
     /// The position of the first entry on the board, from 1.
     pub from: u64,
     pub entries: Vec<BoardEntry>,
+    pub next_cursor: Option<String>,
+    pub freshness: FreshnessDocument,
+}
+
+/// `GET /v1/boards/teams`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TeamsDocument {
+    pub window: WindowSpan,
+    pub generation: u64,
+    /// How scores follow from points: `sum`, `mean` or `top:N`.
+    pub team_score: String,
+    /// How many teams have members.
+    pub participants: u64,
+    /// The points of all of them.
+    pub points: i64,
+    /// How many entries can be paged through.
+    pub listed: u64,
+    /// The position of the first entry on the board, from 1.
+    pub from: u64,
+    pub entries: Vec<TeamEntry>,
     pub next_cursor: Option<String>,
     pub freshness: FreshnessDocument,
 }
@@ -112,6 +137,8 @@ pub struct HistoryDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoardSummary {
     pub board: Board,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<DisplayName>,
     #[serde(flatten)]
     pub sums: BoardSums,
 }
@@ -128,10 +155,14 @@ pub struct BoardSums {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BoardsDocument {
     pub window: WindowSpan,
-    /// The global board first, then the programs by points in the window, most first.
+    /// The global board first, then the programs: those with an order, the lowest first, and the others by points in
+    /// the window, most first. Without archived programs.
     pub boards: Vec<BoardSummary>,
     /// How many programs there are. The setting `program_boards` limits how many of them have a board.
     pub programs: u64,
+    /// How many teams have members. They are listed at `/v1/boards/teams`.
+    #[serde(default)]
+    pub teams: u64,
     pub freshness: FreshnessDocument,
 }
 

@@ -27,6 +27,12 @@ pub(crate) const OF_CORRECTIONS: [&str; 7] = [
 /// Those of a person.
 pub const OF_PEOPLE: [&str; 4] = ["user_id", "display_name", "team", "visibility"];
 
+/// Those of a team.
+pub(crate) const OF_TEAMS: [&str; 2] = ["team_id", "title"];
+
+/// Those of a program.
+pub(crate) const OF_PROGRAMS: [&str; 4] = ["program_id", "title", "order", "archived"];
+
 /// The fields of an activity that clients must not send, and why.
 pub(crate) const NOT_SENT: [(&str, &str); 2] = [
     (

@@ -17,6 +17,8 @@ pub(crate) enum Form {
     Activity,
     Correction,
     Person,
+    Team,
+    Program,
 }
 
 impl Form {
@@ -25,6 +27,8 @@ impl Form {
             Self::Activity => "an activity",
             Self::Correction => "a correction",
             Self::Person => "a person",
+            Self::Team => "a team",
+            Self::Program => "a program",
         }
     }
 
@@ -33,6 +37,8 @@ impl Form {
             Self::Activity => &field_names::FIELDS,
             Self::Correction => &field_names::OF_CORRECTIONS,
             Self::Person => &field_names::OF_PEOPLE,
+            Self::Team => &field_names::OF_TEAMS,
+            Self::Program => &field_names::OF_PROGRAMS,
         }
     }
 
@@ -40,7 +46,7 @@ impl Form {
     fn not_sent(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Activity => &field_names::NOT_SENT,
-            Self::Correction | Self::Person => &[],
+            Self::Correction | Self::Person | Self::Team | Self::Program => &[],
         }
     }
 
@@ -48,7 +54,7 @@ impl Form {
     fn meant_by(self, name: &str) -> Option<&'static str> {
         match self {
             Self::Activity => meant_by(name),
-            Self::Correction | Self::Person => None,
+            Self::Correction | Self::Person | Self::Team | Self::Program => None,
         }
     }
 }
@@ -113,6 +119,17 @@ impl<'a> Fields<'a> {
                 Err(Rejection::new(RejectionCode::OutOfRange, name, detail))
             }
         }
+    }
+
+    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, Rejection> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let flag = value.get().parse().map(Some);
+        flag.map_err(|_| {
+            let detail = format!("must be true or false, not {}", type_of(value));
+            Rejection::new(RejectionCode::WrongType, name, detail)
+        })
     }
 
     pub fn optional_id<T: std::str::FromStr<Err = InvalidId>>(

@@ -9,6 +9,7 @@ pub mod board;
 pub mod calendar;
 pub mod correction;
 pub mod counters;
+pub mod details;
 pub mod documents;
 pub mod fact;
 mod field_names;
@@ -23,6 +24,7 @@ pub mod person;
 pub mod policy;
 pub mod ranking;
 pub mod standing;
+pub mod teams;
 pub mod timestamp;
 pub mod worth;
 
@@ -30,7 +32,10 @@ pub use activity::{Activity, Amount, Metadata};
 pub use board::{Board, BoardEntry};
 pub use calendar::{Calendar, PerWindow, Period, Window, WindowSpan};
 pub use correction::{Adjustment, Correction, Void};
-pub use documents::{BoardDocument, BoardsDocument, HistoryDocument, SearchDocument, UserDocument};
+pub use details::{Details, Subject, SubjectKind};
+pub use documents::{
+    BoardDocument, BoardsDocument, HistoryDocument, SearchDocument, TeamsDocument, UserDocument,
+};
 pub use fact::{Fact, FactId, FactKey};
 pub use freshness::{Freshness, FreshnessBounds, FreshnessDocument};
 pub use histogram::Histogram;
@@ -41,4 +46,5 @@ pub use person::{DisplayName, Person, Visibility};
 pub use policy::ScoringPolicy;
 pub use ranking::{BoardBuilder, RankedBoard, Shown};
 pub use standing::{Standing, Tally};
+pub use teams::{RankedTeams, TeamEntry, TeamScore, TeamsBuilder};
 pub use worth::Worth;

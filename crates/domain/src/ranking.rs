@@ -51,6 +51,8 @@ pub struct RankedBoard {
     pub sum: Tally,
     /// Whether someone has a profile. Whoever is not listed may then be concealed.
     pub has_profiles: bool,
+    /// What an admin calls the program or the team.
+    pub title: Option<DisplayName>,
 }
 
 impl BoardBuilder {
@@ -113,6 +115,7 @@ impl BoardBuilder {
             histogram: self.users_by_points.into(),
             sum: self.sum,
             has_profiles: false,
+            title: None,
         }
     }
 }

@@ -92,6 +92,8 @@ pub const PIPE_FILTER: &str = r#"{"eventName":["INSERT"]}"#;
 pub const STANDING_SHARDS: u16 = 32;
 pub const LISTED_USERS: u32 = 10_000;
 pub const PROGRAM_BOARDS: u32 = 500;
+pub const TEAM_BOARDS: u32 = 500;
+pub const MIN_TEAM_SIZE: u32 = 1;
 pub const SNAPSHOT_EVERY: Duration = Duration::from_mins(1);
 /// A board is stale after this many missing snapshots in a row.
 pub const STALE_AFTER_SNAPSHOTS: u32 = 3;

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
+use anyhow::bail;
 use client::{Api, Credentials, Target};
+use domain::teams::TEAMS;
 use domain::{Board, ProgramId, UserId, Window};
 use terminal::text::printable_json;
 
@@ -18,9 +20,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// "global", or "program:<id>" for one program
-    #[arg(default_value = "global", value_parser = parse_board)]
-    board: Board,
+    /// "global", "program:<id>" for one program, "team:<id>" for the members of one team, or "teams" for the
+    /// teams themselves
+    #[arg(default_value = "global", value_parser = parse_shown)]
+    board: Shown,
     /// The period it covers: "all" time, or the current "month", "week" or "day"
     #[arg(long, default_value_t = Window::All)]
     window: Window,
@@ -39,25 +42,44 @@ pub struct Args {
     credentials: Credentials,
 }
 
-fn parse_board(raw: &str) -> Result<Board, String> {
-    raw.parse::<Board>()
+/// What is printed.
+#[derive(Clone, Debug)]
+enum Shown {
+    People(Board),
+    Teams,
+}
+
+fn parse_shown(raw: &str) -> Result<Shown, String> {
+    if raw == TEAMS {
+        return Ok(Shown::Teams);
+    }
+    let board = raw
+        .parse::<Board>()
         .map_err(|error| match raw.parse::<ProgramId>() {
             Ok(program) => format!("the board of a program is named program:{program}"),
             Err(_) => error.to_string(),
-        })
+        })?;
+    Ok(Shown::People(board))
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let authorization = args.credentials.authorization(&args.target.url).await?;
     let api = Api::new(args.target.url, ANSWER_TIMEOUT)?.authorized_by(authorization);
-    let (table, json) = match &args.user {
-        None => {
-            let (document, json) = api.board(&args.board, args.window, args.limit).await?;
+    let (table, json) = match (&args.board, &args.user) {
+        (Shown::People(board), None) => {
+            let (document, json) = api.board(board, args.window, args.limit).await?;
             (render::board(&document, paint()), json)
         }
-        Some(user) => {
-            let (document, json) = api.user(&args.board, user, args.window).await?;
+        (Shown::People(board), Some(user)) => {
+            let (document, json) = api.user(board, user, args.window).await?;
             (render::user(&document, paint()), json)
+        }
+        (Shown::Teams, None) => {
+            let (document, json) = api.teams(args.window, args.limit).await?;
+            (render::teams(&document, paint()), json)
+        }
+        (Shown::Teams, Some(_)) => {
+            bail!("no user is on the board of teams; name the board of a team, such as team:<id>")
         }
     };
     if args.json {
@@ -84,18 +106,21 @@ mod tests {
 
     #[test]
     fn a_programs_name_alone_is_answered_with_that_of_its_board() {
+        for board in ["global", "program:onboarding", "team:red"] {
+            let Ok(Shown::People(parsed)) = parse_shown(board) else {
+                panic!("{board} is a board");
+            };
+            assert_eq!(parsed.to_string(), board);
+        }
+        assert!(matches!(parse_shown("teams"), Ok(Shown::Teams)));
         assert_eq!(
-            parse_board("program:onboarding").unwrap().to_string(),
-            "program:onboarding"
-        );
-        assert_eq!(
-            parse_board("onboarding").unwrap_err(),
+            parse_shown("onboarding").unwrap_err(),
             "the board of a program is named program:onboarding"
         );
-        let other = parse_board("on boarding").unwrap_err();
+        let other = parse_shown("on boarding").unwrap_err();
         assert_eq!(
             other,
-            "is not a board; use \"global\" or \"program:<program_id>\""
+            "is not a board; use \"global\", \"program:<program_id>\" or \"team:<team_id>\""
         );
     }
 }

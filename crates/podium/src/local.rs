@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use client::parse_parameter;
-use domain::ScoringPolicy;
+use domain::{ScoringPolicy, TeamScore};
 use local::settings::{self, Batching};
 use local::{ALLOWED_HOSTS_MAX, Access, Host, IssuerUrl, Login, Readers, Stack, StackConfig};
 use serde_json::json;
@@ -87,6 +87,10 @@ pub struct Args {
     /// it, in hours; in all time, everything counts
     #[arg(long, value_name = "HOURS", default_value_t = settings::PERIOD_GRACE_HOURS, value_parser = clap::value_parser!(u16).range(0..=i64::from(PeriodGrace::MAX_HOURS)))]
     period_grace_hours: u16,
+    /// How teams are ranked: by the "sum" of their members' points, the "mean" over all members, or "top:N", the sum
+    /// of the N best members
+    #[arg(long, value_name = "SCORE", default_value_t)]
+    team_score: TeamScore,
     /// How often the boards are published
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     snapshot_every: Duration,
@@ -237,6 +241,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         time_zone: args.time_zone,
         scoring_policy,
         period_grace: args.period_grace_hours.try_into()?,
+        team_score: args.team_score,
         snapshot_every: args.snapshot_every,
         max_activity_age: args.max_activity_age,
         batching: args.batching,

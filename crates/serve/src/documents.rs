@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use domain::counters::{Counters, Sum};
-use domain::documents::{BoardsDocument, Fresh, HistoryDocument, SearchDocument, StatusDocument};
+use domain::documents::{
+    BoardsDocument, Fresh, HistoryDocument, SearchDocument, StatusDocument, TeamsDocument,
+};
 use domain::histogram::percentile;
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
 use domain::person::SearchText;
 use domain::{
     Board, BoardDocument, BoardEntry, Calendar, FreshnessDocument, History, Period, Person, ProgramId,
-    ScoringPolicy, Tally, UserDocument, UserId, Visibility, Window,
+    ScoringPolicy, Tally, TeamId, UserDocument, UserId, Visibility, Window,
 };
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
@@ -62,6 +64,7 @@ impl Serve {
             window: self.calendar.span(window, freshness.generated_at),
             boards: overview.boards_in(window),
             programs: overview.programs,
+            teams: overview.teams,
             freshness,
         };
         Ok(self.cacheable(document, now))
@@ -107,10 +110,7 @@ impl Serve {
             Start::After(rows) => (self.head(board, window, now).await?, rows),
             Start::Cursor(Cursor { generation, rows }) => {
                 let head = self.snapshots.generation(board, window, generation).await?;
-                let head = head.ok_or_else(|| {
-                    let detail = "The cursor has expired: its generation is no longer kept. Start again without a cursor.";
-                    Problem::new(StatusCode::GONE, "cursor_expired", detail).field("cursor")
-                })?;
+                let head = head.ok_or_else(cursor_expired)?;
                 self.check_published(board, &head, now).await?;
                 (Arc::new(head), rows)
             }
@@ -120,22 +120,51 @@ impl Serve {
             entries.len() as u64,
             head.listed.saturating_sub(from as u64).min(limit as u64)
         );
-        let next = from + entries.len();
-        let has_more = !entries.is_empty() && (next as u64) < head.listed;
         let freshness = head.freshness.at(now, &self.bounds);
         let document = BoardDocument {
             heading: head.heading(board),
             listed: head.listed,
             from: from as u64 + 1,
+            next_cursor: next_cursor(head.generation, from, entries.len(), head.listed),
             entries,
-            next_cursor: has_more.then(|| {
-                Cursor {
-                    generation: head.generation,
-                    rows: next,
-                }
-                .to_string()
-            }),
             freshness,
+        };
+        Ok(self.cacheable(document, now))
+    }
+
+    pub(crate) async fn teams(
+        &self,
+        window: Window,
+        limit: usize,
+        start: Start,
+        now: Timestamp,
+    ) -> Result<Cacheable, Failure> {
+        let (head, from) = match start {
+            Start::After(rows) => (self.snapshots.teams(window).await?, rows),
+            Start::Cursor(Cursor { generation, rows }) => {
+                let head = self.snapshots.teams_of(window, generation).await?;
+                (Some(head.ok_or_else(cursor_expired)?), rows)
+            }
+        };
+        let Some(head) = head.filter(|head| head.participants > 0) else {
+            // Before the first snapshot there may be teams.
+            self.overview().await?;
+            let detail =
+                "No team takes part. Someone takes part in a team whom PUT /v1/people/{user} puts into one.";
+            return Err(Problem::new(StatusCode::NOT_FOUND, "no_teams", detail).into());
+        };
+        let entries = self.snapshots.team_entries(&head, from, limit).await?;
+        let document = TeamsDocument {
+            next_cursor: next_cursor(head.generation, from, entries.len(), head.listed),
+            window: head.window,
+            generation: head.generation,
+            team_score: head.team_score,
+            participants: head.participants,
+            points: head.points,
+            listed: head.listed,
+            from: from as u64 + 1,
+            entries,
+            freshness: head.freshness.at(now, &self.bounds),
         };
         Ok(self.cacheable(document, now))
     }
@@ -216,7 +245,11 @@ impl Serve {
             } else {
                 Person::default()
             };
-            if person.is_concealed() && !viewer.sees_concealed(user) {
+            let is_member = match board {
+                Board::Team(team) => person.team.as_ref() == Some(team),
+                Board::Global | Board::Program(_) => true,
+            };
+            if !is_member || person.is_concealed() && !viewer.sees_concealed(user) {
                 return Err(self.not_on_board(board, user, window, now).await?.into());
             }
             // Only the rows say whose ids differ in case, and on a board that is cut these were not read.
@@ -350,8 +383,11 @@ impl Serve {
             let head = self.head(board, Window::All, now).await?;
             others = other_case(user, &self.listed(board, Window::All, &head).await?);
         }
-        let mut detail =
-            format!("{user} has neither points nor activities on the board {board} in the window {window}.");
+        let what = match board {
+            Board::Team(_) => "is not a member, or has neither points nor activities,",
+            Board::Global | Board::Program(_) => "has neither points nor activities",
+        };
+        let mut detail = format!("{user} {what} on the board {board} in the window {window}.");
         if !others.is_empty() {
             detail.push_str(" Ids that differ only in case are different users: see other_case.");
         }
@@ -378,15 +414,19 @@ impl Serve {
             }
             (None, Board::Global) => Err(nothing_published().into()),
             (None, Board::Program(program)) => Err(self.without_board(program).await?.into()),
+            (None, Board::Team(team)) => {
+                self.overview().await?;
+                Err(without_team_board(team, StatusCode::NOT_FOUND).into())
+            }
         }
     }
 
-    /// Fails if a newer snapshot was published without this program. The list of boards is only read when
+    /// Fails if a newer snapshot was published without this program or team. The list of boards is only read when
     /// the next snapshot of this head is due.
     async fn check_published(&self, board: &Board, head: &Head, now: Timestamp) -> Result<(), Failure> {
-        let Board::Program(program) = board else {
+        if *board == Board::Global {
             return Ok(());
-        };
+        }
         let generated_at = head.freshness.generated_at;
         if now.duration_since(generated_at) < self.snapshot_every {
             return Ok(());
@@ -397,6 +437,11 @@ impl Serve {
         if !overview.as_ref().is_some_and(is_dropped) {
             return Ok(());
         }
+        let program = match board {
+            Board::Team(team) => return Err(without_team_board(team, StatusCode::GONE).into()),
+            Board::Program(program) => program,
+            Board::Global => unreachable!("every snapshot has the global board"),
+        };
         let detail = format!(
             "The program {program} no longer has a board: there are more programs than the operator's setting program_boards allows, and others are more active. Its activities still count on the global board."
         );
@@ -476,7 +521,8 @@ impl Serve {
         };
         let live = generations.live;
         let counters = match board {
-            Board::Global => {
+            // Whatever a member does counts for the team.
+            Board::Global | Board::Team(_) => {
                 let all = standings.of_user(live, user).await?;
                 all.into_values().collect()
             }
@@ -500,6 +546,25 @@ impl Serve {
         let until_next = now.duration_until(freshness.generated_at + self.snapshot_every);
         (until_next.as_secs() + 1).clamp(1, self.snapshot_every.as_secs().max(1))
     }
+}
+
+fn cursor_expired() -> Problem {
+    let detail = "The cursor has expired: its generation is no longer kept. Start again without a cursor.";
+    Problem::new(StatusCode::GONE, "cursor_expired", detail).field("cursor")
+}
+
+/// The cursor after this many entries from a position on; `None` at the end.
+fn next_cursor(generation: u64, from: usize, entries: usize, listed: u64) -> Option<String> {
+    let rows = from + entries;
+    let has_more = entries > 0 && (rows as u64) < listed;
+    has_more.then(|| Cursor { generation, rows }.to_string())
+}
+
+fn without_team_board(team: &TeamId, status: StatusCode) -> Problem {
+    let detail = format!(
+        "The team {team} has no board. A team that someone is in gets one with the next snapshot, unless there are more than the operator's setting team_boards allows and others are more active."
+    );
+    Problem::new(status, "team_not_published", detail).field("board")
 }
 
 /// A stale board may recover at any time, so clients should ask again soon.

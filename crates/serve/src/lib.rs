@@ -153,6 +153,7 @@ impl Serve {
                 limit,
                 start,
             } => self.board(&board, window, limit, start, now).await,
+            Route::Teams { window, limit, start } => self.teams(window, limit, start, now).await,
             Route::History { board, window } => self.history(&board, window, now).await,
             Route::Search {
                 board,

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use domain::intake::shorten;
 use domain::person::SearchText;
+use domain::teams::TEAMS;
 use domain::{Board, UserId, Window, address};
 use lambda_http::http::Uri;
 use problem::query::{self, Query, decode, digits};
@@ -28,6 +29,11 @@ pub enum Route {
     Policy,
     Board {
         board: Board,
+        window: Window,
+        limit: usize,
+        start: Start,
+    },
+    Teams {
         window: Window,
         limit: usize,
         start: Start,
@@ -108,6 +114,11 @@ impl Route {
             },
             ["v1", "status"] => Self::Status,
             ["v1", "policy"] => Self::Policy,
+            ["v1", "boards", TEAMS] => Self::Teams {
+                window: window(&mut query)?,
+                limit: query.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?,
+                start: start(&mut query)?,
+            },
             ["v1", "boards", board] => Self::Board {
                 board: name("board", board, address::parse_board)?,
                 window: window(&mut query)?,
@@ -236,6 +247,18 @@ mod tests {
         check(
             "/v1/boards/global?from=101",
             "Board { board: Global, window: All, limit: 100, start: After(100) }",
+        );
+        check(
+            "/v1/boards/team%3Ared?window=day",
+            r#"Board { board: Team(TeamId("red")), window: Day, limit: 100, start: After(0) }"#,
+        );
+        check(
+            "/v1/boards/teams?window=day&limit=5&cursor=42.500",
+            "Teams { window: Day, limit: 5, start: Cursor(Cursor { generation: 42, rows: 500 }) }",
+        );
+        check(
+            "/v1/boards/teams/history",
+            r#"400 The board "teams" lists teams; it has neither users nor a history. [board]"#,
         );
         check(
             "/v1/boards/global/history?window=week",
@@ -367,7 +390,7 @@ mod tests {
         );
         check(
             "/v1/boards/~cHJvZ3JhbTph",
-            r#"400 The board "~cHJvZ3JhbTph" is not a board; use "global" or "program:<program_id>". [board]"#,
+            r#"400 The board "~cHJvZ3JhbTph" is not a board; use "global", "program:<program_id>" or "team:<team_id>". [board]"#,
         );
     }
 

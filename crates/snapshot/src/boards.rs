@@ -2,39 +2,75 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
 
 use domain::documents::BoardSums;
 use domain::id::SMOKE_PROGRAM;
 use domain::standing::Tallies;
 use domain::{
-    Board, BoardBuilder, BoardEntry, Person, ProgramId, RankedBoard, Shown, Standing, Tally, UserId, Window,
+    Board, BoardBuilder, BoardEntry, Details, Person, ProgramId, RankedBoard, RankedTeams, Shown, Standing,
+    Subject, Tally, TeamId, TeamScore, TeamsBuilder, UserId, Window,
 };
 use store::overview::BoardOverview;
 
-/// How many programs are compared to choose those that get a board in the next run. Each takes about 150
-/// bytes of memory.
+/// How many programs, and how many teams, are compared to choose those that get a board in the next run. Each takes
+/// some 150 bytes of memory.
 pub const MAX_COMPARED: usize = 100_000;
 
-/// Collects standings into one board per program and the global board.
+/// How many boards there may be, and what is on them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many programs have a board.
+    pub programs: usize,
+    /// How many teams have one.
+    pub teams: usize,
+    /// How many users, or teams, a board lists.
+    pub listed: usize,
+}
+
+/// How teams are ranked.
+#[derive(Clone, Copy, Debug)]
+pub struct TeamRules {
+    pub score: TeamScore,
+    /// Smaller teams do not take part.
+    pub min_size: u64,
+}
+
+/// The boards that a run chose for the next one.
+#[derive(Clone, Debug, Default)]
+pub struct Chosen {
+    pub programs: Vec<ProgramId>,
+    pub teams: Vec<TeamId>,
+}
+
+/// Collects standings into the global board, one for each program, one for each team, and that of teams.
 #[derive(Debug)]
 pub struct Boards {
     global: Builders,
-    of_programs: HashMap<ProgramId, Builders>,
-    /// How many programs may have a board.
-    limit: usize,
-    /// How many users a board lists.
+    of_programs: Limited<ProgramId>,
+    of_teams: Limited<TeamId>,
+    teams: TeamsBuilder,
+    team_rules: TeamRules,
     listed: usize,
     standings: u64,
     sum: Tally,
     has_profiles: bool,
-    /// What was done in the programs that are compared: the first [`MAX_COMPARED`] that occur.
-    programs: HashMap<ProgramId, Done>,
 }
 
 /// One for each window.
 type Builders = [BoardBuilder; Window::EVERY.len()];
 
-/// The activities of a program.
+/// Boards of programs or of teams, as many as there may be.
+#[derive(Debug)]
+struct Limited<Id> {
+    boards: HashMap<Id, Builders>,
+    limit: usize,
+    listed: usize,
+    /// What was done in those that are compared: the first [`MAX_COMPARED`] that occur.
+    compared: HashMap<Id, Done>,
+}
+
+/// What was done in a program, or by a team.
 #[derive(Clone, Copy, Debug, Default)]
 struct Done {
     all: u64,
@@ -48,6 +84,13 @@ pub struct WindowBoard {
     pub board: Board,
     pub window: Window,
     pub ranked: RankedBoard,
+}
+
+/// All boards of a run, ranked.
+#[derive(Debug)]
+pub struct Ranked {
+    pub boards: Vec<WindowBoard>,
+    pub teams: Vec<(Window, RankedTeams)>,
 }
 
 impl WindowBoard {
@@ -81,128 +124,198 @@ impl WindowBoard {
 /// The profiles of the users whose standings are read together.
 pub type Profiles = HashMap<UserId, Person>;
 
-/// Sums a user's standings for the global board. They must arrive one after the other.
+/// Sums a user's standings over all programs. They must arrive one after the other.
 #[derive(Debug, Default)]
 pub struct UserSum {
-    current: Option<(UserId, Shown, Tallies)>,
+    current: Option<(UserId, Tallies, Done)>,
 }
 
-impl Boards {
-    /// Empty boards: the global one, and those of the programs that the previous run chose. Other programs
-    /// get one when they occur, as long as there are fewer than `limit`.
-    pub fn new(chosen: impl IntoIterator<Item = ProgramId>, limit: usize, listed: usize) -> Self {
-        let boards = chosen.into_iter().map(|program| (program, builders(listed)));
+impl<Id: Clone + Eq + Hash + Ord> Limited<Id> {
+    fn new(chosen: impl IntoIterator<Item = Id>, limit: usize, listed: usize) -> Self {
+        let boards = chosen.into_iter().map(|id| (id, builders(listed)));
         Self {
-            global: builders(listed),
-            of_programs: boards.collect(),
+            boards: boards.collect(),
             limit,
             listed,
-            standings: 0,
-            sum: Tally::default(),
-            has_profiles: false,
-            programs: HashMap::new(),
+            compared: HashMap::new(),
         }
     }
 
-    /// How many programs occurred, up to [`MAX_COMPARED`].
-    pub fn programs(&self) -> usize {
-        self.programs.len()
+    /// The board of a program or team, which is made if there may be one more, or if it `always` has one.
+    ///
+    /// Nothing has been left out of a board that is made now, since boards are never taken away.
+    fn board(&mut self, id: &Id, always: bool) -> Option<&mut Builders> {
+        if !self.boards.contains_key(id) && (always || self.boards.len() < self.limit) {
+            self.boards.insert(id.clone(), builders(self.listed));
+        }
+        self.boards.get_mut(id)
     }
 
-    /// The programs that have a board in the next run: at most as many as may have one, and that of smoke
-    /// tests. Half of them have the most recent activities, the others the most of all time.
-    pub fn chosen(&self) -> Vec<ProgramId> {
-        let is_smoke_test = |program: &ProgramId| program.as_str() == SMOKE_PROGRAM;
-        let best = |of: fn(Done) -> u64, but: &HashSet<ProgramId>, count: usize| {
-            let programs = self.programs.iter();
-            let mut best: Vec<_> = programs
-                .filter(|(program, done)| {
-                    of(**done) > 0 && !but.contains(*program) && !is_smoke_test(program)
-                })
-                .map(|(program, done)| (Reverse(of(*done)), program))
+    fn compare(&mut self, id: Id, done: Done) {
+        let compared = if self.compared.len() < MAX_COMPARED {
+            Some(self.compared.entry(id).or_default())
+        } else {
+            self.compared.get_mut(&id)
+        };
+        if let Some(compared) = compared {
+            compared.all += done.all;
+            compared.recent += done.recent;
+        }
+    }
+
+    /// Those that have a board in the next run: at most as many as may have one, and those that `always` do. Half of
+    /// them have the most recent activities, the others the most of all time.
+    fn chosen(&self, always: impl Fn(&Id) -> bool) -> Vec<Id> {
+        let best = |of: fn(Done) -> u64, but: &HashSet<Id>, count: usize| {
+            let compared = self.compared.iter();
+            let mut best: Vec<_> = compared
+                .filter(|(id, done)| of(**done) > 0 && !but.contains(*id) && !always(id))
+                .map(|(id, done)| (Reverse(of(*done)), id))
                 .collect();
             best.sort_unstable();
             best.into_iter()
                 .take(count)
-                .map(|(_, program)| program.clone())
+                .map(|(_, id)| id.clone())
                 .collect::<Vec<_>>()
         };
         let mut chosen: HashSet<_> = HashSet::new();
         chosen.extend(best(|done| done.recent, &chosen, self.limit.div_ceil(2)));
         let of_all_time = best(|done| done.all, &chosen, self.limit - chosen.len());
         chosen.extend(of_all_time);
-        chosen.extend(
-            self.programs
-                .keys()
-                .filter(|program| is_smoke_test(program))
-                .cloned(),
-        );
+        chosen.extend(self.compared.keys().filter(|id| always(id)).cloned());
         let mut chosen: Vec<_> = chosen.into_iter().collect();
         chosen.sort_unstable();
         chosen
     }
 
+    fn into_boards(self, board: impl Fn(Id) -> Board) -> Vec<(Board, Builders)> {
+        let mut boards: Vec<_> = self.boards.into_iter().collect();
+        boards.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        boards
+            .into_iter()
+            .map(|(id, builders)| (board(id), builders))
+            .collect()
+    }
+}
+
+impl Boards {
+    /// Empty boards: the global one, and those that the previous run chose. Other programs and teams get one when
+    /// they occur, as long as there are fewer than their limit.
+    pub fn new(chosen: Chosen, limits: Limits, team_rules: TeamRules) -> Self {
+        let Limits {
+            programs,
+            teams,
+            listed,
+        } = limits;
+        Self {
+            global: builders(listed),
+            of_programs: Limited::new(chosen.programs, programs, listed),
+            of_teams: Limited::new(chosen.teams, teams, listed),
+            teams: TeamsBuilder::new(team_rules.score, MAX_COMPARED),
+            team_rules,
+            listed,
+            standings: 0,
+            sum: Tally::default(),
+            has_profiles: false,
+        }
+    }
+
+    /// How many programs occurred, up to [`MAX_COMPARED`].
+    pub fn programs(&self) -> usize {
+        self.of_programs.compared.len()
+    }
+
+    /// How many teams have members, up to [`MAX_COMPARED`].
+    pub fn teams(&self) -> usize {
+        self.teams.count()
+    }
+
+    /// The programs and teams that have a board in the next run.
+    pub fn chosen(&self) -> Chosen {
+        Chosen {
+            programs: self.of_programs.chosen(is_smoke_test),
+            teams: self.of_teams.chosen(|_| false),
+        }
+    }
+
     /// Every board in every window.
     pub fn each(&self) -> Vec<(Board, Window)> {
-        let boards = self.of_programs.keys().cloned().map(Board::Program);
-        boards
+        let programs = self.of_programs.boards.keys().cloned().map(Board::Program);
+        let teams = self.of_teams.boards.keys().cloned().map(Board::Team);
+        programs
+            .chain(teams)
             .chain([Board::Global])
             .flat_map(|board| Window::EVERY.map(|window| (board.clone(), window)))
             .collect()
     }
 
-    /// Adds a standing. Whoever is hidden is on no board.
+    /// Adds the people whom the directory has, whether they have standings or not. Each must be added once.
+    pub fn add_people(&mut self, profiles: &Profiles) {
+        self.has_profiles |= !profiles.is_empty();
+        for team in profiles.values().filter_map(|person| person.team.as_ref()) {
+            self.teams.add_member(team);
+            self.of_teams.board(team, false);
+        }
+    }
+
+    /// Adds a standing. Whoever is hidden is on no board, and counts for the team.
     pub fn add(&mut self, standing: Standing, profiles: &Profiles, user_sum: &mut UserSum) {
         self.standings += 1;
         self.sum += standing.tallies.all;
-        self.has_profiles |= !profiles.is_empty();
         let Standing {
             user,
             program,
             tallies,
             recent_activities,
         } = standing;
-        let is_smoke_test = program.as_str() == SMOKE_PROGRAM;
-        // A program without a board has had none of its standings left out so far, since boards are never taken
-        // away.
-        if !self.of_programs.contains_key(&program) && (is_smoke_test || self.of_programs.len() < self.limit)
-        {
-            self.of_programs.insert(program.clone(), builders(self.listed));
+        let is_smoke_test = is_smoke_test(&program);
+        let board = self.of_programs.board(&program, is_smoke_test);
+        if let (Some(board), Some(shown)) = (board, shown(profiles.get(&user))) {
+            add(board, &user, &shown, &tallies);
         }
-        let shown = match profiles.get(&user) {
-            Some(person) => person.shown(),
-            None => Some(Shown::Listed(None)),
+        let done = Done {
+            all: tallies.all.activities,
+            recent: recent_activities,
         };
-        if let (Some(board), Some(shown)) = (self.of_programs.get_mut(&program), &shown) {
-            add(board, &user, shown, &tallies);
-        }
-        let done = if self.programs.len() < MAX_COMPARED {
-            Some(self.programs.entry(program).or_default())
-        } else {
-            self.programs.get_mut(&program)
-        };
-        if let Some(done) = done {
-            done.all += tallies.all.activities;
-            done.recent += recent_activities;
-        }
-        let Some(shown) = shown.filter(|_| !is_smoke_test) else {
+        self.of_programs.compare(program, done);
+        if is_smoke_test {
             return;
-        };
+        }
         match &mut user_sum.current {
-            Some((current, _, sum)) if *current == user => *sum += tallies,
+            Some((current, sum, sum_done)) if *current == user => {
+                *sum += tallies;
+                sum_done.all += done.all;
+                sum_done.recent += done.recent;
+            }
             current => {
-                if let Some((done, shown, sum)) = current.replace((user, shown, tallies)) {
-                    add(&mut self.global, &done, &shown, &sum);
+                if let Some(complete) = current.replace((user, tallies, done)) {
+                    self.add_user(complete, profiles);
                 }
             }
         }
     }
 
-    /// Adds the last user of a shard to the global board.
-    pub fn finish_shard(&mut self, user_sum: UserSum) {
-        if let Some((user, shown, sum)) = user_sum.current {
-            add(&mut self.global, &user, &shown, &sum);
+    /// Adds the last user of a shard to the boards of all programs together.
+    pub fn finish_shard(&mut self, user_sum: UserSum, profiles: &Profiles) {
+        if let Some(complete) = user_sum.current {
+            self.add_user(complete, profiles);
         }
+    }
+
+    fn add_user(&mut self, (user, sum, done): (UserId, Tallies, Done), profiles: &Profiles) {
+        let person = profiles.get(&user);
+        let shown = shown(person);
+        if let Some(shown) = &shown {
+            add(&mut self.global, &user, shown, &sum);
+        }
+        let Some(team) = person.and_then(|person| person.team.as_ref()) else {
+            return;
+        };
+        self.teams.add(team, &sum);
+        if let (Some(board), Some(shown)) = (self.of_teams.board(team, false), &shown) {
+            add(board, &user, shown, &sum);
+        }
+        self.of_teams.compare(team.clone(), done);
     }
 
     /// The number of standings added, and their sum.
@@ -210,28 +323,88 @@ impl Boards {
         (self.standings, self.sum)
     }
 
-    /// Ranks every board, the global one first.
-    pub fn finish(self) -> Vec<WindowBoard> {
-        let mut programs: Vec<_> = self.of_programs.into_iter().collect();
-        programs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let programs = programs
+    /// Ranks every board, the global one first. `details` are those of teams and programs.
+    pub fn finish(self, details: &HashMap<Subject, Details>) -> Ranked {
+        let title = |subject: &Subject| details.get(subject).and_then(|details| details.title.clone());
+        let boards = [(Board::Global, self.global)]
             .into_iter()
-            .map(|(program, builders)| (Board::Program(program), builders));
-        let boards = [(Board::Global, self.global)].into_iter().chain(programs);
+            .chain(self.of_programs.into_boards(Board::Program))
+            .chain(self.of_teams.into_boards(Board::Team));
         let boards = boards.flat_map(|(board, builders)| {
+            let title = board.subject().and_then(|subject| title(&subject));
             Window::EVERY
                 .into_iter()
                 .zip(builders)
                 .map(move |(window, builder)| {
                     let ranked = RankedBoard {
                         has_profiles: self.has_profiles,
+                        title: title.clone(),
                         ..builder.finish()
                     };
                     WindowBoard::new(board.clone(), window, ranked)
                 })
         });
-        boards.collect()
+        let team_title = |team: &TeamId| title(&Subject::Team(team.clone()));
+        Ranked {
+            boards: boards.collect(),
+            teams: self
+                .teams
+                .finish(self.team_rules.min_size, self.listed, team_title),
+        }
     }
+}
+
+impl Ranked {
+    /// The sums of the boards of programs and the global one in each window, with their details.
+    pub fn overview(&self, details: &HashMap<Subject, Details>) -> Vec<BoardOverview> {
+        let mut windows_of: BTreeMap<&Board, BTreeMap<Window, BoardSums>> = BTreeMap::new();
+        for WindowBoard {
+            board,
+            window,
+            ranked,
+        } in &self.boards
+        {
+            // The board of teams lists these.
+            if matches!(board, Board::Team(_)) {
+                continue;
+            }
+            let sums = BoardSums {
+                participants: ranked.histogram.participants(),
+                points: ranked.sum.points,
+                activities: ranked.sum.activities,
+            };
+            windows_of.entry(board).or_default().insert(*window, sums);
+        }
+        let overviews = windows_of.into_iter().map(|(board, windows)| BoardOverview {
+            board: board.clone(),
+            windows,
+            details: board
+                .subject()
+                .and_then(|subject| details.get(&subject).cloned())
+                .unwrap_or_default(),
+        });
+        overviews.collect()
+    }
+
+    /// The teams that have a board.
+    pub fn team_boards(&self) -> Vec<TeamId> {
+        let boards = self.boards.iter().filter(|board| board.window == Window::All);
+        boards
+            .filter_map(|board| match &board.board {
+                Board::Team(team) => Some(team.clone()),
+                Board::Global | Board::Program(_) => None,
+            })
+            .collect()
+    }
+}
+
+fn is_smoke_test(program: &ProgramId) -> bool {
+    program.as_str() == SMOKE_PROGRAM
+}
+
+/// How boards show someone with this profile; `None` if they do not.
+fn shown(person: Option<&Person>) -> Option<Shown> {
+    person.map_or(Some(Shown::Listed(None)), Person::shown)
 }
 
 fn builders(listed: usize) -> Builders {
@@ -244,34 +417,28 @@ fn add(builders: &mut Builders, user: &UserId, shown: &Shown, tallies: &Tallies)
     }
 }
 
-/// The sums of every board in each window.
-pub fn overview(boards: &[WindowBoard]) -> Vec<BoardOverview> {
-    let mut windows_of: BTreeMap<&Board, BTreeMap<Window, BoardSums>> = BTreeMap::new();
-    for WindowBoard {
-        board,
-        window,
-        ranked,
-    } in boards
-    {
-        let sums = BoardSums {
-            participants: ranked.histogram.participants(),
-            points: ranked.sum.points,
-            activities: ranked.sum.activities,
-        };
-        windows_of.entry(board).or_default().insert(*window, sums);
-    }
-    let overviews = windows_of.into_iter().map(|(board, windows)| BoardOverview {
-        board: board.clone(),
-        windows,
-    });
-    overviews.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use domain::Visibility;
 
     use super::*;
+
+    fn boards(programs: usize, teams: usize) -> Boards {
+        chosen_boards(Chosen::default(), programs, teams)
+    }
+
+    fn chosen_boards(chosen: Chosen, programs: usize, teams: usize) -> Boards {
+        let limits = Limits {
+            programs,
+            teams,
+            listed: 10,
+        };
+        let rules = TeamRules {
+            score: TeamScore::Sum,
+            min_size: 1,
+        };
+        Boards::new(chosen, limits, rules)
+    }
 
     fn standing(user: &str, program: &str, points: i64) -> Standing {
         let tally = Tally {
@@ -298,7 +465,7 @@ mod tests {
             board,
             window,
             ranked,
-        } in boards.finish()
+        } in boards.finish(&HashMap::new()).boards
         {
             let row = |row: &BoardEntry| {
                 let user = row.user_id.as_ref().map_or("?", UserId::as_str);
@@ -316,24 +483,30 @@ mod tests {
         rendered
     }
 
-    #[test]
-    fn profiles_decide_how_users_are_shown_and_who_is_not() {
-        let person = |name: &str, visibility: Visibility| Person {
+    fn person(name: &str, team: Option<&str>, visibility: Visibility) -> Person {
+        Person {
             display_name: Some(name.parse().unwrap()),
-            team: None,
+            team: team.map(|team| team.parse().unwrap()),
             visibility,
-        };
+        }
+    }
+
+    /// Ann, Bob, Cy, Dee and Eve, of whom some are in teams. Dee has no profile, and Eve no standings.
+    fn with_people(programs: usize, teams: usize) -> Boards {
         let profiles = [
-            ("ann", person("Ann", Visibility::Listed)),
-            ("bob", person("Bob", Visibility::Anonymous)),
-            ("cy", person("Cy", Visibility::Hidden)),
+            ("ann", person("Ann", Some("red"), Visibility::Listed)),
+            ("bob", person("Bob", Some("blue"), Visibility::Anonymous)),
+            ("cy", person("Cy", Some("red"), Visibility::Hidden)),
+            ("eve", person("Eve", Some("green"), Visibility::Listed)),
         ];
         let profiles: Profiles = profiles.map(|(id, person)| (id.parse().unwrap(), person)).into();
-        let mut boards = Boards::new([], 10, 10);
+        let mut boards = boards(programs, teams);
         let mut users = UserSum::default();
+        boards.add_people(&profiles);
         for (user, program, points) in [
             ("ann", "p", 5),
             ("ann", "q", 2),
+            ("ann", SMOKE_PROGRAM, 50),
             ("bob", "p", 5),
             ("bob", "q", 2),
             ("cy", "p", 9),
@@ -342,8 +515,14 @@ mod tests {
         ] {
             boards.add(standing(user, program, points), &profiles, &mut users);
         }
-        boards.finish_shard(users);
-        assert_eq!(boards.taken().1.points, 30);
+        boards.finish_shard(users, &profiles);
+        boards
+    }
+
+    #[test]
+    fn profiles_decide_how_users_are_shown_and_who_is_not() {
+        let boards = with_people(10, 10);
+        assert_eq!(boards.taken().1.points, 80);
         let rendered = rendered(boards);
         assert_eq!(
             rendered
@@ -353,14 +532,80 @@ mod tests {
             [
                 "global all: 1.ann(Ann)=7 1.dee=7 1.?=7",
                 "program:p all: 1.ann(Ann)=5 1.dee=5 1.?=5",
+                "program:podium-smoke all: 1.ann(Ann)=50",
                 "program:q all: 1.ann(Ann)=2 1.dee=2 1.?=2",
+                "team:blue all: 1.?=7",
+                "team:green all: ",
+                "team:red all: 1.ann(Ann)=7",
             ]
         );
     }
 
     #[test]
+    fn all_members_count_for_their_team_and_titles_are_shown() {
+        let boards = with_people(10, 10);
+        assert_eq!(boards.teams(), 3);
+        let team = |id: &str| Subject::Team(id.parse().unwrap());
+        let program = Subject::Program("p".parse().unwrap());
+        let details = |title: &str| Details {
+            title: Some(title.parse().unwrap()),
+            ..Details::default()
+        };
+        let details = [(team("red"), details("The Reds")), (program, details("Walk"))].into();
+        let ranked = boards.finish(&details);
+        let titles = ranked.boards.iter().filter(|board| board.window == Window::All);
+        let titles =
+            titles.filter_map(|board| Some(format!("{}={}", board.board, board.ranked.title.as_ref()?)));
+        assert_eq!(
+            titles.collect::<Vec<_>>(),
+            ["program:p=Walk", "team:red=The Reds"]
+        );
+        let overview = ranked.overview(&details);
+        let overview = overview.iter().map(|board| {
+            let title = board.details.title.as_ref();
+            format!("{} {}", board.board, title.map_or("-", |title| title.as_str()))
+        });
+        assert_eq!(
+            overview.collect::<Vec<_>>(),
+            [
+                "global -",
+                "program:p Walk",
+                "program:podium-smoke -",
+                "program:q -"
+            ]
+        );
+        let (_, teams) = ranked
+            .teams
+            .iter()
+            .find(|(window, _)| *window == Window::All)
+            .unwrap();
+        let teams = teams.entries.iter().map(|row| {
+            let title = row.title.as_ref().map_or("-", |title| title.as_str());
+            format!(
+                "{}.{} {title} {}/{}",
+                row.rank, row.team_id, row.score, row.members
+            )
+        });
+        assert_eq!(
+            teams.collect::<Vec<_>>(),
+            ["1.red The Reds 16/2", "2.blue - 7/1", "3.green - 0/1"]
+        );
+    }
+
+    #[test]
+    fn teams_beyond_the_limit_have_no_board_and_are_chosen_by_what_they_did() {
+        let boards = with_people(10, 2);
+        assert_eq!(boards.chosen().teams.len(), 2);
+        assert_eq!(boards.teams(), 3);
+        assert_eq!(boards.finish(&HashMap::new()).team_boards().len(), 2);
+        let of_one = with_people(10, 1);
+        let chosen: Vec<_> = of_one.chosen().teams.iter().map(ToString::to_string).collect();
+        assert_eq!(chosen, ["red"]);
+    }
+
+    #[test]
     fn a_user_of_two_programs_is_one_on_the_global_board() {
-        let mut boards = Boards::new([], 10, 10);
+        let mut boards = boards(10, 10);
         let mut users = UserSum::default();
         for standing in [
             standing("ann", "p", 5),
@@ -369,7 +614,7 @@ mod tests {
         ] {
             boards.add(standing, &Profiles::new(), &mut users);
         }
-        boards.finish_shard(users);
+        boards.finish_shard(users, &Profiles::new());
         assert_eq!(
             boards.taken(),
             (
@@ -401,7 +646,7 @@ mod tests {
 
     #[test]
     fn smoke_tests_are_on_no_board_but_their_own() {
-        let mut boards = Boards::new([], 1, 10);
+        let mut boards = boards(1, 10);
         let mut users = UserSum::default();
         for standing in [
             standing("ann", "p", 5),
@@ -410,10 +655,11 @@ mod tests {
         ] {
             boards.add(standing, &Profiles::new(), &mut users);
         }
-        boards.finish_shard(users);
+        boards.finish_shard(users, &Profiles::new());
         assert_eq!(boards.taken().1.points, 18);
         let of_all_time = boards
-            .finish()
+            .finish(&HashMap::new())
+            .boards
             .into_iter()
             .filter(|board| board.window == Window::All);
         let points = of_all_time.map(|board| (board.board.to_string(), board.ranked.sum.points));
@@ -431,7 +677,11 @@ mod tests {
     /// programs that it chooses for the next run.
     fn check_chosen(standings: &str, before: &str, limit: usize, expected: &str) {
         let before = before.split_whitespace().map(|program| program.parse().unwrap());
-        let mut boards = Boards::new(before, limit, 10);
+        let before = Chosen {
+            programs: before.collect(),
+            ..Chosen::default()
+        };
+        let mut boards = chosen_boards(before, limit, 10);
         let mut users = UserSum::default();
         for (at, standing_of) in standings.split_whitespace().enumerate() {
             let (program, done) = standing_of.split_once('=').unwrap();
@@ -442,8 +692,8 @@ mod tests {
             boards.add(standing, &Profiles::new(), &mut users);
         }
         let programs = |ids: Vec<&ProgramId>| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(" ");
-        let chosen = programs(boards.chosen().iter().collect());
-        let mut published: Vec<_> = boards.of_programs.keys().collect();
+        let chosen = programs(boards.chosen().programs.iter().collect());
+        let mut published: Vec<_> = boards.of_programs.boards.keys().collect();
         published.sort_unstable();
         assert_eq!(
             format!("{} -> {chosen}", programs(published)),

@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use domain::Calendar;
+use domain::{Calendar, TeamScore};
 use store::aws::{parsed, required};
 use store::keys::ShardCount;
 
@@ -22,7 +22,13 @@ pub struct Config {
     /// `LISTED_USERS`: how many users a board lists. The others are ranked, too.
     pub listed_users: usize,
     /// `PROGRAM_BOARDS`
-    pub program_boards: ProgramBoards,
+    pub program_boards: BoardLimit,
+    /// `TEAM_BOARDS`
+    pub team_boards: BoardLimit,
+    /// `TEAM_SCORE`
+    pub team_score: TeamScore,
+    /// `MIN_TEAM_SIZE`: how many members a team on the board of teams has at least.
+    pub min_team_size: u64,
     /// `QUEUE_URL`
     pub queue_url: String,
     /// `DEAD_LETTER_QUEUE_URL`
@@ -41,22 +47,25 @@ impl Config {
             calendar: parsed(&variable, "TIME_ZONE")?,
             listed_users: parsed(&variable, "LISTED_USERS")?,
             program_boards: parsed(&variable, "PROGRAM_BOARDS")?,
+            team_boards: parsed(&variable, "TEAM_BOARDS")?,
+            team_score: parsed(&variable, "TEAM_SCORE")?,
+            min_team_size: parsed(&variable, "MIN_TEAM_SIZE")?,
             queue_url: required(&variable, "QUEUE_URL")?,
             dead_letter_queue_url: required(&variable, "DEAD_LETTER_QUEUE_URL")?,
         })
     }
 }
 
-/// How many programs have a board. Each costs memory for its listed users, and three write units per
+/// How many programs, or teams, have a board. Each costs memory for its listed users, and three write units per
 /// snapshot and window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProgramBoards(usize);
+pub struct BoardLimit(usize);
 
 #[derive(Debug, thiserror::Error)]
-#[error("must be a whole number of programs from 1 to {}", ProgramBoards::MAX)]
-pub struct InvalidProgramBoards;
+#[error("must be a whole number of boards from 1 to {}", BoardLimit::MAX)]
+pub struct InvalidBoardLimit;
 
-impl ProgramBoards {
+impl BoardLimit {
     /// Publishing more takes most of the minute between two snapshots, and their list nears the 400 KB of an
     /// item.
     pub const MAX: usize = 2_000;
@@ -66,12 +75,12 @@ impl ProgramBoards {
     }
 }
 
-impl FromStr for ProgramBoards {
-    type Err = InvalidProgramBoards;
-    fn from_str(raw: &str) -> Result<Self, InvalidProgramBoards> {
+impl FromStr for BoardLimit {
+    type Err = InvalidBoardLimit;
+    fn from_str(raw: &str) -> Result<Self, InvalidBoardLimit> {
         match raw.parse() {
             Ok(boards) if (1..=Self::MAX).contains(&boards) => Ok(Self(boards)),
-            _ => Err(InvalidProgramBoards),
+            _ => Err(InvalidBoardLimit),
         }
     }
 }
@@ -81,12 +90,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_program_boards_is_bounded() {
+    fn the_number_of_boards_is_bounded() {
         for raw in ["1", "500", "2000"] {
-            assert!(raw.parse::<ProgramBoards>().is_ok(), "{raw:?}");
+            assert!(raw.parse::<BoardLimit>().is_ok(), "{raw:?}");
         }
         for raw in ["0", "2001", "-1", "many", ""] {
-            assert!(raw.parse::<ProgramBoards>().is_err(), "{raw:?}");
+            assert!(raw.parse::<BoardLimit>().is_err(), "{raw:?}");
         }
     }
 }

@@ -5,22 +5,27 @@ mod config;
 mod depth;
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::documents::Status;
 use domain::freshness::Heartbeats;
-use domain::{Board, Calendar, Freshness, Window};
+use domain::teams::TEAMS;
+use domain::{Board, Calendar, Details, Freshness, RankedTeams, Subject, SubjectKind, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use store::keys::CountGeneration;
 use store::overview::Overview;
-use store::{Activities, Head, Pasts, People, Published, Quality, Rules, Snapshots, Standings, StoreError};
+use store::teams::TeamsPublication;
+use store::{
+    Activities, Head, Pasts, People, Published, Quality, Rules, Snapshots, Standings, StoreError, TeamsHead,
+};
 use telemetry::{Meter, Metric};
 
-use boards::{Boards, Profiles, UserSum, WindowBoard, overview};
-pub use config::{Config, ProgramBoards};
+use boards::{Boards, Chosen, Limits, Profiles, TeamRules, UserSum, WindowBoard};
+pub use config::{BoardLimit, Config};
 use depth::depth;
 
 /// Enough to keep two processors busy decoding, with only a few MB of pages in memory.
@@ -43,8 +48,8 @@ pub struct Publisher {
     calendar: Calendar,
     /// Those of the live generation; `None` before the first aggregator has run.
     rules: Option<Rules>,
-    listed_users: usize,
-    program_boards: usize,
+    limits: Limits,
+    team_rules: TeamRules,
     meter: Meter,
 }
 
@@ -72,6 +77,33 @@ impl AddAssign for ReadUnits {
         self.standings += other.standings;
         self.people += other.people;
     }
+}
+
+impl Run {
+    fn add(&mut self, published: Published, board: impl Display) {
+        match published {
+            Published::Generation {
+                pages_written,
+                write_units,
+                ..
+            } => {
+                self.published += 1;
+                self.pages_written += pages_written;
+                self.write_units += write_units;
+            }
+            Published::Superseded => {
+                tracing::info!(%board, "Another run published this board meanwhile.");
+                self.superseded += 1;
+            }
+        }
+    }
+}
+
+/// What a run knows of the directory before it reads the people.
+#[derive(Debug, Default)]
+struct Directory {
+    has_people: bool,
+    details: HashMap<Subject, Details>,
 }
 
 /// Logs a failure of the store with its kind.
@@ -108,8 +140,15 @@ impl Publisher {
             dead_letter_queue_url: config.dead_letter_queue_url,
             calendar: config.calendar,
             rules: None,
-            listed_users: config.listed_users,
-            program_boards: config.program_boards.get(),
+            limits: Limits {
+                programs: config.program_boards.get(),
+                teams: config.team_boards.get(),
+                listed: config.listed_users,
+            },
+            team_rules: TeamRules {
+                score: config.team_score,
+                min_size: config.min_team_size,
+            },
             meter: Meter::from_env("snapshot"),
         }
     }
@@ -155,30 +194,44 @@ impl Publisher {
         let previous = self.snapshots.overview().await?;
         let quality = self.standings.quality().await?;
 
-        let chosen = previous
-            .as_ref()
-            .map_or(&[][..], |previous| &previous.chosen_programs);
-        let boards = Boards::new(chosen.iter().cloned(), self.program_boards, self.listed_users);
+        let directory = self.directory().await?;
+
+        let chosen = previous.as_ref().map(|previous| Chosen {
+            programs: previous.chosen_programs.clone(),
+            teams: previous.chosen_teams.clone(),
+        });
+        let boards = Boards::new(chosen.unwrap_or_default(), self.limits, self.team_rules);
         // Heads are read before standings. So if a later run overtakes this one, replacing a head fails
         // instead of publishing older counts. The board of a program that only occurs among the standings is
         // taken to have no head; if it has one after all, the next run replaces it.
         let heads = self.heads(&boards).await?;
-        let (boards, read) = self.read(boards, generation, now).await?;
+        let had_teams = previous.as_ref().is_some_and(|previous| previous.teams > 0);
+        let teams_heads = if directory.has_people || had_teams {
+            self.teams_heads().await?
+        } else {
+            HashMap::new()
+        };
+        let (boards, read) = self.read(boards, generation, directory.has_people, now).await?;
         let generations = self.standings.generations().await?;
         if generations.live != generation {
             return Ok(None);
         }
         let (standings, sum) = boards.taken();
-        let (programs, chosen_programs) = (boards.programs(), boards.chosen());
-        if programs > self.program_boards {
-            tracing::warn!(
-                programs,
-                limit = self.program_boards,
-                "There are more programs than boards. Half of the boards go to the programs with the most activities in this week and the previous one, the others to those with the most of all time. The setting PROGRAM_BOARDS is the limit."
-            );
+        let (programs, teams, chosen) = (boards.programs(), boards.teams(), boards.chosen());
+        for (what, count, limit, setting) in [
+            ("programs", programs, self.limits.programs, "PROGRAM_BOARDS"),
+            ("teams", teams, self.limits.teams, "TEAM_BOARDS"),
+        ] {
+            if count > limit {
+                tracing::warn!(
+                    count,
+                    limit,
+                    "There are more {what} than boards. Half of the boards go to the {what} with the most activities in this week and the previous one, the others to those with the most of all time. The setting {setting} is the limit."
+                );
+            }
         }
-        let boards = boards.finish();
-        let overviews = overview(&boards);
+        let ranked = boards.finish(&directory.details);
+        let (overviews, team_boards) = (ranked.overview(&directory.details), ranked.team_boards());
         let mut run = Run {
             standings,
             read,
@@ -187,14 +240,19 @@ impl Publisher {
             pages_written: 0,
             write_units: 0.0,
         };
-        self.publish(boards, heads, freshness, &mut run).await?;
+        self.publish(ranked.boards, heads, freshness, &mut run).await?;
+        self.publish_teams(ranked.teams, teams_heads, freshness, &mut run)
+            .await?;
 
         let duration = started.elapsed();
         let overview = Overview {
             generation: previous.as_ref().map_or(0, |previous| previous.generation) + 1,
             boards: overviews,
             programs: programs as u64,
-            chosen_programs,
+            chosen_programs: chosen.programs,
+            teams: teams as u64,
+            team_boards,
+            chosen_teams: chosen.teams,
             status: Status {
                 counted: sum,
                 dead_letters,
@@ -240,6 +298,28 @@ impl Publisher {
         Ok(heads.into_iter().flatten().collect())
     }
 
+    /// The newest heads of the board of teams.
+    async fn teams_heads(&self) -> anyhow::Result<HashMap<Window, TeamsHead>> {
+        let mut heads = HashMap::new();
+        for window in Window::EVERY {
+            heads.extend(self.snapshots.teams(window).await?.map(|head| (window, head)));
+        }
+        Ok(heads)
+    }
+
+    /// What is in the directory. An empty one costs half a read unit.
+    async fn directory(&self) -> anyhow::Result<Directory> {
+        if self.people.is_empty().await? {
+            return Ok(Directory::default());
+        }
+        let mut details = self.people.all_details(SubjectKind::Team).await?;
+        details.extend(self.people.all_details(SubjectKind::Program).await?);
+        Ok(Directory {
+            has_people: self.people.has_people().await?,
+            details,
+        })
+    }
+
     /// Reads all people and standings into the boards.
     ///
     /// The profiles of a group of shards are read before their standings, each once, so all boards of a run show
@@ -248,22 +328,23 @@ impl Publisher {
         &self,
         boards: Boards,
         generation: CountGeneration,
+        has_people: bool,
         now: Timestamp,
     ) -> anyhow::Result<(Boards, ReadUnits)> {
         let day = self.calendar.date(now);
         let shards = self.standings.shards(generation);
-        let groups: Vec<(Vec<String>, Vec<u16>)> = if self.people.is_empty().await? {
-            shards
-                .into_iter()
-                .map(|shard| (vec![shard], Vec::new()))
-                .collect()
-        } else {
+        let groups: Vec<(Vec<String>, Vec<u16>)> = if has_people {
             let groups = self.standings.groups().into_iter();
             groups
                 .map(|(of_group, partitions)| {
                     let shards = of_group.into_iter().map(|shard| shards[shard].clone());
                     (shards.collect(), partitions)
                 })
+                .collect()
+        } else {
+            shards
+                .into_iter()
+                .map(|shard| (vec![shard], Vec::new()))
                 .collect()
         };
         let boards = Arc::new(Mutex::new(boards));
@@ -309,21 +390,7 @@ impl Publisher {
             })
             .buffer_unordered(BOARDS_AT_ONCE);
         while let Some((board, published)) = published.try_next().await? {
-            match published {
-                Published::Generation {
-                    pages_written,
-                    write_units,
-                    ..
-                } => {
-                    run.published += 1;
-                    run.pages_written += pages_written;
-                    run.write_units += write_units;
-                }
-                Published::Superseded => {
-                    tracing::info!(%board, "Another run published this board meanwhile.");
-                    run.superseded += 1;
-                }
-            }
+            run.add(published, board);
         }
         assert_eq!(
             run.published + run.superseded,
@@ -351,6 +418,29 @@ impl Publisher {
             .publish(&board, span, previous, ranked, freshness, pasts)
             .await?;
         Ok((board, published))
+    }
+
+    async fn publish_teams(
+        &self,
+        teams: Vec<(Window, RankedTeams)>,
+        mut heads: HashMap<Window, TeamsHead>,
+        freshness: Freshness,
+        run: &mut Run,
+    ) -> anyhow::Result<()> {
+        for (window, ranked) in teams {
+            let publication = TeamsPublication {
+                span: self.calendar.span(window, freshness.generated_at),
+                previous: heads.remove(&window),
+                ranked,
+                team_score: self.team_rules.score,
+                freshness,
+            };
+            if publication.is_needed() {
+                let published = self.snapshots.publish_teams(publication).await?;
+                run.add(published, format_args!("{TEAMS} {window}"));
+            }
+        }
+        Ok(())
     }
 
     fn measure(&self, run: &Run, overview: &Overview, age: Option<f64>, quality: Option<Quality>) {
@@ -400,6 +490,7 @@ impl Reader {
             let take = |user, person| drop(profiles.insert(user, person));
             units.people += self.people.read_partition(partition, take).await?;
         }
+        locked(&self.boards).add_people(&profiles);
         for shard in shards {
             let mut user_sum = UserSum::default();
             let take = |page| {
@@ -409,7 +500,7 @@ impl Reader {
                 }
             };
             units.standings += self.standings.read_shard(shard, self.day, take).await?;
-            locked(&self.boards).finish_shard(user_sum);
+            locked(&self.boards).finish_shard(user_sum, &profiles);
         }
         Ok(units)
     }

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::cmp::{Ordering, Reverse};
 
 use domain::documents::BoardHeading;
-use domain::{Board, BoardEntry, Freshness, Histogram, UserId, WindowSpan};
+use domain::{Board, BoardEntry, DisplayName, Freshness, Histogram, UserId, WindowSpan};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub struct Head {
     /// Whether someone has a profile: see [`domain::RankedBoard::has_profiles`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_profiles: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) title: Option<DisplayName>,
     pub freshness: Freshness,
 }
 
@@ -145,6 +147,7 @@ impl Head {
     pub fn heading(&self, board: &Board) -> BoardHeading {
         BoardHeading {
             board: board.clone(),
+            title: self.title.clone(),
             window: self.window.clone(),
             generation: self.generation,
             participants: self.participants,

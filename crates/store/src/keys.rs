@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use domain::teams::TEAMS;
 use domain::{Board, ProgramId, UserId, Window};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -29,6 +30,9 @@ pub mod attribute {
     pub const DISPLAY_NAME: &str = "display_name";
     pub const TEAM: &str = "team";
     pub const VISIBILITY: &str = "visibility";
+    pub const TITLE: &str = "title";
+    pub const ORDER: &str = "order";
+    pub const ARCHIVED: &str = "archived";
 }
 
 /// The key attributes of the table of activities.
@@ -186,6 +190,11 @@ pub(crate) fn heartbeats_key(generation: CountGeneration) -> String {
 
 pub(crate) fn board_key(board: &Board, window: Window) -> String {
     format!("{board} {window}")
+}
+
+/// The key of the board of teams in a window.
+pub(crate) fn teams_key(window: Window) -> String {
+    format!("{TEAMS} {window}")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use domain::documents::{BoardSummary, BoardSums, Status};
 use domain::id::SMOKE_PROGRAM;
-use domain::{Board, Freshness, ProgramId, Window};
+use domain::{Board, Details, Freshness, ProgramId, TeamId, Window};
 use serde::{Deserialize, Serialize};
 
 /// The list of boards and the status. A run writes it last.
@@ -21,6 +21,15 @@ pub struct Overview {
     /// The programs that have a board in the next run.
     #[serde(default)]
     pub chosen_programs: Vec<ProgramId>,
+    /// How many teams have members.
+    #[serde(default)]
+    pub teams: u64,
+    /// The teams that have a board.
+    #[serde(default)]
+    pub team_boards: Vec<TeamId>,
+    /// Those that have one in the next run.
+    #[serde(default)]
+    pub chosen_teams: Vec<TeamId>,
     pub status: Status,
     pub freshness: Freshness,
 }
@@ -31,6 +40,8 @@ pub struct BoardOverview {
     pub board: Board,
     #[serde(default)]
     pub windows: BTreeMap<Window, BoardSums>,
+    #[serde(flatten)]
+    pub details: Details,
 }
 
 impl Overview {
@@ -42,13 +53,16 @@ impl Overview {
         }
         let boards = self.boards.iter().filter_map(|overview| match &overview.board {
             Board::Program(program) => Some(program.clone()),
-            Board::Global => None,
+            Board::Global | Board::Team(_) => None,
         });
         boards.collect()
     }
 
     pub fn lists(&self, board: &Board) -> bool {
-        self.boards.iter().any(|listed| listed.board == *board)
+        match board {
+            Board::Team(team) => self.team_boards.contains(team),
+            _ => self.boards.iter().any(|listed| listed.board == *board),
+        }
     }
 
     /// Whether every program has a board.
@@ -60,24 +74,31 @@ impl Overview {
         self.programs <= programs.count() as u64
     }
 
-    /// The global board first, then the programs by points in a window, most first. Without that of smoke
-    /// tests.
+    /// The global board first, then the programs that are not archived: those with an order, and the others by points
+    /// in a window, most first. Without that of smoke tests.
     pub fn boards_in(&self, window: Window) -> Vec<BoardSummary> {
-        let mut boards: Vec<_> = self
+        let is_smoke_test =
+            |board: &Board| matches!(board, Board::Program(program) if program.as_str() == SMOKE_PROGRAM);
+        let listed = self
             .boards
             .iter()
-            .filter(|overview| !matches!(&overview.board, Board::Program(program) if program.as_str() == SMOKE_PROGRAM))
-            .map(|BoardOverview { board, windows }| BoardSummary {
-                board: board.clone(),
-                sums: windows.get(&window).copied().unwrap_or_default(),
+            .filter(|overview| !overview.details.archived && !is_smoke_test(&overview.board));
+        let mut boards: Vec<_> = listed
+            .map(|overview| {
+                let sums = overview.windows.get(&window).copied().unwrap_or_default();
+                let order = overview.details.order;
+                let place = (order.is_none(), order, Reverse(sums.points));
+                let place = (overview.board != Board::Global, place, &overview.board);
+                let summary = BoardSummary {
+                    board: overview.board.clone(),
+                    title: overview.details.title.clone(),
+                    sums,
+                };
+                (place, summary)
             })
             .collect();
-        boards.sort_unstable_by(|a, b| {
-            let place =
-                |summary: &BoardSummary| (summary.board != Board::Global, Reverse(summary.sums.points));
-            (place(a), &a.board).cmp(&(place(b), &b.board))
-        });
-        boards
+        boards.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        boards.into_iter().map(|(_, summary)| summary).collect()
     }
 }
 
@@ -97,6 +118,7 @@ mod tests {
             BoardOverview {
                 board: board.parse().unwrap(),
                 windows: [(Window::All, sums(all)), (Window::Day, sums(day))].into(),
+                details: Details::default(),
             }
         };
         let boards = [
@@ -105,11 +127,14 @@ mod tests {
             ("global", 19, 10),
             ("program:p", 5, 7),
         ];
-        let overview = Overview {
+        let mut overview = Overview {
             generation: 1,
             boards: boards.map(board).to_vec(),
             programs: 3,
             chosen_programs: Vec::new(),
+            teams: 0,
+            team_boards: Vec::new(),
+            chosen_teams: Vec::new(),
             status: Status {
                 counted: domain::Tally::default(),
                 dead_letters: 0,
@@ -122,22 +147,40 @@ mod tests {
                 backlog: 0,
             },
         };
-        let check = |window, expected: &[&str]| {
+        let check = |overview: &Overview, window, expected: &[&str]| {
             let list = overview.boards_in(window).into_iter();
             let list: Vec<_> = list.map(|s| format!("{}={}", s.board, s.sums.points)).collect();
             assert_eq!(list, expected);
         };
         check(
+            &overview,
             Window::All,
             &["global=19", "program:q=9", "program:p=5", "program:r=5"],
         );
         check(
+            &overview,
             Window::Day,
             &["global=10", "program:p=7", "program:q=2", "program:r=1"],
         );
         check(
+            &overview,
             Window::Week,
             &["global=0", "program:p=0", "program:q=0", "program:r=0"],
+        );
+        // The boards are r, q, global and p.
+        overview.boards[0].details.order = Some(2);
+        overview.boards[1].details.archived = true;
+        overview.boards[3].details.order = Some(1);
+        check(
+            &overview,
+            Window::All,
+            &["global=19", "program:p=5", "program:r=5"],
+        );
+        overview.boards[3].details.order = None;
+        check(
+            &overview,
+            Window::Day,
+            &["global=10", "program:r=1", "program:p=7"],
         );
     }
 }

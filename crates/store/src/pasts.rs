@@ -162,7 +162,7 @@ impl Pasts {
 pub fn on_board(calendar: &Calendar, board: &Board, span: &WindowSpan, facts: &[Earned]) -> Vec<PointsAt> {
     let counts = |fact: &&Earned| {
         let is_on_board = match board {
-            Board::Global => true,
+            Board::Global | Board::Team(_) => true,
             Board::Program(program) => *program == fact.program,
         };
         let is_in_window = || match (span.first_day, span.last_day) {

@@ -1,4 +1,4 @@
-//! The directory: the profile of each person. This table alone holds personal data.
+//! The profile of each person in the directory. This table alone holds personal data.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -18,8 +18,8 @@ fn capitals_key(user: &UserId) -> String {
 /// The table of people.
 #[derive(Clone, Debug)]
 pub struct People {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
 }
 
 /// What a write did to a profile.
@@ -84,7 +84,7 @@ impl People {
         Ok(outcome)
     }
 
-    async fn put_item(&self, item: Item) -> Result<(), StoreError> {
+    pub(crate) async fn put_item(&self, item: Item) -> Result<(), StoreError> {
         let put = self
             .client
             .put_item()
@@ -92,7 +92,7 @@ impl People {
             .set_item(Some(item));
         let put = put.send().await;
         put.map(drop)
-            .map_err(|error| StoreError::unavailable("writing a person", error))
+            .map_err(|error| StoreError::unavailable("writing to the directory", error))
     }
 
     /// Deletes a profile. Doing so again changes nothing.
@@ -102,16 +102,22 @@ impl People {
             partitions.push(capitals_key(user));
         }
         for partition in partitions {
-            let key = item::key(PEOPLE_KEY, &partition, user.as_str());
-            let delete = self
-                .client
-                .delete_item()
-                .table_name(&self.table)
-                .set_key(Some(key));
-            let delete = delete.send().await;
-            delete.map_err(|error| StoreError::unavailable("deleting a person", error))?;
+            self.delete_item(item::key(PEOPLE_KEY, &partition, user.as_str()))
+                .await?;
         }
         Ok(())
+    }
+
+    pub(crate) async fn delete_item(&self, key: Item) -> Result<(), StoreError> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key));
+        let delete = delete.send().await;
+        delete
+            .map(drop)
+            .map_err(|error| StoreError::unavailable("deleting from the directory", error))
     }
 
     /// At most `limit` people whose ids differ from this one only in case. They are other people.
@@ -165,11 +171,23 @@ impl People {
         Ok(PeoplePage { people, next: None })
     }
 
-    /// Whether nobody has a profile.
+    /// Whether neither people nor teams nor programs are in it.
     pub async fn is_empty(&self) -> Result<bool, StoreError> {
         let scan = self.client.scan().table_name(&self.table).limit(1).send().await;
-        let scan = scan.map_err(|error| StoreError::unavailable("looking for people", error))?;
+        let scan = scan.map_err(|error| StoreError::unavailable("looking into the directory", error))?;
         Ok(scan.items().is_empty())
+    }
+
+    /// Whether someone has a profile. Where many have, one query tells.
+    pub async fn has_people(&self) -> Result<bool, StoreError> {
+        for partition in 0..PEOPLE_PARTITIONS {
+            let first = self.query(&people_key(partition)).limit(1).send().await;
+            let first = first.map_err(|error| StoreError::unavailable("looking for people", error))?;
+            if !first.items().is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads one partition in pages of at most 1 MB. Returns the read units it consumed. The read is eventually
@@ -200,7 +218,7 @@ impl People {
     }
 
     /// An eventually consistent query for a partition.
-    fn query(&self, partition: &str) -> QueryFluentBuilder {
+    pub(crate) fn query(&self, partition: &str) -> QueryFluentBuilder {
         let query = self.client.query().table_name(&self.table);
         query
             .key_condition_expression("#directory = :partition")

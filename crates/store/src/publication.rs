@@ -166,7 +166,8 @@ impl Publication {
         let now = self.freshness.generated_at;
         let mut history_due = self.before().and_then(|before| before.history_due);
 
-        let mut pages = Pages::new(&self);
+        let former = self.previous.iter().flat_map(Head::pages);
+        let mut pages = Pages::new(former, now);
         let rows = self.ranked.entries.chunks(self.sizes.rows);
         let row_pages = rows.clone().map(|rows| pages.add(&rows, RowKey::of(&rows[0])));
         let row_pages = row_pages.collect::<Result<Vec<_>, _>>()?;
@@ -183,7 +184,7 @@ impl Publication {
             let pages = chunks.map(|(buckets, key)| pages.add(&buckets, key));
             HistogramRef::Pages(pages.collect::<Result<_, _>>()?)
         };
-        let mut writes = pages.writes;
+        let mut writes = pages.into_writes();
         let pages_written = writes.len();
 
         if let Some(look) = look {
@@ -224,6 +225,7 @@ impl Publication {
             history_due,
             case_variants: case_variants(&self.ranked.entries),
             has_profiles: self.ranked.has_profiles,
+            title: self.ranked.title,
             freshness: self.freshness,
             window: self.span,
         };
@@ -273,7 +275,7 @@ impl Look {
 }
 
 /// The pages of one generation. Only those that the previous one does not have are written.
-struct Pages<'a> {
+pub(crate) struct Pages<'a> {
     /// Pages that need no write: their hashes, and when they expire.
     kept: HashMap<&'a str, i64>,
     expires_at: i64,
@@ -281,12 +283,11 @@ struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    fn new(publication: &'a Publication) -> Self {
-        let now = publication.freshness.generated_at;
+    /// `former` are the pages of the previous generation.
+    pub fn new(former: impl Iterator<Item = &'a PageRef>, now: Timestamp) -> Self {
         let renew_before = (now + PAGE_RENEWAL).as_second();
-        let pages = publication.previous.iter().flat_map(Head::pages);
         Self {
-            kept: pages
+            kept: former
                 .filter(|page| page.expires_at >= renew_before)
                 .map(|page| (page.hash.as_str(), page.expires_at))
                 .collect(),
@@ -296,7 +297,11 @@ impl<'a> Pages<'a> {
     }
 
     /// Adds a page that begins with `first`.
-    fn add<T: Serialize, First>(&mut self, content: &T, first: First) -> Result<Located<First>, StoreError> {
+    pub fn add<T: Serialize, First>(
+        &mut self,
+        content: &T,
+        first: First,
+    ) -> Result<Located<First>, StoreError> {
         let json = Document::json(content)?;
         let hash = content_hash(&json);
         let first = Some(first);
@@ -312,6 +317,10 @@ impl<'a> Pages<'a> {
             expires_at: Some(expires_at),
         }));
         Ok(Located { page, first })
+    }
+
+    pub fn into_writes(self) -> Vec<Write> {
+        self.writes
     }
 }
 

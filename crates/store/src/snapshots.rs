@@ -242,18 +242,26 @@ impl Snapshots {
         for (hash, rows) in planned.rows {
             locked(&self.rows).put(hash, Arc::new(rows));
         }
+        Ok(match self.write_all(&key, planned.writes).await? {
+            Some(write_units) => Published::Generation {
+                generation: planned.generation,
+                pages_written: planned.pages_written,
+                write_units,
+            },
+            None => Published::Superseded,
+        })
+    }
+
+    /// Writes in order. Returns the write units that it took, or `None` if another run has replaced the head.
+    pub(crate) async fn write_all(&self, key: &str, writes: Vec<Write>) -> Result<Option<f64>, StoreError> {
         let mut write_units = 0.0;
-        for write in planned.writes {
-            match self.write(&key, write).await? {
+        for write in writes {
+            match self.write(key, write).await? {
                 Some(units) => write_units += units,
-                None => return Ok(Published::Superseded),
+                None => return Ok(None),
             }
         }
-        Ok(Published::Generation {
-            generation: planned.generation,
-            pages_written: planned.pages_written,
-            write_units,
-        })
+        Ok(Some(write_units))
     }
 
     /// Writes the history of a board in one window. Returns the write units it consumed.
@@ -366,7 +374,7 @@ impl Snapshots {
     /// The name of a page is a hash of its content, so whatever is read is current, and an eventually
     /// consistent read costs half. It may miss a page that was written a moment ago, which must be visible
     /// as soon as its head is.
-    async fn get_page<T: DeserializeOwned>(
+    pub(crate) async fn get_page<T: DeserializeOwned>(
         &self,
         key: &str,
         page: &PageRef,
@@ -378,7 +386,7 @@ impl Snapshots {
         }
     }
 
-    async fn get_document<T: DeserializeOwned>(
+    pub(crate) async fn get_document<T: DeserializeOwned>(
         &self,
         key: &str,
         part: &str,
@@ -424,7 +432,7 @@ struct MissingPage {
 }
 
 /// The next snapshot writes the page again, so this passes.
-fn missing(page: &PageRef) -> StoreError {
+pub(crate) fn missing(page: &PageRef) -> StoreError {
     let hash = page.hash.clone();
     StoreError::unavailable("reading a page", MissingPage { hash })
 }

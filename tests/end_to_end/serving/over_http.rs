@@ -56,6 +56,7 @@ async fn publish_long_ago(stack: &TestStack, users: u64) {
         overview.boards.push(BoardOverview {
             board,
             windows: BTreeMap::new(),
+            details: domain::Details::default(),
         });
         let listed = snapshots.publish_overview(&overview).await.expect("published");
         assert!(listed.is_some(), "no other run published the list");

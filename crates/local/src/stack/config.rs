@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::ScoringPolicy;
+use domain::{ScoringPolicy, TeamScore};
 use identity::Access;
 use local_http::Host;
 use store::rules::PeriodGrace;
@@ -36,6 +36,7 @@ pub struct StackConfig {
     pub time_zone: String,
     pub scoring_policy: ScoringPolicy,
     pub period_grace: PeriodGrace,
+    pub team_score: TeamScore,
     pub snapshot_every: Duration,
     /// In days, or `unlimited`.
     pub max_activity_age: String,
@@ -74,6 +75,7 @@ impl StackConfig {
                 .parse()
                 .context("the default scoring policy")?,
             period_grace: settings::PERIOD_GRACE_HOURS.try_into()?,
+            team_score: TeamScore::default(),
             snapshot_every: settings::SNAPSHOT_EVERY,
             max_activity_age: "unlimited".to_owned(),
             batching: Batching::default(),

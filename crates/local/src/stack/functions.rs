@@ -89,6 +89,9 @@ const SNAPSHOT_READS: &[&str] = &[
     "TIME_ZONE",
     "LISTED_USERS",
     "PROGRAM_BOARDS",
+    "TEAM_BOARDS",
+    "TEAM_SCORE",
+    "MIN_TEAM_SIZE",
     "QUEUE_URL",
     "DEAD_LETTER_QUEUE_URL",
 ];
@@ -132,6 +135,9 @@ pub(super) fn functions(
         ("PERIOD_GRACE_HOURS", config.period_grace.hours().to_string()),
         ("LISTED_USERS", settings::LISTED_USERS.to_string()),
         ("PROGRAM_BOARDS", settings::PROGRAM_BOARDS.to_string()),
+        ("TEAM_BOARDS", settings::TEAM_BOARDS.to_string()),
+        ("TEAM_SCORE", config.team_score.to_string()),
+        ("MIN_TEAM_SIZE", settings::MIN_TEAM_SIZE.to_string()),
         (
             "SNAPSHOT_EVERY_SECONDS",
             config.snapshot_every.as_secs().max(1).to_string(),

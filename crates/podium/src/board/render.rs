@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use client::wire::{BoardDocument, Entry, Freshness, Heading, UserDocument, WindowDocument};
+use client::wire::{BoardDocument, Entry, Freshness, Heading, TeamsDocument, UserDocument, WindowDocument};
+use domain::DisplayName;
 use terminal::text::{age, counted, grouped, points, printable, signed};
 use unicode_width::UnicodeWidthStr;
 
@@ -36,8 +37,16 @@ impl Paint {
     }
 }
 
-const COLUMNS: [&str; 5] = ["rank", "change", "user", "points", "activities"];
-const USER_COLUMN: usize = 2;
+/// The columns, and which of them is text.
+type Columns = ([&'static str; 5], usize);
+const OF_PEOPLE: Columns = (["rank", "change", "user", "points", "activities"], 2);
+const OF_TEAMS: Columns = (["rank", "team", "score", "points", "members"], 1);
+
+struct Row {
+    cells: [String; 5],
+    style: Option<Style>,
+    is_marked: bool,
+}
 
 /// The whole board, or its beginning.
 pub fn board(document: &BoardDocument, paint: Paint) -> String {
@@ -46,14 +55,18 @@ pub fn board(document: &BoardDocument, paint: Paint) -> String {
         text.push_str("\nNo users are on this board yet.\n");
         return text;
     }
-    table(&mut text, &document.entries, None, paint);
+    table(&mut text, OF_PEOPLE, &rows(&document.entries, None), paint);
     let listed = u64::try_from(document.entries.len()).unwrap_or(u64::MAX);
     if document.next_cursor.is_some() {
         let others = document.heading.participants.saturating_sub(listed);
-        let more = counted(others, "other", "others");
-        let _ = writeln!(text, "{}", paint.paint(Style::Dim, &format!("and {more}")));
+        more(&mut text, others, paint);
     }
     text
+}
+
+fn more(text: &mut String, others: u64, paint: Paint) {
+    let more = format!("and {}", counted(others, "other", "others"));
+    let _ = writeln!(text, "{}", paint.paint(Style::Dim, &more));
 }
 
 /// One user between the neighbours.
@@ -65,25 +78,66 @@ pub fn user(document: &UserDocument, paint: Paint) -> String {
     // Neighbours are listed nearest first. Show them in the order of the board.
     let place = |entry: &Entry| (entry.rank, entry.user_id.is_none(), entry.user_id.clone());
     entries.sort_by_key(place);
-    table(&mut text, &entries, document.entry.user_id.as_deref(), paint);
+    let rows = rows(&entries, document.entry.user_id.as_deref());
+    table(&mut text, OF_PEOPLE, &rows, paint);
+    text
+}
+
+/// The teams, or the best of them.
+pub fn teams(document: &TeamsDocument, paint: Paint) -> String {
+    let title = format!(
+        "teams by {}, {}",
+        printable(&document.team_score),
+        describe_window(&document.window)
+    );
+    let sums = format!(
+        "{}, {}",
+        counted(document.participants, "team", "teams"),
+        points(document.points)
+    );
+    let mut text = beginning(&title, &sums, &document.freshness, paint);
+    let sharing = |rank: u64| document.entries.iter().filter(|other| other.rank == rank).count();
+    let rows = document.entries.iter().map(|entry| Row {
+        cells: [
+            place(entry.rank, sharing(entry.rank)),
+            named(
+                entry.title.as_ref().map(DisplayName::as_str),
+                entry.team_id.as_str(),
+            ),
+            entry.score.to_string(),
+            signed(entry.points),
+            grouped(entry.members),
+        ],
+        style: None,
+        is_marked: false,
+    });
+    table(&mut text, OF_TEAMS, &rows.collect::<Vec<_>>(), paint);
+    if document.next_cursor.is_some() {
+        let listed = u64::try_from(document.entries.len()).unwrap_or(u64::MAX);
+        let others = document.participants.saturating_sub(listed);
+        more(&mut text, others, paint);
+    }
     text
 }
 
 fn heading(heading: &Heading, paint: Paint) -> String {
-    let title = format!(
-        "{}, {}",
-        printable(&heading.board),
-        describe_window(&heading.window)
-    );
-    let mut text = paint.paint(Style::Bold, &title);
-    let _ = write!(
-        text,
-        "\n{}, {}, {}\n",
+    let board = match &heading.title {
+        Some(title) => format!("{} ({})", printable(title), printable(&heading.board)),
+        None => printable(&heading.board),
+    };
+    let title = format!("{board}, {}", describe_window(&heading.window));
+    let sums = format!(
+        "{}, {}, {}",
         counted(heading.participants, "participant", "participants"),
         points(heading.points),
         counted(heading.activities, "activity", "activities"),
     );
-    let freshness = &heading.freshness;
+    beginning(&title, &sums, &heading.freshness, paint)
+}
+
+fn beginning(title: &str, sums: &str, freshness: &Freshness, paint: Paint) -> String {
+    let mut text = paint.paint(Style::Bold, title);
+    let _ = write!(text, "\n{sums}\n");
     let line = describe_freshness(freshness);
     let style = if freshness.stale { Style::Alarm } else { Style::Dim };
     text.push_str(&paint.paint(style, &line));
@@ -127,37 +181,51 @@ fn describe_freshness(freshness: &Freshness) -> String {
     format!("!!! STALE{reasons}: this board is out of date !!! {line}")
 }
 
-fn table(text: &mut String, entries: &[Entry], marked: Option<&str>, paint: Paint) {
-    let rows: Vec<[String; 5]> = entries.iter().map(|entry| cells(entry, entries)).collect();
-    let mut widths = COLUMNS.map(UnicodeWidthStr::width);
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+fn rows(entries: &[Entry], marked: Option<&str>) -> Vec<Row> {
+    let row = |entry: &Entry| {
+        let is_marked = marked.is_some() && marked == entry.user_id.as_deref();
+        Row {
+            cells: cells(entry, entries),
+            style: match entry.change {
+                _ if is_marked => Some(Style::Bold),
+                Some(1..) => Some(Style::Green),
+                Some(..0) => Some(Style::Red),
+                Some(0) | None => None,
+            },
+            is_marked,
+        }
+    };
+    entries.iter().map(row).collect()
+}
+
+fn table(text: &mut String, (columns, of_text): Columns, rows: &[Row], paint: Paint) {
+    let mut widths = columns.map(UnicodeWidthStr::width);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(&row.cells) {
             *width = (*width).max(cell.width());
         }
     }
-    let heading = line(&COLUMNS.map(str::to_owned), widths);
+    let heading = line(&columns.map(str::to_owned), of_text, widths);
     let _ = writeln!(text, "\n  {}", paint.paint(Style::Bold, heading.trim_end()));
-    for (row, entry) in rows.iter().zip(entries) {
-        let is_marked = marked.is_some() && marked == entry.user_id.as_deref();
-        let style = match entry.change {
-            _ if is_marked => Some(Style::Bold),
-            Some(1..) => Some(Style::Green),
-            Some(..0) => Some(Style::Red),
-            Some(0) | None => None,
-        };
-        let row = line(row, widths);
+    for Row {
+        cells,
+        style,
+        is_marked,
+    } in rows
+    {
+        let row = line(cells, of_text, widths);
         let row = style.map_or_else(|| row.clone(), |style| paint.paint(style, &row));
-        let _ = writeln!(text, "{} {row}", if is_marked { '>' } else { ' ' });
+        let _ = writeln!(text, "{} {row}", if *is_marked { '>' } else { ' ' });
     }
 }
 
-fn line(cells: &[String; 5], widths: [usize; 5]) -> String {
+fn line(cells: &[String; 5], of_text: usize, widths: [usize; 5]) -> String {
     let mut line = String::new();
     for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
         let gap = if place == 0 { "" } else { "  " };
         // Not by the formatter, which counts characters: those of East Asian scripts are two columns wide.
         let padding = " ".repeat(width.saturating_sub(cell.width()));
-        let _ = if place == USER_COLUMN {
+        let _ = if place == of_text {
             write!(line, "{gap}{cell}{padding}")
         } else {
             write!(line, "{gap}{padding}{cell}")
@@ -168,9 +236,8 @@ fn line(cells: &[String; 5], widths: [usize; 5]) -> String {
 
 fn cells(entry: &Entry, entries: &[Entry]) -> [String; 5] {
     let sharing = entries.iter().filter(|other| other.rank == entry.rank).count();
-    let tie = if sharing > 1 { "=" } else { " " };
     [
-        format!("{}{tie}", grouped(entry.rank)),
+        place(entry.rank, sharing),
         describe_change(entry.change),
         describe_user(entry),
         signed(entry.points),
@@ -178,12 +245,25 @@ fn cells(entry: &Entry, entries: &[Entry]) -> [String; 5] {
     ]
 }
 
+/// The rank, marked if several share it.
+fn place(rank: u64, sharing: usize) -> String {
+    let tie = if sharing > 1 { "=" } else { " " };
+    format!("{}{tie}", grouped(rank))
+}
+
+/// A name with the id, or the id alone.
+fn named(name: Option<impl AsRef<str>>, id: &str) -> String {
+    match name {
+        Some(name) => format!("{} ({})", printable(name.as_ref()), printable(id)),
+        None => printable(id),
+    }
+}
+
 /// The name with the id, or what there is of them.
 fn describe_user(entry: &Entry) -> String {
-    match (&entry.name, &entry.user_id) {
-        (Some(name), Some(id)) => format!("{} ({})", printable(name), printable(id)),
-        (None, Some(id)) => printable(id),
-        (_, None) => "(anonymous)".to_owned(),
+    match &entry.user_id {
+        Some(id) => named(entry.name.as_ref(), id),
+        None => "(anonymous)".to_owned(),
     }
 }
 
@@ -268,6 +348,43 @@ and 1,230 others
                 "    3=       –  Zoë \u{fffd} (zoe)          3           1",
                 "    3=     new  (anonymous)          3           1",
             ]
+        );
+    }
+
+    #[test]
+    fn teams_are_a_table_of_their_own() {
+        let mut teams = document();
+        teams["team_score"] = json!("mean");
+        teams["participants"] = json!(3);
+        teams["entries"] = json!([
+            {"rank": 1, "team_id": "red", "title": "The Reds", "score": 12.35, "points": 1_235, "members": 100},
+            {"rank": 1, "team_id": "blue", "score": 12.35, "points": 1_235, "members": 100},
+        ]);
+        let document = serde_json::from_value(teams).expect("the board of teams");
+        assert_eq!(
+            super::teams(&document, Paint::Plain),
+            "\
+teams by mean, week 2026-11-16 to 2026-11-22, Europe/Berlin
+3 teams, 56,789 points
+updated 12 s ago, lag 0.4 s, backlog 0
+
+  rank  team            score  points  members
+    1=  The Reds (red)  12.35   1,235      100
+    1=  blue            12.35   1,235      100
+and 1 other
+"
+        );
+    }
+
+    #[test]
+    fn a_title_stands_before_the_board() {
+        let mut titled = document();
+        titled["title"] = json!("On\u{202e}boarding");
+        let document = serde_json::from_value(titled).expect("a board");
+        let text = board(&document, Paint::Plain);
+        assert!(
+            text.starts_with("On\u{fffd}boarding (program:onboarding), week "),
+            "{text}"
         );
     }
 
