@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
 use domain::documents::BoardsDocument;
-use domain::{BoardEntry, UserId};
+use domain::{BoardEntry, TeamId, TeamsDocument, UserId};
 use flate2::read::GzDecoder;
 use local::sqs::Faults;
 use serde::Deserialize;
@@ -23,16 +23,22 @@ const KILLS: usize = 25;
 pub struct Expected {
     pub activities: u64,
     boards: BTreeMap<String, ExpectedBoard>,
+    /// Those by sum and by mean, if there are teams.
+    #[serde(default)]
+    teams: BTreeMap<String, Vec<ExpectedTeam>>,
 }
 
 impl Expected {
-    /// The global board and those of programs in a file.
+    /// The boards in a file.
     pub fn boards(file: &str) -> Option<Self> {
         let mut members: BTreeMap<String, Value> = serde_json::from_reader(open(file)?).expect("boards");
         if let Some(boards) = members.remove("boards") {
             members = serde_json::from_value(boards).expect("boards");
         }
-        members.retain(|name, _| name == "global" || name.starts_with("program:"));
+        let teams = members
+            .extract_if(.., |name, _| name.starts_with("teams by "))
+            .map(|(name, teams)| (name, serde_json::from_value(teams).expect("teams")))
+            .collect();
         let boards: BTreeMap<String, ExpectedBoard> = members
             .into_iter()
             .map(|(name, board)| (name, serde_json::from_value(board).expect("a board")))
@@ -42,13 +48,26 @@ impl Expected {
             .iter()
             .map(|entry| entry.activities)
             .sum();
-        Some(Self { activities, boards })
+        Some(Self {
+            activities,
+            boards,
+            teams,
+        })
     }
 
     /// The points of everyone.
     pub fn points(&self) -> i64 {
         self.boards["global"].points
     }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct ExpectedTeam {
+    rank: u64,
+    team_id: TeamId,
+    score: f64,
+    points: i64,
+    members: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,7 +129,8 @@ pub async fn check_boards(stack: &TestStack, expected: &Expected) {
         .map(|summary| summary.board.to_string())
         .collect();
     listed.sort();
-    assert_eq!(listed, expected.boards.keys().cloned().collect::<Vec<_>>());
+    let wanted = expected.boards.keys().filter(|name| !name.starts_with("team:"));
+    assert_eq!(listed, wanted.cloned().collect::<Vec<_>>());
 
     for (name, expected) in &expected.boards {
         let board = stack.whole_board(name, 1000).await;
@@ -143,6 +163,22 @@ pub async fn check_boards(stack: &TestStack, expected: &Expected) {
             assert_eq!(got, wanted, "on the board {name}");
         }
     }
+}
+
+/// Compares the board of teams with the one that is expected by this score.
+pub async fn check_teams(stack: &TestStack, expected: &Expected, score: &str) {
+    let wanted = &expected.teams[&format!("teams by {score}")];
+    let teams = stack.get("/v1/boards/teams").await.json::<TeamsDocument>().await;
+    let teams = teams.expect("the board of teams");
+    assert_eq!(teams.team_score, score);
+    let got = teams.entries.into_iter().map(|row| ExpectedTeam {
+        rank: row.rank,
+        team_id: row.team_id,
+        score: row.score.as_f64().expect("a number"),
+        points: row.points,
+        members: row.members,
+    });
+    assert_eq!(got.collect::<Vec<_>>(), *wanted);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,4 +23,5 @@ mod retries;
 mod serving;
 mod stack;
 mod tables;
+mod teams;
 mod windows;

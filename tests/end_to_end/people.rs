@@ -6,13 +6,13 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-use domain::{BoardDocument, BoardEntry, SearchDocument, UserDocument, Visibility};
+use domain::{BoardDocument, BoardEntry, SearchDocument, TeamScore, UserDocument, Visibility};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::cli::podium;
-use crate::data_set::{Expected, check_boards, data_set};
+use crate::data_set::{Expected, check_boards, check_teams, data_set};
 use crate::stack::TestStack;
 
 const HEAD: &str = "user_id,display_name,team,visibility\r\n";
@@ -236,6 +236,20 @@ async fn refused_rows_are_named_and_ids_in_another_case_are_other_people() {
     stack.stop().await;
 }
 
+/// Waits for a board of teams that is ranked like this.
+async fn wait_for_teams(stack: &TestStack, team_score: &str) -> Value {
+    loop {
+        let answer = stack.get("/v1/boards/teams").await;
+        if answer.status() == 200 {
+            let teams: Value = answer.json().await.expect("the board of teams");
+            if teams["team_score"] == team_score {
+                return teams;
+            }
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Imports a file while processes of the directory are killed.
 async fn import_under_kills(stack: &TestStack, file: &str) -> Ran {
     let args = ["import", file];
@@ -287,8 +301,9 @@ async fn real_people_lead_to_the_expected_boards_whatever_comes_first() {
     ) else {
         return;
     };
-    let stack = TestStack::start(|_| {}).await;
     let directory = TempDir::new().expect("a directory");
+    let data = directory.path().join("data");
+    let stack = TestStack::start(|config| config.data_dir = Some(data.clone())).await;
     let text = std::fs::read_to_string(&people).expect("the people");
     let (head, rows) = text.split_once('\n').expect("a header");
     let rows: Vec<_> = rows.lines().collect();
@@ -308,5 +323,15 @@ async fn real_people_lead_to_the_expected_boards_whatever_comes_first() {
     check(&again, 0, &counts(0, 0, rows.len(), 0));
     stack.wait_until_counted(corrected.activities).await;
     check_boards(&stack, &expected).await;
+    check_teams(&stack, &expected, "sum").await;
     stack.stop().await;
+
+    let by_mean = TestStack::start(|config| {
+        config.data_dir = Some(data);
+        config.team_score = TeamScore::Mean;
+    })
+    .await;
+    wait_for_teams(&by_mean, "mean").await;
+    check_teams(&by_mean, &expected, "mean").await;
+    by_mean.stop().await;
 }

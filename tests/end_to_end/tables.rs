@@ -350,12 +350,25 @@ impl Functions {
 
     /// Creates or replaces a profile.
     pub async fn put_person(&self, user: &str, person: &Value) {
-        let request = Request::put(format!("http://localhost/v1/people/{user}"))
+        let answer = self.ask_directory("PUT", &format!("people/{user}"), person).await;
+        assert!(answer.starts_with("20"), "{answer}");
+    }
+
+    /// The status and the body of an answer of the directory.
+    pub async fn ask_directory(&self, method: &str, path: &str, body: &Value) -> String {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://localhost/v1/{path}"))
             .header("content-type", "application/json")
-            .body(Body::from(person.to_string()))
+            .body(match body {
+                Value::Null => Body::Empty,
+                body => Body::from(body.to_string()),
+            })
             .expect("a request");
         let response = self.directory.handle(request).await;
-        assert!(response.status().is_success(), "{}", response.body());
+        format!("{} {}", response.status().as_u16(), response.body())
+            .trim_end()
+            .to_owned()
     }
 
     /// Serve as it reads tables at another address.

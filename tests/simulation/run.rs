@@ -8,7 +8,7 @@ use domain::{Board, BoardEntry, Freshness, Standing, Tally, TeamScore, UserId, W
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use snapshot::boards::{Boards, Chosen, Limits, Profiles, TeamRules, UserSum};
-use store::keys::CountGeneration;
+use store::keys::{CountGeneration, ShardCount};
 use store::pasts::{earned, on_board};
 use store::publication::{HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write};
 use store::{Head, Rules, StoredFact};
@@ -124,7 +124,8 @@ impl Run {
             Stage::Writing(writes) => writes.front().cloned().map_or(Step::Done, Step::Write),
             Stage::Reading(reading) => {
                 let day = self.rules.calendar.date(self.now);
-                if !reading.read(tables, people, self.generation, day, count) {
+                let read = (self.generation, self.rules.standing_shards);
+                if !reading.read(tables, people, read, day, count) {
                     if live != self.generation {
                         return Step::Outdated;
                     }
@@ -169,7 +170,7 @@ impl Reading {
         &mut self,
         tables: &Tables,
         people: &People,
-        generation: CountGeneration,
+        (generation, shards): (CountGeneration, ShardCount),
         day: Date,
         count: usize,
     ) -> bool {
@@ -183,10 +184,9 @@ impl Reading {
             if self.last.as_ref().is_none_or(|(last, _)| *last != key.0) {
                 let user_sum = std::mem::take(&mut self.user_sum);
                 self.boards.finish_shard(user_sum, &self.profiles);
-                let of_shard = standings.iter().filter(|((shard, _), _)| *shard == key.0);
-                let users: Vec<_> = of_shard.map(|(_, (standing, _))| &standing.user).collect();
                 self.profiles = people.profiles();
-                self.profiles.retain(|user, _| users.contains(&user));
+                self.profiles
+                    .retain(|user, _| shards.key_of(generation, user) == key.0);
                 self.boards.add_people(&self.profiles);
             }
             let standing = Standing {

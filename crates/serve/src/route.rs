@@ -439,7 +439,7 @@ mod tests {
         );
         check(
             "/v1/boards/x",
-            r#"400 The board "x" is not a board; use "global" or "program:<program_id>". [board]"#,
+            r#"400 The board "x" is not a board; use "global", "program:<program_id>" or "team:<team_id>". [board]"#,
         );
         for (path, board) in [
             ("/v1/boards/global%20x", "global x"),
@@ -449,7 +449,8 @@ mod tests {
             ("/v1/boards/GLOBAL", "GLOBAL"),
             ("/v1/boards/global;v=1", "global;v=1"),
         ] {
-            let detail = r#"is not a board; use "global" or "program:<program_id>". [board]"#;
+            let detail =
+                r#"is not a board; use "global", "program:<program_id>" or "team:<team_id>". [board]"#;
             check(path, &format!("400 The board \"{board}\" {detail}"));
         }
         check(

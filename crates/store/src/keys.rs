@@ -107,6 +107,11 @@ impl ShardCount {
         (0..self.0).map(move |shard| shard_key(generation, shard))
     }
 
+    /// The key of the shard that a user's standings are in.
+    pub fn key_of(self, generation: CountGeneration, user: &UserId) -> String {
+        shard_key(generation, self.shard_of(user))
+    }
+
     pub fn count(self) -> u16 {
         self.0
     }
