@@ -1,7 +1,7 @@
 // Connects the view in the URL, its API documents and the page parts that show them.
 
 import { get, lastAnswer } from "./api.js";
-import { hideBars, showBoard, showLoading, showPodium, showProblem } from "./board.js";
+import { hideBars, showBoard, showLoading, showPodium, showProblem, teamRow } from "./board.js";
 import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
 import { login, posting } from "./config.js";
 import { byId, say } from "./element.js";
@@ -13,7 +13,7 @@ import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { startSearch } from "./search.js";
 import { identify, setMe, showUser, showUserName, showUserProblem, whoIsMe } from "./user.js";
-import { documentsOf, exportPath, pagesOf, pageWith, parseView, searchPath, titleOf, writeView } from "./view.js";
+import { documentsOf, exportPath, pagesOf, pageWith, parseView, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
 
 const SLEPT_MS = 5000;
 
@@ -38,15 +38,22 @@ function setBusy(part, busy) {
   for (const place of document.querySelectorAll(`[data-part=${part}]`)) place.ariaBusy = `${busy}`;
 }
 
+const rowsOf = ({ team_score, entries }) => (team_score === undefined ? entries : entries.map(teamRow));
+
 const show = {
   board(document) {
     listed = document.listed;
-    showBoard(document, view, whoIsMe());
-    if (view.from === 1) showPodium(document.entries);
+    const entries = rowsOf(document);
+    showBoard({ ...document, entries }, view, whoIsMe());
+    if (document.title !== undefined) {
+      showTitle();
+      if (shown.programs) showPrograms(shown.programs.document, view);
+    }
+    if (view.from === 1) showPodium(entries);
     showLines();
   },
-  leaders({ entries }) {
-    showPodium(entries);
+  leaders(document) {
+    showPodium(rowsOf(document));
     showLines();
   },
   programs(document) {
@@ -144,6 +151,10 @@ function tick() {
   clocksApart = apart;
 }
 
+function showTitle() {
+  document.title = titleOf(view);
+}
+
 // Shows cached answers for a view at once, then loads new ones.
 function enter(next) {
   if (next.board !== view?.board || next.window !== view?.window) {
@@ -153,7 +164,8 @@ function enter(next) {
   view = next;
   shown = {};
   asked = performance.now();
-  document.title = titleOf(view);
+  showTitle();
+  byId("race").hidden = view.board === TEAMS;
   for (const tab of tabs) {
     const selected = tab.id === `tab-${view.window}`;
     tab.setAttribute("aria-selected", `${selected}`);
@@ -176,15 +188,21 @@ function enter(next) {
 }
 
 function go(change) {
-  const next = { ...view, ...change };
+  const next = settled({ ...view, ...change });
   const search = writeView(next);
   if (search !== writeView(view)) history.pushState(null, "", search || location.pathname);
   enter(next);
 }
 
 function choose(user) {
-  go({ user });
+  go({ user, ...(view.board === TEAMS && { board: START.board, from: START.from }) });
   byId("user-name").focus();
+}
+
+// A name of the board is that of a person or of a team.
+function open(id) {
+  if (view.board === TEAMS) go({ board: `team:${id}`, from: START.from });
+  else choose(id);
 }
 
 function closeUser() {
@@ -240,8 +258,8 @@ document.addEventListener("click", ({ target }) => {
   const name = target.closest("[data-choose]");
   const row = target.closest("tr[data-user]");
   // Dragging over a row selects its text.
-  if (name) choose(name.dataset.choose);
-  else if (row && getSelection().isCollapsed) choose(row.dataset.user);
+  if (name) open(name.dataset.choose);
+  else if (row && getSelection().isCollapsed) open(row.dataset.user);
 });
 document.addEventListener("keydown", (event) => {
   const isUsed = event.defaultPrevented || event.target.value;

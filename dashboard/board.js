@@ -1,6 +1,6 @@
 import { arrange, byId, heard, make, nameButton, otherCase, portray, say, seen, write } from "./element.js";
 import { change, count, number, unit, windowDates } from "./format.js";
-import { nameOf, pagesOf, programOf, START, WINDOWS, writeView } from "./view.js";
+import { learnTitle, nameOf, pagesOf, programOf, START, TEAMS, WINDOWS, writeView } from "./view.js";
 
 const panel = byId("panel");
 const body = panel.querySelector("tbody");
@@ -38,10 +38,23 @@ function boardLink(view, id) {
   return link;
 }
 
+const HEADS = ["Rank", "Name", "Points", "Activities", "Change"];
+const TEAM_HEADS = ["Rank", "Team", "Score", "Members", "Points"];
+
+/** A team as a row of a board: its score in place of points, its members of activities, its points of the change. */
+export function teamRow({ team_id, title, rank, score, points, members }) {
+  learnTitle(`team:${team_id}`, title);
+  return { rank, user_id: team_id, name: title, points: score, activities: members, of: ["member"], together: points };
+}
+
 export function showBoard(document, view, me) {
-  const { board, window, participants, points, activities, entries } = document;
-  const sums = [count(participants, "person", "people"), count(points, "point"), count(activities, "activity", "activities")];
+  const { board = TEAMS, title, window, participants, points, activities, entries, team_score } = document;
+  if (title !== undefined) learnTitle(board, title);
+  const isOfTeams = board === TEAMS;
+  const sums = [isOfTeams ? count(participants, "team") : count(participants, "person", "people"), count(points, "point"),
+    isOfTeams ? `by ${team_score.replace("top:", "the best ")}` : count(activities, "activity", "activities")];
   showHeading(board, windowDates(window), sums.join(" · "));
+  panel.querySelectorAll("th").forEach((head, i) => write(head, (isOfTeams ? TEAM_HEADS : HEADS)[i]));
   write(panel.querySelector("caption"), `${nameOf(board)}, ${WINDOWS[window.name]}`);
   showRows(entries, view, me);
   showRange(document);
@@ -116,11 +129,12 @@ function fillRow(row, entry, tied, marks) {
   portray(name, entry);
   write(mark, marks.join(", "));
   write(id, entry.name === undefined ? "" : entry.user_id);
-  const { sign, words } = change(entry.change);
+  const { of = ["activity", "activities"], together } = entry;
+  const { sign, words } = together === undefined ? change(entry.change) : { sign: number(together), words: "" };
   rank.replaceChildren(number(entry.rank), ...(tied ? [seen(" ="), heard(" tied")] : []));
   write(points, number(entry.points));
   write(activities, number(entry.activities));
-  activities.dataset.unit = ` ${unit(entry.activities, "activity", "activities")}`;
+  activities.dataset.unit = ` ${unit(entry.activities, ...of)}`;
   moved.className = entry.change > 0 ? "up" : entry.change < 0 ? "down" : "";
   moved.replaceChildren(...(words ? [seen(sign), heard(words)] : [sign]));
 }

@@ -3,7 +3,7 @@
 import { draw, make, table } from "./element.js";
 import { axisTime, fullTime, number, percent, percents, sumOf } from "./format.js";
 import { lettersOf, personOf } from "./person.js";
-import { programOf } from "./view.js";
+import { nameOf } from "./view.js";
 
 const LEADERS = 5;
 const SHARES_MAX = 8;
@@ -44,7 +44,7 @@ export function linesOf(board, chosen) {
  */
 export function partsOf([global, ...programs]) {
   const rest = programs.reduce((left, { points }) => left - points, global.points);
-  const all = [...programs.map(({ board, points }) => ({ name: programOf(board), points })), { name: OTHERS, points: rest }];
+  const all = [...programs.map(({ board, points }) => ({ name: nameOf(board), points })), { name: OTHERS, points: rest }];
   const positive = all.map(({ points }) => Math.max(0, points));
   const total = sumOf(positive);
   const wholes = percents(positive);

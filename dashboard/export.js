@@ -1,9 +1,10 @@
 import { make } from "./element.js";
-import { programOf } from "./view.js";
+import { programOf, TEAMS } from "./view.js";
 
 const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];
 const ENTRY = ["rank", "user_id", "name", "points", "activities", "change"];
-const TEXTS = ["user_id", "name"];
+const TEAM = ["rank", "team_id", "title", "score", "points", "members"];
+const TEXTS = ["user_id", "name", "team_id", "title"];
 
 /** What serve lists at most. */
 const ROWS_MAX = 10_000;
@@ -40,21 +41,22 @@ export async function wholeBoard(load) {
   return board;
 }
 
-export function csvOf({ board, window, generation, freshness, entries }) {
+export function csvOf({ board = TEAMS, window, generation, freshness, entries }) {
+  const columns = board === TEAMS ? TEAM : ENTRY;
   const heading = [board, window.name, window.first_day, window.last_day, window.time_zone, generation, freshness.generated_at];
-  const lines = entries.map((entry) => [...heading, ...ENTRY.map((name) => (TEXTS.includes(name) ? guarded(entry[name]) : entry[name]))]);
-  const csv = [[...HEADING, ...ENTRY], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+  const lines = entries.map((entry) => [...heading, ...columns.map((name) => (TEXTS.includes(name) ? guarded(entry[name]) : entry[name]))]);
+  const csv = [[...HEADING, ...columns], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
   // Without the mark, spreadsheets do not read names as UTF-8.
   return /[^\0-\x7f]/.test(csv) ? `\ufeff${csv}` : csv;
 }
 
-export function jsonOf({ board, window, generation, freshness, from, participants, entries }) {
+export function jsonOf({ board = TEAMS, window, generation, freshness, from, participants, entries }) {
   const document = { board, window, generation, generated_at: freshness.generated_at, participants, from, entries };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
 /** All time has no first day, so its files use the day of the snapshot. */
-export function fileName({ board, window, freshness }, extension) {
+export function fileName({ board = TEAMS, window, freshness }, extension) {
   const day = window.first_day ?? freshness.generated_at.slice(0, 10);
   const name = (programOf(board) ?? board).replace(/[^\w.@-]/g, "_");
   return `podium-${name}-${window.name}-${day}.${extension}`;

@@ -1,7 +1,7 @@
 import { arrange, byId, make, write } from "./element.js";
 import { number } from "./format.js";
 import { partsOf, partWords } from "./chart.js";
-import { nameOf, programOf, writeView } from "./view.js";
+import { isTeam, learnTitle, nameOf, programOf, TEAMS, writeView } from "./view.js";
 
 const FILTER_FROM = 13;
 
@@ -9,21 +9,31 @@ const list = byId("programs").querySelector("ul");
 const filter = byId("program-filter");
 const items = new Map();
 
-function newItem(board) {
-  const points = make("span", { class: "points" });
-  const link = make("a", { title: nameOf(board) }, make("span", { class: "name" }, nameOf(board)), " ", points);
-  link.dataset.board = board;
-  return { item: make("li", {}, link), link, points };
+function itemOf(board) {
+  if (!items.has(board)) {
+    const [name, points] = [make("span", { class: "name" }), make("span", { class: "points" })];
+    const link = make("a", {}, name, " ", points);
+    link.dataset.board = board;
+    items.set(board, { item: make("li", {}, link), link, name, points });
+  }
+  const { link, name, ...others } = items.get(board);
+  link.title = nameOf(board);
+  write(name, nameOf(board));
+  return { link, ...others };
 }
 
-export function showPrograms({ boards }, view) {
+export function showPrograms({ boards, teams }, view) {
   const parts = partsOf(boards);
-  boards.forEach(({ board, points }, i) => {
-    if (!items.has(board)) items.set(board, newItem(board));
+  const shown = boards.map(({ board, title, points }, i) => {
+    learnTitle(board, title);
+    const { item, points: place } = itemOf(board);
     // Shares are of all positive points. The sum of all programs may be below these.
-    write(items.get(board).points, i === 0 ? number(points) : partWords(parts[i - 1]));
+    write(place, i === 0 ? number(points) : partWords(parts[i - 1]));
+    return item;
   });
-  arrange(list, boards.map(({ board }) => items.get(board).item));
+  const ofTeams = [teams > 0 && TEAMS, isTeam(view.board) && view.board].filter(Boolean);
+  shown.splice(1, 0, ...ofTeams.map((board) => itemOf(board).item));
+  arrange(list, shown);
   arrange(byId("program-ids"), boards.slice(1).map(({ board }) => make("option", { value: programOf(board) })));
   filter.hidden = boards.length - 1 < FILTER_FROM;
   showFiltered();

@@ -8,17 +8,35 @@ export const START = { board: "global", window: "week", from: 1, rows: 100, user
 const FROM_MAX = 10_000;
 const ID = /^[!#-;=?-[\]-~]{1,128}$/;
 const PLAIN = /^(?!\.\.?$)[\w.:@-]+$/;
-const PROGRAM = "program:";
+/** The board that ranks teams. All others rank people. */
+export const TEAMS = "teams";
 
-export const programOf = (board) => (board.startsWith(PROGRAM) ? board.slice(PROGRAM.length) : null);
-export const nameOf = (board) => programOf(board) ?? "All programs";
+const PREFIX = /^(program|team):(.*)$/;
+const FIXED = { global: "All programs", [TEAMS]: "Teams" };
+
+const idOf = (board) => PREFIX.exec(board)?.[2] ?? null;
+export const programOf = (board) => (board.startsWith("program:") ? idOf(board) : null);
+export const isTeam = (board) => board.startsWith("team:");
+
+const titles = new Map();
+
+/** Remembers what an admin calls a program or team. */
+export function learnTitle(board, title) {
+  if (title === undefined) titles.delete(board);
+  else titles.set(board, title);
+}
+
+export const nameOf = (board) => FIXED[board] ?? titles.get(board) ?? idOf(board);
 export const titleOf = (view) => `${WINDOWS[view.window]} · ${nameOf(view.board)} · Podium`;
 
 /** Whether the API takes this as a user's id. */
 export const isUser = (id) => ID.test(id) && !/^(~|\.\.?$)/.test(id);
 
-const isBoard = (board) => board === "global" || ID.test(programOf(board) ?? "");
+const isBoard = (board) => board in FIXED || ID.test(idOf(board) ?? "");
 const isFrom = (from) => /^[1-9]\d{0,4}$/.test(from) && from <= FROM_MAX;
+
+/** Only boards of people have a place for a person. */
+export const settled = (view) => (view.board === TEAMS ? { ...view, user: null } : view);
 
 export function parseView(search) {
   const query = new URLSearchParams(search);
@@ -26,13 +44,13 @@ export function parseView(search) {
     const value = query.get(name);
     return value !== null && isKnown(value) ? value : START[name];
   };
-  return {
+  return settled({
     board: take("board", isBoard),
     window: take("window", (window) => Object.hasOwn(WINDOWS, window)),
     from: Number(take("from", isFrom)),
     rows: Number(take("rows", (rows) => ROWS.map(String).includes(rows))),
     user: take("user", (user) => ID.test(user)),
-  };
+  });
 }
 
 /** The query string of a view; empty for the default view. */
@@ -50,10 +68,10 @@ const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(te
 export const segmentOf = (id) =>
   PLAIN.test(id) ? id : `~${base64(id).replace(/[+/=]/g, (c) => ({ "+": "-", "/": "_" })[c] ?? "")}`;
 
-export const boardPath = (board) => `/v1/boards/${board === "global" ? board : PROGRAM + segmentOf(programOf(board))}`;
+export const boardPath = (board) => `/v1/boards/${board.replace(PREFIX, (_, kind, id) => `${kind}:${segmentOf(id)}`)}`;
 export const userPath = (board, user, query) => `${boardPath(board)}/users/${segmentOf(user)}?${query}`;
 export const searchPath = ({ board, window }, text) =>
-  `${boardPath(board)}/users?window=${window}&search=${encodeURIComponent(text)}&limit=10`;
+  `${boardPath(board === TEAMS ? "global" : board)}/users?window=${window}&search=${encodeURIComponent(text)}&limit=10`;
 
 /** The path to all rows of a view's board, page by page of one generation. */
 export const exportPath = ({ board, window }, cursor) =>
@@ -69,7 +87,7 @@ export function documentsOf(view) {
     // The names of the chart's lines, whose users are among the first ten.
     leaders: view.from === 1 ? null : `${board}?${window}&limit=10`,
     programs: `/v1/boards?${window}`,
-    history: `${board}/history?${window}`,
+    history: view.board === TEAMS ? null : `${board}/history?${window}`,
     user: view.user === null ? null : userPath(view.board, view.user, `${window}&around=3`),
   };
 }

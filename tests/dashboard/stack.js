@@ -226,6 +226,11 @@ class Stack {
       this.#sendJson("PUT", `/v1/people/${segmentOf(user)}`, person)));
   }
 
+  /// Says what a team or program is called: `kind` is `teams` or `programs`. The next snapshot has it.
+  async entitle(kind, id, details) {
+    await this.#sendJson("PUT", `/v1/${kind}/${segmentOf(id)}`, details);
+  }
+
   /// Waits until the board of all time is as wanted.
   shows(isWanted) {
     return eventually("such a board", async () => assert.ok(isWanted(await this.board())));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { after, test } from "node:test";
+import { after, before, test } from "node:test";
 import { activitiesFor } from "../activities.js";
 import { eventually } from "../eventually.js";
 import { startProvider } from "../provider.js";
@@ -18,7 +18,10 @@ const PEOPLE = Array.from({ length: 12 }, (_, at) => [`person-${at + 1}`, 500 - 
 const LONG = "m".repeat(64);
 const POINTS = { ...Object.fromEntries(PEOPLE), [LONG]: 290 };
 
+const TEAMS = { "person-1": "red", "person-2": "red", "person-3": "blue", [LONG]: "t".repeat(128) };
+
 const stack = await testStack({ activities: activitiesFor(POINTS) });
+before(() => stack.describe(Object.fromEntries(Object.entries(TEAMS).map(([user, team]) => [user, { team }]))));
 const empty = await testStack();
 const provider = await startProvider({ users: { [LONG]: {} } });
 after(() => provider.stop());
@@ -41,6 +44,14 @@ const STATES = {
     visit: async (t, options) => {
       const page = await visit(t, stack, { user: "person-3" }, options);
       await eventually("the neighbours", async () => assert.equal((await page.neighbours()).length, 6));
+      return page;
+    },
+  },
+  "the board of teams": {
+    visit: async (t, options) => {
+      await eventually("the teams", () => stack.document("/v1/boards/teams"));
+      const page = await visit(t, stack, { board: "teams" }, options);
+      await eventually("the teams", async () => assert.match(await page.board(), /3 teams/));
       return page;
     },
   },

@@ -47,6 +47,19 @@ test("a board as CSV", () => {
   ].join("\r\n"));
 });
 
+test("the board of teams as CSV", () => {
+  const { board, ...teams } = BOARD;
+  teams.team_score = "mean";
+  teams.entries = [{ rank: 1, team_id: "0012", title: "The Reds", score: 12.5, points: 25, members: 2 }, { rank: 2, team_id: "blue", score: 0, points: 0, members: 1 }];
+  assert.equal(csvOf(teams), [
+    "board,window,first_day,last_day,time_zone,generation,generated_at,rank,team_id,title,score,points,members",
+    "teams,week,2026-11-16,2026-11-22,Europe/Berlin,7,2026-11-21T10:00:00Z,1,'0012,The Reds,12.5,25,2",
+    "teams,week,2026-11-16,2026-11-22,Europe/Berlin,7,2026-11-21T10:00:00Z,2,blue,,0,0,1",
+    "",
+  ].join("\r\n"));
+  assert.equal(fileName(teams, "csv"), "podium-teams-week-2026-11-16.csv");
+});
+
 test("a board as JSON", () => {
   assert.deepEqual(JSON.parse(jsonOf(BOARD)), {
     board: "program:onboarding", window: WEEK, generation: 7, generated_at: "2026-11-21T10:00:00Z",

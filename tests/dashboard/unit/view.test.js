@@ -12,6 +12,10 @@ test("a view survives its address", () => {
   check("?board=program%3Aonboarding", { board: "program:onboarding" });
   check("?window=all&from=101&user=ann.lee%40example.org", { window: "all", from: 101, user: "ann.lee@example.org" });
   check("?from=10000&rows=1000", { from: 10_000, rows: 1000 });
+  check("?board=teams&window=day", { board: "teams", window: "day" });
+  check("?board=team%3Ared&user=ann", { board: "team:red", user: "ann" });
+  // Nobody is on the board of teams.
+  assert.deepEqual(parseView("?board=teams&user=ann"), { ...START, board: "teams" });
 });
 
 /** Each id, and how a path names it: from `printf %s ID | basenc --base64url`. */
@@ -40,12 +44,14 @@ test("a path names an id by characters that no proxy changes", () => {
     const { board, user } = documentsOf({ ...START, board: `program:${id}`, user: id });
     assert.equal(board, `/v1/boards/program:${segment}?window=week&limit=100`);
     assert.equal(user, `/v1/boards/program:${segment}/users/${segment}?window=week&around=3`);
+    assert.equal(documentsOf({ ...START, board: `team:${id}` }).board, `/v1/boards/team:${segment}?window=week&limit=100`);
   }
   // The API refuses them, and its answer says why.
   assert.equal(segmentOf("zoë"), "~em_Dqw");
   assert.equal(segmentOf("~a"), "~fmE");
   assert.equal(segmentOf("\ud800"), "~77-9");
   assert.equal(searchPath(START, "T#&+"), "/v1/boards/global/users?window=week&search=T%23%26%2B&limit=10");
+  assert.equal(searchPath({ ...START, board: "teams" }, "a"), "/v1/boards/global/users?window=week&search=a&limit=10");
 });
 
 test("every id survives the address of a view", () => {
