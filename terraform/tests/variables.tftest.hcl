@@ -35,6 +35,9 @@ run "refused_1" {
     snapshot_every_minutes      = 0
     listed_users                = 0
     program_boards              = 0
+    team_boards                 = 0
+    team_score                  = "top:0"
+    min_team_size               = 0
     stale                       = { after_snapshots = 1 }
     function_concurrency        = { aggregator = 1 }
     function_memory_mb          = { ingest = 127 }
@@ -67,6 +70,9 @@ run "refused_1" {
     var.snapshot_every_minutes,
     var.listed_users,
     var.program_boards,
+    var.team_boards,
+    var.team_score,
+    var.min_team_size,
     var.stale,
     var.function_concurrency,
     var.function_memory_mb,
@@ -100,6 +106,9 @@ run "refused_2" {
     snapshot_every_minutes = 61
     listed_users           = 1000001
     program_boards         = 2001
+    team_boards            = 2001
+    team_score             = "top:101"
+    min_team_size          = 10001
     stale                  = { lag_seconds = 0 }
     function_concurrency   = { ingest = 0 }
     function_memory_mb     = { snapshot = 10241 }
@@ -120,6 +129,9 @@ run "refused_2" {
     var.snapshot_every_minutes,
     var.listed_users,
     var.program_boards,
+    var.team_boards,
+    var.team_score,
+    var.min_team_size,
     var.stale,
     var.function_concurrency,
     var.function_memory_mb,

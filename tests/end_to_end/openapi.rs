@@ -11,7 +11,9 @@ use domain::freshness::StaleReason;
 use domain::history::{FOLLOWED_USERS, MAX_SAMPLES};
 use domain::intake::{MAX_AHEAD, RejectionCode, SCHEMA_VERSION};
 use domain::person::SearchText;
-use domain::{ActivityId, Board, DisplayName, Kind, ProgramId, TeamId, UserId, Visibility, Window, address};
+use domain::{
+    ActivityId, Board, Details, DisplayName, Kind, ProgramId, TeamId, UserId, Visibility, Window, address,
+};
 use ingest::ItemStatus;
 use serde_json::{Value, json};
 use serve::{Cursor, Route, Start};
@@ -127,7 +129,14 @@ fn limits_are_those_of_the_code() {
             maximum.into(),
         );
     }
+    for (schema, order) in [("ProgramDetails", "order"), ("StoredProgram", "order")] {
+        check(
+            &format!("/components/schemas/{schema}/properties/{order}/maximum"),
+            Details::ORDER_MAX.into(),
+        );
+    }
     for (document, list, longest) in [
+        ("TeamsDocument", "entries", serve::MAX_LIMIT),
         ("BoardDocument", "entries", serve::MAX_LIMIT),
         ("SearchDocument", "entries", serve::MAX_FOUND),
         ("UserDocument", "above", serve::MAX_AROUND),
@@ -138,10 +147,16 @@ fn limits_are_those_of_the_code() {
         let pointer = format!("/components/schemas/{document}/properties/{list}/maxItems");
         check(&pointer, longest.into());
     }
-    check(
-        "/components/schemas/PeopleDocument/properties/people/maxItems",
-        directory::LISTED_MAX.into(),
-    );
+    for (document, list) in [
+        ("PeopleDocument", "people"),
+        ("TeamDetailsDocument", "teams"),
+        ("ProgramDetailsDocument", "programs"),
+    ] {
+        check(
+            &format!("/components/schemas/{document}/properties/{list}/maxItems"),
+            directory::LISTED_MAX.into(),
+        );
+    }
     check(
         "/components/schemas/PutPerson/properties/other_case/maxItems",
         directory::OTHER_CASE_MAX.into(),

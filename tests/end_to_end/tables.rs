@@ -303,11 +303,11 @@ impl Functions {
         put.send().await.expect("the item is written");
     }
 
-    /// Writes profiles that cannot be decoded.
-    pub async fn corrupt_people(&self, users: &[&str]) {
+    /// Writes a profile, and makes all that the directory has undecodable.
+    pub async fn corrupt_directory(&self, user: &str) {
         let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
-        for user in users {
-            self.put_person(user, &json!({"team": "t"})).await;
+        for path in [&format!("people/{user}"), "teams/team-a", "programs/onboarding"] {
+            self.ask_directory("PUT", path, &json!({})).await;
         }
         let scan = self.client.scan().table_name(&self.tables.people).send().await;
         for item in scan.expect("the table").items.unwrap_or_default() {
@@ -317,6 +317,7 @@ impl Functions {
                 .table_name(&self.tables.people)
                 .set_item(Some(item));
             put.item("visibility", text("secret"))
+                .item("title", aws_sdk_dynamodb::types::AttributeValue::Null(true))
                 .send()
                 .await
                 .expect("the item is written");

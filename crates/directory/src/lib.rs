@@ -257,7 +257,7 @@ fn failed(error: &StoreError) -> Response<String> {
     match error {
         StoreError::Unavailable { .. } => unavailable(),
         StoreError::Corrupt { .. } => {
-            let detail = "A stored profile cannot be decoded. Trying again does not help; tell the operator of Podium.";
+            let detail = "Something in the directory cannot be decoded. Trying again does not help; tell the operator of Podium.";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "corrupt_data", detail).into_response()
         }
     }

@@ -137,6 +137,9 @@ pub struct Args {
     /// Programs; at most 500 have a board
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     programs: u32,
+    /// Teams, each user in one of them; at most 500 have a board
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    teams: u32,
 }
 
 /// The load of a deployment.
@@ -145,6 +148,7 @@ struct Volume {
     activities_a_day: u64,
     users: u64,
     programs: u32,
+    teams: u32,
     snapshot_every_minutes: u32,
 }
 
@@ -153,28 +157,21 @@ pub fn run(args: &Args) -> ExitCode {
         (Some(activities), Some(users)) => vec![(activities, users)],
         _ => SIZES.to_vec(),
     };
-    print!(
-        "{}",
-        table(&volumes(&sizes, args.programs, args.snapshot_every_minutes))
-    );
-    print!(
-        "\n{}",
-        paces_table(&volumes(&sizes, args.programs, args.snapshot_every_minutes))
-    );
-    print!(
-        "\n{}",
-        access_table(&volumes(&sizes, args.programs, args.snapshot_every_minutes))
-    );
+    let volumes = volumes(&sizes, args.programs, args.teams, args.snapshot_every_minutes);
+    print!("{}", table(&volumes));
+    print!("\n{}", paces_table(&volumes));
+    print!("\n{}", access_table(&volumes));
     print!("\n{}", anonymous_table(args.serve_concurrency));
     println!("\n{HELP}");
     ExitCode::SUCCESS
 }
 
-fn volumes(sizes: &[(u64, u64)], programs: u32, snapshot_every_minutes: u32) -> Vec<Volume> {
+fn volumes(sizes: &[(u64, u64)], programs: u32, teams: u32, snapshot_every_minutes: u32) -> Vec<Volume> {
     let volume = |&(activities_a_day, users)| Volume {
         activities_a_day,
         users,
         programs,
+        teams,
         snapshot_every_minutes,
     };
     sizes.iter().map(volume).collect()
@@ -200,9 +197,12 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     let snapshots = snapshots(volume);
     let programs = f64::from(volume.programs);
     let program_boards = f64::from(volume.programs.min(settings::PROGRAM_BOARDS));
-    let boards = program_boards + 1.0;
-    let pages = (users.min(LISTED) + program_boards * (users / programs).min(LISTED)) / ROWS_A_PAGE
-        * WINDOWS_OF_A_USER;
+    let team_boards = f64::from(volume.teams.min(settings::TEAM_BOARDS));
+    let boards = boards(volume);
+    let rows = users.min(LISTED)
+        + program_boards * (users / programs).min(LISTED)
+        + team_boards * (users / f64::from(volume.teams.max(1))).min(LISTED);
+    let pages = rows / ROWS_A_PAGE * WINDOWS_OF_A_USER;
     let changed_pages = pages.min(activities / snapshots * PAGES_A_CHANGE);
     // Each is sent, looked for and counted.
     let heartbeats = snapshots * f64::from(Lane::COUNT);
@@ -277,6 +277,12 @@ fn posts(volume: Volume) -> f64 {
     a_day * DAYS
 }
 
+/// The boards that a snapshot publishes. That of teams is one more if there are any.
+fn boards(volume: Volume) -> f64 {
+    let of_teams = volume.teams.min(settings::TEAM_BOARDS) + u32::from(volume.teams > 0);
+    f64::from(1 + volume.programs.min(settings::PROGRAM_BOARDS) + of_teams)
+}
+
 /// Snapshots a month.
 fn snapshots(volume: Volume) -> f64 {
     DAYS * SECONDS_A_DAY / 60.0 / f64::from(volume.snapshot_every_minutes)
@@ -292,8 +298,7 @@ fn reads(volume: Volume) -> f64 {
 /// Those that the edge does not answer from its caches. In each location, an address is asked for at serve again
 /// when its answer has expired and someone wants it.
 fn uncached_reads(volume: Volume) -> f64 {
-    let boards = f64::from(volume.programs.min(settings::PROGRAM_BOARDS)) + 1.0;
-    let addresses = boards * WINDOWS * ADDRESSES_A_BOARD + WINDOWS;
+    let addresses = boards(volume) * WINDOWS * ADDRESSES_A_BOARD + WINDOWS;
     let reads = reads(volume);
     let a_second = reads / DAYS / SECONDS_A_DAY / addresses / EDGE_LOCATIONS;
     reads / (1.0 + a_second * CACHED_SECONDS)
@@ -529,7 +534,7 @@ mod tests {
 
     #[test]
     fn the_readme_shows_what_it_prints() {
-        let volumes = volumes(&SIZES, 5, 1);
+        let volumes = volumes(&SIZES, 5, 0, 1);
         for table in [table(&volumes), paces_table(&volumes), access_table(&volumes)] {
             assert!(README.contains(&table), "README.md must contain\n{table}");
         }
@@ -541,6 +546,7 @@ mod tests {
             activities_a_day: 100_000,
             users: 50_000,
             programs: 5,
+            teams: 0,
             snapshot_every_minutes: 1,
         };
         let often = stages(volume);
@@ -560,15 +566,21 @@ mod tests {
     }
 
     #[test]
-    fn programs_cost_until_no_more_of_them_have_a_board() {
-        let snapshot = |programs| {
-            let stages = stages(volumes(&[(100_000, 50_000)], programs, 1)[0]);
+    fn programs_and_teams_cost_until_no_more_of_them_have_a_board() {
+        let snapshot = |programs, teams| {
+            let stages = stages(volumes(&[(100_000, 50_000)], programs, teams, 1)[0]);
             stages[4].1
         };
         // A board costs three write units and a read unit a snapshot and window, and its histories.
-        let a_board = (snapshot(500) - snapshot(400)) / 100.0;
-        assert!((0.3..0.5).contains(&a_board), "{a_board}");
+        for (some, more) in [
+            (snapshot(400, 0), snapshot(500, 0)),
+            (snapshot(5, 400), snapshot(5, 500)),
+        ] {
+            let a_board = (more - some) / 100.0;
+            assert!((0.3..0.5).contains(&a_board), "{a_board}");
+        }
         // More programs are counted, but not published.
-        assert!(snapshot(100_000) <= snapshot(500));
+        assert!(snapshot(100_000, 0) <= snapshot(500, 0));
+        assert!(snapshot(5, 100_000) <= snapshot(5, 500));
     }
 }

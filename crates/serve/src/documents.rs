@@ -415,8 +415,9 @@ impl Serve {
             (None, Board::Global) => Err(nothing_published().into()),
             (None, Board::Program(program)) => Err(self.without_board(program).await?.into()),
             (None, Board::Team(team)) => {
-                self.overview().await?;
-                Err(without_team_board(team, StatusCode::NOT_FOUND).into())
+                let others = other_boards(&self.overview().await?, board);
+                let problem = without_team_board(team, StatusCode::NOT_FOUND);
+                Err(problem.with("other_case", json!(others)).into())
             }
         }
     }
@@ -453,16 +454,8 @@ impl Serve {
     /// Why there is no board of a program.
     async fn without_board(&self, program: &ProgramId) -> Result<Problem, Failure> {
         let board = Board::Program(program.clone());
-        let name = board.to_string();
         let overview = self.overview().await?;
-        let mut others: Vec<Board> = overview
-            .boards
-            .iter()
-            .map(|listed| listed.board.clone())
-            .filter(|listed| listed.to_string().eq_ignore_ascii_case(&name))
-            .collect();
-        others.sort_unstable();
-        others.truncate(MAX_OTHER_CASE);
+        let others = other_boards(&overview, &board);
         let (code, mut detail) = if overview.is_complete() {
             (
                 "board_not_found",
@@ -558,6 +551,20 @@ fn next_cursor(generation: u64, from: usize, entries: usize, listed: u64) -> Opt
     let rows = from + entries;
     let has_more = entries > 0 && (rows as u64) < listed;
     has_more.then(|| Cursor { generation, rows }.to_string())
+}
+
+/// The boards of which the names differ only in case.
+fn other_boards(overview: &Overview, board: &Board) -> Vec<Board> {
+    let name = board.to_string();
+    let programs = overview.boards.iter().map(|listed| listed.board.clone());
+    let teams = overview.team_boards.iter().cloned().map(Board::Team);
+    let mut others: Vec<_> = programs
+        .chain(teams)
+        .filter(|listed| listed.to_string().eq_ignore_ascii_case(&name))
+        .collect();
+    others.sort_unstable();
+    others.truncate(MAX_OTHER_CASE);
+    others
 }
 
 fn without_team_board(team: &TeamId, status: StatusCode) -> Problem {

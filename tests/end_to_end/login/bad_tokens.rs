@@ -23,9 +23,10 @@ enum Right {
 }
 
 /// The right that each route of the description needs. A route without one fails the test.
-const ROUTES: [(&str, &str, Right); 14] = [
+const ROUTES: [(&str, &str, Right); 23] = [
     ("post", "/v1/activities", Right::Write),
     ("get", "/v1/boards", Right::Read),
+    ("get", "/v1/boards/teams", Right::Read),
     ("get", "/v1/boards/{board}", Right::Read),
     ("get", "/v1/boards/{board}/history", Right::Read),
     ("get", "/v1/boards/{board}/users", Right::Read),
@@ -37,7 +38,15 @@ const ROUTES: [(&str, &str, Right); 14] = [
     ("get", "/v1/people/{user}", Right::Administer),
     ("put", "/v1/people/{user}", Right::Administer),
     ("get", "/v1/policy", Right::Read),
+    ("get", "/v1/programs", Right::Administer),
+    ("delete", "/v1/programs/{program}", Right::Administer),
+    ("get", "/v1/programs/{program}", Right::Administer),
+    ("put", "/v1/programs/{program}", Right::Administer),
     ("get", "/v1/status", Right::Read),
+    ("get", "/v1/teams", Right::Administer),
+    ("delete", "/v1/teams/{team}", Right::Administer),
+    ("get", "/v1/teams/{team}", Right::Administer),
+    ("put", "/v1/teams/{team}", Right::Administer),
 ];
 
 type Headers = Vec<(&'static str, String)>;
@@ -228,7 +237,11 @@ fn routes() -> Vec<(Method, String, Right)> {
     assert_eq!(described, ruled, "every route of the description has a rule");
     let mut routes = Vec::new();
     for (method, path, right) in ROUTES {
-        let path = path.replace("{board}", "global").replace("{user}", "ann");
+        let path = ["{user}", "{team}", "{program}"]
+            .iter()
+            .fold(path.replace("{board}", "global"), |path, id| {
+                path.replace(id, "ann")
+            });
         let path = if path.ends_with("/users") {
             format!("{path}?search=a")
         } else {
@@ -324,6 +337,11 @@ async fn published(stack: &TestStack, headers: &Headers) {
 }
 
 /// The same requests with good tokens, so that the refusals mean something.
+/// Whether a path is that of someone without activities, or of the teams, of which there are none.
+fn is_missing(path: &str) -> bool {
+    path.contains("/users/ann") || path.ends_with("/boards/teams")
+}
+
 async fn check_good_tokens(stack: &TestStack, issuer: &Issuer, p256: &Key) {
     let by = |key: &Key, header: &str| bearer(key.token_of(header, &issuer.claims(&Value::Null).to_string()));
     let claims = |more: Value| bearer(issuer.token(&more));
@@ -351,7 +369,7 @@ async fn check_good_tokens(stack: &TestStack, issuer: &Issuer, p256: &Key) {
                 continue;
             }
             let (status, answer) = send(stack, &method, &path, &headers, "").await;
-            let missing = path.contains("/users/ann");
+            let missing = is_missing(&path);
             assert_eq!(
                 status,
                 if missing { 404 } else { 200 },
@@ -477,7 +495,7 @@ async fn employees_post_for_themselves_where_everyone_reads() {
         let is_open = right == Right::Read && !path.starts_with("/v1/private/");
         for headers in [&vec![], &bad] {
             let (status, _) = send(&stack, &method, &path, headers, ACTIVITY).await;
-            let missing = path.contains("/users/ann");
+            let missing = is_missing(&path);
             let expected = match is_open {
                 true if missing => 404,
                 true => 200,

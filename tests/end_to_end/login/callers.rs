@@ -345,24 +345,22 @@ async fn only_admins_reach_the_directory() {
             [201, 200, 200, 204],
         ),
     ] {
-        let statuses = ["PUT /ann", "GET /ann", "GET ", "DELETE /ann"].map(async |asked| {
-            let (method, below) = asked.split_once(' ').expect("two words");
-            let asked = request(
-                method,
-                &format!("/v1/people{below}"),
-                r#"{"visibility":"hidden"}"#,
-            );
-            directory
-                .handle(with_context(asked, &authorizer))
-                .await
-                .status()
-                .as_u16()
-        });
-        let mut got = Vec::new();
-        for status in statuses {
-            got.push(status.await);
+        for collection in ["people", "teams", "programs"] {
+            let statuses = ["PUT /ann", "GET /ann", "GET ", "DELETE /ann"].map(async |asked| {
+                let (method, below) = asked.split_once(' ').expect("two words");
+                let asked = request(method, &format!("/v1/{collection}{below}"), "{}");
+                directory
+                    .handle(with_context(asked, &authorizer))
+                    .await
+                    .status()
+                    .as_u16()
+            });
+            let mut got = Vec::new();
+            for status in statuses {
+                got.push(status.await);
+            }
+            assert_eq!(got, expected, "{collection} {authorizer}");
         }
-        assert_eq!(got, expected, "{authorizer}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use identity::Access;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lambda_http::Body;
 use lambda_http::http::header::{CONTENT_ENCODING, ETAG, IF_NONE_MATCH};
 use lambda_http::http::{HeaderValue, Request, Response};
@@ -104,6 +104,51 @@ impl Checked<'_> {
         }
     }
 
+    /// The boards of teams: before there are any, with two, and when one of them is left.
+    async fn teams(&mut self, functions: &mut Functions) {
+        let minute = |minutes| time("2026-11-21T12:04:00Z") + SignedDuration::from_mins(minutes);
+        let teams = |name, path: &str| case(name, "getTeams", ask("GET", path));
+        let missing = of_board("team_without_board", "team:nobodys");
+        self.serve(functions, minute(0), missing).await;
+        self.serve(functions, minute(0), vec![teams("no_teams", "/v1/boards/teams")])
+            .await;
+        for (user, team) in [("bob", "team-a"), ("eve", "team-b")] {
+            functions.put_person(user, &json!({"team": team})).await;
+        }
+        let titled = functions
+            .ask_directory("PUT", "teams/team-a", &json!({"title": "The Reds"}))
+            .await;
+        assert!(titled.starts_with("201"), "{titled}");
+        // The second run finds the heartbeat of the first one counted.
+        functions.publish(minute(0)).await;
+        functions
+            .count(minute(0) + SignedDuration::from_millis(500))
+            .await;
+        functions.publish(minute(1)).await;
+        let mut cases = vec![
+            teams("teams", "/v1/boards/teams"),
+            teams("", "/v1/boards/teams?window=day&limit=1"),
+            teams("", "/v1/boards/teams?from=9"),
+            teams("", "/v1/boards/teams?cursor=999.100"),
+            teams("", "/v1/boards/teams?limit=0"),
+            teams("", "/v1/boards/teams?points=1"),
+            teams("", "/v1/boards/teams?a=%ff"),
+            case("", "getTeams", ask("DELETE", "/v1/boards/teams")),
+            case("", "getBoard", ask("GET", "/v1/boards/team:team-a")),
+        ];
+        let etag = functions.get("/v1/boards/teams", minute(1)).await.headers()[ETAG].clone();
+        let mut unchanged = teams("", "/v1/boards/teams");
+        unchanged.request.headers_mut().insert(IF_NONE_MATCH, etag);
+        cases.push(unchanged);
+        self.serve(functions, minute(1), cases).await;
+        functions.put_person("bob", &json!({})).await;
+        for minutes in [2, 3] {
+            functions.publish(minute(minutes)).await;
+        }
+        self.serve(functions, minute(5), of_board("", "team:team-a"))
+            .await;
+    }
+
     /// What callers without the right for it get.
     async fn refusals(&mut self, functions: &Functions, now: Timestamp) {
         for Case {
@@ -137,7 +182,7 @@ impl Checked<'_> {
             self.check("", "postCorrections", ingest.handle(posted, now).await);
             let asked = with_context(ask("GET", "/v1/corrections?user_id=bob"), &caller);
             self.check("", "listCorrections", ingest.handle(asked, now).await);
-            for case in every_person("") {
+            for case in every_entry("") {
                 let asked = with_context(case.request, &caller);
                 let response = functions.directory_to(restricted()).handle(asked).await;
                 self.check("", case.operation, response);
@@ -147,7 +192,7 @@ impl Checked<'_> {
 
     /// What is answered when what is stored cannot be decoded, and then when the tables are gone.
     async fn failures(&mut self, functions: &Functions, now: Timestamp, later: Timestamp) {
-        for board in ["boards", "global all"] {
+        for board in ["boards", "global all", "teams all"] {
             functions.corrupt_document(board, "latest").await;
         }
         functions.corrupt_generations().await;
@@ -157,13 +202,13 @@ impl Checked<'_> {
         drop_table(functions, &functions.tables.standings).await;
         self.serve(functions, later, every_board("unavailable_for_reading"))
             .await;
-        functions.corrupt_people(&["ann.lee"]).await;
-        let corrupt = every_person("corrupt_person")
+        functions.corrupt_directory("ann.lee").await;
+        let corrupt = every_entry("corrupt_person")
             .into_iter()
-            .filter(|case| case.operation != "deletePerson");
+            .filter(|case| !case.operation.starts_with("delete"));
         self.directory(functions, corrupt.collect()).await;
         drop_table(functions, &functions.tables.people).await;
-        self.directory(functions, every_person("unavailable_directory"))
+        self.directory(functions, every_entry("unavailable_directory"))
             .await;
         drop_table(functions, &functions.tables.activities).await;
         self.ingest(functions, now, cases_without_activities()).await;
@@ -314,19 +359,121 @@ fn listed_corrections(name: &'static str) -> Case {
 }
 
 fn put_person(user: &str, body: impl Into<Body>) -> Request<Body> {
-    Request::put(format!("http://localhost/v1/people/{user}"))
+    put(&format!("/v1/people/{user}"), body)
+}
+
+fn put(path: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::put(format!("http://localhost{path}"))
         .header("content-type", "application/json")
         .body(body.into())
         .expect("a request")
 }
 
 /// Every operation of the directory.
-fn every_person(name: &'static str) -> Vec<Case> {
-    vec![
+fn every_entry(name: &'static str) -> Vec<Case> {
+    let mut cases = vec![
         case(name, "listPeople", ask("GET", "/v1/people")),
         case(name, "getPerson", ask("GET", "/v1/people/ann.lee")),
         case(name, "putPerson", put_person("ann.lee", "{}")),
         case(name, "deletePerson", ask("DELETE", "/v1/people/ann.lee")),
+    ];
+    for kind in [&TEAMS, &PROGRAMS] {
+        let path = format!("{}/{}", kind.path, kind.id);
+        cases.extend([
+            case(name, kind.list, ask("GET", kind.path)),
+            case(name, kind.get, ask("GET", &path)),
+            case(name, kind.put, put(&path, "{}")),
+            case(name, kind.delete, ask("DELETE", &path)),
+        ]);
+    }
+    cases
+}
+
+/// The operations on teams or programs, and the examples of their answers.
+struct Kind {
+    path: &'static str,
+    id: &'static str,
+    list: &'static str,
+    get: &'static str,
+    put: &'static str,
+    delete: &'static str,
+    listed: &'static str,
+    details: &'static str,
+    not_found: &'static str,
+    new: &'static str,
+    again: &'static str,
+    invalid: &'static str,
+}
+
+const TEAMS: Kind = Kind {
+    path: "/v1/teams",
+    id: "team-a",
+    list: "listTeams",
+    get: "getTeam",
+    put: "putTeam",
+    delete: "deleteTeam",
+    listed: "teams_with_details",
+    details: "team_details",
+    not_found: "team_not_found",
+    new: "new_team",
+    again: "team_again",
+    invalid: "invalid_team",
+};
+
+const PROGRAMS: Kind = Kind {
+    path: "/v1/programs",
+    id: "onboarding",
+    list: "listPrograms",
+    get: "getProgram",
+    put: "putProgram",
+    delete: "deleteProgram",
+    listed: "programs_with_details",
+    details: "program_details",
+    not_found: "program_not_found",
+    new: "new_program",
+    again: "program_again",
+    invalid: "invalid_program",
+};
+
+fn details_cases(description: &Description, kind: &Kind) -> Vec<Case> {
+    let name = kind.path.trim_start_matches("/v1/").trim_end_matches('s');
+    let example = format!(
+        "/paths/~1v1~1{name}s~1{{{name}}}/put/requestBody/content/application~1json/examples/{}/value",
+        kind.new
+    );
+    let example = description.at(&example).to_string();
+    let at = |id: &str| format!("{}/{id}", kind.path);
+    let (one, list) = (at(kind.id), kind.path);
+    let mut encoded = put(&one, "{}");
+    encoded
+        .headers_mut()
+        .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let mut without_type = put(&one, "{}");
+    without_type.headers_mut().clear();
+    vec![
+        case(kind.new, kind.put, put(&one, example.clone())),
+        case(kind.again, kind.put, put(&one, example)),
+        case(kind.listed, kind.list, ask("GET", list)),
+        case("", kind.list, ask("GET", &format!("{list}?limit=1"))),
+        case("", kind.list, ask("GET", &format!("{list}?limit=0"))),
+        case("", kind.list, ask("DELETE", list)),
+        case(kind.details, kind.get, ask("GET", &one)),
+        case(kind.not_found, kind.get, ask("GET", &at("chess"))),
+        case("", kind.get, ask("GET", &at("a%20b"))),
+        case(kind.invalid, kind.put, put(&one, r#"{"order":-1}"#)),
+        case("", kind.put, put(&one, "{")),
+        case("", kind.put, put(&one, "[]")),
+        case("", kind.put, put(&at("a%20b"), "{}")),
+        case("", kind.put, encoded),
+        case("", kind.put, without_type),
+        case(
+            "",
+            kind.put,
+            put(&one, " ".repeat(problem::body::MAX_BODY_BYTES + 1)),
+        ),
+        case("", kind.delete, ask("DELETE", &at("a%20b"))),
+        case("", kind.delete, ask("POST", &one)),
+        case("", kind.delete, ask("DELETE", &one)),
     ]
 }
 
@@ -384,9 +531,11 @@ fn directory_cases(description: &Description) -> Vec<Case> {
         case("", delete, ask("POST", "/v1/people/ann.lee")),
         case("", delete, ask("DELETE", "/v1/people/ann.lee")),
     ];
+    cases.extend(details_cases(description, &TEAMS));
+    cases.extend(details_cases(description, &PROGRAMS));
     for Case {
         operation, request, ..
-    } in every_person("")
+    } in every_entry("")
     {
         for query in ["points=1", "a=1&a=2", "a=%ff"] {
             let uri = format!("{}?{query}", request.uri());
@@ -479,9 +628,9 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
     cases
 }
 
-/// Every document of the board of a program; `example` shows the answer for the board itself.
-fn of_program(example: &'static str, program: &str) -> Vec<Case> {
-    let get = |path: &str| ask("GET", &format!("/v1/boards/program:{program}{path}"));
+/// Every document of a board; `example` shows the answer for the board itself.
+fn of_board(example: &'static str, board: &str) -> Vec<Case> {
+    let get = |path: &str| ask("GET", &format!("/v1/boards/{board}{path}"));
     vec![
         case(example, "getBoard", get("")),
         case("", "getHistory", get("/history")),
@@ -496,6 +645,7 @@ fn every_board(name: &'static str) -> Vec<Case> {
         case(name, "getStatus", ask("GET", "/v1/status")),
         case(name, "getPolicy", ask("GET", "/v1/policy")),
         case(name, "getBoard", ask("GET", "/v1/boards/global")),
+        case(name, "getTeams", ask("GET", "/v1/boards/teams")),
         case(name, "getUser", ask("GET", "/v1/boards/global/users/bob")),
         case(name, "getHistory", ask("GET", "/v1/boards/global/history")),
         case(
@@ -506,10 +656,14 @@ fn every_board(name: &'static str) -> Vec<Case> {
     ]
 }
 
-/// Conditional requests for every document, each with its current validator.
+/// Conditional requests for every document, each with its current validator. There are no teams yet.
 async fn unchanged(functions: &Functions, now: Timestamp) -> Vec<Case> {
-    let mut cases = every_board("");
-    for (case, Case { request, .. }) in cases.iter_mut().zip(every_board("")) {
+    let documents = |case: &Case| case.operation != "getTeams";
+    let mut cases: Vec<_> = every_board("").into_iter().filter(documents).collect();
+    for (case, Case { request, .. }) in cases
+        .iter_mut()
+        .zip(every_board("").into_iter().filter(documents))
+    {
         let etag = functions.serve.handle(request, now).await.headers()[ETAG].clone();
         case.request.headers_mut().insert(IF_NONE_MATCH, etag);
     }
@@ -575,17 +729,22 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     let later = time("2026-11-21T12:01:00Z");
     functions.publish(later).await;
     checked
-        .serve(&functions, later, of_program("program_without_board", "archery"))
+        .serve(
+            &functions,
+            later,
+            of_board("program_without_board", "program:archery"),
+        )
         .await;
     let later = time("2026-11-21T12:02:00Z");
     functions.publish(later).await;
     checked
-        .serve(&functions, later, of_program("program_dropped", "wellness"))
+        .serve(&functions, later, of_board("program_dropped", "program:wellness"))
         .await;
 
     let later = time("2026-11-21T12:03:00Z");
     checked.corrections(&functions, later).await;
     checked.directory(&functions, directory_cases(&description)).await;
+    checked.teams(&mut functions).await;
     checked.refusals(&functions, later).await;
 
     checked.failures(&functions, now, later).await;

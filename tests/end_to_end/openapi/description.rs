@@ -269,7 +269,13 @@ fn drifts(document: &Value) -> Vec<(String, Value)> {
             .into_iter()
             .flat_map(|members| members.keys());
         let is_row = ROWS.iter().any(|rows| pointer.starts_with(rows));
-        let is_optional = |name: &str| OPTIONAL.contains(&name) || is_row && name == "user_id";
+        // Of boards and their rows; that of a problem is always there.
+        let may_lack_title = document
+            .pointer(&pointer)
+            .is_some_and(|object| object["points"].is_number());
+        let is_optional = |name: &str| {
+            OPTIONAL.contains(&name) || is_row && name == "user_id" || may_lack_title && name == "title"
+        };
         for name in members.filter(|name| !is_optional(name)) {
             let removed = edited(&|object| drop(object.remove(name)));
             drifts.push((format!("{pointer:?} without {name}"), removed));
