@@ -97,7 +97,7 @@ impl Overview {
                 (place, summary)
             })
             .collect();
-        boards.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        boards.sort_unstable_by_key(|(place, _)| *place);
         boards.into_iter().map(|(_, summary)| summary).collect()
     }
 }
