@@ -7,6 +7,7 @@ mod latency;
 mod login;
 mod machine;
 mod metrics;
+mod people;
 mod probes;
 mod readers;
 mod report;
@@ -79,6 +80,8 @@ enum Part {
     Units,
     /// Publishing the boards of many standings
     Snapshot,
+    /// What a profile for everyone and teams add to a snapshot
+    People,
     /// Read units of a person's document
     Readers,
     /// Units for points over time: samples of past snapshots, compared with day counters
@@ -133,6 +136,7 @@ async fn measure(args: &Args, report: &mut Report) {
             Part::Login => login::measure(length, report, &mut peaks).await,
             Part::Units => units::measure(report, &mut peaks).await,
             Part::Snapshot => snapshots::measure(&args.standings, report, &mut peaks).await,
+            Part::People => people::measure(report, &mut peaks).await,
             Part::Readers => readers::measure(report, &mut peaks).await,
             Part::History => history::measure(report, &mut peaks).await,
             Part::Functions => functions::measure(report, &mut peaks).await,

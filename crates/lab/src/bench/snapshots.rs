@@ -38,8 +38,8 @@ struct Sized {
 /// One run of the function.
 pub(super) struct Run {
     /// As measured by the function.
-    duration: Duration,
-    line: Line,
+    pub duration: Duration,
+    pub line: Line,
 }
 
 pub async fn measure(sizes: &[u32], report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<()> {

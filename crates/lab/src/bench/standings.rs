@@ -44,6 +44,7 @@ pub struct Staff {
     /// Activities of each user in every window, in addition to the initial ones.
     more: u32,
     user: u64,
+    programs_max: u32,
     programs_left: u32,
     first_program: u32,
 }
@@ -54,22 +55,36 @@ impl Staff {
             random: StdRng::seed_from_u64(SEED),
             more,
             user: 0,
+            programs_max: PROGRAMS_OF_A_USER_MAX,
             programs_left: 0,
             first_program: 0,
         }
+    }
+
+    /// Each user is in one program.
+    pub fn of_one_program() -> Self {
+        Self {
+            programs_max: 1,
+            ..Self::new(0)
+        }
+    }
+
+    /// The user with this number, from 1.
+    pub fn user_of(number: u64) -> anyhow::Result<UserId> {
+        Ok(format!("employee-{number}").parse()?)
     }
 
     /// The next standing: the same user in another program, or the next user.
     pub fn next(&mut self) -> anyhow::Result<Standing> {
         if self.programs_left == 0 {
             self.user += 1;
-            self.programs_left = self.random.random_range(1..=PROGRAMS_OF_A_USER_MAX);
+            self.programs_left = self.random.random_range(1..=self.programs_max);
             self.first_program = self.random.random_range(0..PROGRAMS);
         }
         self.programs_left -= 1;
         let program = (self.first_program + self.programs_left) % PROGRAMS;
         Ok(Standing {
-            user: format!("employee-{}", self.user).parse::<UserId>()?,
+            user: Self::user_of(self.user)?,
             program: format!("program-{program}").parse::<ProgramId>()?,
             tallies: self.tallies(),
             recent_activities: 0,

@@ -37,6 +37,8 @@ pub struct StackConfig {
     pub scoring_policy: ScoringPolicy,
     pub period_grace: PeriodGrace,
     pub team_score: TeamScore,
+    /// How many teams have a board. Only `podium bench` sets it.
+    pub team_boards: u32,
     pub snapshot_every: Duration,
     /// In days, or `unlimited`.
     pub max_activity_age: String,
@@ -76,6 +78,7 @@ impl StackConfig {
                 .context("the default scoring policy")?,
             period_grace: settings::PERIOD_GRACE_HOURS.try_into()?,
             team_score: TeamScore::default(),
+            team_boards: settings::TEAM_BOARDS,
             snapshot_every: settings::SNAPSHOT_EVERY,
             max_activity_age: "unlimited".to_owned(),
             batching: Batching::default(),

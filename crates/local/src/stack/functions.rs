@@ -135,7 +135,7 @@ pub(super) fn functions(
         ("PERIOD_GRACE_HOURS", config.period_grace.hours().to_string()),
         ("LISTED_USERS", settings::LISTED_USERS.to_string()),
         ("PROGRAM_BOARDS", settings::PROGRAM_BOARDS.to_string()),
-        ("TEAM_BOARDS", settings::TEAM_BOARDS.to_string()),
+        ("TEAM_BOARDS", config.team_boards.to_string()),
         ("TEAM_SCORE", config.team_score.to_string()),
         ("MIN_TEAM_SIZE", settings::MIN_TEAM_SIZE.to_string()),
         (
