@@ -20,8 +20,8 @@ const VIEWS = {
 };
 const TIES = { ann: 50, bob: 50, cy: 30, dan: 20, eve: 20, fay: 10 };
 /// By the number of the user; one team has a single member.
-const TEAMS = ["red", "blue", "sales/north", "一番"];
-const TITLES = { red: "The Reds", blue: "الفريق الأزرق", "sales/north": "Sales in the north, ".repeat(4).slice(0, 80) };
+const TEAMS = ["red", "blue", "sales/north", "first"];
+const TITLES = { red: "The Reds", first: "一番", blue: "الفريق الأزرق", "sales/north": "Sales in the north, ".repeat(4).slice(0, 80) };
 const place = resolve(import.meta.dirname, "../../target/screenshots");
 
 mkdirSync(place, { recursive: true });
