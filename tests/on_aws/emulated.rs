@@ -349,8 +349,7 @@ async fn tokens_may_do_what_their_scopes_say(emulator: &Emulator, provider: &Pro
     whoever_has_a_token_reads_in_private(emulator, provider, api_url).await;
 }
 
-/// An activity is no correction, and nobody posts people. Teams and programs are not there yet, so the directory
-/// answers them 404.
+/// An activity is no correction, and nobody posts people, teams or programs.
 async fn only_admins_reach_their_routes(emulator: &Emulator, provider: &Provider, api_url: &str) {
     let write = provider.token(json!({ "scope": "podium:write" })).await;
     let admin = provider.token(json!({ "scope": "podium:admin" })).await;
@@ -364,8 +363,8 @@ async fn only_admins_reach_their_routes(emulator: &Emulator, provider: &Provider
         let url = format!("{api_url}v1/{path}");
         let to_admins = match path {
             "corrections" => 422,
-            "people/ann" => 405,
-            _ => 404,
+            "corrections/1" => 404,
+            _ => 405,
         };
         for (token, expected) in [(&write, 403), (&admin, to_admins)] {
             let bearer = format!("authorization: Bearer {token}");

@@ -198,7 +198,7 @@ impl Publisher {
 
         let chosen = previous.as_ref().map(|previous| Chosen {
             programs: previous.chosen_programs.clone(),
-            teams: previous.chosen_teams.clone(),
+            teams: previous.next_teams().to_vec(),
         });
         let boards = Boards::new(chosen.unwrap_or_default(), self.limits, self.team_rules);
         // Heads are read before standings. So if a later run overtakes this one, replacing a head fails
@@ -251,8 +251,8 @@ impl Publisher {
             programs: programs as u64,
             chosen_programs: chosen.programs,
             teams: teams as u64,
+            chosen_teams: (chosen.teams != team_boards).then_some(chosen.teams),
             team_boards,
-            chosen_teams: chosen.teams,
             status: Status {
                 counted: sum,
                 dead_letters,

@@ -27,9 +27,9 @@ pub struct Overview {
     /// The teams that have a board.
     #[serde(default)]
     pub team_boards: Vec<TeamId>,
-    /// Those that have one in the next run.
-    #[serde(default)]
-    pub chosen_teams: Vec<TeamId>,
+    /// Those that have one in the next run; `None` if they are the same, so that the list is not stored twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_teams: Option<Vec<TeamId>>,
     pub status: Status,
     pub freshness: Freshness,
 }
@@ -45,17 +45,9 @@ pub struct BoardOverview {
 }
 
 impl Overview {
-    /// The programs that have a board in the next run. An overview of an earlier version chooses none; its
-    /// boards go on.
-    pub fn next_programs(&self) -> Vec<ProgramId> {
-        if !self.chosen_programs.is_empty() {
-            return self.chosen_programs.clone();
-        }
-        let boards = self.boards.iter().filter_map(|overview| match &overview.board {
-            Board::Program(program) => Some(program.clone()),
-            Board::Global | Board::Team(_) => None,
-        });
-        boards.collect()
+    /// The teams that have a board in the next run.
+    pub fn next_teams(&self) -> &[TeamId] {
+        self.chosen_teams.as_deref().unwrap_or(&self.team_boards)
     }
 
     pub fn lists(&self, board: &Board) -> bool {
@@ -134,7 +126,7 @@ mod tests {
             chosen_programs: Vec::new(),
             teams: 0,
             team_boards: Vec::new(),
-            chosen_teams: Vec::new(),
+            chosen_teams: None,
             status: Status {
                 counted: domain::Tally::default(),
                 dead_letters: 0,
