@@ -9,7 +9,8 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, RngExt as _};
 use store::count::Countable;
-use store::fold::{Answer, Call, Held, PersonFold};
+use store::erasures::Erasures;
+use store::fold::{Answer, Call, Facts, Held, PersonFold};
 use store::keys::{CountGeneration, StandingKey};
 use store::ledger::LedgerKey;
 use store::{Rules, StoredFact};
@@ -46,13 +47,13 @@ impl Fold {
     pub fn step(
         &mut self,
         tables: &mut Tables,
-        facts: &[StoredFact],
+        (facts, erasures): (&[StoredFact], &Erasures),
         rules: &Rules,
         now: Timestamp,
         fault: Fault,
         random: &mut StdRng,
     ) -> bool {
-        let Some(call) = self.fold.next() else {
+        let Some(call) = self.fold.next(now) else {
             return false;
         };
         let done = |is_done| {
@@ -80,20 +81,19 @@ impl Fold {
                 let of_user = facts
                     .iter()
                     .filter(|stored| stored.fact.user() == self.fold.user());
-                let scored = of_user
-                    .filter_map(|stored| Countable::scored(&stored.fact, stored.received_at, rules).ok());
-                let scored: Vec<_> = scored.collect();
+                let facts = Facts::counted(of_user, rules, erasures.before(self.fold.user()));
                 self.read.clear();
                 for Countable {
                     fact, program, key, ..
-                } in &scored
+                } in &facts.countable
                 {
                     let (generation, shards) = (self.fold.generation(), rules.standing_shards);
                     let standing = StandingKey::new(generation, shards, fact.user.clone(), program.clone());
                     self.read.entry(standing).or_default().insert(*key);
                 }
-                Answer::Facts(scored)
+                Answer::Facts(facts)
             }
+            Call::ReadErasure => Answer::Erasure(erasures.before(self.fold.user())),
             Call::Spill(spill) => done(tables.spill(spill)),
             Call::WriteCap { name, sums } => {
                 tables.write_cap(name, *sums);
@@ -108,7 +108,7 @@ impl Fold {
                 let read = self.read[standing].clone();
                 done(tables.replace(standing, *replaces, *version, ledger, read))
             }
-            Call::Delete { standing, .. } => panic!("{standing:?} has facts"),
+            Call::Delete { standing, replaces } => done(tables.remove(standing, *replaces)),
         };
         let answer = if fault == Fault::None {
             answer
@@ -163,7 +163,7 @@ impl Rebuild {
     pub fn step(
         &mut self,
         tables: &mut Tables,
-        facts: &[StoredFact],
+        facts: (&[StoredFact], &Erasures),
         rules: &Rules,
         now: Timestamp,
         fault: Fault,

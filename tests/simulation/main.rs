@@ -4,6 +4,7 @@
 //! `PODIUM_SCHEDULES` sets the number of schedules, `PODIUM_SEED` the first seed. With a single schedule,
 //! every move is printed.
 
+mod erasure;
 mod folds;
 mod people;
 mod publishing;

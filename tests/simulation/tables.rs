@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::UserId;
 use jiff::Timestamp;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -18,8 +19,8 @@ const STALE_STATES: usize = 4;
 
 #[derive(Debug, Default)]
 pub struct Tables {
-    /// The newest states of each standing, the last one being the current.
-    standings: BTreeMap<StandingKey, Vec<Stored>>,
+    /// The newest states of each standing, the last one being the current; `None` where there was none.
+    standings: BTreeMap<StandingKey, Vec<Option<Stored>>>,
     blocks: BTreeMap<BlockName, Block>,
     caps: BTreeMap<CapName, CapSums>,
     /// The keys of what each standing includes, as its writes say. The code under test does not know them.
@@ -36,7 +37,7 @@ struct Block {
 
 impl Tables {
     pub fn current(&self, standing: &StandingKey) -> Option<&Stored> {
-        self.standings.get(standing)?.last()
+        self.standings.get(standing)?.last()?.as_ref()
     }
 
     /// A read that may return an earlier state, or miss a new standing, if it is not consistent.
@@ -48,7 +49,7 @@ impl Tables {
             random.random_range(1..=STALE_STATES + 1)
         };
         let at = states.len().checked_sub(back)?;
-        Some(states[at].clone())
+        states[at].clone()
     }
 
     /// The current standings of a generation, in the order of the table.
@@ -62,7 +63,7 @@ impl Tables {
             .filter(|(standing, _)| standing.generation == generation);
         let current = standings.filter_map(|(standing, states)| {
             let key = (standing.partition(), standing.member());
-            Some((key, (standing, &states.last()?.ledger)))
+            Some((key, (standing, &states.last()?.as_ref()?.ledger)))
         });
         current.collect()
     }
@@ -151,20 +152,47 @@ impl Tables {
         true
     }
 
+    /// Deletes a standing, and returns whether the condition held. A stale read may still see it.
+    pub fn remove(&mut self, standing: &StandingKey, replaces: Option<Version>) -> bool {
+        if !self.is_version(standing, replaces) {
+            return false;
+        }
+        self.included.remove(standing);
+        self.written.remove(standing);
+        self.push(standing, None);
+        true
+    }
+
+    /// The epochs of a user's blocks and caps.
+    pub fn epochs(&self, user: &UserId) -> BTreeSet<String> {
+        let names = self.blocks.keys().map(BlockName::as_str);
+        let names = names.chain(self.caps.keys().map(CapName::as_str));
+        names.filter_map(|name| epoch_of(name, user)).collect()
+    }
+
+    /// Deletes a user's blocks and caps of these epochs.
+    pub fn delete_epochs(&mut self, user: &UserId, epochs: &BTreeSet<String>) {
+        let is_left = |name: &str| epoch_of(name, user).is_none_or(|epoch| !epochs.contains(&epoch));
+        self.blocks.retain(|name, _| is_left(name.as_str()));
+        self.caps.retain(|name, _| is_left(name.as_str()));
+    }
+
     fn is_version(&self, standing: &StandingKey, version: Option<Version>) -> bool {
         self.current(standing).map(|stored| stored.version) == version
     }
 
     fn put(&mut self, standing: &StandingKey, version: Version, ledger: &Ledger) {
+        let ledger = ledger.clone();
+        self.push(standing, Some(Stored { version, ledger }));
+        self.written.insert(standing.clone());
+    }
+
+    fn push(&mut self, standing: &StandingKey, state: Option<Stored>) {
         let states = self.standings.entry(standing.clone()).or_default();
         if states.len() > STALE_STATES {
             states.remove(0);
         }
-        states.push(Stored {
-            version,
-            ledger: ledger.clone(),
-        });
-        self.written.insert(standing.clone());
+        states.push(state);
     }
 
     /// What a standing includes.
@@ -197,4 +225,10 @@ impl Tables {
         self.blocks
             .retain(|_, block| block.expires_at > now.as_second() || !is_deleted());
     }
+}
+
+/// The epoch in the name of a user's block or cap.
+fn epoch_of(name: &str, user: &UserId) -> Option<String> {
+    let parts: Vec<_> = name.split(' ').collect();
+    (parts[1] == user.as_str()).then(|| parts[3].to_owned())
 }

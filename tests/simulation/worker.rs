@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _};
 use store::count::{Answer, CALL_TIME_MIN, Call, Now, StandingCount, Write};
+use store::erasures::Erasures;
 use store::{Generations, Rules};
 
 use crate::tables::Tables;
@@ -22,8 +23,9 @@ const CALL: Duration = Duration::from_millis(10);
 /// An invocation that has received its messages.
 pub struct Worker {
     pub messages: Vec<SqsMessage>,
-    /// The rules of the live generation when it started.
+    /// The rules of the live generation when it started, and who was erased then.
     rules: Rules,
+    pub erasures: Erasures,
     /// Those of the live generation come first.
     counts: Vec<StandingCount>,
     /// When the next call of each may be sent.
@@ -99,7 +101,7 @@ impl Worker {
     pub fn receive(messages: Vec<SqsMessage>, generations: &Generations, spent: Duration) -> Self {
         let rules = |generation| generations.rules(generation).expect("rules are settled");
         let live = rules(generations.live).clone();
-        let batch = Batch::sort(&messages, &live);
+        let batch = Batch::sort(&messages, &live, &generations.erasures);
         let counts = generations
             .counted()
             .flat_map(|generation| batch.counts(generation, rules(generation)));
@@ -109,6 +111,7 @@ impl Worker {
             counts,
             messages,
             rules: live,
+            erasures: generations.erasures.clone(),
             spent,
         }
     }
@@ -152,7 +155,7 @@ impl Worker {
 
     /// What the invocation reports to the queues once every activity has its results.
     pub fn conclude(&self) -> Verdicts {
-        let mut batch = Batch::sort(&self.messages, &self.rules);
+        let mut batch = Batch::sort(&self.messages, &self.rules, &self.erasures);
         batch.conclude_all(self.counts.iter().map(|count| count.results.as_slice()));
         let id = |message: &SqsMessage| message.message_id.clone().expect("every message has an id");
         let deferred: Vec<_> = batch.deferred.iter().map(|message| id(message)).collect();

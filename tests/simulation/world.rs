@@ -2,6 +2,7 @@
 //! of the invariants.
 
 mod clients;
+mod erase;
 mod judge;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use store::generations::State;
 use store::keys::CountGeneration;
 use store::{Generations, Rules, StoredFact};
 
+use crate::erasure::Erasure;
 use crate::folds::{Fold, Rebuild};
 use crate::publishing::Publishing;
 use crate::tables::Tables;
@@ -87,10 +89,17 @@ pub struct World {
     generations: Generations,
     rebuild: Option<Rebuild>,
     repairs: Vec<Fold>,
-    /// Activities and corrections.
+    /// The activities and corrections that are stored.
     facts: Vec<StoredFact>,
+    /// All that were ever accepted, each with its record.
+    accepted: Vec<StoredFact>,
     /// Half of the schedules have none, so that points never become fewer.
     has_corrections: bool,
+    /// Most schedules have none.
+    has_erasures: bool,
+    erasure: Option<Erasure>,
+    /// Whoever is gone from facts and standings: what was received before this time.
+    erased: BTreeMap<UserId, Timestamp>,
     records: Vec<String>,
     /// Records that the pipe has noted as delivered.
     piped: usize,
@@ -113,6 +122,9 @@ impl World {
             faults_percent: random.random_range(0..95),
             publishing: Publishing::new(&mut random),
             has_corrections: random.random_range(0..2) == 0,
+            has_erasures: random.random_range(0..4) == 0,
+            erasure: None,
+            erased: BTreeMap::new(),
             random,
             generations: Generations::default().settled(&configured, now),
             rules: BTreeMap::from([(CountGeneration::FIRST, configured.clone())]),
@@ -123,6 +135,7 @@ impl World {
             rebuild: None,
             repairs: Vec::new(),
             facts: Vec::new(),
+            accepted: Vec::new(),
             records: Vec::new(),
             piped: 0,
             queue: Vec::new(),
@@ -169,7 +182,8 @@ impl World {
             158..160 => self.stop_rebuild(),
             160..163 => self.switch(),
             163..165 => self.configure(),
-            165..177 => self.step_repair(true),
+            165..175 => self.step_repair(true),
+            175..180 => self.step_erasure(true),
             _ => {
                 let live = self.generations.live;
                 self.publishing.any_move(
@@ -184,13 +198,14 @@ impl World {
     }
 
     fn good_move(&mut self) {
-        match self.random.random_range(0..6) {
+        match self.random.random_range(0..7) {
             0 => self.pipe(false),
             1 => self.invoke(),
             2 => self.step_rebuild(false),
             3 => self.step_repair(false),
             // The messages of a killed invocation return after the visibility timeout.
             4 if self.workers.is_empty() => self.time_out_visibility(),
+            5 => self.step_erasure(false),
             _ => self.step(false),
         }
     }
@@ -289,7 +304,7 @@ impl World {
         tell("the rebuild goes on");
         rebuild.step(
             &mut self.tables,
-            &self.facts,
+            (&self.facts, &self.generations.erasures),
             rules,
             self.now,
             fault,
@@ -377,7 +392,7 @@ impl World {
         tell(format_args!("repair {at} goes on"));
         let goes_on = self.repairs[at].step(
             &mut self.tables,
-            &self.facts,
+            (&self.facts, &self.generations.erasures),
             rules,
             self.now,
             fault,
@@ -484,6 +499,7 @@ impl World {
             && self.queue.is_empty()
             && self.workers.is_empty()
             && self.repairs.is_empty()
+            && self.erasure.is_none()
             && !is_rebuilding
     }
 }

@@ -10,6 +10,7 @@ use domain::{Fact, FactKey};
 use jiff::Timestamp;
 use store::Rules;
 use store::count::{Countable, Counted, StandingCount, TOLD_APART};
+use store::erasures::Erasures;
 use store::heartbeats::Lane;
 use store::keys::CountGeneration;
 use store::stream::{Streamed, parse};
@@ -36,6 +37,8 @@ pub struct Batch<'a> {
     deferred_because: BTreeMap<String, usize>,
     pub applied: usize,
     pub duplicates: usize,
+    /// Messages with facts of people who were erased.
+    pub erased: usize,
     /// When ingestion received the earliest activity that was applied.
     pub received_first: Option<Timestamp>,
 }
@@ -49,8 +52,8 @@ pub struct DeadLetter<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// What the rules of the live generation cannot score becomes a dead letter.
-    pub fn sort(records: &'a [SqsMessage], live: &Rules) -> Self {
+    /// What the rules of the live generation cannot score becomes a dead letter. What was erased is done.
+    pub fn sort(records: &'a [SqsMessage], live: &Rules, erasures: &Erasures) -> Self {
         let mut batch = Self {
             messages: records.len(),
             ..Self::default()
@@ -58,6 +61,9 @@ impl<'a> Batch<'a> {
         for message in records {
             match parse(message.body.as_deref().unwrap_or_default()) {
                 Ok(Streamed::Heartbeat { lane, sent_at }) => batch.heartbeats.push((message, lane, sent_at)),
+                Ok(Streamed::Fact { fact, received_at }) if erasures.cover(&fact, received_at) => {
+                    batch.erased += 1;
+                }
                 Ok(Streamed::Fact { fact, received_at }) => match Countable::scored(&fact, received_at, live)
                 {
                     Ok(_) => {
@@ -171,8 +177,8 @@ impl<'a> Batch<'a> {
             "{} facts have no verdict",
             self.pending.len()
         );
-        let counted = self.applied + self.duplicates + self.heartbeats.len();
-        let verdicts = counted + self.deferred.len() + self.dead.len();
+        let done = self.applied + self.duplicates + self.erased + self.heartbeats.len();
+        let verdicts = done + self.deferred.len() + self.dead.len();
         assert_eq!(verdicts, self.messages, "every message has one verdict");
     }
 

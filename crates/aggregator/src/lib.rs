@@ -12,6 +12,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::count::StandingCount;
 use store::counting::Used;
+use store::erasures::Erasures;
 use store::{Counting, Generations, StoreError};
 use telemetry::{Meter, Metric};
 use tokio::sync::OnceCell;
@@ -62,11 +63,13 @@ impl Aggregator {
         // these activities were recorded.
         // Boxed, like the counting: the compiler refuses futures that are nested too deeply.
         let generations = Box::pin(self.generations(now)).await;
-        let first = generations
-            .as_ref()
-            .ok()
-            .and_then(|known| known.rules(known.counted().next()?));
-        let mut batch = Batch::sort(&event.records, first.unwrap_or(self.counting.rules()));
+        let known = generations.as_ref().ok();
+        let first = known.and_then(|known| known.rules(known.counted().next()?));
+        let mut batch = Batch::sort(
+            &event.records,
+            first.unwrap_or(self.counting.rules()),
+            known.map_or(&Erasures::default(), |known| &known.erasures),
+        );
         let (counts, used) = match generations {
             Ok(generations) => {
                 self.count_heartbeats(&mut batch, &generations, now).await;
@@ -107,6 +110,7 @@ impl Aggregator {
             (Metric::BatchSize, as_float(event.records.len())),
             (Metric::Applied, as_float(batch.applied)),
             (Metric::Duplicates, as_float(batch.duplicates)),
+            (Metric::Erased, as_float(batch.erased)),
             (Metric::DeadLettered, as_float(dead)),
             (Metric::Deferred, as_float(batch.deferred.len())),
         ];

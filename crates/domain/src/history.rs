@@ -113,6 +113,13 @@ impl History {
         self
     }
 
+    /// Takes out a user's line. Returns whether there was one.
+    pub fn forget(&mut self, user: &UserId) -> bool {
+        let lines = self.users.len();
+        self.users.retain(|line| line.user_id != *user);
+        self.read.remove(user).is_some() || self.users.len() < lines
+    }
+
     /// Whether the facts of a user with `points` must be read. `before` are the points of the user in the
     /// previous snapshot.
     pub fn line(&self, user: &UserId, points: i64, before: Option<i64>) -> Line {

@@ -13,6 +13,8 @@ use crate::requests::{get_item, item_of};
 
 /// The partition of these items.
 pub(crate) const CONTROL: &str = "control";
+/// The partition of the records of all repairs and erasures, in order of time.
+pub(crate) const AUDIT: &str = "audit";
 
 pub(crate) fn key(name: &str) -> Item {
     item::key(STANDINGS_KEY, CONTROL, name)

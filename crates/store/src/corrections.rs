@@ -130,7 +130,7 @@ impl Activities {
                 Streamed::Fact { fact, received_at } => Ok(RecordedCorrection {
                     fact,
                     received_at,
-                    posted_by: text(item, "posted_by").ok().map(str::to_owned),
+                    posted_by: text(item, attribute::POSTED_BY).ok().map(str::to_owned),
                 }),
                 Streamed::Heartbeat { .. } => Err(corrupt("it is a heartbeat".to_owned())),
             }

@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{self, StoreError};
 use crate::item::{Item, key, number, string};
-use crate::keys::{SNAPSHOTS_KEY, attribute};
+use crate::keys::{self, SNAPSHOTS_KEY};
 
-const DOCUMENT: &str = "document";
+pub(crate) const DOCUMENT: &str = "document";
 
 /// A write unit is 1 KB. A document that fits into one with its key stays text, which any tool can show.
 const MAX_TEXT_BYTES: usize = 900;
@@ -54,22 +54,26 @@ impl Document {
             json,
             expires_at,
         } = self;
-        let document = if json.len() <= MAX_TEXT_BYTES {
-            string(json)
-        } else {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            let compressed = encoder.write_all(json.as_bytes()).and_then(|()| encoder.finish());
-            let compressed = compressed
-                .map_err(|error| StoreError::corrupt("compressing a snapshot", part.as_str(), error))?;
-            AttributeValue::B(Blob::new(compressed))
-        };
+        let document = attribute(&part, json)?;
         let mut item = key(SNAPSHOTS_KEY, board, &part);
         item.insert(DOCUMENT.to_owned(), document);
         if let Some(expires_at) = expires_at {
-            item.insert(attribute::EXPIRES_AT.to_owned(), number(expires_at));
+            item.insert(keys::attribute::EXPIRES_AT.to_owned(), number(expires_at));
         }
         Ok(item)
     }
+}
+
+/// A document as an attribute.
+pub(crate) fn attribute(part: &str, json: String) -> Result<AttributeValue, StoreError> {
+    if json.len() <= MAX_TEXT_BYTES {
+        return Ok(string(json));
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let compressed = encoder.write_all(json.as_bytes()).and_then(|()| encoder.finish());
+    let compressed =
+        compressed.map_err(|error| StoreError::corrupt("compressing a snapshot", part, error))?;
+    Ok(AttributeValue::B(Blob::new(compressed)))
 }
 
 /// Decodes the document of an item of this table.

@@ -4,25 +4,36 @@
 //! The standings are read first and the facts afterwards, so everything that a standing includes is among
 //! the facts. Blocks are written under a new epoch before the standing that names it. Each standing is
 //! written on the condition that it is as it was read; otherwise the person is begun again.
+//!
+//! Facts that an erasure covers are left out. An erasure deletes facts once every fold that does not know of it has
+//! ended, so a fold that takes long looks again whether there is one.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use domain::{ProgramId, UserId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::blocks::{self, Spill};
 use crate::caps::{CapName, CapSums, Caps};
 use crate::count::Countable;
+use crate::erasures::is_before;
+use crate::facts::StoredFact;
 use crate::keys::{CountGeneration, ShardCount, StandingKey};
 use crate::ledger::{Epoch, KEYS_KEPT, Ledger, LedgerKey, Version};
+use crate::rules::Rules;
+
+/// A fold writes nothing that it decided on longer ago without looking again whether the person is being erased.
+pub const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// The next call for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     /// All standings of the person, consistently.
     ReadStandings,
-    /// All facts of the person, consistently.
+    /// The erasure of the person, and then all facts, consistently.
     ReadFacts,
+    /// The erasure of the person, consistently.
+    ReadErasure,
     Spill(Spill),
     /// Write the sums of a cap under a new epoch.
     WriteCap {
@@ -54,11 +65,39 @@ pub struct Held {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Standings(BTreeMap<ProgramId, Held>),
-    Facts(Vec<Countable>),
+    Facts(Facts),
+    Erasure(Option<Timestamp>),
     Done,
     /// The condition does not hold: the block is full, or the standing has another version.
     ConditionFailed,
     Failed,
+}
+
+/// The facts of a person that count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub countable: Vec<Countable>,
+    /// The time before which what was received is erased, read before the facts.
+    pub erased_before: Option<Timestamp>,
+}
+
+impl Facts {
+    /// Those that have points by the rules and are not erased.
+    pub fn counted<'a>(
+        stored: impl IntoIterator<Item = &'a StoredFact>,
+        rules: &Rules,
+        erased_before: Option<Timestamp>,
+    ) -> Self {
+        let left = stored.into_iter().filter(|StoredFact { fact, received_at }| {
+            erased_before.is_none_or(|before| !is_before(fact, *received_at, before))
+        });
+        let countable =
+            left.filter_map(|stored| Countable::scored(&stored.fact, stored.received_at, rules).ok());
+        Self {
+            countable: countable.collect(),
+            erased_before,
+        }
+    }
 }
 
 /// One person of a generation.
@@ -68,15 +107,25 @@ pub struct PersonFold {
     shards: ShardCount,
     user: UserId,
     stage: Stage,
+    /// When the last answer that tells of an erasure was asked for.
+    asked_at: Timestamp,
 }
 
 #[derive(Clone, Debug)]
 enum Stage {
     ReadStandings,
     ReadFacts(BTreeMap<ProgramId, Held>),
-    /// Blocks and sums of caps first, and each standing after its own.
-    Write(VecDeque<Call>),
+    Write(Writes),
     Done,
+}
+
+#[derive(Clone, Debug)]
+struct Writes {
+    /// Blocks and sums of caps first, and each standing after its own.
+    calls: VecDeque<Call>,
+    erased_before: Option<Timestamp>,
+    /// When it was last looked whether the person is being erased, at the earliest.
+    looked_at: Timestamp,
 }
 
 impl PersonFold {
@@ -86,6 +135,7 @@ impl PersonFold {
             shards,
             user,
             stage: Stage::ReadStandings,
+            asked_at: Timestamp::UNIX_EPOCH,
         }
     }
 
@@ -97,12 +147,19 @@ impl PersonFold {
         self.generation
     }
 
-    /// `None` when the person's standings are what the facts come to.
-    pub fn next(&self) -> Option<Call> {
+    /// The next call at `now`; `None` when the person's standings are what the facts come to.
+    pub fn next(&mut self, now: Timestamp) -> Option<Call> {
         match &self.stage {
             Stage::ReadStandings => Some(Call::ReadStandings),
-            Stage::ReadFacts(_) => Some(Call::ReadFacts),
-            Stage::Write(calls) => calls.front().cloned(),
+            Stage::ReadFacts(_) => {
+                self.asked_at = now;
+                Some(Call::ReadFacts)
+            }
+            Stage::Write(writes) if now.duration_since(writes.looked_at).abs() > LOOK_AGAIN_AFTER => {
+                self.asked_at = now;
+                Some(Call::ReadErasure)
+            }
+            Stage::Write(writes) => writes.calls.front().cloned(),
             Stage::Done => None,
         }
     }
@@ -112,22 +169,36 @@ impl PersonFold {
         let stage = std::mem::replace(&mut self.stage, Stage::Done);
         self.stage = match (stage, answer) {
             (Stage::ReadStandings, Answer::Standings(standings)) => Stage::ReadFacts(standings),
-            (Stage::ReadFacts(standings), Answer::Facts(facts)) => self.plan(standings, facts, now, random),
-            (Stage::Write(mut calls), Answer::Done) => {
-                if let Some(Call::Spill(spill)) = calls.pop_front()
+            (Stage::ReadFacts(standings), Answer::Facts(facts)) => {
+                let erased_before = facts.erased_before;
+                let calls = self.plan(standings, facts.countable, now, random);
+                let looked_at = self.asked_at;
+                Writes {
+                    calls,
+                    erased_before,
+                    looked_at,
+                }
+                .left()
+            }
+            (Stage::Write(writes), Answer::Erasure(before)) if before == writes.erased_before => {
+                let looked_at = self.asked_at;
+                Stage::Write(Writes { looked_at, ..writes })
+            }
+            (Stage::Write(mut writes), Answer::Done) => {
+                if let Some(Call::Spill(spill)) = writes.calls.pop_front()
                     && let Some(rest) = spill.rest()
                 {
-                    calls.push_front(Call::Spill(rest));
+                    writes.calls.push_front(Call::Spill(rest));
                 }
-                written(calls)
+                writes.left()
             }
-            (Stage::Write(mut calls), Answer::ConditionFailed) => match calls.pop_front() {
+            (Stage::Write(mut writes), Answer::ConditionFailed) => match writes.calls.pop_front() {
                 Some(Call::Spill(spill)) => {
-                    let (standing, epoch) = standing_after(&calls);
+                    let (standing, epoch) = standing_after(&writes.calls);
                     for finer in spill.finer(&standing, epoch).into_iter().rev() {
-                        calls.push_front(Call::Spill(finer));
+                        writes.calls.push_front(Call::Spill(finer));
                     }
-                    Stage::Write(calls)
+                    Stage::Write(writes)
                 }
                 _ => Stage::ReadStandings,
             },
@@ -141,7 +212,7 @@ impl PersonFold {
         facts: Vec<Countable>,
         now: Timestamp,
         mut random: impl FnMut() -> [u8; 8],
-    ) -> Stage {
+    ) -> VecDeque<Call> {
         let mut programs: BTreeMap<ProgramId, Vec<Countable>> = BTreeMap::new();
         for fact in facts {
             programs.entry(fact.program.clone()).or_default().push(fact);
@@ -175,16 +246,18 @@ impl PersonFold {
             replaces: held.version,
         });
         calls.extend(without_facts);
-        written(calls)
+        calls
     }
 }
 
-/// The stage in which these calls are left to be made.
-fn written(calls: VecDeque<Call>) -> Stage {
-    if calls.is_empty() {
-        Stage::Done
-    } else {
-        Stage::Write(calls)
+impl Writes {
+    /// The stage in which these calls are left to be made.
+    fn left(self) -> Stage {
+        if self.calls.is_empty() {
+            Stage::Done
+        } else {
+            Stage::Write(self)
+        }
     }
 }
 

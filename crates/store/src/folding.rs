@@ -8,15 +8,16 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use jiff::Timestamp;
 use rand::RngExt as _;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::activities::sortable;
 use crate::caps;
-use crate::count::{Countable, backoff};
+use crate::control::AUDIT;
+use crate::count::backoff;
 use crate::counting::CountTables;
 use crate::error::StoreError;
 use crate::facts::Facts;
-use crate::fold::{Answer, Call, Held, PersonFold};
+use crate::fold::{self, Answer, Call, Held, PersonFold};
 use crate::item::{self, Item, string};
 use crate::keys::{CountGeneration, STANDINGS_KEY, StandingKey, attribute};
 use crate::ledger::{Ledger, Version};
@@ -26,8 +27,12 @@ use crate::standings::{Kept, Standings};
 /// How often a call may fail for one person before the fold gives up. Someone who is counted all the time
 /// makes a write fail now and then.
 const FAILURES_MAX: u32 = 20;
-/// The key of the records of all repairs, in order of time.
-const AUDIT: &str = "audit";
+/// How long one write may take, with all its attempts. It must not take effect much later than it was decided on: see
+/// [`FOLD_ENDS_WITHIN`].
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A fold that does not know of an erasure writes nothing this long after the erasure was noted.
+pub const FOLD_ENDS_WITHIN: Duration =
+    Duration::from_secs(fold::LOOK_AGAIN_AFTER.as_secs().unsigned_abs() + WRITE_TIMEOUT.as_secs());
 
 /// The tables that a fold reads and writes.
 #[derive(Clone, Debug)]
@@ -65,13 +70,20 @@ impl Folding {
         }
     }
 
-    /// Writes what the facts of a person come to by the rules of the generation. With a reason, each write
+    /// Writes what the facts of a person come to by the rules of the generation. With a reason, each write of a standing
     /// keeps an audit record next to it.
     pub async fn fold(&self, mut fold: PersonFold, reason: Option<&str>) -> Result<Folded, StoreError> {
         let mut folded = Folded::default();
         let mut failures = Failures { count: 0, last: None };
-        while let Some(call) = fold.next() {
-            let answer = match self.send(&fold, &call, reason, &mut folded).await {
+        while let Some(call) = fold.next(Timestamp::now()) {
+            let sent = self.send(&fold, &call, reason, &mut folded);
+            let sent = match call {
+                Call::ReadStandings | Call::ReadFacts | Call::ReadErasure => sent.await,
+                _ => timeout(WRITE_TIMEOUT, sent)
+                    .await
+                    .unwrap_or_else(|late| Err(StoreError::unavailable("writing what facts come to", late))),
+            };
+            let answer = match sent {
                 Ok(answer) => answer,
                 Err(error) => {
                     failures.last = Some(error);
@@ -115,14 +127,16 @@ impl Folding {
                         cause,
                     ));
                 };
-                let facts = self.facts.of_user(fold.user()).await?;
-                let countable = facts
-                    .iter()
-                    .filter_map(|stored| Countable::scored(&stored.fact, stored.received_at, rules).ok());
-                let countable: Vec<_> = countable.collect();
-                folded.facts = facts.len() as u64;
-                folded.not_countable = (facts.len() - countable.len()) as u64;
-                Ok(Answer::Facts(countable))
+                let stored = self.facts.of_user(fold.user()).await?;
+                let erased_before = generations.erasures.before(fold.user());
+                let facts = fold::Facts::counted(&stored, rules, erased_before);
+                folded.facts = stored.len() as u64;
+                folded.not_countable = (stored.len() - facts.countable.len()) as u64;
+                Ok(Answer::Facts(facts))
+            }
+            Call::ReadErasure => {
+                let generations = self.standings.generations().await?;
+                Ok(Answer::Erasure(generations.erasures.before(fold.user())))
             }
             Call::Spill(spill) => {
                 folded.blocks += 1;
@@ -167,12 +181,31 @@ impl Folding {
                     .expression_attribute_names("#version", attribute::VERSION)
                     .set_expression_attribute_values(known(*replaces));
                 let delete = delete.build().map_err(|error| corrupt(standing, error))?;
-                let write = TransactWriteItem::builder().delete(delete).build();
-                let reason = reason.unwrap_or("it has no activities");
-                self.write_with_record(write, standing.generation, standing.member(), reason)
-                    .await
+                match reason {
+                    None => self.delete(delete).await,
+                    Some(reason) => {
+                        let write = TransactWriteItem::builder().delete(delete).build();
+                        let member = standing.member();
+                        self.write_with_record(write, standing.generation, member, reason)
+                            .await
+                    }
+                }
             }
         }
+    }
+
+    async fn delete(&self, delete: Delete) -> Result<Answer, StoreError> {
+        let sent = self
+            .client
+            .delete_item()
+            .table_name(delete.table_name)
+            .set_key(Some(delete.key))
+            .set_condition_expression(delete.condition_expression)
+            .set_expression_attribute_names(delete.expression_attribute_names)
+            .set_expression_attribute_values(delete.expression_attribute_values)
+            .send()
+            .await;
+        done(sent, "deleting a standing")
     }
 
     async fn put(&self, put: Put) -> Result<Answer, StoreError> {

@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::control;
+use crate::erasures::Erasures;
 use crate::error::StoreError;
 use crate::item::number;
 use crate::keys::CountGeneration;
@@ -30,7 +31,7 @@ use crate::rules::{Rules, SCORING_POLICY};
 
 const GENERATIONS: &str = "generations";
 /// All attributes of the item.
-const ATTRIBUTES: [&str; 9] = [
+const ATTRIBUTES: [&str; 10] = [
     "live",
     "ledgers_from",
     "rules",
@@ -39,6 +40,7 @@ const ATTRIBUTES: [&str; 9] = [
     "kinds",
     "beside",
     "newest",
+    "erasures",
     "version",
 ];
 
@@ -66,6 +68,9 @@ pub struct Generations {
     pub building: Option<Building>,
     /// The newest generation so far. A number is never reused, since items of an old generation may remain.
     newest: CountGeneration,
+    /// Whose facts are left out of all generations, up to when they were received.
+    #[serde(default, skip_serializing_if = "Erasures::is_empty")]
+    pub erasures: Erasures,
     /// Increases with every change, so that only one of two concurrent changes succeeds.
     version: u64,
 }
@@ -118,6 +123,7 @@ impl Default for Generations {
             kinds: BTreeSet::new(),
             building: None,
             newest: CountGeneration::FIRST,
+            erasures: Erasures::default(),
             version: 0,
         }
     }
@@ -176,6 +182,7 @@ impl Generations {
                     ..*building
                 }
             }),
+            erasures: self.erasures.clone(),
             ..*self
         };
         if settled.counted().next().is_none() {

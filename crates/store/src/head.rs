@@ -236,6 +236,14 @@ impl Head {
         Some(others.cloned().collect())
     }
 
+    /// Whether it names this user itself. Its pages may do so besides.
+    pub fn names(&self, user: &UserId) -> bool {
+        let begins_page =
+            |page: &Located<RowKey>| matches!(&page.first, Some(RowKey(_, Some(first))) if first == user);
+        let variants = self.case_variants.iter().flatten().flatten();
+        self.pages.iter().any(begins_page) || variants.into_iter().any(|variant| variant == user)
+    }
+
     pub fn histogram(&self) -> &HistogramRef {
         &self.histogram
     }

@@ -24,6 +24,7 @@ pub mod attribute {
     pub const KEYS: &str = "keys";
     pub const CORRECTION_ID: &str = "correction_id";
     pub const REASON: &str = "reason";
+    pub const POSTED_BY: &str = "posted_by";
     pub const ACTIVITY_RECEIVED_AT: &str = "activity_received_at";
     pub const DIRECTORY: &str = "directory";
     pub const ID: &str = "id";

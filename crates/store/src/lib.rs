@@ -14,6 +14,8 @@ pub mod count;
 pub mod counting;
 pub mod details;
 mod document;
+pub mod erasing;
+pub mod erasures;
 mod error;
 pub mod facts;
 pub mod fold;

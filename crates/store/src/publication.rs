@@ -20,7 +20,7 @@ pub const HISTORY: &str = "history";
 /// An unchanged page is written again once less than this is left of its life. If no more snapshots are
 /// published, pages therefore outlive their head by at least this long.
 pub const PAGE_RENEWAL: SignedDuration = SignedDuration::from_hours(3 * 24);
-const PAGE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(crate) const PAGE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a reader can page through a generation after it was replaced.
 pub const OLD_HEAD_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 

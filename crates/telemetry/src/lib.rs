@@ -38,6 +38,8 @@ metrics! {
     Accepted: "Count",
     /// At ingestion, activities that were already stored. In the aggregator, those already counted.
     Duplicates: "Count",
+    /// Messages with facts of people who were erased. They are not counted.
+    Erased: "Count",
     /// Activities that were rejected as invalid.
     Rejected: "Count",
     /// Activities that could not be stored, and were answered with 503.

@@ -10,6 +10,7 @@ use local::pipe::FilterPattern;
 use local::settings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use store::erasures::Erasures;
 
 use super::case::{Input, Parser};
 use crate::tables::rules;
@@ -228,7 +229,7 @@ fn queue_message(body: &str) -> Outcome {
     let mut message = SqsMessage::default();
     message.body = Some(body.to_owned());
     let messages = [message];
-    let batch = Batch::sort(&messages, &rules("Europe/Berlin"));
+    let batch = Batch::sort(&messages, &rules("Europe/Berlin"), &Erasures::default());
     match batch.dead.first() {
         Some(dead_letter) => Outcome::bad(dead_letter.code, &dead_letter.reason),
         None => Outcome::default(),

@@ -32,7 +32,7 @@ impl World {
         let program = PROGRAMS[self.random.random_range(0..PROGRAMS.len())];
         let count = [1, 1, 3, BURST][self.random.random_range(0..4)];
         let behind = [0, 0, 0, self.random.random_range(0..SLOW_CLOCK)][self.random.random_range(0..4)];
-        let received_at = self.now - SignedDuration::from_secs(behind);
+        let received_at = self.received_at(user, self.now - SignedDuration::from_secs(behind));
         for _ in 0..count {
             let kind: Kind = KINDS[self.random.random_range(0..KINDS.len())]
                 .parse()
@@ -45,7 +45,7 @@ impl World {
                 tell(format_args!("{kind} is refused"));
                 continue;
             }
-            let id = format!("a{}", self.facts.len());
+            let id = format!("a{}", self.accepted.len());
             let mut image = json!({
                 "user_id": {"S": user},
                 "activity_id": {"S": id},
@@ -80,6 +80,7 @@ impl World {
             panic!("what is stored is no fact: {record}");
         };
         self.facts.push(StoredFact { fact, received_at });
+        self.accepted.extend(self.facts.last().cloned());
         self.records.push(record);
     }
 
@@ -91,21 +92,18 @@ impl World {
         }
         self.publishing.expect_fewer();
         let behind = [0, 0, 0, self.random.random_range(0..SLOW_CLOCK)][self.random.random_range(0..4)];
-        let received_at = self.now - SignedDuration::from_secs(behind);
+        let mut received_at = self.now - SignedDuration::from_secs(behind);
         let at = self.random.random_range(0..self.facts.len());
-        let number = self.facts.len();
+        let number = self.accepted.len();
         let voided = match &self.facts[at].fact {
             Fact::Activity(activity) if self.random.random_range(0..4) > 0 => Some(activity.id.clone()),
             _ => None,
         };
-        let common = json!({
-            "correction_id": {"S": format!("c{number}")},
-            "reason": {"S": "agreed"},
-            "received_at": {"S": received_at.to_string()},
-        });
         let mut image = if let Some(activity) = voided {
             let id = FactId::of_void(&activity);
-            let (user, record) = (self.facts[at].fact.user(), &self.records[at]);
+            let (user, fact) = (self.facts[at].fact.user(), &self.facts[at]);
+            let at = self.accepted.iter().position(|accepted| accepted == fact);
+            let record = &self.records[at.expect("what is stored was accepted")];
             if self
                 .facts
                 .iter()
@@ -117,6 +115,8 @@ impl World {
             let mut image = record["dynamodb"]["NewImage"].clone();
             image["activity_received_at"] = image["received_at"].clone();
             image["activity_id"] = json!({"S": id.as_str()});
+            let user = user.as_str().to_owned();
+            received_at = self.received_at(&user, received_at);
             tell(format_args!(
                 "{activity} of {user} is void, received at {received_at}"
             ));
@@ -126,6 +126,7 @@ impl World {
             let program = PROGRAMS[self.random.random_range(0..PROGRAMS.len())];
             let points = self.random.random_range(-50..50);
             let hours = self.random.random_range(0..200);
+            received_at = self.received_at(user, received_at);
             let occurred_at = received_at - SignedDuration::from_hours(hours);
             tell(format_args!("{user} gets {points} in {program} at {occurred_at}"));
             json!({
@@ -137,6 +138,11 @@ impl World {
                 "schema_version": {"N": "1"},
             })
         };
+        let common = json!({
+            "correction_id": {"S": format!("c{number}")},
+            "reason": {"S": "agreed"},
+            "received_at": {"S": received_at.to_string()},
+        });
         for (name, value) in common.as_object().expect("an object") {
             image[name] = value.clone();
         }

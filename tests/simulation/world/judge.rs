@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::counters::Sum;
-use domain::{Activity, Fact, Period};
+use domain::{Activity, Fact, Period, UserId};
 use jiff::SignedDuration;
 use store::caps::{Cap, CapName};
 use store::count::{Countable, TOLD_APART};
@@ -19,7 +19,7 @@ impl World {
         for standing in std::mem::take(&mut self.tables.written) {
             let rules = &self.rules[&standing.generation];
             let ledger = &self.tables.current(&standing).expect("it was written").ledger;
-            let of_standing = self.facts.iter().filter(|stored| {
+            let of_standing = self.accepted.iter().filter(|stored| {
                 *stored.fact.user() == standing.user && *stored.fact.program() == standing.program
             });
             let scored = of_standing.filter_map(|stored| {
@@ -38,6 +38,10 @@ impl World {
             assert!(
                 ledger.keys().iter().all(|key| keys.contains(key)),
                 "{standing:?} has a key of no fact"
+            );
+            assert!(
+                !facts.iter().any(|stored| self.is_erased(stored)),
+                "{standing:?} includes what was erased"
             );
             let latest = included.iter().map(|countable| countable.day).max();
             assert_eq!(Some(ledger.counters.as_of()), latest, "the day of {standing:?}");
@@ -66,12 +70,25 @@ impl World {
         }
     }
 
+    /// No standing of the user includes what was erased.
+    pub(super) fn check_erased(&self, user: &UserId) {
+        for stored in self.accepted.iter().filter(|stored| stored.fact.user() == user) {
+            for generation in self.generations.counted().filter(|_| self.is_erased(stored)) {
+                assert_ne!(
+                    self.is_included(generation, stored),
+                    Some(true),
+                    "{stored:?} was erased but is counted in {generation}"
+                );
+            }
+        }
+    }
+
     /// Every accepted activity is counted and published, and counted in each generation whose rules know
     /// its kind. Every message that can never be counted is a dead letter, and no other is.
     pub(super) fn check_end(mut self) {
         let mut dead: BTreeSet<&str> = BTreeSet::new();
         dead.extend(self.dead.iter().filter_map(|message| message.body.as_deref()));
-        for (record, stored) in self.records.iter().zip(&self.facts) {
+        for (record, stored) in self.records.iter().zip(&self.accepted) {
             let StoredFact { fact, received_at } = stored;
             if dead.contains(record.as_str()) {
                 let is_unscored = |rules: &Rules| Countable::scored(fact, *received_at, rules).is_err();
@@ -80,6 +97,10 @@ impl World {
                     "a countable message is a dead letter: {record}"
                 );
                 self.publishing.expect_fewer();
+                continue;
+            }
+            if self.is_erased(stored) {
+                assert!(!self.facts.contains(stored), "{fact:?} was erased but is stored");
                 continue;
             }
             for generation in self.generations.counted() {
