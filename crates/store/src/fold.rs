@@ -169,17 +169,7 @@ impl PersonFold {
         let stage = std::mem::replace(&mut self.stage, Stage::Done);
         self.stage = match (stage, answer) {
             (Stage::ReadStandings, Answer::Standings(standings)) => Stage::ReadFacts(standings),
-            (Stage::ReadFacts(standings), Answer::Facts(facts)) => {
-                let erased_before = facts.erased_before;
-                let calls = self.plan(standings, facts.countable, now, random);
-                let looked_at = self.asked_at;
-                Writes {
-                    calls,
-                    erased_before,
-                    looked_at,
-                }
-                .left()
-            }
+            (Stage::ReadFacts(standings), Answer::Facts(facts)) => self.plan(standings, facts, now, random),
             (Stage::Write(writes), Answer::Erasure(before)) if before == writes.erased_before => {
                 let looked_at = self.asked_at;
                 Stage::Write(Writes { looked_at, ..writes })
@@ -209,12 +199,12 @@ impl PersonFold {
     fn plan(
         &self,
         mut standings: BTreeMap<ProgramId, Held>,
-        facts: Vec<Countable>,
+        facts: Facts,
         now: Timestamp,
         mut random: impl FnMut() -> [u8; 8],
-    ) -> VecDeque<Call> {
+    ) -> Stage {
         let mut programs: BTreeMap<ProgramId, Vec<Countable>> = BTreeMap::new();
-        for fact in facts {
+        for fact in facts.countable {
             programs.entry(fact.program.clone()).or_default().push(fact);
         }
         let standing = |program| StandingKey::new(self.generation, self.shards, self.user.clone(), program);
@@ -246,7 +236,12 @@ impl PersonFold {
             replaces: held.version,
         });
         calls.extend(without_facts);
-        calls
+        let writes = Writes {
+            calls,
+            erased_before: facts.erased_before,
+            looked_at: self.asked_at,
+        };
+        writes.left()
     }
 }
 
