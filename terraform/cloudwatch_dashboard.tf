@@ -146,7 +146,7 @@ locals {
       graphs = [
         {
           title = "Activities", metrics = [
-            for name in ["Applied", "Duplicates", "BatchSize"] :
+            for name in ["Applied", "Duplicates", "Erased", "BatchSize"] :
             concat([local.metric_namespace, local.metric[name]], local.of_podium.aggregator, [{ label = name == "BatchSize" ? "Messages" : name }])
           ]
         },

@@ -9,6 +9,7 @@ mod cli;
 mod corpus;
 mod counting;
 mod data_set;
+mod erasure;
 mod fixtures;
 mod generations;
 mod history;

@@ -110,10 +110,12 @@ impl Aggregator {
             (Metric::BatchSize, as_float(event.records.len())),
             (Metric::Applied, as_float(batch.applied)),
             (Metric::Duplicates, as_float(batch.duplicates)),
-            (Metric::Erased, as_float(batch.erased)),
             (Metric::DeadLettered, as_float(dead)),
             (Metric::Deferred, as_float(batch.deferred.len())),
         ];
+        if batch.erased > 0 {
+            values.push((Metric::Erased, as_float(batch.erased)));
+        }
         if let Some(received_first) = batch.received_first {
             let waited = Timestamp::now().duration_since(received_first).as_millis_f64();
             values.push((Metric::CountedAfter, waited));

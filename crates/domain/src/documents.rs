@@ -72,7 +72,7 @@ pub struct TeamsDocument {
     pub generation: u64,
     /// How scores follow from points: `sum`, `mean` or `top:N`.
     pub team_score: String,
-    /// How many teams have members.
+    /// How many teams are ranked.
     pub participants: u64,
     /// The points of all of them.
     pub points: i64,
@@ -160,7 +160,7 @@ pub struct BoardsDocument {
     pub boards: Vec<BoardSummary>,
     /// How many programs there are. The setting `program_boards` limits how many of them have a board.
     pub programs: u64,
-    /// How many teams have members. They are listed at `/v1/boards/teams`.
+    /// How many teams are ranked. They are listed at `/v1/boards/teams`.
     #[serde(default)]
     pub teams: u64,
     pub freshness: FreshnessDocument,

@@ -1,11 +1,10 @@
-//! `podium people`: imports and exports what people are called, which team they are in and how boards show them.
+//! `podium people import` and `export`: what people are called, which team they are in and how boards show them.
 
 mod export;
 mod report;
 mod rows;
 mod spreadsheet;
 
-use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use futures::{StreamExt as _, stream};
 use terminal::duration;
 use terminal::text::{counted, grouped};
 
+pub use self::export::{export, save};
 use self::report::Report;
 use self::rows::{Entry, Row};
 use crate::input::Source;
@@ -31,47 +31,15 @@ const FIELDS: [&str; 4] = ["user_id", "display_name", "team", "visibility"];
 /// Each profile is a request of its own.
 const REQUESTS_AT_ONCE: usize = 10;
 
-pub const HELP: &str = "\
-A profile says what a person is called, which team the person is in, and how boards show the person: listed,
-anonymous (a row without id and name) or hidden (on no board). Whoever has no profile is listed by the id.
-
-  podium people import people.csv --dry-run
-      says what an import would do, and writes nothing.
-  podium people import people.csv
-      reads the fields user_id, display_name, team and visibility, as CSV (with the names of the columns in its
-      first row, in any order) or JSON (one object a line, or an array). A profile becomes what its row says: a
-      field that is empty or missing is taken away, and without visibility the person is listed. Profiles of
-      others stay. Run it again if it was interrupted: profiles that are already so are unchanged, and nothing
-      is written for them. Ids that differ only in case are two people, and are named.
-  podium people export people.csv
-      writes all profiles as CSV, in the order of their ids. Importing that file changes nothing. A value that a
-      spreadsheet would read as a formula, number or date gets a ' in front, as does one that begins with one,
-      and an import of CSV takes it away again. The file is in UTF-8; in Excel, open it with Data > From Text/CSV.
-
-With a login, this needs the scope of admins (podium:admin).
-
-Exit status: 0 if no row was refused, 1 if any was or the command gave up, 130 if interrupted.";
-
-#[derive(clap::Subcommand)]
-pub enum Command {
-    /// Make profiles what the rows of a file say
-    Import {
-        /// A file as CSV or JSON, optionally compressed with gzip; - for the standard input
-        file: Source,
-        /// Only say what would happen
-        #[arg(long)]
-        dry_run: bool,
-        #[command(flatten)]
-        options: Options,
-    },
-    /// Write all profiles to a file
-    Export {
-        /// The file to write, which must not exist yet; - for the standard output
-        #[arg(default_value = "-")]
-        file: PathBuf,
-        #[command(flatten)]
-        options: Options,
-    },
+#[derive(clap::Args)]
+pub struct ImportArgs {
+    /// A file as CSV or JSON, optionally compressed with gzip; - for the standard input
+    file: Source,
+    /// Only say what would happen
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    options: Options,
 }
 
 #[derive(clap::Args)]
@@ -83,28 +51,25 @@ pub struct Options {
     to: To,
 }
 
-pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Import {
-            file,
-            dry_run,
-            options,
-        } => import(&file, dry_run, options).await,
-        Command::Export { file, options } => {
-            let (api, retries) = options.connect().await?;
-            export::run(&file, &api, &retries).await
-        }
-    }
-}
-
 impl Options {
     async fn connect(self) -> anyhow::Result<(Api, Retries)> {
         Ok((self.to.api().await?, Retries::new(self.give_up_after)))
     }
+
+    /// The region that was given, or the one in the address.
+    pub fn region(&self) -> Option<String> {
+        self.to.credentials.region(&self.to.target.url)
+    }
 }
 
-async fn import(file: &Source, dry_run: bool, options: Options) -> anyhow::Result<ExitCode> {
-    let rows = rows::read(file)?;
+/// Makes profiles what the rows of a file say.
+pub async fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
+    let ImportArgs {
+        file,
+        dry_run,
+        options,
+    } = args;
+    let rows = rows::read(&file)?;
     let (api, retries) = options.connect().await?;
     let mut report = Report::default();
     for entry in rows.iter().flatten() {

@@ -28,6 +28,20 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    pub fn new(
+        environment: Option<String>,
+        project: String,
+        region: Option<String>,
+        aws_url: Option<Url>,
+    ) -> Self {
+        Self {
+            environment,
+            project,
+            region,
+            aws_url,
+        }
+    }
+
     /// The prefix of its table and queue names.
     pub fn prefix(&self) -> String {
         match &self.environment {

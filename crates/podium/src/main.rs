@@ -4,12 +4,13 @@ mod board;
 mod completions;
 mod cost;
 mod local;
+mod people;
 mod smoke;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use import::{correct, people};
+use import::correct;
 use lab::{bench, chaos, compare, load};
 use operate::{dlq, rebuild, reconcile};
 use terminal::text::printable_lines;
@@ -40,7 +41,7 @@ enum Command {
     /// Take an activity out, or add points: corrections, with a reason
     #[command(subcommand, after_long_help = correct::HELP)]
     Correct(correct::Command),
-    /// Import or export what people are called, and how boards show them
+    /// Import or export what people are called, and how boards show them; erase a person
     #[command(subcommand, after_long_help = people::HELP)]
     People(people::Command),
     /// Send synthetic activities at a fixed rate and measure the answers

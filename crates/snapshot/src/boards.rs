@@ -386,6 +386,11 @@ impl Ranked {
         overviews.collect()
     }
 
+    /// How many teams are ranked: those that are large enough.
+    pub fn ranked_teams(&self) -> u64 {
+        self.teams.first().map_or(0, |(_, ranked)| ranked.participants)
+    }
+
     /// The teams that have a board.
     pub fn team_boards(&self) -> Vec<TeamId> {
         let boards = self.boards.iter().filter(|board| board.window == Window::All);
@@ -590,6 +595,12 @@ mod tests {
             teams.collect::<Vec<_>>(),
             ["1.red The Reds 16/2", "2.blue - 7/1", "3.green - 0/1"]
         );
+        assert_eq!(ranked.ranked_teams(), 3);
+        for (min_size, expected) in [(2, 1), (3, 0)] {
+            let mut boards = with_people(10, 10);
+            boards.team_rules.min_size = min_size;
+            assert_eq!(boards.finish(&HashMap::new()).ranked_teams(), expected);
+        }
     }
 
     #[test]

@@ -232,6 +232,7 @@ impl Publisher {
         }
         let ranked = boards.finish(&directory.details);
         let (overviews, team_boards) = (ranked.overview(&directory.details), ranked.team_boards());
+        let teams = ranked.ranked_teams();
         let mut run = Run {
             standings,
             read,
@@ -250,7 +251,7 @@ impl Publisher {
             boards: overviews,
             programs: programs as u64,
             chosen_programs: chosen.programs,
-            teams: teams as u64,
+            teams,
             chosen_teams: (chosen.teams != team_boards).then_some(chosen.teams),
             team_boards,
             status: Status {

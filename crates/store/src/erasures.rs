@@ -78,6 +78,12 @@ impl Erasures {
         before.copied()
     }
 
+    /// Whether an erasure of this person was begun and is not done.
+    pub fn is_erasing(&self, user: &UserId) -> bool {
+        self.hash(user)
+            .is_some_and(|hash| self.erasing.contains_key(&hash))
+    }
+
     /// Begins to erase what was received of a person before `now`, or resumes an erasure that was begun and did not
     /// finish. `random` is the key of the hashes if this is the first one.
     pub fn begun(&self, user: &UserId, now: Timestamp, random: [u8; 32]) -> Result<Self, TooManyNotes> {

@@ -5,8 +5,9 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use domain::{Fact, FactKey, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::error::StoreError;
+use crate::error::{self, StoreError};
 use crate::item::{self, Item, string, text};
 use crate::keys::{ACTIVITIES_KEY, attribute};
 use crate::requests::{get_item, item_of, scan_segment};
@@ -79,6 +80,25 @@ impl Facts {
             page.add(&item.map_err(|error| StoreError::unavailable("reading a user's facts", error))?);
         }
         Ok(page.facts)
+    }
+
+    /// All facts of a user as they are stored, with their metadata as JSON.
+    pub async fn items_of_user(&self, user: &UserId) -> Result<Vec<Map<String, Value>>, StoreError> {
+        let mut pages = self.of(user).into_paginator().items().send();
+        let mut facts = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|error| StoreError::unavailable("reading a user's facts", error))?;
+            let subject = error::named(&self.table, &item, ACTIVITIES_KEY);
+            let fact: Result<Map<String, Value>, _> = serde_dynamo::from_item(item);
+            let mut fact = fact.map_err(|error| StoreError::corrupt("decoding a fact", subject, error))?;
+            if let Some(Value::String(text)) = fact.get("metadata")
+                && let Ok(metadata) = serde_json::from_str(text)
+            {
+                fact.insert("metadata".to_owned(), metadata);
+            }
+            facts.push(fact);
+        }
+        Ok(facts)
     }
 
     /// Whether a user has any item in the table, consistently.

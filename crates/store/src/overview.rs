@@ -21,7 +21,7 @@ pub struct Overview {
     /// The programs that have a board in the next run.
     #[serde(default)]
     pub chosen_programs: Vec<ProgramId>,
-    /// How many teams have members.
+    /// How many teams are ranked.
     #[serde(default)]
     pub teams: u64,
     /// The teams that have a board.

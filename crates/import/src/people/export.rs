@@ -1,41 +1,36 @@
-//! `podium people export`.
+//! The directory as a file.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow, bail};
 use client::Api;
 use client::people::PEOPLE_MAX;
 use csv::{Terminator, WriterBuilder};
 use domain::{DisplayName, Person, TeamId, UserId};
 use tempfile::NamedTempFile;
-use terminal::text::{counted, grouped};
+use terminal::text::grouped;
 
-use super::{FIELDS, spreadsheet};
+use super::{FIELDS, Options, spreadsheet};
 use crate::retries::Retries;
 
 /// Pages of the directory that are read: those of two million people.
 const PAGES_MAX: u64 = 2_000;
 
-pub async fn run(file: &Path, api: &Api, retries: &Retries) -> anyhow::Result<ExitCode> {
-    let is_stdout = file == Path::new("-");
-    ensure!(
-        is_stdout || !file.exists(),
-        "{} exists already; name a new file",
-        file.display()
-    );
-    let people = directory(api, retries).await?;
-    let table = table(&people)?;
-    if is_stdout {
-        io::stdout().write_all(&table)?;
-    } else {
-        write(file, &table).with_context(|| format!("could not write {}", file.display()))?;
-        let profiles = counted(people.len() as u64, "profile", "profiles");
-        println!("{profiles} written to {}", file.display());
-    }
-    Ok(ExitCode::SUCCESS)
+/// All profiles as CSV, and their number.
+pub async fn export(options: Options) -> anyhow::Result<(Vec<u8>, u64)> {
+    let (api, retries) = options.connect().await?;
+    let people = directory(&api, &retries).await?;
+    Ok((table(&people)?, people.len() as u64))
+}
+
+/// Writes to a file that must not exist yet, or to the standard output.
+pub fn save(text: &[u8], file: Option<&Path>) -> anyhow::Result<()> {
+    let Some(file) = file else {
+        return Ok(io::stdout().write_all(text)?);
+    };
+    write(file, text).with_context(|| format!("could not write {}", file.display()))
 }
 
 /// Everyone who has a profile, in the order of ids, which is not that of the server.
