@@ -32,17 +32,15 @@ async fn publish(snapshots: &Snapshots, generation: u64, now: Timestamp) -> Publ
         .latest(&Board::Global, Window::All)
         .await
         .expect("the head");
-    let span = "UTC"
-        .parse::<domain::Calendar>()
-        .expect("a zone")
-        .span(Window::All, now);
+    let calendar: domain::Calendar = "UTC".parse().expect("a zone");
+    let dated = (calendar.span(Window::All, now), calendar.date(now));
     let freshness = Freshness {
         generated_at: now,
         lag_seconds: None,
         backlog: 0,
     };
     snapshots
-        .publish(&Board::Global, span, previous, builder.finish(), freshness, None)
+        .publish(&Board::Global, dated, previous, builder.finish(), freshness, None)
         .await
         .expect("published")
 }

@@ -8,6 +8,7 @@ use domain::{Board, BoardEntry, Freshness, Standing, Tally, TeamScore, UserId, W
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use snapshot::boards::{Boards, Chosen, Limits, Profiles, TeamRules, UserSum};
+use store::head::{Mark, Rows};
 use store::keys::{CountGeneration, ShardCount};
 use store::pasts::{earned, on_board};
 use store::publication::{HISTORY, LATEST, PageSizes, Publication, WindowHistory, Write};
@@ -221,6 +222,7 @@ impl Reading {
         let span = rules.calendar.span(subject.window, now);
         let publication = Publication {
             span: span.clone(),
+            day: rules.calendar.date(now),
             previous: self.previous.take(),
             ranked: wanted?.ranked,
             freshness: Freshness {
@@ -230,12 +232,18 @@ impl Reading {
             },
             sizes: subject.sizes,
         };
-        let before = publication.compared_with().map(|rows| {
-            let pages = rows.pages.iter();
-            let pages: Vec<Vec<BoardEntry>> = pages.filter_map(|page| snapshots.get(&page.part())).collect();
-            rows.cut(&pages)
-        });
-        let before = before.unwrap_or_default();
+        let rows_left = |rows: Option<Rows<'_>>| {
+            let cut = rows.map(|rows| {
+                let pages = rows.pages.iter();
+                let pages: Vec<Vec<BoardEntry>> =
+                    pages.filter_map(|page| snapshots.get(&page.part())).collect();
+                rows.cut(&pages)
+            });
+            cut.unwrap_or_default()
+        };
+        let before = rows_left(publication.first_before());
+        let marks = publication.marks();
+        let then = rows_left(marks.first().map(Mark::rows));
         let look = publication.needs_history(&before).then(|| {
             let kept: Option<WindowHistory> = snapshots.get(HISTORY);
             let history = kept.map_or_else(Default::default, |kept| kept.within(&span));
@@ -246,7 +254,7 @@ impl Reading {
             }
             look
         });
-        let planned = publication.plan(&before, look);
+        let planned = publication.plan(&then, look);
         Some(planned.expect("what is published can be encoded").writes.into())
     }
 }

@@ -106,8 +106,8 @@ pub struct BoardEntry {
     /// Corrections may make them negative.
     pub points: i64,
     pub activities: u64,
-    /// Places gained since the previous snapshot. Negative if places were lost, `null` if the user was not
-    /// listed then.
+    /// Places gained since the day began, and on the board of the day since about an hour ago. Negative if places were
+    /// lost, `null` if the user was not listed then.
     pub change: Option<i64>,
 }
 

@@ -121,11 +121,11 @@ impl BoardBuilder {
 }
 
 impl RankedBoard {
-    /// Sets how many places each listed user moved up since `previous`, the ranks of the previous
-    /// snapshot. A user who was not listed then has no change.
-    pub fn compare(&mut self, previous: &HashMap<UserId, u64>) {
+    /// Sets how many places each listed user moved up since the ranks were `then`. A user who was not listed then has no
+    /// change.
+    pub fn compare(&mut self, then: &HashMap<UserId, u64>) {
         for entry in &mut self.entries {
-            let before = entry.user_id.as_ref().and_then(|user| previous.get(user));
+            let before = entry.user_id.as_ref().and_then(|user| then.get(user));
             entry.change = before.map(|&before| before.cast_signed() - entry.rank.cast_signed());
         }
     }

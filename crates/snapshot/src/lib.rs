@@ -413,10 +413,11 @@ impl Publisher {
             window,
             ranked,
         } = board;
-        let span = self.calendar.span(window, freshness.generated_at);
+        let now = freshness.generated_at;
+        let dated = (self.calendar.span(window, now), self.calendar.date(now));
         let published = self
             .snapshots
-            .publish(&board, span, previous, ranked, freshness, pasts)
+            .publish(&board, dated, previous, ranked, freshness, pasts)
             .await?;
         Ok((board, published))
     }

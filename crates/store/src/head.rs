@@ -6,6 +6,7 @@ use std::cmp::{Ordering, Reverse};
 use domain::documents::BoardHeading;
 use domain::{Board, BoardEntry, DisplayName, Freshness, Histogram, UserId, WindowSpan};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 /// One published generation of a board in a window.
@@ -26,6 +27,12 @@ pub struct Head {
     /// When the history must be looked at again; `None` before the first sample.
     #[serde(default)]
     pub(crate) history_due: Option<Timestamp>,
+    /// The day on which it was published; `None` in older heads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) day: Option<Date>,
+    /// What changes of rank are computed from: see [`crate::publication::Publication::marks`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) marks: Vec<Mark>,
     /// The listed users whose ids differ only in case, in groups, the best first. `None` if there are more
     /// than [`MAX_CASE_VARIANTS`], and in older heads.
     #[serde(default)]
@@ -41,6 +48,24 @@ pub struct Head {
 /// The most users that a head names because their ids differ only in case. With ids of maximum length they
 /// take 7 KB; as a rule there are none.
 pub const MAX_CASE_VARIANTS: usize = 100;
+
+/// An earlier state of a board. Its pages are kept for longer than it is compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    pub(crate) at: Timestamp,
+    pub(crate) pages: Vec<PageRef>,
+}
+
+impl Mark {
+    /// All of its rows.
+    pub fn rows(&self) -> Rows<'_> {
+        Rows {
+            pages: self.pages.iter().collect(),
+            skip: 0,
+            limit: usize::MAX,
+        }
+    }
+}
 
 /// Older heads do not say how many rows their pages have.
 fn rows_of_older_heads() -> usize {

@@ -3,15 +3,16 @@
 
 use std::collections::HashMap;
 
-use domain::history::{Line, PointsAt, followed, is_large};
-use domain::{BoardEntry, Freshness, History, RankedBoard, UserId, WindowSpan};
+use domain::history::{FOLLOWED_USERS, Line, PointsAt, followed, is_large};
+use domain::{BoardEntry, Freshness, History, RankedBoard, UserId, Window, WindowSpan};
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use crate::document::Document;
 use crate::error::StoreError;
-use crate::head::{BucketKey, Head, HistogramRef, Located, MAX_CASE_VARIANTS, PageRef, RowKey, Rows};
+use crate::head::{BucketKey, Head, HistogramRef, Located, MAX_CASE_VARIANTS, Mark, PageRef, RowKey, Rows};
 
 /// The parts of a board in a window that are overwritten.
 pub const LATEST: &str = "latest";
@@ -23,6 +24,11 @@ pub const PAGE_RENEWAL: SignedDuration = SignedDuration::from_hours(3 * 24);
 pub(crate) const PAGE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a reader can page through a generation after it was replaced.
 pub const OLD_HEAD_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+
+/// The board of a day is compared with how it was so long ago, or up to [`MARK_EVERY`] more.
+const COMPARED_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// How often the board of a day is marked.
+const MARK_EVERY: SignedDuration = SignedDuration::from_mins(30);
 
 /// Late facts that are few compared with a user's points appear in the history after this long at most.
 const HISTORY_CHECK: SignedDuration = SignedDuration::from_hours(1);
@@ -50,6 +56,8 @@ impl PageSizes {
 #[derive(Clone, Debug)]
 pub struct Publication {
     pub span: WindowSpan,
+    /// The day on which it is published.
+    pub day: Date,
     pub previous: Option<Head>,
     pub ranked: RankedBoard,
     pub freshness: Freshness,
@@ -116,13 +124,41 @@ impl Publication {
             .filter(|previous| previous.window == self.span)
     }
 
-    /// The previous rows, from which changes of rank are computed.
-    pub fn compared_with(&self) -> Option<Rows<'_>> {
-        self.before().map(|before| before.rows(0, usize::MAX))
+    /// The first previous rows, which tell whether the history must be looked at.
+    pub fn first_before(&self) -> Option<Rows<'_>> {
+        self.before().map(|before| before.rows(0, FOLLOWED_USERS))
+    }
+
+    /// Earlier states of the board, the oldest first, from which changes of rank are computed: the last one before this
+    /// day, or the first one if there was none. Of the board of the day, which begins empty, those of the last hour.
+    pub fn marks(&self) -> Vec<Mark> {
+        let Some(before) = self.before() else {
+            return Vec::new();
+        };
+        let now = self.freshness.generated_at;
+        let newest = (!before.pages.is_empty()).then(|| Mark {
+            at: before.freshness.generated_at,
+            pages: before.pages.iter().map(|page| page.page.clone()).collect(),
+        });
+        let mut marks = before.marks.clone();
+        if self.span.name == Window::Day {
+            if marks
+                .last()
+                .is_none_or(|last| now.duration_since(last.at) >= MARK_EVERY)
+            {
+                marks.extend(newest);
+            }
+            let is_old = |mark: &Mark| now.duration_since(mark.at) >= COMPARED_AFTER;
+            let compared = marks.iter().rposition(is_old).unwrap_or(0);
+            marks.drain(..compared);
+        } else if marks.is_empty() || before.day != Some(self.day) {
+            marks = newest.into_iter().collect();
+        }
+        marks
     }
 
     /// Whether the history must be looked at: its time has come, or a user has entered the first ten, or the
-    /// points of one have changed much. `before` are the rows of [`Self::compared_with`].
+    /// points of one have changed much. `before` are the rows of [`Self::first_before`].
     pub fn needs_history(&self, before: &[BoardEntry]) -> bool {
         let due = self.before().and_then(|before| before.history_due);
         let is_due = due.is_none_or(|due| self.freshness.generated_at >= due);
@@ -151,14 +187,15 @@ impl Publication {
         look
     }
 
-    /// Plans the writes. `before` are the rows of [`Self::compared_with`] whose pages still exist.
+    /// Plans the writes. `then` are the rows of the first of [`Self::marks`] whose pages still exist.
     /// `look` is at the current history if [`Self::needs_history`].
-    pub fn plan(mut self, before: &[BoardEntry], look: Option<Look>) -> Result<Planned, StoreError> {
+    pub fn plan(mut self, then: &[BoardEntry], look: Option<Look>) -> Result<Planned, StoreError> {
         debug_assert!(
             self.ranked.entries.is_sorted_by_key(BoardEntry::place),
             "rows are in board order"
         );
-        let ranks = before
+        let marks = self.marks();
+        let ranks = then
             .iter()
             .filter_map(|row| Some((row.user_id.clone()?, row.rank)));
         let ranks: HashMap<_, _> = ranks.collect();
@@ -223,6 +260,8 @@ impl Publication {
             rows_per_page: self.sizes.rows,
             histogram,
             history_due,
+            day: Some(self.day),
+            marks,
             case_variants: case_variants(&self.ranked.entries),
             has_profiles: self.ranked.has_profiles,
             title: self.ranked.title,

@@ -12,12 +12,13 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use domain::{Board, BoardEntry, Freshness, Histogram, History, RankedBoard, UserId, Window, WindowSpan};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::civil::Date;
 use lru::LruCache;
 use serde::de::DeserializeOwned;
 
 use crate::document;
 use crate::error::StoreError;
-use crate::head::{Candidate, Head, PageRef, RankedBy, Rows, Sought};
+use crate::head::{Candidate, Head, Mark, PageRef, RankedBy, Rows, Sought};
 use crate::item::{self, number};
 use crate::keys::{SNAPSHOTS_KEY, attribute, board_key};
 use crate::overview::Overview;
@@ -193,13 +194,12 @@ impl Snapshots {
         content.ok_or_else(|| missing(page))
     }
 
-    /// Publishes a ranked board as the generation after `previous`, with the changes of rank since
-    /// then. Pages that did not change are not written again. The users' past comes from
-    /// `pasts`, if it is known how to score it.
+    /// Publishes a ranked board as the generation after `previous`, with the changes of rank since the day began. Pages
+    /// that did not change are not written again. The users' past comes from `pasts`, if it is known how to score it.
     pub async fn publish(
         &self,
         board: &Board,
-        span: WindowSpan,
+        (span, day): (WindowSpan, Date),
         previous: Option<Head>,
         ranked: RankedBoard,
         freshness: Freshness,
@@ -208,18 +208,15 @@ impl Snapshots {
         let key = board_key(board, span.name);
         let publication = Publication {
             span,
+            day,
             previous,
             ranked,
             freshness,
             sizes: PageSizes::PUBLISHED,
         };
-        let before = match publication.compared_with() {
-            Some(rows) => {
-                let pages = self.row_pages(&key, &rows).await?;
-                rows.cut(&pages.into_iter().flatten().collect::<Vec<_>>())
-            }
-            None => Vec::new(),
-        };
+        let before = self.rows_left(&key, publication.first_before()).await?;
+        let marks = publication.marks();
+        let then = self.rows_left(&key, marks.first().map(Mark::rows)).await?;
         let look = if publication.needs_history(&before) {
             let history = self.history(board, &publication.span).await?;
             let mut look = publication.look_at(history, &before);
@@ -238,7 +235,7 @@ impl Snapshots {
         } else {
             None
         };
-        let planned = publication.plan(&before, look)?;
+        let planned = publication.plan(&then, look)?;
         for (hash, rows) in planned.rows {
             locked(&self.rows).put(hash, Arc::new(rows));
         }
@@ -250,6 +247,15 @@ impl Snapshots {
             },
             None => Published::Superseded,
         })
+    }
+
+    /// Rows as far as their pages still exist.
+    async fn rows_left(&self, key: &str, rows: Option<Rows<'_>>) -> Result<Vec<BoardEntry>, StoreError> {
+        let Some(rows) = rows else {
+            return Ok(Vec::new());
+        };
+        let pages = self.row_pages(key, &rows).await?;
+        Ok(rows.cut(&pages.into_iter().flatten().collect::<Vec<_>>()))
     }
 
     /// Writes in order. Returns the write units that it took, or `None` if another run has replaced the head.

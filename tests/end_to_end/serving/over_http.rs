@@ -41,7 +41,7 @@ async fn publish_long_ago(stack: &TestStack, users: u64) {
     snapshots
         .publish(
             &board,
-            calendar.span(Window::All, then),
+            (calendar.span(Window::All, then), calendar.date(then)),
             previous,
             builder.finish(),
             freshness,

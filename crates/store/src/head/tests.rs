@@ -36,6 +36,7 @@ impl Published {
         let calendar: domain::Calendar = "UTC".parse().unwrap();
         let publication = Publication {
             span: calendar.span(domain::Window::All, generated_at),
+            day: calendar.date(generated_at),
             previous: None,
             ranked: board.clone(),
             freshness: Freshness {
@@ -258,4 +259,103 @@ proptest! {
             prop_assert!(is_older || read <= 1);
         }
     }
+}
+
+/// Publishes empty and full boards at some times, each `TIME POINTS_OF_ANN`, and returns since when each compares.
+#[track_caller]
+fn check_marks(window: domain::Window, published: &[(&str, i64)], expected: &[&str]) {
+    let calendar: domain::Calendar = "Europe/Berlin".parse().unwrap();
+    let mut previous: Option<Head> = None;
+    let mut since = Vec::new();
+    for (at, points) in published {
+        let now: Timestamp = at.parse().unwrap();
+        let ann: UserId = "ann".parse().unwrap();
+        let mut builder = BoardBuilder::new(10);
+        let tally = Tally {
+            points: *points,
+            activities: u64::from(*points > 0),
+        };
+        builder.add(&ann, &Shown::Listed(None), tally);
+        let publication = Publication {
+            span: calendar.span(window, now),
+            day: calendar.date(now),
+            previous: previous.take(),
+            ranked: builder.finish(),
+            freshness: Freshness {
+                generated_at: now,
+                lag_seconds: None,
+                backlog: 0,
+            },
+            sizes: PageSizes::PUBLISHED,
+        };
+        let marks = publication.marks();
+        assert!(marks.len() <= 4, "{marks:?}");
+        since.push(marks.first().map_or("-".to_owned(), |mark| mark.at.to_string()));
+        let planned = publication.plan(&[], None).unwrap();
+        let Some(Write::ReplaceHead { head, .. }) = planned.writes.last() else {
+            panic!("the head is last");
+        };
+        previous = serde_json::from_str(&head.json).unwrap();
+    }
+    assert_eq!(since, expected);
+}
+
+#[test]
+fn changes_are_since_the_day_began_and_on_the_board_of_the_day_since_an_hour_ago() {
+    use domain::Window;
+
+    // The day begins at 23:00 UTC.
+    check_marks(
+        Window::All,
+        &[
+            ("2026-11-23T09:00:00Z", 0),
+            ("2026-11-23T09:01:00Z", 1),
+            ("2026-11-23T09:02:00Z", 2),
+            ("2026-11-23T22:59:00Z", 3),
+            ("2026-11-23T23:00:00Z", 4),
+            ("2026-11-23T23:01:00Z", 5),
+            ("2026-11-25T10:00:00Z", 6),
+        ],
+        &[
+            "-",
+            "-",
+            "2026-11-23T09:01:00Z",
+            "2026-11-23T09:01:00Z",
+            "2026-11-23T22:59:00Z",
+            "2026-11-23T22:59:00Z",
+            "2026-11-23T23:01:00Z",
+        ],
+    );
+    check_marks(
+        Window::Week,
+        &[
+            ("2026-11-22T22:59:00Z", 1),
+            ("2026-11-22T23:00:00Z", 1),
+            ("2026-11-22T23:01:00Z", 1),
+        ],
+        &["-", "-", "2026-11-22T23:00:00Z"],
+    );
+    check_marks(
+        Window::Day,
+        &[
+            ("2026-11-23T22:59:00Z", 1),
+            ("2026-11-23T23:00:00Z", 1),
+            ("2026-11-23T23:10:00Z", 1),
+            ("2026-11-23T23:40:00Z", 1),
+            ("2026-11-24T00:10:00Z", 1),
+            ("2026-11-24T00:40:00Z", 1),
+            ("2026-11-24T01:10:00Z", 1),
+            ("2026-11-24T05:00:00Z", 1),
+        ],
+        &[
+            "-",
+            "-",
+            "2026-11-23T23:00:00Z",
+            "2026-11-23T23:00:00Z",
+            "2026-11-23T23:10:00Z",
+            "2026-11-23T23:40:00Z",
+            "2026-11-24T00:10:00Z",
+            "2026-11-24T01:10:00Z",
+        ],
+    );
 }
