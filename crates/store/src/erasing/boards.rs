@@ -21,11 +21,14 @@ const FORMER_HEADS: &str = "generation ";
 impl Erasing {
     /// Deletes the pages that name the person and that were written by snapshots which began before `since`, with the heads
     /// that have them, and takes the person out of all histories. Later snapshots have no row of the person, unless it is
-    /// of what was posted after the erasure. Returns how many items were deleted or changed.
+    /// of what was posted after the erasure, so the pages that they have stay. Each board must have been published by a
+    /// snapshot that began at `since` or later. Returns how many items were deleted or changed.
     ///
     /// A reader who pages through such a generation begins again.
     pub async fn boards(&self, since: Timestamp) -> Result<u64, StoreError> {
-        let pages = self.pages(since).await?;
+        let in_use = self.pages_in_use(since).await?;
+        let mut pages = self.pages(since).await?;
+        pages.retain(|(_, part)| !in_use.contains(&part[PAGES.len()..]));
         let hashes: HashSet<&str> = pages.iter().map(|(_, part)| &part[PAGES.len()..]).collect();
         let heads = self.heads(since, &hashes).await?;
         let histories = self.histories().await?;
@@ -38,7 +41,21 @@ impl Erasing {
         Ok(heads + histories + pages)
     }
 
-    /// The board and the part of each page.
+    /// The hashes of the pages of heads that were published at `since` or later.
+    async fn pages_in_use(&self, since: Timestamp) -> Result<HashSet<String>, StoreError> {
+        let hashes = |head: Head| {
+            let hashes = head.pages().map(|page| page.hash.clone());
+            hashes.collect::<Vec<_>>()
+        };
+        let pages = self.scan_heads(|_, _, head| {
+            Some(head)
+                .filter(|head| head.freshness.generated_at >= since)
+                .map(hashes)
+        });
+        Ok(pages.await?.into_iter().flatten().collect())
+    }
+
+    /// The board and the part of each page that names the person.
     async fn pages(&self, since: Timestamp) -> Result<Vec<(String, String)>, StoreError> {
         // A page that is in use for longer is written again, and expires later.
         let expire_before = (since + PAGE_LIFETIME).as_second();
@@ -64,17 +81,28 @@ impl Erasing {
     /// The keys of heads that were published before `since` and have one of these pages or name the person. The newest
     /// head of a board is among them only if the board is not published any more.
     async fn heads(&self, since: Timestamp, pages: &HashSet<&str>) -> Result<Vec<Item>, StoreError> {
+        self.scan_heads(|board, part, head| {
+            let has_page = |page: &PageRef| pages.contains(page.hash.as_str());
+            let is_of_person = head.names(&self.user) || head.pages().any(has_page);
+            (head.freshness.generated_at < since && is_of_person)
+                .then(|| item::key(SNAPSHOTS_KEY, board, part))
+        })
+        .await
+    }
+
+    /// What `select` takes of the heads of boards, each with its board and part.
+    async fn scan_heads<T>(
+        &self,
+        select: impl Fn(&str, &str, Head) -> Option<T>,
+    ) -> Result<Vec<T>, StoreError> {
         let select = |items: Vec<Item>| {
-            let keys = items.iter().filter_map(|item| {
+            let selected = items.iter().filter_map(|item| {
                 let (board, part) = parts(item)?;
                 // The list of boards and the board of teams have heads of another form.
                 let head: Head = document::from_item(&self.tables.snapshots, item).ok()?;
-                let has_page = |page: &PageRef| pages.contains(page.hash.as_str());
-                let is_of_person = head.names(&self.user) || head.pages().any(has_page);
-                (head.freshness.generated_at < since && is_of_person)
-                    .then(|| item::key(SNAPSHOTS_KEY, &board, &part))
+                select(&board, &part, head)
             });
-            keys.collect::<Vec<_>>()
+            selected.collect::<Vec<_>>()
         };
         let filtered = |scan: ScanFluentBuilder| {
             scan.filter_expression("#part = :latest OR begins_with(#part, :former)")
