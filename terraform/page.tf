@@ -24,7 +24,7 @@ locals {
     join(" ", concat(["connect-src 'self'"], local.has_login ? distinct(concat([local.issuer_origin], var.oidc.connect_origins)) : [])),
     "base-uri 'none'",
     "form-action 'none'",
-    "frame-ancestors 'none'",
+    join(" ", concat(["frame-ancestors"], length(var.frame_ancestors) > 0 ? var.frame_ancestors : ["'none'"])),
   ])
 
   # Without a parameter "resource", providers that know several APIs are told which one by the audience (RFC 8707). An
@@ -155,9 +155,13 @@ resource "aws_cloudfront_response_headers_policy" "dashboard" {
     content_type_options {
       override = true
     }
-    frame_options {
-      frame_option = "DENY"
-      override     = true
+    # This header knows no origins. Browsers that know the policy's frame-ancestors ignore it.
+    dynamic "frame_options" {
+      for_each = length(var.frame_ancestors) == 0 ? [1] : []
+      content {
+        frame_option = "DENY"
+        override     = true
+      }
     }
     referrer_policy {
       referrer_policy = "no-referrer"

@@ -538,6 +538,26 @@ variable "domain" {
   }
 }
 
+variable "frame_ancestors" {
+  description = "Origins whose pages may embed the dashboard in a frame, such as [\"https://intranet.example.com\"], at most 10; [\"https://*.example.com\"] allows all subdomains. A login inside a frame works only if the provider's page may be framed too."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for origin in var.frame_ancestors : can(regex("^https://(\\*\\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}(:[0-9]{1,5})?$", origin))])
+    error_message = "frame_ancestors must be origins of https in lower case, without a path, such as https://intranet.example.com."
+  }
+  validation {
+    condition     = length(var.frame_ancestors) <= 10
+    error_message = "frame_ancestors must have at most 10 origins."
+  }
+  validation {
+    condition     = length(var.frame_ancestors) == 0 || var.edge
+    error_message = "frame_ancestors needs the edge: set edge = true, or leave it empty."
+  }
+}
+
 variable "waf" {
   description = "AWS WAF at the edge, or null for none: refuses addresses with more than requests_per_5_minutes (10 to 2,000,000,000; people behind one proxy share an address) and, with common_rules, what AWS's common rule set takes for an attack. {} has the defaults, at about $7 a month and $0.60 a million requests."
   type = object({

@@ -77,6 +77,13 @@ run "public_boards" {
     error_message = "Without login, the page must reach its own origin only."
   }
   assert {
+    condition = (
+      endswith(local.content_security_policy, "; frame-ancestors 'none'") &&
+      one(one(aws_cloudfront_response_headers_policy.dashboard[0].security_headers_config).frame_options).frame_option == "DENY"
+    )
+    error_message = "By default no page may embed the dashboard."
+  }
+  assert {
     condition     = aws_s3_object.dashboard_config[0].content == <<-EOT
       // How readers and posters log in; null: they do not.
       export const login = null;
@@ -226,6 +233,8 @@ run "readers_log_in" {
     waf      = {}
     domain   = { name = "podium.example.com", zone_id = "Z0123456789" }
     throttle = { requests_per_second = 50, burst = 60, admin_requests_per_second = 5, admin_burst = 6 }
+
+    frame_ancestors = ["https://intranet.example.com", "https://*.example.org:8443"]
     oidc = {
       issuer     = "https://id.example.com/"
       audiences  = ["https://podium.example.com"]
@@ -306,6 +315,13 @@ run "readers_log_in" {
   assert {
     condition     = strcontains(local.content_security_policy, "; connect-src 'self' https://id.example.com; ")
     error_message = "The policy must have the issuer's origin, without its path: ${local.content_security_policy}"
+  }
+  assert {
+    condition = (
+      endswith(local.content_security_policy, "; frame-ancestors https://intranet.example.com https://*.example.org:8443") &&
+      length(one(aws_cloudfront_response_headers_policy.dashboard[0].security_headers_config).frame_options) == 0
+    )
+    error_message = "The pages of these origins may embed the dashboard: ${local.content_security_policy}"
   }
 
   # domain

@@ -296,11 +296,13 @@ run "refused_13" {
 run "refused_at_the_edge_1" {
   command = plan
   variables {
-    domain  = { name = "https://podium.example.com", certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/1" }
-    waf     = { requests_per_5_minutes = 9 }
-    readers = "everyone"
+    frame_ancestors = ["http://intranet.example.com"]
+    domain          = { name = "https://podium.example.com", certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/1" }
+    waf             = { requests_per_5_minutes = 9 }
+    readers         = "everyone"
   }
   expect_failures = [
+    var.frame_ancestors,
     var.domain,
     var.waf,
     var.readers,
@@ -310,10 +312,12 @@ run "refused_at_the_edge_1" {
 run "refused_at_the_edge_2" {
   command = plan
   variables {
-    domain = { name = "podium.example.com" }
-    waf    = { requests_per_5_minutes = 10.5 }
+    frame_ancestors = ["https://intranet.example.com/"]
+    domain          = { name = "podium.example.com" }
+    waf             = { requests_per_5_minutes = 10.5 }
   }
   expect_failures = [
+    var.frame_ancestors,
     var.domain,
     var.waf,
   ]
@@ -322,9 +326,11 @@ run "refused_at_the_edge_2" {
 run "refused_at_the_edge_3" {
   command = plan
   variables {
-    domain = { name = "podium.example.com", zone_id = "Z0123456789", certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/1" }
+    frame_ancestors = ["*"]
+    domain          = { name = "podium.example.com", zone_id = "Z0123456789", certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/1" }
   }
   expect_failures = [
+    var.frame_ancestors,
     var.domain,
   ]
 }
@@ -332,9 +338,11 @@ run "refused_at_the_edge_3" {
 run "refused_at_the_edge_4" {
   command = plan
   variables {
-    domain = { name = "podium.example.com", zone_id = "example.com" }
+    frame_ancestors = [for n in range(11) : "https://intranet-${n}.example.com"]
+    domain          = { name = "podium.example.com", zone_id = "example.com" }
   }
   expect_failures = [
+    var.frame_ancestors,
     var.domain,
   ]
 }
@@ -368,14 +376,15 @@ run "login_needs_a_provider" {
   expect_failures = [var.readers, var.self_reporting]
 }
 
-run "domain_and_firewall_need_the_edge" {
+run "domain_firewall_and_frames_need_the_edge" {
   command = plan
   variables {
-    edge   = false
-    domain = { name = "podium.example.com", zone_id = "Z0123456789" }
-    waf    = {}
+    edge            = false
+    domain          = { name = "podium.example.com", zone_id = "Z0123456789" }
+    waf             = {}
+    frame_ancestors = ["https://intranet.example.com"]
   }
-  expect_failures = [var.domain, var.waf]
+  expect_failures = [var.domain, var.waf, var.frame_ancestors]
 }
 
 # Nobody shows a company's boards to everyone by not choosing.
@@ -438,10 +447,11 @@ run "a_budget_needs_someone_to_tell" {
 run "edges_are_allowed" {
   command = plan
   variables {
-    readers        = "login"
-    self_reporting = true
-    throttle       = { requests_per_second = 10000, burst = 5000, admin_requests_per_second = 1, admin_burst = 1 }
-    waf            = { requests_per_5_minutes = 10, common_rules = false }
+    readers         = "login"
+    self_reporting  = true
+    throttle        = { requests_per_second = 10000, burst = 5000, admin_requests_per_second = 1, admin_burst = 1 }
+    waf             = { requests_per_5_minutes = 10, common_rules = false }
+    frame_ancestors = [for n in range(10) : "https://*.team-${n}.example.com:8443"]
     # Auth0's issuers end with a slash, Entra's have a path. Cognito's scopes have one, too.
     oidc = {
       issuer          = "https://login.example.com:8443/5f7c/v2.0/"
