@@ -39,6 +39,9 @@ credentials.
 
 Exit status: 0 if everything was done and no row was refused, 1 otherwise, 130 if interrupted.";
 
+/// The heading of the options that apply where a user is named.
+const OF_USER: &str = "With USER";
+
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Make profiles what the rows of a file say
@@ -59,14 +62,14 @@ pub struct ExportArgs {
     output: Option<PathBuf>,
     #[command(flatten)]
     options: people::Options,
-    /// With USER: read this deployment on AWS, such as prod [default: the stack of `podium local`]
-    #[arg(long, value_name = "NAME", conflicts_with = "aws_url", requires = "user")]
+    /// Read this deployment on AWS, such as prod [default: the stack of `podium local`]
+    #[arg(long, value_name = "NAME", conflicts_with = "aws_url", requires = "user", help_heading = OF_USER)]
     environment: Option<String>,
-    /// With USER: the deployment's project, the prefix of its table names
-    #[arg(long, value_name = "NAME", default_value = "podium")]
+    /// The deployment's project: the prefix of its table names
+    #[arg(long, value_name = "NAME", default_value = "podium", help_heading = OF_USER)]
     project: String,
-    /// With USER: the AWS endpoint of the local stack [default: `http://127.0.0.1:7001`]
-    #[arg(long, value_name = "URL", value_parser = parse_url, requires = "user")]
+    /// The AWS endpoint of the local stack [default: `http://127.0.0.1:7001`]
+    #[arg(long, value_name = "URL", value_parser = parse_url, requires = "user", help_heading = OF_USER)]
     aws_url: Option<Url>,
 }
 

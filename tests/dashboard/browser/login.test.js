@@ -63,7 +63,7 @@ test("a login leads back to the view, with one's own row, and no token gets wher
   await page.logIn("account-1");
   assert.deepEqual(page.view(), view);
   assert.equal(await page.account(), "Logged in as ann");
-  assert.match(await page.markOf("ann"), /\bme\b/);
+  await eventually("the own row", async () => assert.match(await page.markOf("ann"), /\bme\b/));
   assert.equal(await page.hasButton("This is me"), false);
   assert.equal(await page.invitation(), null);
   await page.press("My rank");
@@ -73,7 +73,7 @@ test("a login leads back to the view, with one's own row, and no token gets wher
   await page.tab.reload();
   await page.ready();
   assert.equal(await page.account(), "Logged in as ann");
-  assert.match(await page.markOf("ann"), /\bme\b/);
+  await eventually("the own row", async () => assert.match(await page.markOf("ann"), /\bme\b/));
   assert.equal(asked(/./), 0, "a login outlives a reload");
 
   const { access, refresh } = JSON.parse((await page.kept())["podium.tokens"]);
@@ -298,7 +298,7 @@ test("where everyone reads, a login is for posting, and for oneself only", async
     else reads.push([pathname, request.headers().authorization]);
   });
   await page.logIn("account-2");
-  assert.match(await page.markOf("bob"), /\bme\b/);
+  await eventually("the own row", async () => assert.match(await page.markOf("bob"), /\bme\b/));
   assert.deepEqual(await page.postsFor(), { user: "bob", isFree: false });
   await eventually("kinds whose points nobody gives", async () => assert.deepEqual(await page.kinds(), ["Task completed"]));
   const activity = { program: "onboarding", kind: "task_completed" };

@@ -23,8 +23,8 @@ test("a list of boards of the API gives shares", () => {
 test("a board of the API gives rows to keep", () => {
   const [, first, , third, newcomer] = csvOf(fixture("board")).split("\r\n");
   const heading = "global,week,2026-11-16,2026-11-22,Europe/Berlin,3,2026-11-21T09:31:00Z";
-  assert.equal(first, `${heading},1,bob,,50,4,0`);
-  assert.equal(third, `${heading},3,'-eve,,10,1,0`);
+  assert.equal(first, `${heading},1,bob,,50,4,1`);
+  assert.equal(third, `${heading},3,'-eve,,10,1,-1`);
   assert.equal(newcomer, `${heading},3,finn,,10,1,`);
 });
 

@@ -68,9 +68,12 @@ fn people_are_imported_once_and_exported_as_they_are() {
     assert_eq!((export.code, export.stderr.as_str()), (Some(0), ""));
     assert_eq!(export.stdout, format!("{HEAD}{}", rows.concat()));
     let copy = directory.path().join("copy.csv");
-    let export = run(&["people", "export", text(&copy)], &server.url());
-    assert_eq!(export.stdout, format!("5 profiles written to {}\n", text(&copy)));
-    let exists = run(&["people", "export", text(&copy)], &server.url());
+    let export = run(&["people", "export", "--output", text(&copy)], &server.url());
+    assert_eq!(
+        export.stdout,
+        format!("5 profiles are written to {}.\n", text(&copy))
+    );
+    let exists = run(&["people", "export", "--output", text(&copy)], &server.url());
     assert_eq!(exists.code, Some(1));
     assert_eq!(
         exists.stderr,
