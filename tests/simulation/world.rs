@@ -210,6 +210,15 @@ impl World {
         }
     }
 
+    /// How the tables answer the next call.
+    fn fault(&mut self, may_fail: bool) -> Fault {
+        if may_fail {
+            Fault::draw(&mut self.random, self.faults_percent)
+        } else {
+            Fault::None
+        }
+    }
+
     fn send(&mut self, body: String) {
         self.sent += 1;
         let id = format!("m{}", self.sent);
@@ -281,6 +290,7 @@ impl World {
 
     /// A rebuild begins or goes on, and once it has folded everyone its generation is complete.
     fn step_rebuild(&mut self, may_fail: bool) {
+        let fault = self.fault(may_fail);
         let Some(rebuild) = &mut self.rebuild else {
             if may_fail && self.random.random_range(0..4) == 0 {
                 self.begin_rebuild();
@@ -295,11 +305,6 @@ impl World {
             }
             return;
         }
-        let fault = if may_fail {
-            Fault::draw(&mut self.random, self.faults_percent)
-        } else {
-            Fault::None
-        };
         let rules = &self.rules[&rebuild.generation];
         tell("the rebuild goes on");
         rebuild.step(
@@ -381,11 +386,7 @@ impl World {
         if self.repairs.is_empty() {
             return;
         }
-        let fault = if may_fail {
-            Fault::draw(&mut self.random, self.faults_percent)
-        } else {
-            Fault::None
-        };
+        let fault = self.fault(may_fail);
         let at = self.random.random_range(0..self.repairs.len());
         let is_killed = may_fail && self.random.random_range(0..20) == 0;
         let rules = &self.rules[&self.repairs[at].generation()];
@@ -411,11 +412,7 @@ impl World {
             return;
         }
         let at = self.random.random_range(0..self.workers.len());
-        let fault = if may_fail {
-            Fault::draw(&mut self.random, self.faults_percent)
-        } else {
-            Fault::None
-        };
+        let fault = self.fault(may_fail);
         let worker = &mut self.workers[at];
         tell(format_args!("invocation {at} goes on"));
         if worker.step(&mut self.tables, fault, self.now, &mut self.random) {

@@ -93,7 +93,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         ..Person::default()
     };
     people.put(user, &hidden).await?;
-    wait(ENDED_AFTER, "for what began before").await;
+    println!(
+        "Waiting {} for what began before.",
+        age(ENDED_AFTER.as_secs_f64())
+    );
+    sleep(ENDED_AFTER).await;
 
     let tables = counts.tables.clone();
     let erasing = Erasing::new(counts.client.clone(), tables, user.clone(), before, hash.clone());
@@ -279,11 +283,6 @@ async fn two_snapshots(counts: &Counts, give_up_after: Duration) -> anyhow::Resu
         );
         sleep(SNAPSHOT_POLL).await;
     }
-}
-
-async fn wait(time: Duration, what: &str) {
-    println!("Waiting {} {what}.", age(time.as_secs_f64()));
-    sleep(time).await;
 }
 
 fn what(erased: &Erased) -> String {

@@ -1,5 +1,5 @@
-//! Tools for operators: [`dlq`], [`reconcile`], [`rebuild`], and what concerns one person ([`person`], [`erase`]). Each subcommand is a module with its
-//! arguments, its help and `run`. They work the same way on the local stack and on AWS.
+//! Tools for operators: [`dlq`], [`reconcile`], [`rebuild`], and what concerns one person ([`person`], [`erase`]). Each
+//! subcommand is a module with its arguments, its help and `run`. They work the same way on the local stack and on AWS.
 
 mod counts;
 pub mod deployment;

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{self, StoreError};
 use crate::item::{Item, key, number, string};
-use crate::keys::{self, SNAPSHOTS_KEY};
+use crate::keys::{SNAPSHOTS_KEY, attribute};
 
 pub(crate) const DOCUMENT: &str = "document";
 
@@ -54,18 +54,18 @@ impl Document {
             json,
             expires_at,
         } = self;
-        let document = attribute(&part, json)?;
+        let document = encoded(&part, json)?;
         let mut item = key(SNAPSHOTS_KEY, board, &part);
         item.insert(DOCUMENT.to_owned(), document);
         if let Some(expires_at) = expires_at {
-            item.insert(keys::attribute::EXPIRES_AT.to_owned(), number(expires_at));
+            item.insert(attribute::EXPIRES_AT.to_owned(), number(expires_at));
         }
         Ok(item)
     }
 }
 
 /// A document as an attribute.
-pub(crate) fn attribute(part: &str, json: String) -> Result<AttributeValue, StoreError> {
+pub(crate) fn encoded(part: &str, json: String) -> Result<AttributeValue, StoreError> {
     if json.len() <= MAX_TEXT_BYTES {
         return Ok(string(json));
     }

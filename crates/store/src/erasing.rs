@@ -14,16 +14,18 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::UserId;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::activities::{sortable, time};
+use crate::activities::sortable;
 use crate::control::{AUDIT, CONTROL};
-use crate::erasures::PersonHash;
+use crate::erasures::{PersonHash, is_before};
 use crate::error::StoreError;
+use crate::facts::Facts;
 use crate::item::{self, Item, string, text};
 use crate::keys::{ACTIVITIES_KEY, CountGeneration, STANDINGS_KEY, ShardCount, attribute, of_user};
 use crate::requests::{query_members, scan_segment};
 use crate::schema::TableNames;
+use crate::stream::{Streamed, streamed};
 
 /// Segments of a table that are read at once.
 const SEGMENTS: i32 = 8;
@@ -45,7 +47,7 @@ pub struct Erasing {
 }
 
 /// The record of an erasure, without personal data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Erased {
     pub facts: u64,
     pub standings: u64,
@@ -68,10 +70,6 @@ impl Erased {
         self.records += more.records;
         self.sent_for_others += more.sent_for_others;
     }
-
-    pub fn is_nothing(self) -> bool {
-        self == Self::default()
-    }
 }
 
 impl Erasing {
@@ -93,25 +91,15 @@ impl Erasing {
 
     /// Deletes the person's facts that were received before the erasure, and what cannot be read. Returns their number.
     pub async fn facts(&self) -> Result<u64, StoreError> {
-        let mut facts = self
-            .client
-            .query()
-            .table_name(&self.tables.activities)
-            .key_condition_expression("#user = :user")
-            .expression_attribute_names("#user", attribute::USER_ID)
-            .expression_attribute_values(":user", string(self.user.as_str()))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
+        let facts = Facts::new(self.client.clone(), self.tables.activities.clone());
+        let mut items = facts.of(&self.user).into_paginator().items().send();
         let mut keys = Vec::new();
-        while let Some(item) = facts.next().await {
+        while let Some(item) = items.next().await {
             let item = item.map_err(|error| StoreError::unavailable("reading a user's facts", error))?;
-            // What a void took out is in it, so it goes with its activity.
-            let is_before = |name| time(&item, name).is_some_and(|received_at| received_at < self.before);
-            let is_erased = is_before("received_at")
-                || is_before(attribute::ACTIVITY_RECEIVED_AT)
-                || time(&item, "received_at").is_none();
+            let is_erased = match streamed(&item) {
+                Ok(Streamed::Fact { fact, received_at }) => is_before(&fact, received_at, self.before),
+                _ => true,
+            };
             if is_erased && let Ok(id) = text(&item, attribute::ACTIVITY_ID) {
                 keys.push(item::key(ACTIVITIES_KEY, self.user.as_str(), id));
             }

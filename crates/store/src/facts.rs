@@ -120,7 +120,8 @@ impl Facts {
         Ok(page.facts.pop())
     }
 
-    fn of(&self, user: &UserId) -> QueryFluentBuilder {
+    /// A consistent query for all items of a user.
+    pub(crate) fn of(&self, user: &UserId) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(&self.table)

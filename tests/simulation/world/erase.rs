@@ -9,7 +9,6 @@ use super::{USERS, World};
 use crate::erasure::{Erasure, Stage};
 use crate::folds::Fold;
 use crate::tell;
-use crate::worker::Fault;
 
 /// How long an erasure waits after its note. Whatever began before has ended by then, or looks again.
 const WAIT: SignedDuration = SignedDuration::from_secs(45);
@@ -79,11 +78,7 @@ impl World {
                 mut left,
                 fold,
             } => {
-                let fault = if may_fail {
-                    Fault::draw(&mut self.random, self.faults_percent)
-                } else {
-                    Fault::None
-                };
+                let fault = self.fault(may_fail);
                 let generation = left[0];
                 let rules = &self.rules[&generation];
                 let mut fold = fold.unwrap_or_else(|| Fold::begin(generation, rules, user.clone()));

@@ -139,7 +139,7 @@ impl Erasing {
                 // A snapshot that replaced it meanwhile has left the person out.
                 .condition_expression("#document = :former")
                 .expression_attribute_names("#document", DOCUMENT)
-                .expression_attribute_values(":document", document::attribute(&part, json)?)
+                .expression_attribute_values(":document", document::encoded(&part, json)?)
                 .expression_attribute_values(":former", item[DOCUMENT].clone());
             match update.send().await {
                 Err(error) if !is_condition_failed(&error) => {
