@@ -4,12 +4,13 @@ use std::ops::AddAssign;
 
 use jiff::Span;
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use crate::calendar::{PerWindow, Period, Window};
 use crate::standing::{Tallies, Tally};
 
 /// Points and activities. Corrections make them smaller, and in a single period even negative.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
     pub points: i64,
     pub activities: i64,
@@ -174,6 +175,10 @@ pub fn day_number(day: Date) -> i64 {
 }
 
 impl Sum {
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The same in every window.
     pub fn in_every_window(self) -> PerWindow<Self> {
         PerWindow::of_each(|_| self)
@@ -248,7 +253,7 @@ mod tests {
         });
         assert_eq!(
             periods.collect::<Vec<_>>().join(", "),
-            "all, day 2026-11-21, day 2026-11-20, day 2026-11-19, week 2026-W47, week 2026-W46, month 2026-11, month 2026-10"
+            "all, 2026-11-21, 2026-11-20, 2026-11-19, 2026-W47, 2026-W46, 2026-11, 2026-10"
         );
     }
 
