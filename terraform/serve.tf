@@ -24,7 +24,7 @@ module "serve" {
   statements = concat(local.kms_statements.serve, [
     {
       sid       = "ReadSnapshots"
-      actions   = ["dynamodb:GetItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:Query"]
       resources = [aws_dynamodb_table.snapshots.arn]
     },
     {
@@ -33,9 +33,9 @@ module "serve" {
       resources = [aws_dynamodb_table.standings.arn]
     },
     {
-      # Of users whom a board does not list.
+      # Of users whom a board does not list, and those on boards of periods that are over.
       sid       = "ReadProfiles"
-      actions   = ["dynamodb:GetItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem"]
       resources = [aws_dynamodb_table.people.arn]
     },
   ])

@@ -18,6 +18,7 @@ mod independence;
 mod login;
 mod openapi;
 mod people;
+mod periods;
 mod points;
 mod release;
 mod retries;

@@ -195,6 +195,7 @@ impl Reading {
                 program: standing.program.clone(),
                 tallies: ledger.counters.tallies(day),
                 recent_activities: ledger.counters.recent_activities(day),
+                past: Vec::new(),
             };
             self.boards.add(standing, &self.profiles, &mut self.user_sum);
             self.last = Some(key.clone());
@@ -269,7 +270,7 @@ fn boards(chosen: Chosen) -> Boards {
         score: TeamScore::Sum,
         min_size: 1,
     };
-    Boards::new(chosen, limits, team_rules)
+    Boards::new(chosen, limits, team_rules, Vec::new())
 }
 
 /// A user's points on the board after each accepted activity.

@@ -31,6 +31,28 @@ pub use self::{
 };
 use authorization::check_private;
 
+/// When the points of a board were earned: in a current window, or in a period that is over, as the API names it.
+#[derive(Clone, Debug)]
+pub enum When {
+    Current(Window),
+    Period(String),
+}
+
+impl From<Window> for When {
+    fn from(window: Window) -> Self {
+        Self::Current(window)
+    }
+}
+
+impl When {
+    fn parameter(&self) -> (&'static str, &str) {
+        match self {
+            Self::Current(window) => ("window", window.as_str()),
+            Self::Period(period) => ("period", period),
+        }
+    }
+}
+
 /// A connection that takes longer than this will not succeed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -146,21 +168,25 @@ impl Api {
     pub async fn board(
         &self,
         board: &Board,
-        window: Window,
+        when: impl Into<When>,
         limit: u16,
     ) -> anyhow::Result<(BoardDocument, String)> {
         let mut url = self.endpoint(&["v1", "boards", &address::board_segment(board)]);
+        let when = when.into();
+        let (name, value) = when.parameter();
         url.query_pairs_mut()
-            .append_pair("window", window.as_str())
+            .append_pair(name, value)
             .append_pair("limit", &limit.to_string());
         self.get(url).await
     }
 
     /// Loads the board of teams. Returns the document and its original JSON text.
-    pub async fn teams(&self, window: Window, limit: u16) -> anyhow::Result<(TeamsDocument, String)> {
+    pub async fn teams(&self, when: impl Into<When>, limit: u16) -> anyhow::Result<(TeamsDocument, String)> {
         let mut url = self.endpoint(&["v1", "boards", TEAMS]);
+        let when = when.into();
+        let (name, value) = when.parameter();
         url.query_pairs_mut()
-            .append_pair("window", window.as_str())
+            .append_pair(name, value)
             .append_pair("limit", &limit.to_string());
         self.get(url).await
     }
@@ -170,9 +196,9 @@ impl Api {
         &self,
         board: &Board,
         user: &UserId,
-        window: Window,
+        when: impl Into<When>,
     ) -> anyhow::Result<(UserDocument, String)> {
-        self.get(self.user_url(board, user, window)).await
+        self.get(self.user_url(board, user, &when.into())).await
     }
 
     /// Like [`Self::user`], but `None` while no snapshot has this user on this board.
@@ -182,7 +208,7 @@ impl Api {
         user: &UserId,
         window: Window,
     ) -> anyhow::Result<Option<UserDocument>> {
-        let (status, body) = self.fetch(self.user_url(board, user, window)).await?;
+        let (status, body) = self.fetch(self.user_url(board, user, &window.into())).await?;
         let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
         match problem.code.as_deref() {
             Some(
@@ -308,10 +334,11 @@ impl Api {
         Ok((document, text))
     }
 
-    fn user_url(&self, board: &Board, user: &UserId, window: Window) -> Url {
+    fn user_url(&self, board: &Board, user: &UserId, when: &When) -> Url {
         let (board, user) = (address::board_segment(board), address::user_segment(user));
         let mut url = self.endpoint(&["v1", "boards", &board, "users", &user]);
-        url.query_pairs_mut().append_pair("window", window.as_str());
+        let (name, value) = when.parameter();
+        url.query_pairs_mut().append_pair(name, value);
         url
     }
 
@@ -411,7 +438,7 @@ mod tests {
             ),
         ] {
             let (board, user) = (board.parse().expect("a board"), user.parse().expect("an id"));
-            let url = api.user_url(&board, &user, Window::All);
+            let url = api.user_url(&board, &user, &Window::All.into());
             assert_eq!(url.as_str(), format!("http://a/v1/boards/{expected}?window=all"));
         }
     }

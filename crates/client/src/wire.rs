@@ -154,6 +154,12 @@ pub struct WindowDocument {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+pub struct PeriodDocument {
+    /// `provisional` or `closed`.
+    pub state: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 pub struct Freshness {
     pub age_seconds: f64,
     /// Absent until a heartbeat has been counted.
@@ -184,6 +190,8 @@ pub struct Heading {
     /// Absent if an admin has given none.
     pub title: Option<String>,
     pub window: WindowDocument,
+    /// Of a period that is over.
+    pub period: Option<PeriodDocument>,
     pub participants: u64,
     pub points: i64,
     pub activities: u64,
@@ -201,6 +209,8 @@ pub struct BoardDocument {
 #[derive(Debug, Clone, Deserialize)]
 pub struct TeamsDocument {
     pub window: WindowDocument,
+    /// Of a period that is over.
+    pub period: Option<PeriodDocument>,
     pub team_score: String,
     pub participants: u64,
     pub points: i64,

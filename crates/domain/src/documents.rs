@@ -1,10 +1,13 @@
 //! The documents that `GET` requests return.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::board::{Board, BoardEntry};
-use crate::calendar::WindowSpan;
+use crate::calendar::{Period, WindowSpan};
+use crate::closed::State;
+use crate::counters::Sum;
 use crate::freshness::FreshnessDocument;
 use crate::history::{PointsAt, UserHistory};
 use crate::id::UserId;
@@ -33,6 +36,7 @@ fresh!(
     SearchDocument,
     TeamsDocument,
     HistoryDocument,
+    PeriodsDocument,
     BoardsDocument,
     StatusDocument
 );
@@ -45,10 +49,28 @@ pub struct BoardHeading {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<DisplayName>,
     pub window: WindowSpan,
+    /// Of a period that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<PeriodHeading>,
     pub generation: u64,
     pub participants: u64,
     pub points: i64,
     pub activities: u64,
+}
+
+/// What is said of a board of a period that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeriodHeading {
+    pub name: Period,
+    pub state: State,
+    /// The number of the edition, from 1. A provisional one has that of the edition that will be closed.
+    pub edition: u64,
+    /// When its points were read.
+    pub as_of: Timestamp,
+    /// Whether what was received too late counts.
+    pub includes_late: bool,
+    /// What was received too late and does not count: on the board, or of the user; `null` if it is not known.
+    pub late: Option<Sum>,
 }
 
 /// `GET /v1/boards/{board}`
@@ -69,6 +91,9 @@ pub struct BoardDocument {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TeamsDocument {
     pub window: WindowSpan,
+    /// Of a period that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<PeriodHeading>,
     pub generation: u64,
     /// How scores follow from points: `sum`, `mean` or `top:N`.
     pub team_score: String,
@@ -131,6 +156,27 @@ pub struct HistoryDocument {
     /// The top users, in board order.
     pub users: Vec<UserHistory>,
     pub freshness: FreshnessDocument,
+}
+
+/// `GET /v1/boards/{board}/periods`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeriodsDocument {
+    pub board: Board,
+    /// The days, weeks or months that are over and have a board, the latest first.
+    pub periods: Vec<PeriodSummary>,
+    pub next_cursor: Option<String>,
+    pub freshness: FreshnessDocument,
+}
+
+/// One period in the list of those that are over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeriodSummary {
+    pub name: Period,
+    pub first_day: Option<Date>,
+    pub last_day: Option<Date>,
+    pub state: State,
+    pub edition: u64,
+    pub as_of: Timestamp,
 }
 
 /// One row of the list of boards.

@@ -7,6 +7,7 @@ pub mod activity;
 pub mod address;
 pub mod board;
 pub mod calendar;
+pub mod closed;
 pub mod correction;
 pub mod counters;
 pub mod details;
@@ -30,7 +31,7 @@ pub mod worth;
 
 pub use activity::{Activity, Amount, Metadata};
 pub use board::{Board, BoardEntry};
-pub use calendar::{Calendar, PerWindow, Period, Window, WindowSpan};
+pub use calendar::{AskedPeriod, Calendar, PerWindow, Period, Window, WindowSpan};
 pub use correction::{Adjustment, Correction, Void};
 pub use details::{Details, Subject, SubjectKind};
 pub use documents::{

@@ -66,6 +66,11 @@ impl BoardBuilder {
         }
     }
 
+    /// How many users it lists.
+    pub fn listed(&self) -> usize {
+        self.listed
+    }
+
     /// Adds one user. A user with neither points nor activities in the window does not take part.
     pub fn add(&mut self, user: &UserId, shown: &Shown, tally: Tally) {
         if tally.is_nothing() {

@@ -53,6 +53,8 @@ pub struct Standing {
     pub tallies: Tallies,
     /// The activities of this week and the previous one, by which programs are chosen for a board.
     pub recent_activities: u64,
+    /// What counts in each period that is asked for; `None` for one that is so old that its counter was given up.
+    pub past: Vec<Option<Tally>>,
 }
 
 pub type Tallies = PerWindow<Tally>;

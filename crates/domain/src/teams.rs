@@ -8,10 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use crate::calendar::Window;
 use crate::id::TeamId;
 use crate::person::DisplayName;
-use crate::standing::Tallies;
 
 /// The name of the board of teams in addresses.
 pub const TEAMS: &str = "teams";
@@ -88,10 +86,11 @@ pub struct RankedTeams {
     pub points: i64,
 }
 
-/// Collects what the members of each team have.
+/// Collects what the members of each team have, in several windows or periods.
 #[derive(Debug)]
 pub struct TeamsBuilder {
     score: TeamScore,
+    windows: usize,
     /// How many teams are compared.
     limit: usize,
     teams: HashMap<TeamId, Together>,
@@ -103,7 +102,7 @@ struct Together {
     members: u64,
     /// Those who have been counted. The others have no points.
     counted: u64,
-    windows: [InWindow; Window::EVERY.len()],
+    windows: Vec<InWindow>,
 }
 
 #[derive(Debug, Default)]
@@ -121,9 +120,10 @@ struct Score {
 }
 
 impl TeamsBuilder {
-    pub fn new(score: TeamScore, limit: usize) -> Self {
+    pub fn new(score: TeamScore, windows: usize, limit: usize) -> Self {
         Self {
             score,
+            windows,
             limit,
             teams: HashMap::new(),
         }
@@ -136,8 +136,8 @@ impl TeamsBuilder {
         }
     }
 
-    /// Adds what one of these members has in all programs.
-    pub fn add(&mut self, team: &TeamId, tallies: &Tallies) {
+    /// Adds the points that one of these members has in all programs, in each window.
+    pub fn add(&mut self, team: &TeamId, points: impl IntoIterator<Item = i64>) {
         let best = match self.score {
             TeamScore::Top(best) => usize::from(best),
             TeamScore::Sum | TeamScore::Mean => 0,
@@ -146,8 +146,7 @@ impl TeamsBuilder {
             return;
         };
         together.counted += 1;
-        for (window, sums) in Window::EVERY.into_iter().zip(&mut together.windows) {
-            let points = tallies.get(window).points;
+        for (points, sums) in points.into_iter().zip(&mut together.windows) {
             sums.points += points;
             sums.add_best(points, best);
         }
@@ -164,11 +163,10 @@ impl TeamsBuilder {
         min_members: u64,
         listed: usize,
         title: impl Fn(&TeamId) -> Option<DisplayName>,
-    ) -> Vec<(Window, RankedTeams)> {
+    ) -> Vec<RankedTeams> {
         self.teams.retain(|_, team| team.members >= min_members.max(1));
-        let windows = Window::EVERY.into_iter().enumerate();
-        windows
-            .map(|(at, window)| (window, self.ranked(at, listed, &title)))
+        (0..self.windows)
+            .map(|window| self.ranked(window, listed, &title))
             .collect()
     }
 
@@ -219,7 +217,9 @@ impl TeamsBuilder {
             if self.teams.len() >= self.limit {
                 return None;
             }
-            self.teams.insert(team.clone(), Together::default());
+            let mut together = Together::default();
+            together.windows.resize_with(self.windows, InWindow::default);
+            self.teams.insert(team.clone(), together);
         }
         self.teams.get_mut(team)
     }
@@ -290,41 +290,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::standing::Tally;
-
-    fn tallies(points: i64) -> Tallies {
-        let tally = Tally {
-            points,
-            activities: 1,
-        };
-        Tallies {
-            all: tally,
-            ..Tallies::default()
-        }
-    }
-
     /// Teams as in `a=5,-2,-`, where `-` is a member who has done nothing.
     fn ranked(score: &str, min_members: u64, listed: usize, teams: &str) -> RankedTeams {
-        let mut builder = TeamsBuilder::new(score.parse().unwrap(), 100);
+        let mut builder = TeamsBuilder::new(score.parse().unwrap(), 2, 100);
         for team in teams.split_whitespace() {
             let (team, members) = team.split_once('=').unwrap();
             let team: TeamId = team.parse().unwrap();
             for member in members.split(',').filter(|member| !member.is_empty()) {
                 builder.add_member(&team);
                 if member != "-" {
-                    builder.add(&team, &tallies(member.parse().unwrap()));
+                    builder.add(&team, [0, member.parse().unwrap()]);
                 }
             }
         }
         let title = |team: &TeamId| (team.as_str() == "a").then(|| "The A".parse().unwrap());
-        let mut windows = builder.finish(min_members, listed, title);
-        let day = windows.iter().find(|(window, _)| *window == Window::Day).unwrap();
-        assert!(day.1.entries.iter().all(|team| team.points == 0));
-        let all = windows
-            .iter()
-            .position(|(window, _)| *window == Window::All)
-            .unwrap();
-        windows.swap_remove(all).1
+        let [other, ranked] = builder.finish(min_members, listed, title).try_into().unwrap();
+        assert!(other.entries.iter().all(|team| team.points == 0));
+        ranked
     }
 
     /// Rows as in `1.a=5/2`, for the score and the members.
@@ -381,7 +363,7 @@ mod tests {
 
     #[test]
     fn teams_beyond_the_limit_are_not_compared() {
-        let mut builder = TeamsBuilder::new(TeamScore::Sum, 1);
+        let mut builder = TeamsBuilder::new(TeamScore::Sum, 1, 1);
         for team in ["a", "b", "a"] {
             builder.add_member(&team.parse().unwrap());
         }

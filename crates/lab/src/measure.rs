@@ -149,6 +149,7 @@ mod tests {
                 ..Tallies::default()
             },
             recent_activities: 0,
+            past: Vec::new(),
         };
         let day = "2026-11-21".parse().unwrap();
         let body = put_standings(

@@ -9,9 +9,10 @@ use std::{
 };
 
 use anyhow::bail;
-use client::{Api, Credentials, Target};
+use client::{Api, Credentials, Target, When};
+use domain::calendar::InvalidPeriod;
 use domain::teams::TEAMS;
-use domain::{Board, ProgramId, UserId, Window};
+use domain::{AskedPeriod, Board, ProgramId, UserId, Window};
 use terminal::text::printable_json;
 
 use self::render::Paint;
@@ -27,6 +28,10 @@ pub struct Args {
     /// The period it covers: "all" time, or the current "month", "week" or "day"
     #[arg(long, default_value_t = Window::All)]
     window: Window,
+    /// A period that is over: a day such as 2026-11-24, a week such as 2026-W47, a month such as 2026-11, or yesterday,
+    /// last-week or last-month
+    #[arg(long, conflicts_with = "window", value_parser = parse_period)]
+    period: Option<String>,
     /// Show at most this many users
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     limit: u16,
@@ -62,20 +67,28 @@ fn parse_shown(raw: &str) -> Result<Shown, String> {
     Ok(Shown::People(board))
 }
 
+fn parse_period(raw: &str) -> Result<String, InvalidPeriod> {
+    raw.parse::<AskedPeriod>().map(|_| raw.to_owned())
+}
+
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let when = match args.period {
+        Some(period) => When::Period(period),
+        None => When::Current(args.window),
+    };
     let authorization = args.credentials.authorization(&args.target.url).await?;
     let api = Api::new(args.target.url, ANSWER_TIMEOUT)?.authorized_by(authorization);
     let (table, json) = match (&args.board, &args.user) {
         (Shown::People(board), None) => {
-            let (document, json) = api.board(board, args.window, args.limit).await?;
+            let (document, json) = api.board(board, when, args.limit).await?;
             (render::board(&document, paint()), json)
         }
         (Shown::People(board), Some(user)) => {
-            let (document, json) = api.user(board, user, args.window).await?;
+            let (document, json) = api.user(board, user, when).await?;
             (render::user(&document, paint()), json)
         }
         (Shown::Teams, None) => {
-            let (document, json) = api.teams(args.window, args.limit).await?;
+            let (document, json) = api.teams(when, args.limit).await?;
             (render::teams(&document, paint()), json)
         }
         (Shown::Teams, Some(_)) => {

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use domain::closed;
 use local::settings;
 use operate::price;
 use store::heartbeats::Lane;
@@ -58,6 +59,10 @@ const WINDOWS_OF_A_USER: f64 = 1.98;
 /// A user whose rank changes affects the pages between the old rank and the new one, in each window and
 /// board: 38 pages for 7 users in `podium bench`.
 const PAGES_A_CHANGE: f64 = 5.4;
+/// Days, weeks and months that end in a month. The board of each is made when it ends, then hourly as far as it changed,
+/// and when it is closed: mostly a head and a page.
+const PERIODS_A_MONTH: f64 = 30.0 + 30.0 / 7.0 + 1.0;
+const EDITIONS_OF_A_PERIOD: f64 = 26.0;
 /// The history of one board, in all windows.
 const HISTORY_UNITS_A_DAY: f64 = 290.0;
 
@@ -208,6 +213,7 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     let heartbeats = snapshots * f64::from(Lane::COUNT);
     let written = snapshots * (boards * WINDOWS * UNITS_A_HEAD + changed_pages * UNITS_A_PAGE)
         + DAYS * HISTORY_UNITS_A_DAY * boards
+        + PERIODS_A_MONTH * EDITIONS_OF_A_PERIOD * (1.0 + UNITS_A_PAGE) * boards
         + heartbeats * 2.0;
     let read = users * READ_UNITS_A_STANDING + boards * WINDOWS * READ_UNITS_A_HEAD;
     let read = snapshots * read + DAYS * FACT_UNITS_OF_A_BOARD_A_DAY * boards + heartbeats;
@@ -360,7 +366,11 @@ fn anonymous(serve_concurrency: u32) -> (f64, [(&'static str, f64); 4]) {
             "requests and functions",
             requests * price::INVOCATION + executions * HOUR_SECONDS * MEMORY_GB * price::GB_SECOND,
         ),
-        ("tables", requests * UNITS_A_READ_MAX * price::READ_UNIT),
+        (
+            "tables",
+            (requests * UNITS_A_READ_MAX + executions * HOUR_SECONDS * closed::READ_UNITS_A_SECOND)
+                * price::READ_UNIT,
+        ),
         ("traces", (requests * TRACED_SHARE + HOUR_SECONDS) * price::TRACE),
     ];
     (requests, items)

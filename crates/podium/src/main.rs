@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use import::correct;
 use lab::{bench, chaos, compare, load};
-use operate::{dlq, rebuild, reconcile};
+use operate::{archive, dlq, rebuild, reconcile};
 use terminal::text::printable_lines;
 
 // The local stack decodes, copies and encodes every message several times.
@@ -69,6 +69,9 @@ enum Command {
     /// Recount all activities next to the live counts, compare, and switch
     #[command(subcommand, after_long_help = rebuild::HELP)]
     Rebuild(rebuild::Command),
+    /// Make the boards of a period that is over anew, from the activities
+    #[command(after_long_help = archive::HELP)]
+    Archive(archive::Args),
     /// Estimate what a deployment on AWS costs a month, by stage
     #[command(after_long_help = cost::HELP)]
     Cost(cost::Args),
@@ -94,6 +97,7 @@ async fn main() -> ExitCode {
         Command::Dlq(command) => dlq::run(command).await,
         Command::Reconcile(args) => reconcile::run(args).await,
         Command::Rebuild(command) => rebuild::run(command).await,
+        Command::Archive(args) => archive::run(args).await,
         Command::Cost(args) => Ok(cost::run(&args)),
         Command::Completions(args) => completions::run(&args, Cli::command()),
     };

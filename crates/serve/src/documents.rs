@@ -93,7 +93,7 @@ impl Serve {
         Ok(self.cacheable(document, now))
     }
 
-    async fn overview(&self) -> Result<Overview, Failure> {
+    pub(crate) async fn overview(&self) -> Result<Overview, Failure> {
         let overview = self.snapshots.overview().await?;
         overview.ok_or_else(|| nothing_published().into())
     }
@@ -151,12 +151,14 @@ impl Serve {
             self.overview().await?;
             let detail =
                 "No team takes part. Someone takes part in a team whom PUT /v1/people/{user} puts into one.";
-            return Err(Problem::new(StatusCode::NOT_FOUND, "no_teams", detail).into());
+            let problem = Problem::new(StatusCode::NOT_FOUND, "no_teams", detail);
+            return Err(problem.field("board").into());
         };
         let entries = self.snapshots.team_entries(&head, from, limit).await?;
         let document = TeamsDocument {
             next_cursor: next_cursor(head.generation, from, entries.len(), head.listed),
             window: head.window,
+            period: None,
             generation: head.generation,
             team_score: head.team_score,
             participants: head.participants,
@@ -404,7 +406,12 @@ impl Serve {
     }
 
     /// The newest head. This instance keeps it for the documents of persons.
-    async fn head(&self, board: &Board, window: Window, now: Timestamp) -> Result<Arc<Head>, Failure> {
+    pub(crate) async fn head(
+        &self,
+        board: &Board,
+        window: Window,
+        now: Timestamp,
+    ) -> Result<Arc<Head>, Failure> {
         match (self.snapshots.latest(board, window).await?, board) {
             (Some(head), _) => {
                 self.check_published(board, &head, now).await?;
@@ -527,7 +534,7 @@ impl Serve {
         Ok((counters, calendar.clone()))
     }
 
-    fn cacheable<T: Fresh>(&self, mut document: T, now: Timestamp) -> Cacheable {
+    pub(crate) fn cacheable<T: Fresh>(&self, mut document: T, now: Timestamp) -> Cacheable {
         let max_age = self.max_age_seconds(document.freshness_mut(), now);
         Cacheable::new(document, max_age)
     }
@@ -541,13 +548,13 @@ impl Serve {
     }
 }
 
-fn cursor_expired() -> Problem {
+pub(crate) fn cursor_expired() -> Problem {
     let detail = "The cursor has expired: its generation is no longer kept. Start again without a cursor.";
     Problem::new(StatusCode::GONE, "cursor_expired", detail).field("cursor")
 }
 
 /// The cursor after this many entries from a position on; `None` at the end.
-fn next_cursor(generation: u64, from: usize, entries: usize, listed: u64) -> Option<String> {
+pub(crate) fn next_cursor(generation: u64, from: usize, entries: usize, listed: u64) -> Option<String> {
     let rows = from + entries;
     let has_more = entries > 0 && (rows as u64) < listed;
     has_more.then(|| Cursor { generation, rows }.to_string())
@@ -587,7 +594,7 @@ fn sum(counters: &[Counters], period: Option<Period>) -> Option<Sum> {
 }
 
 /// The listed users whose ids differ from `user` only in case, best first.
-fn other_case(user: &UserId, listed: &[BoardEntry]) -> Vec<UserId> {
+pub(crate) fn other_case(user: &UserId, listed: &[BoardEntry]) -> Vec<UserId> {
     let ids = listed.iter().filter_map(|entry| entry.user_id.as_ref());
     let others = ids.filter(|id| *id != user && id.as_str().eq_ignore_ascii_case(user.as_str()));
     others.take(MAX_OTHER_CASE).cloned().collect()

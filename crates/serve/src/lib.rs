@@ -1,8 +1,10 @@
 //! Serves the published boards. Reads only.
 
+mod closed;
 mod config;
 mod documents;
 mod kept;
+mod past;
 mod response;
 mod route;
 
@@ -20,8 +22,9 @@ use store::{People, Snapshots, Standings, StoreError};
 pub use config::Config;
 pub use documents::MAX_OTHER_CASE;
 use kept::Kept;
+use past::Past;
 use response::{Cacheable, compressed, method_not_allowed};
-pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, Route, Start};
+pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, MAX_PERIODS, Route, Start};
 
 const RETRY_AFTER_SECONDS: u32 = 5;
 /// It changes with a deployment, or when a rebuild takes over.
@@ -34,6 +37,7 @@ pub struct Serve {
     calendar: Calendar,
     snapshot_every: SignedDuration,
     kept: Kept,
+    past: Past,
     bounds: FreshnessBounds,
     access: Access,
 }
@@ -71,6 +75,7 @@ impl Serve {
             calendar: config.calendar,
             snapshot_every: config.snapshot_every,
             kept: Kept::new(config.snapshot_every),
+            past: Past::default(),
             bounds: config.bounds,
             access: config.access,
         }
@@ -150,10 +155,28 @@ impl Serve {
             Route::Board {
                 board,
                 window,
+                period,
                 limit,
                 start,
-            } => self.board(&board, window, limit, start, now).await,
-            Route::Teams { window, limit, start } => self.teams(window, limit, start, now).await,
+            } => match self.over(period, now) {
+                Some(period) => self.closed_board(&board, period, limit, start, now).await,
+                None => self.board(&board, window, limit, start, now).await,
+            },
+            Route::Teams {
+                window,
+                period,
+                limit,
+                start,
+            } => match self.over(period, now) {
+                Some(period) => self.closed_teams(period, limit, start, now).await,
+                None => self.teams(window, limit, start, now).await,
+            },
+            Route::Periods {
+                board,
+                window,
+                limit,
+                before,
+            } => self.periods(&board, window, limit, before, now).await,
             Route::History { board, window } => self.history(&board, window, now).await,
             Route::Search {
                 board,
@@ -165,8 +188,12 @@ impl Serve {
                 board,
                 user,
                 window,
+                period,
                 around,
-            } => self.user(&board, &user, viewer, window, around, now).await,
+            } => match self.over(period, now) {
+                Some(period) => self.closed_user(&board, &user, viewer, period, around, now).await,
+                None => self.user(&board, &user, viewer, window, around, now).await,
+            },
         }
     }
 }

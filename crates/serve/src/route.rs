@@ -5,7 +5,7 @@ use std::str::FromStr;
 use domain::intake::shorten;
 use domain::person::SearchText;
 use domain::teams::TEAMS;
-use domain::{Board, UserId, Window, address};
+use domain::{AskedPeriod, Board, Period, UserId, Window, address};
 use lambda_http::http::Uri;
 use problem::query::{self, Query, decode, digits};
 use problem::{Problem, invalid};
@@ -18,6 +18,8 @@ pub const MAX_AROUND: usize = 50;
 pub const MAX_FROM: usize = 1_000_000;
 pub const DEFAULT_FOUND: usize = 10;
 pub const MAX_FOUND: usize = 50;
+pub const DEFAULT_PERIODS: u16 = 20;
+pub const MAX_PERIODS: u16 = 100;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +32,22 @@ pub enum Route {
     Board {
         board: Board,
         window: Window,
+        period: Option<AskedPeriod>,
         limit: usize,
         start: Start,
     },
     Teams {
         window: Window,
+        period: Option<AskedPeriod>,
         limit: usize,
         start: Start,
+    },
+    /// The periods of a board that are over.
+    Periods {
+        board: Board,
+        window: Window,
+        limit: u16,
+        before: Option<Period>,
     },
     History {
         board: Board,
@@ -52,6 +63,7 @@ pub enum Route {
         board: Board,
         user: UserId,
         window: Window,
+        period: Option<AskedPeriod>,
         around: usize,
     },
 }
@@ -114,16 +126,31 @@ impl Route {
             },
             ["v1", "status"] => Self::Status,
             ["v1", "policy"] => Self::Policy,
-            ["v1", "boards", TEAMS] => Self::Teams {
-                window: window(&mut query)?,
-                limit: query.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?,
-                start: start(&mut query)?,
-            },
-            ["v1", "boards", board] => Self::Board {
+            ["v1", "boards", TEAMS] => {
+                let (window, period) = period(&mut query)?;
+                Self::Teams {
+                    window,
+                    period,
+                    limit: query.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?,
+                    start: start(&mut query)?,
+                }
+            }
+            ["v1", "boards", board] => {
+                let board = name("board", board, address::parse_board)?;
+                let (window, period) = period(&mut query)?;
+                Self::Board {
+                    board,
+                    window,
+                    period,
+                    limit: query.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?,
+                    start: start(&mut query)?,
+                }
+            }
+            ["v1", "boards", board, "periods"] => Self::Periods {
                 board: name("board", board, address::parse_board)?,
-                window: window(&mut query)?,
-                limit: query.number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT)?,
-                start: start(&mut query)?,
+                window: window_of_periods(&mut query)?,
+                limit: query.number("limit", DEFAULT_PERIODS, 1..=MAX_PERIODS)?,
+                before: before(&mut query)?,
             },
             ["v1", "boards", board, "history"] => Self::History {
                 board: name("board", board, address::parse_board)?,
@@ -135,12 +162,18 @@ impl Route {
                 search: search(&mut query)?,
                 limit: query.number("limit", DEFAULT_FOUND, 1..=MAX_FOUND)?,
             },
-            ["v1", "boards", board, "users", user] => Self::User {
-                board: name("board", board, address::parse_board)?,
-                user: name("user", user, address::parse_user)?,
-                window: window(&mut query)?,
-                around: query.number("around", DEFAULT_AROUND, 0..=MAX_AROUND)?,
-            },
+            ["v1", "boards", board, "users", user] => {
+                let board = name("board", board, address::parse_board)?;
+                let user = name("user", user, address::parse_user)?;
+                let (window, period) = period(&mut query)?;
+                Self::User {
+                    board,
+                    user,
+                    window,
+                    period,
+                    around: query.number("around", DEFAULT_AROUND, 0..=MAX_AROUND)?,
+                }
+            }
             _ => return Err(problem::unknown_path(uri.path())),
         };
         query.finish()?;
@@ -176,6 +209,45 @@ fn window(query: &mut Query) -> Result<Window, Problem> {
         let detail = format!("The window {:?} {error}.", shorten(&raw));
         invalid("invalid_parameter", "window", detail)
     })
+}
+
+/// The window, and the period if one is asked for. It tells the window, so that need not be given.
+fn period(query: &mut Query) -> Result<(Window, Option<AskedPeriod>), Problem> {
+    let Some(raw) = query.take("period") else {
+        return Ok((window(query)?, None));
+    };
+    let asked: AskedPeriod = raw.parse().map_err(|error| {
+        let detail = format!("The period {:?} {error}.", shorten(&raw));
+        invalid("invalid_parameter", "period", detail)
+    })?;
+    let of = asked.window();
+    if let Some(window) = query.take("window").filter(|window| window != of.as_str()) {
+        let detail = format!(
+            "The period {raw} is a {of}, and the window is {:?}. Leave the window out, or set it to {of}.",
+            shorten(&window)
+        );
+        return Err(invalid("invalid_parameter", "window", detail));
+    }
+    Ok((of, Some(asked)))
+}
+
+fn window_of_periods(query: &mut Query) -> Result<Window, Problem> {
+    let Some(raw) = query.take("window") else {
+        return Ok(Window::Week);
+    };
+    let window = raw.parse().ok().filter(|window| *window != Window::All);
+    window.ok_or_else(|| {
+        let raw = shorten(&raw);
+        let detail = format!("The window {raw:?} has no periods; use day, week or month.");
+        invalid("invalid_parameter", "window", detail)
+    })
+}
+
+fn before(query: &mut Query) -> Result<Option<Period>, Problem> {
+    let cursor = query.take("cursor");
+    cursor
+        .map(|raw| raw.parse().map_err(|_| query::invalid_cursor(&raw)))
+        .transpose()
 }
 
 fn start(query: &mut Query) -> Result<Start, Problem> {
@@ -238,23 +310,23 @@ mod tests {
         check("/v1/status", "Status");
         check(
             "/v1/boards/global",
-            "Board { board: Global, window: All, limit: 100, start: After(0) }",
+            "Board { board: Global, window: All, period: None, limit: 100, start: After(0) }",
         );
         check(
             "/v1/boards/program%3Acrates-io?window=week&limit=1000&cursor=42.500",
-            r#"Board { board: Program(ProgramId("crates-io")), window: Week, limit: 1000, start: Cursor(Cursor { generation: 42, rows: 500 }) }"#,
+            r#"Board { board: Program(ProgramId("crates-io")), window: Week, period: None, limit: 1000, start: Cursor(Cursor { generation: 42, rows: 500 }) }"#,
         );
         check(
             "/v1/boards/global?from=101",
-            "Board { board: Global, window: All, limit: 100, start: After(100) }",
+            "Board { board: Global, window: All, period: None, limit: 100, start: After(100) }",
         );
         check(
             "/v1/boards/team%3Ared?window=day",
-            r#"Board { board: Team(TeamId("red")), window: Day, limit: 100, start: After(0) }"#,
+            r#"Board { board: Team(TeamId("red")), window: Day, period: None, limit: 100, start: After(0) }"#,
         );
         check(
             "/v1/boards/teams?window=day&limit=5&cursor=42.500",
-            "Teams { window: Day, limit: 5, start: Cursor(Cursor { generation: 42, rows: 500 }) }",
+            "Teams { window: Day, period: None, limit: 5, start: Cursor(Cursor { generation: 42, rows: 500 }) }",
         );
         check(
             "/v1/boards/teams/history",
@@ -265,12 +337,28 @@ mod tests {
             "History { board: Global, window: Week }",
         );
         check(
+            "/v1/boards/global?period=2026-W47",
+            "Board { board: Global, window: Week, period: Some(Named(Week(2026-11-16))), limit: 100, start: After(0) }",
+        );
+        check(
+            "/v1/boards/teams?window=month&period=last-month",
+            "Teams { window: Month, period: Some(Last(Month)), limit: 100, start: After(0) }",
+        );
+        check(
+            "/v1/boards/global/users/ann?period=yesterday",
+            r#"User { board: Global, user: UserId("ann"), window: Day, period: Some(Last(Day)), around: 5 }"#,
+        );
+        check(
+            "/v1/boards/global/periods?window=week&cursor=2026-W47&limit=3",
+            "Periods { board: Global, window: Week, limit: 3, before: Some(Week(2026-11-16)) }",
+        );
+        check(
             "/v1/boards/global/users?search=ann&limit=3",
             r#"Search { board: Global, window: All, search: SearchText("ann"), limit: 3 }"#,
         );
         check(
             "/v1/boards/global/users/ann%40example.com?around=0",
-            r#"User { board: Global, user: UserId("ann@example.com"), window: All, around: 0 }"#,
+            r#"User { board: Global, user: UserId("ann@example.com"), window: All, period: None, around: 0 }"#,
         );
     }
 
@@ -315,20 +403,22 @@ mod tests {
             ("%2e%2e", &["%252e%252e", "~JTJlJTJl"]),
         ] {
             for segment in segments {
-                let user = format!("User {{ board: Global, user: UserId({id:?}), window: All, around: 5 }}");
+                let user = format!(
+                    "User {{ board: Global, user: UserId({id:?}), window: All, period: None, around: 5 }}"
+                );
                 check(&format!("/v1/boards/global/users/{segment}"), &user);
                 for colon in [":", "%3A"] {
                     let board = format!("board: Program(ProgramId({id:?})), window: All");
                     let path = format!("/v1/boards/program{colon}{segment}");
                     check(
                         &path,
-                        &format!("Board {{ {board}, limit: 100, start: After(0) }}"),
+                        &format!("Board {{ {board}, period: None, limit: 100, start: After(0) }}"),
                     );
                     check(&format!("{path}/history"), &format!("History {{ {board} }}"));
                     let search = format!("Search {{ {board}, search: SearchText(\"a\"), limit: 10 }}");
                     check(&format!("{path}/users?search=a"), &search);
                     let user = format!(
-                        "User {{ {}, around: 5 }}",
+                        "User {{ {}, period: None, around: 5 }}",
                         board.replace(", w", ", user: UserId(\"bob\"), w")
                     );
                     check(&format!("{path}/users/bob"), &user);
@@ -391,6 +481,32 @@ mod tests {
         check(
             "/v1/boards/~cHJvZ3JhbTph",
             r#"400 The board "~cHJvZ3JhbTph" is not a board; use "global", "program:<program_id>" or "team:<team_id>". [board]"#,
+        );
+    }
+
+    #[test]
+    fn a_period_that_cannot_be_asked_for_is_named() {
+        check(
+            "/v1/boards/global?period=2026-W54",
+            r#"400 The period "2026-W54" is not a period; use a day such as 2026-11-24, an ISO week such as 2026-W47, a month such as 2026-11, from 1970 to 9998, or yesterday, last-week or last-month. [period]"#,
+        );
+        check(
+            "/v1/boards/global?window=month&period=last-week",
+            r#"400 The period last-week is a week, and the window is "month". Leave the window out, or set it to week. [window]"#,
+        );
+        for window in ["all", "year"] {
+            check(
+                &format!("/v1/boards/global/periods?window={window}"),
+                &format!("400 The window {window:?} has no periods; use day, week or month. [window]"),
+            );
+        }
+        check(
+            "/v1/boards/global/periods?window=day&cursor=42.5",
+            r#"400 The cursor "42.5" is not valid. Use the next_cursor of an earlier answer. [cursor]"#,
+        );
+        check(
+            "/v1/boards/global/users?search=a&period=yesterday",
+            r#"400 The parameter "period" is not known at this path. Check its name. [period]"#,
         );
     }
 

@@ -1,21 +1,25 @@
 //! Builds all boards in one pass over the standings.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
+use domain::closed::{ClosedBoards, ClosedPeriod, InPeriod};
 use domain::documents::BoardSums;
 use domain::id::SMOKE_PROGRAM;
 use domain::standing::Tallies;
 use domain::{
-    Board, BoardBuilder, BoardEntry, Details, Person, ProgramId, RankedBoard, RankedTeams, Shown, Standing,
-    Subject, Tally, TeamId, TeamScore, TeamsBuilder, UserId, Window,
+    Board, BoardBuilder, BoardEntry, Details, Period, Person, ProgramId, RankedBoard, RankedTeams, Shown,
+    Standing, Subject, Tally, TeamId, TeamScore, TeamsBuilder, UserId, Visibility, Window,
 };
 use store::overview::BoardOverview;
 
 /// How many programs, and how many teams, are compared to choose those that get a board in the next run. Each takes
 /// some 150 bytes of memory.
 pub const MAX_COMPARED: usize = 100_000;
+
+/// A run reads the facts of so many users whose counters of a period that is over were given up.
+pub const LOST_MAX: usize = 1_000;
 
 /// How many boards there may be, and what is on them.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,18 @@ pub struct Boards {
     standings: u64,
     sum: Tally,
     has_profiles: bool,
+    concealed: Vec<(UserId, Visibility)>,
+    past: Past,
+}
+
+/// The boards of periods that are over.
+#[derive(Debug)]
+struct Past {
+    boards: ClosedBoards,
+    /// Users of whom a counter was given up, with their profiles. Their facts tell.
+    lost: Vec<(UserId, Option<Person>)>,
+    /// The periods of which the counters of more users were given up.
+    incomplete: BTreeSet<Period>,
 }
 
 /// One for each window.
@@ -91,6 +107,8 @@ pub struct WindowBoard {
 pub struct Ranked {
     pub boards: Vec<WindowBoard>,
     pub teams: Vec<(Window, RankedTeams)>,
+    /// The boards of the periods that were asked for, apart from those that are incomplete.
+    pub past: Vec<ClosedPeriod>,
 }
 
 impl WindowBoard {
@@ -127,7 +145,17 @@ pub type Profiles = HashMap<UserId, Person>;
 /// Sums a user's standings over all programs. They must arrive one after the other.
 #[derive(Debug, Default)]
 pub struct UserSum {
-    current: Option<(UserId, Tallies, Done)>,
+    current: Option<User>,
+}
+
+/// What a user has in the programs that arrived.
+#[derive(Debug)]
+struct User {
+    id: UserId,
+    sum: Tallies,
+    done: Done,
+    /// Empty if no periods are asked for.
+    past: Vec<(ProgramId, Vec<Option<Tally>>)>,
 }
 
 impl<Id: Clone + Eq + Hash + Ord> Limited<Id> {
@@ -200,8 +228,8 @@ impl<Id: Clone + Eq + Hash + Ord> Limited<Id> {
 
 impl Boards {
     /// Empty boards: the global one, and those that the previous run chose. Other programs and teams get one when
-    /// they occur, as long as there are fewer than their limit.
-    pub fn new(chosen: Chosen, limits: Limits, team_rules: TeamRules) -> Self {
+    /// they occur, as long as there are fewer than their limit. `past` are periods whose boards are made, too.
+    pub fn new(chosen: Chosen, limits: Limits, team_rules: TeamRules, past: Vec<Period>) -> Self {
         let Limits {
             programs,
             teams,
@@ -211,12 +239,18 @@ impl Boards {
             global: builders(listed),
             of_programs: Limited::new(chosen.programs, programs, listed),
             of_teams: Limited::new(chosen.teams, teams, listed),
-            teams: TeamsBuilder::new(team_rules.score, MAX_COMPARED),
+            teams: TeamsBuilder::new(team_rules.score, Window::EVERY.len(), MAX_COMPARED),
             team_rules,
             listed,
             standings: 0,
             sum: Tally::default(),
             has_profiles: false,
+            concealed: Vec::new(),
+            past: Past {
+                boards: ClosedBoards::new(past, listed, team_rules.score),
+                lost: Vec::new(),
+                incomplete: BTreeSet::new(),
+            },
         }
     }
 
@@ -252,6 +286,14 @@ impl Boards {
     /// Adds the people whom the directory has, whether they have standings or not. Each must be added once.
     pub fn add_people(&mut self, profiles: &Profiles) {
         self.has_profiles |= !profiles.is_empty();
+        for (user, person) in profiles {
+            if person.is_concealed() {
+                self.concealed.push((user.clone(), person.visibility));
+            }
+            if self.makes_past() {
+                self.past.boards.add_person(person);
+            }
+        }
         for team in profiles.values().filter_map(|person| person.team.as_ref()) {
             self.teams.add_member(team);
             self.of_teams.board(team, false);
@@ -267,6 +309,7 @@ impl Boards {
             program,
             tallies,
             recent_activities,
+            past,
         } = standing;
         let is_smoke_test = is_smoke_test(&program);
         let board = self.of_programs.board(&program, is_smoke_test);
@@ -277,18 +320,26 @@ impl Boards {
             all: tallies.all.activities,
             recent: recent_activities,
         };
+        let past = (!past.is_empty() && !is_smoke_test).then(|| (program.clone(), past));
         self.of_programs.compare(program, done);
         if is_smoke_test {
             return;
         }
         match &mut user_sum.current {
-            Some((current, sum, sum_done)) if *current == user => {
-                *sum += tallies;
-                sum_done.all += done.all;
-                sum_done.recent += done.recent;
+            Some(current) if current.id == user => {
+                current.sum += tallies;
+                current.done.all += done.all;
+                current.done.recent += done.recent;
+                current.past.extend(past);
             }
             current => {
-                if let Some(complete) = current.replace((user, tallies, done)) {
+                let user = User {
+                    id: user,
+                    sum: tallies,
+                    done,
+                    past: past.into_iter().collect(),
+                };
+                if let Some(complete) = current.replace(user) {
                     self.add_user(complete, profiles);
                 }
             }
@@ -302,8 +353,17 @@ impl Boards {
         }
     }
 
-    fn add_user(&mut self, (user, sum, done): (UserId, Tallies, Done), profiles: &Profiles) {
+    fn add_user(&mut self, complete: User, profiles: &Profiles) {
+        let User {
+            id: user,
+            sum,
+            done,
+            past,
+        } = complete;
         let person = profiles.get(&user);
+        if self.makes_past() {
+            self.past.add(&user, person, past);
+        }
         let shown = shown(person);
         if let Some(shown) = &shown {
             add(&mut self.global, &user, shown, &sum);
@@ -311,11 +371,42 @@ impl Boards {
         let Some(team) = person.and_then(|person| person.team.as_ref()) else {
             return;
         };
-        self.teams.add(team, &sum);
+        self.teams
+            .add(team, Window::EVERY.map(|window| sum.get(window).points));
         if let (Some(board), Some(shown)) = (self.of_teams.board(team, false), &shown) {
             add(board, &user, shown, &sum);
         }
         self.of_teams.compare(team.clone(), done);
+    }
+
+    fn makes_past(&self) -> bool {
+        !self.past.boards.periods().is_empty()
+    }
+
+    /// Takes those of whom a counter was given up, with their profiles. What their facts come to in each period must be
+    /// added by [`Self::add_past`].
+    pub fn take_lost(&mut self) -> Vec<(UserId, Option<Person>)> {
+        std::mem::take(&mut self.past.lost)
+    }
+
+    /// Adds what a user did in the periods.
+    pub fn add_past(
+        &mut self,
+        user: &UserId,
+        person: Option<&Person>,
+        programs: impl IntoIterator<Item = (ProgramId, Vec<InPeriod>)>,
+    ) {
+        self.past.boards.add(user, person, programs);
+    }
+
+    /// The periods of which too many counters were given up.
+    pub fn incomplete(&self) -> &BTreeSet<Period> {
+        &self.past.incomplete
+    }
+
+    /// Takes those who are not listed.
+    pub fn take_concealed(&mut self) -> Vec<(UserId, Visibility)> {
+        std::mem::take(&mut self.concealed)
     }
 
     /// The number of standings added, and their sum.
@@ -325,6 +416,7 @@ impl Boards {
 
     /// Ranks every board, the global one first. `details` are those of teams and programs.
     pub fn finish(self, details: &HashMap<Subject, Details>) -> Ranked {
+        debug_assert!(self.past.lost.is_empty(), "lost counters are made up for");
         let title = |subject: &Subject| details.get(subject).and_then(|details| details.title.clone());
         let boards = [(Board::Global, self.global)]
             .into_iter()
@@ -345,12 +437,51 @@ impl Boards {
                 })
         });
         let team_title = |team: &TeamId| title(&Subject::Team(team.clone()));
-        Ranked {
-            boards: boards.collect(),
-            teams: self
-                .teams
-                .finish(self.team_rules.min_size, self.listed, team_title),
+        let boards: Vec<_> = boards.collect();
+        let published: HashSet<&Board> = boards.iter().map(|board| &board.board).collect();
+        let mut past = self.past.boards.finish(self.team_rules.min_size);
+        past.retain(|closed| !self.past.incomplete.contains(&closed.period));
+        for closed in &mut past {
+            closed.boards.retain(|(board, _)| published.contains(board));
         }
+        let teams = self
+            .teams
+            .finish(self.team_rules.min_size, self.listed, team_title);
+        Ranked {
+            teams: Window::EVERY.into_iter().zip(teams).collect(),
+            past,
+            boards,
+        }
+    }
+}
+
+impl Past {
+    fn add(
+        &mut self,
+        user: &UserId,
+        person: Option<&Person>,
+        programs: Vec<(ProgramId, Vec<Option<Tally>>)>,
+    ) {
+        let periods = self.boards.periods().iter().enumerate();
+        let lost: Vec<_> = periods
+            .filter(|(at, _)| programs.iter().any(|(_, past)| past[*at].is_none()))
+            .map(|(_, period)| *period)
+            .collect();
+        if !lost.is_empty() {
+            if self.lost.len() < LOST_MAX {
+                self.lost.push((user.clone(), person.cloned()));
+                return;
+            }
+            self.incomplete.extend(lost);
+        }
+        let programs = programs.into_iter().map(|(program, past)| {
+            let past = past.into_iter().map(|counted| InPeriod {
+                counted: counted.unwrap_or_default(),
+                ..InPeriod::default()
+            });
+            (program, past.collect())
+        });
+        self.boards.add(user, person, programs);
     }
 }
 
@@ -424,8 +555,6 @@ fn add(builders: &mut Builders, user: &UserId, shown: &Shown, tallies: &Tallies)
 
 #[cfg(test)]
 mod tests {
-    use domain::Visibility;
-
     use super::*;
 
     fn boards(programs: usize, teams: usize) -> Boards {
@@ -442,7 +571,7 @@ mod tests {
             score: TeamScore::Sum,
             min_size: 1,
         };
-        Boards::new(chosen, limits, rules)
+        Boards::new(chosen, limits, rules, Vec::new())
     }
 
     fn standing(user: &str, program: &str, points: i64) -> Standing {
@@ -460,6 +589,7 @@ mod tests {
             program: program.parse().unwrap(),
             tallies,
             recent_activities: 1,
+            past: Vec::new(),
         }
     }
 

@@ -1,36 +1,47 @@
 //! Publishes the boards: one pass over the standings, then pages, heads and the overview.
 
 pub mod boards;
+pub mod closing;
 mod config;
 mod depth;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use domain::closed::{ClosedPeriod, InPeriod, State};
+use domain::counters::Sum;
 use domain::documents::Status;
 use domain::freshness::Heartbeats;
 use domain::teams::TEAMS;
-use domain::{Board, Calendar, Details, Freshness, RankedTeams, Subject, SubjectKind, Window};
+use domain::{
+    Board, Calendar, Details, Freshness, Period, ProgramId, RankedTeams, Subject, SubjectKind, Window,
+};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use store::editions::{Made, Making};
+use store::erasures::Erasures;
 use store::keys::CountGeneration;
-use store::overview::Overview;
+use store::overview::{Closings, Overview};
+use store::periods::in_periods;
 use store::teams::TeamsPublication;
 use store::{
-    Activities, Head, Pasts, People, Published, Quality, Rules, Snapshots, Standings, StoreError, TeamsHead,
+    Activities, Facts, Head, Pasts, People, Published, Quality, Rules, Snapshots, Standings, StoreError,
+    TeamsHead, heartbeats,
 };
 use telemetry::{Meter, Metric};
 
 use boards::{Boards, Chosen, Limits, Profiles, TeamRules, UserSum, WindowBoard};
+use closing::{Due, Progress};
 pub use config::{BoardLimit, Config};
 use depth::depth;
 
 /// Enough to keep two processors busy decoding, with only a few MB of pages in memory.
 const SHARDS_AT_ONCE: usize = 4;
 const BOARDS_AT_ONCE: usize = 8;
+const USERS_AT_ONCE: usize = 8;
 /// An operator switches generations, so a second switch during one run is unlikely.
 const GENERATIONS_TRIED: u32 = 3;
 
@@ -189,9 +200,17 @@ impl Publisher {
     /// this one may be partly deleted by then, so what was read may be incomplete.
     async fn run_in(&self, generation: CountGeneration, now: Timestamp) -> anyhow::Result<Option<Run>> {
         let started = std::time::Instant::now();
-        let freshness = self.freshness(generation, now).await?;
+        let (freshness, counted_until) = self.freshness(generation, now).await?;
         let dead_letters = depth(&self.queues, &self.dead_letter_queue_url).await?;
         let previous = self.snapshots.overview().await?;
+        let closings = previous.as_ref().map(|previous| previous.closings.clone());
+        let closings = closings.unwrap_or_default();
+        let progress = Progress {
+            counted_until,
+            backlog: freshness.backlog,
+            dead_letters,
+        };
+        let due = self.due(now, progress, &closings);
         let quality = self.standings.quality().await?;
 
         let directory = self.directory().await?;
@@ -200,7 +219,9 @@ impl Publisher {
             programs: previous.chosen_programs.clone(),
             teams: previous.next_teams().to_vec(),
         });
-        let boards = Boards::new(chosen.unwrap_or_default(), self.limits, self.team_rules);
+        let periods: Vec<_> = due.iter().map(|due| due.period).collect();
+        let chosen = chosen.unwrap_or_default();
+        let boards = Boards::new(chosen, self.limits, self.team_rules, periods.clone());
         // Heads are read before standings. So if a later run overtakes this one, replacing a head fails
         // instead of publishing older counts. The board of a program that only occurs among the standings is
         // taken to have no head; if it has one after all, the next run replaces it.
@@ -211,25 +232,23 @@ impl Publisher {
         } else {
             HashMap::new()
         };
-        let (boards, read) = self.read(boards, generation, directory.has_people, now).await?;
+        let (mut boards, read) = self
+            .read(
+                boards,
+                generation,
+                (directory.has_people, periods.as_slice()),
+                now,
+            )
+            .await?;
         let generations = self.standings.generations().await?;
         if generations.live != generation {
             return Ok(None);
         }
+        self.make_up(&mut boards, &periods, &generations.erasures).await?;
+        let concealed = boards.take_concealed();
         let (standings, sum) = boards.taken();
         let (programs, teams, chosen) = (boards.programs(), boards.teams(), boards.chosen());
-        for (what, count, limit, setting) in [
-            ("programs", programs, self.limits.programs, "PROGRAM_BOARDS"),
-            ("teams", teams, self.limits.teams, "TEAM_BOARDS"),
-        ] {
-            if count > limit {
-                tracing::warn!(
-                    count,
-                    limit,
-                    "There are more {what} than boards. Half of the boards go to the {what} with the most activities in this week and the previous one, the others to those with the most of all time. The setting {setting} is the limit."
-                );
-            }
-        }
+        self.warn_of_more(programs, teams);
         let ranked = boards.finish(&directory.details);
         let (overviews, team_boards) = (ranked.overview(&directory.details), ranked.team_boards());
         let teams = ranked.ranked_teams();
@@ -244,6 +263,15 @@ impl Publisher {
         self.publish(ranked.boards, heads, freshness, &mut run).await?;
         self.publish_teams(ranked.teams, teams_heads, freshness, &mut run)
             .await?;
+        let closings = self
+            .publish_past(&due, &ranked.past, closings, now, &mut run)
+            .await?;
+        let former = previous.as_ref().map(|previous| previous.concealed.as_slice());
+        let (concealed, units) = self
+            .snapshots
+            .publish_concealed(concealed, former.unwrap_or_default(), now)
+            .await?;
+        run.write_units += units;
 
         let duration = started.elapsed();
         let overview = Overview {
@@ -254,6 +282,9 @@ impl Publisher {
             teams,
             chosen_teams: (chosen.teams != team_boards).then_some(chosen.teams),
             team_boards,
+            has_people: directory.has_people,
+            concealed,
+            closings,
             status: Status {
                 counted: sum,
                 dead_letters,
@@ -272,18 +303,135 @@ impl Publisher {
         Ok(Some(run))
     }
 
-    /// Measures the pipeline, and sends the heartbeats that the next run will look for.
-    async fn freshness(&self, generation: CountGeneration, now: Timestamp) -> anyhow::Result<Freshness> {
+    /// The periods that this run closes, or makes provisional boards of.
+    fn due(&self, now: Timestamp, progress: Progress, closings: &BTreeMap<Window, Closings>) -> Vec<Due> {
+        let Some(rules) = &self.rules else {
+            return Vec::new();
+        };
+        let grace = rules.period_grace.map_or(0, |grace| grace.hours().into());
+        closing::due(
+            &self.calendar,
+            SignedDuration::from_hours(grace),
+            now,
+            progress,
+            closings,
+        )
+    }
+
+    /// Reads the facts of those whose counters of a period were given up.
+    async fn make_up(
+        &self,
+        boards: &mut Boards,
+        periods: &[Period],
+        erasures: &Erasures,
+    ) -> anyhow::Result<()> {
+        let (Some(rules), lost) = (&self.rules, boards.take_lost()) else {
+            return Ok(());
+        };
+        let facts = Facts::new(self.client.clone(), self.activities_table.clone());
+        let mut reads = stream::iter(lost)
+            .map(|(user, person)| async {
+                let facts = facts.of_user(&user).await?;
+                let did = in_periods(&facts, rules, erasures.before(&user), periods);
+                anyhow::Ok((user, person, did))
+            })
+            .buffer_unordered(USERS_AT_ONCE);
+        while let Some((user, person, did)) = reads.try_next().await? {
+            boards.add_past(&user, person.as_ref(), without_late(did));
+        }
+        Ok(())
+    }
+
+    /// Warns if there are more programs or teams than boards.
+    fn warn_of_more(&self, programs: usize, teams: usize) {
+        for (what, count, limit, setting) in [
+            ("programs", programs, self.limits.programs, "PROGRAM_BOARDS"),
+            ("teams", teams, self.limits.teams, "TEAM_BOARDS"),
+        ] {
+            if count > limit {
+                tracing::warn!(
+                    count,
+                    limit,
+                    "There are more {what} than boards. Half of the boards go to the {what} with the most activities in this week and the previous one, the others to those with the most of all time. The setting {setting} is the limit."
+                );
+            }
+        }
+    }
+
+    /// Makes the boards of the periods that are due, and returns what is closed afterwards.
+    async fn publish_past(
+        &self,
+        due: &[Due],
+        past: &[ClosedPeriod],
+        mut closings: BTreeMap<Window, Closings>,
+        now: Timestamp,
+        run: &mut Run,
+    ) -> anyhow::Result<BTreeMap<Window, Closings>> {
+        for due in due {
+            let window = due.period.window();
+            if let Some(closed) = past.iter().find(|closed| closed.period == due.period) {
+                run.write_units += self.close(*due, closed, now).await?;
+            } else if due.state == State::Closed {
+                tracing::error!(
+                    period = %due.period,
+                    limit = boards::LOST_MAX,
+                    "The counters of a period that is over were given up for more users than the limit, so its boards stay \
+                     provisional. `podium archive --period` closes them from the activities."
+                );
+            }
+            let after = closing::closed(closings.get(&window).copied(), *due, now);
+            closings.insert(window, after);
+        }
+        Ok(closings)
+    }
+
+    /// Makes the boards of a period that is over, and returns the write units that it took.
+    async fn close(&self, due: Due, closed: &ClosedPeriod, now: Timestamp) -> anyhow::Result<f64> {
+        let making = Making {
+            window: self.calendar.span_of(due.period),
+            period: due.period,
+            state: due.state,
+            as_of: now,
+            includes_late: false,
+            knows_late: false,
+        };
+        let boards = closed.boards.iter();
+        let made = boards.map(|(board, closed)| self.snapshots.make_edition(board, &making, closed));
+        let mut made: Vec<Made> = stream::iter(made.collect::<Vec<_>>())
+            .buffer_unordered(BOARDS_AT_ONCE)
+            .try_collect()
+            .await?;
+        if closed.teams.participants > 0 {
+            let score = self.team_rules.score.to_string();
+            let teams = self.snapshots.make_teams_edition(&making, &score, &closed.teams);
+            made.push(teams.await?);
+        }
+        let units = made.iter().map(|made| match made {
+            Made::Edition { write_units, .. } => *write_units,
+            Made::Unchanged | Made::Superseded => 0.0,
+        });
+        tracing::info!(period = %due.period, state = ?due.state, boards = made.len(), "Made the boards of a period that is over.");
+        Ok(units.sum())
+    }
+
+    /// Measures the pipeline, and sends the heartbeats that the next run will look for. Returns also when the latest
+    /// heartbeat was sent that went past all messages.
+    async fn freshness(
+        &self,
+        generation: CountGeneration,
+        now: Timestamp,
+    ) -> anyhow::Result<(Freshness, Option<Timestamp>)> {
         let counted = self.standings.counted_heartbeats(generation).await?;
         let heartbeats = self.activities.heartbeats(&counted).await?;
         // Read the depth first, so that the heartbeats themselves do not count as backlog.
         let backlog = depth(&self.queues, &self.queue_url).await?;
         self.activities.send_heartbeats(now).await?;
-        Ok(Freshness {
+        let freshness = Freshness {
             generated_at: now,
             lag_seconds: Heartbeats::worst_lag_seconds(&heartbeats, now),
             backlog,
-        })
+        };
+        Ok((freshness, heartbeats::counted_by_all(&counted)))
     }
 
     /// The newest heads of boards that were published before.
@@ -329,7 +477,7 @@ impl Publisher {
         &self,
         boards: Boards,
         generation: CountGeneration,
-        has_people: bool,
+        (has_people, past): (bool, &[Period]),
         now: Timestamp,
     ) -> anyhow::Result<(Boards, ReadUnits)> {
         let day = self.calendar.date(now);
@@ -355,6 +503,7 @@ impl Publisher {
                     standings: self.standings.clone(),
                     people: self.people.clone(),
                     day,
+                    past: past.to_vec(),
                     boards: Arc::clone(&boards),
                 };
                 // A separate task, so that all processors decode shards.
@@ -435,6 +584,7 @@ impl Publisher {
                 previous: heads.remove(&window),
                 ranked,
                 team_score: self.team_rules.score,
+                min_members: self.team_rules.min_size,
                 freshness,
             };
             if publication.is_needed() {
@@ -480,6 +630,7 @@ struct Reader {
     standings: Standings,
     people: People,
     day: Date,
+    past: Vec<Period>,
     boards: Arc<Mutex<Boards>>,
 }
 
@@ -501,11 +652,26 @@ impl Reader {
                     boards.add(standing, &profiles, &mut user_sum);
                 }
             };
-            units.standings += self.standings.read_shard(shard, self.day, take).await?;
+            units.standings += self
+                .standings
+                .read_shard(shard, self.day, &self.past, take)
+                .await?;
             locked(&self.boards).finish_shard(user_sum, &profiles);
         }
         Ok(units)
     }
+}
+
+/// Counters do not tell what was late, so neither do the facts of some users.
+fn without_late(
+    programs: BTreeMap<ProgramId, Vec<InPeriod>>,
+) -> impl Iterator<Item = (ProgramId, Vec<InPeriod>)> {
+    programs.into_iter().map(|(program, mut periods)| {
+        for period in &mut periods {
+            period.late = Sum::default();
+        }
+        (program, periods)
+    })
 }
 
 fn locked(boards: &Mutex<Boards>) -> MutexGuard<'_, Boards> {

@@ -16,13 +16,13 @@ pub(crate) const MAX_KEYS: usize = 100;
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Reads the items of at most [`MAX_KEYS`] keys, consistently. Keys without an item are left out.
+/// Reads the items of at most [`MAX_KEYS`] keys. Keys without an item are left out.
 pub(crate) async fn batch_get(
     client: &Client,
     table: &str,
     request: KeysAndAttributesBuilder,
 ) -> Result<Vec<Item>, StoreError> {
-    let request = request.consistent_read(true).build();
+    let request = request.build();
     let request =
         request.map_err(|error| StoreError::corrupt("building a request", "a list of keys", error))?;
     debug_assert!(request.keys().len() <= MAX_KEYS, "{} keys", request.keys().len());

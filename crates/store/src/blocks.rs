@@ -300,7 +300,8 @@ impl Blocks {
                 return Ok(search.found);
             }
             let request = KeysAndAttributes::builder()
-                .set_keys(Some(names.iter().map(|name| key(name.as_str())).collect()));
+                .set_keys(Some(names.iter().map(|name| key(name.as_str())).collect()))
+                .consistent_read(true);
             let mut seen: BTreeMap<_, _> = names.into_iter().map(|name| (name, Seen::default())).collect();
             for item in batch_get(&self.client, &self.table, request).await? {
                 let name = text(&item, attribute::ACTIVITY).unwrap_or_default();

@@ -31,6 +31,21 @@ impl People {
             .transpose()
     }
 
+    /// The titles of those that have one. A changed title may appear a moment later.
+    pub async fn titles(
+        &self,
+        kind: SubjectKind,
+        subjects: impl IntoIterator<Item = Subject>,
+    ) -> Result<HashMap<Subject, DisplayName>, StoreError> {
+        let keys = subjects.into_iter().map(|subject| key(&subject));
+        let mut titles = HashMap::new();
+        for item in self.batch(keys.collect()).await? {
+            let (subject, details) = self.decoded_details(kind, &item)?;
+            titles.extend(details.title.map(|title| (subject, title)));
+        }
+        Ok(titles)
+    }
+
     /// Creates or replaces details.
     pub async fn put_details(&self, subject: &Subject, details: &Details) -> Result<Outcome, StoreError> {
         let outcome = match self.details(subject).await? {

@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::publication::PAGES;
+
 /// One published generation of a board in a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
@@ -174,6 +176,7 @@ impl Head {
             board: board.clone(),
             title: self.title.clone(),
             window: self.window.clone(),
+            period: None,
             generation: self.generation,
             participants: self.participants,
             points: self.points,
@@ -325,7 +328,15 @@ impl Candidate<'_> {
 impl PageRef {
     /// The sort key of the page's item.
     pub fn part(&self) -> String {
-        format!("page {}", self.hash)
+        format!("{PAGES}{}", self.hash)
+    }
+
+    /// When a page expires that is kept for good.
+    pub(crate) const NEVER: i64 = i64::MAX;
+
+    /// When the page's item expires; `None` if it is kept for good.
+    pub(crate) fn expiry(&self) -> Option<i64> {
+        Some(self.expires_at).filter(|&at| at != Self::NEVER)
     }
 }
 

@@ -175,7 +175,9 @@ impl Activities {
             let domain::Activity { user, id, .. } = received[place].activity;
             item::key(ACTIVITIES_KEY, user.as_str(), id.as_str())
         });
-        let request = KeysAndAttributes::builder().set_keys(Some(keys.collect()));
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(keys.collect()))
+            .consistent_read(true);
         let kept = batch_get(&self.client, &self.table, request).await?;
         let kept: HashMap<_, _> = kept.iter().map(|item| (key_of(item), item)).collect();
         for &place in places {

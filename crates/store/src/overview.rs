@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 
 use domain::documents::{BoardSummary, BoardSums, Status};
 use domain::id::SMOKE_PROGRAM;
-use domain::{Board, Details, Freshness, ProgramId, TeamId, Window};
+use domain::{Board, Details, Freshness, Period, ProgramId, TeamId, Window};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::head::PageRef;
 
 /// The list of boards and the status. A run writes it last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,8 +33,27 @@ pub struct Overview {
     /// Those that have one in the next run; `None` if they are the same, so that the list is not stored twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_teams: Option<Vec<TeamId>>,
+    /// Whether someone has a profile.
+    #[serde(default)]
+    pub has_people: bool,
+    /// The pages that name who is not listed by now, for the boards of periods that are over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concealed: Vec<PageRef>,
+    /// How far the periods of each window are closed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub closings: BTreeMap<Window, Closings>,
     pub status: Status,
     pub freshness: Freshness,
+}
+
+/// How far the days, weeks or months are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closings {
+    /// The last one that is closed.
+    pub through: Period,
+    /// The last one of which there are provisional boards, and when they were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisional: Option<(Period, Timestamp)>,
 }
 
 /// The sums of one board in each window.
@@ -96,8 +118,6 @@ impl Overview {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     #[test]
@@ -127,6 +147,9 @@ mod tests {
             teams: 0,
             team_boards: Vec::new(),
             chosen_teams: None,
+            has_people: false,
+            concealed: Vec::new(),
+            closings: BTreeMap::new(),
             status: Status {
                 counted: domain::Tally::default(),
                 dead_letters: 0,

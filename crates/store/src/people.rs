@@ -1,14 +1,20 @@
 //! The profile of each person in the directory. This table alone holds personal data.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use domain::{DisplayName, Person, TeamId, UserId, Visibility};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use crate::batch_get::{MAX_KEYS, batch_get};
 use crate::error::{self, StoreError};
 use crate::item::{self, Item, string, text};
 use crate::keys::{PEOPLE_KEY, PEOPLE_PARTITIONS, ShardCount, attribute, people_key, people_partition};
 use crate::requests::{get_item, item_of};
+
+const READS_AT_ONCE: usize = 4;
 
 /// The partition, under a user's id in lower case, of those ids that have capitals.
 fn capitals_key(user: &UserId) -> String {
@@ -49,6 +55,35 @@ impl People {
         let read = get_item(&self.client, &self.table, key).send().await;
         let item = item_of("reading a person", read)?;
         item.map(|item| Ok(self.decoded(&item)?.1)).transpose()
+    }
+
+    /// The names of those who have one. A changed name may appear a moment later.
+    pub async fn names(
+        &self,
+        users: impl IntoIterator<Item = &UserId>,
+    ) -> Result<HashMap<UserId, DisplayName>, StoreError> {
+        let keys = users
+            .into_iter()
+            .map(|user| item::key(PEOPLE_KEY, &people_key(people_partition(user)), user.as_str()));
+        let mut names = HashMap::new();
+        for item in self.batch(keys.collect()).await? {
+            let (user, person) = self.decoded(&item)?;
+            names.extend(person.display_name.map(|name| (user, name)));
+        }
+        Ok(names)
+    }
+
+    /// The items with these keys that exist, read with eventual consistency.
+    pub(crate) async fn batch(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let reads = keys.chunks(MAX_KEYS).map(|keys| {
+            let request = KeysAndAttributes::builder().set_keys(Some(keys.to_vec()));
+            batch_get(&self.client, &self.table, request)
+        });
+        let items: Vec<Vec<Item>> = stream::iter(reads.collect::<Vec<_>>())
+            .buffered(READS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(items.into_iter().flatten().collect())
     }
 
     /// Creates or replaces a profile.

@@ -18,6 +18,9 @@ use crate::head::{BucketKey, Head, HistogramRef, Located, MAX_CASE_VARIANTS, Mar
 pub const LATEST: &str = "latest";
 pub const HISTORY: &str = "history";
 
+/// How the part of a page begins.
+pub(crate) const PAGES: &str = "page ";
+
 /// An unchanged page is written again once less than this is left of its life. If no more snapshots are
 /// published, pages therefore outlive their head by at least this long.
 pub const PAGE_RENEWAL: SignedDuration = SignedDuration::from_hours(3 * 24);
@@ -323,14 +326,25 @@ pub(crate) struct Pages<'a> {
 
 impl<'a> Pages<'a> {
     /// `former` are the pages of the previous generation.
-    pub fn new(former: impl Iterator<Item = &'a PageRef>, now: Timestamp) -> Self {
+    pub fn new(former: impl IntoIterator<Item = &'a PageRef>, now: Timestamp) -> Self {
         let renew_before = (now + PAGE_RENEWAL).as_second();
+        Self::expiring(former, renew_before, (now + PAGE_LIFETIME).as_second())
+    }
+
+    /// Pages that are kept for good.
+    pub fn for_good(former: impl IntoIterator<Item = &'a PageRef>) -> Self {
+        Self::expiring(former, PageRef::NEVER, PageRef::NEVER)
+    }
+
+    /// Keeps those that do not expire before `renew_before`.
+    fn expiring(former: impl IntoIterator<Item = &'a PageRef>, renew_before: i64, expires_at: i64) -> Self {
+        let former = former.into_iter();
         Self {
             kept: former
                 .filter(|page| page.expires_at >= renew_before)
                 .map(|page| (page.hash.as_str(), page.expires_at))
                 .collect(),
-            expires_at: (now + PAGE_LIFETIME).as_second(),
+            expires_at,
             writes: Vec::new(),
         }
     }
@@ -353,7 +367,7 @@ impl<'a> Pages<'a> {
         self.writes.push(Write::Put(Document {
             part: page.part(),
             json,
-            expires_at: Some(expires_at),
+            expires_at: page.expiry(),
         }));
         Ok(Located { page, first })
     }

@@ -50,8 +50,8 @@ type PageCache<Content> = LruCache<String, Arc<Content>>;
 /// The table of published boards.
 #[derive(Clone, Debug)]
 pub struct Snapshots {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
     rows: Arc<Mutex<PageCache<Vec<BoardEntry>>>>,
     histograms: Arc<Mutex<PageCache<Histogram>>>,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use domain::counters::Counters;
-use domain::{ProgramId, Standing, UserId};
+use domain::{Period, ProgramId, Standing, Tally, UserId};
 use jiff::civil::Date;
 
 use crate::error::{self, StoreError};
@@ -75,12 +75,13 @@ impl Standings {
     }
 
     /// Reads one shard in pages of at most 1 MB and passes each to `take`, in order of users: one user's
-    /// standings are adjacent, also across pages. The tallies are those of `day` and its week and month.
-    /// Returns the read units it consumed.
+    /// standings are adjacent, also across pages. The tallies are those of `day` and its week and month, and those of
+    /// the periods in `past`. Returns the read units it consumed.
     pub async fn read_shard(
         &self,
         shard: String,
         day: Date,
+        past: &[Period],
         mut take: impl FnMut(Vec<Standing>),
     ) -> Result<f64, StoreError> {
         let standing = |item: &Item, shard: &str| {
@@ -90,6 +91,10 @@ impl Standings {
                 program,
                 tallies: counters.tallies(day),
                 recent_activities: counters.recent_activities(day),
+                past: past
+                    .iter()
+                    .map(|period| counters.of_period(Some(*period)).map(Tally::from))
+                    .collect(),
             })
         };
         self.read_items(&shard, |items| {

@@ -19,6 +19,9 @@ pub struct TeamsHead {
     pub generation: u64,
     pub window: WindowSpan,
     pub team_score: String,
+    /// Smaller teams do not take part.
+    #[serde(default)]
+    pub min_members: u64,
     pub participants: u64,
     pub points: i64,
     /// The number of teams in the pages.
@@ -34,6 +37,7 @@ pub struct TeamsPublication {
     pub previous: Option<TeamsHead>,
     pub ranked: RankedTeams,
     pub team_score: TeamScore,
+    pub min_members: u64,
     pub freshness: Freshness,
 }
 
@@ -64,6 +68,7 @@ impl TeamsPublication {
             generation: follows.unwrap_or(0) + 1,
             window: self.span,
             team_score: self.team_score.to_string(),
+            min_members: self.min_members,
             participants: self.ranked.participants,
             points: self.ranked.points,
             listed: self.ranked.entries.len() as u64,

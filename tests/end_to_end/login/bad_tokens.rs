@@ -23,12 +23,13 @@ enum Right {
 }
 
 /// The right that each route of the description needs. A route without one fails the test.
-const ROUTES: [(&str, &str, Right); 23] = [
+const ROUTES: [(&str, &str, Right); 24] = [
     ("post", "/v1/activities", Right::Write),
     ("get", "/v1/boards", Right::Read),
     ("get", "/v1/boards/teams", Right::Read),
     ("get", "/v1/boards/{board}", Right::Read),
     ("get", "/v1/boards/{board}/history", Right::Read),
+    ("get", "/v1/boards/{board}/periods", Right::Read),
     ("get", "/v1/boards/{board}/users", Right::Read),
     ("get", "/v1/boards/{board}/users/{user}", Right::Read),
     ("get", "/v1/corrections", Right::Administer),

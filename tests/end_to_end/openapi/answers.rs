@@ -130,6 +130,8 @@ impl Checked<'_> {
             teams("", "/v1/boards/teams?window=day&limit=1"),
             teams("", "/v1/boards/teams?from=9"),
             teams("", "/v1/boards/teams?cursor=999.100"),
+            teams("", "/v1/boards/teams?period=2026-W40"),
+            teams("", "/v1/boards/teams?period=2027-W01"),
             teams("", "/v1/boards/teams?limit=0"),
             teams("", "/v1/boards/teams?points=1"),
             teams("", "/v1/boards/teams?a=%ff"),
@@ -571,7 +573,7 @@ fn cases_without_activities() -> Vec<Case> {
 fn serve_cases(cursor: &str) -> Vec<Case> {
     let get = |name, operation, path: &str| case(name, operation, ask("GET", path));
     let (boards, status, board, user) = ("listBoards", "getStatus", "getBoard", "getUser");
-    let (history, search) = ("getHistory", "searchUsers");
+    let (history, search, periods) = ("getHistory", "searchUsers", "listPeriods");
     let mut cases = vec![
         get("boards", boards, "/v1/boards"),
         get("status", status, "/v1/status"),
@@ -605,6 +607,20 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
         get("board_not_found", board, "/v1/boards/program:chess"),
         get("cursor_expired", board, "/v1/boards/global?cursor=999.100"),
         get("invalid_user", user, "/v1/boards/global/users/ann%20lee"),
+        get("board_of_a_period", board, "/v1/boards/global?period=2026-10"),
+        get("", user, "/v1/boards/global/users/ann.lee?period=last-month"),
+        get("period_not_kept", board, "/v1/boards/global?period=2026-W40"),
+        get("period_not_begun", board, "/v1/boards/global?period=2026-W50"),
+        get("", user, "/v1/boards/global/users/bob?period=2026-W40"),
+        get("", user, "/v1/boards/global/users/bob?period=2026-W50"),
+        get(
+            "invalid_period",
+            board,
+            "/v1/boards/global?window=month&period=last-week",
+        ),
+        get("periods", periods, "/v1/boards/global/periods?window=week"),
+        get("", periods, "/v1/boards/global/periods?window=all"),
+        get("", periods, "/v1/boards/wellness/periods?window=day"),
         get("", user, "/v1/boards/program:chess/users/bob"),
         get("user_not_on_board", user, "/v1/boards/program:wellness/users/bob"),
     ];
@@ -616,6 +632,7 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
         (user, "/v1/boards/global/users/bob"),
         (history, "/v1/boards/global/history"),
         (search, "/v1/boards/global/users?search=a"),
+        (periods, "/v1/boards/global/periods?window=day"),
     ] {
         let more = if path.contains('?') { '&' } else { '?' };
         for query in ["points=1", "a=1&a=2", "a=%ff"] {
@@ -648,6 +665,11 @@ fn every_board(name: &'static str) -> Vec<Case> {
         case(name, "getTeams", ask("GET", "/v1/boards/teams")),
         case(name, "getUser", ask("GET", "/v1/boards/global/users/bob")),
         case(name, "getHistory", ask("GET", "/v1/boards/global/history")),
+        case(
+            name,
+            "listPeriods",
+            ask("GET", "/v1/boards/global/periods?window=day"),
+        ),
         case(
             name,
             "searchUsers",

@@ -244,7 +244,13 @@ pub fn check_valid(validator: &Validator, value: &Value, what: &str) {
 }
 
 /// Members that some documents of a kind have and others lack.
-const OPTIONAL: [&str; 4] = ["concealed_as", "first_correction_id", "name", "posted_by"];
+const OPTIONAL: [&str; 5] = [
+    "concealed_as",
+    "first_correction_id",
+    "name",
+    "period",
+    "posted_by",
+];
 
 /// The members of a document that hold rows, which may be anonymous.
 const ROWS: [&str; 4] = ["/entry", "/entries/", "/above/", "/below/"];

@@ -88,6 +88,7 @@ impl Staff {
             program: format!("program-{program}").parse::<ProgramId>()?,
             tallies: self.tallies(),
             recent_activities: 0,
+            past: Vec::new(),
         })
     }
 

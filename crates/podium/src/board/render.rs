@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use client::wire::{BoardDocument, Entry, Freshness, Heading, TeamsDocument, UserDocument, WindowDocument};
+use client::wire::{
+    BoardDocument, Entry, Freshness, Heading, PeriodDocument, TeamsDocument, UserDocument, WindowDocument,
+};
 use domain::DisplayName;
 use terminal::text::{age, counted, grouped, points, printable, signed};
 use unicode_width::UnicodeWidthStr;
@@ -55,13 +57,24 @@ pub fn board(document: &BoardDocument, paint: Paint) -> String {
         text.push_str("\nNo users are on this board yet.\n");
         return text;
     }
-    table(&mut text, OF_PEOPLE, &rows(&document.entries, None), paint);
+    let entries = settled(&document.heading, document.entries.clone());
+    table(&mut text, OF_PEOPLE, &rows(&entries, None), paint);
     let listed = u64::try_from(document.entries.len()).unwrap_or(u64::MAX);
     if document.next_cursor.is_some() {
         let others = document.heading.participants.saturating_sub(listed);
         more(&mut text, others, paint);
     }
     text
+}
+
+/// Nobody moves on the board of a period that is over.
+fn settled(heading: &Heading, mut entries: Vec<Entry>) -> Vec<Entry> {
+    if heading.period.is_some() {
+        for entry in &mut entries {
+            entry.change = Some(0);
+        }
+    }
+    entries
 }
 
 fn more(text: &mut String, others: u64, paint: Paint) {
@@ -78,6 +91,7 @@ pub fn user(document: &UserDocument, paint: Paint) -> String {
     // Neighbours are listed nearest first. Show them in the order of the board.
     let place = |entry: &Entry| (entry.rank, entry.user_id.is_none(), entry.user_id.clone());
     entries.sort_by_key(place);
+    let entries = settled(&document.heading, entries);
     let rows = rows(&entries, document.entry.user_id.as_deref());
     table(&mut text, OF_PEOPLE, &rows, paint);
     text
@@ -88,7 +102,7 @@ pub fn teams(document: &TeamsDocument, paint: Paint) -> String {
     let title = format!(
         "teams by {}, {}",
         printable(&document.team_score),
-        describe_window(&document.window)
+        describe_times(&document.window, document.period.as_ref())
     );
     let sums = format!(
         "{}, {}",
@@ -125,7 +139,8 @@ fn heading(heading: &Heading, paint: Paint) -> String {
         Some(title) => format!("{} ({})", printable(title), printable(&heading.board)),
         None => printable(&heading.board),
     };
-    let title = format!("{board}, {}", describe_window(&heading.window));
+    let times = describe_times(&heading.window, heading.period.as_ref());
+    let title = format!("{board}, {times}");
     let sums = format!(
         "{}, {}, {}",
         counted(heading.participants, "participant", "participants"),
@@ -143,6 +158,13 @@ fn beginning(title: &str, sums: &str, freshness: &Freshness, paint: Paint) -> St
     text.push_str(&paint.paint(style, &line));
     text.push('\n');
     text
+}
+
+fn describe_times(window: &WindowDocument, period: Option<&PeriodDocument>) -> String {
+    let window = describe_window(window);
+    period.map_or(window.clone(), |period| {
+        format!("{window}, {}", printable(&period.state))
+    })
 }
 
 fn describe_window(window: &WindowDocument) -> String {
@@ -324,6 +346,17 @@ updated 12 s ago, lag 0.4 s, backlog 0
 and 1,230 others
 ",
         );
+    }
+
+    #[test]
+    fn the_board_of_a_period_that_is_over_says_whether_it_is_closed() {
+        let mut past = document();
+        past["period"] = json!({"name": "2026-W47", "state": "closed", "edition": 1, "as_of": "2026-11-24T00:01:00Z",
+                                "includes_late": false, "late": null});
+        let past = serde_json::from_value(past).expect("a board");
+        let first = board(&past, Paint::Plain);
+        let title = "program:onboarding, week 2026-11-16 to 2026-11-22, Europe/Berlin, closed";
+        assert_eq!(first.lines().next(), Some(title));
     }
 
     #[test]

@@ -1,0 +1,219 @@
+//! Which periods a run closes, and of which it publishes provisional boards.
+
+use std::collections::BTreeMap;
+
+use domain::closed::State;
+use domain::{Calendar, Period, Window};
+use jiff::{SignedDuration, Timestamp};
+use store::overview::Closings;
+
+/// Provisional boards are made again after this long.
+pub const PROVISIONAL_EVERY: SignedDuration = SignedDuration::from_hours(1);
+/// Under steady load the queue is never empty. A period waits this long for that, once everything that was received in time
+/// went past.
+pub const BACKLOG_PATIENCE: SignedDuration = SignedDuration::from_hours(1);
+
+/// A fact is recorded this long after it was received at the latest: ingest ends sooner.
+pub const RECORDED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// How far the pipeline is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// What was received before this went past all messages that were delivered at once; `None` if it is not known.
+    pub counted_until: Option<Timestamp>,
+    pub backlog: u64,
+    pub dead_letters: u64,
+}
+
+/// A period whose boards a run makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub period: Period,
+    pub state: State,
+}
+
+/// The periods that are due at `now`: of each window, the first one that is not closed, if it can be, and the last one that
+/// is over. `grace` is how long after its end a period takes facts.
+pub fn due(
+    calendar: &Calendar,
+    grace: SignedDuration,
+    now: Timestamp,
+    progress: Progress,
+    closings: &BTreeMap<Window, Closings>,
+) -> Vec<Due> {
+    let mut due = Vec::new();
+    for window in Window::EVERY {
+        let Some(current) = calendar.current(window, now) else {
+            continue;
+        };
+        let (last, closings) = (current.earlier(1), closings.get(&window));
+        let next = closings.map_or(last, |closings| closings.through.following());
+        if next >= current {
+            continue;
+        }
+        let closes = can_close(calendar.end(next) + grace, now, progress);
+        due.extend(closes.then_some(Due {
+            period: next,
+            state: State::Closed,
+        }));
+        let made = closings.and_then(|closings| closings.provisional);
+        let is_new =
+            made.is_some_and(|(period, at)| period == last && now.duration_since(at) < PROVISIONAL_EVERY);
+        let is_closed = closes && next == last;
+        let is_due = !is_new && !is_closed;
+        due.extend(is_due.then_some(Due {
+            period: last,
+            state: State::Provisional,
+        }));
+    }
+    due
+}
+
+/// Whether everything is counted that was received before `closes_at`.
+fn can_close(closes_at: Timestamp, now: Timestamp, progress: Progress) -> bool {
+    let went_past = progress
+        .counted_until
+        .is_some_and(|until| until >= closes_at + RECORDED_WITHIN);
+    let is_empty = progress.backlog == 0 || now.duration_since(closes_at) >= BACKLOG_PATIENCE;
+    went_past && is_empty && progress.dead_letters == 0
+}
+
+/// What is closed after a run has made the boards of a period.
+#[must_use]
+pub fn closed(closings: Option<Closings>, due: Due, now: Timestamp) -> Closings {
+    match due.state {
+        State::Closed => Closings {
+            through: due.period,
+            provisional: closings
+                .and_then(|closings| closings.provisional)
+                .filter(|(period, _)| *period > due.period),
+        },
+        State::Provisional => Closings {
+            through: closings.map_or(due.period.earlier(1), |closings| closings.through),
+            provisional: Some((due.period, now)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The periods that are due at each of these times, one run after the other, with the backlog and the dead letters.
+    fn check(zone: &str, grace: i64, runs: &[(&str, u64, u64, &str)]) {
+        let calendar: Calendar = zone.parse().unwrap();
+        let mut closings = BTreeMap::new();
+        for (now, backlog, dead_letters, expected) in runs {
+            let now: Timestamp = now.parse().unwrap();
+            let progress = Progress {
+                counted_until: Some(now - SignedDuration::from_mins(1)),
+                backlog: *backlog,
+                dead_letters: *dead_letters,
+            };
+            let due = due(
+                &calendar,
+                SignedDuration::from_hours(grace),
+                now,
+                progress,
+                &closings,
+            );
+            let rendered = due.iter().map(|Due { period, state }| match state {
+                State::Closed => format!("{period}"),
+                State::Provisional => format!("({period})"),
+            });
+            assert_eq!(rendered.collect::<Vec<_>>().join(" "), *expected, "{zone} {now}");
+            for due in due {
+                let window = due.period.window();
+                let after = closed(closings.get(&window).copied(), due, now);
+                closings.insert(window, after);
+            }
+        }
+    }
+
+    #[test]
+    fn a_period_is_provisional_until_the_grace_is_over() {
+        check(
+            "Europe/Berlin",
+            24,
+            &[
+                // Saturday, the 28th.
+                ("2026-11-28T12:00:00Z", 0, 0, "2026-10 2026-W47 (2026-11-27)"),
+                ("2026-11-28T12:01:00Z", 0, 0, ""),
+                ("2026-11-28T13:00:00Z", 0, 0, "(2026-11-27)"),
+                ("2026-11-28T23:00:30Z", 0, 0, "(2026-11-28)"),
+                ("2026-11-28T23:01:29Z", 0, 0, ""),
+                ("2026-11-28T23:01:30Z", 0, 0, "2026-11-27"),
+                ("2026-11-28T23:02:00Z", 0, 0, ""),
+                // Monday.
+                ("2026-11-29T23:01:30Z", 0, 0, "(2026-W48) 2026-11-28 (2026-11-29)"),
+                ("2026-11-29T23:02:30Z", 0, 0, ""),
+                (
+                    "2026-11-30T23:01:30Z",
+                    0,
+                    0,
+                    "(2026-11) 2026-W48 2026-11-29 (2026-11-30)",
+                ),
+                ("2026-12-01T23:01:30Z", 0, 0, "2026-11 2026-11-30 (2026-12-01)"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_period_waits_for_dead_letters_and_a_while_for_the_backlog() {
+        check(
+            "UTC",
+            24,
+            &[
+                ("2026-11-28T12:00:00Z", 0, 0, "2026-10 2026-W47 (2026-11-27)"),
+                ("2026-11-29T00:30:00Z", 7, 0, "(2026-11-28)"),
+                ("2026-11-29T01:00:00Z", 7, 0, "2026-11-27"),
+                ("2026-11-30T00:10:00Z", 0, 1, "(2026-W48) (2026-11-29)"),
+                ("2026-12-01T05:00:00Z", 0, 1, "(2026-11) (2026-W48) (2026-11-30)"),
+                ("2026-12-01T05:01:00Z", 0, 0, "2026-W48 2026-11-28"),
+                ("2026-12-01T05:02:00Z", 0, 0, "2026-11-29"),
+                ("2026-12-01T05:03:00Z", 0, 0, ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn periods_that_ended_while_the_stack_was_off_are_closed_one_after_the_other() {
+        check(
+            "UTC",
+            24,
+            &[
+                ("2026-12-26T12:00:00Z", 0, 0, "2026-11 2026-W51 (2026-12-25)"),
+                (
+                    "2027-01-05T12:00:00Z",
+                    0,
+                    0,
+                    "2026-12 2026-W52 (2026-W53) 2026-12-25 (2027-01-04)",
+                ),
+                ("2027-01-05T12:01:00Z", 0, 0, "2026-W53 2026-12-26"),
+                ("2027-01-05T12:02:00Z", 0, 0, "2026-12-27"),
+            ],
+        );
+    }
+
+    #[test]
+    fn days_end_with_the_clock_of_the_zone() {
+        for (zone, end) in [
+            ("America/New_York", "2026-11-02T05:00:00Z"),
+            ("America/Havana", "2026-11-02T05:00:00Z"),
+            ("Asia/Dubai", "2026-11-01T20:00:00Z"),
+            ("Australia/Lord_Howe", "2026-11-01T13:00:00Z"),
+        ] {
+            let end: Timestamp = end.parse().unwrap();
+            let before = (end - SignedDuration::from_secs(1)).to_string();
+            let at_close = (end + SignedDuration::from_mins(2)).to_string();
+            check(
+                zone,
+                0,
+                &[
+                    (&before, 0, 0, "2026-10 2026-W43 2026-10-31"),
+                    (&at_close, 0, 0, "2026-W44 2026-11-01"),
+                ],
+            );
+        }
+    }
+}
