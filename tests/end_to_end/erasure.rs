@@ -9,6 +9,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{BoardDocument, UserId};
 use flate2::read::GzDecoder;
 use futures::future::join;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use local::settings;
 use operate::erase;
 use serde_json::{Map, Value, json};
@@ -70,15 +72,24 @@ async fn use_api(stack: &TestStack, args: &[&str]) {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// When the first task of each user occurred, on a day whose board is closed.
+fn some_days_ago() -> Timestamp {
+    Timestamp::now() - SignedDuration::from_hours(5 * 24)
+}
+
 fn tasks(user: &str, prefix: &str, count: usize) -> Vec<Value> {
     let task = |number| {
-        json!({
+        let mut task = json!({
             "activity_id": format!("{prefix}{number}"),
             "user_id": user,
             "program_id": "p",
             "kind": "task_completed",
             "metadata": {"note": format!("{prefix}secret")},
-        })
+        });
+        if number == 0 {
+            task["occurred_at"] = json!(some_days_ago());
+        }
+        task
     };
     (0..count).map(task).collect()
 }
@@ -162,12 +173,11 @@ async fn is_erasing(stack: &TestStack, client: &Client, user: &UserId) -> bool {
 
 /// Each row, as its rank, id and points.
 async fn board(stack: &TestStack) -> String {
-    let board: BoardDocument = stack
-        .get("/v1/boards/global")
-        .await
-        .json()
-        .await
-        .expect("a board");
+    rows(stack, "/v1/boards/global").await
+}
+
+async fn rows(stack: &TestStack, path: &str) -> String {
+    let board: BoardDocument = stack.get(path).await.json().await.expect("a board");
     let rows = board.entries.iter().map(|row| {
         let user = row.user_id.as_ref().map_or("?", |user| user.as_str());
         format!("{}.{user} {}", row.rank, row.points)
@@ -245,6 +255,13 @@ async fn whoever_is_erased_is_in_no_table_answer_or_log_and_nothing_brings_the_p
 
     fill(&stack, &client).await;
 
+    let day = some_days_ago().to_zoned(TimeZone::UTC).date().to_string();
+    let archive = ["archive", "--period", &day, "--include-late"];
+    run(&stack, &archive).await.check(0, "global: edition 1 of");
+    let archived = format!("/v1/boards/global?period={day}");
+    let expected = format!("1.{AGAIN} 10, 1.{GONE} 10, 1.other 10");
+    assert_eq!(rows(&stack, &archived).await, expected);
+
     let exported = run(&stack, &["people", "export", GONE]).await.check(0, "");
     let exported: Value = serde_json::from_str(&exported).expect("JSON");
     assert_eq!(exported["profile"]["display_name"], "Zyxomma One");
@@ -302,6 +319,7 @@ async fn whoever_is_erased_is_in_no_table_answer_or_log_and_nothing_brings_the_p
     redeliver(&stack, &facts).await;
     stack.wait_until_sums(5, 50).await;
     assert_eq!(board(&stack).await, format!("1.other 30, 2.{AGAIN} 20"));
+    assert_eq!(rows(&stack, &archived).await, "1.other 10");
     for path in ["/v1/boards/global/users", "/v1/private/boards/global/users"] {
         assert_eq!(stack.get(&format!("{path}/{GONE}")).await.status(), 404);
     }

@@ -28,7 +28,8 @@ const SNAPSHOT_POLL: Duration = Duration::from_secs(1);
 
 pub const HELP: &str = "\
 An erasure deletes the profile of a person, all activities and corrections, the points that they came to, the keys
-by which they were counted once, and every published page, head and history that names the person. It asks you to
+by which they were counted once, and every published page, head and history that names the person; boards of periods
+that are over are written anew without the person. It asks you to
 type the id; without a terminal, give --yes USER instead. There is no way back.
 
 It first notes that the person is erased, by a keyed hash, and hides the person. What was received before that moment

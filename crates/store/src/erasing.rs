@@ -4,6 +4,7 @@
 //! repeated.
 
 mod boards;
+mod editions;
 
 use std::collections::BTreeSet;
 
@@ -53,7 +54,7 @@ pub struct Erased {
     pub standings: u64,
     /// Blocks of keys and sums of caps.
     pub blocks: u64,
-    /// Published pages, heads and histories.
+    /// Published pages, heads, histories and editions.
     pub pages: u64,
     /// Records of repairs that named the person.
     pub records: u64,

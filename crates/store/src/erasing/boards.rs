@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
-use domain::BoardEntry;
+use domain::{BoardEntry, UserId, Visibility};
 use jiff::Timestamp;
 
 use super::{Erasing, is_condition_failed};
@@ -12,15 +12,14 @@ use crate::error::StoreError;
 use crate::head::{Head, PageRef};
 use crate::item::{self, Item, string, text};
 use crate::keys::{SNAPSHOTS_KEY, attribute};
-use crate::publication::{HISTORY, LATEST, PAGE_LIFETIME, WindowHistory};
+use crate::publication::{HISTORY, LATEST, PAGE_LIFETIME, PAGES, WindowHistory};
 
-/// How the part of an item begins that holds a page, and one that holds a former head.
-const PAGES: &str = "page ";
+/// How the part of an item begins that holds a former head.
 const FORMER_HEADS: &str = "generation ";
 
 impl Erasing {
     /// Deletes the pages that name the person and that were written by snapshots which began before `since`, with the heads
-    /// that have them, and takes the person out of all histories. Later snapshots have no row of the person, unless it is
+    /// that have them, and takes the person out of all histories and editions. Later snapshots have no row of the person, unless it is
     /// of what was posted after the erasure, so the pages that they have stay. Each board must have been published by a
     /// snapshot that began at `since` or later. Returns how many items were deleted or changed.
     ///
@@ -32,13 +31,14 @@ impl Erasing {
         let hashes: HashSet<&str> = pages.iter().map(|(_, part)| &part[PAGES.len()..]).collect();
         let heads = self.heads(since, &hashes).await?;
         let histories = self.histories().await?;
+        let editions = self.editions().await?;
         // Heads first, so that no head is left without its pages.
         let heads = self.delete(&self.tables.snapshots, heads).await?;
         let pages = pages
             .iter()
             .map(|(board, part)| item::key(SNAPSHOTS_KEY, board, part));
         let pages = self.delete(&self.tables.snapshots, pages.collect()).await?;
-        Ok(heads + histories + pages)
+        Ok(heads + histories + editions + pages)
     }
 
     /// The hashes of the pages of heads that were published at `since` or later.
@@ -60,9 +60,12 @@ impl Erasing {
         // A page that is in use for longer is written again, and expires later.
         let expire_before = (since + PAGE_LIFETIME).as_second();
         let names_person = |item: &Item| {
-            let rows: Result<Vec<BoardEntry>, _> = document::from_item(&self.tables.snapshots, item);
-            // Pages of teams and of histograms name nobody.
+            let table = &self.tables.snapshots;
+            let rows: Result<Vec<BoardEntry>, _> = document::from_item(table, item);
+            let concealed: Result<Vec<(UserId, Visibility)>, _> = document::from_item(table, item);
+            // Pages of teams and of histograms name nobody, and editions are changed and not deleted.
             rows.is_ok_and(|rows| rows.iter().any(|row| row.user_id.as_ref() == Some(&self.user)))
+                || concealed.is_ok_and(|concealed| concealed.iter().any(|(user, _)| *user == self.user))
         };
         let select = |items: Vec<Item>| {
             let pages = items.iter().filter(|item| names_person(item)).filter_map(parts);
@@ -153,7 +156,7 @@ impl Erasing {
 }
 
 /// The board and the part of an item.
-fn parts(item: &Item) -> Option<(String, String)> {
+pub(super) fn parts(item: &Item) -> Option<(String, String)> {
     let part = |name| Some(text(item, name).ok()?.to_owned());
     Some((part(attribute::BOARD)?, part(attribute::PART)?))
 }
