@@ -6,14 +6,14 @@ import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares 
 import { login, posting } from "./config.js";
 import { byId, say } from "./element.js";
 import { count } from "./format.js";
-import { csvOf, download, fileName, jsonOf, wholeBoard } from "./export.js";
 import { ageSeconds, judge } from "./freshness.js";
 import { learn, personOf } from "./person.js";
+import { EARLIER, learnPeriods, showPeriods } from "./periods.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { startSearch } from "./search.js";
 import { identify, setMe, showUser, showUserName, showUserProblem, whoIsMe } from "./user.js";
-import { documentsOf, exportPath, pagesOf, pageWith, parseView, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
+import { documentsOf, exportPath, pagesOf, pageWith, parseView, periodsPath, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
 
 const SLEPT_MS = 5000;
 
@@ -38,7 +38,9 @@ function setBusy(part, busy) {
   for (const place of document.querySelectorAll(`[data-part=${part}]`)) place.ariaBusy = `${busy}`;
 }
 
-const rowsOf = ({ team_score, entries }) => (team_score === undefined ? entries : entries.map(teamRow));
+// Nobody moves on a board that is over.
+const rowsOf = ({ team_score, period, entries }) =>
+  team_score === undefined ? (period ? entries.map((entry) => ({ ...entry, change: undefined })) : entries) : entries.map(teamRow);
 
 const show = {
   board(document) {
@@ -47,7 +49,7 @@ const show = {
     showBoard({ ...document, entries }, view, whoIsMe());
     if (document.title !== undefined) {
       showTitle();
-      if (shown.programs) showPrograms(shown.programs.document, view);
+      if (shown.programs) show.programs(shown.programs.document);
     }
     if (view.from === 1) showPodium(entries);
     showLines();
@@ -58,6 +60,7 @@ const show = {
   },
   programs(document) {
     showPrograms(document, view);
+    if (view.period !== null) forgetPoints();
     showShares(byId("shares"), sharesOf(document.boards));
   },
   history: showLines,
@@ -83,7 +86,7 @@ const fail = {
 function showLines() {
   const [board, user] = [shown.history, shown.user].map((answer) => answer?.document ?? null);
   if (board) showRace(byId("race"), linesOf(board, user), view.user, board.window.time_zone);
-  if (user) showLine(byId("user-line"), lineOf(user, board), user.window.time_zone);
+  if (user && view.period === null) showLine(byId("user-line"), lineOf(user, board), user.window.time_zone);
 }
 
 function put(part, answer) {
@@ -157,7 +160,7 @@ function showTitle() {
 
 // Shows cached answers for a view at once, then loads new ones.
 function enter(next) {
-  if (next.board !== view?.board || next.window !== view?.window) {
+  if (["board", "window", "period"].some((name) => next[name] !== view?.[name])) {
     listed = null;
     hideBars();
   }
@@ -166,6 +169,9 @@ function enter(next) {
   asked = performance.now();
   showTitle();
   byId("race").hidden = view.board === TEAMS;
+  // Charts are of the current period.
+  for (const part of document.querySelectorAll(".jump, #charts, #user-line")) part.hidden = view.period !== null;
+  showPeriods(view);
   for (const tab of tabs) {
     const selected = tab.id === `tab-${view.window}`;
     tab.setAttribute("aria-selected", `${selected}`);
@@ -211,16 +217,29 @@ function closeUser() {
   (row ?? byId("search-text")).focus();
 }
 
+// Few visits need it. A browser may remember that an address failed, so each attempt has another one.
+let attempts = 0;
+let exports = null;
+async function exporting() {
+  attempts += 1;
+  try {
+    return (exports ??= await import(`./export.js?${attempts}`));
+  } catch {
+    throw new Error("A part of this page cannot be loaded.");
+  }
+}
+
 // One download at a time. It keeps to its view, whatever the page shows by then.
-async function save(button, type, contentOf) {
+async function save(button, type) {
   const saved = view;
   const buttons = [byId("csv"), byId("json")];
   for (const each of buttons) each.disabled = true;
   say("saved", "Downloading…");
   try {
+    const { contents, download, fileName, wholeBoard } = await exporting();
     const board = await wholeBoard(async (cursor) => (await get(exportPath(saved, cursor))).document);
     const name = fileName(board, button.id);
-    download(name, type, contentOf(board));
+    download(name, type, contents[button.id](board));
     say("saved", `${name} has all ${count(board.entries.length, "listed row")}.`);
   } catch ({ message }) {
     say("saved", `The download failed. ${message} Try again.`);
@@ -232,7 +251,21 @@ async function save(button, type, contentOf) {
 
 const onClick = (id, action) => byId(id).addEventListener("click", action);
 
-for (const tab of tabs) onClick(tab.id, () => go({ window: tab.id.slice("tab-".length), from: 1 }));
+for (const tab of tabs) onClick(tab.id, () => go({ window: tab.id.slice("tab-".length), period: null, from: 1 }));
+byId("period").addEventListener("change", async ({ target }) => {
+  if (target.value !== EARLIER) return go({ period: target.value || null, from: 1 });
+  const asked = view;
+  try {
+    learnPeriods(asked.window, (await get(periodsPath(asked))).document.periods);
+  } catch ({ message }) {
+    say("message", message);
+  }
+  showPeriods(view);
+  // Refused if that took long.
+  try {
+    target.showPicker();
+  } catch {}
+});
 document.querySelector("[role=tablist]").addEventListener("keydown", (event) => {
   const at = tabs.indexOf(event.target);
   const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
@@ -266,8 +299,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && view.user !== null && !isUsed) closeUser();
 });
 byId("rows").addEventListener("change", ({ target }) => go(pageWith(view.from, Number(target.value))));
-onClick("csv", ({ target }) => save(target, "text/csv", csvOf));
-onClick("json", ({ target }) => save(target, "application/json", jsonOf));
+onClick("csv", ({ target }) => save(target, "text/csv"));
+onClick("json", ({ target }) => save(target, "application/json"));
 onClick("close-user", closeUser);
 onClick("my-rank", () => choose(whoIsMe()));
 onClick("toggle-me", () => {

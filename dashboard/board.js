@@ -48,11 +48,11 @@ export function teamRow({ team_id, title, rank, score, points, members }) {
 }
 
 export function showBoard(document, view, me) {
-  const { board = TEAMS, title, window, participants, points, activities, entries, team_score } = document;
+  const { board = TEAMS, title, window, period, participants, points, activities, entries, team_score } = document;
   if (title !== undefined) learnTitle(board, title);
   const isOfTeams = board === TEAMS;
   const sums = [isOfTeams ? count(participants, "team") : count(participants, "person", "people"), count(points, "point"),
-    isOfTeams ? `by ${team_score.replace("top:", "the best ")}` : count(activities, "activity", "activities")];
+    isOfTeams ? `by ${team_score.replace("top:", "the best ")}` : count(activities, "activity", "activities"), ...stateOf(period)];
   showHeading(board, windowDates(window), sums.join(" · "));
   panel.querySelectorAll("th").forEach((head, i) => write(head, (isOfTeams ? TEAM_HEADS : HEADS)[i]));
   write(panel.querySelector("caption"), `${nameOf(board)}, ${WINDOWS[window.name]}`);
@@ -62,10 +62,17 @@ export function showBoard(document, view, me) {
   say("message", messageFor(document));
 }
 
-function messageFor({ participants, entries, listed, from, window }) {
+function stateOf(period) {
+  if (period === undefined) return [];
+  const { state, late, includes_late } = period;
+  return [state, late?.activities > 0 && `${count(late.activities, "activity", "activities")} too late`, includes_late && "late ones included"].filter(Boolean);
+}
+
+function messageFor({ participants, entries, listed, from, window, period }) {
   if (entries.length > 0) return "";
   if (participants > 0) return `There is no row ${number(from)}. The last row is ${number(listed)}: press Previous to go there.`;
   const elsewhere = window.name === "all" ? "" : " You can also choose a longer window.";
+  if (period) return "No one has points in this period.";
   return `No one has points here yet. Points appear soon after the first activity.${elsewhere}`;
 }
 

@@ -55,6 +55,9 @@ export function jsonOf({ board = TEAMS, window, generation, freshness, from, par
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
+/** The content of a file by its extension. */
+export const contents = { csv: csvOf, json: jsonOf };
+
 /** All time has no first day, so its files use the day of the snapshot. */
 export function fileName({ board = TEAMS, window, freshness }, extension) {
   const day = window.first_day ?? freshness.generated_at.slice(0, 10);

@@ -67,6 +67,7 @@ export function axisTime(span, timeZone) {
 }
 
 export function change(places) {
+  if (places === undefined) return { sign: "", words: "" };
   if (places === null) return { sign: "new", words: "" };
   if (places === 0) return { sign: "–", words: "no change" };
   const [sign, way] = places > 0 ? ["▲", "up"] : ["▼", "down"];

@@ -3,7 +3,7 @@
 
 export const WINDOWS = { day: "Today", week: "This week", month: "This month", all: "All time" };
 const ROWS = [25, 100, 1000];
-export const START = { board: "global", window: "week", from: 1, rows: 100, user: null };
+export const START = { board: "global", window: "week", period: null, from: 1, rows: 100, user: null };
 
 const FROM_MAX = 10_000;
 const ID = /^[!#-;=?-[\]-~]{1,128}$/;
@@ -27,13 +27,16 @@ export function learnTitle(board, title) {
 }
 
 export const nameOf = (board) => FIXED[board] ?? titles.get(board) ?? idOf(board);
-export const titleOf = (view) => `${WINDOWS[view.window]} · ${nameOf(view.board)} · Podium`;
+export const titleOf = (view) => `${view.period ?? WINDOWS[view.window]} · ${nameOf(view.board)} · Podium`;
 
 /** Whether the API takes this as a user's id. */
 export const isUser = (id) => ID.test(id) && !/^(~|\.\.?$)/.test(id);
 
 const isBoard = (board) => board in FIXED || ID.test(idOf(board) ?? "");
 const isFrom = (from) => /^[1-9]\d{0,4}$/.test(from) && from <= FROM_MAX;
+
+/** The window of a period that is over, by the period's name. */
+const windowOf = (period) => ({ 7: "month", 8: "week", 10: "day" })[period?.length];
 
 /** Only boards of people have a place for a person. */
 export const settled = (view) => (view.board === TEAMS ? { ...view, user: null } : view);
@@ -44,9 +47,11 @@ export function parseView(search) {
     const value = query.get(name);
     return value !== null && isKnown(value) ? value : START[name];
   };
+  const period = take("period", (period) => /^\d{4}-(W\d\d|\d\d(-\d\d)?)$/.test(period));
   return settled({
     board: take("board", isBoard),
-    window: take("window", (window) => Object.hasOwn(WINDOWS, window)),
+    window: windowOf(period) ?? take("window", (window) => Object.hasOwn(WINDOWS, window)),
+    period,
     from: Number(take("from", isFrom)),
     rows: Number(take("rows", (rows) => ROWS.map(String).includes(rows))),
     user: take("user", (user) => ID.test(user)),
@@ -73,22 +78,27 @@ export const userPath = (board, user, query) => `${boardPath(board)}/users/${seg
 export const searchPath = ({ board, window }, text) =>
   `${boardPath(board === TEAMS ? "global" : board)}/users?window=${window}&search=${encodeURIComponent(text)}&limit=10`;
 
+/** All boards have the same. */
+export const periodsPath = ({ window }) => `/v1/boards/global/periods?window=${window}&limit=60`;
+
+const timesOf = ({ window, period }) => `window=${window}${period === null ? "" : `&period=${period}`}`;
+
 /** The path to all rows of a view's board, page by page of one generation. */
-export const exportPath = ({ board, window }, cursor) =>
-  `${boardPath(board)}?window=${window}&limit=1000${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`;
+export const exportPath = (view, cursor) =>
+  `${boardPath(view.board)}?${timesOf(view)}&limit=1000${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`;
 
 /** The API paths of a view, by the part of the page that shows them. */
 export function documentsOf(view) {
   const board = boardPath(view.board);
-  const window = `window=${view.window}`;
+  const [window, times] = [`window=${view.window}`, timesOf(view)];
   const from = view.from === 1 ? "" : `&from=${view.from}`;
   return {
-    board: `${board}?${window}&limit=${view.rows}${from}`,
+    board: `${board}?${times}&limit=${view.rows}${from}`,
     // The names of the chart's lines, whose users are among the first ten.
-    leaders: view.from === 1 ? null : `${board}?${window}&limit=10`,
+    leaders: view.from === 1 ? null : `${board}?${times}&limit=10`,
     programs: `/v1/boards?${window}`,
-    history: view.board === TEAMS ? null : `${board}/history?${window}`,
-    user: view.user === null ? null : userPath(view.board, view.user, `${window}&around=3`),
+    history: view.board === TEAMS || view.period !== null ? null : `${board}/history?${window}`,
+    user: view.user === null ? null : userPath(view.board, view.user, `${times}&around=3`),
   };
 }
 

@@ -203,6 +203,15 @@ export class Page {
     return this.text("#window-dates");
   }
 
+  /// The periods to choose from.
+  periods() {
+    return this.tab.locator("#period option").allTextContents();
+  }
+
+  async choosePeriod(name) {
+    await this.tab.getByRole("combobox", { name: "Period", exact: true }).selectOption(name);
+  }
+
   #boards() {
     return this.tab.getByRole("navigation", { name: "Boards" });
   }

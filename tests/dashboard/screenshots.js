@@ -9,6 +9,7 @@ import { launch, openWindow } from "./browser.js";
 import { eventually } from "./eventually.js";
 import { startStack } from "./stack.js";
 
+const dayBefore = (days) => new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
 const WIDTHS = [320, 360, 768, 1440, 2560];
 const VIEWS = {
   board: {},
@@ -17,6 +18,7 @@ const VIEWS = {
   unknown: { board: "program:none" },
   teams: { board: "teams" },
   team: { board: "team:red" },
+  period: { window: "day", period: dayBefore(3) },
 };
 const TIES = { ann: 50, bob: 50, cy: 30, dan: 20, eve: 20, fay: 10 };
 /// By the number of the user; one team has a single member.
@@ -36,6 +38,7 @@ try {
     const { entries } = await stack.document("/v1/boards/teams?window=all");
     assert.equal(entries.filter(({ title }) => title !== undefined).length, Object.keys(TITLES).length);
   });
+  stack.archive(VIEWS.period.period);
   for (const [name, view] of Object.entries(VIEWS)) {
     for (const width of WIDTHS) {
       for (const colorScheme of ["light", "dark"]) {

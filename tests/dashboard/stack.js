@@ -231,6 +231,12 @@ class Stack {
     await this.#sendJson("PUT", `/v1/${kind}/${segmentOf(id)}`, details);
   }
 
+  /// Makes the boards of a period that is over, from activities that may have been sent later.
+  archive(period) {
+    const args = ["archive", "--period", period, "--include-late", "--aws-url", this.#ready.aws];
+    execFileSync(join(this.#directory, "podium"), args, { stdio: ["ignore", "ignore", "inherit"] });
+  }
+
   /// Waits until the board of all time is as wanted.
   shows(isWanted) {
     return eventually("such a board", async () => assert.ok(isWanted(await this.board())));

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { activitiesFor } from "../activities.js";
+import { eventually } from "../eventually.js";
 import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
@@ -58,4 +59,13 @@ test("the JSON has what is shown, with its board, window and generation", async 
   assert.ok(!Number.isNaN(Date.parse(document.generated_at ?? document.freshness?.generated_at)));
   const essence = ({ rank, user_id, points, activities }) => ({ rank, user_id, points, activities });
   assert.deepEqual(document.entries.map(essence), entries.map(essence));
+});
+
+test("a download that could not be begun can be begun again", async (t) => {
+  const page = await visit(t, stack, {}, { expected: [/export\.js/] });
+  await page.tab.route(/export\.js/, (route) => route.abort(), { times: 1 });
+  await page.press("Download as CSV");
+  await eventually("the failure", async () => assert.match(await page.pagesText(), /The download failed\. A part of this page cannot be loaded\. Try again\./));
+  const { name } = await page.download("CSV");
+  assert.match(name, /^podium-global-all-/);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { documentsOf, pagesOf, pageWith, parseView, searchPath, segmentOf, START, titleOf, userPath, writeView } from "../../../dashboard/view.js";
+import { documentsOf, pagesOf, pageWith, parseView, periodsPath, searchPath, segmentOf, START, titleOf, userPath, writeView } from "../../../dashboard/view.js";
 
 test("a view survives its address", () => {
   const check = (search, change) => {
@@ -14,6 +14,12 @@ test("a view survives its address", () => {
   check("?from=10000&rows=1000", { from: 10_000, rows: 1000 });
   check("?board=teams&window=day", { board: "teams", window: "day" });
   check("?board=team%3Ared&user=ann", { board: "team:red", user: "ann" });
+  check("?window=day&period=2026-11-24", { window: "day", period: "2026-11-24" });
+  check("?window=month&period=2026-11", { window: "month", period: "2026-11" });
+  check("?period=2026-W47", { window: "week", period: "2026-W47" });
+  // A period tells its window.
+  assert.deepEqual(parseView("?window=all&period=2026-11"), { ...START, window: "month", period: "2026-11" });
+  assert.deepEqual(parseView("?period=yesterday"), START);
   // Nobody is on the board of teams.
   assert.deepEqual(parseView("?board=teams&user=ann"), { ...START, board: "teams" });
 });
@@ -91,6 +97,7 @@ test("what is not known falls back", () => {
 test("the title names window and board", () => {
   assert.equal(titleOf({ ...START, window: "all", board: "program:onboarding" }), "All time · onboarding · Podium");
   assert.equal(titleOf(START), "This week · All programs · Podium");
+  assert.equal(titleOf({ ...START, period: "2026-W47" }), "2026-W47 · All programs · Podium");
 });
 
 test("a view asks for its documents", () => {
@@ -101,7 +108,12 @@ test("a view asks for its documents", () => {
     history: "/v1/boards/global/history?window=week",
     user: null,
   });
-  const view = { board: "program:onboarding", window: "day", from: 26, rows: 25, user: "a@b" };
+  const past = documentsOf({ ...START, period: "2026-W47", user: "ann" });
+  assert.equal(past.board, "/v1/boards/global?window=week&period=2026-W47&limit=100");
+  assert.equal(past.user, "/v1/boards/global/users/ann?window=week&period=2026-W47&around=3");
+  assert.equal(past.history, null);
+  assert.equal(periodsPath({ ...START, board: "team:red" }), "/v1/boards/global/periods?window=week&limit=60");
+  const view = { board: "program:onboarding", window: "day", period: null, from: 26, rows: 25, user: "a@b" };
   assert.deepEqual(documentsOf(view), {
     board: "/v1/boards/program:onboarding?window=day&limit=25&from=26",
     leaders: "/v1/boards/program:onboarding?window=day&limit=10",
