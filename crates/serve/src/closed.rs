@@ -156,6 +156,9 @@ impl Serve {
         let Some(edition) = edition else {
             return Err(self.not_kept(TEAMS, period, now).into());
         };
+        if !self.past.may_read(edition.pages(), limit, now) {
+            return Err(too_many_reads().into());
+        }
         let rows = self.snapshots.teams_in(&edition).await?;
         let mut entries: Vec<_> = rows.into_iter().skip(from).take(limit).collect();
         let subjects = entries.iter().map(|row| Subject::Team(row.team_id.clone()));
@@ -231,9 +234,9 @@ impl Serve {
             return Err(problem.with("other_case", json!([])).into());
         };
         let overview = self.overview().await?;
-        if !self.past.may_read(edition.read_units(), now) {
-            let detail = "Boards of periods that are over are read too often at the moment. Try again in a few seconds.";
-            return Err(unavailable("unavailable", detail).into());
+        let pages = edition.pages() + overview.concealed.len();
+        if !self.past.may_read(pages, 0, now) {
+            return Err(too_many_reads().into());
         }
         let kept = self.snapshots.closed_board(board, &edition).await?;
         let concealed = self.snapshots.concealed(&overview).await?;
@@ -300,6 +303,12 @@ impl Serve {
         }
         Ok(())
     }
+}
+
+fn too_many_reads() -> Problem {
+    let detail =
+        "Boards of periods that are over are read too often at the moment. Try again in a few seconds.";
+    unavailable("unavailable", detail)
 }
 
 fn period_heading<Of>(edition: &Edition<Of>, late: Option<Sum>) -> PeriodHeading {

@@ -13,8 +13,10 @@ const UNITS_AT_ONCE: f64 = 8_000.0;
 
 /// Names that are kept until the next snapshot: 3 MB.
 const NAMES_MAX: usize = 20_000;
-/// A profile, read with eventual consistency.
-const UNITS_A_NAME: f64 = 0.5;
+/// A profile or a title, read with eventual consistency.
+const UNITS_A_PROFILE: f64 = 0.5;
+/// A page of rows or of people, compressed to 10 to 15 KB with realistic ids.
+const UNITS_A_PAGE: f64 = 2.0;
 
 #[derive(Debug, Default)]
 pub struct Past {
@@ -59,8 +61,10 @@ impl Budget {
 }
 
 impl Past {
-    /// Whether an answer may read so many units now.
-    pub fn may_read(&self, units: f64, now: Timestamp) -> bool {
+    /// Whether an answer may read so many pages and profiles now.
+    pub fn may_read(&self, pages: usize, profiles: usize, now: Timestamp) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "at most some thousands")]
+        let units = pages as f64 * UNITS_A_PAGE + profiles as f64 * UNITS_A_PROFILE;
         locked(&self.budget).spend(units, now)
     }
 
@@ -86,9 +90,8 @@ impl Past {
                 .cloned()
                 .collect()
         };
-        #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
-        let units = unknown.len() as f64 * UNITS_A_NAME;
-        self.may_read(units, now);
+        // An answer that was begun is finished.
+        self.may_read(0, unknown.len(), now);
         let mut read = people.names(&unknown).await?;
         let mut names = locked(&self.names);
         for user in unknown {
@@ -115,16 +118,16 @@ mod tests {
 
     #[test]
     fn what_is_spent_at_once_comes_back_with_time() {
-        let past = Past::default();
+        let mut budget = Budget::default();
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        assert!(past.may_read(UNITS_AT_ONCE - 1.0, now));
+        assert!(budget.spend(UNITS_AT_ONCE - 1.0, now));
         // It may be overdrawn once.
-        assert!(past.may_read(READ_UNITS_A_SECOND + 1.0, now));
-        assert!(!past.may_read(1.0, now));
-        assert!(!past.may_read(1.0, now + SignedDuration::from_millis(900)));
-        assert!(past.may_read(1.0, now + SignedDuration::from_millis(1_100)));
+        assert!(budget.spend(READ_UNITS_A_SECOND + 1.0, now));
+        assert!(!budget.spend(1.0, now));
+        assert!(!budget.spend(1.0, now + SignedDuration::from_millis(900)));
+        assert!(budget.spend(1.0, now + SignedDuration::from_millis(1_100)));
         // A clock that goes back gives nothing.
-        assert!(past.may_read(1_000.0, now + SignedDuration::from_secs(2)));
-        assert!(!past.may_read(1.0, now));
+        assert!(budget.spend(1_000.0, now + SignedDuration::from_secs(2)));
+        assert!(!budget.spend(1.0, now));
     }
 }

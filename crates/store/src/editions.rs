@@ -22,8 +22,6 @@ use crate::snapshots::{Snapshots, missing};
 
 /// With ids of maximum length, a page takes 230 KB before it is compressed. An item may have 400 KB.
 const ROWS_PER_PAGE: usize = 1_000;
-/// Compressed, a page of realistic ids has 10 to 15 KB, and is read with eventual consistency.
-const READ_UNITS_A_PAGE: f64 = 2.0;
 /// With ids of maximum length, a page takes 300 KB before it is compressed.
 const CONCEALED_PER_PAGE: usize = 2_000;
 const PAGES_AT_ONCE: usize = 8;
@@ -104,11 +102,8 @@ pub enum Made {
 }
 
 impl<Of> Edition<Of> {
-    /// What reading its pages takes at most, for realistic ids.
-    pub fn read_units(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "at most ten pages")]
-        let pages = self.pages.len() as f64;
-        pages * READ_UNITS_A_PAGE
+    pub fn pages(&self) -> usize {
+        self.pages.len()
     }
 
     fn newest_part(period: Period) -> String {
