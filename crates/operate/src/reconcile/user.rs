@@ -300,8 +300,8 @@ mod tests {
             Some(ledger(now, 25, key)),
             &[],
             &format!(
-                "{clean}; disagreeing standing of ann in p: all time 25/1 -> 10/1, day 2026-11-21 25/1 -> 10/1, \
-                 week 2026-W47 25/1 -> 10/1, month 2026-11 25/1 -> 10/1"
+                "{clean}; disagreeing standing of ann in p: all time 25/1 -> 10/1, 2026-11-21 25/1 -> 10/1, \
+                 2026-W47 25/1 -> 10/1, 2026-11 25/1 -> 10/1"
             ),
         );
         check(
@@ -327,8 +327,8 @@ mod tests {
             Some(spilled.clone()),
             &[],
             "0 in flight; 0 not countable; uncounted activity a1 of ann, accepted at 2026-11-21T11:00:00Z; \
-             disagreeing standing of ann in p: all time 10/1 -> 0/0, day 2026-11-21 10/1 -> 0/0, \
-             week 2026-W47 10/1 -> 0/0, month 2026-11 10/1 -> 0/0",
+             disagreeing standing of ann in p: all time 10/1 -> 0/0, 2026-11-21 10/1 -> 0/0, \
+             2026-W47 10/1 -> 0/0, 2026-11 10/1 -> 0/0",
         );
         let long_ago = fact("task_completed", "2026-08-01T12:00:00Z");
         let mut expired = Ledger::new("2026-08-01".parse().expect("a day"), Epoch([0; 8]));
