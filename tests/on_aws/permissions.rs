@@ -94,9 +94,9 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         snapshot: sqs:GetQueueAttributes on podium-test-activities
         snapshot: sqs:GetQueueAttributes on podium-test-activities-dlq
         snapshot: sqs:SendMessage on podium-test-snapshot-dlq
-        serve: dynamodb:GetItem on table/podium-test-snapshots
+        serve: dynamodb:GetItem dynamodb:Query on table/podium-test-snapshots
         serve: dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query on table/podium-test-standings
-        serve: dynamodb:GetItem on table/podium-test-people
+        serve: dynamodb:GetItem dynamodb:BatchGetItem on table/podium-test-people
         directory: dynamodb:GetItem dynamodb:PutItem dynamodb:DeleteItem dynamodb:Query on table/podium-test-people
         poster: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
         poster: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}

@@ -262,7 +262,7 @@ async fn a_rebuild_that_lacks_what_was_accepted_a_moment_ago_is_not_shown() {
         .await
         .expect("it is written");
     tamper(&stack, "g2#013", "ann p", forgetting).await;
-    let told = run(&stack, &["rebuild", "run", "--in-flight", "2s"], 1).await;
+    let told = run(&stack, &["rebuild", "run", "--in-flight", "10s"], 1).await;
     for line in [
         "1 activity is not counted yet and may be in flight; comparing again.\n",
         "completeness  broken: 1 not counted\n",
