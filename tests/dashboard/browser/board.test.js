@@ -57,7 +57,7 @@ for (const board of ["global", "program:program-1"]) {
 test("where nobody logs in, the page loads nothing for it", async (t) => {
   const page = await visit(t, stack);
   const modules = [
-    "api", "app", "board", "chart", "config", "element", "export", "format", "freshness", "person", "policy", "post", "programs",
+    "api", "app", "board", "chart", "config", "element", "format", "freshness", "periods", "person", "policy", "post", "programs",
     "refresh", "search", "user", "view",
   ];
   await eventually("all requests", async () => {
