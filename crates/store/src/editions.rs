@@ -336,7 +336,8 @@ where
     let mut pages = match making.state {
         State::Provisional => Pages::new(former, making.as_of),
         State::Closed => Pages::for_good(former),
-    };
+    }
+    .of_period(making.period);
     let refs = rows
         .chunks(ROWS_PER_PAGE)
         .map(|rows| Ok(pages.add(&rows, ())?.page));
@@ -382,6 +383,24 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_periods_with_the_same_rows_share_no_page() {
+        let pages = ["2026-W46", "2026-W47"].map(|period| {
+            let making = Making {
+                period: period.parse().unwrap(),
+                ..making(State::Closed, "2026-11-24T00:01:00Z")
+            };
+            let (_, writes) = planned(None, &making, of(5), &[5]).unwrap().unwrap();
+            let parts = writes.into_iter().filter_map(|write| match write {
+                Write::Put(document) => Some(document.part),
+                Write::ReplaceHead { .. } => None,
+            });
+            parts.collect::<Vec<_>>()
+        });
+        assert_eq!(pages[0].len(), 1);
+        assert_ne!(pages[0], pages[1]);
+    }
 
     fn making(state: State, as_of: &str) -> Making {
         let calendar: domain::Calendar = "Europe/Berlin".parse().unwrap();

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use domain::history::{FOLLOWED_USERS, Line, PointsAt, followed, is_large};
-use domain::{BoardEntry, Freshness, History, RankedBoard, UserId, Window, WindowSpan};
+use domain::{BoardEntry, Freshness, History, Period, RankedBoard, UserId, Window, WindowSpan};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -321,6 +321,8 @@ pub(crate) struct Pages<'a> {
     /// Pages that need no write: their hashes, and when they expire.
     kept: HashMap<&'a str, i64>,
     expires_at: i64,
+    /// Part of the names of pages of one period.
+    period: Option<Period>,
     writes: Vec<Write>,
 }
 
@@ -345,7 +347,17 @@ impl<'a> Pages<'a> {
                 .map(|page| (page.hash.as_str(), page.expires_at))
                 .collect(),
             expires_at,
+            period: None,
             writes: Vec::new(),
+        }
+    }
+
+    /// Pages of a period that is over. Its name is part of theirs: two periods may have the same rows, and a page that
+    /// expires must not replace one that is kept for good.
+    pub fn of_period(self, period: Period) -> Self {
+        Self {
+            period: Some(period),
+            ..self
         }
     }
 
@@ -356,7 +368,10 @@ impl<'a> Pages<'a> {
         first: First,
     ) -> Result<Located<First>, StoreError> {
         let json = Document::json(content)?;
-        let hash = content_hash(&json);
+        let hash = match self.period {
+            Some(period) => period_hash(period, &json),
+            None => content_hash(&json),
+        };
         let first = Some(first);
         if let Some(&expires_at) = self.kept.get(hash.as_str()) {
             let page = PageRef { hash, expires_at };
@@ -415,6 +430,11 @@ pub fn content_hash(json: &str) -> String {
     let mut hash = format!("{:x}", Sha256::digest(json));
     hash.truncate(32);
     hash
+}
+
+/// The name of a page of a period that is over.
+pub(crate) fn period_hash(period: Period, json: &str) -> String {
+    content_hash(&format!("{period} {json}"))
 }
 
 /// The part that keeps a head after it was replaced.

@@ -14,7 +14,7 @@ use crate::editions::{BoardEdition, FORMER, NEWEST};
 use crate::error::StoreError;
 use crate::item::{self, Item, string};
 use crate::keys::{SNAPSHOTS_KEY, attribute};
-use crate::publication::{PAGES, content_hash};
+use crate::publication::{PAGES, period_hash};
 
 /// How often heads are changed at the same time by others, such as another erasure, before it gives up.
 const TRIES: u32 = 10;
@@ -102,7 +102,7 @@ impl Erasing {
                 continue;
             };
             let json = Document::json(rows)?;
-            page.hash = content_hash(&json);
+            page.hash = period_hash(edition.period, &json);
             edition.rows -= 1;
             let document = Document {
                 part: page.part(),
