@@ -170,6 +170,18 @@ impl Tables {
         names.filter_map(|name| epoch_of(name, user)).collect()
     }
 
+    /// Deletes the standings of a user in other generations than these.
+    pub fn delete_strays(&mut self, user: &UserId, counted: &BTreeSet<CountGeneration>) {
+        let strays = self.standings.keys();
+        let strays =
+            strays.filter(|standing| standing.user == *user && !counted.contains(&standing.generation));
+        for standing in strays.cloned().collect::<Vec<_>>() {
+            self.included.remove(&standing);
+            self.written.remove(&standing);
+            self.push(&standing, None);
+        }
+    }
+
     /// Deletes a user's blocks and caps of these epochs.
     pub fn delete_epochs(&mut self, user: &UserId, epochs: &BTreeSet<String>) {
         let is_left = |name: &str| epoch_of(name, user).is_none_or(|epoch| !epochs.contains(&epoch));

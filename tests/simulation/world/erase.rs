@@ -68,6 +68,8 @@ impl World {
             }
             Stage::Folding { epochs, left, fold } if left.is_empty() => {
                 assert!(fold.is_none(), "each fold is of a generation");
+                self.tables
+                    .delete_strays(user, &self.generations.counted().collect());
                 self.erased.insert(user.clone(), before);
                 self.check_erased(user);
                 self.tables.delete_epochs(user, &epochs);
@@ -82,7 +84,7 @@ impl World {
                 let generation = left[0];
                 let rules = &self.rules[&generation];
                 let mut fold = fold.unwrap_or_else(|| Fold::begin(generation, rules, user.clone()));
-                // A generation that was given up meanwhile is deleted as a whole.
+                // Of a generation that was given up meanwhile, what is left is deleted in the end.
                 let is_counted = self.generations.counted().any(|counted| counted == generation);
                 let goes_on = is_counted
                     && fold.step(
