@@ -2,6 +2,7 @@
 
 mod kills;
 mod load;
+mod people;
 mod readers;
 mod verdict;
 
@@ -21,6 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use self::kills::Killer;
 use self::load::{Load, Posted};
+use self::people::People;
 use self::readers::Reader;
 use self::verdict::Verdict;
 use crate::trial;
@@ -29,9 +31,10 @@ use crate::trial::audit::{self, Counts};
 pub const HELP: &str = "\
 It starts its own stack in memory and on free ports, and leaves nothing behind. A third of the
 activities are sent twice, and failed requests are retried, as a client would. One in twenty is taken
-out by a void, one in fifty adjusts points, and the check-ins of a day have a cap. The faults end when
-the last POST is answered. Then the tables and the served board are read and compared with what was
-sent.
+out by a void, one in fifty adjusts points, and the check-ins of a day have a cap. People change their
+names and teams, become hidden or anonymous and are listed again, and two are erased and come back. The
+faults end when the last request is answered. Then the tables and the served boards, of all, of each team
+and of teams, are read and compared with what was sent.
 
 Faults by the part that they affect:
   calls of the functions to tables and queues
@@ -152,26 +155,36 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
         ANSWER_TIMEOUT,
     )?;
     let load = Load::new(seed, args.activities as usize);
-    let expected = Counts::corrected(
-        &load.activities,
+    let people = People::new(seed, &load.activities)?;
+    let mut expected = Counts::corrected(
+        load.activities.iter().chain(people.activities()),
         &load.corrections,
         Some(CHECK_IN_POINTS_A_DAY_MAX),
     );
+    expected.board = people.boards(&expected.of_users());
 
     let mut killer = Killer::new(seed, args.kills);
-    let reader = Reader::start(api.clone());
-    let posted = post(&stack, &api, &load, &mut killer).await?;
+    let reader = Reader::start(api.clone(), people.count());
+    let (posted, (), ()) = tokio::try_join!(
+        post(&stack, &api, &load, &mut killer),
+        people.change(&api, || load.share_answered()),
+        people.leave(&api, &stack.aws_url),
+    )?;
     killer.finish(&stack.lambda).await?;
     faults.switch_off();
     let boards = reader.stop().await;
+    people.settle(&api).await?;
 
-    let drained = drain(&stack, &api, &expected, posted.last_answer).await;
-    let counted = audit::read(&stack, &api)
+    let drained = drain(&stack, &api, &people, &expected, Instant::now()).await;
+    let mut counted = audit::read(&stack, &api)
         .await
         .context("cannot read the counts after the run")?;
+    counted.board = people.served(&api).await?;
     let verdict = Verdict {
         seed,
         sent: load.deliveries(),
+        people: people.count(),
+        erased: people::LEAVERS.into(),
         posted,
         boards,
         dead_letters: stack.dead_letter_queue.depth().total() as u64 + stack.pipe().counters().dead_lettered,
@@ -215,7 +228,13 @@ async fn post(stack: &Stack, api: &Api, load: &Load, killer: &mut Killer) -> any
 
 /// Waits until the board is exact and nothing that could change it is under way. Returns the time from
 /// the last answer until the board was exact, or `None` if it was not exact in time.
-async fn drain(stack: &Stack, api: &Api, expected: &Counts, last_answer: Instant) -> Option<Duration> {
+async fn drain(
+    stack: &Stack,
+    api: &Api,
+    people: &People,
+    expected: &Counts,
+    last_answer: Instant,
+) -> Option<Duration> {
     let until = Instant::now() + DRAIN_MAX;
     let mut exact_after = None;
     // Heartbeats are always under way, so only messages sent before the pipe caught up matter.
@@ -223,7 +242,13 @@ async fn drain(stack: &Stack, api: &Api, expected: &Counts, last_answer: Instant
     let mut quiet_since: Option<Instant> = None;
     let mut hurried: Option<Instant> = None;
     while Instant::now() < until {
-        if exact_after.is_none() && audit::board(api).await.is_ok_and(|board| board == expected.board) {
+        let served = async || {
+            people
+                .served(api)
+                .await
+                .is_ok_and(|board| board == expected.board)
+        };
+        if exact_after.is_none() && served().await {
             exact_after = Some(last_answer.elapsed());
         }
         if caught_up_at.is_none() && stack.pipe().lag().await.is_ok_and(|lag| lag.is_zero()) {

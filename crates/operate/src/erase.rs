@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use domain::{Person, UserId, Visibility};
 use jiff::{SignedDuration, Timestamp};
 use store::erasing::{Erased, Erasing};
-use store::erasures::Erasures;
+use store::erasures::{Erasures, PersonHash};
 use store::fold::PersonFold;
 use store::{Generations, People, generations};
 use terminal::duration;
@@ -72,66 +72,118 @@ pub struct Args {
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let counts = Counts::connect(&args.deployment).await?;
-    let user = &args.user;
+    let user = args.user;
     let generations = counts.generations().await?;
     ensure!(
         !generations.is_former(generations.live),
         "the live counts are of an earlier version of Podium, which an erasure cannot change; finish `podium rebuild \
          run` first"
     );
-    let kept = what_is_kept(&counts, &generations, user).await?;
-    confirm(user, &kept, args.yes.as_deref())?;
+    let kept = what_is_kept(&counts, &generations, &user).await?;
+    confirm(&user, &kept, args.yes.as_deref())?;
 
-    let (generations, before) = note(&counts, user).await?;
-    let hash = generations
-        .erasures
-        .hash(user)
-        .context("the note was deleted meanwhile")?;
-    println!("Noted: what was received of {user} before {before:.3} is not counted any more.");
-    let people = People::new(counts.client.clone(), counts.tables.people.clone());
-    let hidden = Person {
-        visibility: Visibility::Hidden,
-        ..Person::default()
-    };
-    people.put(user, &hidden).await?;
+    let erasure = Erasure::begin(&args.deployment, user.clone()).await?;
     println!(
-        "Waiting {} for what began before.",
-        age(ENDED_AFTER.as_secs_f64())
+        "Noted: what was received of {user} before {:.3} is not counted any more.",
+        erasure.before
     );
-    sleep(ENDED_AFTER).await;
-
-    let tables = counts.tables.clone();
-    let erasing = Erasing::new(counts.client.clone(), tables, user.clone(), before, hash.clone());
-    let mut erased = sweep(&counts, &erasing, user).await?;
-    people.delete(user).await?;
-    println!("Deleted: {}.", what(&erased));
-    let since = two_snapshots(&counts, args.give_up_after).await?;
-
-    // Once more, for what was written while the first pass read.
-    erased.add(sweep(&counts, &erasing, user).await?);
-    people.delete(user).await?;
-    let poster = format!("token:{}", args.subject.as_deref().unwrap_or(user.as_str()));
-    erased.add(Erased {
-        pages: erasing.boards(since).await?,
-        records: erasing.records().await?,
-        sent_for_others: erasing.poster(&poster).await?,
-        ..Erased::default()
-    });
-    if erasing.is_at_checkpoint().await? {
-        bail!(
-            "a rebuild stopped at an activity of {user}, and its checkpoint names the person; finish it with `podium \
-             rebuild run` or give it up with `podium rebuild finish`, and run this again"
-        );
-    }
-    erasing.record(&erased, Timestamp::now()).await?;
-    change_notes(&counts, |erasures| Ok(erasures.finished(user))).await?;
+    let waits = Waits {
+        ended_after: ENDED_AFTER,
+        give_up_after: args.give_up_after,
+    };
+    let subject = args.subject.as_deref().unwrap_or(user.as_str());
+    let erased = erasure.finish(subject, waits, |step| println!("{step}")).await?;
     println!(
         "{user} is erased: {}. The record says {} instead.\nBackups, the stream (24 hours), queues and dead letters (14 \
          days) and whatever was copied elsewhere are not reached.",
         what(&erased),
-        hash.as_str()
+        erasure.hash.as_str()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// An erasure that was noted. It can be begun again, and finished again.
+pub struct Erasure {
+    counts: Counts,
+    user: UserId,
+    /// What was received before this is erased.
+    before: Timestamp,
+    hash: PersonHash,
+}
+
+/// How long an erasure waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// Nothing that began before the note still writes after this.
+    pub ended_after: Duration,
+    /// For a snapshot.
+    pub give_up_after: Duration,
+}
+
+impl Erasure {
+    /// Notes it, and hides the person.
+    pub async fn begin(deployment: &Deployment, user: UserId) -> anyhow::Result<Self> {
+        let counts = Counts::connect(deployment).await?;
+        let (generations, before) = note(&counts, &user).await?;
+        let hash = generations.erasures.hash(&user);
+        let hash = hash.context("the note was deleted meanwhile")?;
+        let people = People::new(counts.client.clone(), counts.tables.people.clone());
+        let hidden = Person {
+            visibility: Visibility::Hidden,
+            ..Person::default()
+        };
+        people.put(&user, &hidden).await?;
+        Ok(Self {
+            counts,
+            user,
+            before,
+            hash,
+        })
+    }
+
+    /// Waits, deletes everything, waits for two snapshots and deletes what appeared meanwhile. `subject` is that of the
+    /// person's tokens; `tell` gets the steps, in words.
+    pub async fn finish(&self, subject: &str, waits: Waits, tell: impl Fn(&str)) -> anyhow::Result<Erased> {
+        let Self {
+            counts,
+            user,
+            before,
+            hash,
+        } = self;
+        tell(&format!(
+            "Waiting {} for what began before.",
+            age(waits.ended_after.as_secs_f64())
+        ));
+        sleep(waits.ended_after).await;
+
+        let people = People::new(counts.client.clone(), counts.tables.people.clone());
+        let tables = counts.tables.clone();
+        let erasing = Erasing::new(counts.client.clone(), tables, user.clone(), *before, hash.clone());
+        let mut erased = sweep(counts, &erasing, user).await?;
+        people.delete(user).await?;
+        tell(&format!("Deleted: {}.", what(&erased)));
+        tell("Waiting for two snapshots.");
+        let since = two_snapshots(counts, waits.give_up_after).await?;
+
+        // Once more, for what was written while the first pass read.
+        erased.add(sweep(counts, &erasing, user).await?);
+        people.delete(user).await?;
+        erased.add(Erased {
+            pages: erasing.boards(since).await?,
+            records: erasing.records().await?,
+            sent_for_others: erasing.poster(&format!("token:{subject}")).await?,
+            ..Erased::default()
+        });
+        if erasing.is_at_checkpoint().await? {
+            bail!(
+                "a rebuild stopped at an activity of {user}, and its checkpoint names the person; finish it with `podium \
+                 rebuild run` or give it up with `podium rebuild finish`, and run this again"
+            );
+        }
+        erasing.record(&erased, Timestamp::now()).await?;
+        change_notes(counts, |erasures| Ok(erasures.finished(user))).await?;
+        Ok(erased)
+    }
 }
 
 /// What there is to erase.
@@ -265,7 +317,6 @@ async fn sweep(counts: &Counts, erasing: &Erasing, user: &UserId) -> anyhow::Res
 async fn two_snapshots(counts: &Counts, give_up_after: Duration) -> anyhow::Result<Timestamp> {
     let latest = async || anyhow::Ok(counts.snapshots.overview().await?);
     let first = latest().await?.map_or(0, |overview| overview.generation);
-    println!("Waiting for two snapshots.");
     let (mut seen, mut since) = (first, Instant::now());
     loop {
         if let Some(overview) = latest().await? {

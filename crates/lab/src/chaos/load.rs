@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{Instant, sleep};
 
+use super::people::LEAVERS;
 use crate::load::workload::Workload;
 use crate::trial::USERS;
 
@@ -36,9 +37,9 @@ const AHEAD_MAX: usize = 4;
 /// Of a void whose activity is not there yet.
 const NOT_YET: &str = "unknown_activity";
 /// A request refused for this long ends the run: the stack does not recover.
-const GIVE_UP_AFTER: Duration = Duration::from_mins(5);
+pub const GIVE_UP_AFTER: Duration = Duration::from_mins(5);
 /// A longer pause would only prolong the run.
-const WAIT_MAX: Duration = Duration::from_secs(3);
+pub const WAIT_MAX: Duration = Duration::from_secs(3);
 
 pub struct Load {
     pub activities: Vec<Activity>,
@@ -79,12 +80,12 @@ pub struct Posted {
     /// Requests that were retried.
     pub repeats: u64,
     pub span: Duration,
-    pub last_answer: Instant,
 }
 
 impl Load {
     pub fn new(seed: u64, activities: usize) -> Self {
-        let mut workload = Workload::new(USERS.into(), PROGRAMS, seed, seed).reaching_back(Some(BACK));
+        let users = USERS - LEAVERS;
+        let mut workload = Workload::new(users.into(), PROGRAMS, seed, seed).reaching_back(Some(BACK));
         let activities: Vec<Activity> = (0..activities).map(|_| workload.next()).collect();
         let mut random = StdRng::seed_from_u64(seed);
         let activities_of = |deliveries: &[usize]| Request::Activities(deliveries.to_vec());
@@ -126,15 +127,14 @@ impl Load {
             .buffer_unordered(CONNECTIONS)
             .try_collect::<()>()
             .await?;
-        let last_answer = Instant::now();
+        let span = started.elapsed();
         let requests = self.requests.len() as u64;
         Ok(Posted {
             accepted: (self.activities.len() + self.corrections.len()) as u64,
             duplicates: self.duplicates.load(Ordering::Relaxed),
             requests,
             repeats: self.posts.load(Ordering::Relaxed) - requests,
-            span: last_answer - started,
-            last_answer,
+            span,
         })
     }
 
@@ -149,31 +149,47 @@ impl Load {
                 (Collection::Corrections, serde_json::to_vec(&corrections)?)
             }
         };
-        let until = Instant::now() + GIVE_UP_AFTER;
-        for attempt in 0.. {
+        let sent = || {
             self.posts.fetch_add(1, Ordering::Relaxed);
-            match api.post(to, body.clone(), request.len()).await {
-                Ok(Verdicts { results, .. }) => {
-                    let of = |wanted: &Verdict| results.iter().filter(|verdict| *verdict == wanted).count();
-                    let (accepted, duplicates) = (of(&Verdict::Accepted), of(&Verdict::Duplicate));
-                    self.duplicates.fetch_add(duplicates as u64, Ordering::Relaxed);
-                    if accepted + duplicates == request.len() {
-                        break;
-                    }
-                    let mut refusals = results.iter().filter_map(Verdict::refusal);
-                    if let Some(refusal) = refusals.find(|refusal| refusal.code != NOT_YET) {
-                        bail!("{to:?} were rejected: {refusal:?}");
-                    }
-                }
-                Err(error) if error.failure.is_transient() => {}
-                Err(error) => bail!("a POST failed: {error}"),
-            }
-            ensure!(Instant::now() < until, "a POST was refused for {GIVE_UP_AFTER:?}");
-            sleep(retry::wait(attempt, None, rand::random()).min(WAIT_MAX)).await;
-        }
+        };
+        let duplicates = post_until_taken(api, to, &body, request.len(), sent).await?;
+        self.duplicates.fetch_add(duplicates, Ordering::Relaxed);
         self.answered.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Sends a body until everything in it is stored; `sent` is called each time. Returns how many answers were `duplicate`.
+pub async fn post_until_taken(
+    api: &Api,
+    to: Collection,
+    body: &[u8],
+    items: usize,
+    sent: impl Fn(),
+) -> anyhow::Result<u64> {
+    let until = Instant::now() + GIVE_UP_AFTER;
+    let mut duplicates = 0;
+    for attempt in 0.. {
+        sent();
+        match api.post(to, body.to_vec(), items).await {
+            Ok(Verdicts { results, .. }) => {
+                let of = |wanted: &Verdict| results.iter().filter(|verdict| *verdict == wanted).count();
+                duplicates += of(&Verdict::Duplicate) as u64;
+                if of(&Verdict::Accepted) + of(&Verdict::Duplicate) == items {
+                    break;
+                }
+                let mut refusals = results.iter().filter_map(Verdict::refusal);
+                if let Some(refusal) = refusals.find(|refusal| refusal.code != NOT_YET) {
+                    bail!("{to:?} were rejected: {refusal:?}");
+                }
+            }
+            Err(error) if error.failure.is_transient() => {}
+            Err(error) => bail!("a POST failed: {error}"),
+        }
+        ensure!(Instant::now() < until, "a POST was refused for {GIVE_UP_AFTER:?}");
+        sleep(retry::wait(attempt, None, rand::random()).min(WAIT_MAX)).await;
+    }
+    Ok(duplicates)
 }
 
 /// Requests for so many things, a third of them twice, the repeat `within` so many of the first.

@@ -17,7 +17,8 @@ const READ_EVERY: Duration = Duration::from_millis(200);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BoardsRead {
     pub read: u64,
-    /// Answers whose sums do not match their entries: a mixture of generations.
+    /// Answers that are a mixture of generations: the sums do not match the entries, or someone who changes teams is in two
+    /// or in none.
     pub torn: u64,
     /// Requests without an answer or without a board.
     pub failed: u64,
@@ -29,15 +30,26 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn start(api: Api) -> Self {
+    /// `people` is how many there are in teams at most. Nobody leaves without joining another one.
+    pub fn start(api: Api, people: u64) -> Self {
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(async move {
             let mut seen = BoardsRead::default();
+            let mut members = 0;
             while !*stopped.borrow() && stopped.has_changed().is_ok() {
                 match api.board(&Board::Global, Window::All, USERS).await {
                     Ok((board, _)) => {
                         seen.read += 1;
                         seen.torn += u64::from(is_torn(&board));
+                    }
+                    Err(_) => seen.failed += 1,
+                }
+                match api.teams(Window::All, USERS).await {
+                    Ok((teams, _)) => {
+                        let now = teams.entries.iter().map(|team| team.members).sum();
+                        seen.read += 1;
+                        seen.torn += u64::from(now < members || now > people);
+                        members = now;
                     }
                     Err(_) => seen.failed += 1,
                 }

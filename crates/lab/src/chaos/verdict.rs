@@ -18,6 +18,9 @@ pub struct Verdict {
     /// Activities and corrections sent; what was sent twice counts twice.
     pub sent: u64,
     pub posted: Posted,
+    /// People with a profile.
+    pub people: u64,
+    pub erased: u64,
     /// Activities in the standings.
     pub counted: u64,
     pub differences: [Difference; 4],
@@ -81,6 +84,14 @@ impl fmt::Display for Verdict {
             self.counted,
             "activities that no void took out".to_owned(),
         )?;
+        row(
+            "people",
+            self.people,
+            format!(
+                "renamed, moved and hidden; {} others erased, who came back",
+                self.erased
+            ),
+        )?;
         row("lost", self.lost(), String::new())?;
         let differences: Vec<String> = self.differences.iter().map(Difference::to_string).collect();
         row("double", self.double(), differences.join(", "))?;
@@ -123,6 +134,8 @@ impl Serialize for Verdict {
             "seed": self.seed,
             "accepted": self.posted.accepted,
             "counted": self.counted,
+            "people": self.people,
+            "erased": self.erased,
             "lost": self.lost(),
             "double": self.double(),
             "differences": self.differences,
@@ -145,8 +158,6 @@ impl Serialize for Verdict {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
 
     fn verdict() -> Verdict {
@@ -163,8 +174,9 @@ mod tests {
                 requests: 54,
                 repeats: 3,
                 span: Duration::from_secs(2),
-                last_answer: Instant::now(),
             },
+            people: 200,
+            erased: 2,
             counted: 1_000,
             differences: ["facts", "keys", "standings", "board"].map(exact),
             dead_letters: 0,

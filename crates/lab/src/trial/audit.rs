@@ -1,13 +1,15 @@
 //! Reads everything that was stored and compares it with what was sent.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use client::Api;
 use client::wire::{Activity, Adjustment, Correction, Kind};
 use domain::counters::Sum;
-use domain::{Board, FactId, FactKey, ProgramId, Tally, UserId, Window};
+use domain::teams::TEAMS;
+use domain::{Board, FactId, FactKey, ProgramId, Tally, TeamId, UserId, Window};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use local::{Stack, dynamodb_client, settings};
@@ -29,8 +31,12 @@ pub struct Counts {
     /// Keys of no fact.
     pub unknown_keys: u64,
     pub standings: BTreeMap<(UserId, ProgramId), Tally>,
-    pub board: BTreeMap<UserId, Tally>,
+    /// The rows of the global board, and of others that are compared.
+    pub board: BTreeMap<Row, Tally>,
 }
+
+/// A row of a board: the board, and who it is about.
+pub type Row = (String, String);
 
 /// How one place differs from what was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -95,19 +101,27 @@ impl Counts {
                 id,
             });
         }
-        let standings = expected.into_standings();
-        let mut board: BTreeMap<UserId, Tally> = BTreeMap::new();
-        for ((user, _), tally) in &standings {
-            *board.entry(user.clone()).or_default() += *tally;
-        }
-        board.retain(|_, tally| !tally.is_nothing());
-        Self {
+        let mut counts = Self {
             keys: facts.clone(),
             facts,
             unknown_keys: 0,
-            standings,
-            board,
+            standings: expected.into_standings(),
+            board: BTreeMap::new(),
+        };
+        let users = counts.of_users().into_iter();
+        let shown = users.map(|(user, sum)| (Some(row_name(user.as_str(), None)), sum));
+        counts.board = rows(&Board::Global.to_string(), shown).into_iter().collect();
+        counts
+    }
+
+    /// What each user has in all programs together. Whoever has nothing is not among them.
+    pub fn of_users(&self) -> BTreeMap<UserId, Tally> {
+        let mut users: BTreeMap<UserId, Tally> = BTreeMap::new();
+        for ((user, _), tally) in &self.standings {
+            *users.entry(user.clone()).or_default() += *tally;
         }
+        users.retain(|_, tally| !tally.is_nothing());
+        users
     }
 
     /// The number of activities in the standings.
@@ -291,35 +305,76 @@ pub async fn read(stack: &Stack, api: &Api) -> anyhow::Result<Counts> {
 /// A process that hung when the faults ended still fails one invocation.
 const BOARD_ATTEMPTS: u32 = 3;
 
-async fn served_board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
+async fn served_board(api: &Api) -> anyhow::Result<BTreeMap<Row, Tally>> {
     for _ in 1..BOARD_ATTEMPTS {
-        if let Ok(board) = board(api).await {
+        if let Ok(board) = board(api, &Board::Global).await {
             return Ok(board);
         }
     }
-    board(api).await
+    board(api, &Board::Global).await
 }
 
-/// The global all-time board from the API.
-pub async fn board(api: &Api) -> anyhow::Result<BTreeMap<UserId, Tally>> {
-    let (document, _) = api.board(&Board::Global, Window::All, USERS).await?;
+/// The rows of an all-time board from the API.
+pub async fn board(api: &Api, board: &Board) -> anyhow::Result<BTreeMap<Row, Tally>> {
+    let (document, _) = api.board(board, Window::All, USERS).await?;
     ensure!(
         document.next_cursor.is_none(),
         "the board has more users than were sent"
     );
-    let entries = document.entries.into_iter().map(|entry| {
-        let user: UserId = entry
-            .user_id
-            .context("the board has a row without a user id, though nobody is anonymous")?
-            .parse()
-            .context("the board has a row with an invalid user id")?;
+    let shown = document.entries.into_iter().map(|entry| {
+        let user = entry.user_id.as_deref();
         let tally = Tally {
             points: entry.points,
             activities: entry.activities,
         };
-        Ok((user, tally))
+        (user.map(|user| row_name(user, entry.name.as_deref())), tally)
     });
-    entries.collect()
+    Ok(rows(&board.to_string(), shown).into_iter().collect())
+}
+
+/// The rows of the all-time board of teams from the API: their points, and their members for activities.
+pub async fn teams(api: &Api) -> anyhow::Result<BTreeMap<Row, Tally>> {
+    let (document, _) = api.teams(Window::All, USERS).await?;
+    ensure!(
+        document.next_cursor.is_none(),
+        "there are more teams than were sent"
+    );
+    let teams = document.entries.into_iter().map(|team| {
+        let tally = Tally {
+            points: team.points,
+            activities: team.members,
+        };
+        (team_row(&team.team_id), tally)
+    });
+    Ok(teams.collect())
+}
+
+pub fn team_row(team: &TeamId) -> Row {
+    (TEAMS.to_owned(), team.to_string())
+}
+
+/// Who a row is about: the id and, if there is one, the name.
+pub fn row_name(user: &str, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{user} ({name})"),
+        None => user.to_string(),
+    }
+}
+
+/// The rows of a board. Those without a name are anonymous, and numbered from the most points down.
+pub fn rows(board: &str, shown: impl IntoIterator<Item = (Option<String>, Tally)>) -> Vec<(Row, Tally)> {
+    let mut anonymous = Vec::new();
+    let mut rows = Vec::new();
+    for (name, tally) in shown {
+        match name {
+            Some(name) => rows.push(((board.to_owned(), name), tally)),
+            None => anonymous.push(tally),
+        }
+    }
+    anonymous.sort_unstable_by_key(|tally| Reverse((tally.points, tally.activities)));
+    let numbered = (1..).zip(anonymous);
+    rows.extend(numbered.map(|(number, tally)| ((board.to_owned(), format!("anonymous {number}")), tally)));
+    rows
 }
 
 #[cfg(test)]
