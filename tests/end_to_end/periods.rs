@@ -27,6 +27,11 @@ impl Story {
 
     /// A task of a user in a program that occurs at one time, and is received and counted at another.
     async fn task(&mut self, user: &str, program: &str, occurred_at: &str, received_at: &str) {
+        self.post(user, program, occurred_at, received_at).await;
+        self.functions.count(time(received_at)).await;
+    }
+
+    async fn post(&mut self, user: &str, program: &str, occurred_at: &str, received_at: &str) {
         self.next_id += 1;
         let activity = json!({
             "activity_id": self.next_id.to_string(),
@@ -35,9 +40,14 @@ impl Story {
             "kind": "task_completed",
             "occurred_at": occurred_at,
         });
-        let now = time(received_at);
-        self.functions.post(&activity, now).await;
-        self.functions.count(now).await;
+        self.functions.post(&activity, time(received_at)).await;
+    }
+
+    /// What came too late of the board and of users at `at`, such as `10/1`.
+    async fn late(&self, path: &str, at: &str) -> String {
+        let (_, body) = self.get(path, at).await;
+        let late: Sum = serde_json::from_value(body["period"]["late"].clone()).expect("a sum");
+        format!("{}/{}", late.points, late.activities)
     }
 
     /// A snapshot, after which its heartbeats are counted.
@@ -140,7 +150,9 @@ async fn a_week_is_provisional_when_it_ends_and_closed_after_the_grace() {
         "closed 1: 1.ann=10/1 1.bob=10/1 of 2/20"
     );
 
-    // A correction is received too late.
+    assert_eq!(story.late(LAST_WEEK, "2027-01-04T23:01:30Z").await, "10/1");
+
+    // A correction is received too late. It is told with the second snapshot, an hour after the boards were made.
     let void = json!({"correction_id": "c1", "user_id": "bob", "voids": "2", "reason": "Wrong"});
     story
         .functions
@@ -149,13 +161,27 @@ async fn a_week_is_provisional_when_it_ends_and_closed_after_the_grace() {
     story.functions.count(time("2027-01-05T10:00:00Z")).await;
     story.publish("2027-01-05T10:00:00Z").await;
     assert_eq!(story.board(LAST_WEEK, "2027-01-05T10:00:00Z").await, closed);
+    story.publish("2027-01-05T10:01:00Z").await;
+    let told = "closed 2: 1.bob=20/2 2.ann=10/1 of 2/30";
+    assert_eq!(story.board(LAST_WEEK, "2027-01-05T10:01:00Z").await, told);
+    for (path, late) in [
+        ("global?", "0/0"),
+        ("global/users/ann?", "10/1"),
+        ("global/users/bob?", "-10/-1"),
+        ("program:p?", "10/1"),
+        ("program:q?", "-10/-1"),
+    ] {
+        let path = format!("/v1/boards/{path}period=2026-W53");
+        assert_eq!(story.late(&path, "2027-01-05T10:01:00Z").await, late, "{path}");
+    }
     // Other days than those of which there are counters.
     story
         .task("bob", "p", "2027-01-20T10:00:00Z", "2027-01-20T10:00:00Z")
         .await;
     story.publish("2027-01-20T10:00:00Z").await;
+    story.publish("2027-01-20T10:01:00Z").await;
     let named = "/v1/boards/global?window=week&period=2026-W53";
-    assert_eq!(story.board(named, "2027-01-20T10:00:00Z").await, closed);
+    assert_eq!(story.board(named, "2027-01-20T10:01:00Z").await, told);
     assert_eq!(
         story
             .board("/v1/boards/global?period=2026-W40", "2027-01-20T10:00:00Z")
@@ -168,6 +194,45 @@ async fn a_week_is_provisional_when_it_ends_and_closed_after_the_grace() {
             .await,
         "404 board_not_found"
     );
+}
+
+#[tokio::test]
+async fn what_is_counted_after_a_period_was_closed_makes_its_boards_again() {
+    let mut story = Story::begin("UTC").await;
+    story
+        .task("ann", "p", "2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z")
+        .await;
+    // A message that takes days.
+    story
+        .post("bob", "p", "2026-11-20T11:00:00Z", "2026-11-20T11:00:00Z")
+        .await;
+    let message = story.functions.take_messages().await;
+    story.publish("2026-11-20T12:00:00Z").await;
+    for minute in 0..3 {
+        story.publish(&format!("2026-11-22T00:0{minute}:00Z")).await;
+    }
+    let day = "/v1/boards/global?period=2026-11-20";
+    assert_eq!(
+        story.board(day, "2026-11-22T00:02:00Z").await,
+        "closed 1: 1.ann=10/1 of 1/10"
+    );
+    let failed = story
+        .functions
+        .deliver(message, time("2026-11-22T09:00:00Z"))
+        .await;
+    assert!(failed.is_empty());
+    story.publish("2026-11-22T09:00:00Z").await;
+    story.publish("2026-11-22T09:01:00Z").await;
+    let made_again = "closed 2: 1.ann=10/1 1.bob=10/1 of 2/20";
+    assert_eq!(story.board(day, "2026-11-22T09:01:00Z").await, made_again);
+    assert_eq!(
+        story
+            .board("/v1/boards/program:p?period=2026-11-20", "2026-11-22T09:01:00Z")
+            .await,
+        made_again
+    );
+    story.publish("2026-11-22T09:02:00Z").await;
+    assert_eq!(story.board(day, "2026-11-22T09:02:00Z").await, made_again);
 }
 
 #[tokio::test]

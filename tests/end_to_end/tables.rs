@@ -214,19 +214,27 @@ impl Functions {
     /// Counts at `now` the activities posted since the last call.
     pub async fn count(&mut self, now: Timestamp) {
         loop {
-            let records = self
-                .dynamodb
-                .records(&self.tables.activities, self.counted_to.clone(), RECORDS_AT_ONCE)
-                .await
-                .expect("the stream's records");
-            let Some(last) = records.last() else {
+            let bodies = self.take_messages().await;
+            if bodies.is_empty() {
                 return;
-            };
-            self.counted_to = Some(last.sequence_number.clone());
-            let bodies = records.iter().map(|record| record.document.to_string());
-            let failed = self.deliver(bodies.collect(), now).await;
+            }
+            let failed = self.deliver(bodies, now).await;
             assert!(failed.is_empty(), "not counted: {failed:?}");
         }
+    }
+
+    /// Takes up to [`RECORDS_AT_ONCE`] messages, which nobody counts unless they are delivered.
+    pub async fn take_messages(&mut self) -> Vec<String> {
+        let records = self
+            .dynamodb
+            .records(&self.tables.activities, self.counted_to.clone(), RECORDS_AT_ONCE)
+            .await
+            .expect("the stream's records");
+        if let Some(last) = records.last() {
+            self.counted_to = Some(last.sequence_number.clone());
+        }
+        let bodies = records.iter().map(|record| record.document.to_string());
+        bodies.collect()
     }
 
     /// Delivers messages to the aggregator. Returns those it defers.

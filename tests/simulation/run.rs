@@ -8,6 +8,7 @@ use domain::{Board, BoardEntry, Freshness, Standing, Tally, TeamScore, UserId, W
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use snapshot::boards::{Boards, Chosen, Limits, Profiles, TeamRules, UserSum};
+use snapshot::review::Review;
 use store::head::{Mark, Rows};
 use store::keys::{CountGeneration, ShardCount};
 use store::pasts::{earned, on_board};
@@ -196,6 +197,7 @@ impl Reading {
                 tallies: ledger.counters.tallies(day),
                 recent_activities: ledger.counters.recent_activities(day),
                 past: Vec::new(),
+                late: ledger.counters.late().clone(),
             };
             self.boards.add(standing, &self.profiles, &mut self.user_sum);
             self.last = Some(key.clone());
@@ -270,7 +272,7 @@ fn boards(chosen: Chosen) -> Boards {
         score: TeamScore::Sum,
         min_size: 1,
     };
-    Boards::new(chosen, limits, team_rules, Vec::new())
+    Boards::new(chosen, limits, team_rules, Vec::new(), Review::default())
 }
 
 /// A user's points on the board after each accepted activity.

@@ -36,7 +36,7 @@ pub enum State {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InPeriod {
     pub counted: Tally,
-    /// What was received too late to count. Unknown where only counters were read, and none then.
+    /// What was received too late to count.
     pub late: Sum,
 }
 
@@ -230,14 +230,21 @@ impl Builder {
         for hidden in self.hidden.values() {
             others.take_out(hidden.points, hidden.activities);
         }
-        let late_only = self.late.into_iter().map(|(user_id, late)| ClosedRow {
+        let late_only = self.late.into_iter();
+        let late_only = late_only.map(|(user, late)| ClosedRow::late_only(user, late));
+        rows.extend(late_only.take(limit - rows.len()));
+        ClosedBoard { rows, others }
+    }
+}
+
+impl ClosedRow {
+    fn late_only(user_id: UserId, late: Sum) -> Self {
+        Self {
             user_id,
             points: 0,
             activities: 0,
             late,
-        });
-        rows.extend(late_only.take(limit - rows.len()));
-        ClosedBoard { rows, others }
+        }
     }
 }
 
@@ -250,6 +257,24 @@ impl BoardSums {
 }
 
 impl ClosedBoard {
+    /// The board with what came too late by now of these users.
+    #[must_use]
+    pub fn with_late(mut self, late: &BTreeMap<UserId, Sum>) -> Self {
+        let mut others: BTreeMap<_, _> = late.iter().filter(|(_, late)| !late.is_nothing()).collect();
+        for row in &mut self.rows {
+            others.remove(&row.user_id);
+            row.late = late.get(&row.user_id).copied().unwrap_or(row.late);
+        }
+        self.rows
+            .retain(|row| row.points != 0 || row.activities != 0 || !row.late.is_nothing());
+        let room = ROWS_MAX.saturating_sub(self.rows.len());
+        let late_only = others
+            .into_iter()
+            .map(|(user, late)| ClosedRow::late_only(user.clone(), *late));
+        self.rows.extend(late_only.take(room));
+        self
+    }
+
     /// The board without those who are hidden by now. `concealed` are those who are not listed, whether or not they are on
     /// this board.
     pub fn view(&self, concealed: &HashMap<UserId, Visibility>) -> ClosedView {
@@ -406,6 +431,33 @@ mod tests {
         check(2, "1.bob=9 of 2/16 late 0");
         check(1, "1.bob=9 of 2/16 late 0");
         check(0, " of 2/16 late 0");
+    }
+
+    #[test]
+    fn what_comes_too_late_later_is_told_and_not_added() {
+        let mut closed = closed(10);
+        let (_, board) = &mut closed[1].boards[0];
+        let late = [("ann", 7), ("dee", 0), ("eve", 4), ("fay", 0)];
+        let late = late.map(|(user, points)| (user.parse().unwrap(), did(0, points).late));
+        *board = board.clone().with_late(&late.into());
+        let rows = board.rows.iter();
+        let rows: Vec<_> = rows
+            .map(|row| format!("{}={} late {}", row.user_id, row.points, row.late.points))
+            .collect();
+        assert_eq!(
+            rows.join(", "),
+            "cy=8 late 0, dee=3 late 0, ann=1 late 7, eve=0 late 4"
+        );
+        assert_eq!(
+            render(&closed, 1, "global", &[HIDDEN]),
+            "1.dee=3 2.ann=1 of 2/4 late 11"
+        );
+        // A void of what was late.
+        let (_, board) = &closed[1].boards[0];
+        let board = board
+            .clone()
+            .with_late(&[("eve".parse().unwrap(), Sum::default())].into());
+        assert_eq!(board.rows.len(), 3);
     }
 
     #[test]

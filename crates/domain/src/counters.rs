@@ -1,12 +1,14 @@
 //! The counters of a standing: sums of all time, and of the last days, weeks and months.
 
-use std::ops::AddAssign;
+use std::collections::BTreeMap;
+use std::ops::{AddAssign, Sub};
 
-use jiff::Span;
-use jiff::civil::Date;
+use jiff::civil::{self, Date};
+use jiff::{SignedDuration, Span};
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{PerWindow, Period, Window};
+use crate::closed::InPeriod;
 use crate::standing::{Tallies, Tally};
 
 /// Points and activities. Corrections make them smaller, and in a single period even negative.
@@ -20,13 +22,21 @@ pub struct Sum {
 /// is slightly behind asks for the day before the current one, and for the day before that.
 const SLOTS: [(Window, usize); 3] = [(Window::Day, 3), (Window::Week, 2), (Window::Month, 2)];
 
+/// For how many periods of a window a standing knows what came too late for them: the current one and those before it.
+/// Whoever imports years of activities has no more than these.
+pub const LATE_KEPT: [(Window, usize); 3] = [(Window::Day, 9), (Window::Week, 6), (Window::Month, 4)];
+
 /// The sums of one standing. Slots are relative to the day `as_of`, so an idle standing does not grow, and no
 /// write is needed when a period ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters {
     as_of: Date,
     sums: [Sum; Self::COUNT],
+    late: Late,
 }
+
+/// What was received too late for a period, and counts in all time only. One that came to nothing again, by a void, stays.
+pub type Late = BTreeMap<Period, Sum>;
 
 impl Counters {
     /// The sum of all time, then the slots of days, weeks and months, the current one of each first.
@@ -36,12 +46,13 @@ impl Counters {
         Self {
             as_of,
             sums: [Sum::default(); Self::COUNT],
+            late: Late::new(),
         }
     }
 
-    /// From what [`Self::as_of`] and [`Self::sums`] returned.
-    pub fn stored(as_of: Date, sums: [Sum; Self::COUNT]) -> Self {
-        Self { as_of, sums }
+    /// From what [`Self::as_of`], [`Self::sums`] and [`Self::late`] returned.
+    pub fn stored(as_of: Date, sums: [Sum; Self::COUNT], late: Late) -> Self {
+        Self { as_of, sums, late }
     }
 
     /// The latest day that was counted in.
@@ -53,14 +64,38 @@ impl Counters {
         &self.sums
     }
 
-    /// Adds what occurred on a day, as it counts in each window. If that is later than `as_of`, the slots move on to it. Of earlier days,
-    /// weeks and months only those that still have a slot are added to.
+    /// What came too late for each period of [`LATE_KEPT`].
+    pub fn late(&self) -> &Late {
+        &self.late
+    }
+
+    pub fn late_for(&self, period: Period) -> Sum {
+        self.late.get(&period).copied().unwrap_or_default()
+    }
+
+    pub fn into_late(self) -> Late {
+        self.late
+    }
+
+    /// Adds what occurred on a day, as it counts in each window; what counts in all time only was late for the others. If
+    /// the day is later than `as_of`, the slots move on to it. Of earlier days, weeks and months only those that still have
+    /// a slot are added to.
     pub fn add(&mut self, day: Date, sums: PerWindow<Sum>) {
         self.move_to(day);
         self.sums[0] += sums.all;
         for (window, first, slots) in slots() {
             if let Some(slot) = slot(window, self.as_of, day, slots) {
                 self.sums[first + slot] += sums.get(window);
+            }
+        }
+        for (window, kept) in LATE_KEPT {
+            let late = sums.all - sums.get(window);
+            let has_place = slot(window, self.as_of, day, kept).is_some();
+            if let Some(period) = Period::containing(window, day)
+                && has_place
+                && !late.is_nothing()
+            {
+                *self.late.entry(period).or_default() += late;
             }
         }
     }
@@ -78,6 +113,13 @@ impl Counters {
             let kept = &self.sums[first..first + slots - passed];
             moved.sums[first + passed..first + slots].copy_from_slice(kept);
         }
+        moved.late = std::mem::take(&mut self.late);
+        moved.late.retain(|period, _| {
+            let kept = LATE_KEPT
+                .into_iter()
+                .find(|(window, _)| *window == period.window());
+            kept.is_some_and(|(window, kept)| slot(window, day, period.first_day(), kept).is_some())
+        });
         *self = moved;
     }
 
@@ -97,10 +139,16 @@ impl Counters {
     pub fn of_period(&self, period: Option<Period>) -> Option<Sum> {
         match period {
             None => Some(self.sums[0]),
-            Some(Period::Month(day)) => self.sum(Window::Month, day),
-            Some(Period::Week(day)) => self.sum(Window::Week, day),
-            Some(Period::Day(day)) => self.sum(Window::Day, day),
+            Some(period) => self.sum(period.window(), period.first_day()),
         }
+    }
+
+    /// What was done in a period; `None` as in [`Self::sum`].
+    pub fn in_period(&self, period: Period) -> Option<InPeriod> {
+        Some(InPeriod {
+            counted: self.of_period(Some(period))?.into(),
+            late: self.late_for(period),
+        })
     }
 
     /// Each period that has a slot, with its sum; `None` is all time.
@@ -169,9 +217,13 @@ fn number(window: Window, day: Date) -> i64 {
 
 /// Days since 1970-01-01.
 pub fn day_number(day: Date) -> i64 {
-    let seconds = day.at(0, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC);
-    let seconds = seconds.expect("UTC has every day").timestamp().as_second();
-    seconds.div_euclid(24 * 60 * 60)
+    day.duration_since(civil::date(1970, 1, 1)).as_hours() / 24
+}
+
+/// The day of a number; `None` if no calendar has it.
+pub fn day_of_number(number: i64) -> Option<Date> {
+    let since = SignedDuration::try_from_hours(number.checked_mul(24)?)?;
+    civil::date(1970, 1, 1).checked_add(since).ok()
 }
 
 impl Sum {
@@ -182,6 +234,16 @@ impl Sum {
     /// The same in every window.
     pub fn in_every_window(self) -> PerWindow<Self> {
         PerWindow::of_each(|_| self)
+    }
+}
+
+impl Sub for Sum {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self {
+            points: self.points - other.points,
+            activities: self.activities - other.activities,
+        }
     }
 }
 
@@ -277,6 +339,59 @@ mod tests {
         assert_eq!(points(Window::All, "1999-01-01"), Some(5));
         assert_eq!(counters.tallies(day("2026-11-22")).week.points, 5);
         assert_eq!(counters.recent_activities(day("2026-11-29")), 1);
+    }
+
+    /// What was late as `period=points`, after activities such as `2026-11-21=5!` that are in time for no period.
+    fn check_late(counted: &str, expected: &str) {
+        let mut counters = Counters::new(day("2026-11-21"));
+        for counted in counted.split_whitespace() {
+            let (on, points) = counted.split_once('=').unwrap();
+            let is_late = points.ends_with('!');
+            let sum = Sum {
+                points: points.trim_end_matches('!').parse().unwrap(),
+                activities: 1,
+            };
+            let sums = match is_late {
+                true => PerWindow {
+                    all: sum,
+                    ..PerWindow::default()
+                },
+                false => sum.in_every_window(),
+            };
+            counters.add(day(on), sums);
+        }
+        let late = counters.late().iter();
+        let late = late.map(|(period, sum)| format!("{period}={}", sum.points));
+        assert_eq!(late.collect::<Vec<_>>().join(" "), expected, "{counted}");
+    }
+
+    #[test]
+    fn what_came_too_late_is_known_for_a_while() {
+        check_late("2026-11-21=5", "");
+        check_late("2026-11-20=5!", "2026-11=5 2026-W47=5 2026-11-20=5");
+        check_late(
+            "2026-11-20=5! 2026-11-19=2!",
+            "2026-11=7 2026-W47=7 2026-11-19=2 2026-11-20=5",
+        );
+        // A void.
+        check_late(
+            "2026-11-20=5! 2026-11-20=-5!",
+            "2026-11=0 2026-W47=0 2026-11-20=0",
+        );
+        check_late("2026-11-13=5! 2026-11-12=1!", "2026-11=6 2026-W46=6 2026-11-13=5");
+        check_late("2026-11-13=5! 2026-11-22=1", "2026-11=5 2026-W46=5");
+        check_late("2026-08-31=5! 2026-07-31=5!", "2026-08=5");
+        check_late("2026-08-31=5! 2026-12-01=5", "");
+    }
+
+    #[test]
+    fn days_have_numbers() {
+        for (on, number) in [("1970-01-01", 0), ("1969-12-31", -1), ("2026-11-21", 20_778)] {
+            assert_eq!(day_number(day(on)), number);
+            assert_eq!(day_of_number(number), Some(day(on)));
+        }
+        assert_eq!(day_of_number(i64::MAX / 24), None);
+        assert_eq!(day_of_number(4_000_000), None);
     }
 
     proptest! {

@@ -5,6 +5,8 @@ use std::ops::{Add, AddAssign};
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::PerWindow;
+use crate::closed::InPeriod;
+use crate::counters::Late;
 use crate::id::{ProgramId, UserId};
 
 /// A number of points, and how many activities there were. Corrections may make the points negative, or give
@@ -53,8 +55,10 @@ pub struct Standing {
     pub tallies: Tallies,
     /// The activities of this week and the previous one, by which programs are chosen for a board.
     pub recent_activities: u64,
-    /// What counts in each period that is asked for; `None` for one that is so old that its counter was given up.
-    pub past: Vec<Option<Tally>>,
+    /// What was done in each period that is asked for; `None` for one that is so old that its counter was given up.
+    pub past: Vec<Option<InPeriod>>,
+    /// What came too late for its period.
+    pub late: Late,
 }
 
 pub type Tallies = PerWindow<Tally>;

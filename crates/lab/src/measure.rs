@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::counters::{Counters, Sum};
+use domain::counters::{Counters, Late, Sum};
 use domain::intake::SCHEMA_VERSION;
 use domain::{Activity, ActivityId, Standing, Tally, Window};
 use jiff::Timestamp;
@@ -99,7 +99,7 @@ fn ledger(standing: &Standing, day: Date) -> Ledger {
     ] {
         sums[slot] = sum(standing.tallies.get(window));
     }
-    counters = Counters::stored(day, sums);
+    counters = Counters::stored(day, sums, Late::new());
     let mut ledger = Ledger::new(day, Epoch([7; 8]));
     let activities = standing.tallies.all.activities;
     let between_spills = KEYS_KEPT as u64 + 1 + activities % (KEYS_MAX - KEYS_KEPT) as u64;
@@ -150,6 +150,7 @@ mod tests {
             },
             recent_activities: 0,
             past: Vec::new(),
+            late: Late::new(),
         };
         let day = "2026-11-21".parse().unwrap();
         let body = put_standings(

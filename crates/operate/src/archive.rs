@@ -83,7 +83,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         state: State::Closed,
         as_of: now,
         includes_late: args.include_late,
-        knows_late: true,
+        is_by_operator: true,
     };
     write(&counts, &making, &closed, &team_score).await?;
     Ok(ExitCode::SUCCESS)

@@ -279,7 +279,7 @@ impl Serve {
             board: board.clone(),
             title: details.and_then(|details| details.title),
             window: edition.window.clone(),
-            period: Some(period_heading(edition, late.filter(|_| edition.of.knows_late))),
+            period: Some(period_heading(edition, late)),
             generation: edition.generation,
             participants: closed.view.sums.participants,
             points: closed.view.sums.points,

@@ -14,6 +14,8 @@ use domain::{
 };
 use store::overview::BoardOverview;
 
+use crate::review::Review;
+
 /// How many programs, and how many teams, are compared to choose those that get a board in the next run. Each takes
 /// some 150 bytes of memory.
 pub const MAX_COMPARED: usize = 100_000;
@@ -61,6 +63,7 @@ pub struct Boards {
     has_profiles: bool,
     concealed: Vec<(UserId, Visibility)>,
     past: Past,
+    review: Review,
 }
 
 /// The boards of periods that are over.
@@ -154,8 +157,8 @@ struct User {
     id: UserId,
     sum: Tallies,
     done: Done,
-    /// Empty if no periods are asked for.
-    past: Vec<(ProgramId, Vec<Option<Tally>>)>,
+    /// Empty if the run makes no boards of periods that are over.
+    past: Vec<(ProgramId, Vec<Option<InPeriod>>)>,
 }
 
 impl<Id: Clone + Eq + Hash + Ord> Limited<Id> {
@@ -228,8 +231,15 @@ impl<Id: Clone + Eq + Hash + Ord> Limited<Id> {
 
 impl Boards {
     /// Empty boards: the global one, and those that the previous run chose. Other programs and teams get one when
-    /// they occur, as long as there are fewer than their limit. `past` are periods whose boards are made, too.
-    pub fn new(chosen: Chosen, limits: Limits, team_rules: TeamRules, past: Vec<Period>) -> Self {
+    /// they occur, as long as there are fewer than their limit. `past` are periods whose boards are made, too; `review` asks
+    /// for them first.
+    pub fn new(
+        chosen: Chosen,
+        limits: Limits,
+        team_rules: TeamRules,
+        past: Vec<Period>,
+        review: Review,
+    ) -> Self {
         let Limits {
             programs,
             teams,
@@ -251,6 +261,7 @@ impl Boards {
                 lost: Vec::new(),
                 incomplete: BTreeSet::new(),
             },
+            review,
         }
     }
 
@@ -309,11 +320,18 @@ impl Boards {
             program,
             tallies,
             recent_activities,
-            past,
+            mut past,
+            late,
         } = standing;
         let is_smoke_test = is_smoke_test(&program);
+        let person = profiles.get(&user);
+        if !is_smoke_test {
+            let team = person.and_then(|person| person.team.as_ref());
+            self.review.add(&user, &program, team, &past, &late);
+        }
+        past.truncate(self.past.boards.periods().len());
         let board = self.of_programs.board(&program, is_smoke_test);
-        if let (Some(board), Some(shown)) = (board, shown(profiles.get(&user))) {
+        if let (Some(board), Some(shown)) = (board, shown(person)) {
             add(board, &user, &shown, &tallies);
         }
         let done = Done {
@@ -404,6 +422,11 @@ impl Boards {
         &self.past.incomplete
     }
 
+    /// Takes what the standings came to in periods that are over.
+    pub fn take_review(&mut self) -> Review {
+        std::mem::take(&mut self.review)
+    }
+
     /// Takes those who are not listed.
     pub fn take_concealed(&mut self) -> Vec<(UserId, Visibility)> {
         std::mem::take(&mut self.concealed)
@@ -460,7 +483,7 @@ impl Past {
         &mut self,
         user: &UserId,
         person: Option<&Person>,
-        programs: Vec<(ProgramId, Vec<Option<Tally>>)>,
+        programs: Vec<(ProgramId, Vec<Option<InPeriod>>)>,
     ) {
         let periods = self.boards.periods().iter().enumerate();
         let lost: Vec<_> = periods
@@ -475,10 +498,7 @@ impl Past {
             self.incomplete.extend(lost);
         }
         let programs = programs.into_iter().map(|(program, past)| {
-            let past = past.into_iter().map(|counted| InPeriod {
-                counted: counted.unwrap_or_default(),
-                ..InPeriod::default()
-            });
+            let past = past.into_iter().map(Option::unwrap_or_default);
             (program, past.collect())
         });
         self.boards.add(user, person, programs);
@@ -555,6 +575,8 @@ fn add(builders: &mut Builders, user: &UserId, shown: &Shown, tallies: &Tallies)
 
 #[cfg(test)]
 mod tests {
+    use domain::counters::Late;
+
     use super::*;
 
     fn boards(programs: usize, teams: usize) -> Boards {
@@ -571,7 +593,7 @@ mod tests {
             score: TeamScore::Sum,
             min_size: 1,
         };
-        Boards::new(chosen, limits, rules, Vec::new())
+        Boards::new(chosen, limits, rules, Vec::new(), Review::default())
     }
 
     fn standing(user: &str, program: &str, points: i64) -> Standing {
@@ -590,6 +612,7 @@ mod tests {
             tallies,
             recent_activities: 1,
             past: Vec::new(),
+            late: Late::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::closed::State;
 use domain::{Calendar, Period, Window};
 use jiff::{SignedDuration, Timestamp};
-use store::overview::Closings;
+use store::overview::{Again, Closings};
 
 /// Provisional boards are made again after this long.
 pub const PROVISIONAL_EVERY: SignedDuration = SignedDuration::from_hours(1);
@@ -32,8 +32,8 @@ pub struct Due {
     pub state: State,
 }
 
-/// The periods that are due at `now`: of each window, the first one that is not closed, if it can be, and the last one that
-/// is over. `grace` is how long after its end a period takes facts.
+/// The periods that are due at `now`: of each window, those that are made again, the first one that is not closed, if it can
+/// be, and the last one that is over. `grace` is how long after its end a period takes facts.
 pub fn due(
     calendar: &Calendar,
     grace: SignedDuration,
@@ -47,6 +47,12 @@ pub fn due(
             continue;
         };
         let (last, closings) = (current.earlier(1), closings.get(&window));
+        let kept = closings.iter().flat_map(|closings| &closings.kept);
+        let again = kept.filter(|kept| kept.again == Some(Again::Counted));
+        due.extend(again.map(|kept| Due {
+            period: kept.period,
+            state: State::Closed,
+        }));
         let next = closings.map_or(last, |closings| closings.through.following());
         if next >= current {
             continue;
@@ -81,16 +87,24 @@ fn can_close(closes_at: Timestamp, now: Timestamp, progress: Progress) -> bool {
 /// What is closed after a run has made the boards of a period.
 #[must_use]
 pub fn closed(closings: Option<Closings>, due: Due, now: Timestamp) -> Closings {
-    match due.state {
+    let Due { period, state } = due;
+    let none = Closings {
+        through: period.earlier(1),
+        provisional: None,
+        kept: Vec::new(),
+    };
+    let closings = closings.unwrap_or(none);
+    match state {
         State::Closed => Closings {
-            through: due.period,
+            through: closings.through.max(period),
             provisional: closings
-                .and_then(|closings| closings.provisional)
-                .filter(|(period, _)| *period > due.period),
+                .provisional
+                .filter(|(provisional, _)| *provisional > period),
+            ..closings
         },
         State::Provisional => Closings {
-            through: closings.map_or(due.period.earlier(1), |closings| closings.through),
-            provisional: Some((due.period, now)),
+            provisional: Some((period, now)),
+            ..closings
         },
     }
 }
@@ -124,7 +138,7 @@ mod tests {
             assert_eq!(rendered.collect::<Vec<_>>().join(" "), *expected, "{zone} {now}");
             for due in due {
                 let window = due.period.window();
-                let after = closed(closings.get(&window).copied(), due, now);
+                let after = closed(closings.remove(&window), due, now);
                 closings.insert(window, after);
             }
         }

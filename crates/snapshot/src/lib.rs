@@ -4,19 +4,20 @@ pub mod boards;
 pub mod closing;
 mod config;
 mod depth;
+pub mod review;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::closed::{ClosedPeriod, InPeriod, State};
+use domain::closed::{ClosedPeriod, State};
 use domain::counters::Sum;
 use domain::documents::Status;
 use domain::freshness::Heartbeats;
 use domain::teams::TEAMS;
 use domain::{
-    Board, Calendar, Details, Freshness, Period, ProgramId, RankedTeams, Subject, SubjectKind, Window,
+    Board, Calendar, Details, Freshness, Period, RankedTeams, Subject, SubjectKind, UserId, Window,
 };
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
@@ -37,6 +38,7 @@ use boards::{Boards, Chosen, Limits, Profiles, TeamRules, UserSum, WindowBoard};
 use closing::{Due, Progress};
 pub use config::{BoardLimit, Config};
 use depth::depth;
+use review::{LateOnBoards, Review};
 
 /// Enough to keep two processors busy decoding, with only a few MB of pages in memory.
 const SHARDS_AT_ONCE: usize = 4;
@@ -221,7 +223,9 @@ impl Publisher {
         });
         let periods: Vec<_> = due.iter().map(|due| due.period).collect();
         let chosen = chosen.unwrap_or_default();
-        let boards = Boards::new(chosen, self.limits, self.team_rules, periods.clone());
+        let review = Review::new(&due, &closings);
+        let asked = review.asked();
+        let boards = Boards::new(chosen, self.limits, self.team_rules, periods.clone(), review);
         // Heads are read before standings. So if a later run overtakes this one, replacing a head fails
         // instead of publishing older counts. The board of a program that only occurs among the standings is
         // taken to have no head; if it has one after all, the next run replaces it.
@@ -233,19 +237,14 @@ impl Publisher {
             HashMap::new()
         };
         let (mut boards, read) = self
-            .read(
-                boards,
-                generation,
-                (directory.has_people, periods.as_slice()),
-                now,
-            )
+            .read(boards, generation, (directory.has_people, asked.as_slice()), now)
             .await?;
         let generations = self.standings.generations().await?;
         if generations.live != generation {
             return Ok(None);
         }
         self.make_up(&mut boards, &periods, &generations.erasures).await?;
-        let concealed = boards.take_concealed();
+        let (concealed, review) = (boards.take_concealed(), boards.take_review());
         let (standings, sum) = boards.taken();
         let (programs, teams, chosen) = (boards.programs(), boards.teams(), boards.chosen());
         self.warn_of_more(programs, teams);
@@ -264,7 +263,7 @@ impl Publisher {
         self.publish_teams(ranked.teams, teams_heads, freshness, &mut run)
             .await?;
         let closings = self
-            .publish_past(&due, &ranked.past, closings, now, &mut run)
+            .publish_past(&due, &ranked.past, (closings, &review), now, &mut run)
             .await?;
         let former = previous.as_ref().map(|previous| previous.concealed.as_slice());
         let (concealed, units) = self
@@ -337,7 +336,7 @@ impl Publisher {
             })
             .buffer_unordered(USERS_AT_ONCE);
         while let Some((user, person, did)) = reads.try_next().await? {
-            boards.add_past(&user, person.as_ref(), without_late(did));
+            boards.add_past(&user, person.as_ref(), did);
         }
         Ok(())
     }
@@ -358,19 +357,21 @@ impl Publisher {
         }
     }
 
-    /// Makes the boards of the periods that are due, and returns what is closed afterwards.
+    /// Makes the boards of the periods that are due, tells what came too late, and returns what is closed afterwards.
     async fn publish_past(
         &self,
         due: &[Due],
         past: &[ClosedPeriod],
-        mut closings: BTreeMap<Window, Closings>,
+        (mut closings, review): (BTreeMap<Window, Closings>, &Review),
         now: Timestamp,
         run: &mut Run,
     ) -> anyhow::Result<BTreeMap<Window, Closings>> {
+        let mut made = Vec::new();
         for due in due {
             let window = due.period.window();
             if let Some(closed) = past.iter().find(|closed| closed.period == due.period) {
                 run.write_units += self.close(*due, closed, now).await?;
+                made.extend((due.state == State::Closed).then_some(due.period));
             } else if due.state == State::Closed {
                 tracing::error!(
                     period = %due.period,
@@ -379,22 +380,65 @@ impl Publisher {
                      provisional. `podium archive --period` closes them from the activities."
                 );
             }
-            let after = closing::closed(closings.get(&window).copied(), *due, now);
+            let after = closing::closed(closings.remove(&window), *due, now);
             closings.insert(window, after);
         }
+        for (period, late) in review.told() {
+            if !made.contains(period) {
+                run.write_units += self.tell_late(*period, late, now).await?;
+            }
+        }
+        review.note(&mut closings, (due, &made), &self.calendar, now);
         Ok(closings)
+    }
+
+    /// Makes editions of the boards of a closed period that say what came too late for it, and returns the write units that
+    /// it took.
+    async fn tell_late(&self, period: Period, late: &LateOnBoards, now: Timestamp) -> anyhow::Result<f64> {
+        let making = self.making(period, State::Closed, now);
+        let mut made = stream::iter(late)
+            .map(|(board, late)| self.tell_late_on(board, late, &making))
+            .buffer_unordered(BOARDS_AT_ONCE);
+        let mut units = 0.0;
+        while let Some(made) = made.try_next().await? {
+            units += made.write_units();
+        }
+        Ok(units)
+    }
+
+    async fn tell_late_on(
+        &self,
+        board: &Board,
+        late: &BTreeMap<UserId, Sum>,
+        making: &Making,
+    ) -> anyhow::Result<Made> {
+        let edition = self.snapshots.edition(board, making.period).await?;
+        let Some(edition) = edition.filter(|edition| edition.state == State::Closed) else {
+            return Ok(Made::Unchanged);
+        };
+        let told = self
+            .snapshots
+            .closed_board(board, &edition)
+            .await?
+            .with_late(late);
+        let made = self.snapshots.remake_edition(board, edition, making, &told);
+        Ok(made.await?)
+    }
+
+    fn making(&self, period: Period, state: State, now: Timestamp) -> Making {
+        Making {
+            window: self.calendar.span_of(period),
+            period,
+            state,
+            as_of: now,
+            includes_late: false,
+            is_by_operator: false,
+        }
     }
 
     /// Makes the boards of a period that is over, and returns the write units that it took.
     async fn close(&self, due: Due, closed: &ClosedPeriod, now: Timestamp) -> anyhow::Result<f64> {
-        let making = Making {
-            window: self.calendar.span_of(due.period),
-            period: due.period,
-            state: due.state,
-            as_of: now,
-            includes_late: false,
-            knows_late: false,
-        };
+        let making = self.making(due.period, due.state, now);
         let boards = closed.boards.iter();
         let made = boards.map(|(board, closed)| self.snapshots.make_edition(board, &making, closed));
         let mut made: Vec<Made> = stream::iter(made.collect::<Vec<_>>())
@@ -406,10 +450,7 @@ impl Publisher {
             let teams = self.snapshots.make_teams_edition(&making, &score, &closed.teams);
             made.push(teams.await?);
         }
-        let units = made.iter().map(|made| match made {
-            Made::Edition { write_units, .. } => *write_units,
-            Made::Unchanged | Made::Superseded => 0.0,
-        });
+        let units = made.iter().map(|made| made.write_units());
         tracing::info!(period = %due.period, state = ?due.state, boards = made.len(), "Made the boards of a period that is over.");
         Ok(units.sum())
     }
@@ -660,18 +701,6 @@ impl Reader {
         }
         Ok(units)
     }
-}
-
-/// Counters do not tell what was late, so neither do the facts of some users.
-fn without_late(
-    programs: BTreeMap<ProgramId, Vec<InPeriod>>,
-) -> impl Iterator<Item = (ProgramId, Vec<InPeriod>)> {
-    programs.into_iter().map(|(program, mut periods)| {
-        for period in &mut periods {
-            period.late = Sum::default();
-        }
-        (program, periods)
-    })
 }
 
 fn locked(boards: &Mutex<Boards>) -> MutexGuard<'_, Boards> {

@@ -60,9 +60,6 @@ pub struct Edition<Of> {
 pub struct OfPeople {
     /// Those who are not in the rows.
     pub others: BoardSums,
-    /// Whether the rows say what was received too late to count.
-    #[serde(default)]
-    pub knows_late: bool,
 }
 
 /// What an edition of the board of teams has besides its rows.
@@ -84,8 +81,8 @@ pub struct Making {
     pub state: State,
     pub as_of: Timestamp,
     pub includes_late: bool,
-    /// Whether the rows say what was received too late.
-    pub knows_late: bool,
+    /// Only an operator replaces an edition that includes what came too late.
+    pub is_by_operator: bool,
 }
 
 /// What making an edition came to.
@@ -95,10 +92,19 @@ pub enum Made {
         edition: u64,
         write_units: f64,
     },
-    /// The newest one has the same rows, or is closed while this one is provisional.
+    /// The newest one has the same rows, is closed while this one is provisional, or is an operator's.
     Unchanged,
     /// Another process made one meanwhile, which stays.
     Superseded,
+}
+
+impl Made {
+    pub fn write_units(&self) -> f64 {
+        match self {
+            Self::Edition { write_units, .. } => *write_units,
+            Self::Unchanged | Self::Superseded => 0.0,
+        }
+    }
 }
 
 impl<Of> Edition<Of> {
@@ -186,12 +192,28 @@ impl Snapshots {
         making: &Making,
         closed: &ClosedBoard,
     ) -> Result<Made, StoreError> {
+        let key = board_key(board, making.period.window());
+        let previous = self.newest(&key, making.period).await?;
         let of = OfPeople {
             others: closed.others,
-            knows_late: making.knows_late,
         };
+        self.make(&key, previous, making, of, &closed.rows).await
+    }
+
+    /// Makes an edition that follows the one that `closed` was made of, if that is still the newest: in the meantime someone
+    /// may have been erased from it.
+    pub async fn remake_edition(
+        &self,
+        board: &Board,
+        former: BoardEdition,
+        making: &Making,
+        closed: &ClosedBoard,
+    ) -> Result<Made, StoreError> {
         let key = board_key(board, making.period.window());
-        self.make(&key, making, of, &closed.rows).await
+        let of = OfPeople {
+            others: closed.others,
+        };
+        self.make(&key, Some(former), making, of, &closed.rows).await
     }
 
     /// The newest edition of the board of teams.
@@ -227,8 +249,9 @@ impl Snapshots {
             participants: ranked.participants,
             points: ranked.points,
         };
-        self.make(&teams_key(making.period.window()), making, of, &ranked.entries)
-            .await
+        let key = teams_key(making.period.window());
+        let previous = self.newest(&key, making.period).await?;
+        self.make(&key, previous, making, of, &ranked.entries).await
     }
 
     async fn newest<Of: DeserializeOwned>(
@@ -274,15 +297,15 @@ impl Snapshots {
     async fn make<Of, Row>(
         &self,
         key: &str,
+        previous: Option<Edition<Of>>,
         making: &Making,
         of: Of,
         rows: &[Row],
     ) -> Result<Made, StoreError>
     where
-        Of: PartialEq + Serialize + DeserializeOwned,
+        Of: PartialEq + Serialize,
         Row: Serialize,
     {
-        let previous: Option<Edition<Of>> = self.newest(key, making.period).await?;
         let Some((edition, writes)) = planned(previous, making, of, rows)? else {
             return Ok(Made::Unchanged);
         };
@@ -330,6 +353,10 @@ where
         .as_ref()
         .is_some_and(|previous| previous.state == State::Closed);
     if was_closed && making.state == State::Provisional {
+        return Ok(None);
+    }
+    let included_late = previous.as_ref().is_some_and(|previous| previous.includes_late);
+    if included_late && !making.is_by_operator {
         return Ok(None);
     }
     let former = previous.iter().flat_map(|previous| &previous.pages);
@@ -411,7 +438,7 @@ mod tests {
             state,
             as_of: as_of.parse().unwrap(),
             includes_late: false,
-            knows_late: false,
+            is_by_operator: false,
         }
     }
 

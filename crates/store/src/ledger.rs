@@ -6,10 +6,9 @@
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::counters::{Counters, Sum, day_number};
-use domain::{FactId, PerWindow};
+use domain::counters::{Counters, Late, Sum, day_number, day_of_number};
+use domain::{FactId, PerWindow, Period, Window};
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -107,17 +106,21 @@ pub struct Ledger {
 pub enum InvalidLedger {
     #[error("the attribute ledger is missing")]
     Missing,
-    #[error("the ledger has the format {0}; this version reads 1")]
+    #[error("the ledger has the format {0}; this version reads 1 and 2")]
     Format(u8),
     #[error("the ledger has {0} bytes")]
     Length(usize),
-    #[error("the ledger's day is out of range")]
+    #[error("a day of the ledger is out of range")]
     Day,
+    #[error("the ledger has sums of the unknown window {0}")]
+    Window(i64),
 }
 
 impl Ledger {
     /// The first byte. Another layout gets another number.
     const FORMAT: u8 = 1;
+    /// Where something was late, which most standings never have.
+    const FORMAT_WITH_LATE: u8 = 2;
 
     pub fn new(as_of: Date, epoch: Epoch) -> Self {
         Self {
@@ -183,15 +186,22 @@ impl Ledger {
         self.counters.add(day, sums);
     }
 
-    /// The format, the day, the sums and the epoch, then `spilled_through` after a byte that says whether there
-    /// is one, and the keys. Of each key, the milliseconds since the one before and the hash. Days, sums and
+    /// The format, the day, the sums, in the second format what was late, and the epoch, then `spilled_through` after a
+    /// byte that says whether there is one, and the keys. Of each key, the milliseconds since the one before and the hash. Days, sums and
     /// milliseconds are variable-length integers, since every snapshot reads every ledger and most are small.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![Self::FORMAT];
+        let late = self.counters.late();
+        let mut bytes = vec![if late.is_empty() {
+            Self::FORMAT
+        } else {
+            Self::FORMAT_WITH_LATE
+        }];
         push_integer(&mut bytes, day_number(self.counters.as_of()));
         for sum in self.counters.sums() {
-            push_integer(&mut bytes, sum.points);
-            push_integer(&mut bytes, sum.activities);
+            push_sum(&mut bytes, *sum);
+        }
+        if !late.is_empty() {
+            push_late(&mut bytes, late, day_number(self.counters.as_of()));
         }
         bytes.extend(self.epoch.0);
         bytes.push(self.spilled_through.is_some().into());
@@ -252,25 +262,70 @@ fn encoded(item: &Item) -> Result<&[u8], InvalidLedger> {
     }
 }
 
-/// Takes the format, the day and the sums from the beginning.
+/// Takes the format, the day, the sums and what was late from the beginning.
 fn take_counters(bytes: &mut &[u8]) -> Result<Counters, InvalidLedger> {
     let length = InvalidLedger::Length(bytes.len());
     let (format, rest) = bytes.split_first().ok_or(length)?;
-    if *format != Ledger::FORMAT {
-        return Err(InvalidLedger::Format(*format));
-    }
+    let has_late = match *format {
+        Ledger::FORMAT => false,
+        Ledger::FORMAT_WITH_LATE => true,
+        format => return Err(InvalidLedger::Format(format)),
+    };
     *bytes = rest;
     let day = take_integer(bytes).ok_or(length)?;
-    let day = day
-        .checked_mul(24 * 60 * 60)
-        .and_then(|seconds| Timestamp::from_second(seconds).ok());
-    let as_of = day.ok_or(InvalidLedger::Day)?.to_zoned(TimeZone::UTC).date();
+    let as_of = day_of_number(day).ok_or(InvalidLedger::Day)?;
     let mut sums = [Sum::default(); Counters::COUNT];
     for sum in &mut sums {
-        sum.points = take_integer(bytes).ok_or(length)?;
-        sum.activities = take_integer(bytes).ok_or(length)?;
+        *sum = take_sum(bytes).ok_or(length)?;
     }
-    Ok(Counters::stored(as_of, sums))
+    let late = if has_late {
+        take_late(bytes, day)?
+    } else {
+        Late::new()
+    };
+    Ok(Counters::stored(as_of, sums, late))
+}
+
+/// What was late, in order: how many periods, then of each the place of its window in [`Window::EVERY`], how many days it
+/// began before the day, and the sum.
+fn push_late(bytes: &mut Vec<u8>, late: &Late, day: i64) {
+    push_integer(bytes, late.len().try_into().expect("few periods are kept"));
+    for (period, sum) in late {
+        let window = Window::EVERY.iter().position(|window| *window == period.window());
+        let window = window.expect("every window is one of them");
+        push_integer(bytes, window.try_into().expect("there are few windows"));
+        push_integer(bytes, day - day_number(period.first_day()));
+        push_sum(bytes, *sum);
+    }
+}
+
+fn take_late(bytes: &mut &[u8], day: i64) -> Result<Late, InvalidLedger> {
+    let length = InvalidLedger::Length(bytes.len());
+    let count = take_integer(bytes).ok_or(length)?;
+    let mut late = Late::new();
+    for _ in 0..count {
+        let window = take_integer(bytes).ok_or(length)?;
+        let before = take_integer(bytes).ok_or(length)?;
+        let sum = take_sum(bytes).ok_or(length)?;
+        let first_day = day.checked_sub(before).and_then(day_of_number);
+        let first_day = first_day.ok_or(InvalidLedger::Day)?;
+        let of = usize::try_from(window).ok().and_then(|at| Window::EVERY.get(at));
+        let period = of.and_then(|window| Period::containing(*window, first_day));
+        late.insert(period.ok_or(InvalidLedger::Window(window))?, sum);
+    }
+    Ok(late)
+}
+
+fn push_sum(bytes: &mut Vec<u8>, sum: Sum) {
+    push_integer(bytes, sum.points);
+    push_integer(bytes, sum.activities);
+}
+
+fn take_sum(bytes: &mut &[u8]) -> Option<Sum> {
+    Some(Sum {
+        points: take_integer(bytes)?,
+        activities: take_integer(bytes)?,
+    })
 }
 
 /// Appends an integer with seven bits in each byte, the lowest first; numbers near zero, of either sign, are
@@ -381,14 +436,23 @@ mod tests {
             epoch: [u8; 8],
             through in proptest::option::of(1..5_000_000_000_i64),
             milliseconds in btree_set(1..5_000_000_000_000_i64, 0..40),
+            late in vec((1..4_usize, 0..400_i64, any::<i64>(), any::<i64>()), 0..20),
         ) {
-            let as_of = Timestamp::from_second(days * 86_400).unwrap();
+            let late = late.into_iter().map(|(window, before, points, activities)| {
+                let day = day_of_number(days - before).unwrap();
+                let period = Period::containing(Window::EVERY[window], day).unwrap();
+                (period, Sum { points, activities })
+            });
             let sums: Vec<_> = sums
                 .into_iter()
                 .map(|(points, activities)| Sum { points, activities })
                 .collect();
             let ledger = Ledger {
-                counters: Counters::stored(as_of.to_zoned(TimeZone::UTC).date(), sums.try_into().unwrap()),
+                counters: Counters::stored(
+                    day_of_number(days).unwrap(),
+                    sums.try_into().unwrap(),
+                    late.collect(),
+                ),
                 epoch: Epoch(epoch),
                 spilled_through: through.map(|second| key(second, "b")),
                 keys: milliseconds

@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use domain::counters::Sum;
 use domain::documents::{BoardSummary, BoardSums, Status};
 use domain::id::SMOKE_PROGRAM;
-use domain::{Board, Details, Freshness, Period, ProgramId, TeamId, Window};
+use domain::{Board, Details, Freshness, Period, ProgramId, Tally, TeamId, Window};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -47,13 +48,40 @@ pub struct Overview {
 }
 
 /// How far the days, weeks or months are closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closings {
     /// The last one that is closed.
     pub through: Period,
     /// The last one of which there are provisional boards, and when they were made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisional: Option<(Period, Timestamp)>,
+    /// The last ones that are closed, the latest first, as long as standings know what came too late for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
+}
+
+/// What the standings came to in a closed period when its boards were made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub period: Period,
+    /// `None` if counters were given up, so that it cannot be compared any more.
+    pub counted: Option<Tally>,
+    /// What came too late.
+    pub late: Sum,
+    pub as_of: Timestamp,
+    /// Why the next run makes them again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+}
+
+/// Why the boards of a closed period are made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Again {
+    /// Something in time was counted afterwards.
+    Counted,
+    /// Something came too late. That is told, and not added.
+    Late,
 }
 
 /// The sums of one board in each window.
@@ -151,7 +179,7 @@ mod tests {
             concealed: Vec::new(),
             closings: BTreeMap::new(),
             status: Status {
-                counted: domain::Tally::default(),
+                counted: Tally::default(),
                 dead_letters: 0,
                 snapshot_seconds: 0.0,
                 pending_rules: Vec::new(),

@@ -32,10 +32,7 @@ pub fn in_periods(
                 let counted = in_time.map(|sums| sums[at]).unwrap_or_default();
                 InPeriod {
                     counted: counted.into(),
-                    late: Sum {
-                        points: all.points - counted.points,
-                        activities: all.activities - counted.activities,
-                    },
+                    late: all - counted,
                 }
             });
             (program, periods.collect())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use domain::counters::Counters;
-use domain::{Period, ProgramId, Standing, Tally, UserId};
+use domain::{Period, ProgramId, Standing, UserId};
 use jiff::civil::Date;
 
 use crate::error::{self, StoreError};
@@ -91,10 +91,8 @@ impl Standings {
                 program,
                 tallies: counters.tallies(day),
                 recent_activities: counters.recent_activities(day),
-                past: past
-                    .iter()
-                    .map(|period| counters.of_period(Some(*period)).map(Tally::from))
-                    .collect(),
+                past: past.iter().map(|period| counters.in_period(*period)).collect(),
+                late: counters.into_late(),
             })
         };
         self.read_items(&shard, |items| {

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::counters::Sum;
+use domain::counters::{LATE_KEPT, Sum};
 use domain::{Activity, Fact, Period, UserId};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use store::caps::{Cap, CapName};
 use store::count::{Countable, TOLD_APART};
 use store::keys::{CountGeneration, StandingKey};
@@ -47,6 +47,21 @@ impl World {
             assert_eq!(Some(ledger.counters.as_of()), latest, "the day of {standing:?}");
             for (period, sum) in ledger.counters.periods() {
                 assert_eq!(sum, expected(&facts, rules, period), "{standing:?} in {period:?}");
+            }
+            let periods = included.iter().flat_map(|countable| {
+                LATE_KEPT.map(|(window, kept)| (Period::containing(window, countable.day), kept))
+            });
+            for (period, kept) in periods.collect::<BTreeSet<_>>() {
+                let period = period.expect("only all time is no period");
+                let oldest = Period::containing(period.window(), ledger.counters.as_of())
+                    .map(|current| current.earlier(i32::try_from(kept).expect("few are kept") - 1));
+                let late = if Some(period) >= oldest {
+                    whenever_received(&facts, rules, period) - expected(&facts, rules, Some(period))
+                } else {
+                    Sum::default()
+                };
+                let found = ledger.counters.late_for(period);
+                assert_eq!(found, late, "{standing:?} too late for {period}");
             }
             let epoch = ledger.epoch;
             let caps: BTreeSet<_> = included
@@ -147,9 +162,23 @@ impl World {
 /// What facts come to in a period by these rules, judged apart from the code under test: an activity and its void
 /// come to nothing wherever both are in time, and no more than its cap counts of a kind and a day.
 fn expected(facts: &[&StoredFact], rules: &Rules, period: Option<Period>) -> Sum {
+    let grace = SignedDuration::from_hours(GRACE_HOURS.into());
+    come_to(facts, rules, period, |received_at, end| received_at < end + grace)
+}
+
+/// What they come to in a period, late or not.
+fn whenever_received(facts: &[&StoredFact], rules: &Rules, period: Period) -> Sum {
+    come_to(facts, rules, Some(period), |_, _| true)
+}
+
+fn come_to(
+    facts: &[&StoredFact],
+    rules: &Rules,
+    period: Option<Period>,
+    is_in_time: impl Fn(Timestamp, Timestamp) -> bool,
+) -> Sum {
     let mut expected = Sum::default();
     let mut capped: BTreeMap<Cap, i64> = BTreeMap::new();
-    let grace = SignedDuration::from_hours(GRACE_HOURS.into());
     for StoredFact { fact, received_at } in facts {
         let (activity, sign): (Option<&Activity>, i64) = match fact {
             Fact::Activity(activity) => (Some(activity), 1),
@@ -163,7 +192,7 @@ fn expected(facts: &[&StoredFact], rules: &Rules, period: Option<Period>) -> Sum
         let day = rules.calendar.date(fact.occurred_at());
         let counts = period.is_none_or(|period| {
             let end = rules.calendar.beginning(period.following());
-            (period.first_day()..=period.last_day()).contains(&day) && received_at < end + grace
+            (period.first_day()..=period.last_day()).contains(&day) && is_in_time(received_at, end)
         });
         if !counts {
             continue;

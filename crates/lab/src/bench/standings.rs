@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::measure::{MAX_PUTS, put_standings};
 use anyhow::Context as _;
+use domain::counters::Late;
 use domain::standing::Tallies;
 use domain::{ProgramId, Standing, Tally, UserId};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -89,6 +90,7 @@ impl Staff {
             tallies: self.tallies(),
             recent_activities: 0,
             past: Vec::new(),
+            late: Late::new(),
         })
     }
 

@@ -168,11 +168,18 @@ fn ledger_of<'a>(standings: &'a BTreeMap<ProgramId, Kept>, program: &ProgramId) 
 /// Points and activities, found and expected, such as `all time 25/2 -> 30/3`.
 fn differences(found: &Counters, expected: &Counters) -> String {
     let show = |sum: Sum| format!("{}/{}", sum.points, sum.activities);
-    let differing = expected.periods().filter_map(|(period, expected)| {
-        let found = found.of_period(period).unwrap_or_default();
+    let sums = expected.periods().map(|(period, expected)| {
         let name = period.map_or_else(|| "all time".to_owned(), |period| period.to_string());
-        (found != expected).then(|| format!("{name} {} -> {}", show(found), show(expected)))
+        (name, found.of_period(period).unwrap_or_default(), expected)
     });
+    let late: BTreeSet<_> = found.late().keys().chain(expected.late().keys()).collect();
+    let late = late.into_iter().map(|&period| {
+        let name = format!("too late for {period}");
+        (name, found.late_for(period), expected.late_for(period))
+    });
+    let differing = sums.chain(late).filter(|(_, found, expected)| found != expected);
+    let differing =
+        differing.map(|(name, found, expected)| format!("{name} {} -> {}", show(found), show(expected)));
     differing.collect::<Vec<_>>().join(", ")
 }
 
