@@ -27,7 +27,18 @@ pub struct Review {
     /// What came too late for each period that is kept or made.
     late: BTreeMap<Period, Sum>,
     /// Where it came too late, for the periods of which this run tells it.
-    told: BTreeMap<Period, LateOnBoards>,
+    to_tell: BTreeMap<Period, LateOnBoards>,
+}
+
+/// What a run did for periods that are over.
+#[derive(Clone, Debug, Default)]
+pub struct Done<'a> {
+    /// Those whose boards it should have made.
+    pub due: &'a [Due],
+    /// Those of them that it closed.
+    pub made: Vec<Period>,
+    /// Those of which it told what came too late.
+    pub told: Vec<Period>,
 }
 
 impl Review {
@@ -39,7 +50,7 @@ impl Review {
         let last = last
             .map(|kept| kept.period)
             .filter(|period| due().all(|due| due != *period));
-        let told = kept().filter(|kept| kept.again == Some(Again::Late));
+        let to_tell = kept().filter(|kept| kept.again == Some(Again::Late));
         Self {
             counted: due()
                 .chain(last)
@@ -49,7 +60,7 @@ impl Review {
                 .chain(kept().map(|kept| kept.period))
                 .map(|period| (period, Sum::default()))
                 .collect(),
-            told: told
+            to_tell: to_tell
                 .take(TOLD_MAX)
                 .map(|kept| (kept.period, LateOnBoards::new()))
                 .collect(),
@@ -77,7 +88,7 @@ impl Review {
             if let Some(sum) = self.late.get_mut(period) {
                 *sum += *late;
             }
-            if let Some(boards) = self.told.get_mut(period) {
+            if let Some(boards) = self.to_tell.get_mut(period) {
                 let team = team.map(|team| Board::Team(team.clone()));
                 let of_user = [Board::Global, Board::Program(program.clone())]
                     .into_iter()
@@ -91,27 +102,25 @@ impl Review {
     }
 
     /// What came too late for the periods of which this run tells it.
-    pub fn told(&self) -> &BTreeMap<Period, LateOnBoards> {
-        &self.told
+    pub fn to_tell(&self) -> &BTreeMap<Period, LateOnBoards> {
+        &self.to_tell
     }
 
-    /// Notes which boards agree with the standings by now, and which must be made again. `made` are the periods whose boards
-    /// were closed by this run, of those that were `due`.
+    /// Notes which boards agree with the standings by now, and which must be made again.
     pub fn note(
         &self,
         closings: &mut BTreeMap<Window, Closings>,
-        (due, made): (&[Due], &[Period]),
+        done: &Done<'_>,
         calendar: &Calendar,
         now: Timestamp,
     ) {
         for (window, closings) in closings {
             let mut kept = std::mem::take(&mut closings.kept);
-            kept.retain(|kept| !made.contains(&kept.period));
+            kept.retain(|kept| !done.made.contains(&kept.period));
             for kept in &mut kept {
-                let was_due = due.iter().any(|due| due.period == kept.period);
-                self.note_one(kept, was_due, now);
+                self.note_one(kept, done, now);
             }
-            let made = made.iter().filter(|period| period.window() == *window);
+            let made = done.made.iter().filter(|period| period.window() == *window);
             kept.extend(made.map(|&period| Kept {
                 period,
                 counted: self.counted(period),
@@ -125,12 +134,12 @@ impl Review {
         }
     }
 
-    /// `was_due`: its boards should have been made again, but too many counters were given up.
-    fn note_one(&self, kept: &mut Kept, was_due: bool, now: Timestamp) {
+    fn note_one(&self, kept: &mut Kept, done: &Done<'_>, now: Timestamp) {
         let late = self.late(kept.period);
-        if was_due {
+        if done.due.iter().any(|due| due.period == kept.period) {
+            // It was not made again, since too many counters were given up.
             (kept.counted, kept.again) = (None, None);
-        } else if self.told.contains_key(&kept.period) {
+        } else if done.told.contains(&kept.period) {
             (kept.late, kept.as_of, kept.again) = (late, now, None);
         }
         let counted = self.counted(kept.period).zip(kept.counted);
@@ -160,6 +169,9 @@ fn knows_late(period: Period, calendar: &Calendar, now: Timestamp) -> bool {
         period >= current.earlier(before)
     })
 }
+
+#[cfg(test)]
+mod model;
 
 #[cfg(test)]
 mod tests {
@@ -214,8 +226,12 @@ mod tests {
                 };
                 closings.entry(period.window()).or_insert_with(new);
             }
-            let made = if did.is_some() { closes.as_slice() } else { &[] };
-            review.note(&mut closings, (&due, made), &calendar, now);
+            let done = Done {
+                due: &due,
+                made: if did.is_some() { closes } else { Vec::new() },
+                told: review.to_tell().keys().copied().collect(),
+            };
+            review.note(&mut closings, &done, &calendar, now);
             let kept = closings.values().flat_map(|closings| &closings.kept);
             let kept = kept.map(|kept| {
                 let counted = kept
@@ -347,7 +363,7 @@ mod tests {
                 &[(kept.period, sum(points))].into(),
             );
         }
-        let told = review.told()[&kept.period].iter().map(|(board, late)| {
+        let told = review.to_tell()[&kept.period].iter().map(|(board, late)| {
             let late = late.iter().map(|(user, late)| format!("{user}={}", late.points));
             format!("{board} {}", late.collect::<Vec<_>>().join(" "))
         });
