@@ -351,12 +351,13 @@ mod tests {
                 points: points.trim_end_matches('!').parse().unwrap(),
                 activities: 1,
             };
-            let sums = match is_late {
-                true => PerWindow {
+            let sums = if is_late {
+                PerWindow {
                     all: sum,
                     ..PerWindow::default()
-                },
-                false => sum.in_every_window(),
+                }
+            } else {
+                sum.in_every_window()
             };
             counters.add(day(on), sums);
         }

@@ -170,7 +170,7 @@ impl Publisher {
             let teams = self.snapshots.make_teams_edition(&making, &score, &closed.teams);
             made.push(teams.await?);
         }
-        let units = made.iter().map(|made| made.write_units());
+        let units = made.iter().map(Made::write_units);
         tracing::info!(period = %due.period, state = ?due.state, boards = made.len(), "Made the boards of a period that is over.");
         Ok(units.sum())
     }

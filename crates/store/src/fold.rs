@@ -27,6 +27,7 @@ pub const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// The next call for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Call {
     /// All standings of the person, consistently.
     ReadStandings,

@@ -28,7 +28,8 @@ const TEAMS: u32 = 4;
 const PUTS_AT_ONCE: usize = 8;
 /// People who are erased during the load.
 pub const LEAVERS: u16 = 2;
-/// They do so many activities before they are erased, others meanwhile, and the first again afterwards.
+/// They do so many activities before they are erased, others meanwhile, and others with the first ids afterwards, which
+/// conflict with what was not erased.
 pub const ACTIVITIES_OF_LEAVER: u16 = 40;
 /// No invocation that began before an erasure was noted runs longer.
 const WAITS: Waits = Waits {
@@ -45,6 +46,7 @@ struct Leaver {
     user: UserId,
     erased: Vec<Activity>,
     meanwhile: Vec<Activity>,
+    afterwards: Vec<Activity>,
 }
 
 impl People {
@@ -70,7 +72,7 @@ impl People {
     /// What counts of the leavers.
     pub fn activities(&self) -> impl Iterator<Item = &Activity> {
         let leavers = self.leavers.iter();
-        leavers.flat_map(|leaver| leaver.meanwhile.iter().chain(&leaver.erased))
+        leavers.flat_map(|leaver| leaver.meanwhile.iter().chain(&leaver.afterwards))
     }
 
     /// How many people there are besides the leavers. Each is always in one team.
@@ -225,21 +227,22 @@ async fn await_next(error: PostError, attempt: u32, until: Instant) -> anyhow::R
 impl Leaver {
     fn new(random: &mut StdRng, number: u16) -> anyhow::Result<Self> {
         let user: UserId = format!("leaver-{number}").parse()?;
-        let mut activities = |life: &str| {
+        let mut activities = |ids: &str, kind: Kind| {
             let activities = (0..ACTIVITIES_OF_LEAVER).map(|activity| {
                 Ok(Activity {
-                    activity_id: format!("{life}-{activity}").parse()?,
+                    activity_id: format!("{ids}-{activity}").parse()?,
                     user_id: user.clone(),
                     program_id: format!("program-{}", random.random_range(1..=3)).parse()?,
-                    kind: Kind::TaskCompleted,
+                    kind,
                     occurred_at: Some(Timestamp::now()),
                 })
             });
             activities.collect::<anyhow::Result<_>>()
         };
         Ok(Self {
-            erased: activities("first")?,
-            meanwhile: activities("second")?,
+            erased: activities("first", Kind::TaskCompleted)?,
+            meanwhile: activities("second", Kind::TaskCompleted)?,
+            afterwards: activities("first", Kind::LearningMilestone)?,
             user,
         })
     }
@@ -257,7 +260,7 @@ impl Leaver {
             finished.await.context("a person could not be erased")
         };
         tokio::try_join!(erased, post(api, &self.meanwhile))?;
-        post(api, &self.erased).await
+        post(api, &self.afterwards).await
     }
 
     /// It can begin once the first aggregator has noted the rules.

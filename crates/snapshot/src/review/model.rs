@@ -81,22 +81,26 @@ impl Model<'_> {
     fn count(&mut self, fact: &Fact) {
         let day = self.calendar.date(fact.occurred_at);
         let in_time = fact.in_time(&self.calendar);
-        let sums = PerWindow::of_each(|window| match in_time.get(window) {
-            true => fact.sum(),
-            false => Sum::default(),
+        let sums = PerWindow::of_each(|window| {
+            if in_time.get(window) {
+                fact.sum()
+            } else {
+                Sum::default()
+            }
         });
         let counters = self.counters.entry(fact.user);
         counters.or_insert_with(|| Counters::new(day)).add(day, sums);
     }
 
     /// What the facts received by now come to.
-    fn from_facts(&self, user: usize, period: Period, now: Timestamp) -> InPeriod {
+    fn of_facts(&self, user: usize, period: Period, now: Timestamp) -> InPeriod {
         let mut did = InPeriod::default();
         for fact in self.facts {
             if fact.user == user && fact.received_at <= now && fact.is_in(period, &self.calendar) {
-                match fact.in_time(&self.calendar).get(period.window()) {
-                    true => did.counted += fact.sum().into(),
-                    false => did.late += fact.sum(),
+                if fact.in_time(&self.calendar).get(period.window()) {
+                    did.counted += fact.sum().into();
+                } else {
+                    did.late += fact.sum();
                 }
             }
         }
@@ -122,7 +126,7 @@ impl Model<'_> {
             let id = USERS[user].parse().unwrap();
             review.add(&id, &"p".parse().unwrap(), None, &past, counters.late());
             for (due, did) in due.iter().zip(past) {
-                let did = did.unwrap_or_else(|| self.from_facts(user, due.period, now));
+                let did = did.unwrap_or_else(|| self.of_facts(user, due.period, now));
                 boards.entry(due.period).or_default().insert(user, did);
             }
         }
@@ -175,10 +179,10 @@ proptest! {
             model.snapshot(now);
         }
         for (period, board) in &model.closed {
-            for user in 0..USERS.len() {
-                let expected = model.from_facts(user, *period, Timestamp::MAX);
+            for (user, name) in USERS.iter().enumerate() {
+                let expected = model.of_facts(user, *period, Timestamp::MAX);
                 let found = board.get(&user).copied().unwrap_or_default();
-                prop_assert_eq!(found, expected, "{} in {}", USERS[user], period);
+                prop_assert_eq!(found, expected, "{} in {}", name, period);
             }
         }
         let last = calendar_day(&model.calendar, begin + SignedDuration::from_hours(DAYS * 24 - 1));
