@@ -70,16 +70,16 @@ impl Correction {
         new_id: impl FnOnce() -> CorrectionId,
     ) -> Result<Correction, Rejection> {
         let mut fields = Fields::parse(raw, Form::Correction)?;
-        let id = fields.optional_id("correction_id")?;
-        let user: UserId = fields.id("user_id")?;
+        let id = fields.parsed("correction_id")?;
+        let user: UserId = fields.required("user_id")?;
         let change = if fields.has("voids") {
-            Change::Void(fields.id("voids")?)
+            Change::Void(fields.required("voids")?)
         } else if fields.has("points") {
             let max = Adjustment::POINTS_MAX.into();
             let points = fields.whole("points", -i64::from(Adjustment::POINTS_MAX), max)?;
             let points = points.and_then(|points| i32::try_from(points).ok());
             Change::Adjust {
-                program: fields.id("program_id")?,
+                program: fields.required("program_id")?,
                 points: points.ok_or_else(|| fields.missing("points"))?,
                 occurred_at: match fields.text("occurred_at")? {
                     Some(text) => time(&text, received_at, None)?,

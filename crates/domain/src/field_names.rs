@@ -1,4 +1,4 @@
-//! What a client probably meant by a field that an activity does not have.
+//! The fields of what clients send, and what a client probably meant by one that is not among them.
 
 /// The fields of an activity.
 pub(crate) const FIELDS: [&str; 9] = [
@@ -32,6 +32,38 @@ pub(crate) const OF_TEAMS: [&str; 2] = ["team_id", "title"];
 
 /// Those of a program.
 pub(crate) const OF_PROGRAMS: [&str; 4] = ["program_id", "title", "order", "archived"];
+
+/// Those of a quest.
+pub(crate) const OF_QUESTS: [&str; 10] = [
+    "id",
+    "version",
+    "title",
+    "coin",
+    "starts_at",
+    "ends_at",
+    "per",
+    "rule",
+    "within",
+    "supply",
+];
+
+/// Those of a coin.
+pub(crate) const OF_COINS: [&str; 2] = ["name", "value"];
+
+/// The forms of a rule. A rule has one of them.
+pub(crate) const OF_RULES: [&str; 6] = ["all", "ordered", "count", "distinct", "points", "streak"];
+
+/// Those of the rules `count` and `points`.
+pub(crate) const OF_AMOUNTS: [&str; 2] = ["of", "at_least"];
+
+/// Those of the rule `distinct`.
+pub(crate) const OF_DISTINCT: [&str; 3] = ["of", "field", "at_least"];
+
+/// Those of the rule `streak`.
+pub(crate) const OF_STREAKS: [&str; 3] = ["of", "unit", "at_least"];
+
+/// Those of a matcher.
+pub(crate) const OF_MATCHERS: [&str; 3] = ["kind", "program_id", "metadata"];
 
 /// The fields of an activity that clients must not send, and why.
 pub(crate) const NOT_SENT: [(&str, &str); 2] = [
@@ -82,28 +114,39 @@ const COMPARED_MAX: usize = 64;
 /// Shorter names resemble too many others.
 const SIMILAR_MIN: usize = 3;
 
-/// The field that a client probably meant by `name`: the same but for case and punctuation, a usual name for
-/// it, or one with a typing error.
+/// The field of an activity that a client probably meant by `name`: one [similar to](similar_to) it, or one for which
+/// it is a usual name.
 pub(crate) fn meant_by(name: &str) -> Option<&'static str> {
-    let name = without_style(name);
-    let same = || FIELDS.into_iter().find(|field| without_style(field) == name);
-    let alias = || {
-        let (field, _) = ALIASES.iter().find(|(_, names)| names.contains(&name.as_str()))?;
-        Some(*field)
-    };
+    let plain = without_style(name);
+    let alias = ALIASES.iter().find(|(_, names)| names.contains(&plain.as_str()));
+    same_as(name, &FIELDS)
+        .or(alias.map(|(field, _)| *field))
+        .or_else(|| similar_to(name, &FIELDS))
+}
+
+/// The field with this name but for case, punctuation and typing errors.
+pub(crate) fn similar_to(name: &str, fields: &[&'static str]) -> Option<&'static str> {
+    let plain = without_style(name);
     let similar = || {
-        let distances = FIELDS.iter().map(|field| {
+        let distances = fields.iter().map(|field| {
             let field_name = without_style(field);
             let allowed = if field_name.len() < 6 { 1 } else { 2 };
-            let distance = strsim::osa_distance(&field_name, &name);
+            let distance = strsim::osa_distance(&field_name, &plain);
             (distance, allowed, *field)
         });
         let (_, _, field) = distances
             .filter(|(distance, allowed, _)| distance <= allowed)
             .min()?;
-        (name.len() >= SIMILAR_MIN).then_some(field)
+        (plain.len() >= SIMILAR_MIN).then_some(field)
     };
-    same().or_else(alias).or_else(similar)
+    same_as(name, fields).or_else(similar)
+}
+
+/// The field with this name but for case and punctuation.
+fn same_as(name: &str, fields: &[&'static str]) -> Option<&'static str> {
+    let plain = without_style(name);
+    let mut fields = fields.iter();
+    fields.find(|field| without_style(field) == plain).copied()
 }
 
 /// Whether objects around activities are often called so.

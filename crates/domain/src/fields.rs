@@ -1,9 +1,11 @@
 //! Reads the fields of one JSON object that a client sends, and names what is wrong with them.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use serde_json::value::RawValue;
 
-use crate::field_names::{self, is_wrapper, meant_by};
-use crate::id::InvalidId;
+use crate::field_names::{self, is_wrapper, meant_by, similar_to};
 use crate::intake::{Rejection, RejectionCode};
 use crate::json::{self, field_name, invalid, is_number, shorten, type_of};
 use crate::timestamp;
@@ -19,6 +21,14 @@ pub(crate) enum Form {
     Person,
     Team,
     Program,
+    Quest,
+    Coin,
+    Rule,
+    /// What the rules `count` and `points` have.
+    Amount,
+    Distinct,
+    Streak,
+    Matcher,
 }
 
 impl Form {
@@ -29,6 +39,13 @@ impl Form {
             Self::Person => "a person",
             Self::Team => "a team",
             Self::Program => "a program",
+            Self::Quest => "a quest",
+            Self::Coin => "a coin",
+            Self::Rule => "a rule",
+            Self::Amount => "a rule of this form",
+            Self::Distinct => "a rule of the form distinct",
+            Self::Streak => "a rule of the form streak",
+            Self::Matcher => "a matcher",
         }
     }
 
@@ -39,22 +56,31 @@ impl Form {
             Self::Person => &field_names::OF_PEOPLE,
             Self::Team => &field_names::OF_TEAMS,
             Self::Program => &field_names::OF_PROGRAMS,
+            Self::Quest => &field_names::OF_QUESTS,
+            Self::Coin => &field_names::OF_COINS,
+            Self::Rule => &field_names::OF_RULES,
+            Self::Amount => &field_names::OF_AMOUNTS,
+            Self::Distinct => &field_names::OF_DISTINCT,
+            Self::Streak => &field_names::OF_STREAKS,
+            Self::Matcher => &field_names::OF_MATCHERS,
         }
     }
 
     /// The fields that clients must not send, and why.
     fn not_sent(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Activity => &field_names::NOT_SENT,
-            Self::Correction | Self::Person | Self::Team | Self::Program => &[],
+        if self == Self::Activity {
+            &field_names::NOT_SENT
+        } else {
+            &[]
         }
     }
 
     /// The field that a client probably meant.
     fn meant_by(self, name: &str) -> Option<&'static str> {
-        match self {
-            Self::Activity => meant_by(name),
-            Self::Correction | Self::Person | Self::Team | Self::Program => None,
+        if self == Self::Activity {
+            meant_by(name)
+        } else {
+            similar_to(name, self.fields())
         }
     }
 }
@@ -85,6 +111,10 @@ impl<'a> Fields<'a> {
     pub fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let at = self.rest.iter().position(|(found, _)| found == name)?;
         Some(self.rest.remove(at).1)
+    }
+
+    pub fn required_value(&mut self, name: &str) -> Result<&'a RawValue, Rejection> {
+        self.take(name).ok_or_else(|| self.missing(name))
     }
 
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Rejection> {
@@ -132,19 +162,33 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub fn optional_id<T: std::str::FromStr<Err = InvalidId>>(
-        &mut self,
-        name: &str,
-    ) -> Result<Option<T>, Rejection> {
+    /// A text that a type parses.
+    pub fn parsed<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, Rejection>
+    where
+        T::Err: Display,
+        RejectionCode: for<'e> From<&'e T::Err>,
+    {
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
-        let id = text.parse().map(Some);
-        id.map_err(|error: InvalidId| Rejection::new((&error).into(), name, error))
+        let parsed = text.parse().map(Some);
+        parsed.map_err(|error: T::Err| Rejection::new((&error).into(), name, error))
     }
 
-    pub fn id<T: std::str::FromStr<Err = InvalidId>>(&mut self, name: &str) -> Result<T, Rejection> {
-        self.optional_id(name)?.ok_or_else(|| self.missing(name))
+    /// A text that must be there, and that a type parses.
+    pub fn required<T: FromStr>(&mut self, name: &str) -> Result<T, Rejection>
+    where
+        T::Err: Display,
+        RejectionCode: for<'e> From<&'e T::Err>,
+    {
+        self.parsed(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// A whole number that must be there, within these bounds.
+    pub fn required_whole(&mut self, name: &str, min: u32, max: u32) -> Result<u32, Rejection> {
+        let number = self.whole(name, min.into(), max.into())?;
+        let number = number.ok_or_else(|| self.missing(name))?;
+        Ok(u32::try_from(number).expect("it is within its bounds"))
     }
 
     /// The rejection for a missing field. If the client sent it under another name, or sent the object

@@ -164,6 +164,12 @@ identifier!(
 );
 
 identifier!(
+    /// A quest, of the same characters as a [`UserId`].
+    QuestId,
+    NAME
+);
+
+identifier!(
     /// What was done, a slug such as `task_completed`: 1 to 64 bytes of `[a-z0-9_-]`.
     Kind,
     Rule {

@@ -91,6 +91,21 @@ impl Rejection {
         };
         Self { code, field, detail }
     }
+
+    /// The same rejection, of what is in another field.
+    pub(crate) fn within(self, outer: &str) -> Self {
+        let Self { code, field, detail } = self;
+        if field.is_empty() {
+            let detail = format!("{outer}: {detail}");
+            let field = outer.to_owned();
+            return Self { code, field, detail };
+        }
+        Self {
+            code,
+            field: format!("{outer}.{field}"),
+            detail: format!("{outer}.{detail}"),
+        }
+    }
 }
 
 impl Intake {
@@ -103,10 +118,10 @@ impl Intake {
         new_id: impl FnOnce() -> ActivityId,
     ) -> Result<Activity, Rejection> {
         let mut fields = Fields::parse(raw, Form::Activity)?;
-        let id = fields.optional_id("activity_id")?;
-        let user: UserId = fields.id("user_id")?;
-        let program: ProgramId = fields.id("program_id")?;
-        let kind: Kind = fields.id("kind")?;
+        let id = fields.parsed("activity_id")?;
+        let user: UserId = fields.required("user_id")?;
+        let program: ProgramId = fields.required("program_id")?;
+        let kind: Kind = fields.required("kind")?;
         let occurred_at = match fields.text("occurred_at")? {
             Some(text) => time(&text, received_at, self.max_age)?,
             None => received_at,
@@ -221,7 +236,7 @@ pub(crate) fn time(
     }
 }
 
-fn metadata(raw: &RawValue) -> Result<Metadata, Rejection> {
+pub(crate) fn metadata(raw: &RawValue) -> Result<Metadata, Rejection> {
     let text = raw.get();
     if !text.starts_with('{') {
         let detail = format!("must be a JSON object, not {}", type_of(raw));
