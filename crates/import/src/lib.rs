@@ -1,7 +1,7 @@
 //! `podium import`: sends activities from a file or a git history. `input` opens and inflates, `records` splits into
 //! JSON objects or rows, `shape` maps them to fields, `identify` makes ids, `batch` and `post` send, `resume` keeps the
-//! position, `tally` and `progress` report; `git` reads a history. `correct` is `podium correct`, and `people` is
-//! `podium people`; `retries` is for all of them.
+//! position, `tally` and `progress` report; `git` reads a history. `offline` reads the activities of a file without
+//! sending them. `correct` is `podium correct`, and `people` is `podium people`; `retries` is for all of them.
 
 mod batch;
 mod compose;
@@ -9,6 +9,7 @@ pub mod correct;
 mod git;
 mod identify;
 mod input;
+pub mod offline;
 pub mod people;
 mod post;
 mod progress;
@@ -30,10 +31,10 @@ use terminal::duration;
 use terminal::text::{counted, grouped, shell_word};
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::input::Source;
 use self::{
     batch::{Batch, Batcher},
     git::Repository,
-    input::Source,
     post::{Posted, Poster},
     progress::{Progress, describe},
     records::{DoesNotFit, Start},
@@ -42,6 +43,8 @@ use self::{
     shape::Shape,
     tally::Tally,
 };
+
+const COMMAND: &str = "podium import";
 
 /// If an answer takes longer, the batch is sent again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -215,7 +218,7 @@ async fn import_records(
     let mut progress = Progress::new(journal.as_ref().map(Journal::file_bytes));
     let (mut is_saved, mut done) = (true, start.records);
     let (from, shape) = (source.clone(), args.shape.clone());
-    let read = move |batcher: Batcher<_>| records::read(&from, &shape, start, batcher);
+    let read = move |batcher: Batcher<_>| records::read(&from, COMMAND, &shape, start, batcher);
     let (end, read) = send(args, poster, read, |posted| {
         done = posted.read.records;
         tally.add(posted.tally.clone());

@@ -23,9 +23,6 @@ use super::{
     tally::{Place, Rejection},
 };
 
-/// The command that imports what is read here.
-const COMMAND: &str = "podium import";
-
 /// A longer record cannot be an item, so it is not kept in memory.
 const RECORD_BYTES_MAX: u64 = 256 * 1024;
 
@@ -47,14 +44,21 @@ pub struct Start {
 #[error("the saved position is not used: the records before it are others than those of this file")]
 pub struct DoesNotFit;
 
-/// Passes on the activities of a source. What was read before an error is passed on as well.
-pub fn read<E>(source: &Source, shape: &Shape, start: Start, batcher: Batcher<E>) -> anyhow::Result<()>
+/// Passes on the activities of a source that a `command` reads. What was read before an error is passed on as well.
+pub fn read<E>(
+    source: &Source,
+    command: &str,
+    shape: &Shape,
+    start: Start,
+    batcher: Batcher<E>,
+) -> anyhow::Result<()>
 where
     E: FnMut(Batch) -> ControlFlow<()>,
 {
-    let text = source.open(COMMAND)?;
+    let text = source.open(command)?;
     let mut sink = Sink {
         meter: Box::new(text.meter()),
+        command,
         shape,
         start,
         is_past_start: start.records == 0,
@@ -76,6 +80,7 @@ where
 
 struct Sink<'a, E> {
     meter: Box<dyn Fn() -> u64>,
+    command: &'a str,
     shape: &'a Shape,
     start: Start,
     is_past_start: bool,
@@ -115,7 +120,7 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
             (_, Some(_)) => bail!("--records names a member of a JSON document, and this is none"),
             (Some(b'['), None) => self.read_array(Array::new(whole)),
             (Some(b'{'), None) => {
-                check_is_lines(&line, second)?;
+                check_is_lines(&line, second, self.command)?;
                 self.read_lines(whole, blank)
             }
             _ => self.read_table(whole, blank),
@@ -176,7 +181,8 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
         ensure!(
             length as u64 <= DOCUMENT_BYTES_MAX,
             "a document with --records may have at most 256 MiB; make lines of it: \
-             jq -c '.{member}[]' FILE | podium import -"
+             jq -c '.{member}[]' FILE | {} -",
+            self.command
         );
         let members = json::object(&document).map_err(|rejection| {
             anyhow::anyhow!("--records {member} needs one JSON object: {}", rejection.detail)
@@ -261,14 +267,14 @@ impl<E: FnMut(Batch) -> ControlFlow<()>> Sink<'_, E> {
 
 /// Refuses a JSON document over several lines, and one that holds the records in a member, before anything
 /// is sent: each line of it would be rejected.
-fn check_is_lines(first: &[u8], second: Option<u8>) -> anyhow::Result<()> {
+fn check_is_lines(first: &[u8], second: Option<u8>, command: &str) -> anyhow::Result<()> {
     let line = first.trim_ascii();
     let is_complete = first.last() == Some(&b'\n');
     let is_torn = is_complete && serde_json::from_slice::<&RawValue>(line).is_err_and(|error| error.is_eof());
     if is_torn && second.is_some_and(|byte| byte != b'{') {
         bail!(
             "it begins with a JSON object over several lines. If one of its members is an array with the records, name \
-             it with --records MEMBER. Otherwise write each object on one line: jq -c . FILE | podium import -"
+             it with --records MEMBER. Otherwise write each object on one line: jq -c . FILE | {command} -"
         );
     }
     let members = json::object(line).unwrap_or_default();

@@ -1,7 +1,6 @@
 //! `podium local`: the whole system on this machine.
 
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,6 +16,8 @@ use store::rules::PeriodGrace;
 use tokio::signal::unix::{SignalKind, signal};
 
 use terminal::duration;
+
+use crate::small_file;
 
 pub const HELP: &str = "\
 When it is ready, it prints one line of JSON on standard output: the addresses, the process id and
@@ -194,20 +195,13 @@ fn parse_age(raw: &str) -> Result<String, String> {
 
 /// Reads a scoring policy in the form of Terraform's variable. An error names the file, and the line or the
 /// field.
-fn read_scoring_policy(file: &Path) -> anyhow::Result<ScoringPolicy> {
-    let path = file.display();
-    let mut json = String::new();
-    let read =
-        File::open(file).and_then(|opened| opened.take(SCORING_BYTES_MAX + 1).read_to_string(&mut json));
-    let read = read.with_context(|| format!("cannot read the scoring policy {path} (--scoring)"))?;
-    ensure!(
-        read as u64 <= SCORING_BYTES_MAX,
-        "the scoring policy {path} (--scoring) is larger than {SCORING_BYTES_MAX} bytes"
-    );
-    json.parse().with_context(|| {
+pub fn read_scoring_policy(file: &Path) -> anyhow::Result<ScoringPolicy> {
+    let name = format!("the scoring policy {} (--scoring)", file.display());
+    let json = small_file::read(file, &name, SCORING_BYTES_MAX)?;
+    serde_json::from_slice(&json).with_context(|| {
         format!(
-            "the scoring policy {path} (--scoring) is not valid; expected \
-             [{{\"effective_from\": TIME, \"points\": {{KIND: WORTH}}}}], as `podium help local` describes"
+            "{name} is not valid; expected [{{\"effective_from\": TIME, \"points\": {{KIND: WORTH}}}}], as \
+             `podium help local` describes"
         )
     })
 }

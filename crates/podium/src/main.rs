@@ -5,6 +5,8 @@ mod completions;
 mod cost;
 mod local;
 mod people;
+mod quests;
+mod small_file;
 mod smoke;
 
 use std::process::ExitCode;
@@ -44,6 +46,9 @@ enum Command {
     /// Import or export what people are called, and how boards show them; erase a person
     #[command(subcommand, after_long_help = people::HELP)]
     People(people::Command),
+    /// Check quests, and try them on the activities of a file
+    #[command(subcommand, after_long_help = quests::HELP)]
+    Quests(quests::Command),
     /// Send synthetic activities at a fixed rate and measure the answers
     Load(load::Args),
     /// Check a deployment: follow one activity from its POST to the board
@@ -88,6 +93,7 @@ async fn main() -> ExitCode {
         Command::Import(args) => import::run(args).await,
         Command::Correct(command) => correct::run(command).await,
         Command::People(command) => people::run(command).await,
+        Command::Quests(command) => quests::run(command),
         Command::Load(args) => load::run(args).await,
         Command::Smoke(args) => smoke::run(args).await,
         Command::Board(args) => board::run(args).await,

@@ -2,6 +2,7 @@ use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
 
+use super::super::COMMAND;
 use super::*;
 
 /// The options of a command line.
@@ -33,7 +34,7 @@ pub fn sent(bytes: &[u8], args: &[&str], start: Start) -> (String, Read) {
         last = batch.read;
         ControlFlow::Continue(())
     });
-    if let Err(error) = read(&Source::File(path.clone()), &shape(args), start, batcher) {
+    if let Err(error) = read(&Source::File(path.clone()), COMMAND, &shape(args), start, batcher) {
         records.push(format!("! {error:#}").replace(path.to_str().expect("text"), "FILE"));
     }
     (records.join("\n"), last)
@@ -171,7 +172,7 @@ fn reading_goes_on_where_it_stopped_and_gives_the_same_ids() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(&file, text).expect("written");
         let source = Source::File(file.path().to_owned());
-        read(&source, &shape(&[]), Start::default(), batcher).expect("read");
+        read(&source, COMMAND, &shape(&[]), Start::default(), batcher).expect("read");
         let start = Start { records: 2, digest };
         assert_eq!(sent(text.as_bytes(), &[], start).0, lines[2..].join("\n"));
 
