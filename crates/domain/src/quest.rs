@@ -24,6 +24,7 @@ use serde_json::value::RawValue;
 use crate::fields::{Fields, Form};
 use crate::id::QuestId;
 use crate::intake::{Rejection, RejectionCode};
+use crate::json::shorten;
 use crate::person::DisplayName;
 use crate::timestamp::{self, InvalidTime};
 
@@ -53,7 +54,7 @@ pub struct Quest {
     pub supply: Option<u32>,
 }
 
-/// What a coin is called, and what it is worth to the deployment.
+/// What a coin is called, and how much it is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoinKind {
     pub name: DisplayName,
@@ -88,8 +89,8 @@ pub struct InvalidWithin(String);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is {found:?}; use {choices}")]
 pub struct InvalidChoice {
-    pub(crate) found: String,
-    pub(crate) choices: &'static str,
+    found: String,
+    choices: &'static str,
 }
 
 impl Quest {
@@ -203,7 +204,7 @@ impl FromStr for Within {
         };
         let valid = 1..=Self::DAYS_MAX * Self::HOURS_OF_A_DAY;
         let hours = hours().filter(|hours| valid.contains(hours));
-        let hours = hours.ok_or_else(|| InvalidWithin(crate::json::shorten(raw)))?;
+        let hours = hours.ok_or_else(|| InvalidWithin(shorten(raw)))?;
         Ok(Self { hours })
     }
 }
@@ -222,9 +223,9 @@ impl fmt::Display for Within {
 }
 
 impl InvalidChoice {
-    pub(crate) fn of(found: &str, choices: &'static str) -> Self {
+    fn of(found: &str, choices: &'static str) -> Self {
         Self {
-            found: crate::json::shorten(found),
+            found: shorten(found),
             choices,
         }
     }

@@ -196,7 +196,7 @@ fn period(per: Per, seen: &Seen<'_>) -> CoinPeriod {
 }
 
 /// The coin of one period. The rule stays met once it is met, so the first activity in order of receipt with which
-/// it is met is found by binary search.
+/// it is met is found by binary search: for n activities, log n passes over them.
 fn coin(quest: &Quest, period: CoinPeriod, matches: &[Match<'_>]) -> Option<Coin> {
     let is_met = |matches: &[Match<'_>]| quest.rule.is_met(quest.within, matches);
     if !is_met(matches) {

@@ -93,7 +93,7 @@ impl Progress {
     /// How far the quest is done, such as `4 of 5 days in a row: 2026-03-01 … 2026-03-04`.
     pub fn in_words(&self, quest: &Quest) -> String {
         let unit = match &quest.rule {
-            Rule::All(_) => "matchers",
+            Rule::All(_) => "conditions",
             Rule::Ordered(_) => "steps",
             Rule::Count { .. } => "activities",
             Rule::Points { .. } => "points",

@@ -57,20 +57,19 @@ pub fn of_user(outcomes: &[Outcome<'_>], user: &UserId, activities: &Activities<
             let verdict = if given.iter().any(|given| given.id == coin.id) {
                 "a coin"
             } else {
-                "no coin, since others were first"
+                "no coin: others were first"
             };
             let _ = writeln!(text, "    {verdict}{}", reason(coin, usize::MAX));
         }
         if !outcome.found.iter().any(|coin| coin.user == *user) {
-            let _ = match closest(outcome.quest, activities) {
-                Some(progress) => writeln!(
-                    text,
-                    "    no coin; {}, by {}",
-                    progress.in_words(outcome.quest),
-                    list(&progress.evidence, usize::MAX)
-                ),
-                None => writeln!(text, "    no coin; no activity matches"),
+            let lacking = match closest(outcome.quest, activities) {
+                Some(progress) => {
+                    let evidence = list(&progress.evidence, usize::MAX);
+                    format!("{}; evidence: {evidence}", progress.in_words(outcome.quest))
+                }
+                None => "no activity matches".to_owned(),
             };
+            let _ = writeln!(text, "    no coin: {lacking}");
         }
         text
     });

@@ -371,7 +371,7 @@ fn what_is_lacking_is_told_of_the_period_in_which_the_most_is_done() {
         ),
         (
             r#""per":"once","rule":{"all":[{"kind":"k"},{"kind":"free"},{"kind":"other"},{"program_id":"r"}]}"#,
-            "2 of 4 matchers: 2026-03-01 … 2026-03-06; lacking an activity of the kind free and an activity in the program r [a f]",
+            "2 of 4 conditions: 2026-03-01 … 2026-03-06; lacking an activity of the kind free and an activity in the program r [a f]",
         ),
         (
             r#""per":"once","rule":{"ordered":[{"kind":"other"},{"kind":"k"},{"kind":"k"}]}"#,
