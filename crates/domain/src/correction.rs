@@ -266,5 +266,9 @@ mod tests {
             r#"{"user_id":"ann","voids":"a","reason":"r","kind":"k"}"#,
             "UnknownField [kind] kind is not a field of a correction; its fields are correction_id, user_id, voids, program_id, points, occurred_at, reason",
         );
+        check(
+            r#"{"userId":"ann","voids":"a","reason":"r"}"#,
+            "UnknownField [userId] userId is not a field of a correction; its name is user_id",
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! `podium quests`: quests in words, and which coins the activities of a file earn. Nothing is sent.
 
 mod report;
+#[cfg(test)]
+mod tests;
 mod trial;
 
 use std::io::{self, Write as _};

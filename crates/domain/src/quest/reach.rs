@@ -177,7 +177,7 @@ fn best_window(rule: &Rule, within: Option<Within>, activities: &[Match<'_>]) ->
             best = content.amount();
             window = start..end;
         }
-        // Later windows have nothing that this one lacks.
+        // It is met, or later windows have nothing that this one lacks.
         if best >= rule.needed() || end == activities.len() {
             break;
         }

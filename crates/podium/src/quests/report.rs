@@ -41,7 +41,8 @@ pub fn of_all(outcomes: &[Outcome<'_>]) -> String {
             Some(issued) => writeln!(text, "  {found} found, {} issued.", issued.len()),
         };
         for coin in outcome.given() {
-            let _ = writeln!(text, "    {}{}", coin.user, reason(coin, EVIDENCE_SHOWN_MAX));
+            let proof = proof(coin, EVIDENCE_SHOWN_MAX);
+            let _ = writeln!(text, "    {}{}, {proof}", coin.user, for_period(coin));
         }
         text
     });
@@ -54,12 +55,12 @@ pub fn of_user(outcomes: &[Outcome<'_>], user: &UserId, activities: &Activities<
         let mut text = heading(outcome.quest);
         let given = outcome.given();
         for coin in outcome.found.iter().filter(|coin| coin.user == *user) {
-            let verdict = if given.iter().any(|given| given.id == coin.id) {
-                "a coin"
+            let (period, proof) = (for_period(coin), proof(coin, usize::MAX));
+            let _ = if given.iter().any(|given| given.id == coin.id) {
+                writeln!(text, "    a coin{period}, {proof}")
             } else {
-                "no coin: others were first"
+                writeln!(text, "    no coin{period}, since others were first: {proof}")
             };
-            let _ = writeln!(text, "    {verdict}{}", reason(coin, usize::MAX));
         }
         if !outcome.found.iter().any(|coin| coin.user == *user) {
             let lacking = match closest(outcome.quest, activities) {
@@ -76,14 +77,20 @@ pub fn of_user(outcomes: &[Outcome<'_>], user: &UserId, activities: &Activities<
     outcomes.collect()
 }
 
-/// What a coin is for, and why it is given, as the rest of a line.
-fn reason(coin: &Coin, shown_max: usize) -> String {
+fn for_period(coin: &Coin) -> String {
     let period = coin.period.to_string();
-    let separator = if period.is_empty() { "" } else { " for " };
-    let evidence = list(&coin.evidence, shown_max);
+    if period.is_empty() {
+        period
+    } else {
+        format!(" for {period}")
+    }
+}
+
+fn proof(coin: &Coin, shown_max: usize) -> String {
     format!(
-        "{separator}{period}, found by {}; evidence: {evidence}",
-        coin.found_by
+        "found by {}; evidence: {}",
+        coin.found_by,
+        list(&coin.evidence, shown_max)
     )
 }
 
