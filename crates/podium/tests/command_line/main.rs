@@ -3,6 +3,7 @@
 mod completions;
 mod import;
 mod people;
+mod quests;
 mod server;
 
 use std::fmt::Write as _;
