@@ -31,7 +31,7 @@ const STEP: SignedDuration = SignedDuration::from_millis(1);
 /// The activities of a file, by person.
 #[derive(Default)]
 pub struct People {
-    people: BTreeMap<UserId, BTreeMap<ActivityId, (Fact, Timestamp)>>,
+    facts: BTreeMap<UserId, BTreeMap<ActivityId, (Fact, Timestamp)>>,
     tally: Tally,
     /// When the last record was received.
     received_at: Timestamp,
@@ -65,7 +65,7 @@ pub fn read(source: &Source, command: &str, intake: &Intake, now: Timestamp) -> 
 impl People {
     /// Each person with the facts and when they were received.
     pub fn facts(&self) -> impl Iterator<Item = (&UserId, impl Iterator<Item = (&Fact, Timestamp)>)> {
-        let people = self.people.iter();
+        let people = self.facts.iter();
         people.map(|(user, facts)| {
             (
                 user,
@@ -112,7 +112,7 @@ impl People {
         let made_id = || unreachable!("what had no id was given one");
         let activity = intake.parse(raw, received_at.unwrap_or(now), made_id)?;
         self.received_at = received_at.unwrap_or(self.received_at + STEP);
-        let facts = self.people.entry(activity.user.clone()).or_default();
+        let facts = self.facts.entry(activity.user.clone()).or_default();
         match facts.entry(activity.id.clone()) {
             Entry::Vacant(vacant) => {
                 vacant.insert((Fact::Activity(activity), self.received_at));
