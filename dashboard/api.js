@@ -17,7 +17,7 @@ export class Problem extends Error {
 }
 
 // How requests are sent. A login sends its token along.
-const send = { read: (...request) => fetch(...request), post: (...request) => fetch(...request) };
+export const send = { read: (...request) => fetch(...request), post: (...request) => fetch(...request) };
 export const sendBy = (ways) => Object.assign(send, ways);
 
 const kept = new Map();
@@ -31,7 +31,7 @@ function keep(answer) {
   return answer;
 }
 
-async function withTimeLimit(signal, work) {
+export async function withTimeLimit(signal, work) {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), TIME_LIMIT_MS);
   try {
@@ -44,7 +44,7 @@ async function withTimeLimit(signal, work) {
   }
 }
 
-async function problemOf(response) {
+export async function problemOf(response) {
   const { status, headers } = response;
   const body = await response.json().catch(() => ({}));
   return new Problem(body.detail ?? REFUSED[status] ?? `The server answered with error ${status}.`, status, body, Number(headers.get("retry-after")) || 0);
@@ -64,18 +64,5 @@ export function get(path, signal) {
     if (etag !== null && etag === earlier?.etag) return keep(Object.assign(earlier, { maxAge }));
     const document = await response.json();
     return keep({ path, etag, document, receivedAt: performance.now() - 1000 * age, maxAge });
-  });
-}
-
-export function post(activity) {
-  return withTimeLimit(null, async (signal) => {
-    const response = await send.post("/v1/activities", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(activity),
-      signal,
-    });
-    if (!response.ok) throw await problemOf(response);
-    return (await response.json()).results[0];
   });
 }

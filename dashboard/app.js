@@ -4,6 +4,7 @@ import { get, lastAnswer } from "./api.js";
 import { hideBars, showBoard, showLoading, showPodium, showProblem, teamRow } from "./board.js";
 import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
 import { login, posting } from "./config.js";
+import { onDemand } from "./demand.js";
 import { byId, say } from "./element.js";
 import { count } from "./format.js";
 import { ageSeconds, judge } from "./freshness.js";
@@ -11,7 +12,6 @@ import { learn, personOf } from "./person.js";
 import { EARLIER, learnPeriods, showPeriods } from "./periods.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
-import { startSearch } from "./search.js";
 import { identify, setMe, showUser, showUserName, showUserProblem, whoIsMe } from "./user.js";
 import { documentsOf, exportPath, pagesOf, pageWith, parseView, periodsPath, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
 
@@ -217,17 +217,7 @@ function closeUser() {
   (row ?? byId("search-text")).focus();
 }
 
-// Few visits need it. A browser may remember that an address failed, so each attempt has another one.
-let attempts = 0;
-let exports = null;
-async function exporting() {
-  attempts += 1;
-  try {
-    return (exports ??= await import(`./export.js?${attempts}`));
-  } catch {
-    throw new Error("A part of this page cannot be loaded.");
-  }
-}
+const exporting = onDemand("./export.js");
 
 // One download at a time. It keeps to its view, whatever the page shows by then.
 async function save(button, type) {
@@ -308,11 +298,17 @@ onClick("toggle-me", () => {
   enter(view);
 });
 
-startSearch(async (text, signal) => {
+const searching = onDemand("./search.js", ({ startSearch }) => startSearch(async (text, signal) => {
   const { document } = await get(searchPath(view, text), signal);
   learn(document);
   return document.entries;
-}, choose);
+}, choose));
+const search = (act) => searching().then(act, ({ message }) => say("search-note", message));
+byId("search").addEventListener("focusin", () => search(() => {}));
+byId("search").addEventListener("submit", (event) => {
+  event.preventDefault();
+  search((submit) => submit());
+});
 
 addEventListener("popstate", () => enter(parseView(location.search)));
 addEventListener("offline", tick);

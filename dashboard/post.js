@@ -1,6 +1,6 @@
-import { get, post } from "./api.js";
+import { get, problemOf, send, withTimeLimit } from "./api.js";
 import { posting } from "./config.js";
-import { byId, make, say } from "./element.js";
+import { make, say } from "./element.js";
 import { kindsOf, versionAt } from "./policy.js";
 import { userPath } from "./view.js";
 
@@ -11,7 +11,19 @@ const UNKNOWN = "The kinds could not be loaded, so type one. Leave empty what it
 // Fields that only some kinds need. Who posts for themselves may not send points.
 const NUMBERS = posting === "self" ? ["quantity"] : ["quantity", "points"];
 
-const form = byId("post");
+const TYPED = { autocomplete: "off", autocapitalize: "none" };
+const COUNTED = { type: "number", min: 0, disabled: "" };
+const form = make("form", { id: "post", hidden: "", novalidate: "" },
+  make("h2", {}, "Post an activity"),
+  make("label", {}, "User ", make("input", { name: "user_id", ...TYPED })),
+  make("label", {}, "Program ", make("input", { name: "program_id", list: "program-ids", ...TYPED })),
+  make("label", {}, "Kind ", make("select", { name: "kind" })),
+  make("p", { id: "post-hint" }),
+  make("label", { hidden: "" }, "Quantity ", make("input", { name: "quantity", ...COUNTED })),
+  make("label", { hidden: "" }, "Points ", make("input", { name: "points", ...COUNTED })),
+  make("button", {}, "Post"),
+  make("p", { id: "post-result", role: "status" }));
+document.querySelector("main:not(#invitation)").append(form);
 const fieldOf = (name) => form.elements.namedItem(name);
 const tell = (text) => say("post-result", text);
 
@@ -29,7 +41,7 @@ async function offerKinds() {
   } catch {}
   const old = fieldOf("kind");
   const field = kinds === null
-    ? make("input", { value: old.value, autocomplete: "off", autocapitalize: "none" })
+    ? make("input", { value: old.value, ...TYPED })
     : make("select", {}, ...kinds.map(({ kind, name }) => new Option(name, kind, false, kind === old.value)));
   field.name = "kind";
   field.setAttribute("aria-describedby", "post-hint");
@@ -45,6 +57,19 @@ function showKind() {
     field.max = chosen?.max ?? "";
   }
   say("post-hint", kinds === null ? UNKNOWN : chosen?.words ?? "");
+}
+
+function post(activity) {
+  return withTimeLimit(null, async (signal) => {
+    const response = await send.post("/v1/activities", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(activity),
+      signal,
+    });
+    if (!response.ok) throw await problemOf(response);
+    return (await response.json()).results[0];
+  });
 }
 
 // Not the points: an activity may be worth none.

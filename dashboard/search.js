@@ -49,6 +49,7 @@ function activate(index) {
   input.setAttribute("aria-activedescendant", list.children[index]?.id ?? "");
 }
 
+/** Suggests people while one types. Returns what searches for the text as it is. */
 export function startSearch(find, choose) {
   /** Lists whom the API finds. Resolves to them; to null if something else was asked meanwhile. */
   async function suggest(text) {
@@ -106,10 +107,11 @@ export function startSearch(find, choose) {
   // A press would blur the input, which closes the list before the click.
   list.addEventListener("pointerdown", (event) => event.preventDefault());
   list.addEventListener("click", ({ target }) => take(target.closest("li").dataset.user));
-  byId("search").addEventListener("submit", (event) => {
-    event.preventDefault();
+  // One may have typed while this module was loaded.
+  if (input === document.activeElement && input.value) input.dispatchEvent(new Event("input"));
+  return () => {
     const chosen = list.children[active]?.dataset.user;
     if (chosen) take(chosen);
     else submit(input.value.trim());
-  });
+  };
 }

@@ -45,8 +45,9 @@ const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
   kind: "task_completed",
 }));
 
-/// Files that only a page with login or a form to post loads, or a download, besides those of the directory `vendor`.
-const OPTIONAL = ["account.js", "export.js", "login.js", "policy.js", "post.js", "token.js"];
+/// Files that only a page with login or a form to post loads, or that are loaded on demand, besides those of the
+/// directory `vendor`.
+const OPTIONAL = ["account.js", "export.js", "login.js", "policy.js", "post.js", "search.js", "token.js"];
 
 async function bytesOfPage() {
   const files = await readdir(PAGE, { withFileTypes: true });

@@ -199,6 +199,15 @@ test("a whole id is found while the search does not work", async (t) => {
   await tells(page, "user-007");
 });
 
+test("a search that could not be loaded says so, and is loaded by the next try", async (t) => {
+  const page = await visit(t, stack, {}, { expected: [/search\.js/] });
+  await page.tab.route(/search\.js/, (route) => route.abort(), { times: 1 });
+  await page.type("user-007");
+  await eventually("why not", async () => assert.equal(await page.searchNote(), "A part of this page cannot be loaded."));
+  await page.find("user-007");
+  await tells(page, "user-007");
+});
+
 test("who I am is remembered over a reload, and known to this device only", async (t) => {
   const page = await visit(t, stack, { user: "user-003" });
   await tells(page, "user-003");
