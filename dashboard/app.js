@@ -12,8 +12,9 @@ import { learn, personOf } from "./person.js";
 import { EARLIER, learnPeriods, showPeriods } from "./periods.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
-import { identify, setMe, showUser, showUserName, showUserProblem, whoIsMe } from "./user.js";
-import { documentsOf, exportPath, pagesOf, pageWith, parseView, periodsPath, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
+import { texts } from "./texts.js";
+import { identify, setMe, setMyTeam, showUser, showUserName, showUserProblem, whichIsMyTeam, whoIsMe } from "./user.js";
+import { documentsOf, exportPath, isTeam, nameOf, pagesOf, pageWith, parseView, periodsPath, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
 
 const SLEPT_MS = 5000;
 
@@ -29,6 +30,8 @@ let listed = null;
 let asked = null;
 // Why the last request for the board failed, as text.
 let trouble = null;
+// Why the API has no place for who looks at the page, as a code.
+let absent = null;
 // Seconds between snapshots, as of the last board.
 let pace = 60;
 let clocksApart = Infinity;
@@ -46,7 +49,7 @@ const show = {
   board(document) {
     listed = document.listed;
     const entries = rowsOf(document);
-    showBoard({ ...document, entries }, view, whoIsMe());
+    showBoard({ ...document, entries }, view);
     if (document.title !== undefined) {
       showTitle();
       if (shown.programs) show.programs(shown.programs.document);
@@ -77,6 +80,9 @@ const fail = {
     showNothing(byId("shares"), text);
   },
   history: (text) => showNothing(byId("race"), text),
+  you(text, otherCase, code) {
+    absent = code;
+  },
   user(...why) {
     showUserProblem(...why);
     showLines();
@@ -93,7 +99,7 @@ function put(part, answer) {
   if (shown[part] === answer) return;
   shown[part] = answer;
   learn(answer.document);
-  show[part](answer.document);
+  show[part]?.(answer.document);
   setBusy(part, false);
   if (part === "board") asked = null;
 }
@@ -112,7 +118,7 @@ async function loadPart(part, path, signal) {
     // The old document stays, unless the API says that it is gone.
     if (!shown[part] || !problem.unreachable) {
       delete shown[part];
-      fail[part]?.(problem.message, problem.otherCase);
+      fail[part]?.(problem.message, problem.otherCase, problem.code);
       setBusy(part, false);
       if (part === "board") asked = null;
     }
@@ -127,10 +133,18 @@ function noteBoard(answer) {
   if (answer !== shown.board && !answer.document.freshness.stale) pace = ageSeconds(answer, performance.now()) + answer.maxAge;
 }
 
+// Only who has a row of their own loads this module. A failed load is tried again with the next refresh.
+let showYou = null;
+const loadBar = onDemand("./you.js", (module) => {
+  showYou = module.showYou;
+  tick();
+});
+
 async function load(signal) {
   // A login is loaded first.
   if (view === undefined) return { failed: true, retryAfter: 0 };
-  const asked = Object.entries(documentsOf(view)).filter(([, path]) => path !== null);
+  if (whoIsMe() !== null) loadBar().catch(() => {});
+  const asked = Object.entries(documentsOf(view, whoIsMe())).filter(([, path]) => path !== null);
   const [board, ...others] = await Promise.all(asked.map(([part, path]) => loadPart(part, path, signal)));
   const problem = board ?? others.find((other) => other?.unreachable);
   return problem ? { failed: true, retryAfter: problem.retryAfter } : { maxAge: shown.board?.maxAge };
@@ -147,6 +161,7 @@ function tick() {
   say("alarm", alarm);
   say("facts", facts);
   say("as-of", asOf);
+  if (whoIsMe() !== null) showYou?.({ me: whoIsMe(), team: whichIsMyTeam(), view, board: shown.board, you: shown.you, absent, now });
 
   // The monotonic clock, and so the age, may stop while the device sleeps.
   const apart = Date.now() - now;
@@ -166,6 +181,7 @@ function enter(next) {
   }
   view = next;
   shown = {};
+  absent = null;
   asked = performance.now();
   showTitle();
   byId("race").hidden = view.board === TEAMS;
@@ -179,12 +195,14 @@ function enter(next) {
   }
   byId("panel").setAttribute("aria-labelledby", `tab-${view.window}`);
   byId("rows").value = view.rows;
-  byId("my-rank").hidden = whoIsMe() === null;
+  byId("you").hidden = whoIsMe() === null;
+  byId("toggle-team").hidden = !isTeam(view.board);
+  say("toggle-team", view.board === whichIsMyTeam() ? texts.notMyTeam : texts.myTeam);
   showUserName(view.user === null ? null : personOf(view.user));
   showCurrent(view);
   showLoading(view, listed);
   showUserProblem("Loading…");
-  for (const [part, path] of Object.entries(documentsOf(view))) {
+  for (const [part, path] of Object.entries(documentsOf(view, whoIsMe()))) {
     setBusy(part, path !== null);
     const answer = path && lastAnswer(path);
     if (answer) put(part, answer);
@@ -292,9 +310,13 @@ byId("rows").addEventListener("change", ({ target }) => go(pageWith(view.from, N
 onClick("csv", ({ target }) => save(target, "text/csv"));
 onClick("json", ({ target }) => save(target, "application/json"));
 onClick("close-user", closeUser);
-onClick("my-rank", () => choose(whoIsMe()));
+onClick("you", () => (byId("you").dataset.of === "team" ? go({ board: whichIsMyTeam(), from: START.from }) : choose(whoIsMe())));
 onClick("toggle-me", () => {
   setMe(view.user === whoIsMe() ? null : view.user);
+  enter(view);
+});
+onClick("toggle-team", () => {
+  setMyTeam(view.board === whichIsMyTeam() ? null : view.board, nameOf(view.board));
   enter(view);
 });
 

@@ -1,5 +1,7 @@
 import { arrange, byId, heard, make, nameButton, otherCase, portray, say, seen, write } from "./element.js";
 import { change, count, number, unit, windowDates } from "./format.js";
+import { texts } from "./texts.js";
+import { whichIsMyTeam, whoIsMe } from "./user.js";
 import { learnTitle, nameOf, pagesOf, programOf, START, TEAMS, WINDOWS, writeView } from "./view.js";
 
 const panel = byId("panel");
@@ -26,7 +28,7 @@ function showHeading(board, dates, sums) {
 
 export function showProblem(view, text, otherCaseIds) {
   showHeading(view.board, WINDOWS[view.window], "");
-  showRows([], view, null);
+  showRows([], view);
   byId("pages").hidden = true;
   byId("message").replaceChildren(text, ...otherCase(otherCaseIds, (id) => boardLink(view, id)));
 }
@@ -47,7 +49,7 @@ export function teamRow({ team_id, title, rank, score, points, members }) {
   return { rank, user_id: team_id, name: title, points: score, activities: members, of: ["member"], together: points };
 }
 
-export function showBoard(document, view, me) {
+export function showBoard(document, view) {
   const { board = TEAMS, title, window, period, participants, points, activities, entries, team_score } = document;
   if (title !== undefined) learnTitle(board, title);
   const isOfTeams = board === TEAMS;
@@ -56,7 +58,7 @@ export function showBoard(document, view, me) {
   showHeading(board, windowDates(window), sums.join(" · "));
   panel.querySelectorAll("th").forEach((head, i) => write(head, (isOfTeams ? TEAM_HEADS : HEADS)[i]));
   write(panel.querySelector("caption"), `${nameOf(board)}, ${WINDOWS[window.name]}`);
-  showRows(entries, view, me);
+  showRows(entries, view);
   showRange(document);
   showPages(view, document.listed);
   say("message", messageFor(document));
@@ -105,13 +107,14 @@ function newRow() {
 }
 
 // Rows stay in place and change their text: moving 1000 rows takes 0.5 s.
-function showRows(entries, view, me) {
+function showRows(entries, view) {
   const focused = body.querySelector(":focus")?.dataset.choose;
   entries.forEach((entry, i) => {
     rows[i] ??= newRow();
     // A rank smaller than the row number is shared with the row above.
     const tied = entry.rank < view.from + i || entry.rank === entries[i + 1]?.rank;
-    const marks = [entry.user_id === me && "me", entry.user_id === view.user && "chosen"].filter(Boolean);
+    const isOwn = view.board === TEAMS ? `team:${entry.user_id}` === whichIsMyTeam() : entry.user_id === whoIsMe();
+    const marks = [isOwn && (view.board === TEAMS ? "team" : "me"), entry.user_id === view.user && "chosen"].filter(Boolean);
     fillRow(rows[i], entry, tied, marks);
   });
   for (const { tr } of rows.splice(entries.length)) tr.remove();
@@ -134,7 +137,7 @@ function fillRow(row, entry, tied, marks) {
   const shown = nameButton(entry, whose);
   if (shown !== whose) whose.replaceWith(shown);
   portray(name, entry);
-  write(mark, marks.join(", "));
+  write(mark, marks.map((each) => texts.marks[each]).join(", "));
   write(id, entry.name === undefined ? "" : entry.user_id);
   const { of = ["activity", "activities"], together } = entry;
   const { sign, words } = together === undefined ? change(entry.change) : { sign: number(together), words: "" };

@@ -1,3 +1,5 @@
+import { texts } from "./texts.js";
+
 /**
  * Returns a function that loads a module when it is first needed, and resolves to what `begin(module)` returns.
  * After a failure it tries again.
@@ -14,7 +16,7 @@ export function onDemand(path, begin = (module) => module) {
       return begin(await import(attempts === 1 ? path : `${path}?${attempts}`));
     } catch {
       loading = null;
-      throw new Error("A part of this page cannot be loaded.");
+      throw new Error(texts.unloaded);
     }
   }
 }

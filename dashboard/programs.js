@@ -1,6 +1,7 @@
 import { arrange, byId, make, write } from "./element.js";
 import { number } from "./format.js";
 import { partsOf, partWords } from "./chart.js";
+import { whichIsMyTeam } from "./user.js";
 import { isTeam, learnTitle, nameOf, programOf, TEAMS, writeView } from "./view.js";
 
 const FILTER_FROM = 13;
@@ -31,8 +32,10 @@ export function showPrograms({ boards, teams }, view) {
     write(place, i === 0 ? number(points) : partWords(parts[i - 1]));
     return item;
   });
-  const ofTeams = [teams > 0 && TEAMS, isTeam(view.board) && view.board].filter(Boolean);
+  const own = whichIsMyTeam();
+  const ofTeams = [teams > 0 && TEAMS, isTeam(view.board) && view.board !== own && view.board].filter(Boolean);
   shown.splice(1, 0, ...ofTeams.map((board) => itemOf(board).item));
+  if (own) shown.unshift(itemOf(own).item);
   arrange(list, shown);
   arrange(byId("program-ids"), boards.slice(1).map(({ board }) => make("option", { value: programOf(board) })));
   filter.hidden = boards.length - 1 < FILTER_FROM;

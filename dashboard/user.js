@@ -1,7 +1,9 @@
 import { arrange, byId, make, nameButton, nameText, otherCase, portray, say, write } from "./element.js";
 import { number, standing } from "./format.js";
+import { learnTitle } from "./view.js";
 
 const ME = "podium.me";
+const TEAM = "podium.team";
 
 const CONCEALED = {
   anonymous: "Only admins and this person see this. On boards, this person is anonymous.",
@@ -9,19 +11,41 @@ const CONCEALED = {
 };
 
 // Kept on this device only; without storage, until the page closes.
-let me = null;
+function stored(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+function store(key, value) {
+  try {
+    if (value === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, value);
+  } catch {}
+}
+
+let me = stored(ME);
+// The board of the own team, and its title. The API does not tell who is in which team.
+let team = null;
 try {
-  me = localStorage.getItem(ME);
+  team = JSON.parse(stored(TEAM));
 } catch {}
+if (team) learnTitle(team.board, team.title);
 
 export const whoIsMe = () => me;
+/** The board of the own team, or null. */
+export const whichIsMyTeam = () => team?.board ?? null;
 
 export function setMe(user) {
   me = user;
-  try {
-    if (user === null) localStorage.removeItem(ME);
-    else localStorage.setItem(ME, user);
-  } catch {}
+  store(ME, me);
+}
+
+export function setMyTeam(board, title) {
+  team = board && { board, title };
+  store(TEAM, team && JSON.stringify(team));
 }
 
 /** With login, "me" is who is logged in, and cannot be chosen. */

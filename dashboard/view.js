@@ -87,8 +87,8 @@ const timesOf = ({ window, period }) => `window=${window}${period === null ? "" 
 export const exportPath = (view, cursor) =>
   `${boardPath(view.board)}?${timesOf(view)}&limit=1000${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`;
 
-/** The API paths of a view, by the part of the page that shows them. */
-export function documentsOf(view) {
+/** The API paths of a view, by the part of the page that shows them. `me` is who looks at it, or null. */
+export function documentsOf(view, me = null) {
   const board = boardPath(view.board);
   const [window, times] = [`window=${view.window}`, timesOf(view)];
   const from = view.from === 1 ? "" : `&from=${view.from}`;
@@ -99,6 +99,7 @@ export function documentsOf(view) {
     programs: `/v1/boards?${window}`,
     history: view.board === TEAMS || view.period !== null ? null : `${board}/history?${window}`,
     user: view.user === null ? null : userPath(view.board, view.user, `${times}&around=3`),
+    you: me === null ? null : userPath(view.board === TEAMS ? START.board : view.board, me, `${times}&around=1`),
   };
 }
 

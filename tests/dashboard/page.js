@@ -233,6 +233,11 @@ export class Page {
     }));
   }
 
+  /// The names of the boards to choose from, also of those without points.
+  boardNames() {
+    return this.#boards().getByRole("listitem").filter({ visible: true }).locator(".name").allTextContents();
+  }
+
   async filterPrograms(text) {
     await this.tab.getByRole("searchbox", { name: "Filter programs" }).fill(text);
   }
@@ -339,6 +344,16 @@ export class Page {
   /// What the page has stored on the device.
   remembered() {
     return this.tab.evaluate(() => ({ ...localStorage }));
+  }
+
+  /// The bar of who looks at the page, in one line of words; null if there is none.
+  async you() {
+    const bar = this.tab.locator("#you");
+    return await bar.isVisible() ? (await bar.innerText()).replace(/[\u2068\u2069]/g, "").replace(/\s+/g, " ").trim() : null;
+  }
+
+  async pressYou() {
+    await this.tab.locator("#you").click();
   }
 
   async press(button) {

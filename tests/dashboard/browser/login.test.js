@@ -66,7 +66,7 @@ test("a login leads back to the view, with one's own row, and no token gets wher
   await eventually("the own row", async () => assert.match(await page.markOf("ann"), /\bme\b/));
   assert.equal(await page.hasButton("This is me"), false);
   assert.equal(await page.invitation(), null);
-  await page.press("My rank");
+  await page.pressYou();
   await eventually("my rank", async () => assert.match(await page.user(), /^ann/));
 
   const asked = watchProvider();
@@ -219,7 +219,7 @@ test("whoever has no role is told so", async (t) => {
   assert.equal(await page.account(), "Logged in");
   await says(page, /^You are logged in, but your login has no user id: the claim “employee” is missing\./);
   assert.equal(await page.canPost(), false);
-  assert.equal(await page.hasButton("My rank"), false);
+  assert.equal(await page.you(), null);
   assert.equal((await page.entries()).length, 3);
   assert.ok((await page.entries()).every(({ mark }) => mark === ""));
 
@@ -340,7 +340,7 @@ test("one who is anonymous sees the own card, and who is not logged in does not"
   const page = await enter(t, open);
   await page.logIn("account-4");
   await eventually("the row", async () => assert.deepEqual((await page.entries()).map(({ user, mark }) => [user, mark])[2], ["Anonymous", ""]));
-  await page.press("My rank");
+  await page.pressYou();
   await eventually("the card", async () => assert.match(await page.user(), /^Cy Young\s+cy\s[^]*Only admins and this person see this\. On boards, this person is anonymous\./));
 
   const other = await enter(t, open, { user: "cy" }, { expected: [/status of 404/] });

@@ -208,30 +208,23 @@ test("a search that could not be loaded says so, and is loaded by the next try",
   await tells(page, "user-007");
 });
 
-test("who I am is remembered over a reload, and known to this device only", async (t) => {
+test("who I am is remembered over a reload, on this device only, and told to nobody but the API", async (t) => {
   const page = await visit(t, stack, { user: "user-003" });
   await tells(page, "user-003");
+  assert.equal(await page.you(), null);
   await page.press("This is me");
   await eventually("my row", async () => assert.match(await page.markOf("user-003"), /\bme\b/));
-  assert.ok(await page.hasButton("My rank"));
   await page.open({ window: "all" });
   await eventually("my row", async () => assert.match(await page.markOf("user-003"), /\bme\b/));
   assert.equal(await page.user(), null);
   assert.deepEqual(await page.remembered(), { "podium.me": "user-003" });
-
-  // Later visits do not send the id until "My rank" is pressed.
-  const earlier = page.requests.length;
-  await page.tab.reload();
-  await page.ready();
-  assert.ok(await page.hasButton("My rank"));
-  const mentions = () => page.requests.slice(earlier).filter((url) => url.includes("user-003"));
-  assert.deepEqual(mentions(), []);
-  await page.press("My rank");
+  await eventually("my bar", async () => assert.match(await page.you(), /^You user-003 Rank \d/));
+  assert.equal(page.view().user, undefined, "a link to this page does not say who shared it");
+  await page.pressYou();
   await tells(page, "user-003");
-  assert.ok(mentions().length > 0);
 
   await page.press("This is not me");
   await eventually("I am forgotten", async () => assert.doesNotMatch(await page.markOf("user-003"), /\bme\b/));
-  assert.equal(await page.hasButton("My rank"), false);
+  assert.equal(await page.you(), null);
   assert.deepEqual(await page.remembered(), {});
 });

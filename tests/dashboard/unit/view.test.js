@@ -107,6 +107,7 @@ test("a view asks for its documents", () => {
     programs: "/v1/boards?window=week",
     history: "/v1/boards/global/history?window=week",
     user: null,
+    you: null,
   });
   const past = documentsOf({ ...START, period: "2026-W47", user: "ann" });
   assert.equal(past.board, "/v1/boards/global?window=week&period=2026-W47&limit=100");
@@ -120,7 +121,11 @@ test("a view asks for its documents", () => {
     programs: "/v1/boards?window=day",
     history: "/v1/boards/program:onboarding/history?window=day",
     user: "/v1/boards/program:onboarding/users/a@b?window=day&around=3",
+    you: null,
   });
+  assert.equal(documentsOf({ ...START, board: "team:red", period: "2026-W47" }, "a@b").you, "/v1/boards/team:red/users/a@b?window=week&period=2026-W47&around=1");
+  // Nobody is on the board of teams.
+  assert.equal(documentsOf({ ...START, board: "teams" }, "ann").you, "/v1/boards/global/users/ann?window=week&around=1");
 });
 
 test("pages lead where there are rows", () => {

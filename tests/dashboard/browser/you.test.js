@@ -1,0 +1,129 @@
+// What the page tells whoever looks at it: the own place, the own team, and what changes while one looks.
+
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { activitiesFor } from "../activities.js";
+import { eventually } from "../eventually.js";
+import { testStack } from "../test_stack.js";
+import { visit } from "../visit.js";
+
+const POINTS = { ann: 120, bo: 90, cy: 80, dee: 80, eve: 40, fay: 10 };
+const TEAMS = { ann: "red", bo: "blue", cy: "blue", fay: "green" };
+const NAMES = { bo: "Bo Fox", cy: "Cy Young" };
+
+const stack = await testStack({ timeZone: "UTC" });
+before(async () => {
+  await stack.add(activitiesFor(POINTS));
+  await stack.describe(Object.fromEntries(Object.keys(POINTS).map((user) =>
+    [user, { display_name: NAMES[user], team: TEAMS[user], visibility: user === "eve" ? "anonymous" : "listed" }])));
+  await stack.entitle("teams", "blue", { title: "The Blues" });
+  await eventually("names and teams", async () => {
+    const { entries } = await stack.document("/v1/boards/teams?window=all");
+    assert.deepEqual(entries.map(({ team_id, title }) => title ?? team_id), ["The Blues", "red", "green"]);
+    assert.ok((await stack.board()).entries.some(({ name }) => name === NAMES.bo));
+  });
+});
+
+/// The page of someone who is `me`, and perhaps in a team, on this device.
+const visitAs = (t, me, view = {}, { team, ...options } = {}) => visit(t, stack, view, {
+  ...options,
+  before: async (tab) => {
+    await tab.addInitScript(([me, team]) => {
+      localStorage.setItem("podium.me", me);
+      if (team) localStorage.setItem("podium.team", JSON.stringify(team));
+    }, [me, team]);
+    await options.before?.(tab);
+  },
+});
+
+const says = (page, wanted) => eventually(`${wanted}`, async () => assert.match(await page.you(), wanted));
+
+test("the bar says the own place, the points to those next to it and the time left, of the board and window", async (t) => {
+  const page = await visitAs(t, "cy");
+  await says(page, /^You Cy Young Rank 3, tied 11 points to pass Bo Fox · level with dee$/);
+  await page.chooseWindow("day");
+  await says(page, /^You Cy Young Rank 3, tied 11 points to pass Bo Fox · level with dee (\d+ h( \d+ min)?|\d+ min|Less than 1 min) left today$/);
+  await page.chooseBoard("onboarding");
+  await says(page, /^You Cy Young Rank 3, tied/);
+  assert.equal(page.asked(/program:onboarding\/users\/cy\?window=day&around=1/), 1);
+  await page.pressYou();
+  await eventually("the own card", async () => assert.match(await page.user() ?? "", /^Cy Young/));
+  assert.equal(await page.focused(), "Cy Young");
+});
+
+test("someone anonymous beside one has no name, and who leads is ahead of someone", async (t) => {
+  const last = await visitAs(t, "fay");
+  await says(last, /^You fay Rank 6 31 points to pass the next person$/);
+  const first = await visitAs(t, "ann");
+  await says(first, /^You ann Rank 1 30 ahead of Bo Fox$/);
+  const nobody = await visit(t, stack);
+  assert.equal(await nobody.you(), null);
+  assert.equal(nobody.asked(/you\.js|users/), 0, "nothing is loaded for it");
+});
+
+test("who has no points yet, or is not shown, is told so calmly", async (t) => {
+  for (const user of ["nobody", "eve"]) {
+    const page = await visitAs(t, user, {}, { expected: [/status of 404/] });
+    await says(page, new RegExp(`^You ${user} You have no points yet: 1 puts you on the board, unless it does not show you\\.$`));
+    assert.equal(await page.alarm(), null);
+  }
+});
+
+test("a bar that could not be loaded leads to the own card, and comes with the next refresh", async (t) => {
+  const page = await visitAs(t, "cy", {}, {
+    expected: [/you\.js/],
+    before: (tab) => tab.route(/you\.js/, (route) => route.abort(), { times: 1 }),
+  });
+  await says(page, /Rank 3/);
+});
+
+test("the bar covers neither the last row nor what has the focus", async (t) => {
+  for (const viewport of [{ width: 320, height: 640 }, { width: 1440, height: 500 }]) {
+    const page = await visitAs(t, "cy", {}, { viewport });
+    await says(page, /Rank 3/);
+    const { y: top, height } = await page.tab.locator("#you").boundingBox();
+    assert.equal(Math.round(top + height), viewport.height, "it is at the foot of the screen");
+    assert.ok(height < 64, `${height} px`);
+    const covered = await page.tab.evaluate(async () => {
+      const bar = document.querySelector("#you");
+      const names = [];
+      for (const element of document.querySelectorAll("a, button, input, select, summary, [tabindex='0']")) {
+        if (element === bar || !element.checkVisibility({ visibilityProperty: true }) || element.matches(".skip")) continue;
+        element.focus();
+        await new Promise(requestAnimationFrame);
+        if (element.getBoundingClientRect().bottom > bar.getBoundingClientRect().top + 1) names.push(element.outerHTML.slice(0, 80));
+      }
+      scrollTo(0, document.documentElement.scrollHeight);
+      const last = document.querySelector("main").getBoundingClientRect().bottom;
+      if (last > bar.getBoundingClientRect().top) names.push(`the end of the page, ${last} px`);
+      return names;
+    });
+    assert.deepEqual(covered, [], `${viewport.width} px`);
+  }
+});
+
+test("the own team is chosen on its board, marked on that of teams, and first among the boards", async (t) => {
+  const page = await visit(t, stack, { board: "team:blue" });
+  await page.press("This is my team");
+  await eventually("the first board", async () => assert.equal((await page.boardNames())[0], "The Blues"));
+  assert.deepEqual(await page.remembered(), { "podium.team": JSON.stringify({ board: "team:blue", title: "The Blues" }) });
+  await page.open({ board: "teams", window: "all" });
+  const marks = () => page.tab.locator("#board tbody tr").evaluateAll((all) => all.map((row) => `${row.querySelector(".name").textContent} ${row.querySelector(".mark").textContent}`));
+  await eventually("the mark", async () => assert.deepEqual(await marks(), ["The Blues my team", "red ", "green "]));
+  await page.open({ window: "all" });
+  assert.equal((await page.boardNames())[0], "The Blues", "a title is known before the team is seen again");
+  await page.chooseBoard("The Blues");
+  await page.press("This is not my team");
+  await eventually("the own team is forgotten", async () => assert.deepEqual(await page.remembered(), {}));
+  await page.chooseBoard("All programs");
+  await eventually("the boards", async () => assert.ok(!(await page.boardNames()).includes("The Blues")));
+});
+
+test("on the board of teams the bar is about the own team, if one has said which it is", async (t) => {
+  const page = await visitAs(t, "cy", { board: "teams" }, { team: { board: "team:blue", title: "Blue" } });
+  await says(page, /^You The Blues Rank 1 50 ahead of red$/);
+  await page.pressYou();
+  await eventually("the team", async () => assert.equal(await page.currentBoard(), "The Blues"));
+  const other = await visitAs(t, "cy", { board: "teams" });
+  await says(other, /^You Cy Young Rank 3, tied/);
+});
