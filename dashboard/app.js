@@ -26,6 +26,8 @@ let view;
 let shown = {};
 // The rows of the view's board; null until they are known.
 let listed = null;
+// The board of the view that was loaded last; null until one was.
+let latest = null;
 // When the view's board was first requested; null once there is an answer of any kind.
 let asked = null;
 // Why the last request for the board failed, as text.
@@ -49,7 +51,8 @@ const show = {
   board(document) {
     listed = document.listed;
     const entries = rowsOf(document);
-    showBoard({ ...document, entries }, view);
+    const isNewer = latest?.generation < document.generation && latest.window.first_day === document.window.first_day;
+    showBoard({ ...document, entries }, view, isNewer);
     if (document.title !== undefined) {
       showTitle();
       if (shown.programs) show.programs(shown.programs.document);
@@ -111,6 +114,7 @@ async function loadPart(part, path, signal) {
     const answer = await get(path, signal);
     if (part === "board") noteBoard(answer);
     put(part, answer);
+    if (part === "board") latest = answer.document;
   } catch (error) {
     if (signal.aborted) return null;
     problem = error;
@@ -182,6 +186,7 @@ function enter(next) {
   view = next;
   shown = {};
   absent = null;
+  latest = null;
   asked = performance.now();
   showTitle();
   byId("race").hidden = view.board === TEAMS;

@@ -1,5 +1,6 @@
 import { arrange, byId, heard, make, nameButton, otherCase, portray, say, seen, write } from "./element.js";
 import { change, count, number, unit, windowDates } from "./format.js";
+import { endMoves, noteRows } from "./moves.js";
 import { texts } from "./texts.js";
 import { whichIsMyTeam, whoIsMe } from "./user.js";
 import { learnTitle, nameOf, pagesOf, programOf, START, TEAMS, WINDOWS, writeView } from "./view.js";
@@ -28,7 +29,7 @@ function showHeading(board, dates, sums) {
 
 export function showProblem(view, text, otherCaseIds) {
   showHeading(view.board, WINDOWS[view.window], "");
-  showRows([], view);
+  showRows([], view, false);
   byId("pages").hidden = true;
   byId("message").replaceChildren(text, ...otherCase(otherCaseIds, (id) => boardLink(view, id)));
 }
@@ -49,7 +50,8 @@ export function teamRow({ team_id, title, rank, score, points, members }) {
   return { rank, user_id: team_id, name: title, points: score, activities: members, of: ["member"], together: points };
 }
 
-export function showBoard(document, view) {
+/** `isNewer` says whether the rows are those of an earlier snapshot of the same view. */
+export function showBoard(document, view, isNewer) {
   const { board = TEAMS, title, window, period, participants, points, activities, entries, team_score } = document;
   if (title !== undefined) learnTitle(board, title);
   const isOfTeams = board === TEAMS;
@@ -58,7 +60,7 @@ export function showBoard(document, view) {
   showHeading(board, windowDates(window), sums.join(" · "));
   panel.querySelectorAll("th").forEach((head, i) => write(head, (isOfTeams ? TEAM_HEADS : HEADS)[i]));
   write(panel.querySelector("caption"), `${nameOf(board)}, ${WINDOWS[window.name]}`);
-  showRows(entries, view);
+  showRows(entries, view, isNewer);
   showRange(document);
   showPages(view, document.listed);
   say("message", messageFor(document));
@@ -107,7 +109,9 @@ function newRow() {
 }
 
 // Rows stay in place and change their text: moving 1000 rows takes 0.5 s.
-function showRows(entries, view) {
+function showRows(entries, view, isNewer) {
+  endMoves();
+  const showMoves = isNewer ? noteRows(rows) : () => {};
   const focused = body.querySelector(":focus")?.dataset.choose;
   entries.forEach((entry, i) => {
     rows[i] ??= newRow();
@@ -115,9 +119,11 @@ function showRows(entries, view) {
     const tied = entry.rank < view.from + i || entry.rank === entries[i + 1]?.rank;
     const isOwn = view.board === TEAMS ? `team:${entry.user_id}` === whichIsMyTeam() : entry.user_id === whoIsMe();
     const marks = [isOwn && (view.board === TEAMS ? "team" : "me"), entry.user_id === view.user && "chosen"].filter(Boolean);
+    rows[i].entry = entry;
     fillRow(rows[i], entry, tied, marks);
   });
   for (const { tr } of rows.splice(entries.length)) tr.remove();
+  showMoves();
   panel.classList.toggle("empty", entries.length === 0);
   if (!focused || body.querySelector(":focus")?.dataset.choose === focused) return;
   (body.querySelector(`[data-choose="${CSS.escape(focused)}"]`) ?? panel).focus({ preventScroll: true });

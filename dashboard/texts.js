@@ -9,6 +9,8 @@ export const texts = {
   myTeam: "This is my team",
   notMyTeam: "This is not my team",
 
+  leads: (name, isShared) => (isShared ? `${name} shares the lead now` : `${name} leads now`),
+
   you: "You",
   rank: (rank, isTied) => `Rank ${number(rank)}${isTied ? ", tied" : ""}`,
   nextPerson: "the next person",

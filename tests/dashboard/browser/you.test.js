@@ -127,3 +127,54 @@ test("on the board of teams the bar is about the own team, if one has said which
   const other = await visitAs(t, "cy", { board: "teams" });
   await says(other, /^You Cy Young Rank 3, tied/);
 });
+
+/// Records what is animated and announced from now on.
+const watchMoves = (page) => page.tab.evaluate(() => {
+  globalThis.seen = { glided: new Set(), gained: new Set(), announced: new Set() };
+  globalThis.shifts = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach(({ value }) => { globalThis.shifts += value; })).observe({ type: "layout-shift" });
+  const look = () => {
+    for (const { effect } of document.getAnimations()) if (effect.target.matches("#board tr")) globalThis.seen.glided.add(effect.target.dataset.user);
+    for (const cell of document.querySelectorAll("[data-gain]")) globalThis.seen.gained.add(`${cell.closest("tr").dataset.user} ${cell.dataset.gain}`);
+    globalThis.seen.announced.add(document.querySelector("#news").textContent);
+    requestAnimationFrame(look);
+  };
+  look();
+});
+
+const seen = (page) => page.tab.evaluate(() => ({
+  shifts: globalThis.shifts,
+  ...Object.fromEntries(Object.entries(globalThis.seen).map(([what, all]) => [what, [...all].filter(Boolean).sort()])),
+}));
+
+test("a newer snapshot shows who moved, gained and leads now, and moves nothing else; those who want less motion see none of it", async (t) => {
+  const program = "moving";
+  await stack.add(activitiesFor({ ann: 60, bo: 50, dee: 20, fay: 10 }, { program }));
+  const view = { board: `program:${program}` };
+  const [page, still] = [await visit(t, stack, view), await visit(t, stack, view, { reducedMotion: "reduce" })];
+  for (const each of [page, still]) {
+    await eventually("the names", async () => assert.deepEqual((await each.entries()).map(({ user }) => user), ["ann", "Bo Fox", "dee", "fay"]));
+    await each.settle();
+    await watchMoves(each);
+  }
+  await stack.add(activitiesFor({ bo: 25 }, { program, batch: "moves" }));
+  for (const each of [page, still]) await eventually("the new order", async () => assert.equal((await each.entries())[0].user, "Bo Fox"));
+  await eventually("what changed", async () => {
+    const { shifts, ...changes } = await seen(page);
+    assert.deepEqual(changes, { glided: ["ann", "bo"], gained: ["bo +25"], announced: ["Bo Fox leads now"] });
+    assert.equal(shifts, 0);
+  });
+  await eventually("its end", async () => assert.deepEqual(await page.tab.evaluate(() => [document.querySelectorAll("[data-gain], [data-leader]").length, document.querySelector("#news").textContent]), [0, ""]));
+  assert.deepEqual(await seen(still), { shifts: 0, glided: [], gained: [], announced: [] });
+
+  // Another view is no change, though the page has the earlier answer.
+  await watchMoves(page);
+  await page.chooseBoard("All programs");
+  await eventually("all programs", async () => assert.match(await page.title(), /All programs/));
+  await stack.add(activitiesFor({ ann: 30 }, { program, batch: "away" }));
+  await page.tab.goBack();
+  await eventually("the order by now", async () => assert.equal((await page.entries())[0].user, "ann"));
+  await page.settle();
+  const { glided, gained, announced } = await seen(page);
+  assert.deepEqual([glided.filter((user) => user === "bo"), gained.filter((each) => each === "bo +25"), announced], [[], [], []]);
+});
