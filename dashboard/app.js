@@ -156,14 +156,15 @@ async function load(signal) {
 
 function tick() {
   const now = performance.now();
-  const { state, alarm, facts, asOf } = judge({ answer: shown.board ?? null, trouble, online: navigator.onLine, pace, now, asked });
+  const { state, alarm, facts, measures, asOf } = judge({ answer: shown.board ?? null, trouble, online: navigator.onLine, pace, now, asked });
   byId("freshness").dataset.state = state;
   byId("alarm").hidden = alarm === "";
   byId("as-of").hidden = asOf === "";
   document.querySelector("main").classList.toggle("old", asOf !== "");
-  say("trust", state);
+  say("trust", texts.states[state]);
   say("alarm", alarm);
   say("facts", facts);
+  say("measures", measures);
   say("as-of", asOf);
   if (whoIsMe() !== null) showYou?.({ me: whoIsMe(), team: whichIsMyTeam(), view, board: shown.board, you: shown.you, absent, now });
 

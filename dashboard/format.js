@@ -2,6 +2,8 @@ const english = new Intl.NumberFormat("en");
 
 // A narrow space groups digits, as SI recommends: 1,234 or 1.234 is another number in some countries.
 export const number = (value) => english.format(value).replaceAll(",", "\u202f").replace("-", "\u2212");
+/** With one digit after the point. */
+export const decimal = (value) => value.toFixed(1);
 export const unit = (value, one, many = `${one}s`) => (Math.abs(value) === 1 ? one : many);
 export const count = (value, one, many) => `${number(value)} ${unit(value, one, many)}`;
 

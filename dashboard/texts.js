@@ -1,9 +1,23 @@
 // The texts that modules show.
 
-import { count, number } from "./format.js";
+import { count, decimal, number } from "./format.js";
 
 export const texts = {
   unloaded: "A part of this page cannot be loaded.",
+
+  states: { live: "Live", late: "Late", stuck: "Not updating", offline: "Offline", loading: "Loading", none: "No board" },
+  ago: (time) => `· ${time} ago`,
+  measures: ({ lag_seconds, backlog }) =>
+    `Lag ${lag_seconds === null ? "not measured yet" : `${decimal(lag_seconds)} s`} · backlog ${number(backlog)}`,
+  waiting: (time) => `The server has not answered for ${time}. Still waiting.`,
+  offline: "You are offline.",
+  unreachable: (why) => `Cannot load the latest board. ${why} This page keeps trying.`,
+  boardFrom: (time) => `This board is from ${time}.`,
+  asOf: (time) => `as of ${time}`,
+  stale: (why, isNamed) => `${isNamed ? "It" : "This board"} is out of date: ${why}.`,
+  staleAge: (time) => `it was last updated at least ${time} ago`,
+  staleLag: (time) => `activities take at least ${time} to be counted`,
+  staleBacklog: (backlog) => `at least ${count(backlog, "activity is", "activities are")} waiting to be counted`,
 
   marks: { me: "me", team: "my team", chosen: "chosen" },
   myTeam: "This is my team",

@@ -58,6 +58,13 @@ test("the age ticks without a request", async (t) => {
   assert.equal(page.requests.length, length);
 });
 
+test("the line says whether the board is live and how old; lag and backlog are told by a press", async (t) => {
+  const page = await visit(t, still);
+  assert.match(await page.freshness(), /^Live · \d+ (s|min) ago$/);
+  await page.tab.locator("#freshness summary").press("Enter");
+  await eventually("the measures", async () => assert.match(await page.freshness(), /^Live · \d+ (s|min) ago\s+Lag (not measured yet|\d+\.\d s) · backlog \d+$/));
+});
+
 test("the age is the server's, whatever the clock of the device says", async (t) => {
   const page = await visit(t, still, {}, {
     before: (tab) => tab.addInitScript(() => {

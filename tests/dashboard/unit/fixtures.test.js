@@ -35,6 +35,6 @@ test("the policy of the API gives kinds to post", () => {
 
 test("a document of the API says how old it is", () => {
   const answer = { document: fixture("empty"), receivedAt: 1_000 };
-  const { state, facts } = judge({ answer, trouble: null, online: true, pace: 60, now: 3_000 });
-  assert.equal(`${state}: ${facts}`, "Up to date: Updated 12 s ago · lag 11.5 s · backlog 0");
+  const { state, facts, measures } = judge({ answer, trouble: null, online: true, pace: 60, now: 3_000 });
+  assert.deepEqual([state, facts, measures], ["live", "· 12 s ago", "Lag 11.5 s · backlog 0"]);
 });
