@@ -4,16 +4,16 @@ import { get, lastAnswer } from "./api.js";
 import { hideBars, showBoard, showLoading, showPodium, showProblem, teamRow } from "./board.js";
 import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
 import { login, posting } from "./config.js";
-import { onDemand } from "./demand.js";
+import { onDemand, styled } from "./demand.js";
 import { byId, say } from "./element.js";
 import { count } from "./format.js";
 import { ageSeconds, judge } from "./freshness.js";
+import { identify, setMe, setMyTeam, whichIsMyTeam, whoIsMe } from "./me.js";
 import { learn, personOf } from "./person.js";
 import { EARLIER, learnPeriods, showPeriods } from "./periods.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { texts } from "./texts.js";
-import { identify, setMe, setMyTeam, showUser, showUserName, showUserProblem, whichIsMyTeam, whoIsMe } from "./user.js";
 import { documentsOf, exportPath, isTeam, nameOf, pagesOf, pageWith, parseView, periodsPath, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
 
 const SLEPT_MS = 5000;
@@ -71,7 +71,7 @@ const show = {
   },
   history: showLines,
   user(document) {
-    showUser(document);
+    card?.showUser(document);
     showLines();
   },
 };
@@ -87,7 +87,7 @@ const fail = {
     absent = code;
   },
   user(...why) {
-    showUserProblem(...why);
+    card?.showUserProblem(...why);
     showLines();
   },
 };
@@ -95,7 +95,7 @@ const fail = {
 function showLines() {
   const [board, user] = [shown.history, shown.user].map((answer) => answer?.document ?? null);
   if (board) showRace(byId("race"), linesOf(board, user), view.user, board.window.time_zone);
-  if (user && view.period === null) showLine(byId("user-line"), lineOf(user, board), user.window.time_zone);
+  if (user && card && view.period === null) showLine(byId("user-line"), lineOf(user, board), user.window.time_zone);
 }
 
 function put(part, answer) {
@@ -204,10 +204,10 @@ function enter(next) {
   byId("you").hidden = whoIsMe() === null;
   byId("toggle-team").hidden = !isTeam(view.board);
   say("toggle-team", view.board === whichIsMyTeam() ? texts.notMyTeam : texts.myTeam);
-  showUserName(view.user === null ? null : personOf(view.user));
+  card?.showUserName(view.user === null ? null : personOf(view.user));
   showCurrent(view);
   showLoading(view, listed);
-  showUserProblem("Loading…");
+  card?.showUserProblem(texts.loading);
   for (const [part, path] of Object.entries(documentsOf(view, whoIsMe()))) {
     setBusy(part, path !== null);
     const answer = path && lastAnswer(path);
@@ -215,6 +215,7 @@ function enter(next) {
   }
   tick();
   refresh();
+  if (view.user !== null && card === null) loadCard().then(() => enter(view), tell);
 }
 
 function go(change) {
@@ -224,9 +225,10 @@ function go(change) {
   enter(next);
 }
 
-function choose(user) {
+async function choose(user) {
   go({ user, ...(view.board === TEAMS && { board: START.board, from: START.from }) });
-  byId("user-name").focus();
+  await loadCard().catch(tell);
+  byId("user-name")?.focus();
 }
 
 // A name of the board is that of a person or of a team.
@@ -235,11 +237,24 @@ function open(id) {
   else choose(id);
 }
 
+let card = null;
+const loadCard = onDemand("./card.js", (module) => {
+  card = module;
+  module.startCard({ closeUser, toggleMe });
+}, "card.css");
+
+function toggleMe() {
+  setMe(view.user === whoIsMe() ? null : view.user);
+  enter(view);
+}
+
 function closeUser() {
   const row = document.querySelector(`#board [data-choose="${CSS.escape(view.user)}"]`);
   go({ user: null });
   (row ?? byId("search-text")).focus();
 }
+
+const tell = ({ message }) => say("message", message);
 
 const exporting = onDemand("./export.js");
 
@@ -271,8 +286,8 @@ byId("period").addEventListener("change", async ({ target }) => {
   const asked = view;
   try {
     learnPeriods(asked.window, (await get(periodsPath(asked))).document.periods);
-  } catch ({ message }) {
-    say("message", message);
+  } catch (problem) {
+    tell(problem);
   }
   showPeriods(view);
   // Refused if that took long.
@@ -315,12 +330,7 @@ document.addEventListener("keydown", (event) => {
 byId("rows").addEventListener("change", ({ target }) => go(pageWith(view.from, Number(target.value))));
 onClick("csv", ({ target }) => save(target, "text/csv"));
 onClick("json", ({ target }) => save(target, "application/json"));
-onClick("close-user", closeUser);
 onClick("you", () => (byId("you").dataset.of === "team" ? go({ board: whichIsMyTeam(), from: START.from }) : choose(whoIsMe())));
-onClick("toggle-me", () => {
-  setMe(view.user === whoIsMe() ? null : view.user);
-  enter(view);
-});
 onClick("toggle-team", () => {
   setMyTeam(view.board === whichIsMyTeam() ? null : view.board, nameOf(view.board));
   enter(view);
@@ -356,9 +366,12 @@ function meet(user) {
   if (posting === "self") poster.then(({ postFor }) => postFor(user));
 }
 
+// A card that came later would move the page.
+if (parseView(location.search).user !== null) await loadCard().catch(tell);
+
 // Only a deployment with login loads these modules.
 if (login !== null) {
-  const { startLogin } = await import("./login.js");
+  const [{ startLogin }] = await Promise.all([import("./login.js"), styled("login.css")]);
   meet(startLogin((user) => {
     meet(user);
     enter(view);

@@ -2,7 +2,7 @@ import { arrange, byId, heard, make, nameButton, otherCase, portray, say, seen, 
 import { change, count, number, unit, windowDates } from "./format.js";
 import { endMoves, noteRows } from "./moves.js";
 import { texts } from "./texts.js";
-import { whichIsMyTeam, whoIsMe } from "./user.js";
+import { whichIsMyTeam, whoIsMe } from "./me.js";
 import { learnTitle, nameOf, pagesOf, programOf, START, TEAMS, WINDOWS, writeView } from "./view.js";
 
 const panel = byId("panel");

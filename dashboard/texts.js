@@ -3,6 +3,7 @@
 import { count, decimal, number } from "./format.js";
 
 export const texts = {
+  loading: "Loading…",
   unloaded: "A part of this page cannot be loaded.",
 
   states: { live: "Live", late: "Late", stuck: "Not updating", offline: "Offline", loading: "Loading", none: "No board" },
@@ -18,6 +19,19 @@ export const texts = {
   staleAge: (time) => `it was last updated at least ${time} ago`,
   staleLag: (time) => `activities take at least ${time} to be counted`,
   staleBacklog: (backlog) => `at least ${count(backlog, "activity is", "activities are")} waiting to be counted`,
+
+  close: "Close",
+  me: "This is me",
+  notMe: "This is not me",
+  rankHead: "Rank",
+  name: "Name",
+  points: "Points",
+  activities: "Activities",
+  neighbours: "Neighbours",
+  concealed: {
+    anonymous: "Only admins and this person see this. On boards, this person is anonymous.",
+    hidden: "Only admins and this person see this. This person is hidden from boards.",
+  },
 
   marks: { me: "me", team: "my team", chosen: "chosen" },
   myTeam: "This is my team",

@@ -1,58 +1,37 @@
+// The card of a person. Only who looks at one loads it.
+
+import { login } from "./config.js";
 import { arrange, byId, make, nameButton, nameText, otherCase, portray, say, write } from "./element.js";
 import { number, standing } from "./format.js";
-import { learnTitle } from "./view.js";
+import { whoIsMe } from "./me.js";
+import { texts } from "./texts.js";
 
-const ME = "podium.me";
-const TEAM = "podium.team";
+const fact = (name, id) => make("div", {}, make("dt", {}, name), make("dd", { id }));
 
-const CONCEALED = {
-  anonymous: "Only admins and this person see this. On boards, this person is anonymous.",
-  hidden: "Only admins and this person see this. This person is hidden from boards.",
-};
+const toggle = make("button", { id: "toggle-me" });
+const close = make("button", { id: "close-user" }, texts.close);
+byId("panel").before(make("section", { id: "user", "data-part": "user", "aria-labelledby": "user-name", hidden: "" },
+  make("div", { class: "title" },
+    make("h2", { id: "user-name", tabindex: -1 }, make("bdi")),
+    make("p", { id: "user-id", class: "id" }),
+    toggle,
+    close),
+  make("div", { id: "user-problem" }),
+  make("div", { id: "user-facts" },
+    make("p", { id: "user-concealed" }),
+    make("dl", {}, fact(texts.rankHead, "user-rank"), fact(texts.points, "user-points"), fact(texts.activities, "user-activities")),
+    make("p", { id: "user-standing" }),
+    make("div", { id: "user-line" }),
+    make("table", {},
+      make("caption", { class: "heard" }, texts.neighbours),
+      make("thead", { class: "heard" }, make("tr", {}, ...[texts.rankHead, texts.name, texts.points].map((head) => make("th", {}, head)))),
+      make("tbody", { id: "neighbours" })))));
+// With login, "me" is who is logged in.
+toggle.hidden = login !== null;
 
-// Kept on this device only; without storage, until the page closes.
-function stored(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-function store(key, value) {
-  try {
-    if (value === null) localStorage.removeItem(key);
-    else localStorage.setItem(key, value);
-  } catch {}
-}
-
-let me = stored(ME);
-// The board of the own team, and its title. The API does not tell who is in which team.
-let team = null;
-try {
-  team = JSON.parse(stored(TEAM));
-} catch {}
-if (team) learnTitle(team.board, team.title);
-
-export const whoIsMe = () => me;
-/** The board of the own team, or null. */
-export const whichIsMyTeam = () => team?.board ?? null;
-
-export function setMe(user) {
-  me = user;
-  store(ME, me);
-}
-
-export function setMyTeam(board, title) {
-  team = board && { board, title };
-  store(TEAM, team && JSON.stringify(team));
-}
-
-/** With login, "me" is who is logged in, and cannot be chosen. */
-export function identify(user) {
-  setMe(null);
-  me = user;
-  byId("toggle-me").hidden = true;
+export function startCard({ closeUser, toggleMe }) {
+  close.addEventListener("click", closeUser);
+  toggle.addEventListener("click", toggleMe);
 }
 
 /** Shows a text instead of the facts. */
@@ -70,13 +49,13 @@ export function showUserName(person) {
   say("user-id", name === undefined ? "" : user_id);
   byId("user-id").title = byId("user-id").textContent;
   if (person) portray(heading, person);
-  say("toggle-me", user_id === me ? "This is not me" : "This is me");
+  write(toggle, user_id === whoIsMe() ? texts.notMe : texts.me);
 }
 
 export function showUser({ entry, above, below, percentile, participants, other_case, concealed_as }) {
   showUserName(entry);
   showUserProblem("", other_case);
-  say("user-concealed", CONCEALED[concealed_as] ?? "");
+  say("user-concealed", texts.concealed[concealed_as] ?? "");
   say("user-rank", number(entry.rank));
   say("user-points", number(entry.points));
   say("user-activities", number(entry.activities));
