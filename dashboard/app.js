@@ -14,7 +14,7 @@ import { EARLIER, learnPeriods, showPeriods } from "./periods.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { texts } from "./texts.js";
-import { documentsOf, exportPath, isTeam, nameOf, pagesOf, pageWith, parseView, periodsPath, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
+import { documentsOf, exportPath, isTeam, nameOf, pagesOf, pageWith, parseView, periodsPath, searchPath, settled, START, TEAMS, timesOf, titleOf, userPath, writeView } from "./view.js";
 
 const SLEPT_MS = 5000;
 
@@ -240,8 +240,23 @@ function open(id) {
 let card = null;
 const loadCard = onDemand("./card.js", (module) => {
   card = module;
-  module.startCard({ closeUser, toggleMe });
+  module.startCard({ closeUser, toggleMe, showPointsIn });
 }, "card.css");
+
+const loadByProgram = onDemand("./by_program.js");
+async function showPointsIn(place) {
+  const asked = view;
+  const programs = shown.programs?.document.boards.slice(1).map(({ board }) => board) ?? [];
+  const ask = async (board) => (await get(userPath(board, asked.user, `${timesOf(asked)}&around=0`))).document;
+  try {
+    const { pointsOn, showPoints } = await loadByProgram();
+    const points = await pointsOn(programs, ask);
+    // By then it may be the card of someone else.
+    if (view === asked) showPoints(place, points, view);
+  } catch ({ message }) {
+    place.replaceChildren(message);
+  }
+}
 
 function toggleMe() {
   setMe(view.user === whoIsMe() ? null : view.user);
@@ -277,6 +292,8 @@ async function save(button, type) {
   // A disabled button loses the focus.
   if (document.activeElement === document.body) button.focus({ preventScroll: true });
 }
+
+const loadHow = onDemand("./how.js", (module) => module, "how.css");
 
 const onClick = (id, action) => byId(id).addEventListener("click", action);
 
@@ -330,6 +347,7 @@ document.addEventListener("keydown", (event) => {
 byId("rows").addEventListener("change", ({ target }) => go(pageWith(view.from, Number(target.value))));
 onClick("csv", ({ target }) => save(target, "text/csv"));
 onClick("json", ({ target }) => save(target, "application/json"));
+onClick("how", () => loadHow().then(({ showHow }) => showHow()).catch(tell));
 onClick("you", () => (byId("you").dataset.of === "team" ? go({ board: whichIsMyTeam(), from: START.from }) : choose(whoIsMe())));
 onClick("toggle-team", () => {
   setMyTeam(view.board === whichIsMyTeam() ? null : view.board, nameOf(view.board));

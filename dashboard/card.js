@@ -10,6 +10,8 @@ const fact = (name, id) => make("div", {}, make("dt", {}, name), make("dd", { id
 
 const toggle = make("button", { id: "toggle-me" });
 const close = make("button", { id: "close-user" }, texts.close);
+const programs = make("div");
+const byProgram = make("details", {}, make("summary", {}, texts.byProgram), programs);
 byId("panel").before(make("section", { id: "user", "data-part": "user", "aria-labelledby": "user-name", hidden: "" },
   make("div", { class: "title" },
     make("h2", { id: "user-name", tabindex: -1 }, make("bdi")),
@@ -21,6 +23,7 @@ byId("panel").before(make("section", { id: "user", "data-part": "user", "aria-la
     make("p", { id: "user-concealed" }),
     make("dl", {}, fact(texts.rankHead, "user-rank"), fact(texts.points, "user-points"), fact(texts.activities, "user-activities")),
     make("p", { id: "user-standing" }),
+    byProgram,
     make("div", { id: "user-line" }),
     make("table", {},
       make("caption", { class: "heard" }, texts.neighbours),
@@ -29,7 +32,12 @@ byId("panel").before(make("section", { id: "user", "data-part": "user", "aria-la
 // With login, "me" is who is logged in.
 toggle.hidden = login !== null;
 
-export function startCard({ closeUser, toggleMe }) {
+let showPrograms;
+
+/** `showPointsIn(place)` shows the points of the card's person by program. */
+export function startCard({ closeUser, toggleMe, showPointsIn }) {
+  showPrograms = () => byProgram.open && showPointsIn(programs);
+  byProgram.addEventListener("toggle", showPrograms);
   close.addEventListener("click", closeUser);
   toggle.addEventListener("click", toggleMe);
 }
@@ -40,9 +48,16 @@ export function showUserProblem(text, otherCaseIds) {
   byId("user-problem").replaceChildren(text, ...otherCase(otherCaseIds, (user_id) => nameButton({ user_id })));
 }
 
+let shown = null;
+
 /** Shows whose card it is; null for none. */
 export function showUserName(person) {
   const { user_id = null, name } = person ?? {};
+  if (user_id !== shown) {
+    shown = user_id;
+    byProgram.open = false;
+    programs.replaceChildren(texts.loading);
+  }
   byId("user").hidden = user_id === null;
   const heading = byId("user-name");
   write(heading.firstChild, name ?? user_id ?? "");
@@ -60,6 +75,7 @@ export function showUser({ entry, above, below, percentile, participants, other_
   say("user-points", number(entry.points));
   say("user-activities", number(entry.activities));
   say("user-standing", standing(percentile, participants));
+  showPrograms();
   arrange(byId("neighbours"), [...above.map(neighbour), chosen(entry), ...below.map(neighbour)]);
 }
 

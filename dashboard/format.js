@@ -52,6 +52,7 @@ export function windowDates({ first_day, last_day, time_zone }) {
   return `${first_day === last_day ? "" : `${begin} – `}${date(last)}, ${time_zone}`;
 }
 
+export const fullDate = (timeZone) => inZone(timeZone, DATE);
 export const fullTime = (timeZone) => inZone(timeZone, { ...DATE, ...SECONDS });
 
 /** "10:05:32", with the date in front unless it is that of `now`. */

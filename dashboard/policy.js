@@ -5,6 +5,15 @@ import { count, number } from "./format.js";
 /** The version in force; before the first one, the first one. */
 export const versionAt = (versions, now) => versions.findLast(({ effective_from }) => Date.parse(effective_from) <= now) ?? versions[0];
 
+/** The versions of a policy that matter now: the one in force and those to come, each with what is said of its begin. */
+export function versionsFrom(versions, now) {
+  return versions.slice(versions.indexOf(versionAt(versions, now))).map((version) => {
+    const begin = Date.parse(version.effective_from);
+    // The first version often begins in 1970, which says nothing.
+    return { version, begin: version === versions[0] ? null : begin, isToCome: begin > now };
+  });
+}
+
 // "task_completed" is "Task completed".
 const readable = (kind) => kind.replace(/[_-]+/g, " ").replace(/^./, (letter) => letter.toUpperCase());
 

@@ -33,6 +33,20 @@ export const texts = {
     hidden: "Only admins and this person see this. This person is hidden from boards.",
   },
 
+  how: "How points work",
+  pointsSince: (date) => `Since ${date}`,
+  pointsFrom: (date) => `From ${date}`,
+  ruleCaps: "What is at most a day counts for each person and program.",
+  ruleTies: "Equal points share a rank, and the ranks after them are skipped.",
+  ruleCorrections: "Points can be corrected: an activity taken out, or points added or taken away. Each correction has a reason.",
+  ruleLate: (hours) => `What arrives more than ${hours} h after the end of a day, week or month does not count in that one, but in all time.`,
+  ruleZone: (zone) => `Days, weeks and months begin at midnight of ${zone}, and weeks on Monday.`,
+
+  byProgram: "Points by program",
+  programsFailed: (programs) => `${count(programs, "program")} could not be loaded.`,
+  programsLeft: (programs) => `These are of the first ${programs} programs.`,
+  noPrograms: "No points in any of these programs.",
+
   marks: { me: "me", team: "my team", chosen: "chosen" },
   myTeam: "This is my team",
   notMyTeam: "This is not my team",

@@ -81,7 +81,7 @@ export const searchPath = ({ board, window }, text) =>
 /** All boards have the same. */
 export const periodsPath = ({ window }) => `/v1/boards/global/periods?window=${window}&limit=60`;
 
-const timesOf = ({ window, period }) => `window=${window}${period === null ? "" : `&period=${period}`}`;
+export const timesOf = ({ window, period }) => `window=${window}${period === null ? "" : `&period=${period}`}`;
 
 /** The path to all rows of a view's board, page by page of one generation. */
 export const exportPath = (view, cursor) =>

@@ -198,3 +198,24 @@ test("a kind that is no longer in force is refused, and the form then offers tho
   await page.post({ user: "dee", program: "health", kind: "task_completed" });
   await arrives(page);
 });
+
+test("how points work is told from the policy, now and to come, and Escape leads back", async (t) => {
+  const page = await visit(t, weighed, { user: "ann" }, { expected: [/how\.js/, /status of 404/] });
+  await page.tab.route(/how\.js/, (route) => route.abort(), { times: 1 });
+  await page.press("How points work");
+  await eventually("why not", async () => assert.match(await page.board(), /A part of this page cannot be loaded\./));
+  await page.press("How points work");
+  const dialog = page.tab.getByRole("dialog", { name: "How points work" });
+  await eventually("the rules", async () => {
+    const told = (await dialog.innerText()).replace(/\s+/g, " ");
+    assert.match(told, /Since 1 Jan 2020 review 0 to 50 points, at most 60 points a day Say hello 0 points/i);
+    assert.match(told, /Walking 10 points for each 1 000, at most 200/);
+    assert.match(told, /From 1 Jan 2999 Planned 5 points/);
+    assert.doesNotMatch(told, /retired/i);
+    for (const rule of [/at most a day counts for each person and program/, /Equal points share a rank/, /corrected/, /more than 24 h after the end/, /midnight of Europe\/Berlin/]) assert.match(told, rule);
+  });
+  await page.key("Escape");
+  assert.equal(await dialog.isVisible(), false);
+  assert.equal(await page.focused(), "How points work");
+  assert.notEqual(await page.user(), null, "the card stays");
+});

@@ -208,6 +208,30 @@ test("a search that could not be loaded says so, and is loaded by the next try",
   await tells(page, "user-007");
 });
 
+test("a person's points by program are asked for by a press, and each leads to its board", async (t) => {
+  const page = await visit(t, stack, { user: "user-150", window: "month" }, { expected: [/status of 404/, /by_program\.js/] });
+  assert.equal(page.asked(/users\/user-150.*around=0/), 0);
+  await page.tab.route(/by_program\.js/, (route) => route.abort(), { times: 1 });
+  const summary = page.tab.locator("#user summary");
+  const rows = () => page.tab.locator("#user details li").evaluateAll((all) => all.map(({ innerText }) => innerText.replace(/\s+/g, " ")));
+  await summary.click();
+  await eventually("why not", async () => assert.match(await page.user(), /A part of this page cannot be loaded\./));
+  await summary.click();
+  await summary.click();
+  const expected = [];
+  for (const { board } of (await stack.document("/v1/boards?window=month")).boards.slice(1)) {
+    const { status, body } = await stack.get(`/v1/boards/${board}/users/user-150?window=month&around=0`);
+    if (status === 200) expected.push([board.replace("program:", ""), body.entry.points]);
+  }
+  expected.sort(([a, ours], [b, theirs]) => theirs - ours || (a < b ? -1 : 1));
+  await eventually("the points", async () => assert.deepEqual(await rows(), expected.map(([name, points]) => `${name} ${shown(points)}`)));
+  const [name] = expected[0];
+  await page.tab.locator("#user details").getByRole("link", { name, exact: true }).click();
+  await eventually("its board", async () => assert.equal(await page.currentBoard(), name));
+  assert.equal(page.view().user, "user-150");
+  await page.press("Close");
+});
+
 test("who I am is remembered over a reload, on this device only, and told to nobody but the API", async (t) => {
   const page = await visit(t, stack, { user: "user-003" });
   await tells(page, "user-003");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { kindsOf, versionAt } from "../../../dashboard/policy.js";
+import { kindsOf, versionAt, versionsFrom } from "../../../dashboard/policy.js";
 
 const kindOf = (worth) => kindsOf({ points: { run: worth }, titles: {} })[0];
 
@@ -12,6 +12,15 @@ test("the version in force is the latest that has begun", () => {
   check("2026-11-21T23:59:59Z", 1);
   check("2030-01-01T00:00:00Z", 2);
   check("1969-01-01T00:00:00Z", 0);
+});
+
+test("the version in force matters and those to come, and the first one has always been there", () => {
+  const versions = ["1970-01-01", "2026-11-21", "2026-12-01"].map((day) => ({ effective_from: `${day}T00:00:00Z` }));
+  const check = (now, ...expected) => assert.deepEqual(
+    versionsFrom(versions, Date.parse(now)).map(({ version, begin, isToCome }) => [version.effective_from.slice(0, 10), begin !== null, isToCome]), expected);
+  check("2026-11-20T00:00:00Z", ["1970-01-01", false, false], ["2026-11-21", true, true], ["2026-12-01", true, true]);
+  check("2026-11-22T00:00:00Z", ["2026-11-21", true, false], ["2026-12-01", true, true]);
+  check("2026-12-22T00:00:00Z", ["2026-12-01", true, false]);
 });
 
 test("a kind says what it is worth", () => {
