@@ -28,14 +28,14 @@ function endOnce({ last_day, time_zone }) {
   return known.end;
 }
 
-/** "2 days 4 h left this week"; empty where a window has no end, or is over. */
+/** "2 days 4 h left"; empty where a window has no end, or is over. */
 export function timeLeft(window, now) {
   if (window.last_day === null) return "";
   const minutes = Math.floor((endOnce(window) - now) / MINUTE_MS);
   if (minutes < 0) return "";
   const hours = Math.floor(minutes / 60);
-  const left = hours >= 24 ? texts.days(Math.floor(hours / 24), hours % 24) : hours > 0 ? texts.hours(hours, minutes % 60) : texts.minutes(minutes);
-  return texts.left(left, window.name);
+  if (hours >= 24) return texts.daysLeft(Math.floor(hours / 24), hours % 24);
+  return hours > 0 ? texts.hoursLeft(hours, minutes % 60) : texts.minutesLeft(minutes);
 }
 
 // Isolated, so that the words around a name keep their direction.

@@ -62,8 +62,8 @@ export const texts = {
   behind: (points, name) => (points === 0 ? `level with ${name}` : `${number(points)} behind ${name}`),
   noPoints: "You have no points yet: 1 puts you on the board, unless it does not show you.",
   noPointsThen: "You have no points in this period, or it does not show you.",
-  left: (time, window) => `${time} left ${{ day: "today", week: "this week", month: "this month" }[window]}`,
-  days: (days, hours) => `${count(days, "day")}${hours > 0 ? ` ${hours} h` : ""}`,
-  hours: (hours, minutes) => `${hours} h${minutes > 0 ? ` ${minutes} min` : ""}`,
-  minutes: (minutes) => (minutes > 0 ? `${minutes} min` : "Less than 1 min"),
+  daysLeft: (days, hours) => `${count(days, "day")}${hours > 0 ? ` ${hours} h` : ""} left`,
+  hoursLeft: (hours, minutes) => `${hours} h${minutes > 0 ? ` ${minutes} min` : ""} left`,
+  minutesLeft: (minutes) => (minutes > 0 ? `${minutes} min left` : "Less than 1 min left"),
+  leftOf: { day: "today", week: "this week", month: "this month" },
 };

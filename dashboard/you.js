@@ -9,8 +9,8 @@ import { TEAMS } from "./view.js";
 
 const bar = byId("you");
 const who = make("span", { class: "who", dir: "auto" });
-const [rank, gaps, left] = ["rank", "gaps", "left"].map((name) => make("span", { class: name }));
-bar.replaceChildren(heard(texts.you), " ", who, " ", rank, " ", gaps, " ", left);
+const [rank, gaps, time, window] = ["rank", "gaps", "time", "window"].map((name) => make("span", { class: name }));
+bar.replaceChildren(heard(texts.you), " ", who, " ", rank, " ", gaps, " ", make("span", { class: "left" }, time, " ", window));
 
 function show(person, place) {
   portray(who, person);
@@ -29,6 +29,10 @@ export function showYou({ me, team, view, board, you, absent, now }) {
   } else if (you) show(you.document.entry, placeOf(you.document));
   else show(personOf(me), { rank: "", gaps: absent !== "user_not_on_board" ? "" : view.period === null ? texts.noPoints : texts.noPointsThen });
   bar.dataset.of = at >= 0 ? "team" : "person";
-  const time = board && Date.parse(board.document.freshness.generated_at) + 1000 * ageSeconds(board, now);
-  write(left, board && view.period === null ? timeLeft(board.document.window, time) : "");
+  // By the clock of the server: that of the device may be wrong.
+  const left = board && view.period === null
+    ? timeLeft(board.document.window, Date.parse(board.document.freshness.generated_at) + 1000 * ageSeconds(board, now))
+    : "";
+  write(time, left);
+  write(window, left && texts.leftOf[view.window]);
 }
