@@ -1,6 +1,7 @@
 // Shows who is logged in, or an invitation instead of the boards.
 
 import { byId, make, write } from "./element.js";
+import { texts } from "./texts_on_demand.js";
 
 const CLOSED = "closed";
 
@@ -8,10 +9,10 @@ const who = make("span");
 const button = make("button");
 const account = make("div", { id: "account" }, who, button);
 const says = make("p", { id: "login-says", role: "status" });
-const enter = make("button", {}, "Log in");
+const enter = make("button", {}, texts.logIn);
 const invitation = make("main", { id: "invitation" },
-  make("h2", {}, "Log in to see the boards"),
-  make("p", {}, "The boards of this page are for people who are logged in."),
+  make("h2", {}, texts.invitation),
+  make("p", {}, texts.invitationWhy),
   enter);
 
 export function startAccount({ logIn, logOut }) {
@@ -27,9 +28,9 @@ export function showAccount({ isLoggedIn, user, words, isBusy, canLogIn, isOpen 
   const hadFocus = document.querySelector("main:not(#invitation)").contains(document.activeElement);
   document.body.classList.toggle(CLOSED, !isOpen);
   // A long id is cut off: the title shows all of it.
-  write(who, isLoggedIn ? `Logged in${user === null ? "" : ` as ${user}`}` : "");
+  write(who, isLoggedIn ? texts.loggedIn(user) : "");
   who.title = user ?? "";
-  write(button, isLoggedIn ? "Log out" : "Log in");
+  write(button, isLoggedIn ? texts.logOut : texts.logIn);
   button.dataset.does = isLoggedIn ? "out" : "in";
   button.hidden = !isLoggedIn && !canLogIn;
   enter.hidden = !canLogIn;

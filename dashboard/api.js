@@ -1,11 +1,10 @@
 // An answer is `{path, etag, document, receivedAt, maxAge}`.
 
+import { texts } from "./texts.js";
+
 // Meanwhile the page says that it waits.
 const TIME_LIMIT_MS = 30_000;
 const KEPT_MAX = 50;
-
-// A 401 or 403 may come from the platform, without a description.
-const REFUSED = { 401: "Log in first.", 403: "You may not do this. Ask whoever runs this page for the right to." };
 
 export class Problem extends Error {
   constructor(detail, status = 0, { code, field, fields, results, other_case } = {}, retryAfter = 0) {
@@ -38,7 +37,7 @@ export async function withTimeLimit(signal, work) {
     return await work(signal ? AbortSignal.any([signal, limit.signal]) : limit.signal);
   } catch (error) {
     if (signal?.aborted || error instanceof Problem) throw error;
-    throw new Problem(`The server ${limit.signal.aborted ? "did not answer in time" : "cannot be reached"}.`);
+    throw new Problem(limit.signal.aborted ? texts.noAnswer : texts.noServer);
   } finally {
     clearTimeout(timer);
   }
@@ -47,7 +46,8 @@ export async function withTimeLimit(signal, work) {
 export async function problemOf(response) {
   const { status, headers } = response;
   const body = await response.json().catch(() => ({}));
-  return new Problem(body.detail ?? REFUSED[status] ?? `The server answered with error ${status}.`, status, body, Number(headers.get("retry-after")) || 0);
+  // A 401 or 403 may come from the platform, without a description.
+  return new Problem(body.detail ?? texts.refused[status] ?? texts.serverError(status), status, body, Number(headers.get("retry-after")) || 0);
 }
 
 /** Returns the same answer object as before if the document has not changed. */

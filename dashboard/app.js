@@ -6,7 +6,6 @@ import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares 
 import { login, posting } from "./config.js";
 import { onDemand, styled } from "./demand.js";
 import { byId, say } from "./element.js";
-import { count } from "./format.js";
 import { ageSeconds, judge } from "./freshness.js";
 import { identify, setMe, setMyTeam, whichIsMyTeam, whoIsMe } from "./me.js";
 import { learn, personOf } from "./person.js";
@@ -142,7 +141,7 @@ let showYou = null;
 const loadBar = onDemand("./you.js", (module) => {
   showYou = module.showYou;
   tick();
-});
+}, "you.css");
 
 async function load(signal) {
   // A login is loaded first.
@@ -271,26 +270,12 @@ function closeUser() {
 
 const tell = ({ message }) => say("message", message);
 
-const exporting = onDemand("./export.js");
-
-// One download at a time. It keeps to its view, whatever the page shows by then.
-async function save(button, type) {
+const loadExport = onDemand("./export.js");
+function save({ target }) {
+  // It keeps to its view, whatever the page shows by then.
   const saved = view;
-  const buttons = [byId("csv"), byId("json")];
-  for (const each of buttons) each.disabled = true;
-  say("saved", "Downloading…");
-  try {
-    const { contents, download, fileName, wholeBoard } = await exporting();
-    const board = await wholeBoard(async (cursor) => (await get(exportPath(saved, cursor))).document);
-    const name = fileName(board, button.id);
-    download(name, type, contents[button.id](board));
-    say("saved", `${name} has all ${count(board.entries.length, "listed row")}.`);
-  } catch ({ message }) {
-    say("saved", `The download failed. ${message} Try again.`);
-  }
-  for (const each of buttons) each.disabled = false;
-  // A disabled button loses the focus.
-  if (document.activeElement === document.body) button.focus({ preventScroll: true });
+  const load = async (cursor) => (await get(exportPath(saved, cursor))).document;
+  loadExport().then(({ saveAs }) => saveAs(target, load)).catch(({ message }) => say("saved", texts.notSaved(message)));
 }
 
 const loadHow = onDemand("./how.js", (module) => module, "how.css");
@@ -345,8 +330,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && view.user !== null && !isUsed) closeUser();
 });
 byId("rows").addEventListener("change", ({ target }) => go(pageWith(view.from, Number(target.value))));
-onClick("csv", ({ target }) => save(target, "text/csv"));
-onClick("json", ({ target }) => save(target, "application/json"));
+onClick("csv", save);
+onClick("json", save);
 onClick("how", () => loadHow().then(({ showHow }) => showHow()).catch(tell));
 onClick("you", () => (byId("you").dataset.of === "team" ? go({ board: whichIsMyTeam(), from: START.from }) : choose(whoIsMe())));
 onClick("toggle-team", () => {
@@ -358,11 +343,12 @@ const searching = onDemand("./search.js", ({ startSearch }) => startSearch(async
   const { document } = await get(searchPath(view, text), signal);
   learn(document);
   return document.entries;
-}, choose));
+}, choose), "search.css");
 const search = (act) => searching().then(act, ({ message }) => say("search-note", message));
 byId("search").addEventListener("focusin", () => search(() => {}));
 byId("search").addEventListener("submit", (event) => {
   event.preventDefault();
+  say("search-note", texts.searching);
   search((submit) => submit());
 });
 

@@ -1,9 +1,9 @@
 import { arrange, byId, heard, make, nameButton, otherCase, portray, say, seen, write } from "./element.js";
-import { change, count, number, unit, windowDates } from "./format.js";
+import { change, number, unit, windowDates } from "./format.js";
 import { endMoves, noteRows } from "./moves.js";
 import { texts } from "./texts.js";
 import { whichIsMyTeam, whoIsMe } from "./me.js";
-import { learnTitle, nameOf, pagesOf, programOf, START, TEAMS, WINDOWS, writeView } from "./view.js";
+import { learnTitle, nameOf, pagesOf, programOf, START, TEAMS, writeView } from "./view.js";
 
 const panel = byId("panel");
 const body = panel.querySelector("tbody");
@@ -28,7 +28,7 @@ function showHeading(board, dates, sums) {
 }
 
 export function showProblem(view, text, otherCaseIds) {
-  showHeading(view.board, WINDOWS[view.window], "");
+  showHeading(view.board, texts.windows[view.window], "");
   showRows([], view, false);
   byId("pages").hidden = true;
   byId("message").replaceChildren(text, ...otherCase(otherCaseIds, (id) => boardLink(view, id)));
@@ -41,13 +41,10 @@ function boardLink(view, id) {
   return link;
 }
 
-const HEADS = ["Rank", "Name", "Points", "Activities", "Change"];
-const TEAM_HEADS = ["Rank", "Team", "Score", "Members", "Points"];
-
 /** A team as a row of a board: its score in place of points, its members of activities, its points of the change. */
 export function teamRow({ team_id, title, rank, score, points, members }) {
   learnTitle(`team:${team_id}`, title);
-  return { rank, user_id: team_id, name: title, points: score, activities: members, of: ["member"], together: points };
+  return { rank, user_id: team_id, name: title, points: score, activities: members, of: texts.member, together: points };
 }
 
 /** `isNewer` says whether the rows are those of an earlier snapshot of the same view. */
@@ -55,11 +52,11 @@ export function showBoard(document, view, isNewer) {
   const { board = TEAMS, title, window, period, participants, points, activities, entries, team_score } = document;
   if (title !== undefined) learnTitle(board, title);
   const isOfTeams = board === TEAMS;
-  const sums = [isOfTeams ? count(participants, "team") : count(participants, "person", "people"), count(points, "point"),
-    isOfTeams ? `by ${team_score.replace("top:", "the best ")}` : count(activities, "activity", "activities"), ...stateOf(period)];
+  const sums = [(isOfTeams ? texts.teamCount : texts.people)(participants), texts.pointCount(points),
+    isOfTeams ? texts.scored(team_score) : texts.activityCount(activities), ...stateOf(period)];
   showHeading(board, windowDates(window), sums.join(" · "));
-  panel.querySelectorAll("th").forEach((head, i) => write(head, (isOfTeams ? TEAM_HEADS : HEADS)[i]));
-  write(panel.querySelector("caption"), `${nameOf(board)}, ${WINDOWS[window.name]}`);
+  panel.querySelectorAll("th").forEach((head, i) => write(head, (isOfTeams ? texts.teamHeads : texts.heads)[i]));
+  write(panel.querySelector("caption"), `${nameOf(board)}, ${texts.windows[window.name]}`);
   showRows(entries, view, isNewer);
   showRange(document);
   showPages(view, document.listed);
@@ -69,15 +66,14 @@ export function showBoard(document, view, isNewer) {
 function stateOf(period) {
   if (period === undefined) return [];
   const { state, late, includes_late } = period;
-  return [state, late?.activities > 0 && `${count(late.activities, "activity", "activities")} too late`, includes_late && "late ones included"].filter(Boolean);
+  return [texts.periodStates[state], late?.activities > 0 && texts.late(late.activities), includes_late && texts.includesLate].filter(Boolean);
 }
 
 function messageFor({ participants, entries, listed, from, window, period }) {
   if (entries.length > 0) return "";
-  if (participants > 0) return `There is no row ${number(from)}. The last row is ${number(listed)}: press Previous to go there.`;
-  const elsewhere = window.name === "all" ? "" : " You can also choose a longer window.";
-  if (period) return "No one has points in this period.";
-  return `No one has points here yet. Points appear soon after the first activity.${elsewhere}`;
+  if (participants > 0) return texts.noRow(from, listed);
+  if (period) return texts.emptyPeriod;
+  return window.name === "all" ? texts.emptyBoard : `${texts.emptyBoard} ${texts.longerWindow}`;
 }
 
 const scaleBars = (points) => byId("board").style.setProperty("--leader", points);
@@ -92,8 +88,8 @@ export function showPodium(entries) {
   arrange(byId("podium"), entries.slice(0, 3).map((entry) => {
     const place = make("li", { "data-rank": entry.rank },
       nameButton(entry),
-      make("p", { class: "points" }, make("b", {}, number(entry.points)), " ", unit(entry.points, "point")),
-      make("p", { class: "step" }, heard("Rank "), make("b", {}, `${entry.rank}`), isTied(entry) ? " tied" : ""));
+      make("p", { class: "points" }, make("b", {}, number(entry.points)), " ", unit(entry.points, ...texts.point)),
+      make("p", { class: "step" }, heard(texts.rankHead), " ", make("b", {}, number(entry.rank)), isTied(entry) ? ` ${texts.tied}` : ""));
     portray(place, entry);
     return place;
   }));
@@ -145,9 +141,9 @@ function fillRow(row, entry, tied, marks) {
   portray(name, entry);
   write(mark, marks.map((each) => texts.marks[each]).join(", "));
   write(id, entry.name === undefined ? "" : entry.user_id);
-  const { of = ["activity", "activities"], together } = entry;
+  const { of = texts.activity, together } = entry;
   const { sign, words } = together === undefined ? change(entry.change) : { sign: number(together), words: "" };
-  rank.replaceChildren(number(entry.rank), ...(tied ? [seen(" ="), heard(" tied")] : []));
+  rank.replaceChildren(number(entry.rank), ...(tied ? [seen(" ="), heard(` ${texts.tied}`)] : []));
   write(points, number(entry.points));
   write(activities, number(entry.activities));
   activities.dataset.unit = ` ${unit(entry.activities, ...of)}`;
@@ -157,8 +153,7 @@ function fillRow(row, entry, tied, marks) {
 
 function showRange({ entries, from, listed, participants }) {
   const range = entries.length === 0 ? "0" : `${number(from)}–${number(from + entries.length - 1)}`;
-  const unlisted = participants > listed ? ` (the first ${number(listed)} of ${number(participants)} are listed)` : "";
-  say("range", `${range} of ${number(listed)}${unlisted}`);
+  say("range", texts.range(range, listed) + (participants > listed ? ` ${texts.unlisted(listed, participants)}` : ""));
 }
 
 // A button that leads nowhere, or not yet, is disabled.

@@ -2,7 +2,7 @@
 
 import { make, write } from "./element.js";
 import { number } from "./format.js";
-import { texts } from "./texts.js";
+import { texts } from "./texts_on_demand.js";
 import { nameOf, START, writeView } from "./view.js";
 
 const PROGRAMS_MAX = 12;

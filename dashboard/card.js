@@ -2,9 +2,10 @@
 
 import { login } from "./config.js";
 import { arrange, byId, make, nameButton, nameText, otherCase, portray, say, write } from "./element.js";
-import { number, standing } from "./format.js";
+import { number } from "./format.js";
 import { whoIsMe } from "./me.js";
-import { texts } from "./texts.js";
+import { standing } from "./place.js";
+import { texts } from "./texts_on_demand.js";
 
 const fact = (name, id) => make("div", {}, make("dt", {}, name), make("dd", { id }));
 

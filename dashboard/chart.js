@@ -1,13 +1,14 @@
 // Charts are drawn at their real pixel width, so that text is never scaled.
 
+import { onDemand } from "./demand.js";
 import { draw, make, table } from "./element.js";
 import { axisTime, fullTime, number, percent, percents, sumOf } from "./format.js";
 import { lettersOf, personOf } from "./person.js";
+import { texts } from "./texts.js";
 import { nameOf } from "./view.js";
 
 const LEADERS = 5;
 const SHARES_MAX = 8;
-const OTHERS = "others";
 const LABEL = { width: 124, height: 15 };
 const BAR_HEIGHT = 38;
 // A name has at least this much of its line beside its numbers.
@@ -44,7 +45,7 @@ export function linesOf(board, chosen) {
  */
 export function partsOf([global, ...programs]) {
   const rest = programs.reduce((left, { points }) => left - points, global.points);
-  const all = [...programs.map(({ board, points }) => ({ name: nameOf(board), points })), { name: OTHERS, points: rest }];
+  const all = [...programs.map(({ board, points }) => ({ name: nameOf(board), points })), { name: texts.others, points: rest }];
   const positive = all.map(({ points }) => Math.max(0, points));
   const total = sumOf(positive);
   const wholes = percents(positive);
@@ -58,7 +59,7 @@ export function sharesOf(boards) {
   const programs = parts.filter(isPositive);
   const others = [...programs.splice(SHARES_MAX), rest].filter(isPositive);
   const sum = (name) => sumOf(others.map((part) => part[name]));
-  if (others.length > 0) programs.push({ name: OTHERS, points: sum("points"), share: sum("share"), whole: sum("whole") });
+  if (others.length > 0) programs.push({ name: texts.others, points: sum("points"), share: sum("share"), whole: sum("whole") });
   return programs;
 }
 
@@ -130,7 +131,7 @@ function linesPicture(lines, chosen, timeZone, width, height) {
   const bottom = height - 24;
   const x = (at) => left + ((at - begin) / (end - begin)) * (right - left);
   const y = (points) => bottom - ((points - ticks[0]) / (ticks.at(-1) - ticks[0])) * (bottom - 8);
-  const picture = canvas(width, height, `Points over time: ${lines.map(({ name }) => name).join(", ")}`);
+  const picture = canvas(width, height, `${texts.race}: ${lines.map(({ name }) => name).join(", ")}`);
   for (const tick of ticks) {
     picture.append(
       draw("path", { class: tick === 0 ? "zero" : "grid", d: `M${left} ${y(tick)}H${right}` }),
@@ -154,69 +155,35 @@ function linesPicture(lines, chosen, timeZone, width, height) {
   return { picture, marker, at, x, bottom, width };
 }
 
-/** The last known points of each line at a moment: `[{name, points}]`, points null before the first. */
-export const pointsAt = (lines, moment) =>
-  lines.map(({ name, points }) => ({ name, points: points.findLast((point) => point.at <= moment && isKnown(point))?.points ?? null }));
+let startReading = null;
+const loadReading = onDemand("./reading.js", (module) => {
+  startReading = module.startReading;
+}, "reading.css");
 
-/** The index of the moment nearest to `wanted`. */
-export function nearest(at, wanted) {
-  const far = (i) => Math.abs(at[i] - wanted);
-  return [...at.keys()].reduce((best, i) => (far(i) < far(best) ? i : best));
-}
-
-// The moment that is read in a place, kept over a refresh; Infinity for the last one.
-const readings = new WeakMap();
-
-/** Shows a picture of lines. Pointer and arrow keys read the points at each of its moments. */
-function showLines(place, { picture, marker, at, x, bottom, width }, lines, timeZone) {
+/** Shows a picture of lines. Whoever points at it or gives it the focus loads what reads the points at each moment. */
+function showLines(place, drawn, lines, timeZone) {
+  const last = drawn.at.length - 1;
   const time = fullTime(timeZone);
-  const last = at.length - 1;
-  const known = readings.get(place);
   const focused = place.contains(document.activeElement);
-  const reading = make("div", { class: "reading", hidden: "" });
   const plot = make("div", {
-    class: "plot", role: "slider", tabindex: 0, "aria-label": "Points at a moment",
-    "aria-valuemin": 0, "aria-valuemax": last, "aria-valuenow": last, "aria-valuetext": time.format(at[last]),
-  }, picture, reading);
-
-  function read(index) {
-    const moment = at[index];
-    const values = pointsAt(lines, moment).map(({ name, points }) => [name, points === null ? "–" : number(points)]);
-    readings.set(place, index === last ? Infinity : moment);
-    plot.setAttribute("aria-valuenow", index);
-    plot.setAttribute("aria-valuetext", `${time.format(moment)}: ${values.map((value) => value.join(" ")).join(", ")}`);
-    marker.setAttribute("d", `M${x(moment)} 0V${bottom}`);
-    reading.replaceChildren(make("b", {}, time.format(moment)), ...values.map(([name, points], i) =>
-      make("p", { class: `line-${i + 1}` }, make("span", { class: "name", dir: "auto" }, name), points)));
-    reading.classList.toggle("left", x(moment) > width / 2);
-    reading.hidden = false;
-  }
-
-  function stop() {
-    readings.delete(place);
-    reading.hidden = true;
-    marker.removeAttribute("d");
-  }
-
-  plot.onpointermove = plot.onpointerdown = ({ clientX }) => {
-    const across = (clientX - plot.getBoundingClientRect().left - x(at[0])) / (x(at[last]) - x(at[0]));
-    read(nearest(at, at[0] + across * (at[last] - at[0])));
-  };
-  // A plot that was drawn under a resting pointer is never entered, so its leaving is not told to it.
-  place.onpointerleave = () => document.activeElement === plot || stop();
-  plot.onblur = stop;
-  plot.onkeydown = (event) => {
-    const now = Number(plot.getAttribute("aria-valuenow"));
-    const to = { ArrowRight: now + 1, ArrowUp: now + 1, ArrowLeft: now - 1, ArrowDown: now - 1, Home: 0, End: last }[event.key];
-    if (to !== undefined) read(Math.min(last, Math.max(0, to)));
-    else if (event.key === "Escape" && !reading.hidden) stop();
-    else return;
-    event.preventDefault();
-  };
+    class: "plot", role: "slider", tabindex: 0, "aria-label": texts.atMoment,
+    "aria-valuemin": 0, "aria-valuemax": last, "aria-valuenow": last, "aria-valuetext": time.format(drawn.at[last]),
+  }, drawn.picture);
   place.replaceChildren(plot);
   if (focused) plot.focus({ preventScroll: true });
-  plot.onfocus = () => plot.matches(":focus-visible") && read(last);
-  if (known !== undefined) read(known === Infinity ? last : nearest(at, known));
+  if (startReading) return startReading(place, plot, drawn, lines, time);
+  const listen = (begin) => {
+    plot.onfocus = plot.onpointermove = plot.onpointerdown = begin;
+  };
+  listen(function begin(event) {
+    listen(null);
+    loadReading().then(() => {
+      // It may have been drawn again meanwhile.
+      if (!plot.isConnected) return;
+      startReading(place, plot, drawn, lines, time);
+      plot[`on${event.type}`](event);
+    }, () => listen(begin));
+  });
 }
 
 // The details keep their place while there is nothing to show, so that nothing below moves.
@@ -239,19 +206,19 @@ export function showLine(place, own, timeZone) {
 export function showRace(figure, lines, chosen, timeZone) {
   const place = figure.querySelector(".picture");
   const drawn = linesPicture(lines, chosen, timeZone, place.clientWidth, 240);
-  if (drawn === null) return showNothing(figure, "This chart appears after two board updates with points.");
+  if (drawn === null) return showNothing(figure, texts.noLines);
   showLines(place, drawn, lines, timeZone);
   const all = lines.map(({ points }) => new Map(points.filter(isKnown).map((point) => [point.at, number(point.points)])));
   const moments = [...new Set(lines.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
   const time = fullTime(timeZone);
   const rows = moments.map((at) => [time.format(at), ...all.map((points) => points.get(at) ?? "–")]);
-  fillTable(figure, ["Time", ...lines.map(({ name }) => make("bdi", {}, name))], rows);
+  fillTable(figure, [texts.time, ...lines.map(({ name }) => make("bdi", {}, name))], rows);
 }
 
 export function showShares(figure, shares) {
-  if (shares.length === 0) return showNothing(figure, "No program has more than 0 points yet.");
+  if (shares.length === 0) return showNothing(figure, texts.noShares);
   const width = figure.querySelector(".picture").clientWidth;
-  const label = `Points by program: ${shares.map(({ name, whole, share }) => `${name} ${percent(whole, share)}`).join(", ")}`;
+  const label = `${texts.byProgram}: ${shares.map(({ name, whole, share }) => `${name} ${percent(whole, share)}`).join(", ")}`;
   const picture = canvas(width, shares.length * BAR_HEIGHT, label);
   const most = Math.max(...shares.map(({ share }) => share));
   shares.forEach((part, i) => {
@@ -265,5 +232,5 @@ export function showShares(figure, shares) {
   });
   const rows = shares.map(({ name, points, whole, share }) => [name, number(points), percent(whole, share)]);
   figure.querySelector(".picture").replaceChildren(picture);
-  fillTable(figure, ["Program", "Points", "Share"], rows);
+  fillTable(figure, [texts.program, texts.points, texts.share], rows);
 }

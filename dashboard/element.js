@@ -1,6 +1,7 @@
 // Makes elements. External data becomes text or attribute values, never markup.
 
-import { ANONYMOUS, hueOf, initialsOf } from "./person.js";
+import { hueOf, initialsOf } from "./person.js";
+import { texts } from "./texts.js";
 
 export const byId = (id) => document.getElementById(id);
 
@@ -40,7 +41,7 @@ export const nameText = (kind, person) => describe(make(kind, { class: "name", d
 /** The name of a person, to press; of someone anonymous, a text. An `earlier` button is used again, and keeps the focus. */
 export function nameButton(person, earlier) {
   const { user_id } = person;
-  if (user_id === undefined) return make("span", { class: "name" }, ANONYMOUS);
+  if (user_id === undefined) return make("span", { class: "name" }, texts.anonymous);
   const button = earlier?.matches("button") ? earlier : make("button", { class: "name", dir: "auto" });
   button.dataset.choose = user_id;
   return describe(button, person);
@@ -48,7 +49,7 @@ export function nameButton(person, earlier) {
 
 /** Links to ids that differ from the requested one in case only, if there are any. */
 export function otherCase(ids = [], link) {
-  return ids.length === 0 ? [] : [make("p", {}, "The same but for capitals:", ...ids.flatMap((id) => [" ", link(id)]))];
+  return ids.length === 0 ? [] : [make("p", {}, texts.otherCase, ...ids.flatMap((id) => [" ", link(id)]))];
 }
 
 /** Skips unchanged text, which would be laid out and spoken again. */

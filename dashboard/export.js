@@ -1,4 +1,5 @@
-import { make } from "./element.js";
+import { byId, make, say } from "./element.js";
+import { texts } from "./texts_on_demand.js";
 import { programOf, TEAMS } from "./view.js";
 
 const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];
@@ -55,8 +56,8 @@ export function jsonOf({ board = TEAMS, window, generation, freshness, from, par
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** The content of a file by its extension. */
-export const contents = { csv: csvOf, json: jsonOf };
+/** How a file is made, by its extension. */
+const KINDS = { csv: { type: "text/csv", write: csvOf }, json: { type: "application/json", write: jsonOf } };
 
 /** All time has no first day, so its files use the day of the snapshot. */
 export function fileName({ board = TEAMS, window, freshness }, extension) {
@@ -65,9 +66,28 @@ export function fileName({ board = TEAMS, window, freshness }, extension) {
   return `podium-${name}-${window.name}-${day}.${extension}`;
 }
 
-export function download(name, type, text) {
+function download(name, type, text) {
   const address = URL.createObjectURL(new Blob([text], { type }));
   make("a", { href: address, download: name }).click();
   // By then the browser has started to read it.
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+/** Downloads the board of `load`, as the file that the button names. One at a time. */
+export async function saveAs(button, load) {
+  const buttons = Object.keys(KINDS).map(byId);
+  if (button.disabled) return;
+  for (const each of buttons) each.disabled = true;
+  say("saved", texts.downloading);
+  try {
+    const board = await wholeBoard(load);
+    const { type, write } = KINDS[button.id];
+    const name = fileName(board, button.id);
+    download(name, type, write(board));
+    say("saved", texts.saved(name, board.entries.length));
+  } finally {
+    for (const each of buttons) each.disabled = false;
+    // A disabled button loses the focus.
+    if (document.activeElement === document.body) button.focus({ preventScroll: true });
+  }
 }

@@ -1,13 +1,21 @@
-const english = new Intl.NumberFormat("en");
+// Numbers and dates as the reader's browser writes them. The words around them are in texts.js.
 
-// A narrow space groups digits, as SI recommends: 1,234 or 1.234 is another number in some countries.
-export const number = (value) => english.format(value).replaceAll(",", "\u202f").replace("-", "\u2212");
+import { texts } from "./texts.js";
+
+const languages = globalThis.navigator?.languages;
+const numbers = new Intl.NumberFormat(languages, { useGrouping: "always" });
+const decimals = new Intl.NumberFormat(languages, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const wholePercents = new Intl.NumberFormat(languages, { style: "percent" });
+const [group, minus] = ["group", "minusSign"].map((sign) => numbers.formatToParts(-1_234_567).find(({ type }) => type === sign)?.value);
+
+// A narrow space groups digits in every language, as SI recommends: 1,234 or 1.234 is another number in some countries.
+export const number = (value) => numbers.format(value).replaceAll(group, "\u202f").replace(minus, "\u2212");
 /** With one digit after the point. */
-export const decimal = (value) => value.toFixed(1);
+export const decimal = (value) => decimals.format(value);
 export const unit = (value, one, many = `${one}s`) => (Math.abs(value) === 1 ? one : many);
 export const count = (value, one, many) => `${number(value)} ${unit(value, one, many)}`;
 
-export const sumOf = (numbers) => numbers.reduce((sum, each) => sum + each, 0);
+export const sumOf = (values) => values.reduce((sum, each) => sum + each, 0);
 
 /** Whole percents that sum to 100, by the largest remainder; all 0 if the parts are. */
 export function percents(parts) {
@@ -23,34 +31,32 @@ export function percents(parts) {
 
 /** `share` is the exact part, above 0 to 1: a part of something never shows as 0% or 100%. */
 export function percent(whole, share) {
-  if (whole === 0) return "<1%";
-  return whole === 100 && share < 1 ? ">99%" : `${whole}%`;
+  const written = (value) => wholePercents.format(value / 100);
+  if (whole === 0) return `<${written(1)}`;
+  return whole === 100 && share < 1 ? `>${written(99)}` : written(whole);
 }
 
 export function duration(seconds) {
-  if (seconds < 120) return `${Math.floor(seconds)} s`;
-  if (seconds < 120 * 60) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h`;
-  return `${Math.floor(seconds / 86_400)} days`;
+  if (seconds < 120) return texts.seconds(Math.floor(seconds));
+  if (seconds < 120 * 60) return texts.minutes(Math.floor(seconds / 60));
+  if (seconds < 48 * 3600) return texts.hours(Math.floor(seconds / 3600));
+  return texts.days(Math.floor(seconds / 86_400));
 }
 
-const inZone = (timeZone, options) => new Intl.DateTimeFormat("en-GB", { timeZone, hourCycle: "h23", ...options });
+const inZone = (timeZone, options) => new Intl.DateTimeFormat(languages, { timeZone, ...options });
 const TIME = { hour: "2-digit", minute: "2-digit" };
 const SECONDS = { ...TIME, second: "2-digit" };
 const DAY = { day: "numeric", month: "short" };
 const DATE = { ...DAY, year: "numeric" };
 
-/** "Mon 16 – Sun 22 November 2026, Europe/Berlin" */
-export function windowDates({ first_day, last_day, time_zone }) {
-  if (first_day === null) return `Since the first activity, ${time_zone}`;
+/** "Mon 16 – Sun 22 Nov 2026" */
+export function dates({ first_day, last_day }) {
   // A date that is parsed and shown in UTC stays the same.
-  const parts = inZone("UTC", { ...DATE, weekday: "short", month: "long" });
-  const [first, last] = [first_day, last_day].map((day) =>
-    Object.fromEntries(parts.formatToParts(Date.parse(day)).map(({ type, value }) => [type, value])));
-  const date = ({ weekday, day, month, year }) => `${weekday} ${day} ${month} ${year}`;
-  const begin = first.month === last.month ? `${first.weekday} ${first.day}` : date(first);
-  return `${first_day === last_day ? "" : `${begin} – `}${date(last)}, ${time_zone}`;
+  return inZone("UTC", { ...DATE, weekday: "short" }).formatRange(Date.parse(first_day), Date.parse(last_day));
 }
+
+export const windowDates = (window) =>
+  `${window.first_day === null ? texts.sinceFirst : dates(window)}, ${window.time_zone}`;
 
 export const fullDate = (timeZone) => inZone(timeZone, DATE);
 export const fullTime = (timeZone) => inZone(timeZone, { ...DATE, ...SECONDS });
@@ -71,17 +77,8 @@ export function axisTime(span, timeZone) {
 
 export function change(places) {
   if (places === undefined) return { sign: "", words: "" };
-  if (places === null) return { sign: "new", words: "" };
-  if (places === 0) return { sign: "–", words: "no change" };
-  const [sign, way] = places > 0 ? ["▲", "up"] : ["▼", "down"];
+  if (places === null) return { sign: texts.newcomer, words: "" };
+  if (places === 0) return { sign: "–", words: texts.noChange };
   const moved = Math.abs(places);
-  return { sign: `${sign} ${number(moved)}`, words: `${way} ${count(moved, "place")}` };
-}
-
-// The percentile counts everyone with at most the user's points, the user included.
-// It is rounded down, so that the sentence is true.
-export function standing(percentile, participants) {
-  if (participants === 1) return "The only person on this board.";
-  const people = count(participants, "person", "people");
-  return `At least as many points as ${percentile === 100 ? "everyone else" : `${Math.floor(percentile)}% of ${people}`}.`;
+  return places > 0 ? { sign: `▲ ${number(moved)}`, words: texts.up(moved) } : { sign: `▼ ${number(moved)}`, words: texts.down(moved) };
 }

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { make } from "./element.js";
 import { fullDate } from "./format.js";
 import { kindsOf, versionsFrom } from "./policy.js";
-import { texts } from "./texts.js";
+import { texts } from "./texts_on_demand.js";
 
 const close = make("button", {}, texts.close);
 const content = make("div");

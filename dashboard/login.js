@@ -3,7 +3,8 @@
 import { showAccount, startAccount } from "./account.js";
 import { Problem, sendBy } from "./api.js";
 import { login, posting, readers } from "./config.js";
-import { ENDED, isExpired, isRefusal, renewalOf, requestOf, scopeOf, Told, tokensOf, userOf, wordsFor } from "./token.js";
+import { texts } from "./texts_on_demand.js";
+import { isExpired, isRefusal, renewalOf, requestOf, scopeOf, Told, tokensOf, userOf, wordsFor } from "./token.js";
 
 const TOKENS = "podium.tokens";
 const PENDING = "podium.login";
@@ -15,19 +16,6 @@ const RENEWAL_AGAIN_MS = 10_000;
 const TIMER_MS_MAX = 3_600_000;
 // A provider whose tokens end at once must not send the browser to and fro.
 const SILENT_AGAIN_MS = 60_000;
-
-const CANNOT_READ = "You are logged in, but may not see these boards. Ask whoever runs this page for the right to.";
-const CANNOT_POST = "You are logged in, but may not post. Ask whoever runs this page for the right to.";
-const REFUSED = "The server does not accept your login. Log in again. If that does not help, tell whoever runs this page.";
-const EXPIRED = "Your login has expired. It is renewed when you look at this page and do not type.";
-const NOT_POSTED = "Your login had ended, so nothing was posted. Log in, then post again.";
-const NOT_OURS = "This login did not begin in this tab, so it was not used. Log in again.";
-const NO_CLIENT = "Nobody can log in here, since this page has no client id at the login provider. Tell whoever runs it.";
-const NO_STORAGE = "This browser keeps no data for this page, which a login needs. Allow it, then log in again.";
-const NOT_SECURE = "A login needs HTTPS. Open this page at its https address.";
-const NOT_TOLD = "You are logged out here. The login provider could not be told, so it may still know you.";
-const LOGGING_IN = "Logging in…";
-const LOGGING_OUT = "Logging out…";
 
 const home = `${location.origin}/`;
 const { host, protocol } = new URL(login.issuer);
@@ -73,7 +61,7 @@ function show() {
   showAccount({
     isLoggedIn: tokens !== null,
     user,
-    words: busy || words || doubt || (canLogIn ? "" : NO_CLIENT),
+    words: busy || words || doubt || (canLogIn ? "" : texts.noClient),
     isBusy: busy !== "",
     canLogIn,
     isOpen: readers === "public" || tokens !== null,
@@ -111,26 +99,26 @@ async function reach() {
 /** The address of an endpoint that the browser itself goes to. */
 function addressOf(endpoint, query) {
   const url = new URL(endpoint);
-  if (!["https:", protocol].includes(url.protocol)) throw new Told(`The login provider's address is not safe: ${url.protocol}//${url.host}`);
+  if (!["https:", protocol].includes(url.protocol)) throw new Told(texts.unsafeProvider(`${url.protocol}//${url.host}`));
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   return url;
 }
 
 /** Leaves for the provider. Its description is loaded first: a page that says what is wrong is better than the browser's. */
 async function leave(silent) {
-  if (!isSecureContext) throw new Told(NOT_SECURE);
+  if (!isSecureContext) throw new Told(texts.notSecure);
   const { oauth, provider } = await reach();
   const verifier = oauth.generateRandomCodeVerifier();
   const pending = { state: oauth.generateRandomState(), nonce: oauth.generateRandomNonce(), verifier, silent, view: location.search + location.hash };
   const challenge = await oauth.calculatePKCECodeChallenge(verifier);
   const url = addressOf(provider.authorization_endpoint, requestOf(login, provider, { ...pending, challenge, redirect: home }));
-  if (!store(PENDING, pending)) throw new Told(NO_STORAGE);
+  if (!store(PENDING, pending)) throw new Told(texts.noStorage);
   if (silent) location.replace(url);
   else location.assign(url);
 }
 
 async function logIn() {
-  busy = LOGGING_IN;
+  busy = texts.loggingIn;
   show();
   try {
     await leave(false);
@@ -152,7 +140,7 @@ function takeAnswer() {
 }
 
 async function finish({ query, pending }) {
-  busy = LOGGING_IN;
+  busy = texts.loggingIn;
   tokens = null;
   try {
     const { oauth, provider, options, client } = await reach();
@@ -176,7 +164,7 @@ const isTyping = () => document.activeElement?.matches("input:not([readonly])") 
 
 async function renewBySilence(reason, mayLeave) {
   if (!mayLeave) end(reason);
-  if (document.hidden || isTyping()) throw new Problem(EXPIRED);
+  if (document.hidden || isTyping()) throw new Problem(texts.loginExpired);
   if (tokens.silent && Date.now() - tokens.since < SILENT_AGAIN_MS) end(reason);
   await leave(true);
   // The browser is leaving.
@@ -200,7 +188,7 @@ async function renewNow(reason, mayLeave) {
       }
       tokens = { ...before, refresh: null };
       store(TOKENS, tokens);
-      if (reason !== REFUSED && !isExpired(tokens, Date.now())) return;
+      if (reason !== texts.loginRefused && !isExpired(tokens, Date.now())) return;
     }
     await renewBySilence(reason, mayLeave);
   } catch (failure) {
@@ -209,7 +197,7 @@ async function renewNow(reason, mayLeave) {
 }
 
 // `reason` is what to say if that is not possible. A post would be lost if the browser left the page.
-const renew = (reason = ENDED, mayLeave = true) => (renewing ??= renewNow(reason, mayLeave).finally(() => { renewing = null; }));
+const renew = (reason = texts.loginEnded, mayLeave = true) => (renewing ??= renewNow(reason, mayLeave).finally(() => { renewing = null; }));
 
 /** Renews the login in time, while the page is seen. */
 async function watch() {
@@ -221,7 +209,7 @@ async function watch() {
   timer = setTimeout(watch, Math.min(Math.max(left(), isRenewed ? 0 : RENEWAL_AGAIN_MS), TIMER_MS_MAX));
 }
 
-const needed = () => new Problem(words || "Log in first.", 401);
+const needed = () => new Problem(words || texts.refused[401], 401);
 
 async function access(reason, mayLeave) {
   if (tokens === null) throw needed();
@@ -240,9 +228,9 @@ const withToken = ({ forbidden, ended, mayLeave }) => async (path, options) => {
   const used = await access(ended, mayLeave);
   let response = await ask(used);
   if (response.status === 401) {
-    if (tokens?.access === used) await renew(REFUSED, mayLeave);
+    if (tokens?.access === used) await renew(texts.loginRefused, mayLeave);
     response = await ask(await access(ended, mayLeave));
-    if (response.status === 401) end(REFUSED);
+    if (response.status === 401) end(texts.loginRefused);
   }
   const isExplained = response.headers.get("content-type")?.startsWith("application/problem+json");
   if (response.status === 403 && !isExplained) throw new Problem(forbidden, 403);
@@ -255,7 +243,7 @@ const privatePath = (path) => path.replace(/^\/v1(?=\/boards\/[^/]+\/users\/)/, 
 /** Forgets the login here, then at the provider. The page is loaded again, so that nothing of it stays in memory. */
 async function logOut() {
   const ended = tokens;
-  busy = LOGGING_OUT;
+  busy = texts.loggingOut;
   tokens = null;
   store(TOKENS, null);
   show();
@@ -270,16 +258,16 @@ async function logOut() {
       location.replace(addressOf(provider.end_session_endpoint, query));
       return;
     }
-    store(WORDS, "You are logged out.");
+    store(WORDS, texts.loggedOut);
   } catch {
-    store(WORDS, NOT_TOLD);
+    store(WORDS, texts.logoutUntold);
   }
   location.reload();
 }
 
 /** Returns who is logged in, and calls `onChange` with the user whenever that changes. */
 export function startLogin(onChange) {
-  const readAs = withToken({ forbidden: CANNOT_READ, ended: ENDED, mayLeave: true });
+  const readAs = withToken({ forbidden: texts.mayNotRead, ended: texts.loginEnded, mayLeave: true });
   sendBy({
     read(path, options) {
       if (readers === "login") return readAs(path, options);
@@ -287,11 +275,11 @@ export function startLogin(onChange) {
       return tokens === null || own === path ? fetch(path, options) : readAs(own, options);
     },
   });
-  if (posting === "self") sendBy({ post: withToken({ forbidden: CANNOT_POST, ended: NOT_POSTED, mayLeave: false }) });
+  if (posting === "self") sendBy({ post: withToken({ forbidden: texts.mayNotPost, ended: texts.notPosted, mayLeave: false }) });
   startAccount({ logIn, logOut });
   const answer = takeAnswer();
   if (answer?.pending) finish(answer);
-  else if (answer) words = NOT_OURS;
+  else if (answer) words = texts.loginElsewhere;
   changed = onChange;
   show();
   watch();

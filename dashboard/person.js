@@ -1,7 +1,5 @@
 // What the page calls people. A row has an id and perhaps a name; that of someone anonymous has neither.
 
-export const ANONYMOUS = "Anonymous";
-
 const LETTER = /[\p{L}\p{N}]/u;
 // Not every browser has it. Without it, an accent may be left out.
 const graphemes = Intl.Segmenter && new Intl.Segmenter("en");

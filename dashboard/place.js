@@ -1,7 +1,7 @@
 // A place on a board in words: the points to those next to it, and the time left.
 
 import { lettersOf } from "./person.js";
-import { texts } from "./texts.js";
+import { texts } from "./texts_on_demand.js";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
@@ -70,4 +70,11 @@ export function placeOfTeam(entries, at) {
       behind && texts.ahead(between(team, behind), nameOf(behind)),
     ].filter(Boolean).join(" · "),
   };
+}
+
+// The percentile counts everyone with at most the user's points, the user included.
+// It is rounded down, so that the sentence is true.
+export function standing(percentile, participants) {
+  if (participants === 1) return texts.onlyPerson;
+  return percentile === 100 ? texts.aboveAll : texts.above(Math.floor(percentile), participants);
 }

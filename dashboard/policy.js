@@ -1,6 +1,6 @@
 // What the scoring policy says of kinds of activities, in words.
 
-import { count, number } from "./format.js";
+import { texts } from "./texts_on_demand.js";
 
 /** The version in force; before the first one, the first one. */
 export const versionAt = (versions, now) => versions.findLast(({ effective_from }) => Date.parse(effective_from) <= now) ?? versions[0];
@@ -18,9 +18,9 @@ export function versionsFrom(versions, now) {
 const readable = (kind) => kind.replace(/[_-]+/g, " ").replace(/^./, (letter) => letter.toUpperCase());
 
 const wordsOf = ({ points, per, max, given, max_per_day }) => [
-  given ? `0 to ${count(given.max, "point")}` : `${count(points, "point")}${per ? ` for each ${number(per)}` : ""}`,
-  max !== undefined && `at most ${number(max)}`,
-  max_per_day && `at most ${count(max_per_day, "point")} a day`,
+  given ? texts.givenPoints(given.max) : per ? texts.pointsPer(points, per) : texts.pointCount(points),
+  max !== undefined && texts.atMost(max),
+  max_per_day && texts.atMostPerDay(max_per_day),
 ].filter(Boolean).join(", ");
 
 /** The kinds of a version, sorted by name. `needs` is the extra field that an activity of this kind needs, `max` its maximum. */

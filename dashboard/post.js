@@ -2,26 +2,26 @@ import { get, problemOf, send, withTimeLimit } from "./api.js";
 import { posting } from "./config.js";
 import { make, say } from "./element.js";
 import { kindsOf, versionAt } from "./policy.js";
+import { texts } from "./texts_on_demand.js";
 import { userPath } from "./view.js";
 
 const WATCH_EVERY_MS = 1000;
 const WATCH_SECONDS_MAX = 120;
 
-const UNKNOWN = "The kinds could not be loaded, so type one. Leave empty what it does not need.";
 // Fields that only some kinds need. Who posts for themselves may not send points.
 const NUMBERS = posting === "self" ? ["quantity"] : ["quantity", "points"];
 
 const TYPED = { autocomplete: "off", autocapitalize: "none" };
 const COUNTED = { type: "number", min: 0, disabled: "" };
 const form = make("form", { id: "post", hidden: "", novalidate: "" },
-  make("h2", {}, "Post an activity"),
-  make("label", {}, "User ", make("input", { name: "user_id", ...TYPED })),
-  make("label", {}, "Program ", make("input", { name: "program_id", list: "program-ids", ...TYPED })),
-  make("label", {}, "Kind ", make("select", { name: "kind" })),
+  make("h2", {}, texts.postHead),
+  make("label", {}, texts.user, " ", make("input", { name: "user_id", ...TYPED })),
+  make("label", {}, texts.program, " ", make("input", { name: "program_id", list: "program-ids", ...TYPED })),
+  make("label", {}, texts.kind, " ", make("select", { name: "kind" })),
   make("p", { id: "post-hint" }),
-  make("label", { hidden: "" }, "Quantity ", make("input", { name: "quantity", ...COUNTED })),
-  make("label", { hidden: "" }, "Points ", make("input", { name: "points", ...COUNTED })),
-  make("button", {}, "Post"),
+  make("label", { hidden: "" }, texts.quantity, " ", make("input", { name: "quantity", ...COUNTED })),
+  make("label", { hidden: "" }, texts.points, " ", make("input", { name: "points", ...COUNTED })),
+  make("button", {}, texts.post),
   make("p", { id: "post-result", role: "status" }));
 document.querySelector("main:not(#invitation)").append(form);
 const fieldOf = (name) => form.elements.namedItem(name);
@@ -56,7 +56,7 @@ function showKind() {
     field.disabled = field.labels[0].hidden = kinds !== null && chosen?.needs !== name;
     field.max = chosen?.max ?? "";
   }
-  say("post-hint", kinds === null ? UNKNOWN : chosen?.words ?? "");
+  say("post-hint", kinds === null ? texts.kindsUnknown : chosen?.words ?? "");
 }
 
 function post(activity) {
@@ -109,8 +109,7 @@ async function refuse(error) {
 }
 
 function conflict({ fields }) {
-  const which = fields?.length > 0 ? ` (${fields.join(", ")})` : "";
-  tell(`Another activity has this id${which}. Yours was not counted. Press Post again: it gets a new id.`);
+  tell(texts.conflict(fields?.length > 0 ? ` (${fields.join(", ")})` : ""));
 }
 
 async function submit(onBoard) {
@@ -119,19 +118,19 @@ async function submit(onBoard) {
   const activity = activityOf(fields);
   for (const input of form.elements) input.removeAttribute("aria-invalid");
   posted += 1;
-  tell("Posting…");
+  tell(texts.posting);
   try {
     const before = await activitiesOf(activity.user_id);
     const result = await post(activity);
     unanswered = null;
     if (result.error) await refuse(result.error);
     else if (result.status === "duplicate") {
-      tell(`Activity ${activity.activity_id} had arrived before. It counts once.`);
+      tell(texts.duplicate(activity.activity_id));
       onBoard();
-    } else return { user: activity.user_id, before, accepted: `Activity ${result.activity_id} ${result.status}` };
+    } else return { user: activity.user_id, before, accepted: texts.accepted(result.activity_id) };
   } catch (problem) {
     unanswered = problem.unreachable ? activity : null;
-    if (problem.unreachable) tell(`${problem.message} The activity may have arrived. Press Post again: it counts once.`);
+    if (problem.unreachable) tell(`${problem.message} ${texts.mayHaveArrived}`);
     else if (problem.code === "conflict") conflict(problem);
     else await refuse(problem.results?.[0]?.error ?? { field: problem.field, detail: problem.message });
   }
@@ -142,18 +141,18 @@ async function watch({ user, before, accepted }, onBoard) {
   const watched = posted;
   const begin = performance.now();
   const seconds = () => (performance.now() - begin) / 1000;
-  tell(`${accepted}. Waiting for it to appear on the board…`);
+  tell(`${accepted} ${texts.watching}`);
   while (seconds() < WATCH_SECONDS_MAX) {
     await new Promise((resolve) => setTimeout(resolve, WATCH_EVERY_MS));
     // Only the latest activity is watched.
     if (watched !== posted) return;
     if ((await activitiesOf(user)) > before) {
-      tell(`${accepted}. It appeared on the board after ${seconds().toFixed(1)} s.`);
+      tell(`${accepted} ${texts.appeared(seconds())}`);
       onBoard();
       return;
     }
   }
-  tell(`${accepted}. It is not on the board after two minutes. It is saved: check the board later.`);
+  tell(`${accepted} ${texts.notYet}`);
 }
 
 /** Posts for this user only; without one, there is no form. */

@@ -1,5 +1,6 @@
 import { byId, make, nameText, portray, say } from "./element.js";
 import { number } from "./format.js";
+import { texts } from "./texts_on_demand.js";
 import { isUser } from "./view.js";
 
 const DEBOUNCE_MS = 200;
@@ -59,9 +60,9 @@ export function startSearch(find, choose) {
     const found = await find(text, signal).catch(() => null);
     if (signal.aborted) return null;
     // Without suggestions a whole id can still be found.
-    const advice = isUser(text) ? " Press Find if it is a whole id." : "";
-    if (found === null) open([], `The search does not work now.${advice}`);
-    else open(found, found.length === 0 ? `No name or id on this board contains “${text}”.${advice}` : "");
+    const advice = isUser(text) ? ` ${texts.pressFind}` : "";
+    if (found === null) open([], texts.noSearch + advice);
+    else open(found, found.length === 0 ? texts.nobodyFound(text) + advice : "");
     return found ?? [];
   }
 
@@ -76,7 +77,6 @@ export function startSearch(find, choose) {
   async function submit(text) {
     const canBeId = isUser(text);
     if (text === offered && canBeId) return take(text);
-    say("search-note", "Searching…");
     const found = await suggest(text);
     if (found === null) return;
     const [first, second] = found;
@@ -86,7 +86,7 @@ export function startSearch(find, choose) {
     input.focus();
     if (!first) return;
     offered = text;
-    say("search-note", `Choose a person${canBeId ? `, or press Find again if “${text}” is a whole id` : ""}.`);
+    say("search-note", canBeId ? texts.choosePersonOrId(text) : texts.choosePerson);
   }
 
   input.addEventListener("input", () => {

@@ -1,5 +1,6 @@
 // What a login asks for, what its tokens say, and words for what goes wrong.
 
+import { texts } from "./texts_on_demand.js";
 import { isUser } from "./view.js";
 
 const DESCRIPTION_CHARACTERS_MAX = 200;
@@ -22,14 +23,14 @@ export function claimsOf(token) {
 
 /** Whom an access token names: `{user, doubt}`. Without a user, `doubt` says why. */
 export function userOf(token, userClaim) {
-  const nobody = (why) => ({ user: null, doubt: `You are logged in, but ${why}. So this page cannot tell which row is yours, nor post for you. Tell whoever runs it.` });
+  const nobody = (why) => ({ user: null, doubt: texts.noUser(why) });
   const claims = claimsOf(token);
-  if (claims === null) return nobody("the login provider's access token cannot be read");
+  if (claims === null) return nobody(texts.tokenUnreadable);
   const id = claims[userClaim];
-  if (id === undefined || id === null || id === "") return nobody(`your login has no user id: the claim “${userClaim}” is missing`);
+  if (id === undefined || id === null || id === "") return nobody(texts.claimMissing(userClaim));
   return isUser(`${id}`) && ["string", "number"].includes(typeof id)
     ? { user: `${id}`, doubt: "" }
-    : nobody("the user id of your login cannot be an id here");
+    : nobody(texts.noSuchId);
 }
 
 /** What is kept of a token response. Times are of this device's clock, so that a wrong clock does no harm. */
@@ -70,17 +71,15 @@ export function requestOf(login, provider, { state, nonce, challenge, redirect, 
   };
 }
 
-export const ENDED = "Your login has ended. Log in again.";
-const FAULT = "The login provider has a fault. Try again later.";
 const ANSWERS = {
-  access_denied: "The login provider refused the login, or you cancelled it.",
-  login_required: ENDED,
-  interaction_required: ENDED,
-  consent_required: ENDED,
-  account_selection_required: ENDED,
-  server_error: FAULT,
-  temporarily_unavailable: FAULT,
-  invalid_grant: "This login took too long, or was used before. Log in again.",
+  access_denied: texts.accessDenied,
+  login_required: texts.loginEnded,
+  interaction_required: texts.loginEnded,
+  consent_required: texts.loginEnded,
+  account_selection_required: texts.loginEnded,
+  server_error: texts.providerFault,
+  temporarily_unavailable: texts.providerFault,
+  invalid_grant: texts.loginTooOld,
 };
 // Here the provider's own description says more.
 const DESCRIBED = ["access_denied"];
@@ -94,13 +93,13 @@ export function wordsFor(failure, host) {
   const { name, code, error, error_description: described, cause, message } = failure;
   if (error !== undefined) {
     const answer = ANSWERS[error];
-    const says = described && (!answer || DESCRIBED.includes(error)) ? ` It says: “${described.slice(0, DESCRIPTION_CHARACTERS_MAX)}”` : "";
-    return `${answer ?? `The login provider does not accept this page (${error}). Tell whoever runs it.`}${says}`;
+    const says = described && (!answer || DESCRIBED.includes(error)) ? ` ${texts.providerSays(described.slice(0, DESCRIPTION_CHARACTERS_MAX))}` : "";
+    return `${answer ?? texts.pageRefused(error)}${says}`;
   }
-  if (code === "OAUTH_JWT_TIMESTAMP_CHECK_FAILED") return "The clock of this device is not right, so the login cannot be checked. Set the clock, then log in again.";
-  if (code === "OAUTH_RESPONSE_IS_NOT_CONFORM" && cause?.status >= 500) return FAULT;
-  if (name === "TimeoutError") return `The login provider (${host}) did not answer in time. Try again later.`;
+  if (code === "OAUTH_JWT_TIMESTAMP_CHECK_FAILED") return texts.wrongClock;
+  if (code === "OAUTH_RESPONSE_IS_NOT_CONFORM" && cause?.status >= 500) return texts.providerFault;
+  if (name === "TimeoutError") return texts.providerSlow(host);
   // What fetch throws. It gives no reason.
-  if (name === "TypeError" && code === undefined) return `The login provider (${host}) cannot be reached. Check your connection, then try again.`;
-  return `The login failed: ${message}. Tell whoever runs this page.`;
+  if (name === "TypeError" && code === undefined) return texts.providerAway(host);
+  return texts.loginFailed(message);
 }

@@ -1,7 +1,8 @@
 // A view is what the page shows: rows of a board in a window, and possibly a user. It is kept in
 // the URL, so that links and the back button work.
 
-export const WINDOWS = { day: "Today", week: "This week", month: "This month", all: "All time" };
+import { texts } from "./texts.js";
+
 const ROWS = [25, 100, 1000];
 export const START = { board: "global", window: "week", period: null, from: 1, rows: 100, user: null };
 
@@ -12,7 +13,7 @@ const PLAIN = /^(?!\.\.?$)[\w.:@-]+$/;
 export const TEAMS = "teams";
 
 const PREFIX = /^(program|team):(.*)$/;
-const FIXED = { global: "All programs", [TEAMS]: "Teams" };
+const FIXED = { global: texts.allPrograms, [TEAMS]: texts.teams };
 
 const idOf = (board) => PREFIX.exec(board)?.[2] ?? null;
 export const programOf = (board) => (board.startsWith("program:") ? idOf(board) : null);
@@ -27,7 +28,7 @@ export function learnTitle(board, title) {
 }
 
 export const nameOf = (board) => FIXED[board] ?? titles.get(board) ?? idOf(board);
-export const titleOf = (view) => `${view.period ?? WINDOWS[view.window]} · ${nameOf(view.board)} · Podium`;
+export const titleOf = (view) => `${view.period ?? texts.windows[view.window]} · ${nameOf(view.board)} · ${texts.page}`;
 
 /** Whether the API takes this as a user's id. */
 export const isUser = (id) => ID.test(id) && !/^(~|\.\.?$)/.test(id);
@@ -50,7 +51,7 @@ export function parseView(search) {
   const period = take("period", (period) => /^\d{4}-(W\d\d|\d\d(-\d\d)?)$/.test(period));
   return settled({
     board: take("board", isBoard),
-    window: windowOf(period) ?? take("window", (window) => Object.hasOwn(WINDOWS, window)),
+    window: windowOf(period) ?? take("window", (window) => Object.hasOwn(texts.windows, window)),
     period,
     from: Number(take("from", isFrom)),
     rows: Number(take("rows", (rows) => ROWS.map(String).includes(rows))),

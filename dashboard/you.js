@@ -4,7 +4,7 @@ import { byId, heard, make, portray, write } from "./element.js";
 import { ageSeconds } from "./freshness.js";
 import { personOf } from "./person.js";
 import { placeOf, placeOfTeam, timeLeft } from "./place.js";
-import { texts } from "./texts.js";
+import { texts } from "./texts_on_demand.js";
 import { TEAMS } from "./view.js";
 
 const bar = byId("you");

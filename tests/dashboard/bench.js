@@ -47,7 +47,11 @@ const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
 
 /// Files that only a page with login or a form to post loads, or that are loaded on demand, besides those of the
 /// directory `vendor`.
-const OPTIONAL = ["account.js", "export.js", "login.js", "policy.js", "post.js", "search.js", "token.js"];
+const OPTIONAL = [
+  "account.js", "by_program.js", "card.css", "card.js", "export.js", "how.css", "how.js", "login.css",
+  "login.js", "place.js", "policy.js", "post.js", "reading.css", "reading.js", "search.css", "search.js",
+  "texts_on_demand.js", "token.js", "you.css", "you.js",
+];
 
 async function bytesOfPage() {
   const files = await readdir(PAGE, { withFileTypes: true });

@@ -370,7 +370,7 @@ export class Page {
 
   /// Opens the data tables below the charts.
   async openTables() {
-    await this.tab.locator("details").evaluateAll((all) => all.forEach((details) => { details.open = true; }));
+    await this.tab.locator("figure details").evaluateAll((all) => all.forEach((details) => { details.open = true; }));
   }
 
   /// The data table below a chart.
@@ -386,7 +386,7 @@ export class Page {
   reading() {
     return this.tab.evaluate(() => {
       const reading = document.querySelector("figure#race .reading");
-      return reading.hidden ? null : [...reading.children].map((line) => [...line.childNodes].map((part) => part.textContent));
+      return reading?.hidden ?? true ? null : [...reading.children].map((line) => [...line.childNodes].map((part) => part.textContent));
     });
   }
 

@@ -23,26 +23,25 @@ before(async () => {
   await stack.shows(({ entries }) => entries.some(({ name }) => name === "Bob Fox"));
 });
 
-const labelOf = (day) => {
-  const date = new Date(day);
-  const [weekday, month] = [{ weekday: "short" }, { month: "long" }].map((part) => date.toLocaleString("en-GB", { timeZone: "UTC", ...part }));
-  return `${weekday} ${date.getUTCDate()} ${month} ${date.getUTCFullYear()}`;
-};
+/// A day as the page's browser writes it.
+const labelOf = (page, day) => page.tab.evaluate((day) =>
+  new Date(day).toLocaleDateString("en-GB", { timeZone: "UTC", weekday: "short", day: "numeric", month: "short", year: "numeric" }), day);
 
 test("a day that is over is chosen from a list, with its podium, and left again", async (t) => {
   const page = await visit(t, stack, { window: "day" });
+  const label = await labelOf(page, then);
   assert.deepEqual(await page.periods(), ["Now", "Earlier…"]);
   await page.choosePeriod("Earlier…");
-  await eventually("the list", async () => assert.ok((await page.periods()).includes(labelOf(then))));
+  await eventually("the list", async () => assert.ok((await page.periods()).includes(label)));
   assert.deepEqual((await page.entries()).map(({ user }) => user), ["ann"], "the board stays until a day is chosen");
-  await page.choosePeriod(labelOf(then));
+  await page.choosePeriod(label);
   await eventually("the board", async () => {
     assert.deepEqual((await page.entries()).map(({ rank, user, points }) => `${rank} ${user} ${points}`),
       ["1 Bob Fox 50", "2 ann 20", "3 Anonymous 10", "4 dee 5"]);
   });
   assert.deepEqual((await page.podium()).map(({ text }) => text.split("\n")[0]), ["Bob Fox", "ann", "Anonymous"]);
   assert.match(await page.sums(), /^4 people · 85 points · 9 activities · closed · late ones included$/);
-  assert.equal(await page.windowDates(), `${labelOf(then)}, UTC`);
+  assert.equal(await page.windowDates(), `${label}, UTC`);
   assert.match(await page.title(), new RegExp(`^${then} · `));
   assert.equal(await page.tab.locator("#race").isVisible(), false, "only the current periods have lines");
   const points = await page.tab.locator("#programs .points").allTextContents();

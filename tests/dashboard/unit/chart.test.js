@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import "./language.js";
 import { learn } from "../../../dashboard/person.js";
-import { lineOf, linesOf, nearest, partsOf, partWords, pathOf, pointsAt, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
+import { lineOf, linesOf, partsOf, partWords, pathOf, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
+import { nearest, pointsAt } from "../../../dashboard/reading.js";
 
 const AT = ["2026-11-21T10:00:00Z", "2026-11-21T10:01:00Z"];
 const HISTORY = { at: AT, users: ["ann", "bob", "cy", "dee", "eve", "fay"].map((user_id, i) => ({ user_id, points: [i === 0 ? null : 1, 9] })) };

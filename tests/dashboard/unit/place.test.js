@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { endOf, placeOf, placeOfTeam, timeLeft } from "../../../dashboard/place.js";
+import "./language.js";
+import { endOf, placeOf, placeOfTeam, standing, timeLeft } from "../../../dashboard/place.js";
 
 const plain = (text) => text.replace(/[\u2068\u2069]/g, "");
 const row = (words) => {
@@ -67,4 +68,12 @@ test("teams are behind and ahead by their scores, which may have decimals", () =
   check(0, "Rank 1", "2.75 ahead of blue");
   check(1, "Rank 2, tied", "2.75 behind red · level with green");
   check(2, "Rank 2, tied", "level with blue");
+});
+
+test("the standing is never better than it is", () => {
+  const check = (percentile, participants, expected) => assert.equal(standing(percentile, participants), expected);
+  check(100, 1, "The only person on this board.");
+  check(100, 1013, "At least as many points as everyone else.");
+  check(99.97, 1013, "At least as many points as 99% of 1\u202f013 people.");
+  check(93.4, 30, "At least as many points as 93% of 30 people.");
 });
