@@ -203,6 +203,7 @@ function enter(next) {
   byId("you").hidden = whoIsMe() === null;
   byId("toggle-team").hidden = !isTeam(view.board);
   say("toggle-team", view.board === whichIsMyTeam() ? texts.notMyTeam : texts.myTeam);
+  byId("user").hidden = view.user === null;
   card?.showUserName(view.user === null ? null : personOf(view.user));
   showCurrent(view);
   showLoading(view, listed);
@@ -214,7 +215,7 @@ function enter(next) {
   }
   tick();
   refresh();
-  if (view.user !== null && card === null) loadCard().then(() => enter(view), tell);
+  if (view.user !== null && card === null) loadCard().then(() => enter(view), tellInCard);
 }
 
 function go(change) {
@@ -226,7 +227,7 @@ function go(change) {
 
 async function choose(user) {
   go({ user, ...(view.board === TEAMS && { board: START.board, from: START.from }) });
-  await loadCard().catch(tell);
+  await loadCard().catch(tellInCard);
   byId("user-name")?.focus();
 }
 
@@ -236,6 +237,7 @@ function open(id) {
   else choose(id);
 }
 
+const tellInCard = ({ message }) => say("user", message);
 let card = null;
 const loadCard = onDemand("./card.js", (module) => {
   card = module;
@@ -369,9 +371,6 @@ function meet(user) {
   identify(user);
   if (posting === "self") poster.then(({ postFor }) => postFor(user));
 }
-
-// A card that came later would move the page.
-if (parseView(location.search).user !== null) await loadCard().catch(tell);
 
 // Only a deployment with login loads these modules.
 if (login !== null) {

@@ -89,7 +89,7 @@ export function showPodium(entries) {
     const place = make("li", { "data-rank": entry.rank },
       nameButton(entry),
       make("p", { class: "points" }, make("b", {}, number(entry.points)), " ", unit(entry.points, ...texts.point)),
-      make("p", { class: "step" }, heard(texts.rankHead), " ", make("b", {}, number(entry.rank)), isTied(entry) ? ` ${texts.tied}` : ""));
+      make("p", { class: "step" }, heard(texts.heads[0]), " ", make("b", {}, number(entry.rank)), isTied(entry) ? ` ${texts.tied}` : ""));
     portray(place, entry);
     return place;
   }));

@@ -13,7 +13,7 @@ const toggle = make("button", { id: "toggle-me" });
 const close = make("button", { id: "close-user" }, texts.close);
 const programs = make("div");
 const byProgram = make("details", {}, make("summary", {}, texts.byProgram), programs);
-byId("panel").before(make("section", { id: "user", "data-part": "user", "aria-labelledby": "user-name", hidden: "" },
+byId("user").replaceChildren(
   make("div", { class: "title" },
     make("h2", { id: "user-name", tabindex: -1 }, make("bdi")),
     make("p", { id: "user-id", class: "id" }),
@@ -29,7 +29,7 @@ byId("panel").before(make("section", { id: "user", "data-part": "user", "aria-la
     make("table", {},
       make("caption", { class: "heard" }, texts.neighbours),
       make("thead", { class: "heard" }, make("tr", {}, ...[texts.rankHead, texts.name, texts.points].map((head) => make("th", {}, head)))),
-      make("tbody", { id: "neighbours" })))));
+      make("tbody", { id: "neighbours" }))));
 // With login, "me" is who is logged in.
 toggle.hidden = login !== null;
 
@@ -59,7 +59,6 @@ export function showUserName(person) {
     byProgram.open = false;
     programs.replaceChildren(texts.loading);
   }
-  byId("user").hidden = user_id === null;
   const heading = byId("user-name");
   write(heading.firstChild, name ?? user_id ?? "");
   say("user-id", name === undefined ? "" : user_id);

@@ -31,7 +31,6 @@ export const texts = {
   staleLag: (time) => `activities take at least ${time} to be counted`,
   staleBacklog: (backlog) => `at least ${count(backlog, "activity is", "activities are")} waiting to be counted`,
 
-  rankHead: "Rank",
   tied: "tied",
   points: "Points",
   heads: ["Rank", "Name", "Points", "Activities", "Change"],

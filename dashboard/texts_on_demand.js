@@ -9,6 +9,7 @@ export const texts = {
   close: "Close",
   me: "This is me",
   notMe: "This is not me",
+  rankHead: "Rank",
   name: "Name",
   activities: "Activities",
 

@@ -61,6 +61,22 @@ test("the JSON has what is shown, with its board, window and generation", async 
   assert.deepEqual(document.entries.map(essence), entries.map(essence));
 });
 
+test("numbers and dates are those of the browser's language, and downloads are the same in every language", async (t) => {
+  const [english, german] = [await visit(t, stack, { window: "day" }), await visit(t, stack, { window: "day" }, { locale: "de-DE" })];
+  const { window } = await stack.board("global", { window: "day" });
+  const written = (page, locale) => page.tab.evaluate(([day, locale]) =>
+    new Date(day).toLocaleDateString(locale, { timeZone: "UTC", day: "numeric", month: "short", year: "numeric" }), [window.first_day, locale]);
+  for (const [page, locale] of [[english, "en-GB"], [german, "de-DE"]]) {
+    assert.ok((await page.windowDates()).includes(await written(page, locale)), await page.windowDates());
+  }
+  assert.match(await english.text("#shares"), /\d%/);
+  assert.match(await german.text("#shares"), /\d\u00a0%/);
+  const [ours, theirs] = [await english.download("CSV"), await german.download("CSV")];
+  const rows = ({ text }) => parseCsv(text).map((cells) => cells.filter((_, at) => ![5, 6].includes(at)));
+  assert.equal(ours.name, theirs.name);
+  assert.deepEqual(rows(theirs), rows(ours), "but for generation and time");
+});
+
 test("a download that could not be begun can be begun again", async (t) => {
   const page = await visit(t, stack, {}, { expected: [/export\.js/] });
   await page.tab.route(/export\.js/, (route) => route.abort(), { times: 1 });

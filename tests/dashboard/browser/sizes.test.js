@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { before, test } from "node:test";
 import { activitiesFor, recentActivities } from "../activities.js";
+import { eventually } from "../eventually.js";
 import { fixture } from "../fixtures.js";
 import { activitiesOfPeople, describePeople } from "../people.js";
 import { testStack } from "../test_stack.js";
@@ -113,6 +114,8 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     const page = await visit(t, stack, { board: `program:${LONG_PROGRAM}` }, {
       viewport,
       reducedMotion: "reduce",
+      // Who looks at the page has no points on this board.
+      expected: [/status of 404/],
       before: async (tab) => {
         await setMe(tab);
         await watchShifts(tab);
@@ -146,10 +149,21 @@ for (const [size, viewport] of Object.entries(SIZES)) {
       assert.deepEqual(await faults(page, { isChosen: "user" in view }), [], JSON.stringify(view));
       assert.deepEqual(await page.wider(), [], "nothing scrolls sideways");
     }
+    await page.tab.locator("#user summary").click();
+    await page.tab.locator("#freshness summary").click();
+    await eventually("the bar and the points by program", async () => {
+      assert.match(await page.you(), /Rank \d/);
+      assert.ok(await page.tab.locator("#user details li").count() > 0);
+    });
+    assert.deepEqual(await page.wider(), [], "nothing scrolls sideways");
     for (const colorScheme of ["light", "dark"]) {
       await page.tab.emulateMedia({ colorScheme });
       assert.deepEqual(await violations(page), [], colorScheme);
     }
+    await page.press("How points work");
+    await eventually("how points work", async () => assert.ok(await page.tab.getByRole("dialog").isVisible()));
+    assert.deepEqual(await page.wider(), [], "nothing scrolls sideways");
+    assert.deepEqual(await violations(page), []);
   });
 }
 
