@@ -13,7 +13,7 @@ import { EARLIER, learnPeriods, showPeriods } from "./periods.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { texts } from "./texts.js";
-import { documentsOf, exportPath, isTeam, nameOf, pagesOf, pageWith, parseView, periodsPath, searchPath, settled, START, TEAMS, timesOf, titleOf, userPath, writeView } from "./view.js";
+import { documentsOf, exportPath, isTeam, nameOf, pagesOf, pageWith, parseView, periodsPath, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
 
 const SLEPT_MS = 5000;
 
@@ -65,6 +65,7 @@ const show = {
   },
   programs(document) {
     showPrograms(document, view);
+    card?.showByProgram();
     if (view.period !== null) forgetPoints();
     showShares(byId("shares"), sharesOf(document.boards));
   },
@@ -245,18 +246,12 @@ const loadCard = onDemand("./card.js", (module) => {
 }, "card.css");
 
 const loadByProgram = onDemand("./by_program.js");
-async function showPointsIn(place) {
+function showPointsIn(place) {
   const asked = view;
-  const programs = shown.programs?.document.boards.slice(1).map(({ board }) => board) ?? [];
-  const ask = async (board) => (await get(userPath(board, asked.user, `${timesOf(asked)}&around=0`))).document;
-  try {
-    const { pointsOn, showPoints } = await loadByProgram();
-    const points = await pointsOn(programs, ask);
-    // By then it may be the card of someone else.
-    if (view === asked) showPoints(place, points, view);
-  } catch ({ message }) {
-    place.replaceChildren(message);
-  }
+  const programs = shown.programs?.document.boards.slice(1).map(({ board }) => board);
+  if (!programs) return;
+  loadByProgram().then(({ showPoints }) => showPoints(place, programs, asked, () => view === asked),
+    ({ message }) => place.replaceChildren(message));
 }
 
 function toggleMe() {

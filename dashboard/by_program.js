@@ -1,9 +1,10 @@
 // A person's points in each program. Only who asks for them loads this module.
 
-import { make, write } from "./element.js";
+import { get } from "./api.js";
+import { make } from "./element.js";
 import { number } from "./format.js";
 import { texts } from "./texts_on_demand.js";
-import { nameOf, START, writeView } from "./view.js";
+import { nameOf, START, timesOf, userPath, writeView } from "./view.js";
 
 const PROGRAMS_MAX = 12;
 const AT_ONCE = 4;
@@ -32,17 +33,21 @@ export async function pointsOn(programs, ask) {
   return { found, failed, left: Math.max(0, programs.length - PROGRAMS_MAX) };
 }
 
-export function showPoints(place, { found, failed, left }, view) {
-  const items = found.map(({ board, points }) => {
+const wordsOf = ({ found, failed, left }) => [
+  failed > 0 && texts.programsFailed(failed),
+  found.length === 0 && failed === 0 && texts.noPrograms,
+  left > 0 && texts.programsLeft(PROGRAMS_MAX),
+].filter(Boolean).join(" ");
+
+/** Shows the points of the view's person, unless the page shows another view by then. */
+export async function showPoints(place, programs, view, isCurrent) {
+  const query = `${timesOf(view)}&around=0`;
+  const points = await pointsOn(programs, async (board) => (await get(userPath(board, view.user, query))).document);
+  if (!isCurrent()) return;
+  const items = points.found.map(({ board, points }) => {
     const link = make("a", { href: writeView({ ...view, board, from: START.from }), dir: "auto" }, nameOf(board));
     link.dataset.board = board;
     return make("li", {}, link, " ", make("span", { class: "points" }, number(points)));
   });
-  const note = make("p");
-  write(note, [
-    failed > 0 && texts.programsFailed(failed),
-    found.length === 0 && failed === 0 && texts.noPrograms,
-    left > 0 && texts.programsLeft(PROGRAMS_MAX),
-  ].filter(Boolean).join(" "));
-  place.replaceChildren(make("ul", {}, ...items), note);
+  place.replaceChildren(...(items.length > 0 ? [make("ul", {}, ...items)] : []), wordsOf(points));
 }

@@ -33,12 +33,13 @@ byId("user").replaceChildren(
 // With login, "me" is who is logged in.
 toggle.hidden = login !== null;
 
-let showPrograms;
+/** Shows the points by program again, where they are open. */
+export let showByProgram = () => {};
 
 /** `showPointsIn(place)` shows the points of the card's person by program. */
 export function startCard({ closeUser, toggleMe, showPointsIn }) {
-  showPrograms = () => byProgram.open && showPointsIn(programs);
-  byProgram.addEventListener("toggle", showPrograms);
+  showByProgram = () => byProgram.open && showPointsIn(programs);
+  byProgram.addEventListener("toggle", showByProgram);
   close.addEventListener("click", closeUser);
   toggle.addEventListener("click", toggleMe);
 }
@@ -75,7 +76,7 @@ export function showUser({ entry, above, below, percentile, participants, other_
   say("user-points", number(entry.points));
   say("user-activities", number(entry.activities));
   say("user-standing", standing(percentile, participants));
-  showPrograms();
+  showByProgram();
   arrange(byId("neighbours"), [...above.map(neighbour), chosen(entry), ...below.map(neighbour)]);
 }
 

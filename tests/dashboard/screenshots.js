@@ -24,6 +24,7 @@ const TIES = { ann: 50, bob: 50, cy: 30, dan: 20, eve: 20, fay: 10 };
 /// By the number of the user; one team has a single member.
 const TEAMS = ["red", "blue", "sales/north", "first"];
 const TITLES = { red: "The Reds", first: "一番", blue: "الفريق الأزرق", "sales/north": "Sales in the north, ".repeat(4).slice(0, 80) };
+const setMe = (tab) => tab.addInitScript(() => localStorage.setItem("podium.me", "user-009"));
 const place = resolve(import.meta.dirname, "../../target/screenshots");
 
 mkdirSync(place, { recursive: true });
@@ -42,7 +43,7 @@ try {
   for (const [name, view] of Object.entries(VIEWS)) {
     for (const width of WIDTHS) {
       for (const colorScheme of ["light", "dark"]) {
-        const options = { viewport: { width, height: 900 }, colorScheme, ready: name !== "unknown" };
+        const options = { viewport: { width, height: 900 }, colorScheme, ready: name !== "unknown", before: setMe };
         const page = await openWindow(browser, stack.url, view, options);
         await page.tab.waitForLoadState("networkidle");
         await page.tab.screenshot({ path: join(place, `${name}-${width}-${colorScheme}.png`) });
