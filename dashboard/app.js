@@ -65,7 +65,6 @@ const show = {
   },
   programs(document) {
     showPrograms(document, view);
-    card?.showByProgram();
     if (view.period !== null) forgetPoints();
     showShares(byId("shares"), sharesOf(document.boards));
   },
@@ -105,6 +104,7 @@ function put(part, answer) {
   show[part]?.(answer.document);
   setBusy(part, false);
   if (part === "board") asked = null;
+  if (part === "programs") card?.showByProgram();
 }
 
 // Resolves to the problem, or null.

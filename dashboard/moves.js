@@ -23,7 +23,10 @@ export function endMoves() {
   say("news", "");
 }
 
-/** Notes who is in which row, each `{tr, cells, entry}`. Returns what shows the changes, once the rows have their new entries. */
+/**
+ * Notes who is in which row, each `{tr, cells, entry}`. Returns what shows the changes, once the rows have their new
+ * entries.
+ */
 export function noteRows(rows) {
   if (wantsLess.matches || rows.length < 2) return () => {};
   const before = new Map(rows.map(({ entry }, at) => [entry.user_id, { at, entry }]));

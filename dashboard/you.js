@@ -20,14 +20,18 @@ function show(person, place) {
   gaps.title = gaps.textContent;
 }
 
-/** `team` is the board of the own team, or null. `board` and `you` are answers, undefined until there are some; `absent` is why there is none about `me`, as a code. */
+/**
+ * `team` is the board of the own team, or null. `board` and `you` are answers, undefined until there are some;
+ * `absent` is why there is none about `me`, as a code.
+ */
 export function showYou({ me, team, view, board, you, absent, now }) {
   const teams = view.board === TEAMS ? board?.document.entries ?? [] : [];
   const at = teams.findIndex(({ team_id }) => `team:${team_id}` === team);
   if (at >= 0) {
     show({ user_id: teams[at].team_id, name: teams[at].title }, placeOfTeam(teams, at));
   } else if (you) show(you.document.entry, placeOf(you.document));
-  else show(personOf(me), { rank: "", gaps: absent !== "user_not_on_board" ? "" : view.period === null ? texts.noPoints : texts.noPointsThen });
+  else if (absent !== "user_not_on_board") show(personOf(me), { rank: "", gaps: "" });
+  else show(personOf(me), { rank: "", gaps: view.period === null ? texts.noPoints : texts.noPointsThen });
   bar.dataset.of = at >= 0 ? "team" : "person";
   // By the clock of the server: that of the device may be wrong.
   const left = board && view.period === null

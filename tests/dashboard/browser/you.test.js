@@ -158,13 +158,17 @@ test("a newer snapshot shows who moved, gained and leads now, and moves nothing 
     await watchMoves(each);
   }
   await stack.add(activitiesFor({ bo: 25 }, { program, batch: "moves" }));
-  for (const each of [page, still]) await eventually("the new order", async () => assert.equal((await each.entries())[0].user, "Bo Fox"));
+  await eventually("the new order", async () => assert.equal((await page.entries())[0].user, "Bo Fox"));
+  // The next snapshot would end what is shown.
+  await page.hide();
   await eventually("what changed", async () => {
     const { shifts, ...changes } = await seen(page);
     assert.deepEqual(changes, { glided: ["ann", "bo"], gained: ["bo +25"], announced: ["Bo Fox leads now"] });
     assert.equal(shifts, 0);
   });
   await eventually("its end", async () => assert.deepEqual(await page.tab.evaluate(() => [document.querySelectorAll("[data-gain], [data-leader]").length, document.querySelector("#news").textContent]), [0, ""]));
+  await page.unhide();
+  await eventually("the new order", async () => assert.equal((await still.entries())[0].user, "Bo Fox"));
   assert.deepEqual(await seen(still), { shifts: 0, glided: [], gained: [], announced: [] });
 
   // Another view is no change, though the page has the earlier answer.
