@@ -310,7 +310,7 @@ document.addEventListener("click", (event) => {
   go({ board: link.dataset.board, from: 1 });
 });
 onClick("pages", ({ target }) => {
-  const from = pagesOf(view, listed)[target.textContent];
+  const from = pagesOf(view, listed)[target.value];
   if (!from) return;
   go({ from });
   byId("board").scrollIntoView({ block: "nearest" });

@@ -1,8 +1,8 @@
 import { arrange, byId, heard, make, nameButton, otherCase, portray, say, seen, write } from "./element.js";
 import { change, number, unit, windowDates } from "./format.js";
+import { whichIsMyTeam, whoIsMe } from "./me.js";
 import { endMoves, noteRows } from "./moves.js";
 import { texts } from "./texts.js";
-import { whichIsMyTeam, whoIsMe } from "./me.js";
 import { learnTitle, nameOf, pagesOf, programOf, START, TEAMS, writeView } from "./view.js";
 
 const panel = byId("panel");
@@ -47,7 +47,7 @@ export function teamRow({ team_id, title, rank, score, points, members }) {
   return { rank, user_id: team_id, name: title, points: score, activities: members, of: texts.member, together: points };
 }
 
-/** `isNewer` says whether the rows are those of an earlier snapshot of the same view. */
+/** `isNewer` says that the page shows an earlier snapshot of the same view. */
 export function showBoard(document, view, isNewer) {
   const { board = TEAMS, title, window, period, participants, points, activities, entries, team_score } = document;
   if (title !== undefined) learnTitle(board, title);
@@ -162,7 +162,7 @@ function showPages(view, listed) {
   const targets = pagesOf(view, listed);
   for (const button of byId("pages").querySelectorAll("button:not([id])")) {
     const focused = button === document.activeElement;
-    button.disabled = targets[button.textContent] === null;
+    button.disabled = targets[button.value] === null;
     // A disabled button would lose the focus.
     if (focused && button.disabled) panel.focus({ preventScroll: true });
   }

@@ -169,9 +169,10 @@ function showLines(place, drawn, lines, timeZone) {
     class: "plot", role: "slider", tabindex: 0, "aria-label": texts.atMoment,
     "aria-valuemin": 0, "aria-valuemax": last, "aria-valuenow": last, "aria-valuetext": time.format(drawn.at[last]),
   }, drawn.picture);
+  const goOn = startReading?.(place, plot, drawn, lines, time);
   place.replaceChildren(plot);
   if (focused) plot.focus({ preventScroll: true });
-  if (startReading) return startReading(place, plot, drawn, lines, time);
+  if (goOn) return goOn();
   const listen = (begin) => {
     plot.onfocus = plot.onpointermove = plot.onpointerdown = begin;
   };
@@ -180,7 +181,7 @@ function showLines(place, drawn, lines, timeZone) {
     loadReading().then(() => {
       // It may have been drawn again meanwhile.
       if (!plot.isConnected) return;
-      startReading(place, plot, drawn, lines, time);
+      startReading(place, plot, drawn, lines, time)();
       plot[`on${event.type}`](event);
     }, () => listen(begin));
   });

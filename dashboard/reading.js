@@ -18,7 +18,10 @@ export function nearest(at, wanted) {
 // The moment that is read in a place, kept over a refresh; Infinity for the last one.
 const readings = new WeakMap();
 
-/** Pointer and arrow keys read the points at each moment of a plot. */
+/**
+ * Pointer and arrow keys read the points at each moment of a plot. Called before the plot is put into its place, since
+ * taking the earlier one away ends what is read there; what it returns is called after that, and goes on reading.
+ */
 export function startReading(place, plot, { marker, at, x, bottom, width }, lines, time) {
   const last = at.length - 1;
   const known = readings.get(place);
@@ -59,6 +62,8 @@ export function startReading(place, plot, { marker, at, x, bottom, width }, line
     else return;
     event.preventDefault();
   };
-  plot.onfocus = () => plot.matches(":focus-visible") && read(last);
-  if (known !== undefined) read(known === Infinity ? last : nearest(at, known));
+  return () => {
+    plot.onfocus = () => plot.matches(":focus-visible") && read(last);
+    if (known !== undefined) read(known === Infinity ? last : nearest(at, known));
+  };
 }

@@ -617,29 +617,29 @@ export class Page {
 
   /// Sets the device's clock forward, until the page is loaded again, and shows the page.
   async passTime(seconds, { show = true } = {}) {
-    await this.tab.evaluate((seconds) => {
-      const { now } = Date;
-      Date.now = () => now() + 1000 * seconds;
-    }, seconds);
-    if (show) await this.unhide();
+    await this.#set({ seconds, hidden: show ? false : null });
   }
 
   /// Makes the page believe that its tab is hidden.
   async hide() {
-    await this.#setHidden(true);
+    await this.#set({ hidden: true });
   }
 
   async unhide() {
-    await this.#setHidden(false);
+    await this.#set({ hidden: false });
   }
 
-  async #setHidden(hidden) {
-    await this.tab.evaluate((hidden) => {
+  /// In one step, since the page may leave for a login as soon as the time has passed.
+  async #set(wanted) {
+    await this.tab.evaluate(({ seconds = 0, hidden }) => {
+      const { now } = Date;
+      Date.now = () => now() + 1000 * seconds;
+      if (hidden === null) return;
       const visibilityState = hidden ? "hidden" : "visible";
       Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
       Object.defineProperty(document, "visibilityState", { configurable: true, get: () => visibilityState });
       document.dispatchEvent(new Event("visibilitychange"));
-    }, hidden);
+    }, wanted);
   }
 
   /// The number of requests whose URL matches.

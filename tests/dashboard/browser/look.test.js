@@ -195,7 +195,7 @@ test("for those who want less motion nothing is animated", async (t) => {
 });
 
 test("the keyboard reaches the login, and shows where it is", async (t) => {
-  const page = await visit(t, closed, {}, { ready: false, others: [provider.issuer] });
+  const page = await visit(t, closed, {}, { ready: false, others: [provider.issuer], expected: [/status of 404/] });
   await eventually("the invitation", async () => assert.notEqual(await page.invitation(), null));
   await page.key("Tab");
   assert.equal(await page.focused(), "Log in");
