@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "./language.js";
+import "../language.js";
 import { pointsOn } from "../../../dashboard/by_program.js";
 
 const programs = (count) => Array.from({ length: count }, (_, i) => `program:p${i}`);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "./language.js";
+import "../language.js";
 import { learn } from "../../../dashboard/person.js";
 import { lineOf, linesOf, partsOf, partWords, pathOf, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
 import { nearest, pointsAt } from "../../../dashboard/reading.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "./language.js";
+import "../language.js";
 import { cell, csvOf, fileName, jsonOf, wholeBoard } from "../../../dashboard/export.js";
 
 const WEEK = { name: "week", first_day: "2026-11-16", last_day: "2026-11-22", time_zone: "Europe/Berlin" };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "./language.js";
+import "../language.js";
 import { linesOf, sharesOf } from "../../../dashboard/chart.js";
 import { csvOf } from "../../../dashboard/export.js";
 import { judge } from "../../../dashboard/freshness.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "./language.js";
+import "../language.js";
 import { axisTime, change, clockTime, count, duration, fullTime, number, percent, percents, unit, windowDates } from "../../../dashboard/format.js";
 
 test("numbers", () => {

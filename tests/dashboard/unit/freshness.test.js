@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "./language.js";
+import "../language.js";
 import { ageSeconds, judge } from "../../../dashboard/freshness.js";
 
 const RECEIVED = 5000;

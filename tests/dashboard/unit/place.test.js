@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "./language.js";
+import "../language.js";
 import { endOf, placeOf, placeOfTeam, standing, timeLeft } from "../../../dashboard/place.js";
 
 const plain = (text) => text.replace(/[\u2068\u2069]/g, "");

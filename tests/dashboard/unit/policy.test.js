@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "./language.js";
+import "../language.js";
 import { kindsOf, versionAt, versionsFrom } from "../../../dashboard/policy.js";
 
 const kindOf = (worth) => kindsOf({ points: { run: worth }, titles: {} })[0];

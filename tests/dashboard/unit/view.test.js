@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import "./language.js";
+import "../language.js";
 import { documentsOf, pagesOf, pageWith, parseView, periodsPath, searchPath, segmentOf, START, titleOf, userPath, writeView } from "../../../dashboard/view.js";
 
 test("a view survives its address", () => {
