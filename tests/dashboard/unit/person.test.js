@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "../language.js";
 import { hueOf, initialsOf, learn, lettersOf, personOf } from "../../../dashboard/person.js";
 
 test("initials are the first letters of the first and the last word, in every script", () => {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "../language.js";
 import { delayAfterAnswer, delayAfterFailure } from "../../../dashboard/refresh.js";
 
 test("the next try follows the next snapshot", () => {
