@@ -11,7 +11,7 @@ export class Problem extends Error {
     super(detail);
     // A 404 or `nothing_published` is a normal answer.
     const unreachable = status === 0 || status === 429 || (status >= 500 && code !== "nothing_published");
-    Object.assign(this, { code, field, fields, results, retryAfter, unreachable, otherCase: other_case });
+    Object.assign(this, { status, code, field, fields, results, retryAfter, unreachable, otherCase: other_case });
   }
 }
 

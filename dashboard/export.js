@@ -20,7 +20,8 @@ const CONVERTED = [
   /^(true|false)$/i,
 ];
 
-const guarded = (text = "") => (CONVERTED.some((form) => form.test(text)) ? `'${text}` : text);
+export const isConverted = (text) => CONVERTED.some((form) => form.test(text));
+const guarded = (text = "") => (isConverted(text) ? `'${text}` : text);
 
 /** An RFC 4180 cell; a leading ' keeps spreadsheets from reading text as a formula. */
 export function cell(value) {
@@ -29,6 +30,12 @@ export function cell(value) {
   // In half of the world ; separates cells.
   const text = value.replace(/(^|;)(?=[=+\-@＝＋－＠])/g, "$1'");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+export function csvText(lines) {
+  const csv = lines.map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+  // Without the mark, spreadsheets do not read names as UTF-8.
+  return /[^\0-\x7f]/.test(csv) ? `\ufeff${csv}` : csv;
 }
 
 /** All listed rows of one generation. `load(cursor)` resolves to a page. */
@@ -46,9 +53,7 @@ export function csvOf({ board = TEAMS, window, generation, freshness, entries })
   const columns = board === TEAMS ? TEAM : ENTRY;
   const heading = [board, window.name, window.first_day, window.last_day, window.time_zone, generation, freshness.generated_at];
   const lines = entries.map((entry) => [...heading, ...columns.map((name) => (TEXTS.includes(name) ? guarded(entry[name]) : entry[name]))]);
-  const csv = [[...HEADING, ...columns], ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
-  // Without the mark, spreadsheets do not read names as UTF-8.
-  return /[^\0-\x7f]/.test(csv) ? `\ufeff${csv}` : csv;
+  return csvText([[...HEADING, ...columns], ...lines]);
 }
 
 export function jsonOf({ board = TEAMS, window, generation, freshness, from, participants, entries }) {
@@ -66,7 +71,7 @@ export function fileName({ board = TEAMS, window, freshness }, extension) {
   return `podium-${name}-${window.name}-${day}.${extension}`;
 }
 
-function download(name, type, text) {
+export function download(name, type, text) {
   const address = URL.createObjectURL(new Blob([text], { type }));
   make("a", { href: address, download: name }).click();
   // By then the browser has started to read it.

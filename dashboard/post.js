@@ -1,4 +1,5 @@
-import { get, problemOf, send, withTimeLimit } from "./api.js";
+import { get } from "./api.js";
+import { change, newId } from "./change.js";
 import { posting } from "./config.js";
 import { make, say } from "./element.js";
 import { kindsOf, versionAt } from "./policy.js";
@@ -59,19 +60,6 @@ function showKind() {
   say("post-hint", kinds === null ? texts.kindsUnknown : chosen?.words ?? "");
 }
 
-function post(activity) {
-  return withTimeLimit(null, async (signal) => {
-    const response = await send.post("/v1/activities", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(activity),
-      signal,
-    });
-    if (!response.ok) throw await problemOf(response);
-    return (await response.json()).results[0];
-  });
-}
-
 // Not the points: an activity may be worth none.
 async function activitiesOf(user) {
   try {
@@ -82,12 +70,9 @@ async function activitiesOf(user) {
   }
 }
 
-// crypto.randomUUID needs HTTPS or localhost.
-const newId = () => `page-${[...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-
 function activityOf(fields) {
   const isAgain = unanswered !== null && Object.entries(fields).every(([name, value]) => unanswered[name] === value);
-  return isAgain ? unanswered : { activity_id: newId(), ...fields };
+  return isAgain ? unanswered : { activity_id: newId("page"), ...fields };
 }
 
 const labelOf = (field) => fieldOf(field)?.labels?.[0].firstChild.textContent.trim();
@@ -121,7 +106,7 @@ async function submit(onBoard) {
   tell(texts.posting);
   try {
     const before = await activitiesOf(activity.user_id);
-    const result = await post(activity);
+    const [result] = (await change("POST", "/v1/activities", activity)).results;
     unanswered = null;
     if (result.error) await refuse(result.error);
     else if (result.status === "duplicate") {

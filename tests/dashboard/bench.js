@@ -48,7 +48,7 @@ const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
 /// Files that only a page with login or a form to post loads, or that are loaded on demand, besides those of the
 /// directory `vendor`.
 const OPTIONAL = [
-  "account.js", "by_program.js", "card.css", "card.js", "export.js", "how.css", "how.js", "login.css",
+  "account.js", "by_program.js", "card.css", "card.js", "change.js", "export.js", "how.css", "how.js", "login.css",
   "login.js", "place.js", "policy.js", "post.js", "reading.css", "reading.js", "search.css", "search.js",
   "texts_on_demand.js", "token.js", "you.css", "you.js",
 ];

@@ -33,7 +33,7 @@ macro_rules! dashboard {
 }
 
 /// All files of the dashboard. They are part of the binary, so that it runs without a checkout.
-const DASHBOARD: [(&str, &str); 41] = dashboard![
+const DASHBOARD: [(&str, &str); 42] = dashboard![
     "account.js",
     "api.js",
     "app.js",
@@ -41,6 +41,7 @@ const DASHBOARD: [(&str, &str); 41] = dashboard![
     "by_program.js",
     "card.css",
     "card.js",
+    "change.js",
     "chart.js",
     "config.js",
     "demand.js",
@@ -215,7 +216,7 @@ mod tests {
     /// The files that only a page with login loads.
     const LOGIN: [&str; 4] = ["account.js", "login.css", "login.js", "token.js"];
     /// The files that only a page where one posts loads.
-    const POSTING: [&str; 2] = ["policy.js", "post.js"];
+    const POSTING: [&str; 3] = ["change.js", "policy.js", "post.js"];
     /// The files that a page loads when one asks for what they do.
     const ON_DEMAND: [&str; 14] = [
         "by_program.js",

@@ -57,7 +57,7 @@ for (const board of ["global", "program:program-1"]) {
 test("where nobody logs in, the page loads nothing for it", async (t) => {
   const page = await visit(t, stack);
   const modules = [
-    "api", "app", "board", "chart", "config", "demand", "element", "format", "freshness", "me", "moves", "periods", "person", "policy",
+    "api", "app", "board", "change", "chart", "config", "demand", "element", "format", "freshness", "me", "moves", "periods", "person", "policy",
     "post", "programs", "refresh", "texts", "texts_on_demand", "view",
   ];
   await eventually("all requests", async () => {
