@@ -1,6 +1,6 @@
 // Shows who is logged in, or an invitation instead of the boards.
 
-import { byId, make, write } from "./element.js";
+import { make, write } from "./element.js";
 import { texts } from "./texts_on_demand.js";
 
 const CLOSED = "closed";
@@ -10,13 +10,14 @@ const button = make("button");
 const account = make("div", { id: "account" }, who, button);
 const says = make("p", { id: "login-says", role: "status" });
 const enter = make("button", {}, texts.logIn);
-const invitation = make("main", { id: "invitation" },
-  make("h2", {}, texts.invitation),
-  make("p", {}, texts.invitationWhy),
-  enter);
+const heading = make("h2");
+const audience = make("p");
+const invitation = make("main", { id: "invitation" }, heading, audience, enter);
 
-export function startAccount({ logIn, logOut }) {
-  byId("search").before(account);
+export function startAccount({ logIn, logOut, isForAdmins, place }) {
+  write(heading, isForAdmins ? texts.adminInvitation : texts.invitation);
+  write(audience, isForAdmins ? texts.adminInvitationWhy : texts.invitationWhy);
+  place.before(account);
   document.querySelector("header").append(says);
   document.querySelector("main").before(invitation);
   enter.addEventListener("click", logIn);

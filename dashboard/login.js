@@ -3,6 +3,7 @@
 import { showAccount, startAccount } from "./account.js";
 import { Problem, sendBy } from "./api.js";
 import { login, posting, readers } from "./config.js";
+import { byId } from "./element.js";
 import { texts } from "./texts_on_demand.js";
 import { isExpired, isRefusal, renewalOf, requestOf, scopeOf, Told, tokensOf, userOf, wordsFor } from "./token.js";
 
@@ -47,6 +48,7 @@ function take(key) {
 // Null while nobody is logged in.
 let tokens = stored(TOKENS);
 let words = take(WORDS) ?? "";
+let isForAdmins = false;
 // What the page is doing, in words.
 let busy = "";
 let renewing = null;
@@ -61,10 +63,10 @@ function show() {
   showAccount({
     isLoggedIn: tokens !== null,
     user,
-    words: busy || words || doubt || (canLogIn ? "" : texts.noClient),
+    words: busy || words || (isForAdmins ? "" : doubt) || (canLogIn ? "" : texts.noClient),
     isBusy: busy !== "",
     canLogIn,
-    isOpen: readers === "public" || tokens !== null,
+    isOpen: tokens !== null || (readers === "public" && !isForAdmins),
   });
 }
 
@@ -109,7 +111,7 @@ async function leave(silent) {
   if (!isSecureContext) throw new Told(texts.notSecure);
   const { oauth, provider } = await reach();
   const verifier = oauth.generateRandomCodeVerifier();
-  const pending = { state: oauth.generateRandomState(), nonce: oauth.generateRandomNonce(), verifier, silent, view: location.search + location.hash };
+  const pending = { state: oauth.generateRandomState(), nonce: oauth.generateRandomNonce(), verifier, silent, view: location.pathname + location.search + location.hash };
   const challenge = await oauth.calculatePKCECodeChallenge(verifier);
   const url = addressOf(provider.authorization_endpoint, requestOf(login, provider, { ...pending, challenge, redirect: home }));
   if (!store(PENDING, pending)) throw new Told(texts.noStorage);
@@ -129,17 +131,18 @@ async function logIn() {
   }
 }
 
-/** The provider's answer in the address, which is cleaned at once: `{query, pending}`, or null. */
+/** The provider's answer in the address, which is cleaned at once: `{query, pending, isOfOther}`, or null. */
 function takeAnswer() {
   const query = new URLSearchParams(location.search);
   if (!query.has("state") || !(query.has("code") || query.has("error"))) return null;
   const last = take(PENDING);
   const pending = last?.state === query.get("state") ? last : null;
-  history.replaceState(null, "", location.pathname + (pending?.view ?? ""));
-  return { query, pending };
+  const { pathname } = location;
+  history.replaceState(null, "", pending?.view ?? pathname);
+  return { query, pending, isOfOther: location.pathname !== pathname };
 }
 
-async function finish({ query, pending }) {
+async function finish({ query, pending, isOfOther }) {
   busy = texts.loggingIn;
   tokens = null;
   try {
@@ -151,6 +154,11 @@ async function finish({ query, pending }) {
     become({ ...tokensOf(granted, null, Date.now()), silent: pending.silent });
   } catch (failure) {
     become(null, wordsFor(failure, host));
+  }
+  // The provider leads to one page only. The address is that of the page where the login began.
+  if (isOfOther) {
+    store(WORDS, words);
+    location.reload();
   }
 }
 
@@ -265,8 +273,9 @@ async function logOut() {
   location.reload();
 }
 
-/** Returns who is logged in, and calls `onChange` with the user whenever that changes. */
-export function startLogin(onChange) {
+/** Returns who is logged in, and calls `onChange` with the user whenever that changes. The account stands before `place`. */
+export function startLogin(onChange, place = byId("search"), forAdmins = false) {
+  isForAdmins = forAdmins;
   const readAs = withToken({ forbidden: texts.mayNotRead, ended: texts.loginEnded, mayLeave: true });
   sendBy({
     read(path, options) {
@@ -275,8 +284,13 @@ export function startLogin(onChange) {
       return tokens === null || own === path ? fetch(path, options) : readAs(own, options);
     },
   });
-  if (posting === "self") sendBy({ post: withToken({ forbidden: texts.mayNotPost, ended: texts.notPosted, mayLeave: false }) });
-  startAccount({ logIn, logOut });
+  if (isForAdmins) {
+    sendBy({
+      read: withToken({ forbidden: texts.mayNotAdminister, ended: texts.loginEnded, mayLeave: true }),
+      post: withToken({ forbidden: texts.mayNotAdminister, ended: texts.loginEndedUnsaved, mayLeave: false }),
+    });
+  } else if (posting === "self") sendBy({ post: withToken({ forbidden: texts.mayNotPost, ended: texts.notPosted, mayLeave: false }) });
+  startAccount({ logIn, logOut, isForAdmins, place });
   const answer = takeAnswer();
   if (answer?.pending) finish(answer);
   else if (answer) words = texts.loginElsewhere;

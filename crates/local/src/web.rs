@@ -274,7 +274,7 @@ mod tests {
         let posting = bytes(&|name| POSTING.contains(&name));
         assert!(posting < 9_000, "posting has {posting} bytes");
         let login = bytes(&|name| LOGIN.contains(&name));
-        assert!(login < 19_000, "the login has {login} bytes");
+        assert!(login < 20_000, "the login has {login} bytes");
         let vendored = bytes(&is_vendored);
         assert!(vendored < 102_000, "the library has {vendored} bytes");
     }
