@@ -45,10 +45,10 @@ const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
   kind: "task_completed",
 }));
 
-/// Files that only a page with login or a form to post loads, or that are loaded on demand, besides those of the
-/// directory `vendor`.
+/// Files that only a page with login or a form to post loads, that are loaded on demand, or of the admin page,
+/// besides those in directories.
 const OPTIONAL = [
-  "account.js", "by_program.js", "card.css", "card.js", "change.js", "export.js", "how.css", "how.js", "login.css",
+  "account.js", "admin.html", "by_program.js", "card.css", "card.js", "change.js", "export.js", "how.css", "how.js", "login.css",
   "login.js", "place.js", "policy.js", "post.js", "reading.css", "reading.js", "search.css", "search.js",
   "texts_on_demand.js", "token.js", "you.css", "you.js",
 ];

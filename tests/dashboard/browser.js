@@ -23,12 +23,12 @@ export async function launch() {
 }
 
 /// Opens a view of the page at `url` in a new window without stored data. `before` is called with Playwright's page
-/// before the first request; `ready` says whether to wait for a board.
-export async function openWindow(browser, url, view = {}, { before, ready = true, ...options } = {}) {
+/// before the first request; `ready` says whether to wait for a board, and `path` is that of another page.
+export async function openWindow(browser, url, view = {}, { before, ready = true, path = "/", ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", ...options });
   context.setDefaultTimeout(PATIENCE_MS);
   const page = new Page(await context.newPage(), url);
   await before?.(page.tab);
-  await page.open(view, { ready });
+  await page.open(view, { ready, path });
   return page;
 }

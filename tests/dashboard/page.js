@@ -26,9 +26,10 @@ export class Page {
     return page;
   }
 
-  async open(view, { ready = true } = {}) {
-    const query = new URLSearchParams(view).toString();
-    await this.tab.goto(`${this.url}/${query && `?${query}`}`);
+  async open(view, { ready = true, path = "/" } = {}) {
+    const address = new URL(path, this.url);
+    address.search = new URLSearchParams(view);
+    await this.tab.goto(address.href);
     if (ready) await this.ready();
   }
 

@@ -33,8 +33,22 @@ macro_rules! dashboard {
 }
 
 /// All files of the dashboard. They are part of the binary, so that it runs without a checkout.
-const DASHBOARD: [(&str, &str); 42] = dashboard![
+const DASHBOARD: [(&str, &str); 56] = dashboard![
     "account.js",
+    "admin.html",
+    "admin/address.js",
+    "admin/admin.css",
+    "admin/admin.js",
+    "admin/corrections.js",
+    "admin/csv.js",
+    "admin/directory.js",
+    "admin/editor.js",
+    "admin/form.js",
+    "admin/import.js",
+    "admin/list.js",
+    "admin/people.js",
+    "admin/profiles.js",
+    "admin/subjects.js",
     "api.js",
     "app.js",
     "board.js",
@@ -126,31 +140,35 @@ pub fn router(
 
 /// Adds the files of the page.
 fn files(router: Router, config: String, authorizer: Option<Arc<Authorizer>>) -> Router {
-    let router = DASHBOARD
-        .into_iter()
-        .filter(|(name, _)| !["index.html", CONFIG].contains(name))
-        .fold(router, |router, (name, content)| {
-            router.route(&format!("/{name}"), file(content_type(name), content))
-        });
+    let router =
+        DASHBOARD
+            .into_iter()
+            .filter(|(name, _)| *name != CONFIG)
+            .fold(router, |router, (name, content)| match name {
+                "index.html" => router.route("/", page(name, content, authorizer.clone())),
+                "admin.html" => router.route("/admin.html", page(name, content, authorizer.clone())),
+                _ => router.route(&format!("/{name}"), file(content_type(name), content)),
+            });
     let config = get(async move || {
         let config = config.clone();
         (headers(content_type(CONFIG)), config)
     });
-    let index = get(async move || {
+    router.route(&format!("/{CONFIG}"), config)
+}
+
+fn page(name: &'static str, content: &'static str, authorizer: Option<Arc<Authorizer>>) -> MethodRouter {
+    get(async move || {
         let issuer = match &authorizer {
             Some(authorizer) => authorizer.origins().await,
             None => Vec::new(),
         };
         let policy = security_policy(&issuer);
-        let html = DASHBOARD.iter().find(|(name, _)| *name == "index.html");
-        let (name, content) = html.expect("the page is one of its files");
         (
             [(CONTENT_SECURITY_POLICY, policy)],
             headers(content_type(name)),
-            *content,
+            content,
         )
-    });
-    router.route(&format!("/{CONFIG}"), config).route("/", index)
+    })
 }
 
 /// What the page may load: its own files, and answers of the API and of the issuer's origins.
@@ -266,15 +284,18 @@ mod tests {
                 .map(|(_, content)| content.len())
                 .sum()
         };
+        let is_for_admins = |name: &str| name.starts_with("admin");
         let page = bytes(&|name| {
             let is_optional = [&LOGIN[..], &POSTING, &ON_DEMAND].concat().contains(&name);
-            !is_vendored(name) && !is_optional
+            !is_vendored(name) && !is_optional && !is_for_admins(name)
         });
         assert!(page <= 90_000, "the dashboard has {page} bytes");
         let posting = bytes(&|name| POSTING.contains(&name));
-        assert!(posting < 9_000, "posting has {posting} bytes");
+        assert!(posting < 10_000, "posting has {posting} bytes");
         let login = bytes(&|name| LOGIN.contains(&name));
         assert!(login < 20_000, "the login has {login} bytes");
+        let admin = bytes(&is_for_admins);
+        assert!(admin < 65_000, "the admin page has {admin} bytes");
         let vendored = bytes(&is_vendored);
         assert!(vendored < 102_000, "the library has {vendored} bytes");
     }
