@@ -129,7 +129,7 @@ pub fn router(
     if let Some(authorizer) = authorizer.clone() {
         api = api.layer(from_fn_with_state(authorizer, authorizer::authorize));
     }
-    let router = files(api, config_js(access, login), authorizer)
+    let router = files(api, config_js(access, login), authorizer.as_ref())
         .fallback(|uri: Uri| async move { problem::unknown_path(uri.path()).into_response() })
         // For the files: the functions check the method themselves.
         .method_not_allowed_fallback(|method: Method| async move {
@@ -139,16 +139,13 @@ pub fn router(
 }
 
 /// Adds the files of the page.
-fn files(router: Router, config: String, authorizer: Option<Arc<Authorizer>>) -> Router {
-    let router =
-        DASHBOARD
-            .into_iter()
-            .filter(|(name, _)| *name != CONFIG)
-            .fold(router, |router, (name, content)| match name {
-                "index.html" => router.route("/", page(name, content, authorizer.clone())),
-                "admin.html" => router.route("/admin.html", page(name, content, authorizer.clone())),
-                _ => router.route(&format!("/{name}"), file(content_type(name), content)),
-            });
+fn files(router: Router, config: String, authorizer: Option<&Arc<Authorizer>>) -> Router {
+    let files = DASHBOARD.into_iter().filter(|(name, _)| *name != CONFIG);
+    let router = files.fold(router, |router, (name, content)| match name {
+        "index.html" => router.route("/", page(name, content, authorizer.cloned())),
+        "admin.html" => router.route("/admin.html", page(name, content, authorizer.cloned())),
+        _ => router.route(&format!("/{name}"), file(content_type(name), content)),
+    });
     let config = get(async move || {
         let config = config.clone();
         (headers(content_type(CONFIG)), config)
