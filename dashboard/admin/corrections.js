@@ -20,7 +20,7 @@ const signed = (points) => `${points > 0 ? "+" : ""}${count(points, "point")}`;
 // What is sent again has the same id, so it counts once.
 const id = hiddenField("correction_id");
 const what = choiceField("what", "What to correct", [
-  [VOID, "Void an activity.", "It counts in no period any more, as if it had never been posted."],
+  [VOID, "Void an activity.", "It does not count any more, as if it had never been posted. Boards of periods that are closed keep it, and say so."],
   [ADJUST, "Adjust points.", "Adds points to someone in a program, or takes some away."],
 ]);
 const person = textField("user_id", "Person", "The id of the person.");
