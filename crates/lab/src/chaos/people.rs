@@ -335,8 +335,8 @@ mod tests {
             .map(|((board, row), tally)| format!("{board} {row}={}/{}", tally.points, tally.activities));
         assert_eq!(
             rows.collect::<Vec<_>>().join(", "),
-            "global anonymous 1=3/1, global ann (Ann)=5/1, global dee=1/1, team:blue anonymous 1=3/1, \
-             team:blue ann (Ann)=5/1, teams blue=8/2, teams red=2/1"
+            "global ann (Ann)=5/1, global anonymous 1=3/1, global dee=1/1, team:blue ann (Ann)=5/1, \
+             team:blue anonymous 1=3/1, teams blue=8/2, teams red=2/1"
         );
     }
 }
