@@ -586,7 +586,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "serve activities: ",
             "serve dedup: ",
             "serve standings: get query",
-            "serve snapshots: get",
+            "serve snapshots: get query",
             "serve people: get",
             "directory activities: ",
             "directory dedup: ",
