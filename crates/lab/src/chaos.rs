@@ -170,12 +170,13 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
         people.change(&api, || load.share_answered()),
         people.leave(&api, &stack.aws_url),
     )?;
+    let last_answer = Instant::now();
     killer.finish(&stack.lambda).await?;
     faults.switch_off();
     let boards = reader.stop().await;
     people.settle(&api).await?;
 
-    let drained = drain(&stack, &api, &people, &expected, Instant::now()).await;
+    let drained = drain(&stack, &api, &people, &expected, last_answer).await;
     let mut counted = audit::read(&stack, &api)
         .await
         .context("cannot read the counts after the run")?;
