@@ -101,7 +101,7 @@ async function review(values) {
 }
 
 const voidInWords = ({ user_id, voids }) => [
-  `The activity ${voids} of ${user_id} is taken out of every period in which it counted: its points, and one activity.`,
+  `The activity ${voids} of ${user_id} is taken out of all time, and of each day, week and month that is not closed yet: its points, and one activity.`,
   "A void cannot be taken back. The points can be given again by an adjustment.",
 ];
 
