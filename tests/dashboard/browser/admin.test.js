@@ -253,7 +253,7 @@ test("an import that is stopped, or cannot go on, says so, and the next one impo
 test("a void shows on the board, and a double press makes one correction", async (t) => {
   const page = await visit(t, "corrections&id=fay", { expected: REFUSED });
   await page.review({ what: /^Void/, Activity: "none", Reason: "entered twice" });
-  await page.means(/The activity none of fay is taken out of every period.*A void cannot be taken back.*Reason: entered twice/s);
+  await page.means(/The activity none of fay is taken out of all time.*A void cannot be taken back.*Reason: entered twice/s);
   await page.page.press("Correct");
   await page.wrong({ Activity: "Activity names an activity that fay does not have; check user_id and activity_id, and if the activity is yet to be posted, post it first." });
   const posts = [];
