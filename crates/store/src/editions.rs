@@ -429,6 +429,30 @@ mod tests {
         assert_ne!(pages[0], pages[1]);
     }
 
+    #[test]
+    fn only_an_operator_replaces_what_includes_late_activities() {
+        let automatic = making(State::Closed, "2026-11-24T00:01:00Z");
+        let previous = Edition {
+            generation: 2,
+            edition: 1,
+            state: State::Closed,
+            period: automatic.period,
+            window: automatic.window.clone(),
+            as_of: automatic.as_of,
+            includes_late: true,
+            rows: 0,
+            pages: Vec::new(),
+            of: of(9),
+        };
+        let by_operator = Making {
+            is_by_operator: true,
+            ..automatic.clone()
+        };
+        let edition = |making| planned(Some(previous.clone()), making, of(5), &[5]).unwrap();
+        assert!(edition(&automatic).is_none());
+        assert_eq!(edition(&by_operator).map(|(edition, _)| edition), Some(2));
+    }
+
     fn making(state: State, as_of: &str) -> Making {
         let calendar: domain::Calendar = "Europe/Berlin".parse().unwrap();
         let period: Period = "2026-W47".parse().unwrap();
