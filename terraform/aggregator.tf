@@ -23,6 +23,7 @@ module "aggregator" {
     STANDINGS_TABLE       = aws_dynamodb_table.standings.name
     STANDING_SHARDS       = var.standing_shards
     TIME_ZONE             = var.time_zone
+    SEASONS               = jsonencode(var.seasons)
     SCORING_POLICY        = local.scoring_policy
     PERIOD_GRACE_HOURS    = var.period_grace_hours
     QUEUE_URL             = aws_sqs_queue.activities.url

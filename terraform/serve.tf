@@ -15,6 +15,7 @@ module "serve" {
     STANDINGS_TABLE        = aws_dynamodb_table.standings.name
     STANDING_SHARDS        = var.standing_shards
     TIME_ZONE              = var.time_zone
+    SEASONS                = jsonencode(var.seasons)
     SNAPSHOT_EVERY_SECONDS = local.snapshot_every_seconds
     STALE_AGE_SECONDS      = local.stale_age_seconds
     STALE_LAG_SECONDS      = var.stale.lag_seconds

@@ -38,6 +38,7 @@ module "snapshot" {
     SNAPSHOTS_TABLE       = aws_dynamodb_table.snapshots.name
     PEOPLE_TABLE          = aws_dynamodb_table.people.name
     TIME_ZONE             = var.time_zone
+    SEASONS               = jsonencode(var.seasons)
     LISTED_USERS          = var.listed_users
     PROGRAM_BOARDS        = var.program_boards
     TEAM_BOARDS           = var.team_boards

@@ -76,7 +76,7 @@ variable "role_propagation_seconds" {
 # What is counted
 
 variable "time_zone" {
-  description = "IANA name of the time zone in which days, weeks and months begin. A change takes effect with `podium rebuild run`."
+  description = "IANA name of the time zone in which days, weeks, months and seasons begin. A change takes effect with `podium rebuild run`."
   type        = string
   default     = "UTC"
   nullable    = false
@@ -222,13 +222,73 @@ variable "scoring_policy" {
   validation {
     # Lambda limits a function's environment to 4 KB, all names and values together. Base64 shows the bytes: length counts
     # characters, of which a title may have some of several bytes.
-    condition     = floor(length(trim(base64encode(jsonencode(var.scoring_policy)), "=")) * 3 / 4) <= 2800
-    error_message = "scoring_policy must be at most 2,800 bytes as JSON, because Lambda limits a function's environment to 4 KB. Remove old versions or kinds."
+    condition     = floor(length(trim(base64encode("${jsonencode(var.scoring_policy)}${jsonencode(var.seasons)}"), "=")) * 3 / 4) <= 2800
+    error_message = "scoring_policy and seasons must be at most 2,800 bytes together as JSON, because Lambda limits a function's environment to 4 KB. Remove old versions, kinds or seasons."
+  }
+}
+
+variable "seasons" {
+  description = <<-EOT
+    Windows of your own, at most 20, which do not overlap: each with an id, its first and last day in time_zone, and perhaps a title, such as
+      { id = "autumn-2026", title = "Autumn", first_day = "2026-09-01", last_day = "2026-11-30" }
+    A season can be added, changed or removed until its first day. After that its title may change at any time; another first or last day takes effect with `podium rebuild run`.
+  EOT
+  type = list(object({
+    id        = string
+    title     = optional(string)
+    first_day = string
+    last_day  = string
+  }))
+  default  = []
+  nullable = false
+
+  validation {
+    condition     = length(var.seasons) <= 20
+    error_message = "seasons must have at most 20 entries. Remove old ones, whose boards are kept, with the next rebuild."
+  }
+  validation {
+    condition = alltrue([
+      for season in var.seasons :
+      can(regex("^[a-z0-9_-]{1,32}$", season.id)) && try(!contains(["all", "month", "week", "day", "season"], season.id), false)
+    ])
+    error_message = "Each id in seasons must be 1 to 32 lower-case letters, digits, underscores and hyphens, such as autumn-2026, and not all, month, week, day or season."
+  }
+  validation {
+    condition     = length(distinct(var.seasons[*].id)) == length(var.seasons)
+    error_message = "Each season must have an id of its own."
+  }
+  validation {
+    condition = alltrue([
+      for season in var.seasons :
+      season.title == null || can(regex("^[^[:cntrl:]]{1,80}$", season.title)) && try(trimspace(season.title) != "", false)
+    ])
+    error_message = "Each title in seasons must be 1 to 80 characters without control characters, such as \"Autumn\"."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for season in var.seasons : [
+        for day in [season.first_day, season.last_day] : try(formatdate("YYYY-MM-DD", "${day}T00:00:00Z") == day, false)
+      ]
+    ]))
+    error_message = "first_day and last_day in seasons must be days such as 2026-09-01."
+  }
+  validation {
+    condition     = try(alltrue([for season in var.seasons : timecmp("${season.first_day}T00:00:00Z", "${season.last_day}T00:00:00Z") <= 0]), true)
+    error_message = "last_day in seasons must not be before first_day."
+  }
+  validation {
+    condition = try(alltrue(flatten([
+      for at, season in var.seasons : [
+        for other in slice(var.seasons, 0, at) :
+        timecmp("${season.last_day}T00:00:00Z", "${other.first_day}T00:00:00Z") < 0 || timecmp("${other.last_day}T00:00:00Z", "${season.first_day}T00:00:00Z") < 0
+      ]
+    ])), true)
+    error_message = "seasons must not overlap: each must begin after the last_day of the one before."
   }
 }
 
 variable "period_grace_hours" {
-  description = "Time in hours, 0 to 744, after the end of a day, week or month in which what arrives late still counts in it. What arrives later counts in all time alone. A change takes effect with `podium rebuild run`."
+  description = "Time in hours, 0 to 744, after the end of a day, week, month or season in which what arrives late still counts in it. What arrives later counts in all time alone. A change takes effect with `podium rebuild run`."
   type        = number
   default     = 24
   nullable    = false

@@ -95,7 +95,7 @@ async fn reads_of_the_standings_are_consistent() {
         functions.tables.standings.clone(),
         rules.standing_shards,
     );
-    let day = rules.calendar.date(now);
+    let day = rules.calendar.day(now);
     let mut units = 0.0;
     let mut read = 0;
     for shard in standings.shards(CountGeneration::FIRST) {

@@ -12,7 +12,8 @@ use domain::history::{FOLLOWED_USERS, MAX_SAMPLES};
 use domain::intake::{MAX_AHEAD, RejectionCode, SCHEMA_VERSION};
 use domain::person::SearchText;
 use domain::{
-    ActivityId, Board, Details, DisplayName, Kind, ProgramId, TeamId, UserId, Visibility, Window, address,
+    ActivityId, Board, Details, DisplayName, Kind, ProgramId, Seasons, TeamId, UserId, Visibility, Window,
+    address,
 };
 use ingest::ItemStatus;
 use serde_json::{Value, json};
@@ -62,7 +63,7 @@ fn enumerations_have_the_variants_of_the_code() {
     );
     assert_eq!(
         allowed(schema("WindowName")),
-        names(variants!(Window: All, Month, Week, Day))
+        names(variants!(Window: All, Month, Week, Day, Season))
     );
     assert_eq!(
         allowed(schema("Visibility")),
@@ -193,7 +194,7 @@ fn limits_of_the_directory_are_those_of_the_code() {
 fn parameters_have_the_defaults_and_bounds_of_the_code() {
     let description = Description::load();
     let schema = |name: &str| description.at(&format!("/components/parameters/{name}/schema"));
-    let route = |query: &str| Route::parse(&query.parse().expect("a path"));
+    let route = |query: &str| Route::parse(&query.parse().expect("a path"), &Seasons::default());
     let board = |query: &str| match route(&format!("/v1/boards/global{query}")) {
         Ok(Route::Board { window, limit, .. }) => Some((window, limit)),
         _ => None,

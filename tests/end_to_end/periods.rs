@@ -7,10 +7,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use local::settings;
 use serde_json::{Value, json};
+use store::Rules;
 
 use crate::cli::podium;
 use crate::stack::TestStack;
-use crate::tables::{Functions, render, render_ranks, time};
+use crate::tables::{Functions, render, render_ranks, rules, time};
 
 struct Story {
     functions: Functions,
@@ -19,8 +20,12 @@ struct Story {
 
 impl Story {
     async fn begin(time_zone: &str) -> Self {
+        Self::ruled(rules(time_zone)).await
+    }
+
+    async fn ruled(rules: Rules) -> Self {
         Self {
-            functions: Functions::start(time_zone).await,
+            functions: Functions::ruled(rules).await,
             next_id: 0,
         }
     }
@@ -194,6 +199,116 @@ async fn a_week_is_provisional_when_it_ends_and_closed_after_the_grace() {
             .await,
         "404 board_not_found"
     );
+}
+
+#[tokio::test]
+async fn a_season_is_a_window_and_then_a_period() {
+    let seasons = r#"[
+        {"id":"autumn","title":"Autumn","first_day":"2026-09-01","last_day":"2026-11-30"},
+        {"id":"winter","title":"Winter","first_day":"2026-12-02","last_day":"2027-02-28"}
+    ]"#;
+    let mut rules = rules("Europe/Berlin");
+    rules.calendar = rules.calendar.with_seasons(seasons.parse().expect("seasons"));
+    let mut story = Story::ruled(rules).await;
+    for (user, occurred_at) in [
+        ("ann", "2026-08-31T21:59:59Z"),
+        ("ann", "2026-08-31T22:00:00Z"),
+        ("bob", "2026-11-30T22:59:59Z"),
+        ("bob", "2026-11-30T12:00:00Z"),
+        // Between the two.
+        ("cy", "2026-11-30T23:00:00Z"),
+    ] {
+        story.post(user, "p", occurred_at, "2026-12-01T10:00:00Z").await;
+    }
+    story.functions.count(time("2026-12-01T10:00:00Z")).await;
+    story.publish("2026-12-01T10:00:00Z").await;
+    let board = "/v1/boards/global?window=";
+    let check = async |story: &Story, at: &str, expected: &[(&str, &str)]| {
+        for (window, expected) in expected {
+            assert_eq!(
+                story.board(&format!("{board}{window}"), at).await,
+                *expected,
+                "{window} at {at}"
+            );
+        }
+    };
+    let autumn = "1.bob=20/2 2.ann=10/1 of 2/30";
+    check(
+        &story,
+        "2026-12-01T10:00:00Z",
+        &[
+            ("season", "404 no_season"),
+            ("autumn", &format!("provisional 1: {autumn}")),
+            ("winter", "404 period_not_begun"),
+            ("spring", "400 invalid_parameter"),
+        ],
+    )
+    .await;
+    let (_, list) = story.get("/v1/boards", "2026-12-01T10:00:00Z").await;
+    assert_eq!(list["season"]["id"], "winter");
+
+    // In time for the season, and counted after its end.
+    story
+        .task("ann", "q", "2026-11-30T12:00:00Z", "2026-12-01T22:59:59Z")
+        .await;
+    // Too late for it.
+    story
+        .task("bob", "p", "2026-11-30T12:00:00Z", "2026-12-01T23:00:00Z")
+        .await;
+    story
+        .task("cy", "p", "2026-12-02T12:00:00Z", "2026-12-02T12:00:00Z")
+        .await;
+    story.publish("2026-12-02T12:00:00Z").await;
+    story.publish("2026-12-02T12:01:00Z").await;
+    check(
+        &story,
+        "2026-12-02T12:01:00Z",
+        &[
+            ("season", "live: 1.cy=10/1 of 1/10"),
+            ("winter", "live: 1.cy=10/1 of 1/10"),
+            ("autumn", "closed 1: 1.ann=20/2 1.bob=20/2 of 2/40"),
+            (
+                "season&period=last-season",
+                "closed 1: 1.ann=20/2 1.bob=20/2 of 2/40",
+            ),
+        ],
+    )
+    .await;
+    let (_, user) = story
+        .get("/v1/boards/global/users/cy?window=season", "2026-12-02T12:01:00Z")
+        .await;
+    assert_eq!(
+        user["window"]["season"],
+        json!({"id": "winter", "title": "Winter"})
+    );
+    assert_eq!(user["entry"]["points"], 10);
+    let late = story
+        .late(
+            "/v1/boards/global/users/bob?period=autumn",
+            "2026-12-02T12:01:00Z",
+        )
+        .await;
+    assert_eq!(late, "10/1");
+    let (_, periods) = story
+        .get(
+            "/v1/boards/program:q/periods?window=season",
+            "2026-12-02T12:01:00Z",
+        )
+        .await;
+    assert_eq!(periods["periods"][0]["name"], "2026-09-01..2026-11-30");
+    // The stack was off until long after the winter.
+    story.publish("2027-06-01T12:00:00Z").await;
+    story.publish("2027-06-01T12:01:00Z").await;
+    check(
+        &story,
+        "2027-06-01T12:01:00Z",
+        &[
+            ("season", "404 no_season"),
+            ("winter", "closed 1: 1.cy=10/1 of 1/10"),
+            ("autumn", "closed 1: 1.ann=20/2 1.bob=20/2 of 2/40"),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -54,7 +54,11 @@ pub struct Functions {
 
 impl Functions {
     pub async fn start(time_zone: &str) -> Self {
-        Self::configured(rules(time_zone), 10_000, &settings::PROGRAM_BOARDS.to_string()).await
+        Self::ruled(rules(time_zone)).await
+    }
+
+    pub async fn ruled(rules: Rules) -> Self {
+        Self::configured(rules, 10_000, &settings::PROGRAM_BOARDS.to_string()).await
     }
 
     /// With another scoring policy.
@@ -63,7 +67,7 @@ impl Functions {
             scoring_policy: policy.parse().expect("a policy"),
             ..rules("UTC")
         };
-        Self::configured(rules, 10_000, &settings::PROGRAM_BOARDS.to_string()).await
+        Self::ruled(rules).await
     }
 
     /// With boards that list so many users.

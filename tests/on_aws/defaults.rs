@@ -119,6 +119,7 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("STALE_LAG_SECONDS", seconds(settings::STALE_LAG)),
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
         ("TIME_ZONE", "UTC".to_owned()),
+        ("SEASONS", "[]".to_owned()),
         ("PERIOD_GRACE_HOURS", settings::PERIOD_GRACE_HOURS.to_string()),
         ("USER_CLAIM", "sub".to_owned()),
         ("WRITE_SCOPE", "podium:write".to_owned()),

@@ -4,8 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
 
 use domain::history::PointsAt;
-use domain::{Board, BoardEntry, Freshness, Standing, Tally, TeamScore, UserId, Window, WindowSpan};
-use jiff::civil::Date;
+use domain::{
+    Board, BoardEntry, CalendarDay, Freshness, Standing, Tally, TeamScore, UserId, Window, WindowSpan,
+};
 use jiff::{SignedDuration, Timestamp};
 use snapshot::boards::{Boards, Chosen, Limits, Profiles, TeamRules, UserSum};
 use snapshot::review::Review;
@@ -99,7 +100,7 @@ impl Run {
             rules: rules.clone(),
             counted_before: match subject.board {
                 Board::Team(_) => Tally::default(),
-                _ => counted(subject, tables, generation, rules.calendar.date(now)),
+                _ => counted(subject, tables, generation, rules.calendar.day(now)),
             },
             began: people.changes(),
             stage: Stage::Reading(Box::new(Reading {
@@ -125,7 +126,7 @@ impl Run {
         match &mut self.stage {
             Stage::Writing(writes) => writes.front().cloned().map_or(Step::Done, Step::Write),
             Stage::Reading(reading) => {
-                let day = self.rules.calendar.date(self.now);
+                let day = self.rules.calendar.day(self.now);
                 let read = (self.generation, self.rules.standing_shards);
                 if !reading.read(tables, people, read, day, count) {
                     if live != self.generation {
@@ -152,7 +153,7 @@ impl Run {
             subject,
             tables,
             self.generation,
-            self.rules.calendar.date(self.now),
+            self.rules.calendar.day(self.now),
         );
         let before = self.counted_before;
         assert!(
@@ -173,7 +174,7 @@ impl Reading {
         tables: &Tables,
         people: &People,
         (generation, shards): (CountGeneration, ShardCount),
-        day: Date,
+        day: CalendarDay,
         count: usize,
     ) -> bool {
         let from = match &self.last {
@@ -195,7 +196,7 @@ impl Reading {
                 user: standing.user.clone(),
                 program: standing.program.clone(),
                 tallies: ledger.counters.tallies(day),
-                recent_activities: ledger.counters.recent_activities(day),
+                recent_activities: ledger.counters.recent_activities(day.date),
                 past: Vec::new(),
                 late: ledger.counters.late().clone(),
             };
@@ -272,7 +273,8 @@ fn boards(chosen: Chosen) -> Boards {
         score: TeamScore::Sum,
         min_size: 1,
     };
-    Boards::new(chosen, limits, team_rules, Vec::new(), Review::default())
+    let windows = Window::EVERY.to_vec();
+    Boards::new(windows, chosen, limits, team_rules, Vec::new(), Review::default())
 }
 
 /// A user's points on the board after each accepted activity.
@@ -288,7 +290,7 @@ pub fn past(
 }
 
 /// The sum of the standings on a board.
-fn counted(subject: &Subject, tables: &Tables, generation: CountGeneration, day: Date) -> Tally {
+fn counted(subject: &Subject, tables: &Tables, generation: CountGeneration, day: CalendarDay) -> Tally {
     let standings = tables.of_generation(generation).into_values();
     let on_board = standings.filter(|(standing, _)| match &subject.board {
         Board::Global => true,

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use domain::UserId;
-use jiff::{SignedDuration, Timestamp};
+use domain::{Calendar, Season, Seasons, UserId};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Span, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use store::generations::State;
@@ -32,37 +33,54 @@ const BATCH: usize = 30;
 const REPAIRS: usize = 2;
 const GRACE_HOURS: u16 = 24;
 const USERS: [&str; 3] = ["ann", "bob", "cy"];
-/// Shards, time zone and points of the configurations that a deployment may change to: with another kind,
+/// The first days of seasons that follow one another. The world begins on the last day of the first one.
+const SEASONS: [&str; 4] = ["2026-11-01", "2026-11-22", "2026-11-26", "2026-12-11"];
+/// One more, which can be adopted before it begins.
+const MORE_SEASONS: [&str; 5] = [
+    "2026-11-01",
+    "2026-11-22",
+    "2026-11-26",
+    "2026-12-11",
+    "2026-12-25",
+];
+const OTHER_SEASONS: [&str; 3] = ["2026-11-01", "2026-11-24", "2027-01-01"];
+/// The seasons, shards, time zone and points of the configurations that a deployment may change to: with another kind,
 /// with other points from a later day on, with other points in the past, without a kind, elsewhere. Walks are
 /// worth points by their quantity and awards by what is given, both with a cap.
-const CONFIGURATIONS: [(&str, &str, &str); 6] = [
+const CONFIGURATIONS: [(&[&str], &str, &str, &str); 6] = [
     (
+        &SEASONS,
         "4",
         "Europe/Berlin",
         r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}}]"#,
     ),
     (
+        &MORE_SEASONS,
         "4",
         "Europe/Berlin",
         r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"quiz":3,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}}]"#,
     ),
     (
+        &SEASONS,
         "4",
         "Europe/Berlin",
         r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}},
         {"effective_from":"2026-11-25T00:00:00Z","points":{"task_completed":11,"program_check_in":5,"learning_milestone":25,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}}]"#,
     ),
     (
+        &OTHER_SEASONS,
         "4",
         "Europe/Berlin",
         r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":20,"program_check_in":5,"learning_milestone":25,"quiz":4,"walk":{"per":1000,"points":5,"max":20,"max_per_day":20},"award":{"given":{"max":25}}}}]"#,
     ),
     (
+        &SEASONS,
         "4",
         "Europe/Berlin",
         r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30}}}]"#,
     ),
     (
+        &SEASONS,
         "7",
         "America/New_York",
         r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}}]"#,
@@ -502,13 +520,35 @@ impl World {
 }
 
 fn configuration(number: usize) -> Rules {
-    let (shards, time_zone, policy) = CONFIGURATIONS[number];
+    let (seasons, shards, time_zone, policy) = CONFIGURATIONS[number];
+    let calendar: Calendar = time_zone.parse().expect("a time zone");
     Rules {
         standing_shards: shards.parse().expect("a number of shards"),
-        calendar: time_zone.parse().expect("a time zone"),
+        calendar: calendar.with_seasons(one_after_the_other(seasons)),
         scoring_policy: policy.parse().expect("a policy"),
         period_grace: Some(GRACE_HOURS.try_into().expect("a grace")),
     }
+}
+
+/// Seasons that begin on these days, the last one of ten years.
+fn one_after_the_other(first_days: &[&str]) -> Seasons {
+    let first_days: Vec<Date> = first_days.iter().map(|day| day.parse().expect("a day")).collect();
+    let seasons = first_days.iter().enumerate().map(|(at, first_day)| {
+        let last_day = match first_days.get(at + 1) {
+            Some(next) => next.saturating_sub(Span::new().days(1)),
+            None => first_day.saturating_add(Span::new().years(10)),
+        };
+        Season {
+            id: format!("season-{at}").parse().expect("an id"),
+            title: "A season".parse().expect("a title"),
+            first_day: *first_day,
+            last_day,
+        }
+    });
+    seasons
+        .collect::<Vec<_>>()
+        .try_into()
+        .expect("they do not overlap")
 }
 
 fn ids(messages: &[SqsMessage]) -> Vec<&str> {

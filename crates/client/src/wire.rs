@@ -151,6 +151,13 @@ pub struct WindowDocument {
     pub first_day: Option<String>,
     pub last_day: Option<String>,
     pub time_zone: String,
+    /// Only of a season.
+    pub season: Option<SeasonName>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct SeasonName {
+    pub title: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -1,4 +1,4 @@
-//! Time windows in the deployment's time zone, and the counters they need.
+//! Time windows in the deployment's time zone, and the periods in them.
 
 use std::fmt;
 use std::ops::{AddAssign, RangeInclusive};
@@ -9,7 +9,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The time that a board covers: all time, or the current calendar month, ISO week or day.
+use crate::id::SeasonId;
+use crate::person::DisplayName;
+use crate::season::{Season, Seasons};
+
+/// The time that a board covers: all time, or the current calendar month, ISO week, day or season.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
@@ -17,10 +21,12 @@ pub enum Window {
     Month,
     Week,
     Day,
+    Season,
 }
 
 impl Window {
-    pub const EVERY: [Self; 4] = [Self::All, Self::Month, Self::Week, Self::Day];
+    /// A standing's ledger names a window by its place in this list.
+    pub const EVERY: [Self; 5] = [Self::All, Self::Month, Self::Week, Self::Day, Self::Season];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -28,6 +34,7 @@ impl Window {
             Self::Month => "month",
             Self::Week => "week",
             Self::Day => "day",
+            Self::Season => "season",
         }
     }
 }
@@ -45,6 +52,7 @@ pub struct PerWindow<T> {
     pub month: T,
     pub week: T,
     pub day: T,
+    pub season: T,
 }
 
 impl<T: Copy> PerWindow<T> {
@@ -54,6 +62,7 @@ impl<T: Copy> PerWindow<T> {
             month: value(Window::Month),
             week: value(Window::Week),
             day: value(Window::Day),
+            season: value(Window::Season),
         }
     }
 
@@ -63,6 +72,7 @@ impl<T: Copy> PerWindow<T> {
             Window::Month => self.month,
             Window::Week => self.week,
             Window::Day => self.day,
+            Window::Season => self.season,
         }
     }
 
@@ -72,6 +82,7 @@ impl<T: Copy> PerWindow<T> {
             Window::Month => &mut self.month,
             Window::Week => &mut self.week,
             Window::Day => &mut self.day,
+            Window::Season => &mut self.season,
         }
     }
 }
@@ -85,7 +96,7 @@ impl<T: Copy + AddAssign> AddAssign for PerWindow<T> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not a window; use all, month, week or day")]
+#[error("is not a window; use all, month, week, day or season")]
 pub struct InvalidWindow;
 
 impl FromStr for Window {
@@ -98,7 +109,8 @@ impl FromStr for Window {
     }
 }
 
-/// One calendar month, ISO week or day. Displayed by its name: `2026-11`, `2026-W47`, `2026-11-21`.
+/// One calendar month, ISO week, day or season. Displayed by its name: `2026-11`, `2026-W47`, `2026-11-21`; a season
+/// by its days, `2026-09-01..2026-11-30`, so that another id or title makes no other season of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Period {
@@ -107,6 +119,10 @@ pub enum Period {
     /// Identified by its Monday.
     Week(Date),
     Day(Date),
+    Season {
+        first_day: Date,
+        last_day: Date,
+    },
 }
 
 impl Period {
@@ -118,13 +134,14 @@ impl Period {
             Self::Month(_) => Window::Month,
             Self::Week(_) => Window::Week,
             Self::Day(_) => Window::Day,
+            Self::Season { .. } => Window::Season,
         }
     }
 
-    /// The period that contains `date`; `None` for [`Window::All`].
+    /// The month, week or day that contains `date`; `None` for the other windows. A [`CalendarDay`] knows its season.
     pub fn containing(window: Window, date: Date) -> Option<Self> {
         match window {
-            Window::All => None,
+            Window::All | Window::Season => None,
             Window::Month => Some(Self::month(date)),
             Window::Week => Some(Self::week(date)),
             Window::Day => Some(Self::Day(date)),
@@ -144,6 +161,7 @@ impl Period {
     pub fn first_day(self) -> Date {
         match self {
             Self::Month(first) | Self::Week(first) | Self::Day(first) => first,
+            Self::Season { first_day, .. } => first_day,
         }
     }
 
@@ -152,20 +170,26 @@ impl Period {
             Self::Month(first) => first.last_of_month(),
             Self::Week(monday) => monday.saturating_add(Span::new().days(6)),
             Self::Day(day) => day,
+            Self::Season { last_day, .. } => last_day,
         }
     }
 
-    /// The next period of the same kind.
-    pub fn following(self) -> Self {
+    pub fn contains(self, date: Date) -> bool {
+        (self.first_day()..=self.last_day()).contains(&date)
+    }
+
+    /// The next month, week or day; `None` of a season, which [`Calendar::after`] knows.
+    pub fn following(self) -> Option<Self> {
         self.earlier(-1)
     }
 
-    /// The period of the same kind that is `count` periods earlier.
-    pub fn earlier(self, count: i32) -> Self {
+    /// The period of the same kind that is `count` periods earlier; `None` of a season.
+    pub fn earlier(self, count: i32) -> Option<Self> {
         match self {
-            Self::Month(first) => Self::Month(first.saturating_sub(Span::new().months(count))),
-            Self::Week(monday) => Self::Week(monday.saturating_sub(Span::new().weeks(count))),
-            Self::Day(day) => Self::Day(day.saturating_sub(Span::new().days(count))),
+            Self::Month(first) => Some(Self::Month(first.saturating_sub(Span::new().months(count)))),
+            Self::Week(monday) => Some(Self::Week(monday.saturating_sub(Span::new().weeks(count)))),
+            Self::Day(day) => Some(Self::Day(day.saturating_sub(Span::new().days(count)))),
+            Self::Season { .. } => None,
         }
     }
 }
@@ -179,6 +203,7 @@ impl fmt::Display for Period {
                 write!(f, "{:04}-W{:02}", week.year(), week.week())
             }
             Self::Day(day) => write!(f, "{day}"),
+            Self::Season { first_day, last_day } => write!(f, "{first_day}..{last_day}"),
         }
     }
 }
@@ -186,7 +211,7 @@ impl fmt::Display for Period {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "is not a period; use a day such as 2026-11-24, an ISO week such as 2026-W47, a month such as 2026-11, from {first} to \
-     {last}, or yesterday, last-week or last-month",
+     {last}, or yesterday, last-week, last-month or last-season",
     first = Period::YEARS.start(),
     last = Period::YEARS.end()
 )]
@@ -201,6 +226,14 @@ impl FromStr for Period {
             is_number.then(|| text.parse::<i16>().ok()).flatten()
         };
         let two = |text: &str| digits(text, 2).and_then(|number| i8::try_from(number).ok());
+        if let Some((first_day, last_day)) = raw.split_once("..") {
+            return match (first_day.parse()?, last_day.parse()?) {
+                (Self::Day(first_day), Self::Day(last_day)) if first_day <= last_day => {
+                    Ok(Self::Season { first_day, last_day })
+                }
+                _ => Err(InvalidPeriod),
+            };
+        }
         let (year, rest) = raw.split_once('-').ok_or(InvalidPeriod)?;
         let year = digits(year, 4).filter(|year| Self::YEARS.contains(year));
         let year = year.ok_or(InvalidPeriod)?;
@@ -232,11 +265,11 @@ impl From<Period> for String {
     }
 }
 
-/// A period as people ask for it: by its name, or as `yesterday`, `last-week` or `last-month`.
+/// A period as people ask for it: by its name, or as `yesterday`, `last-week`, `last-month` or `last-season`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AskedPeriod {
     Named(Period),
-    /// The day, week or month before the current one.
+    /// The latest one that is over.
     Last(Window),
 }
 
@@ -248,11 +281,19 @@ impl AskedPeriod {
         }
     }
 
-    /// The period at `now`; `None` for [`Window::All`].
+    /// Parses a period, or the id of a season.
+    pub fn parse(raw: &str, seasons: &Seasons) -> Result<Self, InvalidPeriod> {
+        match seasons.get(raw) {
+            Some(season) => Ok(Self::Named(season.period())),
+            None => raw.parse(),
+        }
+    }
+
+    /// The period at `now`; `None` for [`Window::All`], and if no season is over.
     pub fn at(self, calendar: &Calendar, now: Timestamp) -> Option<Period> {
         match self {
             Self::Named(period) => Some(period),
-            Self::Last(window) => Some(calendar.current(window, now)?.earlier(1)),
+            Self::Last(window) => calendar.last_over(window, now),
         }
     }
 }
@@ -265,6 +306,7 @@ impl FromStr for AskedPeriod {
             "yesterday" => Ok(Self::Last(Window::Day)),
             "last-week" => Ok(Self::Last(Window::Week)),
             "last-month" => Ok(Self::Last(Window::Month)),
+            "last-season" => Ok(Self::Last(Window::Season)),
             _ => raw.parse().map(Self::Named),
         }
     }
@@ -278,14 +320,58 @@ pub struct WindowSpan {
     pub first_day: Option<Date>,
     pub last_day: Option<Date>,
     pub time_zone: String,
+    /// Only of a season.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub season: Option<Named>,
 }
 
-/// The deployment's calendar: an IANA time zone and ISO weeks. Stored as the name of the zone.
+/// What a season is called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+pub struct Named {
+    pub id: SeasonId,
+    pub title: DisplayName,
+}
+
+/// A day, and the season that it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CalendarDay {
+    pub date: Date,
+    /// [`Period::Season`]
+    pub season: Option<Period>,
+}
+
+/// A day in no season.
+impl From<Date> for CalendarDay {
+    fn from(date: Date) -> Self {
+        Self { date, season: None }
+    }
+}
+
+impl CalendarDay {
+    /// The period of a window that contains the day; `None` for [`Window::All`], and between two seasons.
+    pub fn period(self, window: Window) -> Option<Period> {
+        match window {
+            Window::Season => self.season,
+            _ => Period::containing(window, self.date),
+        }
+    }
+}
+
+/// The deployment's calendar: an IANA time zone, ISO weeks, and seasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Settings", into = "Settings")]
 pub struct Calendar {
     zone: TimeZone,
     name: String,
+    seasons: Seasons,
+}
+
+/// A calendar as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Settings {
+    time_zone: String,
+    #[serde(default, skip_serializing_if = "Seasons::is_empty")]
+    seasons: Seasons,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -302,6 +388,7 @@ impl FromStr for Calendar {
             Ok(zone) => Ok(Self {
                 zone,
                 name: name.to_owned(),
+                seasons: Seasons::default(),
             }),
             Err(source) => Err(InvalidTimeZone {
                 name: name.to_owned(),
@@ -311,20 +398,44 @@ impl FromStr for Calendar {
     }
 }
 
-impl TryFrom<String> for Calendar {
+impl TryFrom<Settings> for Calendar {
     type Error = InvalidTimeZone;
-    fn try_from(name: String) -> Result<Self, InvalidTimeZone> {
-        name.parse()
+    fn try_from(settings: Settings) -> Result<Self, InvalidTimeZone> {
+        let calendar: Self = settings.time_zone.parse()?;
+        Ok(calendar.with_seasons(settings.seasons))
     }
 }
 
-impl From<Calendar> for String {
+impl From<Calendar> for Settings {
     fn from(calendar: Calendar) -> Self {
-        calendar.name
+        Self {
+            time_zone: calendar.name,
+            seasons: calendar.seasons,
+        }
     }
 }
 
 impl Calendar {
+    #[must_use]
+    pub fn with_seasons(self, seasons: Seasons) -> Self {
+        Self { seasons, ..self }
+    }
+
+    pub fn seasons(&self) -> &Seasons {
+        &self.seasons
+    }
+
+    pub fn day(&self, at: Timestamp) -> CalendarDay {
+        self.day_of(self.date(at))
+    }
+
+    pub fn day_of(&self, date: Date) -> CalendarDay {
+        CalendarDay {
+            date,
+            season: self.seasons.containing(date).map(Season::period),
+        }
+    }
+
     pub fn date(&self, at: Timestamp) -> Date {
         at.to_zoned(self.zone.clone()).date()
     }
@@ -333,18 +444,52 @@ impl Calendar {
         &self.name
     }
 
-    /// The current period at `now`; `None` for [`Window::All`].
+    /// The current period at `now`; `None` for [`Window::All`], and if no season runs.
     pub fn current(&self, window: Window, now: Timestamp) -> Option<Period> {
-        Period::containing(window, self.date(now))
+        self.day(now).period(window)
+    }
+
+    /// The windows that have boards at `now`: that of seasons only while one runs.
+    pub fn windows(&self, now: Timestamp) -> impl Iterator<Item = Window> {
+        let has_season = self.current(Window::Season, now).is_some();
+        let every = Window::EVERY.into_iter();
+        every.filter(move |window| *window != Window::Season || has_season)
+    }
+
+    /// The latest period of a window that is over at `now`.
+    pub fn last_over(&self, window: Window, now: Timestamp) -> Option<Period> {
+        match window {
+            Window::Season => self.seasons.last_before(self.date(now)).map(Season::period),
+            _ => self.current(window, now)?.earlier(1),
+        }
+    }
+
+    /// The period before another one of its window; `None` before the first season.
+    pub fn before(&self, period: Period) -> Option<Period> {
+        match period {
+            Period::Season { first_day, .. } => self.seasons.last_before(first_day).map(Season::period),
+            _ => period.earlier(1),
+        }
+    }
+
+    /// The next period of the same window; `None` after the last season.
+    pub fn after(&self, period: Period) -> Option<Period> {
+        match period {
+            Period::Season { last_day, .. } => self.seasons.first_after(last_day).map(Season::period),
+            _ => period.following(),
+        }
     }
 
     pub fn span(&self, window: Window, now: Timestamp) -> WindowSpan {
-        let period = self.current(window, now);
-        WindowSpan {
-            name: window,
-            first_day: period.map(Period::first_day),
-            last_day: period.map(Period::last_day),
-            time_zone: self.name.clone(),
+        match self.current(window, now) {
+            Some(period) => self.span_of(period),
+            None => WindowSpan {
+                name: window,
+                first_day: None,
+                last_day: None,
+                time_zone: self.name.clone(),
+                season: None,
+            },
         }
     }
 
@@ -355,6 +500,10 @@ impl Calendar {
             first_day: Some(period.first_day()),
             last_day: Some(period.last_day()),
             time_zone: self.name.clone(),
+            season: self.seasons.of(period).map(|season| Named {
+                id: season.id.clone(),
+                title: season.title.clone(),
+            }),
         }
     }
 
@@ -362,7 +511,7 @@ impl Calendar {
     pub fn kept_pairs(&self, now: Timestamp) -> [(Period, Period); 3] {
         let today = self.date(now);
         [Period::month(today), Period::week(today), Period::Day(today)]
-            .map(|current| (current.earlier(1), current))
+            .map(|current| (current.earlier(1).unwrap_or(current), current))
     }
 
     /// Whether a fact counts in the period of each window that it occurred in: it must be received before the
@@ -377,8 +526,8 @@ impl Calendar {
         if received_at.duration_since(occurred_at) <= grace {
             return PerWindow::of_each(|_| true);
         }
-        let day = self.date(occurred_at);
-        PerWindow::of_each(|window| match Period::containing(window, day) {
+        let day = self.day(occurred_at);
+        PerWindow::of_each(|window| match day.period(window) {
             None => true,
             Some(period) => received_at.duration_since(self.end(period)) < grace,
         })
@@ -386,12 +535,16 @@ impl Calendar {
 
     /// The first moment after a period in this calendar's zone.
     pub fn end(&self, period: Period) -> Timestamp {
-        self.beginning(period.following())
+        self.midnight(period.last_day().saturating_add(Span::new().days(1)))
     }
 
     /// The first moment of a period in this calendar's zone.
     pub fn beginning(&self, period: Period) -> Timestamp {
-        let midnight = period.first_day().to_zoned(self.zone.clone());
+        self.midnight(period.first_day())
+    }
+
+    fn midnight(&self, date: Date) -> Timestamp {
+        let midnight = date.to_zoned(self.zone.clone());
         midnight
             .expect("only dates at the limits of the calendar have no midnight")
             .timestamp()
@@ -491,9 +644,12 @@ mod tests {
         check("2026-W53", "week 2026-12-28 2027-01-03");
         check("2027-W01", "week 2027-01-04 2027-01-10");
         check("2025-W01", "week 2024-12-30 2025-01-05");
+        check("2026-09-01..2026-11-30", "season 2026-09-01 2026-11-30");
+        check("2026-09-01..2026-09-01", "season 2026-09-01 2026-09-01");
         check("2026-02", "month 2026-02-01 2026-02-28");
         let wrong = "2026 2026- 2026-W 2026-W00 2026-W54 2027-W53 2026-13 2026-00 2026-2 2026-11-31 2026-11- 2026-11-1 \
-                     +026-11 26-11 2026-11-24T00:00 2026-w47 1969-12 9999-01 yesterday";
+                     +026-11 26-11 2026-11-24T00:00 2026-w47 1969-12 9999-01 yesterday \
+                     2026-09-02..2026-09-01 2026-09..2026-10 2026-09-01.. 2026-09-01..2026-09-02..2026-09-03";
         for raw in wrong.split_whitespace().chain([""]) {
             check(raw, "-");
         }
@@ -514,6 +670,79 @@ mod tests {
         check("last-week", "2026-W52");
         check("last-month", "2026-12");
         check("2026-W40", "2026-W40");
+    }
+
+    fn with_seasons() -> Calendar {
+        let seasons = r#"[
+            {"id":"spring","title":"Spring","first_day":"2026-03-01","last_day":"2026-05-31"},
+            {"id":"autumn","title":"Autumn","first_day":"2026-09-01","last_day":"2026-11-30"},
+            {"id":"winter","title":"Winter","first_day":"2026-12-01","last_day":"2027-02-28"}
+        ]"#;
+        calendar("Europe/Berlin").with_seasons(seasons.parse().unwrap())
+    }
+
+    #[test]
+    fn a_season_is_a_window_while_it_runs() {
+        let check = |now: &str, expected: &str| {
+            let (calendar, now) = (with_seasons(), now.parse().unwrap());
+            let ids = [
+                calendar.current(Window::Season, now),
+                calendar.last_over(Window::Season, now),
+            ]
+            .map(|period| {
+                let season = period.and_then(|period| calendar.seasons().of(period));
+                season.map_or("-".to_owned(), |season| season.id.to_string())
+            });
+            let has_window = calendar.windows(now).any(|window| window == Window::Season);
+            assert_eq!(has_window, ids[0] != "-");
+            assert_eq!(ids.join(" "), expected, "{now}");
+        };
+        check("2026-02-28T22:59:59Z", "- -");
+        check("2026-02-28T23:00:00Z", "spring -");
+        // Summer time.
+        check("2026-05-31T21:59:59Z", "spring -");
+        check("2026-05-31T22:00:00Z", "- spring");
+        check("2026-11-30T22:59:59Z", "autumn spring");
+        check("2026-11-30T23:00:00Z", "winter autumn");
+        check("2027-03-01T00:00:00Z", "- winter");
+    }
+
+    #[test]
+    fn seasons_follow_one_another_with_or_without_a_gap() {
+        let calendar = with_seasons();
+        let [spring, autumn, winter] =
+            ["spring", "autumn", "winter"].map(|id| calendar.seasons().get(id).unwrap().period());
+        assert_eq!(calendar.after(spring), Some(autumn));
+        assert_eq!(calendar.after(autumn), Some(winter));
+        assert_eq!(calendar.after(winter), None);
+        assert_eq!(calendar.before(winter), Some(autumn));
+        assert_eq!(calendar.before(autumn), Some(spring));
+        assert_eq!(calendar.before(spring), None);
+        assert_eq!(calendar.end(spring).to_string(), "2026-05-31T22:00:00Z");
+    }
+
+    #[test]
+    fn the_span_of_a_season_has_its_name() {
+        let span = |now: &str| {
+            let span = with_seasons().span(Window::Season, now.parse().unwrap());
+            serde_json::to_string(&span).unwrap()
+        };
+        assert_eq!(
+            span("2026-11-21T12:00:00Z"),
+            r#"{"name":"season","first_day":"2026-09-01","last_day":"2026-11-30","time_zone":"Europe/Berlin","season":{"id":"autumn","title":"Autumn"}}"#
+        );
+        assert_eq!(
+            span("2026-08-21T12:00:00Z"),
+            r#"{"name":"season","first_day":null,"last_day":null,"time_zone":"Europe/Berlin"}"#
+        );
+    }
+
+    #[test]
+    fn calendars_are_stored_with_their_seasons() {
+        let stored = serde_json::to_string(&calendar("UTC")).unwrap();
+        assert_eq!(stored, r#"{"time_zone":"UTC"}"#);
+        let stored = serde_json::to_string(&with_seasons()).unwrap();
+        assert_eq!(serde_json::from_str::<Calendar>(&stored).unwrap(), with_seasons());
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! The counters of a standing: sums of all time, and of the last days, weeks and months.
+//! The counters of a standing: sums of all time, and of the last days, weeks, months and seasons.
 
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Sub};
 
 use jiff::civil::{self, Date};
-use jiff::{SignedDuration, Span};
+use jiff::{SignedDuration, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::{PerWindow, Period, Window};
+use crate::calendar::{Calendar, CalendarDay, PerWindow, Period, Window};
 use crate::closed::InPeriod;
 use crate::standing::{Tallies, Tally};
 
@@ -26,14 +26,41 @@ const SLOTS: [(Window, usize); 3] = [(Window::Day, 3), (Window::Week, 2), (Windo
 /// Whoever imports years of activities has no more than these.
 pub const LATE_KEPT: [(Window, usize); 3] = [(Window::Day, 9), (Window::Week, 6), (Window::Month, 4)];
 
+/// Whether every standing still knows what came too late for a period that is over, also one that is a period ahead.
+pub fn knows_late(period: Period, calendar: &Calendar, now: Timestamp) -> bool {
+    let window = period.window();
+    let kept = LATE_KEPT.iter().find(|(kept, _)| *kept == window);
+    let oldest = match kept {
+        Some((_, kept)) => {
+            let before = i32::try_from(*kept).unwrap_or_default() - 2;
+            calendar
+                .current(window, now)
+                .and_then(|current| current.earlier(before))
+        }
+        // Nothing is late for a season that is not over.
+        None => calendar
+            .last_over(window, now)
+            .map(|last| calendar.before(last).unwrap_or(last)),
+    };
+    oldest.is_some_and(|oldest| period >= oldest)
+}
+
+/// Of how many seasons a standing has sums: the latest ones in which something occurred. It also knows what came too late for
+/// as many.
+pub const SEASONS_KEPT: usize = 2;
+
 /// The sums of one standing. Slots are relative to the day `as_of`, so an idle standing does not grow, and no
 /// write is needed when a period ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters {
     as_of: Date,
     sums: [Sum; Self::COUNT],
+    seasons: BySeason,
     late: Late,
 }
+
+/// The sums of the last [`SEASONS_KEPT`] seasons in which something occurred.
+pub type BySeason = BTreeMap<Period, Sum>;
 
 /// What was received too late for a period, and counts in all time only. One that came to nothing again, by a void, stays.
 pub type Late = BTreeMap<Period, Sum>;
@@ -46,13 +73,19 @@ impl Counters {
         Self {
             as_of,
             sums: [Sum::default(); Self::COUNT],
+            seasons: BySeason::new(),
             late: Late::new(),
         }
     }
 
-    /// From what [`Self::as_of`], [`Self::sums`] and [`Self::late`] returned.
-    pub fn stored(as_of: Date, sums: [Sum; Self::COUNT], late: Late) -> Self {
-        Self { as_of, sums, late }
+    /// From what [`Self::as_of`], [`Self::sums`], [`Self::seasons`] and [`Self::late`] returned.
+    pub fn stored(as_of: Date, sums: [Sum; Self::COUNT], seasons: BySeason, late: Late) -> Self {
+        Self {
+            as_of,
+            sums,
+            seasons,
+            late,
+        }
     }
 
     /// The latest day that was counted in.
@@ -64,7 +97,11 @@ impl Counters {
         &self.sums
     }
 
-    /// What came too late for each period of [`LATE_KEPT`].
+    pub fn seasons(&self) -> &BySeason {
+        &self.seasons
+    }
+
+    /// What came too late for each period of [`LATE_KEPT`], and for seasons.
     pub fn late(&self) -> &Late {
         &self.late
     }
@@ -80,7 +117,8 @@ impl Counters {
     /// Adds what occurred on a day, as it counts in each window; what counts in all time only was late for the others. If
     /// the day is later than `as_of`, the slots move on to it. Of earlier days, weeks and months only those that still have
     /// a slot are added to.
-    pub fn add(&mut self, day: Date, sums: PerWindow<Sum>) {
+    pub fn add(&mut self, on: CalendarDay, sums: PerWindow<Sum>) {
+        let day = on.date;
         self.move_to(day);
         self.sums[0] += sums.all;
         for (window, first, slots) in slots() {
@@ -88,15 +126,20 @@ impl Counters {
                 self.sums[first + slot] += sums.get(window);
             }
         }
+        let late = |window| sums.all - sums.get(window);
         for (window, kept) in LATE_KEPT {
-            let late = sums.all - sums.get(window);
             let has_place = slot(window, self.as_of, day, kept).is_some();
-            if let Some(period) = Period::containing(window, day)
+            if let Some(period) = on.period(window)
                 && has_place
-                && !late.is_nothing()
             {
-                *self.late.entry(period).or_default() += late;
+                add_something(&mut self.late, period, late(window));
             }
+        }
+        if let Some(season) = on.season {
+            add_something(&mut self.seasons, season, sums.season);
+            add_something(&mut self.late, season, late(Window::Season));
+            keep_latest_seasons(&mut self.seasons);
+            keep_latest_seasons(&mut self.late);
         }
     }
 
@@ -113,21 +156,24 @@ impl Counters {
             let kept = &self.sums[first..first + slots - passed];
             moved.sums[first + passed..first + slots].copy_from_slice(kept);
         }
+        moved.seasons = std::mem::take(&mut self.seasons);
         moved.late = std::mem::take(&mut self.late);
         moved.late.retain(|period, _| {
-            let kept = LATE_KEPT
-                .into_iter()
-                .find(|(window, _)| *window == period.window());
-            kept.is_some_and(|(window, kept)| slot(window, day, period.first_day(), kept).is_some())
+            let mut kept = LATE_KEPT.into_iter();
+            let kept = kept.find(|(window, _)| *window == period.window());
+            kept.is_none_or(|(window, kept)| slot(window, day, period.first_day(), kept).is_some())
         });
         *self = moved;
     }
 
-    /// The sum of the period that contains a day, or of all time. `None` if the period is so old that its
-    /// slot was given up.
-    pub fn sum(&self, window: Window, day: Date) -> Option<Sum> {
-        let Some((_, first, slots)) = slots().find(|(of, ..)| *of == window) else {
+    /// The sum of a period, or of all time. `None` if the period is so old that its sum was given up.
+    pub fn sum(&self, period: Option<Period>) -> Option<Sum> {
+        let Some(period) = period else {
             return Some(self.sums[0]);
+        };
+        let (window, day) = (period.window(), period.first_day());
+        let Some((_, first, slots)) = slots().find(|(of, ..)| *of == window) else {
+            return self.of_season(period);
         };
         if number(window, day) > number(window, self.as_of) {
             return Some(Sum::default());
@@ -135,47 +181,70 @@ impl Counters {
         Some(self.sums[first + slot(window, self.as_of, day, slots)?])
     }
 
-    /// The sum of a period, or of all time; `None` as in [`Self::sum`].
-    pub fn of_period(&self, period: Option<Period>) -> Option<Sum> {
-        match period {
-            None => Some(self.sums[0]),
-            Some(period) => self.sum(period.window(), period.first_day()),
+    fn of_season(&self, season: Period) -> Option<Sum> {
+        let first_kept = self.seasons.keys().next();
+        let is_given_up =
+            self.seasons.len() == SEASONS_KEPT && first_kept.is_some_and(|first| season < *first);
+        (!is_given_up).then(|| self.seasons.get(&season).copied().unwrap_or_default())
+    }
+
+    /// The sum of the period of a window that contains a day, or of all time; nothing if the day is in no season. `None` as in
+    /// [`Self::sum`].
+    pub fn in_window(&self, window: Window, on: CalendarDay) -> Option<Sum> {
+        match (window, on.period(window)) {
+            (Window::Season, None) => Some(Sum::default()),
+            (_, period) => self.sum(period),
         }
     }
 
     /// What was done in a period; `None` as in [`Self::sum`].
     pub fn in_period(&self, period: Period) -> Option<InPeriod> {
         Some(InPeriod {
-            counted: self.of_period(Some(period))?.into(),
+            counted: self.sum(Some(period))?.into(),
             late: self.late_for(period),
         })
     }
 
-    /// Each period that has a slot, with its sum; `None` is all time.
+    /// Each period that has a sum; `None` is all time.
     pub fn periods(&self) -> impl Iterator<Item = (Option<Period>, Sum)> {
         let periods = SLOTS.into_iter().flat_map(|(window, slots)| {
             let current = Period::containing(window, self.as_of);
             (0..slots).map(move |back| {
-                current.map(|current| current.earlier(i32::try_from(back).unwrap_or_default()))
+                let back = i32::try_from(back).unwrap_or_default();
+                current.and_then(|current| current.earlier(back))
             })
         });
-        std::iter::once(None).chain(periods).zip(self.sums)
+        let seasons = self.seasons.iter().map(|(season, sum)| (Some(*season), *sum));
+        std::iter::once(None).chain(periods).zip(self.sums).chain(seasons)
     }
 
     /// The tally of each window, for a reader on a day.
-    pub fn tallies(&self, day: Date) -> Tallies {
-        let mut tallies = Tallies::default();
-        for window in Window::EVERY {
-            *tallies.get_mut(window) = self.sum(window, day).unwrap_or_default().into();
-        }
-        tallies
+    pub fn tallies(&self, on: CalendarDay) -> Tallies {
+        Tallies::of_each(|window| self.in_window(window, on).unwrap_or_default().into())
     }
 
     /// The activities of the week of a day and of the week before.
     pub fn recent_activities(&self, day: Date) -> u64 {
         let weeks = [day, day.saturating_sub(Span::new().weeks(1))];
-        let sums = weeks.map(|day| self.sum(Window::Week, day).unwrap_or_default());
-        sums.map(|sum| Tally::from(sum).activities).iter().sum()
+        let sums = weeks.map(|day| self.sum(Period::containing(Window::Week, day)));
+        sums.map(|sum| Tally::from(sum.unwrap_or_default()).activities)
+            .iter()
+            .sum()
+    }
+}
+
+/// Adds to the sum of a period, which begins with the first thing in it.
+fn add_something(sums: &mut BTreeMap<Period, Sum>, period: Period, added: Sum) {
+    if !added.is_nothing() {
+        *sums.entry(period).or_default() += added;
+    }
+}
+
+/// Leaves the sums of the latest [`SEASONS_KEPT`] seasons, and those of other windows.
+fn keep_latest_seasons(sums: &mut BTreeMap<Period, Sum>) {
+    let seasons = sums.keys().filter(|period| period.window() == Window::Season);
+    if let Some(oldest) = seasons.rev().nth(SEASONS_KEPT).copied() {
+        sums.remove(&oldest);
     }
 }
 
@@ -207,7 +276,7 @@ fn slot(window: Window, as_of: Date, day: Date, slots: usize) -> Option<usize> {
 /// Numbers the periods of a window from 1970 on.
 fn number(window: Window, day: Date) -> i64 {
     match window {
-        Window::All => 0,
+        Window::All | Window::Season => 0,
         Window::Day => day_number(day),
         // 1970 began on a Thursday.
         Window::Week => (day_number(day) + 3).div_euclid(7),
@@ -265,6 +334,20 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn calendar() -> Calendar {
+        let seasons = r#"[
+            {"id":"summer","title":"Summer","first_day":"2026-06-01","last_day":"2026-08-31"},
+            {"id":"autumn","title":"Autumn","first_day":"2026-10-01","last_day":"2026-11-30"},
+            {"id":"winter","title":"Winter","first_day":"2026-12-01","last_day":"2027-02-28"}
+        ]"#;
+        let calendar: Calendar = "UTC".parse().unwrap();
+        calendar.with_seasons(seasons.parse().unwrap())
+    }
+
+    fn on(text: &str) -> CalendarDay {
+        calendar().day_of(day(text))
+    }
+
     /// The sums as `all day,day,day week,week month,month`, from `2026-11-21=5` and so on.
     fn check(counted: &str, expected: &str) {
         let mut counters = Counters::new(day("2026-11-21"));
@@ -272,7 +355,7 @@ mod tests {
             let (on, points) = counted.split_once('=').unwrap();
             let points = points.parse().unwrap();
             counters.add(
-                day(on),
+                self::on(on),
                 Sum {
                     points,
                     activities: 1,
@@ -323,28 +406,28 @@ mod tests {
     fn a_period_before_the_slots_is_unknown_and_a_later_one_is_empty() {
         let mut counters = Counters::new(day("2026-11-21"));
         counters.add(
-            day("2026-11-21"),
+            on("2026-11-21"),
             Sum {
                 points: 5,
                 activities: 1,
             }
             .in_every_window(),
         );
-        let points = |window, on: &str| counters.sum(window, day(on)).map(|sum| sum.points);
+        let points = |window, day: &str| counters.sum(on(day).period(window)).map(|sum| sum.points);
         assert_eq!(points(Window::Day, "2026-11-19"), Some(0));
         assert_eq!(points(Window::Day, "2026-11-18"), None);
         assert_eq!(points(Window::Day, "2026-11-22"), Some(0));
         assert_eq!(points(Window::Week, "2026-11-08"), None);
         assert_eq!(points(Window::Month, "2026-10-01"), Some(0));
         assert_eq!(points(Window::All, "1999-01-01"), Some(5));
-        assert_eq!(counters.tallies(day("2026-11-22")).week.points, 5);
+        assert_eq!(counters.tallies(on("2026-11-22")).week.points, 5);
         assert_eq!(counters.recent_activities(day("2026-11-29")), 1);
     }
 
-    /// What was late as `period=points`, after activities such as `2026-11-21=5!` that are in time for no period.
-    fn check_late(counted: &str, expected: &str) {
+    /// Counts activities such as `2026-11-21=5`, or `2026-11-21=5!` that is in time for no period.
+    fn counted(calendar: &Calendar, activities: &str) -> Counters {
         let mut counters = Counters::new(day("2026-11-21"));
-        for counted in counted.split_whitespace() {
+        for counted in activities.split_whitespace() {
             let (on, points) = counted.split_once('=').unwrap();
             let is_late = points.ends_with('!');
             let sum = Sum {
@@ -359,30 +442,103 @@ mod tests {
             } else {
                 sum.in_every_window()
             };
-            counters.add(day(on), sums);
+            counters.add(calendar.day_of(day(on)), sums);
         }
-        let late = counters.late().iter();
-        let late = late.map(|(period, sum)| format!("{period}={}", sum.points));
-        assert_eq!(late.collect::<Vec<_>>().join(" "), expected, "{counted}");
+        counters
+    }
+
+    fn rendered(sums: &BTreeMap<Period, Sum>) -> String {
+        let sums = sums.iter();
+        let sums = sums.map(|(period, sum)| format!("{period}={}", sum.points));
+        sums.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn what_came_too_late_is_known_for_a_while() {
-        check_late("2026-11-21=5", "");
-        check_late("2026-11-20=5!", "2026-11=5 2026-W47=5 2026-11-20=5");
-        check_late(
+        let check = |activities: &str, expected: &str| {
+            let counters = counted(&"UTC".parse().unwrap(), activities);
+            assert_eq!(rendered(counters.late()), expected, "{activities}");
+        };
+        check("2026-11-21=5", "");
+        check("2026-11-20=5!", "2026-11=5 2026-W47=5 2026-11-20=5");
+        check(
             "2026-11-20=5! 2026-11-19=2!",
             "2026-11=7 2026-W47=7 2026-11-19=2 2026-11-20=5",
         );
         // A void.
-        check_late(
+        check(
             "2026-11-20=5! 2026-11-20=-5!",
             "2026-11=0 2026-W47=0 2026-11-20=0",
         );
-        check_late("2026-11-13=5! 2026-11-12=1!", "2026-11=6 2026-W46=6 2026-11-13=5");
-        check_late("2026-11-13=5! 2026-11-22=1", "2026-11=5 2026-W46=5");
-        check_late("2026-08-31=5! 2026-07-31=5!", "2026-08=5");
-        check_late("2026-08-31=5! 2026-12-01=5", "");
+        check("2026-11-13=5! 2026-11-12=1!", "2026-11=6 2026-W46=6 2026-11-13=5");
+        check("2026-11-13=5! 2026-11-22=1", "2026-11=5 2026-W46=5");
+        check("2026-08-31=5! 2026-07-31=5!", "2026-08=5");
+        check("2026-08-31=5! 2026-12-01=5", "");
+    }
+
+    #[test]
+    fn the_latest_two_seasons_have_sums() {
+        let check = |activities: &str, seasons: &str, late: &str| {
+            let counters = counted(&calendar(), activities);
+            let mut late_seasons = counters.late().clone();
+            late_seasons.retain(|period, _| period.window() == Window::Season);
+            let found = [counters.seasons(), &late_seasons].map(rendered);
+            let name = |sums: &str| {
+                sums.replace("summer", "2026-06-01..2026-08-31")
+                    .replace("autumn", "2026-10-01..2026-11-30")
+                    .replace("winter", "2026-12-01..2027-02-28")
+            };
+            assert_eq!(found, [name(seasons), name(late)], "{activities}");
+        };
+        check("2026-09-15=5", "", "");
+        check("2026-11-21=5 2026-10-01=1", "autumn=6", "");
+        check("2026-11-21=5 2026-07-01=1", "summer=1 autumn=5", "");
+        check("2026-07-01=1 2026-11-21=5 2027-01-01=2", "autumn=5 winter=2", "");
+        // In another order it comes to the same.
+        check("2027-01-01=2 2026-11-21=5 2026-07-01=1", "autumn=5 winter=2", "");
+        check("2027-03-01=2 2026-07-01=1", "summer=1", "");
+        check("2026-11-21=5! 2026-11-20=1", "autumn=1", "autumn=5");
+        check(
+            "2026-11-21=5! 2027-01-01=2! 2026-07-01=1!",
+            "",
+            "autumn=5 winter=2",
+        );
+    }
+
+    #[test]
+    fn a_season_before_those_with_sums_is_unknown() {
+        let counters = counted(&calendar(), "2026-11-21=5 2027-01-01=2");
+        let points = |on: &str| {
+            let season = calendar().day_of(day(on)).season;
+            counters.sum(season).map(|sum| sum.points)
+        };
+        assert_eq!(points("2026-07-01"), None);
+        assert_eq!(points("2026-10-01"), Some(5));
+        let only_winter = counted(&calendar(), "2027-01-01=2");
+        assert_eq!(only_winter.sum(on("2026-07-01").season), Some(Sum::default()));
+        assert_eq!(counters.tallies(on("2027-01-31")).season.points, 2);
+        // Between two seasons there is none.
+        assert_eq!(counters.tallies(on("2026-09-15")).season.points, 0);
+    }
+
+    #[test]
+    fn what_came_too_late_for_two_seasons_is_known() {
+        let seasons = [
+            "2026-06-01..2026-08-31",
+            "2026-10-01..2026-11-30",
+            "2026-12-01..2027-02-28",
+        ];
+        let check = |now: &str, expected: &str| {
+            let now = now.parse().unwrap();
+            let known = seasons.map(|season| {
+                let is_known = knows_late(season.parse().unwrap(), &calendar(), now);
+                if is_known { "+" } else { "-" }
+            });
+            assert_eq!(known.concat(), expected, "{now}");
+        };
+        check("2026-09-15T00:00:00Z", "+++");
+        check("2026-12-15T00:00:00Z", "+++");
+        check("2027-03-01T00:00:00Z", "-++");
     }
 
     #[test]
@@ -402,26 +558,30 @@ mod tests {
             reader in 0..5_i64,
         ) {
             let first = day("2026-09-28");
-            let on = |days: i64| first.checked_add(Span::new().days(days)).unwrap();
+            let on = |days: i64| calendar().day_of(first.checked_add(Span::new().days(days)).unwrap());
             let mut counters = Counters::new(first);
             for &(days, points) in &counted {
                 counters.add(on(days), Sum { points, activities: 1 }.in_every_window());
             }
             let last = counted.iter().map(|&(days, _)| days).max().unwrap_or_default();
+            let sum_of = |period: Option<Period>| -> i64 {
+                let of_period = counted.iter().filter(|&&(days, _)| {
+                    period.is_none_or(|period| period.contains(on(days).date))
+                });
+                of_period.map(|&(_, points)| points).sum()
+            };
             // Readers up to a few days behind, as far as there are slots.
             for (window, slots) in SLOTS {
                 let asked = on(last - reader);
-                let expected: i64 = counted
-                    .iter()
-                    .filter(|&&(days, _)| number(window, on(days)) == number(window, asked))
-                    .map(|&(_, points)| points)
-                    .sum();
-                if number(window, on(last)) - number(window, asked) < i64::try_from(slots).unwrap() {
-                    prop_assert_eq!(counters.sum(window, asked).unwrap().points, expected, "{}", window);
+                if number(window, on(last).date) - number(window, asked.date) < i64::try_from(slots).unwrap() {
+                    let period = asked.period(window);
+                    prop_assert_eq!(counters.sum(period).unwrap().points, sum_of(period), "{}", window);
                 }
             }
-            let all: i64 = counted.iter().map(|&(_, points)| points).sum();
-            prop_assert_eq!(counters.sum(Window::All, first).unwrap().points, all);
+            if let Some(season) = on(last - reader).season {
+                prop_assert_eq!(counters.sum(Some(season)).unwrap().points, sum_of(Some(season)));
+            }
+            prop_assert_eq!(counters.sum(None).unwrap().points, sum_of(None));
         }
     }
 }

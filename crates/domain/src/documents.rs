@@ -12,6 +12,7 @@ use crate::freshness::FreshnessDocument;
 use crate::history::{PointsAt, UserHistory};
 use crate::id::UserId;
 use crate::person::{DisplayName, Visibility};
+use crate::season::Season;
 use crate::standing::Tally;
 use crate::teams::TeamEntry;
 
@@ -201,6 +202,9 @@ pub struct BoardSums {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BoardsDocument {
     pub window: WindowSpan,
+    /// The one that runs, or the next one; absent if none is to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub season: Option<Season>,
     /// The global board first, then the programs: those with an order, the lowest first, and the others by points in
     /// the window, most first. Without archived programs.
     pub boards: Vec<BoardSummary>,

@@ -33,6 +33,9 @@ pub(crate) const OF_TEAMS: [&str; 2] = ["team_id", "title"];
 /// Those of a program.
 pub(crate) const OF_PROGRAMS: [&str; 4] = ["program_id", "title", "order", "archived"];
 
+/// Those of a season.
+pub(crate) const OF_SEASONS: [&str; 4] = ["id", "title", "first_day", "last_day"];
+
 /// Those of a quest.
 pub(crate) const OF_QUESTS: [&str; 10] = [
     "id",

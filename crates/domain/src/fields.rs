@@ -29,6 +29,7 @@ pub(crate) enum Form {
     Distinct,
     Streak,
     Matcher,
+    Season,
 }
 
 impl Form {
@@ -46,6 +47,7 @@ impl Form {
             Self::Distinct => "a rule of the form distinct",
             Self::Streak => "a rule of the form streak",
             Self::Matcher => "a matcher",
+            Self::Season => "a season",
         }
     }
 
@@ -63,6 +65,7 @@ impl Form {
             Self::Distinct => &field_names::OF_DISTINCT,
             Self::Streak => &field_names::OF_STREAKS,
             Self::Matcher => &field_names::OF_MATCHERS,
+            Self::Season => &field_names::OF_SEASONS,
         }
     }
 

@@ -170,14 +170,28 @@ identifier!(
 );
 
 identifier!(
+    /// A season, a slug such as `autumn-2026`: 1 to 32 bytes of `[a-z0-9_-]`.
+    SeasonId,
+    Rule {
+        max: 32,
+        allowed: "a-z 0-9 _ -",
+        allows: is_slug,
+    }
+);
+
+identifier!(
     /// What was done, a slug such as `task_completed`: 1 to 64 bytes of `[a-z0-9_-]`.
     Kind,
     Rule {
         max: 64,
         allowed: "a-z 0-9 _ -",
-        allows: |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'),
+        allows: is_slug,
     }
 );
+
+fn is_slug(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
+}
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use aws_credential_types::Credentials;
 use axum::Router;
 use bytes::Bytes;
+use domain::Calendar;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use local_http::{AllowedHosts, Host, raise_open_files_limit};
@@ -117,7 +118,7 @@ impl Stack {
     /// Returns once the stack answers requests.
     pub async fn start(config: StackConfig) -> anyhow::Result<Self> {
         // Checked here because otherwise every function would fail on it, one by one.
-        config.time_zone.parse::<domain::Calendar>()?;
+        config.time_zone.parse::<Calendar>()?;
         check_binaries(&config)?;
         let (stop, _) = watch::channel(false);
         let mut servers = Vec::new();
@@ -363,7 +364,10 @@ async fn settled(
     let generations = store::generations::read(client, &tables.standings).await?;
     let configured = Rules {
         standing_shards: settings::STANDING_SHARDS.to_string().parse()?,
-        calendar: config.time_zone.parse()?,
+        calendar: config
+            .time_zone
+            .parse::<Calendar>()?
+            .with_seasons(config.seasons.clone()),
         scoring_policy: config.scoring_policy.clone(),
         period_grace: Some(config.period_grace),
     };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use domain::closed::{ClosedBoards, ClosedPeriod, State};
 use domain::{AskedPeriod, Board, Period, Person, TeamScore, UserId, Window};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -27,7 +27,7 @@ const USERS_WAITING: usize = 64;
 const BOARDS_AT_ONCE: usize = 8;
 
 pub const HELP: &str = "\
-When a day, week or month is over, snapshots keep its boards: provisional ones at first, which follow what is still
+When a day, week, month or season is over, snapshots keep its boards: provisional ones at first, which follow what is still
 received in time, and closed ones after the time of grace. This command makes them from the activities instead. Use it
   for a period before Podium kept boards: add --include-late if its activities were imported later
   for one that stayed provisional, because its dead letters were counted only after days
@@ -43,9 +43,9 @@ Without options it uses the stack of `podium local`; with --environment NAME, a 
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The period: 2026-11-24, 2026-W47, 2026-11, yesterday, last-week or last-month
+    /// The period: 2026-11-24, 2026-W47, 2026-11, the id of a season, yesterday, last-week, last-month or last-season
     #[arg(long)]
-    period: AskedPeriod,
+    period: String,
     /// Count also what was received too late
     #[arg(long)]
     include_late: bool,
@@ -60,10 +60,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let counts = Counts::connect(&args.deployment).await?;
     let generations = counts.generations().await?;
     let now = Timestamp::now();
-    let period = args.period.at(&counts.rules.calendar, now);
-    let period = period.context("all time has no end")?;
+    let calendar = &counts.rules.calendar;
+    let asked = AskedPeriod::parse(&args.period, calendar.seasons());
+    let asked =
+        asked.map_err(|error| anyhow!("--period {:?} {error}, or the id of a season", args.period))?;
+    let period = asked.at(calendar, now).context("no season is over")?;
     let grace = counts.rules.period_grace.map_or(0, PeriodGrace::hours);
-    let closes_at = counts.rules.calendar.end(period) + SignedDuration::from_hours(grace.into());
+    let closes_at = calendar.end(period) + SignedDuration::from_hours(grace.into());
     ensure!(
         closes_at <= now,
         "{period} is open until {closes_at:.0}: what is received until then counts in it"

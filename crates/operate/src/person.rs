@@ -30,7 +30,7 @@ pub async fn export(deployment: &Deployment, user: &UserId) -> anyhow::Result<Va
         profile.is_some() || !activities.is_empty() || !corrections.is_empty() || !counters.is_empty(),
         "nothing is kept of {user}; check the id, in which capitals matter"
     );
-    let day = counts.rules.calendar.date(now);
+    let day = counts.rules.calendar.day(now);
     let standings = counters.iter().map(|(program, counters)| {
         let tallies = counters.tallies(day);
         let mut standing = Map::from_iter([("program_id".to_owned(), json!(program))]);

@@ -12,7 +12,7 @@ use anyhow::bail;
 use client::{Api, Credentials, Target, When};
 use domain::calendar::InvalidPeriod;
 use domain::teams::TEAMS;
-use domain::{AskedPeriod, Board, ProgramId, UserId, Window};
+use domain::{AskedPeriod, Board, ProgramId, SeasonId, UserId, Window};
 use terminal::text::printable_json;
 
 use self::render::Paint;
@@ -25,11 +25,11 @@ pub struct Args {
     /// teams themselves
     #[arg(default_value = "global", value_parser = parse_shown)]
     board: Shown,
-    /// The period it covers: "all" time, or the current "month", "week" or "day"
+    /// The period it covers: "all" time, or the current "month", "week", "day" or "season"
     #[arg(long, default_value_t = Window::All)]
     window: Window,
-    /// A period that is over: a day such as 2026-11-24, a week such as 2026-W47, a month such as 2026-11, or yesterday,
-    /// last-week or last-month
+    /// A period that is over: a day such as 2026-11-24, a week such as 2026-W47, a month such as 2026-11, the id of a
+    /// season, or yesterday, last-week, last-month or last-season
     #[arg(long, conflicts_with = "window", value_parser = parse_period)]
     period: Option<String>,
     /// Show at most this many users
@@ -68,7 +68,12 @@ fn parse_shown(raw: &str) -> Result<Shown, String> {
 }
 
 fn parse_period(raw: &str) -> Result<String, InvalidPeriod> {
-    raw.parse::<AskedPeriod>().map(|_| raw.to_owned())
+    let asked = raw.parse::<AskedPeriod>().map(|_| raw.to_owned());
+    asked.or_else(|error| {
+        raw.parse::<SeasonId>()
+            .map(|id| id.to_string())
+            .map_err(|_| error)
+    })
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use client::parse_parameter;
-use domain::{ScoringPolicy, TeamScore};
+use domain::{ScoringPolicy, Seasons, TeamScore};
 use local::settings::{self, Batching};
 use local::{ALLOWED_HOSTS_MAX, Access, Host, IssuerUrl, Login, Readers, Stack, StackConfig};
 use serde_json::json;
@@ -49,10 +49,15 @@ Besides a number, a kind can be worth
   {\"given\": {\"max\": 25}}                   the points that come with the activity, at most 25
 each with max_per_day if you like. \"titles\": {KIND: TEXT} says what people call a kind.
 
+The file of --seasons is JSON of the same form as Terraform's variable seasons:
+  [{\"id\": \"autumn-2026\", \"title\": \"Autumn\", \"first_day\": \"2026-09-01\", \"last_day\": \"2026-11-30\"}]
+They do not overlap. One can be added or changed until its first day; after that it takes `podium rebuild run`.
+
 podium starts the programs ingest, aggregator, snapshot and serve from its own directory.";
 
 /// The policy travels in an environment variable, which Linux limits to 128 KiB.
 const SCORING_BYTES_MAX: u64 = 64 * 1024;
+const SEASONS_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -77,14 +82,17 @@ pub struct Args {
     /// is removed when the stack stops]
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
-    /// The time zone of days, weeks and months: an IANA name such as Europe/Berlin
+    /// The time zone of days, weeks, months and seasons: an IANA name such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
+    /// The seasons, as a JSON file [default: none]
+    #[arg(long, value_name = "FILE")]
+    seasons: Option<PathBuf>,
     /// The points per kind of activity, as a JSON file [default: `task_completed` 10,
     /// `program_check_in` 5, `learning_milestone` 25]
     #[arg(long, value_name = "FILE")]
     scoring: Option<PathBuf>,
-    /// How long after the end of a day, week or month an activity or correction may arrive that still counts in
+    /// How long after the end of a day, week, month or season an activity or correction may arrive that still counts in
     /// it, in hours; in all time, everything counts
     #[arg(long, value_name = "HOURS", default_value_t = settings::PERIOD_GRACE_HOURS, value_parser = clap::value_parser!(u16).range(0..=i64::from(PeriodGrace::MAX_HOURS)))]
     period_grace_hours: u16,
@@ -206,6 +214,14 @@ pub fn read_scoring_policy(file: &Path) -> anyhow::Result<ScoringPolicy> {
     })
 }
 
+/// Reads a list of seasons in the form of Terraform's variable.
+fn read_seasons(file: &Path) -> anyhow::Result<Seasons> {
+    let name = format!("the file {} (--seasons)", file.display());
+    let json = small_file::read(file, &name, SEASONS_BYTES_MAX)?;
+    let json = std::str::from_utf8(&json).with_context(|| format!("{name} is not UTF-8"))?;
+    json.parse().with_context(|| format!("{name} is not valid"))
+}
+
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -222,6 +238,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Some(file) => read_scoring_policy(file)?,
         None => defaults.scoring_policy.clone(),
     };
+    let seasons = args
+        .seasons
+        .as_deref()
+        .map(read_seasons)
+        .transpose()?
+        .unwrap_or_default();
     let listen = args.listen;
     let (access, login) = args.login.read()?;
     let has_login = login.is_some();
@@ -233,6 +255,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         log_dir: args.log_dir,
         data_dir: args.data_dir,
         time_zone: args.time_zone,
+        seasons,
         scoring_policy,
         period_grace: args.period_grace_hours.try_into()?,
         team_score: args.team_score,

@@ -229,7 +229,7 @@ impl Serve {
         };
         let Some(edition) = edition else {
             // Says more if there is no such board at all.
-            self.head(board, period.window(), now).await?;
+            self.head(board, Window::All, now).await?;
             let problem = self.not_kept(&board.to_string(), period, now);
             return Err(problem.with("other_case", json!([])).into());
         };
@@ -252,8 +252,7 @@ impl Serve {
 
     /// Why there is no board of a period.
     fn not_kept(&self, board: &str, period: Period, now: Timestamp) -> Problem {
-        let current = self.calendar.current(period.window(), now);
-        if current.is_some_and(|current| current < period) {
+        if self.calendar.beginning(period) > now {
             let detail = format!("{period} has not begun.");
             return Problem::new(StatusCode::NOT_FOUND, "period_not_begun", detail).field("period");
         }

@@ -3,6 +3,7 @@ use identity::Access;
 use jiff::SignedDuration;
 use store::aws::{parsed, required};
 use store::keys::ShardCount;
+use store::rules::calendar_from_environment;
 
 /// What this function reads from its environment.
 #[derive(Clone, Debug)]
@@ -15,7 +16,7 @@ pub struct Config {
     pub standings_table: String,
     /// `STANDING_SHARDS`
     pub standing_shards: ShardCount,
-    /// `TIME_ZONE`
+    /// `TIME_ZONE` and `SEASONS`
     pub calendar: Calendar,
     /// `SNAPSHOT_EVERY_SECONDS`: when readers may expect the next snapshot.
     pub snapshot_every: SignedDuration,
@@ -35,7 +36,7 @@ impl Config {
             people_table: required(&variable, "PEOPLE_TABLE")?,
             standings_table: required(&variable, "STANDINGS_TABLE")?,
             standing_shards: parsed(&variable, "STANDING_SHARDS")?,
-            calendar: parsed(&variable, "TIME_ZONE")?,
+            calendar: calendar_from_environment(&variable)?,
             snapshot_every: seconds("SNAPSHOT_EVERY_SECONDS")?,
             bounds: FreshnessBounds {
                 age: seconds("STALE_AGE_SECONDS")?,

@@ -10,8 +10,8 @@ use domain::histogram::percentile;
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
 use domain::person::SearchText;
 use domain::{
-    Board, BoardDocument, BoardEntry, Calendar, FreshnessDocument, History, Period, Person, ProgramId,
-    ScoringPolicy, Tally, TeamId, UserDocument, UserId, Visibility, Window,
+    Board, BoardDocument, BoardEntry, Calendar, FreshnessDocument, History, Person, ProgramId, ScoringPolicy,
+    Seasons, Tally, TeamId, UserDocument, UserId, Visibility, Window,
 };
 use jiff::Timestamp;
 use lambda_http::http::StatusCode;
@@ -34,6 +34,7 @@ pub const MAX_OTHER_CASE: usize = 5;
 pub(crate) struct Policy {
     versions: ScoringPolicy,
     time_zone: String,
+    seasons: Seasons,
     /// `null` if facts count in a period whenever they were received.
     period_grace_hours: Option<u16>,
     /// The configured settings that wait for a rebuild.
@@ -65,6 +66,11 @@ impl Serve {
             boards: overview.boards_in(window),
             programs: overview.programs,
             teams: overview.teams,
+            season: self
+                .calendar
+                .seasons()
+                .current_or_next(self.calendar.date(now))
+                .cloned(),
             freshness,
         };
         Ok(self.cacheable(document, now))
@@ -79,6 +85,7 @@ impl Serve {
         Ok(Policy {
             versions: rules.scoring_policy.clone(),
             time_zone: rules.calendar.time_zone().to_owned(),
+            seasons: rules.calendar.seasons().clone(),
             period_grace_hours: rules.period_grace.map(PeriodGrace::hours),
             pending: generations.pending(),
         })
@@ -139,6 +146,7 @@ impl Serve {
         start: Start,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
+        self.check_season(window, now)?;
         let (head, from) = match start {
             Start::After(rows) => (self.snapshots.teams(window).await?, rows),
             Start::Cursor(Cursor { generation, rows }) => {
@@ -286,7 +294,8 @@ impl Serve {
             points: entry.points,
         };
         let history = history::of_user(&live.calendar, window, snapshot, |period| {
-            sum(&live.counters, period).map(|sum| Tally::from(sum).points)
+            let sum = sum(&live.counters, |counters| counters.sum(period));
+            sum.map(|sum| Tally::from(sum).points)
         });
         let from = at.saturating_sub(around);
         // Also one more row, which may be the user's own.
@@ -362,7 +371,8 @@ impl Serve {
     ) -> Result<Live, StoreError> {
         let (counters, calendar) = self.counters(board, user, generations).await?;
         // Periods as of the snapshot: after midnight, its day is no longer the current one.
-        let current = sum(&counters, calendar.current(window, head.freshness.generated_at));
+        let day = calendar.day(head.freshness.generated_at);
+        let current = sum(&counters, |counters| counters.in_window(window, day));
         Ok(Live {
             counters,
             calendar,
@@ -412,6 +422,7 @@ impl Serve {
         window: Window,
         now: Timestamp,
     ) -> Result<Arc<Head>, Failure> {
+        self.check_season(window, now)?;
         match (self.snapshots.latest(board, window).await?, board) {
             (Some(head), _) => {
                 self.check_published(board, &head, now).await?;
@@ -427,6 +438,30 @@ impl Serve {
                 Err(problem.with("other_case", json!(others)).into())
             }
         }
+    }
+
+    /// Fails if the window is that of seasons and none runs: its last board would only look old.
+    fn check_season(&self, window: Window, now: Timestamp) -> Result<(), Problem> {
+        if window != Window::Season || self.calendar.current(window, now).is_some() {
+            return Ok(());
+        }
+        let seasons = self.calendar.seasons();
+        let today = self.calendar.date(now);
+        let detail = match (seasons.last_before(today), seasons.first_after(today)) {
+            (_, Some(next)) => {
+                format!("No season runs. {} begins on {}.", next.title, next.first_day)
+            }
+            (Some(last), None) => format!(
+                "No season runs. {} ended on {}; its boards are at ?window={}.",
+                last.title, last.last_day, last.id
+            ),
+            (None, None) => {
+                "There are no seasons. An operator names them in Terraform's variable seasons, or with `podium local \
+                 --seasons`."
+                    .to_owned()
+            }
+        };
+        Err(Problem::new(StatusCode::NOT_FOUND, "no_season", detail).field("window"))
     }
 
     /// Fails if a newer snapshot was published without this program or team. The list of boards is only read when
@@ -584,11 +619,11 @@ fn without_team_board(team: &TeamId, status: StatusCode) -> Problem {
 /// A stale board may recover at any time, so clients should ask again soon.
 const STALE_MAX_AGE_SECONDS: i64 = 5;
 
-/// The sum of a period, or of all time; `None` if one of the counters no longer has the period.
-fn sum(counters: &[Counters], period: Option<Period>) -> Option<Sum> {
+/// A sum of each of the counters, together; `None` if one of them no longer has it.
+fn sum(counters: &[Counters], of: impl Fn(&Counters) -> Option<Sum>) -> Option<Sum> {
     let mut sum = Sum::default();
     for counters in counters {
-        sum += counters.of_period(period)?;
+        sum += of(counters)?;
     }
     Some(sum)
 }

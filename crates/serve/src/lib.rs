@@ -96,7 +96,7 @@ impl Serve {
     }
 
     async fn answer(&self, request: &Request, now: Timestamp) -> Response<Body> {
-        let route = match Route::parse(request.uri()) {
+        let route = match Route::parse(request.uri(), self.calendar.seasons()) {
             Err(problem) if problem.status() == StatusCode::NOT_FOUND => return response::problem(problem),
             route => route,
         };

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use domain::intake::shorten;
 use domain::person::SearchText;
 use domain::teams::TEAMS;
-use domain::{AskedPeriod, Board, Period, UserId, Window, address};
+use domain::{AskedPeriod, Board, Period, Season, Seasons, UserId, Window, address};
 use lambda_http::http::Uri;
 use problem::query::{self, Query, decode, digits};
 use problem::{Problem, invalid};
@@ -105,7 +105,8 @@ impl FromStr for Cursor {
 }
 
 impl Route {
-    pub fn parse(uri: &Uri) -> Result<Self, Problem> {
+    /// `seasons` are those that a request may name.
+    pub fn parse(uri: &Uri, seasons: &Seasons) -> Result<Self, Problem> {
         let segments: Result<Vec<String>, Problem> = uri
             .path()
             .split('/')
@@ -127,7 +128,7 @@ impl Route {
             ["v1", "status"] => Self::Status,
             ["v1", "policy"] => Self::Policy,
             ["v1", "boards", TEAMS] => {
-                let (window, period) = period(&mut query)?;
+                let (window, period) = period(&mut query, seasons)?;
                 Self::Teams {
                     window,
                     period,
@@ -137,7 +138,7 @@ impl Route {
             }
             ["v1", "boards", board] => {
                 let board = name("board", board, address::parse_board)?;
-                let (window, period) = period(&mut query)?;
+                let (window, period) = period(&mut query, seasons)?;
                 Self::Board {
                     board,
                     window,
@@ -165,7 +166,7 @@ impl Route {
             ["v1", "boards", board, "users", user] => {
                 let board = name("board", board, address::parse_board)?;
                 let user = name("user", user, address::parse_user)?;
-                let (window, period) = period(&mut query)?;
+                let (window, period) = period(&mut query, seasons)?;
                 Self::User {
                     board,
                     user,
@@ -205,23 +206,44 @@ fn window(query: &mut Query) -> Result<Window, Problem> {
     let Some(raw) = query.take("window") else {
         return Ok(Window::All);
     };
-    raw.parse().map_err(|error| {
-        let detail = format!("The window {:?} {error}.", shorten(&raw));
-        invalid("invalid_parameter", "window", detail)
-    })
+    raw.parse().map_err(|error| invalid_window(&raw, &error))
 }
 
-/// The window, and the period if one is asked for. It tells the window, so that need not be given.
-fn period(query: &mut Query) -> Result<(Window, Option<AskedPeriod>), Problem> {
-    let Some(raw) = query.take("period") else {
-        return Ok((window(query)?, None));
+fn invalid_window(raw: &str, error: impl std::fmt::Display) -> Problem {
+    let detail = format!("The window {:?} {error}.", shorten(raw));
+    invalid("invalid_parameter", "window", detail)
+}
+
+/// The window, and the period if one is asked for. A period tells its window, and the id of a season both.
+fn period(query: &mut Query, seasons: &Seasons) -> Result<(Window, Option<AskedPeriod>), Problem> {
+    let (window, period) = (query.take("window"), query.take("period"));
+    let season = |id: &str| seasons.get(id).map(|season| AskedPeriod::Named(season.period()));
+    let Some(raw) = period else {
+        let Some(window) = window else {
+            return Ok((Window::All, None));
+        };
+        return match season(&window) {
+            Some(asked) => Ok((Window::Season, Some(asked))),
+            None => match window.parse() {
+                Ok(window) => Ok((window, None)),
+                Err(error) => {
+                    let ids: Vec<_> = seasons.iter().map(Season::id).collect();
+                    let or_season = match ids[..] {
+                        [] => String::new(),
+                        _ => format!(", or a season: {}", ids.join(", ")),
+                    };
+                    Err(invalid_window(&window, format_args!("{error}{or_season}")))
+                }
+            },
+        };
     };
-    let asked: AskedPeriod = raw.parse().map_err(|error| {
+    let asked = AskedPeriod::parse(&raw, seasons).map_err(|error| {
         let detail = format!("The period {:?} {error}.", shorten(&raw));
         invalid("invalid_parameter", "period", detail)
     })?;
     let of = asked.window();
-    if let Some(window) = query.take("window").filter(|window| window != of.as_str()) {
+    let is_of = |window: &String| window == of.as_str() || season(window) == Some(asked);
+    if let Some(window) = window.filter(|window| !is_of(window)) {
         let detail = format!(
             "The period {raw} is a {of}, and the window is {:?}. Leave the window out, or set it to {of}.",
             shorten(&window)
@@ -238,7 +260,7 @@ fn window_of_periods(query: &mut Query) -> Result<Window, Problem> {
     let window = raw.parse().ok().filter(|window| *window != Window::All);
     window.ok_or_else(|| {
         let raw = shorten(&raw);
-        let detail = format!("The window {raw:?} has no periods; use day, week or month.");
+        let detail = format!("The window {raw:?} has no periods; use day, week, month or season.");
         invalid("invalid_parameter", "window", detail)
     })
 }
@@ -279,8 +301,14 @@ mod tests {
 
     use super::*;
 
+    fn seasons() -> Seasons {
+        let seasons =
+            r#"[{"id":"autumn","title":"Autumn","first_day":"2026-09-01","last_day":"2026-11-30"}]"#;
+        seasons.parse().unwrap()
+    }
+
     fn check(uri: &str, expected: &str) {
-        let got = match Route::parse(&uri.parse().unwrap()) {
+        let got = match Route::parse(&uri.parse().unwrap(), &seasons()) {
             Ok(route) => format!("{route:?}"),
             Err(problem) => {
                 let problem = serde_json::to_value(problem).unwrap();
@@ -296,7 +324,7 @@ mod tests {
     }
 
     fn check_unknown(uri: &str, detail: &str) {
-        let problem = Route::parse(&uri.parse().unwrap()).unwrap_err();
+        let problem = Route::parse(&uri.parse().unwrap(), &seasons()).unwrap_err();
         assert_eq!(problem.status(), StatusCode::NOT_FOUND, "{uri}");
         let problem = serde_json::to_value(problem).unwrap();
         let got = problem["detail"].as_str().unwrap();
@@ -351,6 +379,33 @@ mod tests {
         check(
             "/v1/boards/global/periods?window=week&cursor=2026-W47&limit=3",
             "Periods { board: Global, window: Week, limit: 3, before: Some(Week(2026-11-16)) }",
+        );
+        let autumn = "Season { first_day: 2026-09-01, last_day: 2026-11-30 }";
+        for query in [
+            "window=autumn",
+            "period=autumn",
+            "window=season&period=autumn",
+            "window=autumn&period=autumn",
+            "period=2026-09-01..2026-11-30",
+        ] {
+            check(
+                &format!("/v1/boards/teams?{query}"),
+                &format!(
+                    "Teams {{ window: Season, period: Some(Named({autumn})), limit: 100, start: After(0) }}"
+                ),
+            );
+        }
+        check(
+            "/v1/boards/teams?window=season",
+            "Teams { window: Season, period: None, limit: 100, start: After(0) }",
+        );
+        check(
+            "/v1/boards/global/periods?window=season&cursor=2026-09-01..2026-11-30",
+            &format!("Periods {{ board: Global, window: Season, limit: 20, before: Some({autumn}) }}"),
+        );
+        check(
+            "/v1/boards/teams?window=spring",
+            "400 The window \"spring\" is not a window; use all, month, week, day or season, or a season: autumn. [window]",
         );
         check(
             "/v1/boards/global/users?search=ann&limit=3",
@@ -497,7 +552,9 @@ mod tests {
         for window in ["all", "year"] {
             check(
                 &format!("/v1/boards/global/periods?window={window}"),
-                &format!("400 The window {window:?} has no periods; use day, week or month. [window]"),
+                &format!(
+                    "400 The window {window:?} has no periods; use day, week, month or season. [window]"
+                ),
             );
         }
         check(

@@ -48,6 +48,8 @@ pub struct Chosen {
 /// Collects standings into the global board, one for each program, one for each team, and that of teams.
 #[derive(Debug)]
 pub struct Boards {
+    /// Those that have boards.
+    windows: Vec<Window>,
     global: Builders,
     of_programs: Limited<ProgramId>,
     of_teams: Limited<TeamId>,
@@ -141,6 +143,7 @@ impl Boards {
     /// they occur, as long as there are fewer than their limit. `past` are periods whose boards are made, too; `review` asks
     /// for them first.
     pub fn new(
+        windows: Vec<Window>,
         chosen: Chosen,
         limits: Limits,
         team_rules: TeamRules,
@@ -153,6 +156,7 @@ impl Boards {
             listed,
         } = limits;
         Self {
+            windows,
             global: builders(listed),
             of_programs: Limited::new(chosen.programs, programs, listed),
             of_teams: Limited::new(chosen.teams, teams, listed),
@@ -197,7 +201,7 @@ impl Boards {
         programs
             .chain(teams)
             .chain([Board::Global])
-            .flat_map(|board| Window::EVERY.map(|window| (board.clone(), window)))
+            .flat_map(|board| self.windows.iter().map(move |window| (board.clone(), *window)))
             .collect()
     }
 
@@ -354,9 +358,9 @@ impl Boards {
             .chain(self.of_teams.into_boards(Board::Team));
         let boards = boards.flat_map(|(board, builders)| {
             let title = board.subject().and_then(|subject| title(&subject));
-            Window::EVERY
-                .into_iter()
-                .zip(builders)
+            let windows = Window::EVERY.into_iter().zip(builders);
+            windows
+                .filter(|(window, _)| self.windows.contains(window))
                 .map(move |(window, builder)| {
                     let ranked = RankedBoard {
                         has_profiles: self.has_profiles,
@@ -378,7 +382,11 @@ impl Boards {
             .teams
             .finish(self.team_rules.min_size, self.listed, team_title);
         Ranked {
-            teams: Window::EVERY.into_iter().zip(teams).collect(),
+            teams: Window::EVERY
+                .into_iter()
+                .zip(teams)
+                .filter(|(window, _)| self.windows.contains(window))
+                .collect(),
             past,
             boards,
         }
@@ -496,7 +504,8 @@ mod tests {
             score: TeamScore::Sum,
             min_size: 1,
         };
-        Boards::new(chosen, limits, rules, Vec::new(), Review::default())
+        let windows = Window::EVERY.to_vec();
+        Boards::new(windows, chosen, limits, rules, Vec::new(), Review::default())
     }
 
     fn standing(user: &str, program: &str, points: i64) -> Standing {
@@ -698,14 +707,17 @@ mod tests {
                 "global all: 1.bob=20 2.ann=11",
                 "global day: 1.bob=20 2.ann=11",
                 "global month: ",
+                "global season: ",
                 "global week: ",
                 "program:p all: 1.ann=5",
                 "program:p day: 1.ann=5",
                 "program:p month: ",
+                "program:p season: ",
                 "program:p week: ",
                 "program:q all: 1.bob=20 2.ann=6",
                 "program:q day: 1.bob=20 2.ann=6",
                 "program:q month: ",
+                "program:q season: ",
                 "program:q week: ",
             ]
         );

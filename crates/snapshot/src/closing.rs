@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::closed::State;
 use domain::{Calendar, Period, Window};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 use store::overview::{Again, Closings};
 
 /// Provisional boards are made again after this long.
@@ -43,20 +43,20 @@ pub fn due(
 ) -> Vec<Due> {
     let mut due = Vec::new();
     for window in Window::EVERY {
-        let Some(current) = calendar.current(window, now) else {
+        let Some(last) = calendar.last_over(window, now) else {
             continue;
         };
-        let (last, closings) = (current.earlier(1), closings.get(&window));
+        let closings = closings.get(&window);
         let kept = closings.iter().flat_map(|closings| &closings.kept);
         let again = kept.filter(|kept| kept.again == Some(Again::Counted));
         due.extend(again.map(|kept| Due {
             period: kept.period,
             state: State::Closed,
         }));
-        let next = closings.map_or(last, |closings| closings.through.following());
-        if next >= current {
+        let next = closings.map_or(Some(last), |closings| calendar.after(closings.through));
+        let Some(next) = next.filter(|next| *next <= last) else {
             continue;
-        }
+        };
         let closes = can_close(calendar.end(next) + grace, now, progress);
         due.extend(closes.then_some(Due {
             period: next,
@@ -86,14 +86,13 @@ fn can_close(closes_at: Timestamp, now: Timestamp, progress: Progress) -> bool {
 
 /// What is closed after a run has made the boards of a period.
 #[must_use]
-pub fn closed(closings: Option<Closings>, due: Due, now: Timestamp) -> Closings {
+pub fn closed(calendar: &Calendar, closings: Option<Closings>, due: Due, now: Timestamp) -> Closings {
     let Due { period, state } = due;
-    let none = Closings {
-        through: period.earlier(1),
+    let closings = closings.unwrap_or_else(|| Closings {
+        through: before(calendar, period),
         provisional: None,
         kept: Vec::new(),
-    };
-    let closings = closings.unwrap_or(none);
+    });
     match state {
         State::Closed => Closings {
             through: closings.through.max(period),
@@ -107,6 +106,17 @@ pub fn closed(closings: Option<Closings>, due: Due, now: Timestamp) -> Closings 
             ..closings
         },
     }
+}
+
+/// What counts as closed before anything is. The day before the first season stands for one.
+fn before(calendar: &Calendar, period: Period) -> Period {
+    calendar.before(period).unwrap_or_else(|| {
+        let day = period.first_day().saturating_sub(Span::new().days(1));
+        Period::Season {
+            first_day: day,
+            last_day: day,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -131,16 +141,24 @@ mod tests {
                 progress,
                 &closings,
             );
-            let rendered = due.iter().map(|Due { period, state }| match state {
-                State::Closed => format!("{period}"),
-                State::Provisional => format!("({period})"),
-            });
-            assert_eq!(rendered.collect::<Vec<_>>().join(" "), *expected, "{zone} {now}");
-            for due in due {
-                let window = due.period.window();
-                let after = closed(closings.remove(&window), due, now);
-                closings.insert(window, after);
-            }
+            assert_eq!(rendered(&due), *expected, "{zone} {now}");
+            make(&calendar, due, now, &mut closings);
+        }
+    }
+
+    fn rendered(due: &[Due]) -> String {
+        let rendered = due.iter().map(|Due { period, state }| match state {
+            State::Closed => format!("{period}"),
+            State::Provisional => format!("({period})"),
+        });
+        rendered.collect::<Vec<_>>().join(" ")
+    }
+
+    fn make(calendar: &Calendar, due: Vec<Due>, now: Timestamp, closings: &mut BTreeMap<Window, Closings>) {
+        for due in due {
+            let window = due.period.window();
+            let after = closed(calendar, closings.remove(&window), due, now);
+            closings.insert(window, after);
         }
     }
 
@@ -207,6 +225,49 @@ mod tests {
                 ("2027-01-05T12:02:00Z", 0, 0, "2026-12-27"),
             ],
         );
+    }
+
+    #[test]
+    fn seasons_are_closed_one_after_the_other_also_across_a_gap() {
+        let seasons = r#"[
+            {"id":"one","title":"One","first_day":"2026-11-01","last_day":"2026-11-08"},
+            {"id":"two","title":"Two","first_day":"2026-11-09","last_day":"2026-11-10"},
+            {"id":"three","title":"Three","first_day":"2026-11-20","last_day":"2026-11-24"}
+        ]"#;
+        let [one, two, three] = [
+            "2026-11-01..2026-11-08",
+            "2026-11-09..2026-11-10",
+            "2026-11-20..2026-11-24",
+        ];
+        let calendar: Calendar = "Europe/Berlin".parse().unwrap();
+        let calendar = calendar.with_seasons(seasons.parse().unwrap());
+        let mut closings = BTreeMap::new();
+        for (now, dead_letters, expected) in [
+            ("2026-10-15T00:00:00Z", 0, String::new()),
+            ("2026-11-08T22:59:00Z", 0, String::new()),
+            ("2026-11-08T23:01:00Z", 0, format!("({one})")),
+            ("2026-11-08T23:02:00Z", 0, String::new()),
+            // A dead letter keeps it open until the next one is over.
+            ("2026-11-10T23:01:00Z", 1, format!("({two})")),
+            ("2026-11-10T23:02:00Z", 0, one.to_owned()),
+            ("2026-11-11T23:01:00Z", 0, two.to_owned()),
+            ("2026-11-19T23:01:00Z", 0, String::new()),
+            // The stack was off.
+            ("2027-01-01T00:00:00Z", 0, three.to_owned()),
+            ("2027-01-01T00:01:00Z", 0, String::new()),
+        ] {
+            let now: Timestamp = now.parse().unwrap();
+            let progress = Progress {
+                counted_until: Some(now),
+                backlog: 0,
+                dead_letters,
+            };
+            let grace = SignedDuration::from_hours(24);
+            let mut due = due(&calendar, grace, now, progress, &closings);
+            due.retain(|due| due.period.window() == Window::Season);
+            assert_eq!(rendered(&due), expected, "{now}");
+            make(&calendar, due, now, &mut closings);
+        }
     }
 
     #[test]

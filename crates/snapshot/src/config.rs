@@ -3,6 +3,7 @@ use std::str::FromStr;
 use domain::{Calendar, TeamScore};
 use store::aws::{parsed, required};
 use store::keys::ShardCount;
+use store::rules::calendar_from_environment;
 
 /// What this function reads from its environment.
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ pub struct Config {
     pub snapshots_table: String,
     /// `PEOPLE_TABLE`
     pub people_table: String,
-    /// `TIME_ZONE`
+    /// `TIME_ZONE` and `SEASONS`
     pub calendar: Calendar,
     /// `LISTED_USERS`: how many users a board lists. The others are ranked, too.
     pub listed_users: usize,
@@ -44,7 +45,7 @@ impl Config {
             standing_shards: parsed(&variable, "STANDING_SHARDS")?,
             snapshots_table: required(&variable, "SNAPSHOTS_TABLE")?,
             people_table: required(&variable, "PEOPLE_TABLE")?,
-            calendar: parsed(&variable, "TIME_ZONE")?,
+            calendar: calendar_from_environment(&variable)?,
             listed_users: parsed(&variable, "LISTED_USERS")?,
             program_boards: parsed(&variable, "PROGRAM_BOARDS")?,
             team_boards: parsed(&variable, "TEAM_BOARDS")?,

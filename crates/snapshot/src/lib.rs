@@ -16,10 +16,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::documents::Status;
 use domain::freshness::Heartbeats;
 use domain::teams::TEAMS;
-use domain::{Board, Calendar, Details, Freshness, Period, RankedTeams, Subject, SubjectKind, Window};
+use domain::{
+    Board, Calendar, CalendarDay, Details, Freshness, Period, RankedTeams, Subject, SubjectKind, Window,
+};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use jiff::civil::Date;
 use store::keys::CountGeneration;
 use store::overview::Overview;
 use store::teams::TeamsPublication;
@@ -219,14 +220,22 @@ impl Publisher {
         let chosen = chosen.unwrap_or_default();
         let review = Review::new(&due, &closings);
         let asked = review.asked();
-        let boards = Boards::new(chosen, self.limits, self.team_rules, periods.clone(), review);
+        let windows: Vec<_> = self.calendar.windows(now).collect();
+        let boards = Boards::new(
+            windows.clone(),
+            chosen,
+            self.limits,
+            self.team_rules,
+            periods.clone(),
+            review,
+        );
         // Heads are read before standings. So if a later run overtakes this one, replacing a head fails
         // instead of publishing older counts. The board of a program that only occurs among the standings is
         // taken to have no head; if it has one after all, the next run replaces it.
         let heads = self.heads(&boards).await?;
         let had_teams = previous.as_ref().is_some_and(|previous| previous.teams > 0);
         let teams_heads = if directory.has_people || had_teams {
-            self.teams_heads().await?
+            self.teams_heads(&windows).await?
         } else {
             HashMap::new()
         };
@@ -346,10 +355,10 @@ impl Publisher {
     }
 
     /// The newest heads of the board of teams.
-    async fn teams_heads(&self) -> anyhow::Result<HashMap<Window, TeamsHead>> {
+    async fn teams_heads(&self, windows: &[Window]) -> anyhow::Result<HashMap<Window, TeamsHead>> {
         let mut heads = HashMap::new();
-        for window in Window::EVERY {
-            heads.extend(self.snapshots.teams(window).await?.map(|head| (window, head)));
+        for window in windows {
+            heads.extend(self.snapshots.teams(*window).await?.map(|head| (*window, head)));
         }
         Ok(heads)
     }
@@ -378,7 +387,7 @@ impl Publisher {
         (has_people, past): (bool, &[Period]),
         now: Timestamp,
     ) -> anyhow::Result<(Boards, ReadUnits)> {
-        let day = self.calendar.date(now);
+        let day = self.calendar.day(now);
         let shards = self.standings.shards(generation);
         let groups: Vec<(Vec<String>, Vec<u16>)> = if has_people {
             let groups = self.standings.groups().into_iter();
@@ -527,7 +536,7 @@ impl Publisher {
 struct Reader {
     standings: Standings,
     people: People,
-    day: Date,
+    day: CalendarDay,
     past: Vec<Period>,
     boards: Arc<Mutex<Boards>>,
 }

@@ -88,7 +88,7 @@ impl Publisher {
                      provisional. `podium archive --period` closes them from the activities."
                 );
             }
-            let after = closing::closed(closings.remove(&window), *due, now);
+            let after = closing::closed(&self.calendar, closings.remove(&window), *due, now);
             closings.insert(window, after);
         }
         let mut told = Vec::new();

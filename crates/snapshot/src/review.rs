@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::closed::InPeriod;
-use domain::counters::{LATE_KEPT, Late, Sum};
+use domain::counters::{Late, Sum, knows_late};
 use domain::{Board, Calendar, Period, ProgramId, Tally, TeamId, UserId, Window};
 use jiff::{SignedDuration, Timestamp};
 use store::overview::{Again, Closings, Kept};
@@ -158,16 +158,6 @@ impl Review {
     fn late(&self, period: Period) -> Sum {
         self.late.get(&period).copied().unwrap_or_default()
     }
-}
-
-/// Whether every standing still knows what came too late for a period, also one that is a period ahead.
-fn knows_late(period: Period, calendar: &Calendar, now: Timestamp) -> bool {
-    let kept = LATE_KEPT.iter().find(|(window, _)| *window == period.window());
-    let current = calendar.current(period.window(), now);
-    kept.zip(current).is_some_and(|((_, kept), current)| {
-        let before = i32::try_from(*kept).unwrap_or_default() - 2;
-        period >= current.earlier(before)
-    })
 }
 
 #[cfg(test)]

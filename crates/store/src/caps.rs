@@ -47,7 +47,7 @@ impl CapName {
     }
 }
 
-/// The points of a kind on a day before the cap: of what counts in all time, and in the day, week and month. A
+/// The points of a kind on a day before the cap: of what counts in all time, and in the day, week, month and season. A
 /// late fact is in some of them and not in others.
 pub type CapSums = PerWindow<i64>;
 
@@ -78,12 +78,13 @@ pub(crate) fn of_item(item: &Item) -> Option<CapSums> {
         Some(AttributeValue::N(sum)) => sum.parse().ok(),
         _ => None,
     };
-    let [all, month, week, day]: [Option<i64>; 4] = Window::EVERY.map(sum);
     Some(CapSums {
-        all: all?,
-        month: month?,
-        week: week?,
-        day: day?,
+        all: sum(Window::All)?,
+        month: sum(Window::Month)?,
+        week: sum(Window::Week)?,
+        day: sum(Window::Day)?,
+        // Missing from before there were seasons, when the day was in none.
+        season: sum(Window::Season).unwrap_or_default(),
     })
 }
 
@@ -119,6 +120,7 @@ mod tests {
             month: -5,
             week: 0,
             day: 10,
+            season: 30,
         };
         let name = CapName("g1 ann p 0001020304050607 cap walk 2026-11-21 50".to_owned());
         assert_eq!(of_item(&item(&name, &sums)), Some(sums));
@@ -130,11 +132,11 @@ mod tests {
         /// takes it out.
         #[test]
         fn what_counts_is_the_sum_up_to_the_cap_in_every_order(
-            activities in vec((0..30_i64, any::<[bool; 4]>(), any::<bool>()), 0..12),
+            activities in vec((0..30_i64, any::<[bool; 5]>(), any::<bool>()), 0..12),
             order in vec(any::<prop::sample::Index>(), 24),
             max in 1..60_u32,
         ) {
-            let sums = |sign: i64, (points, is_in, _): &(i64, [bool; 4], bool)| {
+            let sums = |sign: i64, (points, is_in, _): &(i64, [bool; 5], bool)| {
                 PerWindow::of_each(|window| {
                     let at = Window::EVERY.iter().position(|each| *each == window).unwrap();
                     let counts = if is_in[at] { sign } else { 0 };

@@ -13,7 +13,7 @@ use std::time::Duration;
 use domain::counters::Sum;
 use domain::policy::Unscored;
 use domain::worth::NoAmount;
-use domain::{Activity, Fact, FactKey, PerWindow, ProgramId};
+use domain::{Activity, CalendarDay, Fact, FactKey, PerWindow, ProgramId};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
@@ -56,7 +56,7 @@ pub struct Countable {
     pub program: ProgramId,
     pub key: LedgerKey,
     /// When it occurred, in the time zone of the generation.
-    pub day: Date,
+    pub day: CalendarDay,
     /// What it adds to each window, before the cap: nothing where it was received too late.
     pub sums: PerWindow<Sum>,
     pub cap: Option<Cap>,
@@ -66,10 +66,10 @@ impl Countable {
     /// Scores a fact by the rules of a generation.
     pub fn scored(fact: &Fact, received_at: Timestamp, rules: &Rules) -> Result<Self, Unscored> {
         let occurred_at = fact.occurred_at();
-        let day = rules.calendar.date(occurred_at);
+        let day = rules.calendar.day(occurred_at);
         let (sum, cap, last_received_at) = match fact {
             Fact::Activity(activity) => {
-                let (points, cap) = scored(activity, day, rules)?;
+                let (points, cap) = scored(activity, day.date, rules)?;
                 (
                     Sum {
                         points,
@@ -81,7 +81,7 @@ impl Countable {
             }
             // It takes back in each period what its activity was in time for, unless it is too late itself.
             Fact::Void(void) => {
-                let (points, cap) = scored(&void.activity, day, rules)?;
+                let (points, cap) = scored(&void.activity, day.date, rules)?;
                 let sum = Sum {
                     points: -points,
                     activities: -1,
@@ -446,7 +446,7 @@ impl StandingCount {
             let epoch = Epoch(epoch);
             let names = self.caps_to_write(epoch).into_iter();
             let caps: BTreeMap<_, _> = names.map(|name| (name, CapSums::default())).collect();
-            (None, Ledger::new(first.day, epoch), caps)
+            (None, Ledger::new(first.day.date, epoch), caps)
         };
         for Countable {
             key, day, sums, cap, ..

@@ -272,7 +272,7 @@ fn folded<'a>(held: Held, facts: impl Iterator<Item = &'a Countable>, epoch: Epo
     let mut facts: Vec<_> = facts.collect();
     facts.sort_unstable_by_key(|fact| fact.key);
     let first = facts.first().expect("a standing has facts");
-    let mut ledger = Ledger::new(first.day, epoch);
+    let mut ledger = Ledger::new(first.day.date, epoch);
     let (outside, inside) = facts.split_at(facts.len().saturating_sub(KEYS_KEPT));
     let mut caps = Caps::default();
     for fact in outside {

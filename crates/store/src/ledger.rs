@@ -4,10 +4,12 @@
 //! dedup table (see [`crate::blocks`]), and `spilled_through` is raised to the largest that ever left. So a
 //! key above it is in the item or was not counted; a key at or below it may be in a block.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::counters::{Counters, Late, Sum, day_number, day_of_number};
-use domain::{FactId, PerWindow, Period, Window};
+use domain::counters::{BySeason, Counters, Late, Sum, day_number, day_of_number};
+use domain::{CalendarDay, FactId, PerWindow, Period, Window};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -106,7 +108,7 @@ pub struct Ledger {
 pub enum InvalidLedger {
     #[error("the attribute ledger is missing")]
     Missing,
-    #[error("the ledger has the format {0}; this version reads 1 and 2")]
+    #[error("the ledger has the format {0}; this version reads 1 to 4")]
     Format(u8),
     #[error("the ledger has {0} bytes")]
     Length(usize),
@@ -117,10 +119,11 @@ pub enum InvalidLedger {
 }
 
 impl Ledger {
-    /// The first byte. Another layout gets another number.
+    /// The first byte, more by [`Self::WITH_LATE`] and [`Self::WITH_SEASONS`]. Another layout gets another number.
     const FORMAT: u8 = 1;
     /// Where something was late, which most standings never have.
-    const FORMAT_WITH_LATE: u8 = 2;
+    const WITH_LATE: u8 = 1;
+    const WITH_SEASONS: u8 = 2;
 
     pub fn new(as_of: Date, epoch: Epoch) -> Self {
         Self {
@@ -179,29 +182,32 @@ impl Ledger {
     }
 
     /// Counts what occurred on a day under a key that the ledger does not hold.
-    pub fn count(&mut self, key: LedgerKey, day: Date, sums: PerWindow<Sum>) {
+    pub fn count(&mut self, key: LedgerKey, day: CalendarDay, sums: PerWindow<Sum>) {
         let place = self.keys.binary_search(&key);
         let place = place.expect_err("a key is counted once");
         self.keys.insert(place, key);
         self.counters.add(day, sums);
     }
 
-    /// The format, the day, the sums, in the second format what was late, and the epoch, then `spilled_through` after a
-    /// byte that says whether there is one, and the keys. Of each key, the milliseconds since the one before and the hash. Days, sums and
-    /// milliseconds are variable-length integers, since every snapshot reads every ledger and most are small.
+    /// The format, the day, the sums, if there are any what was late and those of seasons, and the epoch, then
+    /// `spilled_through` after a byte that says whether there is one, and the keys. Of each key, the milliseconds since the one
+    /// before and the hash. Days, sums and milliseconds are variable-length integers, since every snapshot reads every ledger and
+    /// most are small.
     pub fn encode(&self) -> Vec<u8> {
-        let late = self.counters.late();
-        let mut bytes = vec![if late.is_empty() {
-            Self::FORMAT
-        } else {
-            Self::FORMAT_WITH_LATE
-        }];
-        push_integer(&mut bytes, day_number(self.counters.as_of()));
+        let day = day_number(self.counters.as_of());
+        let more = [
+            (Self::WITH_LATE, self.counters.late()),
+            (Self::WITH_SEASONS, self.counters.seasons()),
+        ];
+        let more = more.into_iter().filter(|(_, sums)| !sums.is_empty());
+        let format = more.clone().map(|(format, _)| format).sum::<u8>() + Self::FORMAT;
+        let mut bytes = vec![format];
+        push_integer(&mut bytes, day);
         for sum in self.counters.sums() {
             push_sum(&mut bytes, *sum);
         }
-        if !late.is_empty() {
-            push_late(&mut bytes, late, day_number(self.counters.as_of()));
+        for (_, sums) in more {
+            push_by_period(&mut bytes, sums, day);
         }
         bytes.extend(self.epoch.0);
         bytes.push(self.spilled_through.is_some().into());
@@ -262,15 +268,13 @@ fn encoded(item: &Item) -> Result<&[u8], InvalidLedger> {
     }
 }
 
-/// Takes the format, the day, the sums and what was late from the beginning.
+/// Takes the format, the day, all sums from the beginning.
 fn take_counters(bytes: &mut &[u8]) -> Result<Counters, InvalidLedger> {
     let length = InvalidLedger::Length(bytes.len());
     let (format, rest) = bytes.split_first().ok_or(length)?;
-    let has_late = match *format {
-        Ledger::FORMAT => false,
-        Ledger::FORMAT_WITH_LATE => true,
-        format => return Err(InvalidLedger::Format(format)),
-    };
+    let more = format.checked_sub(Ledger::FORMAT);
+    let more = more.filter(|more| *more <= Ledger::WITH_LATE + Ledger::WITH_SEASONS);
+    let more = more.ok_or(InvalidLedger::Format(*format))?;
     *bytes = rest;
     let day = take_integer(bytes).ok_or(length)?;
     let as_of = day_of_number(day).ok_or(InvalidLedger::Day)?;
@@ -278,42 +282,58 @@ fn take_counters(bytes: &mut &[u8]) -> Result<Counters, InvalidLedger> {
     for sum in &mut sums {
         *sum = take_sum(bytes).ok_or(length)?;
     }
-    let late = if has_late {
-        take_late(bytes, day)?
-    } else {
-        Late::new()
-    };
-    Ok(Counters::stored(as_of, sums, late))
+    let (mut late, mut seasons) = (Late::new(), BySeason::new());
+    if more & Ledger::WITH_LATE != 0 {
+        late = take_by_period(bytes, day)?;
+    }
+    if more & Ledger::WITH_SEASONS != 0 {
+        seasons = take_by_period(bytes, day)?;
+    }
+    Ok(Counters::stored(as_of, sums, seasons, late))
 }
 
-/// What was late, in order: how many periods, then of each the place of its window in [`Window::EVERY`], how many days it
-/// began before the day, and the sum.
-fn push_late(bytes: &mut Vec<u8>, late: &Late, day: i64) {
-    push_integer(bytes, late.len().try_into().expect("few periods are kept"));
-    for (period, sum) in late {
+/// Sums of periods, in order: how many, then of each the place of its window in [`Window::EVERY`], how many days it began
+/// before the day, of a season how many it takes, and the sum.
+fn push_by_period(bytes: &mut Vec<u8>, sums: &BTreeMap<Period, Sum>, day: i64) {
+    push_integer(bytes, sums.len().try_into().expect("few periods are kept"));
+    for (period, sum) in sums {
         let window = Window::EVERY.iter().position(|window| *window == period.window());
         let window = window.expect("every window is one of them");
         push_integer(bytes, window.try_into().expect("there are few windows"));
-        push_integer(bytes, day - day_number(period.first_day()));
+        let first_day = day_number(period.first_day());
+        push_integer(bytes, day - first_day);
+        if period.window() == Window::Season {
+            push_integer(bytes, day_number(period.last_day()) - first_day);
+        }
         push_sum(bytes, *sum);
     }
 }
 
-fn take_late(bytes: &mut &[u8], day: i64) -> Result<Late, InvalidLedger> {
+fn take_by_period(bytes: &mut &[u8], day: i64) -> Result<BTreeMap<Period, Sum>, InvalidLedger> {
     let length = InvalidLedger::Length(bytes.len());
     let count = take_integer(bytes).ok_or(length)?;
-    let mut late = Late::new();
+    let mut sums = BTreeMap::new();
     for _ in 0..count {
         let window = take_integer(bytes).ok_or(length)?;
         let before = take_integer(bytes).ok_or(length)?;
-        let sum = take_sum(bytes).ok_or(length)?;
-        let first_day = day.checked_sub(before).and_then(day_of_number);
-        let first_day = first_day.ok_or(InvalidLedger::Day)?;
+        let day_of = |number: Option<i64>| number.and_then(day_of_number).ok_or(InvalidLedger::Day);
+        let first_day = day_of(day.checked_sub(before))?;
         let of = usize::try_from(window).ok().and_then(|at| Window::EVERY.get(at));
-        let period = of.and_then(|window| Period::containing(*window, first_day));
-        late.insert(period.ok_or(InvalidLedger::Window(window))?, sum);
+        let period = match of {
+            Some(Window::Season) => {
+                let days = take_integer(bytes).ok_or(length)?;
+                Some(Period::Season {
+                    first_day,
+                    last_day: day_of(day_number(first_day).checked_add(days))?,
+                })
+            }
+            Some(window) => Period::containing(*window, first_day),
+            None => None,
+        };
+        let sum = take_sum(bytes).ok_or(length)?;
+        sums.insert(period.ok_or(InvalidLedger::Window(window))?, sum);
     }
-    Ok(late)
+    Ok(sums)
 }
 
 fn push_sum(bytes: &mut Vec<u8>, sum: Sum) {
@@ -407,7 +427,7 @@ mod tests {
                 let n = i64::try_from(n).unwrap();
                 ledger.count(
                     key(n * seconds, "a"),
-                    "2026-11-21".parse().unwrap(),
+                    "2026-11-21".parse::<Date>().unwrap().into(),
                     Sum {
                         points: 1,
                         activities: 1,
@@ -436,12 +456,20 @@ mod tests {
             epoch: [u8; 8],
             through in proptest::option::of(1..5_000_000_000_i64),
             milliseconds in btree_set(1..5_000_000_000_000_i64, 0..40),
-            late in vec((1..4_usize, 0..400_i64, any::<i64>(), any::<i64>()), 0..20),
+            late in vec((1..5_usize, 0..400_i64, any::<i64>(), any::<i64>()), 0..20),
+            seasons in vec((-100..400_i64, any::<i64>(), any::<i64>()), 0..3),
         ) {
+            let season = |before: i64| Period::Season {
+                first_day: day_of_number(days - before).unwrap(),
+                last_day: day_of_number(days - before + 90).unwrap(),
+            };
             let late = late.into_iter().map(|(window, before, points, activities)| {
                 let day = day_of_number(days - before).unwrap();
-                let period = Period::containing(Window::EVERY[window], day).unwrap();
-                (period, Sum { points, activities })
+                let period = Period::containing(Window::EVERY[window], day);
+                (period.unwrap_or_else(|| season(before)), Sum { points, activities })
+            });
+            let seasons = seasons.into_iter().map(|(before, points, activities)| {
+                (season(before), Sum { points, activities })
             });
             let sums: Vec<_> = sums
                 .into_iter()
@@ -451,6 +479,7 @@ mod tests {
                 counters: Counters::stored(
                     day_of_number(days).unwrap(),
                     sums.try_into().unwrap(),
+                    seasons.collect(),
                     late.collect(),
                 ),
                 epoch: Epoch(epoch),

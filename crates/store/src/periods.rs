@@ -49,7 +49,7 @@ fn sums(facts: &Facts, periods: &[Period]) -> BTreeMap<ProgramId, Vec<Sum>> {
             .or_insert_with(|| (Caps::default(), vec![Sum::default(); periods.len()]));
         let counted = caps.counted(fact.cap.as_ref(), fact.sums);
         for (period, sum) in periods.iter().zip(sums) {
-            if Period::containing(period.window(), fact.day) == Some(*period) {
+            if period.contains(fact.day.date) {
                 *sum += counted.get(period.window());
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use domain::intake::MAX_AHEAD;
-use domain::{Calendar, Kind, PerWindow, ScoringPolicy};
+use domain::{Calendar, Kind, PerWindow, ScoringPolicy, Seasons};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +20,8 @@ pub const SCORING_POLICY: &str = "scoring_policy";
 pub struct Rules {
     /// `STANDING_SHARDS`
     pub standing_shards: ShardCount,
-    /// `TIME_ZONE`
-    #[serde(rename = "time_zone")]
+    /// `TIME_ZONE` and `SEASONS`
+    #[serde(flatten)]
     pub calendar: Calendar,
     /// `SCORING_POLICY`
     pub scoring_policy: ScoringPolicy,
@@ -75,7 +75,7 @@ impl Rules {
     pub fn from_environment(variable: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Ok(Self {
             standing_shards: parsed(variable, "STANDING_SHARDS")?,
-            calendar: parsed(variable, "TIME_ZONE")?,
+            calendar: calendar_from_environment(variable)?,
             scoring_policy: parsed(variable, "SCORING_POLICY")?,
             period_grace: Some(parsed(variable, "PERIOD_GRACE_HOURS")?),
         })
@@ -94,15 +94,22 @@ impl Rules {
 
     /// These rules with everything of `wanted` that leaves valid what was counted by them until `now`, and
     /// the kinds that get points in the past by it. The rest takes a rebuild: other shards, another time
-    /// zone and another grace place the counts differently, and another past of the scoring policy gives other
-    /// points.
+    /// zone, other days of a season that began and another grace place the counts differently, and another past of the
+    /// scoring policy gives other points.
     #[must_use]
     pub fn adopting(&self, wanted: &Self, now: Timestamp) -> (Self, BTreeSet<Kind>) {
         let until = now + MAX_AHEAD;
         let extended = self.scoring_policy.extended(&wanted.scoring_policy, until);
         let added = extended.kinds_added_in_the_past(&self.scoring_policy, until);
+        let (kept, wanted) = (self.calendar.seasons(), wanted.calendar.seasons());
+        let seasons = if kept.count_alike(wanted, self.calendar.date(until)) {
+            wanted
+        } else {
+            kept
+        };
         let adopting = Self {
             scoring_policy: extended,
+            calendar: self.calendar.clone().with_seasons(seasons.clone()),
             ..self.clone()
         };
         (adopting, added)
@@ -112,7 +119,11 @@ impl Rules {
     pub fn differences(&self, wanted: &Self) -> Vec<&'static str> {
         [
             (self.standing_shards != wanted.standing_shards, "standing_shards"),
-            (self.calendar != wanted.calendar, "time_zone"),
+            (
+                self.calendar.time_zone() != wanted.calendar.time_zone(),
+                "time_zone",
+            ),
+            (self.calendar.seasons() != wanted.calendar.seasons(), "seasons"),
             (self.scoring_policy != wanted.scoring_policy, SCORING_POLICY),
             (self.period_grace != wanted.period_grace, "period_grace_hours"),
         ]
@@ -120,6 +131,13 @@ impl Rules {
         .filter_map(|(differs, name)| differs.then_some(name))
         .collect()
     }
+}
+
+/// The calendar that every function with `TIME_ZONE` and `SEASONS` has.
+pub fn calendar_from_environment(variable: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Calendar> {
+    let calendar: Calendar = parsed(variable, "TIME_ZONE")?;
+    let seasons: Seasons = parsed(variable, "SEASONS")?;
+    Ok(calendar.with_seasons(seasons))
 }
 
 #[cfg(test)]
@@ -139,7 +157,54 @@ mod tests {
             .replace(r#","period_grace_hours":24"#, "")
             .replace(r#","titles":{}"#, "");
         let former: Rules = serde_json::from_str(&former).unwrap();
+        assert!(former.calendar.seasons().is_empty());
         assert_eq!(former.period_grace, None);
         assert_eq!(former.differences(&rules), ["period_grace_hours"]);
+        let seasons = r#""time_zone":"Europe/Berlin","seasons":[{"id":"autumn","title":"Autumn","first_day":"2026-09-01","last_day":"2026-11-30"}]"#;
+        let with_seasons = json.replace(r#""time_zone":"Europe/Berlin""#, seasons);
+        let with_seasons: Rules = serde_json::from_str(&with_seasons).unwrap();
+        assert_eq!(with_seasons.calendar.seasons().iter().count(), 1);
+        assert_eq!(rules.differences(&with_seasons), ["seasons"]);
+    }
+
+    #[test]
+    fn a_season_is_adopted_until_it_begins() {
+        let rules = |seasons: &str| Rules {
+            standing_shards: "1".parse().unwrap(),
+            calendar: "Europe/Berlin"
+                .parse::<Calendar>()
+                .unwrap()
+                .with_seasons(seasons.parse().unwrap()),
+            scoring_policy: r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task":10}}]"#
+                .parse()
+                .unwrap(),
+            period_grace: Some("24".parse().unwrap()),
+        };
+        let check = |kept: &str, wanted: &str, now: &str, is_adopted: bool| {
+            let (kept, wanted) = (rules(kept), rules(wanted));
+            let (adopted, _) = kept.adopting(&wanted, now.parse().unwrap());
+            assert_eq!(adopted == wanted, is_adopted, "{now}");
+            assert_eq!(adopted == kept, !is_adopted);
+        };
+        let autumn = |title: &str, last_day: &str| {
+            format!(r#"[{{"id":"a","title":"{title}","first_day":"2026-09-01","last_day":"{last_day}"}}]"#)
+        };
+        let named = autumn("Autumn", "2026-11-30");
+        // The day begins at 22:00 UTC, and activities may be a few minutes ahead of the clock.
+        check("[]", &named, "2026-08-31T21:50:00Z", true);
+        check("[]", &named, "2026-08-31T21:56:00Z", false);
+        check(&named, "[]", "2026-10-01T12:00:00Z", false);
+        check(
+            &named,
+            &autumn("Autumn", "2026-12-01"),
+            "2026-10-01T12:00:00Z",
+            false,
+        );
+        check(
+            &named,
+            &autumn("Fall", "2026-11-30"),
+            "2026-10-01T12:00:00Z",
+            true,
+        );
     }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use domain::counters::Counters;
-use domain::{Period, ProgramId, Standing, UserId};
-use jiff::civil::Date;
+use domain::{CalendarDay, Period, ProgramId, Standing, UserId};
 
 use crate::error::{self, StoreError};
 use crate::generations::{self, Generations};
@@ -75,12 +74,12 @@ impl Standings {
     }
 
     /// Reads one shard in pages of at most 1 MB and passes each to `take`, in order of users: one user's
-    /// standings are adjacent, also across pages. The tallies are those of `day` and its week and month, and those of
-    /// the periods in `past`. Returns the read units it consumed.
+    /// standings are adjacent, also across pages. The tallies are those of `day` and its week, month and season, and
+    /// those of the periods in `past`. Returns the read units it consumed.
     pub async fn read_shard(
         &self,
         shard: String,
-        day: Date,
+        day: CalendarDay,
         past: &[Period],
         mut take: impl FnMut(Vec<Standing>),
     ) -> Result<f64, StoreError> {
@@ -90,7 +89,7 @@ impl Standings {
                 user,
                 program,
                 tallies: counters.tallies(day),
-                recent_activities: counters.recent_activities(day),
+                recent_activities: counters.recent_activities(day.date),
                 past: past.iter().map(|period| counters.in_period(*period)).collect(),
                 late: counters.into_late(),
             })

@@ -79,7 +79,7 @@ fn adding(points: i64) -> impl FnOnce(Ledger) -> Ledger {
     move |mut ledger| {
         let day = ledger.counters.as_of();
         ledger.counters.add(
-            day,
+            day.into(),
             Sum {
                 points,
                 activities: 1,
@@ -95,10 +95,10 @@ fn forgetting(mut ledger: Ledger) -> Ledger {
     let day = ledger.counters.as_of();
     let mut without = Ledger::new(day, ledger.epoch);
     for key in &ledger.keys()[1..] {
-        without.count(*key, day, Sum::default().in_every_window());
+        without.count(*key, day.into(), Sum::default().in_every_window());
     }
     ledger.counters.add(
-        day,
+        day.into(),
         Sum {
             points: -10,
             activities: -1,

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::LazyLock;
 
-use domain::{ActivityId, Board, Kind, ProgramId, UserId, address};
+use domain::{ActivityId, Board, Kind, ProgramId, Seasons, UserId, address};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::civil::Date;
@@ -82,7 +82,7 @@ fn breaks_id(text: &str, outcome: &Outcome) -> Option<String> {
         let mut url: Url = "http://localhost/".parse().expect("a URL");
         let path = ["v1", "boards", &board_segment, "users", &user_segment];
         url.path_segments_mut().expect("a path").clear().extend(path);
-        let route = Route::parse(&url.as_str().parse().expect("an address"));
+        let route = Route::parse(&url.as_str().parse().expect("an address"), &Seasons::default());
         matches!(route, Ok(Route::User { board: found, user: known, .. }) if found == board && known == user)
     };
     (!segments.into_iter().all(arrives)).then(|| "an accepted id has no address".to_owned())

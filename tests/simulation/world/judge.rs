@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::counters::{LATE_KEPT, Sum};
-use domain::{Activity, Fact, Period, UserId};
+use domain::{Activity, Fact, Period, Season, UserId, Window};
 use jiff::{SignedDuration, Timestamp};
 use store::caps::{Cap, CapName};
 use store::count::{Countable, TOLD_APART};
@@ -43,18 +43,29 @@ impl World {
                 !facts.iter().any(|stored| self.is_erased(stored)),
                 "{standing:?} includes what was erased"
             );
-            let latest = included.iter().map(|countable| countable.day).max();
+            let latest = included.iter().map(|countable| countable.day.date).max();
             assert_eq!(Some(ledger.counters.as_of()), latest, "the day of {standing:?}");
             for (period, sum) in ledger.counters.periods() {
                 assert_eq!(sum, expected(&facts, rules, period), "{standing:?} in {period:?}");
             }
+            let seasons = rules.calendar.seasons().iter().map(Season::period);
+            for season in seasons.collect::<Vec<_>>() {
+                // It is given up once later ones have sums.
+                if let Some(sum) = ledger.counters.sum(Some(season)) {
+                    assert_eq!(
+                        sum,
+                        expected(&facts, rules, Some(season)),
+                        "{standing:?} in {season}"
+                    );
+                }
+            }
             let periods = included.iter().flat_map(|countable| {
-                LATE_KEPT.map(|(window, kept)| (Period::containing(window, countable.day), kept))
+                LATE_KEPT.map(|(window, kept)| (Period::containing(window, countable.day.date), kept))
             });
             for (period, kept) in periods.collect::<BTreeSet<_>>() {
                 let period = period.expect("only all time is no period");
                 let oldest = Period::containing(period.window(), ledger.counters.as_of())
-                    .map(|current| current.earlier(i32::try_from(kept).expect("few are kept") - 1));
+                    .and_then(|current| current.earlier(i32::try_from(kept).expect("few are kept") - 1));
                 let late = if Some(period) >= oldest {
                     whenever_received(&facts, rules, period) - expected(&facts, rules, Some(period))
                 } else {
@@ -62,6 +73,13 @@ impl World {
                 };
                 let found = ledger.counters.late_for(period);
                 assert_eq!(found, late, "{standing:?} too late for {period}");
+            }
+            for (season, found) in ledger.counters.late().iter() {
+                if season.window() == Window::Season {
+                    let late =
+                        whenever_received(&facts, rules, *season) - expected(&facts, rules, Some(*season));
+                    assert_eq!(*found, late, "{standing:?} too late for {season}");
+                }
             }
             let epoch = ledger.epoch;
             let caps: BTreeSet<_> = included
@@ -191,7 +209,10 @@ fn come_to(
         };
         let day = rules.calendar.date(fact.occurred_at());
         let counts = period.is_none_or(|period| {
-            let end = rules.calendar.beginning(period.following());
+            let next_day = Period::Day(period.last_day())
+                .following()
+                .expect("days follow one another");
+            let end = rules.calendar.beginning(next_day);
             (period.first_day()..=period.last_day()).contains(&day) && is_in_time(received_at, end)
         });
         if !counts {

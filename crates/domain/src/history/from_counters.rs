@@ -18,8 +18,15 @@ pub fn of_user(
     points_of: impl Fn(Option<Period>) -> Option<i64>,
 ) -> Vec<PointsAt> {
     let current = calendar.current(window, snapshot.at);
+    if window == Window::Season && current.is_none() {
+        return vec![snapshot];
+    }
     // After midnight, before the next snapshot, points arrive for the periods after its latest ones.
-    let after = |period: Period| points_of(Some(period.following()));
+    let after = |period: Period| {
+        calendar
+            .after(period)
+            .map_or(Some(0), |next| points_of(Some(next)))
+    };
     let after_window = current.map_or(Some(0), after);
     let in_window = points_of(current)
         .zip(after_window)
@@ -36,9 +43,13 @@ pub fn of_user(
     let kept = calendar.kept_pairs(snapshot.at);
     let periods = kept
         .iter()
-        .flat_map(|(previous, latest)| [*previous, *latest, latest.following()]);
+        .flat_map(|(previous, latest)| [Some(*previous), Some(*latest), latest.following()]);
     // Unless corrections took points, there were never more of them than later.
-    let only_rises = periods.map(Some).filter_map(&points_of).all(|points| points >= 0);
+    let only_rises = periods
+        .flatten()
+        .map(Some)
+        .filter_map(&points_of)
+        .all(|points| points >= 0);
     let mut history: Vec<PointsAt> = kept
         .into_iter()
         .flat_map(since)

@@ -270,7 +270,7 @@ fn longest_run<'a>(unit: Unit, needed: u32, activities: &[Match<'a>]) -> Reached
             run.clear();
         }
         run.push(first);
-        next = Some(period.following());
+        next = period.following();
         if run.len() > longest.len() {
             longest.clone_from(&run);
         }

@@ -126,7 +126,7 @@ async fn read_units(machine: &Machine, more_days: usize) -> anyhow::Result<f64> 
     let standings = Standings::new(client, table.clone(), shards);
     let mut units = 0.0;
     for shard in standings.shards(CountGeneration::FIRST) {
-        units += standings.read_shard(shard, day, &[], |_| ()).await?;
+        units += standings.read_shard(shard, day.into(), &[], |_| ()).await?;
     }
     Ok(units)
 }

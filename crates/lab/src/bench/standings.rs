@@ -110,6 +110,7 @@ impl Staff {
             month: self.tally(part(ACTIVE_IN_MONTH, 4)),
             week: self.tally(part(ACTIVE_IN_WEEK, 12)),
             day: self.tally(part(ACTIVE_IN_DAY, 60)),
+            season: Tally::default(),
         }
     }
 

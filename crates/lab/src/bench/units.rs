@@ -208,7 +208,11 @@ fn average_bytes(every_days: i64) -> anyhow::Result<f64> {
         ledger = ledger.spilled();
         let id: ActivityId = format!("activity-{day}").parse()?;
         let key = LedgerKey::new(at, &(&id).into());
-        ledger.count(key, at.to_zoned(TimeZone::UTC).date(), sum.in_every_window());
+        ledger.count(
+            key,
+            at.to_zoned(TimeZone::UTC).date().into(),
+            sum.in_every_window(),
+        );
         bytes += names + keys + ledger.encode().len() + ledger.epoch.0.len();
         visits += 1;
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::{ScoringPolicy, TeamScore};
+use domain::{ScoringPolicy, Seasons, TeamScore};
 use identity::Access;
 use local_http::Host;
 use store::rules::PeriodGrace;
@@ -34,6 +34,7 @@ pub struct StackConfig {
     pub bin_dir: PathBuf,
     /// An IANA name.
     pub time_zone: String,
+    pub seasons: Seasons,
     pub scoring_policy: ScoringPolicy,
     pub period_grace: PeriodGrace,
     pub team_score: TeamScore,
@@ -73,6 +74,7 @@ impl StackConfig {
             log_dir: None,
             bin_dir: bin_dir.to_owned(),
             time_zone: "UTC".to_owned(),
+            seasons: Seasons::default(),
             scoring_policy: settings::SCORING_POLICY
                 .parse()
                 .context("the default scoring policy")?,

@@ -170,14 +170,20 @@ fn differences(found: &Counters, expected: &Counters) -> String {
     let show = |sum: Sum| format!("{}/{}", sum.points, sum.activities);
     let sums = expected.periods().map(|(period, expected)| {
         let name = period.map_or_else(|| "all time".to_owned(), |period| period.to_string());
-        (name, found.of_period(period).unwrap_or_default(), expected)
+        (name, found.sum(period).unwrap_or_default(), expected)
     });
+    let seasons = found.seasons().iter();
+    let seasons = seasons.filter(|(season, _)| !expected.seasons().contains_key(season));
+    let seasons = seasons.map(|(season, found)| (season.to_string(), *found, Sum::default()));
     let late: BTreeSet<_> = found.late().keys().chain(expected.late().keys()).collect();
     let late = late.into_iter().map(|&period| {
         let name = format!("too late for {period}");
         (name, found.late_for(period), expected.late_for(period))
     });
-    let differing = sums.chain(late).filter(|(_, found, expected)| found != expected);
+    let differing = sums
+        .chain(seasons)
+        .chain(late)
+        .filter(|(_, found, expected)| found != expected);
     let differing =
         differing.map(|(name, found, expected)| format!("{name} {} -> {}", show(found), show(expected)));
     differing.collect::<Vec<_>>().join(", ")
@@ -186,6 +192,7 @@ fn differences(found: &Counters, expected: &Counters) -> String {
 #[cfg(test)]
 mod tests {
     use domain::{Activity, Fact};
+    use jiff::civil::Date;
     use store::ledger::Epoch;
 
     use super::*;
@@ -257,7 +264,7 @@ mod tests {
         let mut ledger = Ledger::new(day, Epoch([0; 8]));
         ledger.count(
             key,
-            day,
+            day.into(),
             Sum {
                 points,
                 activities: 1,
@@ -320,7 +327,7 @@ mod tests {
         // The key has left the ledger, and is in a block, or in none, or was in one that expired.
         let mut spilled = Ledger::new("2026-11-21".parse().expect("a day"), Epoch([0; 8]));
         spilled.counters.add(
-            "2026-11-21".parse().expect("a day"),
+            "2026-11-21".parse::<Date>().expect("a day").into(),
             Sum {
                 points: 10,
                 activities: 1,
@@ -340,7 +347,7 @@ mod tests {
         let long_ago = fact("task_completed", "2026-08-01T12:00:00Z");
         let mut expired = Ledger::new("2026-08-01".parse().expect("a day"), Epoch([0; 8]));
         expired.counters.add(
-            "2026-08-01".parse().expect("a day"),
+            "2026-08-01".parse::<Date>().expect("a day").into(),
             Sum {
                 points: 10,
                 activities: 1,

@@ -169,9 +169,10 @@ fn describe_times(window: &WindowDocument, period: Option<&PeriodDocument>) -> S
 
 fn describe_window(window: &WindowDocument) -> String {
     let zone = printable(&window.time_zone);
-    let name = match window.name.as_str() {
-        "all" => "all time".to_owned(),
-        name => printable(name),
+    let name = match (&window.season, window.name.as_str()) {
+        (Some(season), _) => printable(&season.title),
+        (None, "all") => "all time".to_owned(),
+        (None, name) => printable(name),
     };
     match (&window.first_day, &window.last_day) {
         (Some(first), Some(last)) if first == last => {

@@ -42,7 +42,7 @@ impl Fact {
     }
 
     fn is_in(&self, period: Period, calendar: &Calendar) -> bool {
-        Period::containing(period.window(), calendar.date(self.occurred_at)) == Some(period)
+        period.contains(calendar.date(self.occurred_at))
     }
 }
 
@@ -79,7 +79,7 @@ struct Model<'a> {
 
 impl Model<'_> {
     fn count(&mut self, fact: &Fact) {
-        let day = self.calendar.date(fact.occurred_at);
+        let day = self.calendar.day(fact.occurred_at);
         let in_time = fact.in_time(&self.calendar);
         let sums = PerWindow::of_each(|window| {
             if in_time.get(window) {
@@ -89,7 +89,7 @@ impl Model<'_> {
             }
         });
         let counters = self.counters.entry(fact.user);
-        counters.or_insert_with(|| Counters::new(day)).add(day, sums);
+        counters.or_insert_with(|| Counters::new(day.date)).add(day, sums);
     }
 
     /// What the facts received by now come to.
@@ -141,7 +141,7 @@ impl Model<'_> {
                 done.made.push(due.period);
             }
             let window = due.period.window();
-            let after = closing::closed(self.closings.remove(&window), *due, now);
+            let after = closing::closed(&self.calendar, self.closings.remove(&window), *due, now);
             self.closings.insert(window, after);
         }
         for (period, late) in review.to_tell() {
@@ -161,7 +161,7 @@ proptest! {
     #[test]
     fn closed_boards_have_what_came_in_time_and_tell_the_rest(facts in facts()) {
         let mut model = Model {
-            calendar: "UTC".parse().unwrap(),
+            calendar: calendar(),
             facts: &facts,
             counters: BTreeMap::new(),
             closings: BTreeMap::new(),
@@ -188,6 +188,27 @@ proptest! {
         let last = calendar_day(&model.calendar, begin + SignedDuration::from_hours(DAYS * 24 - 1));
         prop_assert!(model.closed.contains_key(&last), "{} is closed", last);
     }
+}
+
+/// Two seasons after one another, of which the second ends with the days of the model.
+fn calendar() -> Calendar {
+    let begin: Timestamp = BEGIN.parse().unwrap();
+    let utc: Calendar = "UTC".parse().unwrap();
+    let day = |days: i64| utc.date(begin + SignedDuration::from_hours(days * 24));
+    let season = |id: &str, first: i64, last: i64| {
+        format!(
+            r#"{{"id":"{id}","title":"{id}","first_day":"{}","last_day":"{}"}}"#,
+            day(first),
+            day(last)
+        )
+    };
+    let half = DAYS / 2;
+    let seasons = format!(
+        "[{},{}]",
+        season("one", 0, half - 1),
+        season("two", half, DAYS - 1)
+    );
+    utc.clone().with_seasons(seasons.parse().unwrap())
 }
 
 fn calendar_day(calendar: &Calendar, at: Timestamp) -> Period {
