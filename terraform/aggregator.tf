@@ -26,6 +26,7 @@ module "aggregator" {
     SEASONS               = jsonencode(var.seasons)
     SCORING_POLICY        = local.scoring_policy
     PERIOD_GRACE_HOURS    = var.period_grace_hours
+    TIE_BREAK             = var.tie_break
     QUEUE_URL             = aws_sqs_queue.activities.url
     DEAD_LETTER_QUEUE_URL = aws_sqs_queue.activities_dead_letters.url
   }

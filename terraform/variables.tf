@@ -299,6 +299,18 @@ variable "period_grace_hours" {
   }
 }
 
+variable "tie_break" {
+  description = "How people with equal points are ranked: shared (they share a rank) or earlier (whose last counted activity occurred earlier is ahead). A change takes effect with `podium rebuild run`."
+  type        = string
+  default     = "shared"
+  nullable    = false
+
+  validation {
+    condition     = contains(["shared", "earlier"], var.tie_break)
+    error_message = "tie_break must be shared or earlier."
+  }
+}
+
 variable "max_activity_age_days" {
   description = "Maximum age of a posted activity in days, 1 to 36,525, measured from occurred_at. null means no limit, for example to import a history."
   type        = number

@@ -474,6 +474,13 @@ run "edges_are_allowed" {
     snapshot_every_minutes = 60
     time_zone              = "America/Argentina/Buenos_Aires"
     function_concurrency   = { aggregator = 2 }
+    tie_break              = "earlier"
+    # Not in order of time, and one right after the other.
+    seasons = [
+      { id = "winter", first_day = "2026-12-01", last_day = "2027-02-28" },
+      { id = "autumn_2026-x", title = "Autumn 🍂", first_day = "2026-09-01", last_day = "2026-11-30" },
+      { id = "1", first_day = "2028-02-29", last_day = "2028-02-29" },
+    ]
     scoring_policy = [
       { effective_from = "1970-01-01T00:00:00Z", points = { task_completed = 0 } },
       { effective_from = "2026-07-01T00:00:00+02:00", points = { task_completed = 1000000 } },
@@ -487,4 +494,103 @@ run "edges_are_allowed" {
     condition     = one(aws_dynamodb_table.activities.on_demand_throughput).max_write_request_units == 500 && one(aws_dynamodb_table.snapshots.on_demand_throughput).max_read_request_units == -1 && one(aws_dynamodb_table.people.on_demand_throughput).max_write_request_units == 1
     error_message = "table_limits must limit the tables."
   }
+}
+
+run "an_id_of_a_season_is_no_window" {
+  command = plan
+  module {
+    source = "./tests/variables"
+  }
+  variables {
+    seasons = [{ id = "week", first_day = "2026-09-01", last_day = "2026-11-30" }]
+  }
+  expect_failures = [var.seasons]
+}
+
+run "an_id_of_a_season_is_lower_case" {
+  command = plan
+  module {
+    source = "./tests/variables"
+  }
+  variables {
+    seasons = [{ id = "Autumn", first_day = "2026-09-01", last_day = "2026-11-30" }]
+  }
+  expect_failures = [var.seasons]
+}
+
+run "a_season_has_an_id_of_its_own" {
+  command = plan
+  module {
+    source = "./tests/variables"
+  }
+  variables {
+    seasons = [{ id = "a", first_day = "2026-09-01", last_day = "2026-09-02" }, { id = "a", first_day = "2026-10-01", last_day = "2026-10-02" }]
+  }
+  expect_failures = [var.seasons]
+}
+
+run "a_title_of_a_season_is_not_blank" {
+  command = plan
+  module {
+    source = "./tests/variables"
+  }
+  variables {
+    seasons = [{ id = "a", title = " ", first_day = "2026-09-01", last_day = "2026-09-02" }]
+  }
+  expect_failures = [var.seasons]
+}
+
+run "days_of_a_season_exist" {
+  command = plan
+  module {
+    source = "./tests/variables"
+  }
+  variables {
+    seasons = [{ id = "a", first_day = "2026-09-01", last_day = "2026-09-31" }]
+  }
+  expect_failures = [var.seasons]
+}
+
+run "a_season_ends_after_it_begins" {
+  command = plan
+  module {
+    source = "./tests/variables"
+  }
+  variables {
+    seasons = [{ id = "a", first_day = "2026-09-02", last_day = "2026-09-01" }]
+  }
+  expect_failures = [var.seasons]
+}
+
+run "seasons_do_not_overlap" {
+  command = plan
+  module {
+    source = "./tests/variables"
+  }
+  variables {
+    seasons = [{ id = "b", first_day = "2026-09-30", last_day = "2026-10-30" }, { id = "a", first_day = "2026-09-01", last_day = "2026-09-30" }]
+  }
+  expect_failures = [var.seasons]
+}
+
+run "there_are_at_most_20_seasons" {
+  command = plan
+  module {
+    source = "./tests/variables"
+  }
+  variables {
+    seasons = [for n in range(21) : { id = "s${n}", first_day = "${2000 + n}-09-01", last_day = "${2000 + n}-09-30" }]
+  }
+  expect_failures = [var.seasons]
+}
+
+run "a_tie_is_broken_in_a_known_way" {
+  command = plan
+  module {
+    source = "./tests/variables"
+  }
+  variables {
+    tie_break = "id"
+  }
+  expect_failures = [var.tie_break]
 }

@@ -26,6 +26,7 @@ async fn publish(snapshots: &Snapshots, generation: u64, now: Timestamp) -> Publ
                 points: generation.cast_signed(),
                 activities: 1,
             },
+            None,
         );
     }
     let previous = snapshots

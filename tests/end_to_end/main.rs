@@ -26,4 +26,5 @@ mod serving;
 mod stack;
 mod tables;
 mod teams;
+mod ties;
 mod windows;

@@ -356,6 +356,6 @@ async fn the_policy_says_what_each_kind_is_worth() {
     let kinds: Value = serde_json::from_str(POLICY).expect("JSON");
     assert_eq!(
         policy,
-        json!({"versions": kinds, "time_zone": "UTC", "seasons": [], "period_grace_hours": 24, "pending": []})
+        json!({"versions": kinds, "time_zone": "UTC", "seasons": [], "period_grace_hours": 24, "tie_break": "shared", "pending": []})
     );
 }

@@ -17,6 +17,7 @@ use local::sqs::{AttributeValue, Queue, QueueAttributes, Received, Sqs};
 use serde_json::{Value, json};
 use serve::Serve;
 use snapshot::Publisher;
+use store::rules::TieBreak;
 use store::schema::{TableNames, create_tables};
 use store::{Activities, CountTables, Counting, Rules, Snapshots};
 use tokio::net::TcpListener;
@@ -33,6 +34,7 @@ pub fn rules(time_zone: &str) -> Rules {
         calendar: time_zone.parse().expect("a time zone"),
         scoring_policy: settings::SCORING_POLICY.parse().expect("a policy"),
         period_grace: Some(settings::PERIOD_GRACE_HOURS.try_into().expect("a grace")),
+        tie_break: TieBreak::Shared,
     }
 }
 
@@ -85,7 +87,7 @@ impl Functions {
         Self::configured(rules(time_zone), 10_000, program_boards).await
     }
 
-    async fn configured(rules: Rules, listed_users: usize, program_boards: &str) -> Self {
+    pub async fn configured(rules: Rules, listed_users: usize, program_boards: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let aws_url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let dynamodb = DynamoDb::open(None).expect("tables in a temporary place");

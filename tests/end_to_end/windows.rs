@@ -3,7 +3,7 @@
 use domain::Window;
 use serde_json::json;
 
-use crate::tables::{Functions, render, render_ranks, time};
+use crate::tables::{Functions, render, render_ranks, rules, time};
 
 struct Story {
     functions: Functions,
@@ -43,7 +43,7 @@ impl Story {
         let now = time(at);
         self.functions.publish(now).await;
         let mut boards = Vec::new();
-        for window in Window::EVERY {
+        for window in rules("UTC").calendar.windows(now) {
             let board = self
                 .functions
                 .board(&format!("/v1/boards/global?window={window}"), now)

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::{ScoringPolicy, TeamScore};
+use domain::{ScoringPolicy, Seasons, TeamScore};
 use local::settings::{self, Batching, FunctionSettings};
 use serde_json::{Value, json};
+use store::rules::TieBreak;
 
 use crate::deployment::{Deployment, FUNCTIONS, IN_TEST, by_default};
 
@@ -121,6 +122,7 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("TIME_ZONE", "UTC".to_owned()),
         ("SEASONS", "[]".to_owned()),
         ("PERIOD_GRACE_HOURS", settings::PERIOD_GRACE_HOURS.to_string()),
+        ("TIE_BREAK", TieBreak::default().to_string()),
         ("USER_CLAIM", "sub".to_owned()),
         ("WRITE_SCOPE", "podium:write".to_owned()),
         ("ADMIN_SCOPE", "podium:admin".to_owned()),
@@ -160,7 +162,15 @@ fn functions_get_the_rules_of_the_variables() {
     ]);
     // JSON is an expression of Terraform's language, too.
     let policy_variable = format!("scoring_policy={policy}");
-    let variables = [policy_variable.as_str(), "period_grace_hours=48"];
+    let seasons =
+        json!([{"id": "autumn", "title": null, "first_day": "2026-09-01", "last_day": "2026-11-30"}]);
+    let seasons_variable = format!("seasons={seasons}");
+    let variables = [
+        policy_variable.as_str(),
+        seasons_variable.as_str(),
+        "period_grace_hours=48",
+        "tie_break=earlier",
+    ];
     let variables = variables.iter().flat_map(|variable| ["-var", variable]);
     let arguments: Vec<_> = IN_TEST.into_iter().chain(variables).collect();
     let Some(deployment) = Deployment::mocked(&arguments) else {
@@ -172,6 +182,13 @@ fn functions_get_the_rules_of_the_variables() {
         assert_eq!(found, policy, "{name}");
     }
     assert_eq!(deployment.environment("aggregator")["PERIOD_GRACE_HOURS"], "48");
+    assert_eq!(deployment.environment("aggregator")["TIE_BREAK"], "earlier");
+    for name in ["aggregator", "snapshot", "serve"] {
+        let found: Value = serde_json::from_str(&deployment.environment(name)["SEASONS"]).expect("JSON");
+        assert_eq!(found, seasons, "{name}");
+        let read: Seasons = deployment.environment(name)["SEASONS"].parse().expect("seasons");
+        assert_eq!(read.get("autumn").expect("it is there").title.as_str(), "autumn");
+    }
 }
 
 /// Reads a function's config from `environment`, and returns the names that it asked for.

@@ -199,6 +199,7 @@ impl Reading {
                 recent_activities: ledger.counters.recent_activities(day.date),
                 past: Vec::new(),
                 late: ledger.counters.late().clone(),
+                lasts: ledger.counters.lasts_on(day),
             };
             self.boards.add(standing, &self.profiles, &mut self.user_sum);
             self.last = Some(key.clone());

@@ -16,6 +16,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use store::generations::State;
 use store::keys::CountGeneration;
+use store::rules::TieBreak;
 use store::{Generations, Rules, StoredFact};
 
 use crate::erasure::Erasure;
@@ -86,6 +87,9 @@ const CONFIGURATIONS: [(&[&str], &str, &str, &str); 6] = [
         r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25,"walk":{"per":1000,"points":5,"max":20,"max_per_day":30},"award":{"given":{"max":25},"max_per_day":40}}}]"#,
     ),
 ];
+
+/// The configurations in which the last activity decides between equal points.
+const EARLIER_AHEAD: [usize; 2] = [3, 5];
 
 /// A message in the queue.
 struct Message {
@@ -527,6 +531,11 @@ fn configuration(number: usize) -> Rules {
         calendar: calendar.with_seasons(one_after_the_other(seasons)),
         scoring_policy: policy.parse().expect("a policy"),
         period_grace: Some(GRACE_HOURS.try_into().expect("a grace")),
+        tie_break: if EARLIER_AHEAD.contains(&number) {
+            TieBreak::Earlier
+        } else {
+            TieBreak::Shared
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::board::{Board, BoardEntry};
@@ -38,6 +39,8 @@ pub struct InPeriod {
     pub counted: Tally,
     /// What was received too late to count.
     pub late: Sum,
+    /// When the last counted activity occurred; `None` where equal points share a rank.
+    pub last: Option<Timestamp>,
 }
 
 /// A row of a closed board as it is kept.
@@ -50,6 +53,9 @@ pub struct ClosedRow {
     pub activities: u64,
     #[serde(default, skip_serializing_if = "Sum::is_nothing")]
     pub late: Sum,
+    /// As in [`InPeriod`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
 }
 
 /// A closed board as it is kept.
@@ -139,6 +145,7 @@ impl ClosedBoards {
             for (sum, did) in sums.iter_mut().zip(&did) {
                 sum.counted += did.counted;
                 sum.late += did.late;
+                sum.last = sum.last.max(did.last);
             }
             self.add_to(Board::Program(program), user, is_hidden, &did);
         }
@@ -154,7 +161,9 @@ impl ClosedBoards {
             return;
         };
         for (builder, did) in builders.iter_mut().zip(did) {
-            builder.ranked.add(user, &Shown::Listed(None), did.counted);
+            builder
+                .ranked
+                .add(user, &Shown::Listed(None), did.counted, did.last);
             if is_hidden && !did.counted.is_nothing() {
                 builder.hidden.insert(user.clone(), did.counted);
             }
@@ -205,7 +214,7 @@ impl Builder {
 
     fn finish(mut self) -> ClosedBoard {
         let limit = self.ranked.listed();
-        let ranked = self.ranked.finish();
+        let (ranked, lasts) = self.ranked.finish_with_lasts();
         let mut others = BoardSums {
             participants: ranked.histogram.participants(),
             points: ranked.sum.points,
@@ -214,8 +223,10 @@ impl Builder {
         let mut rows: Vec<_> = ranked
             .entries
             .into_iter()
-            .filter_map(|entry| {
+            .zip(lasts)
+            .filter_map(|(entry, last)| {
                 Some(ClosedRow {
+                    last,
                     late: self.late.remove(entry.user_id.as_ref()?).unwrap_or_default(),
                     user_id: entry.user_id?,
                     points: entry.points,
@@ -244,6 +255,7 @@ impl ClosedRow {
             points: 0,
             activities: 0,
             late,
+            last: None,
         }
     }
 }
@@ -290,7 +302,7 @@ impl ClosedBoard {
                 points: row.points,
                 activities: row.activities,
             };
-            builder.add(&row.user_id, &shown, tally);
+            builder.add(&row.user_id, &shown, tally, row.last);
             late += row.late;
         }
         let ranked = builder.finish();
@@ -320,6 +332,7 @@ mod tests {
                 points: late,
                 activities: i64::from(late != 0),
             },
+            last: None,
         }
     }
 

@@ -57,6 +57,15 @@ pub struct Counters {
     sums: [Sum; Self::COUNT],
     seasons: BySeason,
     late: Late,
+    lasts: Lasts,
+}
+
+/// When the last counted activity occurred: of all time, and in each period that has a sum. Empty where equal points share a
+/// rank.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lasts {
+    pub all: Option<Timestamp>,
+    pub periods: BTreeMap<Period, Timestamp>,
 }
 
 /// The sums of the last [`SEASONS_KEPT`] seasons in which something occurred.
@@ -75,16 +84,24 @@ impl Counters {
             sums: [Sum::default(); Self::COUNT],
             seasons: BySeason::new(),
             late: Late::new(),
+            lasts: Lasts::default(),
         }
     }
 
-    /// From what [`Self::as_of`], [`Self::sums`], [`Self::seasons`] and [`Self::late`] returned.
-    pub fn stored(as_of: Date, sums: [Sum; Self::COUNT], seasons: BySeason, late: Late) -> Self {
+    /// From what [`Self::as_of`], [`Self::sums`], [`Self::seasons`], [`Self::late`] and [`Self::lasts`] returned.
+    pub fn stored(
+        as_of: Date,
+        sums: [Sum; Self::COUNT],
+        seasons: BySeason,
+        late: Late,
+        lasts: Lasts,
+    ) -> Self {
         Self {
             as_of,
             sums,
             seasons,
             late,
+            lasts,
         }
     }
 
@@ -106,6 +123,10 @@ impl Counters {
         &self.late
     }
 
+    pub fn lasts(&self) -> &Lasts {
+        &self.lasts
+    }
+
     pub fn late_for(&self, period: Period) -> Sum {
         self.late.get(&period).copied().unwrap_or_default()
     }
@@ -116,8 +137,8 @@ impl Counters {
 
     /// Adds what occurred on a day, as it counts in each window; what counts in all time only was late for the others. If
     /// the day is later than `as_of`, the slots move on to it. Of earlier days, weeks and months only those that still have
-    /// a slot are added to.
-    pub fn add(&mut self, on: CalendarDay, sums: PerWindow<Sum>) {
+    /// a slot are added to. `activity_at` is when an activity occurred, if that decides between equal points.
+    pub fn add(&mut self, on: CalendarDay, sums: PerWindow<Sum>, activity_at: Option<Timestamp>) {
         let day = on.date;
         self.move_to(day);
         self.sums[0] += sums.all;
@@ -141,6 +162,25 @@ impl Counters {
             keep_latest_seasons(&mut self.seasons);
             keep_latest_seasons(&mut self.late);
         }
+        if let Some(at) = activity_at {
+            self.occurred(on, sums, at);
+        }
+    }
+
+    /// Notes when an activity occurred, in each window in which it counts.
+    fn occurred(&mut self, on: CalendarDay, sums: PerWindow<Sum>, at: Timestamp) {
+        self.lasts.all = self.lasts.all.max(Some(at));
+        let with_slot = SLOTS
+            .into_iter()
+            .filter(|(window, slots)| slot(*window, self.as_of, on.date, *slots).is_some());
+        let windows = with_slot.map(|(window, _)| window).chain([Window::Season]);
+        for window in windows.filter(|window| !sums.get(*window).is_nothing()) {
+            if let Some(period) = on.period(window) {
+                let last = self.lasts.periods.entry(period).or_insert(at);
+                *last = at.max(*last);
+            }
+        }
+        keep_latest_seasons(&mut self.lasts.periods);
     }
 
     /// Makes `day` the current one. Slots never move back.
@@ -162,6 +202,11 @@ impl Counters {
             let mut kept = LATE_KEPT.into_iter();
             let kept = kept.find(|(window, _)| *window == period.window());
             kept.is_none_or(|(window, kept)| slot(window, day, period.first_day(), kept).is_some())
+        });
+        moved.lasts = std::mem::take(&mut self.lasts);
+        moved.lasts.periods.retain(|period, _| {
+            let slots = SLOTS.into_iter().find(|(window, _)| *window == period.window());
+            slots.is_none_or(|(window, slots)| slot(window, day, period.first_day(), slots).is_some())
         });
         *self = moved;
     }
@@ -202,6 +247,7 @@ impl Counters {
         Some(InPeriod {
             counted: self.sum(Some(period))?.into(),
             late: self.late_for(period),
+            last: self.lasts.periods.get(&period).copied(),
         })
     }
 
@@ -223,6 +269,15 @@ impl Counters {
         Tallies::of_each(|window| self.in_window(window, on).unwrap_or_default().into())
     }
 
+    /// When the last counted activity of each window occurred, for a reader on a day.
+    pub fn lasts_on(&self, on: CalendarDay) -> PerWindow<Option<Timestamp>> {
+        PerWindow::of_each(|window| match on.period(window) {
+            Some(period) => self.lasts.periods.get(&period).copied(),
+            None if window == Window::All => self.lasts.all,
+            None => None,
+        })
+    }
+
     /// The activities of the week of a day and of the week before.
     pub fn recent_activities(&self, day: Date) -> u64 {
         let weeks = [day, day.saturating_sub(Span::new().weeks(1))];
@@ -240,11 +295,11 @@ fn add_something(sums: &mut BTreeMap<Period, Sum>, period: Period, added: Sum) {
     }
 }
 
-/// Leaves the sums of the latest [`SEASONS_KEPT`] seasons, and those of other windows.
-fn keep_latest_seasons(sums: &mut BTreeMap<Period, Sum>) {
-    let seasons = sums.keys().filter(|period| period.window() == Window::Season);
+/// Leaves what is kept of the latest [`SEASONS_KEPT`] seasons, and of other periods.
+fn keep_latest_seasons<T>(periods: &mut BTreeMap<Period, T>) {
+    let seasons = periods.keys().filter(|period| period.window() == Window::Season);
     if let Some(oldest) = seasons.rev().nth(SEASONS_KEPT).copied() {
-        sums.remove(&oldest);
+        periods.remove(&oldest);
     }
 }
 
@@ -361,6 +416,7 @@ mod tests {
                     activities: 1,
                 }
                 .in_every_window(),
+                None,
             );
         }
         let points: Vec<_> = counters.sums().iter().map(|sum| sum.points.to_string()).collect();
@@ -412,6 +468,7 @@ mod tests {
                 activities: 1,
             }
             .in_every_window(),
+            None,
         );
         let points = |window, day: &str| counters.sum(on(day).period(window)).map(|sum| sum.points);
         assert_eq!(points(Window::Day, "2026-11-19"), Some(0));
@@ -442,7 +499,8 @@ mod tests {
             } else {
                 sum.in_every_window()
             };
-            counters.add(calendar.day_of(day(on)), sums);
+            let at = calendar.beginning(Period::Day(day(on)));
+            counters.add(calendar.day_of(day(on)), sums, Some(at));
         }
         counters
     }
@@ -506,6 +564,42 @@ mod tests {
     }
 
     #[test]
+    fn the_last_activity_of_each_period_with_a_sum_is_known() {
+        let check = |activities: &str, reader: &str, expected: &str| {
+            let lasts = counted(&calendar(), activities).lasts_on(on(reader));
+            let day = |last: Option<Timestamp>| {
+                last.map_or("-".to_owned(), |last| calendar().date(last).to_string())
+            };
+            let rendered = Window::EVERY.map(|window| day(lasts.get(window)));
+            assert_eq!(rendered.join(" "), expected, "{activities}");
+        };
+        // Of all time, the month, the week, the day and the season.
+        check("", "2026-11-21", "- - - - -");
+        check(
+            "2026-11-20=5 2026-11-02=1",
+            "2026-11-21",
+            "2026-11-20 2026-11-20 2026-11-20 - 2026-11-20",
+        );
+        // In whatever order, and also with a void.
+        check(
+            "2026-11-02=1 2026-11-20=5 2026-11-20=-5",
+            "2026-11-20",
+            "2026-11-20 2026-11-20 2026-11-20 2026-11-20 2026-11-20",
+        );
+        // What was too late counts in all time only.
+        check(
+            "2026-11-19=5 2026-11-20=5!",
+            "2026-11-20",
+            "2026-11-20 2026-11-19 2026-11-19 - 2026-11-19",
+        );
+        check(
+            "2026-11-20=5 2027-01-31=1",
+            "2026-11-20",
+            "2027-01-31 - - - 2026-11-20",
+        );
+    }
+
+    #[test]
     fn a_season_before_those_with_sums_is_unknown() {
         let counters = counted(&calendar(), "2026-11-21=5 2027-01-01=2");
         let points = |on: &str| {
@@ -561,7 +655,7 @@ mod tests {
             let on = |days: i64| calendar().day_of(first.checked_add(Span::new().days(days)).unwrap());
             let mut counters = Counters::new(first);
             for &(days, points) in &counted {
-                counters.add(on(days), Sum { points, activities: 1 }.in_every_window());
+                counters.add(on(days), Sum { points, activities: 1 }.in_every_window(), None);
             }
             let last = counted.iter().map(|&(days, _)| days).max().unwrap_or_default();
             let sum_of = |period: Option<Period>| -> i64 {

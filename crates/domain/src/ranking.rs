@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use crate::board::BoardEntry;
 use crate::histogram::Histogram;
 use crate::id::UserId;
@@ -29,12 +31,15 @@ pub struct BoardBuilder {
     last: Option<Member>,
     users_by_points: HashMap<i64, u64>,
     sum: Tally,
+    breaks_ties: bool,
 }
 
 /// A user of a board. The order of the fields is that of the rows; no two members have one user.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Member {
     points: Reverse<i64>,
+    /// When the last activity occurred, if that decides between equal points.
+    last_at: Option<Timestamp>,
     is_anonymous: bool,
     user: UserId,
     activities: u64,
@@ -44,11 +49,13 @@ struct Member {
 /// A whole board, before it is split into pages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankedBoard {
-    /// The listed users: most points first, then by user id, then those who are anonymous. Equal points share
-    /// a rank.
+    /// The listed users: most points first, then whose last activity is earlier if that decides, then by user id, then those
+    /// who are anonymous. What nothing decides shares a rank.
     pub entries: Vec<BoardEntry>,
     pub histogram: Histogram,
     pub sum: Tally,
+    /// Whether the time of the last activity decided between equal points.
+    pub breaks_ties: bool,
     /// Whether someone has a profile. Whoever is not listed may then be concealed.
     pub has_profiles: bool,
     /// What an admin calls the program or the team.
@@ -63,6 +70,7 @@ impl BoardBuilder {
             last: None,
             users_by_points: HashMap::new(),
             sum: Tally::default(),
+            breaks_ties: false,
         }
     }
 
@@ -71,24 +79,26 @@ impl BoardBuilder {
         self.listed
     }
 
-    /// Adds one user. A user with neither points nor activities in the window does not take part.
-    pub fn add(&mut self, user: &UserId, shown: &Shown, tally: Tally) {
+    /// Adds one user. A user with neither points nor activities in the window does not take part. `last_at` is when the last
+    /// activity occurred, if that decides between equal points.
+    pub fn add(&mut self, user: &UserId, shown: &Shown, tally: Tally, last_at: Option<Timestamp>) {
         if tally.is_nothing() {
             return;
         }
         self.sum += tally;
         *self.users_by_points.entry(tally.points).or_default() += 1;
+        self.breaks_ties |= last_at.is_some();
         let points = Reverse(tally.points);
         let is_anonymous = matches!(shown, Shown::Anonymous);
-        let is_listed = self
-            .last
-            .as_ref()
-            .is_none_or(|last| (points, is_anonymous, user) < (last.points, last.is_anonymous, &last.user));
+        let is_listed = self.last.as_ref().is_none_or(|last| {
+            (points, last_at, is_anonymous, user) < (last.points, last.last_at, last.is_anonymous, &last.user)
+        });
         if !is_listed {
             return;
         }
         self.best.push(Member {
             points,
+            last_at,
             is_anonymous,
             user: user.clone(),
             activities: tally.activities,
@@ -112,16 +122,24 @@ impl BoardBuilder {
         }
     }
 
-    pub fn finish(mut self) -> RankedBoard {
+    pub fn finish(self) -> RankedBoard {
+        self.finish_with_lasts().0
+    }
+
+    /// Also returns when the last activity of each entry occurred.
+    pub fn finish_with_lasts(mut self) -> (RankedBoard, Vec<Option<Timestamp>>) {
         self.drop_others();
         self.best.sort_unstable();
-        RankedBoard {
+        let lasts = self.best.iter().map(|member| member.last_at).collect();
+        let ranked = RankedBoard {
             entries: rank(self.best),
             histogram: self.users_by_points.into(),
             sum: self.sum,
+            breaks_ties: self.breaks_ties,
             has_profiles: false,
             title: None,
-        }
+        };
+        (ranked, lasts)
     }
 }
 
@@ -139,12 +157,15 @@ impl RankedBoard {
 /// Competition ranking ("1224") of members in board order.
 fn rank(members: Vec<Member>) -> Vec<BoardEntry> {
     let mut entries: Vec<BoardEntry> = Vec::with_capacity(members.len());
+    let mut above = None;
     for (position, member) in (1..).zip(members) {
         let Reverse(points) = member.points;
+        let place = Some((points, member.last_at));
         let rank = match entries.last() {
-            Some(above) if above.points == points => above.rank,
+            Some(entry) if above == place => entry.rank,
             _ => position,
         };
+        above = place;
         entries.push(BoardEntry {
             rank,
             user_id: (!member.is_anonymous).then_some(member.user),
@@ -168,11 +189,16 @@ mod tests {
 
     use super::*;
 
-    /// `ann?` is anonymous.
+    /// `ann?` is anonymous, and the last activity of `ann=5@7` occurred at second 7.
     fn ranked(listed: usize, users: &str) -> RankedBoard {
         let mut builder = BoardBuilder::new(listed);
         for user in users.split_whitespace() {
             let (user, points) = user.split_once('=').unwrap();
+            let (points, last_at) = points.split_once('@').unwrap_or((points, ""));
+            let last_at = last_at
+                .parse()
+                .ok()
+                .map(|second| Timestamp::from_second(second).unwrap());
             let tally = Tally {
                 points: points.parse().unwrap(),
                 activities: 1,
@@ -182,7 +208,7 @@ mod tests {
             } else {
                 Shown::Listed(None)
             };
-            builder.add(&user.parse().unwrap(), &shown, tally);
+            builder.add(&user.parse().unwrap(), &shown, tally, last_at);
         }
         builder.finish()
     }
@@ -214,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn the_earlier_last_activity_decides_between_equal_points() {
+        check(9, "ann=5@7 bob=5@3 cy=9@9", "1.cy=9 2.bob=5 3.ann=5");
+        check(
+            9,
+            "b=5@3 a=5@3 c?=5@3 d?=5@2 e=5@4",
+            "1.?=5 2.a=5 2.b=5 2.?=5 5.e=5",
+        );
+        check(2, "a=5@9 b=5@8 c=5@7", "1.c=5 2.b=5");
+        // Points without an activity are there before it.
+        check(9, "a=5@0 b=5", "1.b=5 2.a=5");
+        assert!(ranked(9, "a=5@0 b=5").breaks_ties && !ranked(9, "b=5").breaks_ties);
+    }
+
+    #[test]
     fn equal_points_at_the_cut_are_decided_by_user_id_and_still_share_the_rank() {
         check(2, "d=5 c=5 b=5 a=9", "1.a=9 2.b=5");
         check(2, "a=5 b=5 c=5", "1.a=5 1.b=5");
@@ -240,8 +280,8 @@ mod tests {
             points: 1,
             activities: 1,
         };
-        builder.add(&"ann".parse().unwrap(), &name, tally);
-        builder.add(&"bob".parse().unwrap(), &Shown::Anonymous, tally);
+        builder.add(&"ann".parse().unwrap(), &name, tally, None);
+        builder.add(&"bob".parse().unwrap(), &Shown::Anonymous, tally, None);
         let rows = serde_json::to_string(&builder.finish().entries).unwrap();
         assert_eq!(
             rows,
@@ -254,7 +294,7 @@ mod tests {
         let mut builder = BoardBuilder::new(9);
         for (user, points, activities) in [("idle", 0, 0), ("adjusted", -5, 0), ("worthless", 0, 2)] {
             let shown = Shown::Listed(None);
-            builder.add(&user.parse().unwrap(), &shown, Tally { points, activities });
+            builder.add(&user.parse().unwrap(), &shown, Tally { points, activities }, None);
         }
         let board = builder.finish();
         assert_eq!(render(&board), "1.worthless=0 2.adjusted=-5");

@@ -2,6 +2,7 @@
 
 use std::ops::{Add, AddAssign};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::PerWindow;
@@ -59,6 +60,8 @@ pub struct Standing {
     pub past: Vec<Option<InPeriod>>,
     /// What came too late for its period.
     pub late: Late,
+    /// When the last counted activity of each window occurred; `None` where equal points share a rank.
+    pub lasts: PerWindow<Option<Timestamp>>,
 }
 
 pub type Tallies = PerWindow<Tally>;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::counters::{BySeason, Counters, Late, Sum};
+use domain::counters::{BySeason, Counters, Lasts, Late, Sum};
 use domain::intake::SCHEMA_VERSION;
 use domain::{Activity, ActivityId, Standing, Tally, Window};
 use jiff::Timestamp;
@@ -99,7 +99,7 @@ fn ledger(standing: &Standing, day: Date) -> Ledger {
     ] {
         sums[slot] = sum(standing.tallies.get(window));
     }
-    counters = Counters::stored(day, sums, BySeason::new(), Late::new());
+    counters = Counters::stored(day, sums, BySeason::new(), Late::new(), Lasts::default());
     let mut ledger = Ledger::new(day, Epoch([7; 8]));
     let activities = standing.tallies.all.activities;
     let between_spills = KEYS_KEPT as u64 + 1 + activities % (KEYS_MAX - KEYS_KEPT) as u64;
@@ -107,7 +107,7 @@ fn ledger(standing: &Standing, day: Date) -> Ledger {
         let received_at = Timestamp::from_second(1_700_000_000 + number.cast_signed()).expect("in range");
         let id: ActivityId = format!("activity-{number}").parse().expect("an id");
         let key = LedgerKey::new(received_at, &(&id).into());
-        ledger.count(key, day.into(), Sum::default().in_every_window());
+        ledger.count(key, day.into(), Sum::default().in_every_window(), None);
     }
     ledger.counters = counters;
     ledger
@@ -133,6 +133,7 @@ fn key(standing: &StandingKey) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
+    use domain::PerWindow;
     use domain::standing::Tallies;
 
     use super::*;
@@ -151,6 +152,7 @@ mod tests {
             recent_activities: 0,
             past: Vec::new(),
             late: Late::new(),
+            lasts: PerWindow::default(),
         };
         let day: Date = "2026-11-21".parse().unwrap();
         let body = put_standings(

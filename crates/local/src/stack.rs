@@ -370,6 +370,7 @@ async fn settled(
             .with_seasons(config.seasons.clone()),
         scoring_policy: config.scoring_policy.clone(),
         period_grace: Some(config.period_grace),
+        tie_break: config.tie_break,
     };
     Ok(generations.settled(&configured, Timestamp::now()))
 }

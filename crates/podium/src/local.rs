@@ -12,7 +12,7 @@ use domain::{ScoringPolicy, Seasons, TeamScore};
 use local::settings::{self, Batching};
 use local::{ALLOWED_HOSTS_MAX, Access, Host, IssuerUrl, Login, Readers, Stack, StackConfig};
 use serde_json::json;
-use store::rules::PeriodGrace;
+use store::rules::{PeriodGrace, TieBreak};
 use tokio::signal::unix::{SignalKind, signal};
 
 use terminal::duration;
@@ -96,6 +96,10 @@ pub struct Args {
     /// it, in hours; in all time, everything counts
     #[arg(long, value_name = "HOURS", default_value_t = settings::PERIOD_GRACE_HOURS, value_parser = clap::value_parser!(u16).range(0..=i64::from(PeriodGrace::MAX_HOURS)))]
     period_grace_hours: u16,
+    /// How equal points are ranked: "shared" (they share a rank) or "earlier" (whose last counted activity occurred
+    /// earlier is ahead). With data that were counted by the other one, it takes `podium rebuild run`
+    #[arg(long, value_name = "RULE", default_value_t)]
+    tie_break: TieBreak,
     /// How teams are ranked: by the "sum" of their members' points, the "mean" over all members, or "top:N", the sum
     /// of the N best members
     #[arg(long, value_name = "SCORE", default_value_t)]
@@ -258,6 +262,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         seasons,
         scoring_policy,
         period_grace: args.period_grace_hours.try_into()?,
+        tie_break: args.tie_break,
         team_score: args.team_score,
         snapshot_every: args.snapshot_every,
         max_activity_age: args.max_activity_age,

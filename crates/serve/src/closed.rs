@@ -111,7 +111,7 @@ impl Serve {
         let (mut above, mut below) = (others[from..at].to_vec(), others[at..].to_vec());
         below.truncate(around);
         let mut entry = BoardEntry {
-            rank: better as u64 + 1,
+            rank: shown.map_or(better as u64 + 1, |at| entries[at].rank),
             user_id: Some(user.clone()),
             name: None,
             points: row.points,

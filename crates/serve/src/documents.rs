@@ -19,7 +19,7 @@ use problem::Problem;
 use serde::Serialize;
 use serde_json::json;
 use store::overview::Overview;
-use store::rules::PeriodGrace;
+use store::rules::{PeriodGrace, TieBreak};
 use store::{Generations, Head, StoreError};
 
 use crate::response::Cacheable;
@@ -37,6 +37,7 @@ pub(crate) struct Policy {
     seasons: Seasons,
     /// `null` if facts count in a period whenever they were received.
     period_grace_hours: Option<u16>,
+    tie_break: TieBreak,
     /// The configured settings that wait for a rebuild.
     pending: Vec<&'static str>,
 }
@@ -87,6 +88,7 @@ impl Serve {
             time_zone: rules.calendar.time_zone().to_owned(),
             seasons: rules.calendar.seasons().clone(),
             period_grace_hours: rules.period_grace.map(PeriodGrace::hours),
+            tie_break: rules.tie_break,
             pending: generations.pending(),
         })
     }
@@ -269,8 +271,13 @@ impl Serve {
                 Vec::new()
             };
             let concealed_as = person.is_concealed().then_some(person.visibility);
+            let mut rank = self.snapshots.rank(board, window, &head, points).await?;
+            if head.breaks_ties && concealed_as.is_none() {
+                // Those who are not listed come after the rows, also with the points of the last one.
+                rank = rank.max(head.listed + 1);
+            }
             let entry = BoardEntry {
-                rank: self.snapshots.rank(board, window, &head, points).await?,
+                rank,
                 user_id: Some(user.clone()),
                 name: person.display_name,
                 points,
@@ -422,7 +429,8 @@ impl Serve {
         window: Window,
         now: Timestamp,
     ) -> Result<Arc<Head>, Failure> {
-        self.check_season(window, now)?;
+        self.check_season(window, now)
+            .map_err(|problem| problem.with("other_case", json!([])))?;
         match (self.snapshots.latest(board, window).await?, board) {
             (Some(head), _) => {
                 self.check_published(board, &head, now).await?;

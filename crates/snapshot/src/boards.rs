@@ -8,9 +8,10 @@ use domain::documents::BoardSums;
 use domain::id::SMOKE_PROGRAM;
 use domain::standing::Tallies;
 use domain::{
-    Board, BoardEntry, Details, Period, Person, ProgramId, RankedBoard, RankedTeams, Shown, Standing,
-    Subject, Tally, TeamId, TeamScore, TeamsBuilder, UserId, Visibility, Window,
+    Board, BoardEntry, Details, PerWindow, Period, Person, ProgramId, RankedBoard, RankedTeams, Shown,
+    Standing, Subject, Tally, TeamId, TeamScore, TeamsBuilder, UserId, Visibility, Window,
 };
+use jiff::Timestamp;
 use store::overview::BoardOverview;
 
 use crate::limited::{Builders, Done, Limited, MAX_COMPARED, builders};
@@ -119,6 +120,9 @@ impl WindowBoard {
     }
 }
 
+/// When the last activity of each window occurred, if that decides between equal points.
+type Lasts = PerWindow<Option<Timestamp>>;
+
 /// The profiles of the users whose standings are read together.
 pub type Profiles = HashMap<UserId, Person>;
 
@@ -133,6 +137,7 @@ pub struct UserSum {
 struct User {
     id: UserId,
     sum: Tallies,
+    lasts: Lasts,
     done: Done,
     /// Empty if the run makes no boards of periods that are over.
     past: Vec<(ProgramId, Vec<Option<InPeriod>>)>,
@@ -233,6 +238,7 @@ impl Boards {
             recent_activities,
             mut past,
             late,
+            lasts,
         } = standing;
         let is_smoke_test = is_smoke_test(&program);
         let person = profiles.get(&user);
@@ -243,7 +249,7 @@ impl Boards {
         past.truncate(self.past.boards.periods().len());
         let board = self.of_programs.board(&program, is_smoke_test);
         if let (Some(board), Some(shown)) = (board, shown(person)) {
-            add(board, &user, &shown, &tallies);
+            add(board, &user, &shown, &tallies, &lasts);
         }
         let done = Done {
             all: tallies.all.activities,
@@ -257,6 +263,7 @@ impl Boards {
         match &mut user_sum.current {
             Some(current) if current.id == user => {
                 current.sum += tallies;
+                current.lasts = PerWindow::of_each(|window| current.lasts.get(window).max(lasts.get(window)));
                 current.done.all += done.all;
                 current.done.recent += done.recent;
                 current.past.extend(past);
@@ -265,6 +272,7 @@ impl Boards {
                 let user = User {
                     id: user,
                     sum: tallies,
+                    lasts,
                     done,
                     past: past.into_iter().collect(),
                 };
@@ -286,6 +294,7 @@ impl Boards {
         let User {
             id: user,
             sum,
+            lasts,
             done,
             past,
         } = complete;
@@ -295,7 +304,7 @@ impl Boards {
         }
         let shown = shown(person);
         if let Some(shown) = &shown {
-            add(&mut self.global, &user, shown, &sum);
+            add(&mut self.global, &user, shown, &sum, &lasts);
         }
         let Some(team) = person.and_then(|person| person.team.as_ref()) else {
             return;
@@ -303,7 +312,7 @@ impl Boards {
         self.teams
             .add(team, Window::EVERY.map(|window| sum.get(window).points));
         if let (Some(board), Some(shown)) = (self.of_teams.board(team, false), &shown) {
-            add(board, &user, shown, &sum);
+            add(board, &user, shown, &sum, &lasts);
         }
         self.of_teams.compare(team.clone(), done);
     }
@@ -478,9 +487,9 @@ fn shown(person: Option<&Person>) -> Option<Shown> {
     person.map_or(Some(Shown::Listed(None)), Person::shown)
 }
 
-fn add(builders: &mut Builders, user: &UserId, shown: &Shown, tallies: &Tallies) {
+fn add(builders: &mut Builders, user: &UserId, shown: &Shown, tallies: &Tallies, lasts: &Lasts) {
     for (window, builder) in Window::EVERY.into_iter().zip(builders) {
-        builder.add(user, shown, tallies.get(window));
+        builder.add(user, shown, tallies.get(window), lasts.get(window));
     }
 }
 
@@ -525,6 +534,7 @@ mod tests {
             recent_activities: 1,
             past: Vec::new(),
             late: Late::new(),
+            lasts: Lasts::default(),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::blocks::{self, BlockName, Search, Seen, Spill};
 use crate::caps::{self, Cap, CapName, CapSums};
 use crate::keys::{CountGeneration, StandingKey};
 use crate::ledger::{Epoch, Ledger, LedgerKey, Version};
-use crate::rules::Rules;
+use crate::rules::{Rules, TieBreak};
 
 /// A call is not begun when less time is left: its answer would come too late.
 pub const CALL_TIME_MIN: Duration = Duration::from_millis(200);
@@ -60,6 +60,8 @@ pub struct Countable {
     /// What it adds to each window, before the cap: nothing where it was received too late.
     pub sums: PerWindow<Sum>,
     pub cap: Option<Cap>,
+    /// When an activity occurred, in whole milliseconds, if that decides between equal points.
+    pub activity_at: Option<Timestamp>,
 }
 
 impl Countable {
@@ -97,7 +99,10 @@ impl Countable {
             }
         };
         let in_time = rules.in_time(occurred_at, last_received_at);
+        let breaks_ties = rules.tie_break == TieBreak::Earlier && matches!(fact, Fact::Activity(_));
+        let at = || Timestamp::from_millisecond(occurred_at.as_millisecond()).unwrap_or(occurred_at);
         Ok(Self {
+            activity_at: breaks_ties.then(at),
             fact: fact.key(),
             program: fact.program().clone(),
             key: LedgerKey::new(received_at, &fact.id()),
@@ -449,7 +454,12 @@ impl StandingCount {
             (None, Ledger::new(first.day.date, epoch), caps)
         };
         for Countable {
-            key, day, sums, cap, ..
+            key,
+            day,
+            sums,
+            cap,
+            activity_at,
+            ..
         } in &self.left
         {
             let counted = match cap {
@@ -459,7 +469,7 @@ impl StandingCount {
                     None => continue,
                 },
             };
-            ledger.count(*key, *day, counted);
+            ledger.count(*key, *day, counted, *activity_at);
         }
         self.stage = Stage::Write(Write {
             replaces,

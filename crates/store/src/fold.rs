@@ -277,11 +277,11 @@ fn folded<'a>(held: Held, facts: impl Iterator<Item = &'a Countable>, epoch: Epo
     let mut caps = Caps::default();
     for fact in outside {
         let counted = caps.counted(fact.cap.as_ref(), fact.sums);
-        ledger.counters.add(fact.day, counted);
+        ledger.counters.add(fact.day, counted, fact.activity_at);
     }
     for fact in inside {
         let counted = caps.counted(fact.cap.as_ref(), fact.sums);
-        ledger.count(fact.key, fact.day, counted);
+        ledger.count(fact.key, fact.day, counted, fact.activity_at);
     }
     ledger.spilled_through = held.spilled_through.max(outside.last().map(|fact| fact.key));
     (ledger, caps)

@@ -338,6 +338,7 @@ pub async fn replace(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::TieBreak;
 
     fn render(generations: &Generations) -> String {
         let counted: Vec<_> = generations.counted().map(|g| g.to_string()).collect();
@@ -387,6 +388,7 @@ mod tests {
             calendar: time_zone.parse().unwrap(),
             scoring_policy: policy.parse().unwrap(),
             period_grace: Some(24.try_into().unwrap()),
+            tie_break: TieBreak::Shared,
         }
     }
 

@@ -42,6 +42,9 @@ pub struct Head {
     /// Whether someone has a profile: see [`domain::RankedBoard::has_profiles`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_profiles: bool,
+    /// See [`domain::RankedBoard::breaks_ties`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub breaks_ties: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) title: Option<DisplayName>,
     pub freshness: Freshness,
@@ -140,8 +143,9 @@ pub struct Candidate<'a> {
     pub page: &'a PageRef,
     /// The position on the board of the page's first row, from 0.
     from: usize,
-    /// Where the user's row belongs by now.
-    key: RowKey,
+    user: &'a UserId,
+    points: i64,
+    breaks_ties: bool,
     /// Whether users follow who are not listed.
     is_cut_after: bool,
 }
@@ -209,16 +213,27 @@ impl Head {
     /// `points` are those that the user has by now. Points grow, so they are at least those of the row: it
     /// is in the page where a row with these points belongs, or in a later one. A correction may have
     /// lowered them since, so the pages before follow; only if the board is cut and they belong after its last
-    /// row, the user is taken to be not listed. The pages of an older head follow in their order.
-    pub fn candidates(&self, user: &UserId, points: i64) -> impl Iterator<Item = Candidate<'_>> + use<'_> {
+    /// row, the user is taken to be not listed. The pages of an older head follow in their order. Where the last activity
+    /// decides between equal points, the first page that may have these points is the most probable.
+    pub fn candidates<'a>(&'a self, user: &'a UserId, points: i64) -> impl Iterator<Item = Candidate<'a>> {
         let key = RowKey(Reverse(points), Some(user.clone()));
-        let begins_before = |page: &Located<RowKey>| page.first.as_ref().is_some_and(|first| *first <= key);
+        let begins_before = |page: &Located<RowKey>| {
+            page.first.as_ref().is_some_and(|first| {
+                if self.breaks_ties {
+                    first.0 < key.0
+                } else {
+                    *first <= key
+                }
+            })
+        };
         let likely = self.pages.partition_point(begins_before).saturating_sub(1);
         let order = (likely..self.pages.len()).chain((0..likely).rev());
         order.map(move |at| Candidate {
             page: &self.pages[at].page,
             from: at * self.rows_per_page,
-            key: key.clone(),
+            user,
+            points,
+            breaks_ties: self.breaks_ties,
             is_cut_after: at + 1 == self.pages.len() && !self.lists_everyone(),
         })
     }
@@ -312,11 +327,17 @@ impl BucketKey {
 impl Candidate<'_> {
     /// What the content of the page says of the user.
     pub fn seek(&self, content: &[BoardEntry]) -> Sought {
-        let RowKey(_, user) = &self.key;
-        if let Some(at) = content.iter().position(|row| row.user_id == *user) {
+        let is_own = |row: &BoardEntry| row.user_id.as_ref() == Some(self.user);
+        if let Some(at) = content.iter().position(is_own) {
             return Sought::Row(self.from + at, content[at].clone());
         }
-        let is_after = content.last().is_some_and(|last| RowKey::of(last) < self.key);
+        let is_after = content.last().is_some_and(|last| {
+            if self.breaks_ties {
+                last.points > self.points
+            } else {
+                RowKey::of(last) < RowKey(Reverse(self.points), Some(self.user.clone()))
+            }
+        });
         if self.is_cut_after && is_after {
             Sought::NotListed
         } else {

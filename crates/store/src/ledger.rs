@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::counters::{BySeason, Counters, Late, Sum, day_number, day_of_number};
+use domain::counters::{BySeason, Counters, Lasts, Late, Sum, day_number, day_of_number};
 use domain::{CalendarDay, FactId, PerWindow, Period, Window};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -82,6 +82,7 @@ impl LedgerKey {
 /// Until the year 10889.
 const RECEIVED_BYTES: usize = 6;
 const HASH_BYTES: usize = 8;
+const MILLISECONDS_A_DAY: i64 = 24 * 3_600 * 1_000;
 
 /// 8 random bytes. New with every write, so that no two states are taken for one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,7 +109,7 @@ pub struct Ledger {
 pub enum InvalidLedger {
     #[error("the attribute ledger is missing")]
     Missing,
-    #[error("the ledger has the format {0}; this version reads 1 to 4")]
+    #[error("the ledger has the format {0}; this version reads 1 to 8")]
     Format(u8),
     #[error("the ledger has {0} bytes")]
     Length(usize),
@@ -119,11 +120,12 @@ pub enum InvalidLedger {
 }
 
 impl Ledger {
-    /// The first byte, more by [`Self::WITH_LATE`] and [`Self::WITH_SEASONS`]. Another layout gets another number.
+    /// The first byte, more by those of the following that it has. Another layout gets another number.
     const FORMAT: u8 = 1;
     /// Where something was late, which most standings never have.
     const WITH_LATE: u8 = 1;
     const WITH_SEASONS: u8 = 2;
+    const WITH_LASTS: u8 = 4;
 
     pub fn new(as_of: Date, epoch: Epoch) -> Self {
         Self {
@@ -182,15 +184,21 @@ impl Ledger {
     }
 
     /// Counts what occurred on a day under a key that the ledger does not hold.
-    pub fn count(&mut self, key: LedgerKey, day: CalendarDay, sums: PerWindow<Sum>) {
+    pub fn count(
+        &mut self,
+        key: LedgerKey,
+        day: CalendarDay,
+        sums: PerWindow<Sum>,
+        activity_at: Option<Timestamp>,
+    ) {
         let place = self.keys.binary_search(&key);
         let place = place.expect_err("a key is counted once");
         self.keys.insert(place, key);
-        self.counters.add(day, sums);
+        self.counters.add(day, sums, activity_at);
     }
 
-    /// The format, the day, the sums, if there are any what was late and those of seasons, and the epoch, then
-    /// `spilled_through` after a byte that says whether there is one, and the keys. Of each key, the milliseconds since the one
+    /// The format, the day, the sums, if there are any what was late, those of seasons, and when the last activities occurred,
+    /// then the epoch, and `spilled_through` after a byte that says whether there is one, and the keys. Of each key, the milliseconds since the one
     /// before and the hash. Days, sums and milliseconds are variable-length integers, since every snapshot reads every ledger and
     /// most are small.
     pub fn encode(&self) -> Vec<u8> {
@@ -200,14 +208,24 @@ impl Ledger {
             (Self::WITH_SEASONS, self.counters.seasons()),
         ];
         let more = more.into_iter().filter(|(_, sums)| !sums.is_empty());
-        let format = more.clone().map(|(format, _)| format).sum::<u8>() + Self::FORMAT;
+        let lasts = self.counters.lasts();
+        let lasts = lasts.all.map(|all| (all, &lasts.periods));
+        let with_lasts = if lasts.is_some() { Self::WITH_LASTS } else { 0 };
+        let format = more.clone().map(|(format, _)| format).sum::<u8>() + with_lasts + Self::FORMAT;
         let mut bytes = vec![format];
         push_integer(&mut bytes, day);
         for sum in self.counters.sums() {
             push_sum(&mut bytes, *sum);
         }
         for (_, sums) in more {
-            push_by_period(&mut bytes, sums, day);
+            push_by_period(&mut bytes, sums, day, |bytes, sum| push_sum(bytes, *sum));
+        }
+        if let Some((all, periods)) = lasts {
+            let all = all.as_millisecond();
+            push_integer(&mut bytes, day * MILLISECONDS_A_DAY - all);
+            push_by_period(&mut bytes, periods, day, |bytes, last| {
+                push_integer(bytes, all - last.as_millisecond());
+            });
         }
         bytes.extend(self.epoch.0);
         bytes.push(self.spilled_through.is_some().into());
@@ -273,7 +291,7 @@ fn take_counters(bytes: &mut &[u8]) -> Result<Counters, InvalidLedger> {
     let length = InvalidLedger::Length(bytes.len());
     let (format, rest) = bytes.split_first().ok_or(length)?;
     let more = format.checked_sub(Ledger::FORMAT);
-    let more = more.filter(|more| *more <= Ledger::WITH_LATE + Ledger::WITH_SEASONS);
+    let more = more.filter(|more| *more <= Ledger::WITH_LATE + Ledger::WITH_SEASONS + Ledger::WITH_LASTS);
     let more = more.ok_or(InvalidLedger::Format(*format))?;
     *bytes = rest;
     let day = take_integer(bytes).ok_or(length)?;
@@ -284,19 +302,34 @@ fn take_counters(bytes: &mut &[u8]) -> Result<Counters, InvalidLedger> {
     }
     let (mut late, mut seasons) = (Late::new(), BySeason::new());
     if more & Ledger::WITH_LATE != 0 {
-        late = take_by_period(bytes, day)?;
+        late = take_by_period(bytes, day, take_sum)?;
     }
     if more & Ledger::WITH_SEASONS != 0 {
-        seasons = take_by_period(bytes, day)?;
+        seasons = take_by_period(bytes, day, take_sum)?;
     }
-    Ok(Counters::stored(as_of, sums, seasons, late))
+    let mut lasts = Lasts::default();
+    if more & Ledger::WITH_LASTS != 0 {
+        let before = take_integer(bytes).ok_or(length)?;
+        let all = (day * MILLISECONDS_A_DAY).checked_sub(before).ok_or(length)?;
+        let last = |since: i64| Timestamp::from_millisecond(all.checked_sub(since)?).ok();
+        lasts = Lasts {
+            all: last(0),
+            periods: take_by_period(bytes, day, |bytes| last(take_integer(bytes)?))?,
+        };
+    }
+    Ok(Counters::stored(as_of, sums, seasons, late, lasts))
 }
 
-/// Sums of periods, in order: how many, then of each the place of its window in [`Window::EVERY`], how many days it began
-/// before the day, of a season how many it takes, and the sum.
-fn push_by_period(bytes: &mut Vec<u8>, sums: &BTreeMap<Period, Sum>, day: i64) {
-    push_integer(bytes, sums.len().try_into().expect("few periods are kept"));
-    for (period, sum) in sums {
+/// What is kept of periods, in order: how many, then of each the place of its window in [`Window::EVERY`], how many days it
+/// began before the day, of a season how many it takes, and the value.
+fn push_by_period<T>(
+    bytes: &mut Vec<u8>,
+    periods: &BTreeMap<Period, T>,
+    day: i64,
+    push: impl Fn(&mut Vec<u8>, &T),
+) {
+    push_integer(bytes, periods.len().try_into().expect("few periods are kept"));
+    for (period, value) in periods {
         let window = Window::EVERY.iter().position(|window| *window == period.window());
         let window = window.expect("every window is one of them");
         push_integer(bytes, window.try_into().expect("there are few windows"));
@@ -305,14 +338,18 @@ fn push_by_period(bytes: &mut Vec<u8>, sums: &BTreeMap<Period, Sum>, day: i64) {
         if period.window() == Window::Season {
             push_integer(bytes, day_number(period.last_day()) - first_day);
         }
-        push_sum(bytes, *sum);
+        push(bytes, value);
     }
 }
 
-fn take_by_period(bytes: &mut &[u8], day: i64) -> Result<BTreeMap<Period, Sum>, InvalidLedger> {
+fn take_by_period<T>(
+    bytes: &mut &[u8],
+    day: i64,
+    take: impl Fn(&mut &[u8]) -> Option<T>,
+) -> Result<BTreeMap<Period, T>, InvalidLedger> {
     let length = InvalidLedger::Length(bytes.len());
     let count = take_integer(bytes).ok_or(length)?;
-    let mut sums = BTreeMap::new();
+    let mut periods = BTreeMap::new();
     for _ in 0..count {
         let window = take_integer(bytes).ok_or(length)?;
         let before = take_integer(bytes).ok_or(length)?;
@@ -330,10 +367,10 @@ fn take_by_period(bytes: &mut &[u8], day: i64) -> Result<BTreeMap<Period, Sum>, 
             Some(window) => Period::containing(*window, first_day),
             None => None,
         };
-        let sum = take_sum(bytes).ok_or(length)?;
-        sums.insert(period.ok_or(InvalidLedger::Window(window))?, sum);
+        let value = take(bytes).ok_or(length)?;
+        periods.insert(period.ok_or(InvalidLedger::Window(window))?, value);
     }
-    Ok(sums)
+    Ok(periods)
 }
 
 fn push_sum(bytes: &mut Vec<u8>, sum: Sum) {
@@ -433,6 +470,7 @@ mod tests {
                         activities: 1,
                     }
                     .in_every_window(),
+                    None,
                 );
             }
             assert_eq!(ledger.to_spill().len(), max + 1 - KEYS_KEPT);
@@ -458,6 +496,7 @@ mod tests {
             milliseconds in btree_set(1..5_000_000_000_000_i64, 0..40),
             late in vec((1..5_usize, 0..400_i64, any::<i64>(), any::<i64>()), 0..20),
             seasons in vec((-100..400_i64, any::<i64>(), any::<i64>()), 0..3),
+            lasts in proptest::option::of((0..5_000_000_000_000_i64, vec((1..5_usize, 0..400_i64, 0..5_000_000_000_000_i64), 0..9))),
         ) {
             let season = |before: i64| Period::Season {
                 first_day: day_of_number(days - before).unwrap(),
@@ -467,6 +506,18 @@ mod tests {
                 let day = day_of_number(days - before).unwrap();
                 let period = Period::containing(Window::EVERY[window], day);
                 (period.unwrap_or_else(|| season(before)), Sum { points, activities })
+            });
+            let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
+            let lasts = lasts.map_or_else(Lasts::default, |(all, periods)| Lasts {
+                all: Some(at(all)),
+                periods: periods
+                    .into_iter()
+                    .map(|(window, before, last)| {
+                        let day = day_of_number(days - before).unwrap();
+                        let period = Period::containing(Window::EVERY[window], day);
+                        (period.unwrap_or_else(|| season(before)), at(last))
+                    })
+                    .collect(),
             });
             let seasons = seasons.into_iter().map(|(before, points, activities)| {
                 (season(before), Sum { points, activities })
@@ -481,6 +532,7 @@ mod tests {
                     sums.try_into().unwrap(),
                     seasons.collect(),
                     late.collect(),
+                    lasts,
                 ),
                 epoch: Epoch(epoch),
                 spilled_through: through.map(|second| key(second, "b")),

@@ -23,16 +23,17 @@ pub fn in_periods(
         period_grace: None,
         ..rules.clone()
     };
-    let in_time = sums(&Facts::counted(facts, rules, erased_before), periods);
-    let all = sums(&Facts::counted(facts, &whenever_received, erased_before), periods);
+    let in_time = counted(&Facts::counted(facts, rules, erased_before), periods);
+    let all = counted(&Facts::counted(facts, &whenever_received, erased_before), periods);
     all.into_iter()
         .map(|(program, all)| {
             let in_time = in_time.get(&program);
             let periods = all.into_iter().enumerate().map(|(at, all)| {
-                let counted = in_time.map(|sums| sums[at]).unwrap_or_default();
+                let counted = in_time.map(|counted| counted[at]).unwrap_or_default();
                 InPeriod {
-                    counted: counted.into(),
-                    late: all - counted,
+                    counted: counted.sum.into(),
+                    late: all.sum - counted.sum,
+                    last: counted.last,
                 }
             });
             (program, periods.collect())
@@ -40,23 +41,32 @@ pub fn in_periods(
         .collect()
 }
 
-/// The sums of each period, by program.
-fn sums(facts: &Facts, periods: &[Period]) -> BTreeMap<ProgramId, Vec<Sum>> {
-    let mut programs: BTreeMap<ProgramId, (Caps, Vec<Sum>)> = BTreeMap::new();
+/// What counts in a period.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    sum: Sum,
+    last: Option<Timestamp>,
+}
+
+/// What counts in each period, by program.
+fn counted(facts: &Facts, periods: &[Period]) -> BTreeMap<ProgramId, Vec<Counted>> {
+    let mut programs: BTreeMap<ProgramId, (Caps, Vec<Counted>)> = BTreeMap::new();
     for fact in &facts.countable {
-        let (caps, sums) = programs
+        let (caps, of_periods) = programs
             .entry(fact.program.clone())
-            .or_insert_with(|| (Caps::default(), vec![Sum::default(); periods.len()]));
-        let counted = caps.counted(fact.cap.as_ref(), fact.sums);
-        for (period, sum) in periods.iter().zip(sums) {
-            if period.contains(fact.day.date) {
-                *sum += counted.get(period.window());
+            .or_insert_with(|| (Caps::default(), vec![Counted::default(); periods.len()]));
+        let sums = caps.counted(fact.cap.as_ref(), fact.sums);
+        for (period, counted) in periods.iter().zip(of_periods) {
+            let sum = sums.get(period.window());
+            if period.contains(fact.day.date) && !sum.is_nothing() {
+                counted.sum += sum;
+                counted.last = counted.last.max(fact.activity_at);
             }
         }
     }
     programs
         .into_iter()
-        .map(|(program, (_, sums))| (program, sums))
+        .map(|(program, (_, counted))| (program, counted))
         .collect()
 }
 
@@ -64,6 +74,8 @@ fn sums(facts: &Facts, periods: &[Period]) -> BTreeMap<ProgramId, Vec<Sum>> {
 mod tests {
     use domain::correction::Reason;
     use domain::{Activity, Fact, Void};
+
+    use crate::rules::TieBreak;
 
     use super::*;
 
@@ -74,6 +86,7 @@ mod tests {
             calendar: "Europe/Berlin".parse().unwrap(),
             scoring_policy: policy.parse().unwrap(),
             period_grace: Some("24".parse().unwrap()),
+            tie_break: TieBreak::Earlier,
         }
     }
 
@@ -116,7 +129,7 @@ mod tests {
             .collect();
         let found = in_periods(&stored, &rules(), None, &periods);
         let found = found.into_iter().map(|(program, periods)| {
-            let periods = periods.iter().map(|InPeriod { counted, late }| {
+            let periods = periods.iter().map(|InPeriod { counted, late, .. }| {
                 let late = format!("{}/{}", late.points, late.activities);
                 format!("{}/{} late {late}", counted.points, counted.activities)
             });

@@ -267,6 +267,7 @@ impl Publication {
             marks,
             case_variants: case_variants(&self.ranked.entries),
             has_profiles: self.ranked.has_profiles,
+            breaks_ties: self.ranked.breaks_ties,
             title: self.ranked.title,
             freshness: self.freshness,
             window: self.span,

@@ -2,6 +2,7 @@
 //! every process counts, rebuilds, compares and reads a generation by the same ones.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::str::FromStr;
 
 use domain::intake::MAX_AHEAD;
@@ -33,6 +34,53 @@ pub struct Rules {
         skip_serializing_if = "Option::is_none"
     )]
     pub period_grace: Option<PeriodGrace>,
+    /// `TIE_BREAK`
+    #[serde(default, skip_serializing_if = "TieBreak::is_shared")]
+    pub tie_break: TieBreak,
+}
+
+/// How equal points are ranked. Teams with equal scores always share a rank.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TieBreak {
+    /// They share a rank.
+    #[default]
+    Shared,
+    /// Whose last counted activity occurred earlier ranks higher, also if that was voided later.
+    Earlier,
+}
+
+impl TieBreak {
+    fn is_shared(&self) -> bool {
+        *self == Self::Shared
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Earlier => "earlier",
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("must be shared or earlier")]
+pub struct InvalidTieBreak;
+
+impl FromStr for TieBreak {
+    type Err = InvalidTieBreak;
+    fn from_str(raw: &str) -> Result<Self, InvalidTieBreak> {
+        [Self::Shared, Self::Earlier]
+            .into_iter()
+            .find(|tie_break| tie_break.as_str() == raw)
+            .ok_or(InvalidTieBreak)
+    }
+}
+
+impl fmt::Display for TieBreak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// How long after the end of a day, week or month a fact may be received that still counts in it.
@@ -78,6 +126,7 @@ impl Rules {
             calendar: calendar_from_environment(variable)?,
             scoring_policy: parsed(variable, "SCORING_POLICY")?,
             period_grace: Some(parsed(variable, "PERIOD_GRACE_HOURS")?),
+            tie_break: parsed(variable, "TIE_BREAK")?,
         })
     }
 
@@ -94,7 +143,7 @@ impl Rules {
 
     /// These rules with everything of `wanted` that leaves valid what was counted by them until `now`, and
     /// the kinds that get points in the past by it. The rest takes a rebuild: other shards, another time
-    /// zone, other days of a season that began and another grace place the counts differently, and another past of the
+    /// zone, other days of a season that began, another grace and another tie-break place the counts differently, and another past of the
     /// scoring policy gives other points.
     #[must_use]
     pub fn adopting(&self, wanted: &Self, now: Timestamp) -> (Self, BTreeSet<Kind>) {
@@ -126,6 +175,7 @@ impl Rules {
             (self.calendar.seasons() != wanted.calendar.seasons(), "seasons"),
             (self.scoring_policy != wanted.scoring_policy, SCORING_POLICY),
             (self.period_grace != wanted.period_grace, "period_grace_hours"),
+            (self.tie_break != wanted.tie_break, "tie_break"),
         ]
         .into_iter()
         .filter_map(|(differs, name)| differs.then_some(name))
@@ -158,6 +208,7 @@ mod tests {
             .replace(r#","titles":{}"#, "");
         let former: Rules = serde_json::from_str(&former).unwrap();
         assert!(former.calendar.seasons().is_empty());
+        assert_eq!(former.tie_break, TieBreak::Shared);
         assert_eq!(former.period_grace, None);
         assert_eq!(former.differences(&rules), ["period_grace_hours"]);
         let seasons = r#""time_zone":"Europe/Berlin","seasons":[{"id":"autumn","title":"Autumn","first_day":"2026-09-01","last_day":"2026-11-30"}]"#;
@@ -179,6 +230,7 @@ mod tests {
                 .parse()
                 .unwrap(),
             period_grace: Some("24".parse().unwrap()),
+            tie_break: TieBreak::Shared,
         };
         let check = |kept: &str, wanted: &str, now: &str, is_adopted: bool| {
             let (kept, wanted) = (rules(kept), rules(wanted));

@@ -91,6 +91,7 @@ impl Standings {
                 tallies: counters.tallies(day),
                 recent_activities: counters.recent_activities(day.date),
                 past: past.iter().map(|period| counters.in_period(*period)).collect(),
+                lasts: counters.lasts_on(day),
                 late: counters.into_late(),
             })
         };

@@ -85,6 +85,7 @@ fn adding(points: i64) -> impl FnOnce(Ledger) -> Ledger {
                 activities: 1,
             }
             .in_every_window(),
+            None,
         );
         ledger
     }
@@ -95,7 +96,7 @@ fn forgetting(mut ledger: Ledger) -> Ledger {
     let day = ledger.counters.as_of();
     let mut without = Ledger::new(day, ledger.epoch);
     for key in &ledger.keys()[1..] {
-        without.count(*key, day.into(), Sum::default().in_every_window());
+        without.count(*key, day.into(), Sum::default().in_every_window(), None);
     }
     ledger.counters.add(
         day.into(),
@@ -104,6 +105,7 @@ fn forgetting(mut ledger: Ledger) -> Ledger {
             activities: -1,
         }
         .in_every_window(),
+        None,
     );
     without.counters = ledger.counters;
     without.spilled_through = ledger.spilled_through;

@@ -28,7 +28,7 @@ async fn publish_long_ago(stack: &TestStack, users: u64) {
     for user in 0..users {
         let id: UserId = format!("user-{user:04}").parse().expect("a user");
         let (points, activities) = (i64::try_from(user).expect("a small number"), 1);
-        builder.add(&id, &Shown::Listed(None), Tally { points, activities });
+        builder.add(&id, &Shown::Listed(None), Tally { points, activities }, None);
     }
     let then = Timestamp::now() - SignedDuration::from_hours(2);
     let calendar: domain::Calendar = "UTC".parse().expect("a zone");

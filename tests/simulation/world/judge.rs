@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::caps::{Cap, CapName};
 use store::count::{Countable, TOLD_APART};
 use store::keys::{CountGeneration, StandingKey};
+use store::rules::TieBreak;
 use store::{Rules, StoredFact};
 
 use super::{GRACE_HOURS, World};
@@ -47,6 +48,16 @@ impl World {
             assert_eq!(Some(ledger.counters.as_of()), latest, "the day of {standing:?}");
             for (period, sum) in ledger.counters.periods() {
                 assert_eq!(sum, expected(&facts, rules, period), "{standing:?} in {period:?}");
+                let lasts = ledger.counters.lasts();
+                let last = match period {
+                    None => lasts.all,
+                    Some(period) => lasts.periods.get(&period).copied(),
+                };
+                assert_eq!(
+                    last,
+                    last_activity(&facts, rules, period),
+                    "the last activity of {standing:?} in {period:?}"
+                );
             }
             let seasons = rules.calendar.seasons().iter().map(Season::period);
             for season in seasons.collect::<Vec<_>>() {
@@ -180,8 +191,11 @@ impl World {
 /// What facts come to in a period by these rules, judged apart from the code under test: an activity and its void
 /// come to nothing wherever both are in time, and no more than its cap counts of a kind and a day.
 fn expected(facts: &[&StoredFact], rules: &Rules, period: Option<Period>) -> Sum {
-    let grace = SignedDuration::from_hours(GRACE_HOURS.into());
-    come_to(facts, rules, period, |received_at, end| received_at < end + grace)
+    come_to(facts, rules, period, is_before_grace_ends)
+}
+
+fn is_before_grace_ends(received_at: Timestamp, end: Timestamp) -> bool {
+    received_at < end + SignedDuration::from_hours(GRACE_HOURS.into())
 }
 
 /// What they come to in a period, late or not.
@@ -208,14 +222,8 @@ fn come_to(
             _ => *received_at,
         };
         let day = rules.calendar.date(fact.occurred_at());
-        let counts = period.is_none_or(|period| {
-            let next_day = Period::Day(period.last_day())
-                .following()
-                .expect("days follow one another");
-            let end = rules.calendar.beginning(next_day);
-            (period.first_day()..=period.last_day()).contains(&day) && is_in_time(received_at, end)
-        });
-        if !counts {
+        let is_in = |period| is_in(fact, rules, period) && is_in_time(received_at, end(rules, period));
+        if !period.is_none_or(is_in) {
             continue;
         }
         match (fact, activity) {
@@ -244,6 +252,34 @@ fn come_to(
         .map(|(cap, sum)| (*sum).min(cap.max.into()))
         .sum::<i64>();
     expected
+}
+
+/// When the last activity occurred that counts in a period, or in all time, if that decides between equal points.
+fn last_activity(facts: &[&StoredFact], rules: &Rules, period: Option<Period>) -> Option<Timestamp> {
+    if rules.tie_break == TieBreak::Shared {
+        return None;
+    }
+    let activities = facts
+        .iter()
+        .filter(|stored| matches!(stored.fact, Fact::Activity(_)));
+    let counted = activities.filter(|StoredFact { fact, received_at }| {
+        period.is_none_or(|period| {
+            is_in(fact, rules, period) && is_before_grace_ends(*received_at, end(rules, period))
+        })
+    });
+    counted.map(|stored| stored.fact.occurred_at()).max()
+}
+
+fn is_in(fact: &Fact, rules: &Rules, period: Period) -> bool {
+    let day = rules.calendar.date(fact.occurred_at());
+    (period.first_day()..=period.last_day()).contains(&day)
+}
+
+fn end(rules: &Rules, period: Period) -> Timestamp {
+    let next_day = Period::Day(period.last_day()).following();
+    rules
+        .calendar
+        .beginning(next_day.expect("days follow one another"))
 }
 
 fn standing(generation: CountGeneration, rules: &Rules, fact: &Fact) -> StandingKey {

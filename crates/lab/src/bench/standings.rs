@@ -6,7 +6,7 @@ use crate::measure::{MAX_PUTS, put_standings};
 use anyhow::Context as _;
 use domain::counters::Late;
 use domain::standing::Tallies;
-use domain::{ProgramId, Standing, Tally, UserId};
+use domain::{PerWindow, ProgramId, Standing, Tally, UserId};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -91,6 +91,7 @@ impl Staff {
             recent_activities: 0,
             past: Vec::new(),
             late: Late::new(),
+            lasts: PerWindow::default(),
         })
     }
 

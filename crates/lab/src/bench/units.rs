@@ -212,6 +212,7 @@ fn average_bytes(every_days: i64) -> anyhow::Result<f64> {
             key,
             at.to_zoned(TimeZone::UTC).date().into(),
             sum.in_every_window(),
+            None,
         );
         bytes += names + keys + ledger.encode().len() + ledger.epoch.0.len();
         visits += 1;

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use domain::{ScoringPolicy, Seasons, TeamScore};
 use identity::Access;
 use local_http::Host;
-use store::rules::PeriodGrace;
+use store::rules::{PeriodGrace, TieBreak};
 
 use crate::authorizer::Login;
 use crate::faults::Faults;
@@ -37,6 +37,7 @@ pub struct StackConfig {
     pub seasons: Seasons,
     pub scoring_policy: ScoringPolicy,
     pub period_grace: PeriodGrace,
+    pub tie_break: TieBreak,
     pub team_score: TeamScore,
     /// How many teams have a board. Only `podium bench` sets it.
     pub team_boards: u32,
@@ -79,6 +80,7 @@ impl StackConfig {
                 .parse()
                 .context("the default scoring policy")?,
             period_grace: settings::PERIOD_GRACE_HOURS.try_into()?,
+            tie_break: TieBreak::default(),
             team_score: TeamScore::default(),
             team_boards: settings::TEAM_BOARDS,
             snapshot_every: settings::SNAPSHOT_EVERY,

@@ -79,6 +79,7 @@ const COUNTING_READS: &[&str] = &[
     "SEASONS",
     "SCORING_POLICY",
     "PERIOD_GRACE_HOURS",
+    "TIE_BREAK",
 ];
 const QUEUES_READS: &[&str] = &["QUEUE_URL", "DEAD_LETTER_QUEUE_URL"];
 const SNAPSHOT_READS: &[&str] = &[
@@ -137,6 +138,7 @@ pub(super) fn functions(
         ("SEASONS", serde_json::to_string(&config.seasons)?),
         ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
         ("PERIOD_GRACE_HOURS", config.period_grace.hours().to_string()),
+        ("TIE_BREAK", config.tie_break.to_string()),
         ("LISTED_USERS", settings::LISTED_USERS.to_string()),
         ("PROGRAM_BOARDS", settings::PROGRAM_BOARDS.to_string()),
         ("TEAM_BOARDS", config.team_boards.to_string()),

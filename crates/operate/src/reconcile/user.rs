@@ -120,13 +120,18 @@ impl Judgement {
         let mut keys = BTreeSet::new();
         for (countable, fact) in facts {
             let Countable {
-                key, day, sums, cap, ..
+                key,
+                day,
+                sums,
+                cap,
+                activity_at,
+                ..
             } = countable;
             let is_spilled = spilled.is_some_and(|spilled| spilled.contains(key));
             let is_expired = fact.received_at < told_since && ledger.may_have_spilled(*key);
             keys.insert(*key);
             if ledger.holds(*key) || is_spilled || is_expired {
-                expected.add(*day, caps.counted(cap.as_ref(), *sums));
+                expected.add(*day, caps.counted(cap.as_ref(), *sums), *activity_at);
             } else {
                 self.not_counted(countable, fact, terms);
             }
@@ -186,7 +191,11 @@ fn differences(found: &Counters, expected: &Counters) -> String {
         .filter(|(_, found, expected)| found != expected);
     let differing =
         differing.map(|(name, found, expected)| format!("{name} {} -> {}", show(found), show(expected)));
-    differing.collect::<Vec<_>>().join(", ")
+    let mut differing: Vec<_> = differing.collect();
+    if found.lasts() != expected.lasts() {
+        differing.push("the time of the last activity".to_owned());
+    }
+    differing.join(", ")
 }
 
 #[cfg(test)]
@@ -194,6 +203,7 @@ mod tests {
     use domain::{Activity, Fact};
     use jiff::civil::Date;
     use store::ledger::Epoch;
+    use store::rules::TieBreak;
 
     use super::*;
 
@@ -226,6 +236,7 @@ mod tests {
                 calendar: "UTC".parse().expect("a time zone"),
                 scoring_policy: POLICY.parse().expect("a policy"),
                 period_grace: None,
+                tie_break: TieBreak::Shared,
             },
             watermark: Some(at("2026-11-21T12:00:00Z")),
             now: at("2026-11-21T12:05:00Z"),
@@ -270,6 +281,7 @@ mod tests {
                 activities: 1,
             }
             .in_every_window(),
+            None,
         );
         ledger
     }
@@ -333,6 +345,7 @@ mod tests {
                 activities: 1,
             }
             .in_every_window(),
+            None,
         );
         spilled.spilled_through = Some(key);
         check(facts, Some(spilled.clone()), &[key], clean);
@@ -353,6 +366,7 @@ mod tests {
                 activities: 1,
             }
             .in_every_window(),
+            None,
         );
         expired.spilled_through = Some(key);
         check(&[long_ago], Some(expired), &[], clean);

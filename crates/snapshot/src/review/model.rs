@@ -89,7 +89,9 @@ impl Model<'_> {
             }
         });
         let counters = self.counters.entry(fact.user);
-        counters.or_insert_with(|| Counters::new(day.date)).add(day, sums);
+        counters
+            .or_insert_with(|| Counters::new(day.date))
+            .add(day, sums, None);
     }
 
     /// What the facts received by now come to.

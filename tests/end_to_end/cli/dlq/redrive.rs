@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use local::settings::{self, Batching};
 use local::sqs::{Faults, Queue};
 use serde_json::Value;
+use store::rules::TieBreak;
 use store::{CountTables, Counting, Rules};
 use tokio::time::sleep;
 
@@ -31,6 +32,7 @@ fn aggregator_without_tasks(stack: &TestStack) -> Aggregator {
         calendar: "UTC".parse().expect("a time zone"),
         scoring_policy: policy.parse().expect("a policy"),
         period_grace: None,
+        tie_break: TieBreak::Shared,
     };
     Aggregator::new(
         Counting::new(&aws_sdk_dynamodb::Client::new(&aws), tables, rules),
