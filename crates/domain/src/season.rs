@@ -68,13 +68,11 @@ impl Season {
 
 fn day(fields: &mut Fields<'_>, name: &str) -> Result<Date, Rejection> {
     let text = fields.text(name)?.ok_or_else(|| fields.missing(name))?;
-    match text.parse() {
-        Ok(Period::Day(day)) => Ok(day),
-        _ => {
-            let detail = format!("is {:?}; use a day such as 2026-11-24", shorten(&text));
-            Err(Rejection::new(RejectionCode::InvalidTime, name, detail))
-        }
+    if let Ok(Period::Day(day)) = text.parse() {
+        return Ok(day);
     }
+    let detail = format!("is {:?}; use a day such as 2026-11-24", shorten(&text));
+    Err(Rejection::new(RejectionCode::InvalidTime, name, detail))
 }
 
 impl Seasons {

@@ -102,7 +102,7 @@ async fn main() -> ExitCode {
         Command::Compare(args) => compare::run(args).await,
         Command::Dlq(command) => dlq::run(command).await,
         Command::Reconcile(args) => reconcile::run(args).await,
-        Command::Rebuild(command) => rebuild::run(command).await,
+        Command::Rebuild(command) => Box::pin(rebuild::run(command)).await,
         Command::Archive(args) => archive::run(args).await,
         Command::Cost(args) => Ok(cost::run(&args)),
         Command::Completions(args) => completions::run(&args, Cli::command()),

@@ -226,19 +226,15 @@ fn period(query: &mut Query, seasons: &Seasons) -> Result<(Window, Option<AskedP
             Some(asked) => Ok((Window::Season, Some(asked))),
             None => match window.parse() {
                 Ok(window) => Ok((window, None)),
-                Err(error) => {
-                    let ids: Vec<_> = seasons.iter().map(Season::id).collect();
-                    let or_season = match ids[..] {
-                        [] => String::new(),
-                        _ => format!(", or a season: {}", ids.join(", ")),
-                    };
-                    Err(invalid_window(&window, format_args!("{error}{or_season}")))
-                }
+                Err(error) => Err(invalid_window(
+                    &window,
+                    format_args!("{error}{}", or_one_of(seasons)),
+                )),
             },
         };
     };
     let asked = AskedPeriod::parse(&raw, seasons).map_err(|error| {
-        let detail = format!("The period {:?} {error}.", shorten(&raw));
+        let detail = format!("The period {:?} {error}{}.", shorten(&raw), or_one_of(seasons));
         invalid("invalid_parameter", "period", detail)
     })?;
     let of = asked.window();
@@ -251,6 +247,15 @@ fn period(query: &mut Query, seasons: &Seasons) -> Result<(Window, Option<AskedP
         return Err(invalid("invalid_parameter", "window", detail));
     }
     Ok((of, Some(asked)))
+}
+
+/// The end of a sentence that says what could be asked for.
+fn or_one_of(seasons: &Seasons) -> String {
+    let ids: Vec<_> = seasons.iter().map(Season::id).collect();
+    match ids[..] {
+        [] => String::new(),
+        _ => format!(", or a season: {}", ids.join(", ")),
+    }
 }
 
 fn window_of_periods(query: &mut Query) -> Result<Window, Problem> {
@@ -543,7 +548,7 @@ mod tests {
     fn a_period_that_cannot_be_asked_for_is_named() {
         check(
             "/v1/boards/global?period=2026-W54",
-            r#"400 The period "2026-W54" is not a period; use a day such as 2026-11-24, an ISO week such as 2026-W47, a month such as 2026-11, from 1970 to 9998, or yesterday, last-week or last-month. [period]"#,
+            r#"400 The period "2026-W54" is not a period; use a day such as 2026-11-24, an ISO week such as 2026-W47, a month such as 2026-11, from 1970 to 9998, or yesterday, last-week, last-month or last-season, or a season: autumn. [period]"#,
         );
         check(
             "/v1/boards/global?window=month&period=last-week",
@@ -644,7 +649,7 @@ mod tests {
     fn a_parameter_that_cannot_be_is_named() {
         check(
             "/v1/boards/global?window=year",
-            r#"400 The window "year" is not a window; use all, month, week or day. [window]"#,
+            r#"400 The window "year" is not a window; use all, month, week, day or season, or a season: autumn. [window]"#,
         );
         check(
             "/v1/boards/global?limit=0",

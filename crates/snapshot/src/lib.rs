@@ -212,33 +212,22 @@ impl Publisher {
 
         let directory = self.directory().await?;
 
-        let chosen = previous.as_ref().map(|previous| Chosen {
-            programs: previous.chosen_programs.clone(),
-            teams: previous.next_teams().to_vec(),
-        });
         let periods: Vec<_> = due.iter().map(|due| due.period).collect();
-        let chosen = chosen.unwrap_or_default();
         let review = Review::new(&due, &closings);
         let asked = review.asked();
         let windows: Vec<_> = self.calendar.windows(now).collect();
-        let boards = Boards::new(
-            windows.clone(),
-            chosen,
-            self.limits,
-            self.team_rules,
-            periods.clone(),
-            review,
-        );
+        let boards = self.empty_boards(previous.as_ref(), windows.clone(), periods.clone(), review);
         // Heads are read before standings. So if a later run overtakes this one, replacing a head fails
         // instead of publishing older counts. The board of a program that only occurs among the standings is
         // taken to have no head; if it has one after all, the next run replaces it.
         let heads = self.heads(&boards).await?;
         let had_teams = previous.as_ref().is_some_and(|previous| previous.teams > 0);
-        let teams_heads = if directory.has_people || had_teams {
-            self.teams_heads(&windows).await?
+        let with_teams: &[Window] = if directory.has_people || had_teams {
+            &windows
         } else {
-            HashMap::new()
+            &[]
         };
+        let teams_heads = self.teams_heads(with_teams).await?;
         let (mut boards, read) = self
             .read(boards, generation, (directory.has_people, asked.as_slice()), now)
             .await?;
@@ -303,6 +292,22 @@ impl Publisher {
         let age = previous.map(|previous| now.duration_since(previous.freshness.generated_at).as_secs_f64());
         self.measure(&run, &overview, age, quality);
         Ok(Some(run))
+    }
+
+    /// The boards that the previous run chose, before anything is read.
+    fn empty_boards(
+        &self,
+        previous: Option<&Overview>,
+        windows: Vec<Window>,
+        past: Vec<Period>,
+        review: Review,
+    ) -> Boards {
+        let chosen = previous.map(|previous| Chosen {
+            programs: previous.chosen_programs.clone(),
+            teams: previous.next_teams().to_vec(),
+        });
+        let chosen = chosen.unwrap_or_default();
+        Boards::new(windows, chosen, self.limits, self.team_rules, past, review)
     }
 
     /// Warns if there are more programs or teams than boards.

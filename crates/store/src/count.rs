@@ -145,6 +145,7 @@ pub enum Step {
 
 /// The next call for a standing.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Call {
     /// Only a first read may be stale. After a failed write it would be read again and again.
     Read {

@@ -51,6 +51,7 @@ pub enum TieBreak {
 }
 
 impl TieBreak {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn is_shared(&self) -> bool {
         *self == Self::Shared
     }

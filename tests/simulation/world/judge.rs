@@ -85,7 +85,7 @@ impl World {
                 let found = ledger.counters.late_for(period);
                 assert_eq!(found, late, "{standing:?} too late for {period}");
             }
-            for (season, found) in ledger.counters.late().iter() {
+            for (season, found) in ledger.counters.late() {
                 if season.window() == Window::Season {
                     let late =
                         whenever_received(&facts, rules, *season) - expected(&facts, rules, Some(*season));
