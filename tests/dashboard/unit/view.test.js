@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import "../language.js";
-import { documentsOf, pagesOf, pageWith, parseView, periodsPath, searchPath, segmentOf, START, titleOf, userPath, writeView } from "../../../dashboard/view.js";
+import { periodsPath } from "../../../dashboard/earlier.js";
+import { documentsOf, pagesOf, pageWith, parseView, searchPath, segmentOf, START, titleOf, userPath, writeView } from "../../../dashboard/view.js";
 
 test("a view survives its address", () => {
   const check = (search, change) => {
