@@ -1,8 +1,8 @@
 // The days, the seasons and the time left, in the time zone of the boards.
 
-import { fullDate } from "./format.js";
+import { dayAndMonth } from "./format.js";
 import { ageSeconds } from "./freshness.js";
-import { isolated, texts } from "./texts_on_demand.js";
+import { shortened, texts } from "./texts_on_demand.js";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
@@ -58,11 +58,11 @@ export const periodOfSeason = ({ first_day, last_day }) => `${first_day}..${last
 /** "Autumn ends in 2 days" */
 export function endOfSeason({ title, last_day }, time_zone, now) {
   const days = daysBetween(dayAt(now, time_zone), last_day);
-  return days > 0 ? texts.seasonEnds(isolated(title), days) : texts.seasonEndsToday(isolated(title), timeLeft({ last_day, time_zone }, now));
+  return days > 0 ? texts.seasonEnds(shortened(title), days) : texts.seasonEndsToday(shortened(title), timeLeft({ last_day, time_zone }, now));
 }
 
-/** "Winter begins on 1 Dec 2026, in 3 days"; empty until that is soon. */
+/** "Winter begins on 1 Dec, in 3 days"; empty until that is soon. */
 export function beginOfSeason({ title, first_day }, time_zone, now) {
   const days = daysBetween(dayAt(now, time_zone), first_day);
-  return days > ANNOUNCED_DAYS_MAX ? "" : texts.seasonBegins(isolated(title), fullDate("UTC").format(Date.parse(first_day)), days);
+  return days > ANNOUNCED_DAYS_MAX ? "" : texts.seasonBegins(shortened(title), dayAndMonth(first_day), days);
 }

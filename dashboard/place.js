@@ -1,15 +1,8 @@
 // A place on a board in words: the points to those next to it.
 
-import { lettersOf } from "./person.js";
-import { isolated, texts } from "./texts_on_demand.js";
+import { shortened, texts } from "./texts_on_demand.js";
 
-const NAME_LETTERS_MAX = 24;
-
-function shortName({ user_id, name = user_id }, otherwise) {
-  if (name === undefined) return otherwise;
-  const letters = lettersOf(name);
-  return isolated(letters.length > NAME_LETTERS_MAX ? `${letters.slice(0, NAME_LETTERS_MAX).join("")}…` : name);
-}
+const shortName = ({ user_id, name = user_id }, otherwise) => (name === undefined ? otherwise : shortened(name));
 
 /** The place of a person, and the points to those next to them. Equal points do not pass, so one more is needed. */
 export function placeOf({ entry, above, below }) {

@@ -5,7 +5,7 @@ import { beginOfSeason, dayAt, endOfSeason, serverTime, stateOf } from "./calend
 import { onDemand } from "./demand.js";
 import { byId, make, write } from "./element.js";
 import { showPeriods } from "./periods.js";
-import { isolated, texts } from "./texts_on_demand.js";
+import { shortened, texts } from "./texts_on_demand.js";
 import { learnTitle, START, timesName, titleOf, writeView } from "./view.js";
 
 const tab = byId("tab-season");
@@ -34,11 +34,12 @@ export function showSeason({ programs, board, view, now }) {
   write(tab, isRunning ? season.title : texts.windows.season);
   tab.title = tab.textContent;
   write(words, wordsOn());
+  words.title = title ?? season?.title ?? "";
   offerOthers(isHere && !isRunning ? view : null);
 
   function wordsOn() {
     if (isHere && isRunning) return endOfSeason(season, time_zone, time);
-    if (view.window === "season") return title === undefined ? "" : isolated(title);
+    if (view.window === "season") return title === undefined ? "" : shortened(title);
     return season === undefined || isRunning ? "" : beginOfSeason(season, time_zone, time);
   }
 }

@@ -1,10 +1,19 @@
 // The texts that only modules show which are loaded on demand, and those of texts.js.
 
 import { count, decimal, number } from "./format.js";
+import { lettersOf } from "./person.js";
 import { texts as always } from "./texts.js";
+
+const NAME_LETTERS_MAX = 24;
 
 /** Isolates a name, so that the words around it keep their direction. */
 export const isolated = (name) => `\u2068${name}\u2069`;
+
+/** The same, with the end of a long name cut off. */
+export function shortened(name) {
+  const letters = lettersOf(name);
+  return isolated(letters.length > NAME_LETTERS_MAX ? `${letters.slice(0, NAME_LETTERS_MAX).join("")}…` : name);
+}
 
 export const texts = {
   ...always,
@@ -73,7 +82,7 @@ export const texts = {
   seasonStates: { over: "over", running: "running", toCome: "to come" },
   seasonOf: (title, dates) => `${title}, ${dates}`,
   seasonEnds: (title, days) => `${title} ends ${days === 1 ? "tomorrow" : `in ${days} days`}`,
-  seasonEndsToday: (title, left) => (left ? `${title} ends today: ${left}` : `${title} is over`),
+  seasonEndsToday: (title, left) => `${title} ends today: ${left}`,
   seasonBegins: (title, date, days) => `${title} begins on ${date}, ${days === 1 ? "tomorrow" : `in ${days} days`}`,
   otherBoards: "See instead:",
 

@@ -3,14 +3,14 @@
 import { get } from "../api.js";
 import { dayAt, periodOfSeason, stateOf } from "../calendar.js";
 import { make, write } from "../element.js";
-import { dates } from "../format.js";
+import { count, dates } from "../format.js";
 import { START, writeView } from "../view.js";
 
 const STATES = { over: "over", running: "running", toCome: "to come" };
-const CHANGED = "They are changed where Podium is deployed: by Terraform\u2019s variable seasons, or by podium local --seasons FILE. Until its first day a season may be changed at any time; afterwards, run podium rebuild run so that the points follow.";
+const ABOUT = "Seasons are spans of days with boards of their own. They are changed where Podium is deployed: by Terraform\u2019s variable seasons, or by podium local --seasons FILE. Until its first day a season may be changed at any time; afterwards, run podium rebuild run so that the points follow.";
 
 const list = make("tbody");
-const table = make("table", { class: "records", hidden: "" },
+const table = make("table", { class: "records seasons", hidden: "" },
   make("thead", {}, make("tr", {}, ...["Season", "Days", "State"].map((head) => make("th", { scope: "col" }, head)))),
   list);
 const said = make("p", { class: "hint", role: "status" });
@@ -27,7 +27,7 @@ function row(season, today) {
 export function startSeasons(panel) {
   panel.append(
     make("div", { class: "title" }, make("h2", {}, "Seasons")),
-    make("p", { class: "hint" }, `A season is a window of days with a board of its own. ${CHANGED}`),
+    make("p", { class: "hint" }, ABOUT),
     said,
     table,
   );
@@ -40,7 +40,7 @@ export async function openSeasons() {
     const today = dayAt(Date.now(), time_zone);
     list.replaceChildren(...seasons.map((season) => row(season, today)));
     table.hidden = seasons.length === 0;
-    write(said, seasons.length === 0 ? "There are no seasons." : `Days are those of ${time_zone}. The first is the earliest.`);
+    write(said, seasons.length === 0 ? "There are no seasons." : `${count(seasons.length, "season")}, the earliest first. Days are those of ${time_zone}.`);
   } catch ({ message }) {
     write(said, `The seasons cannot be shown. ${message}`);
   }

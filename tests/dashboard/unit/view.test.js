@@ -19,6 +19,8 @@ test("a view survives its address", () => {
   check("?window=day&period=2026-11-24", { window: "day", period: "2026-11-24" });
   check("?window=month&period=2026-11", { window: "month", period: "2026-11" });
   check("?period=2026-W47", { window: "week", period: "2026-W47" });
+  check("?window=season", { window: "season" });
+  check("?window=season&period=2026-09-01..2026-11-30", { window: "season", period: "2026-09-01..2026-11-30" });
   // A period tells its window.
   assert.deepEqual(parseView("?window=all&period=2026-11"), { ...START, window: "month", period: "2026-11" });
   assert.deepEqual(parseView("?period=yesterday"), START);
