@@ -55,7 +55,7 @@ export const stateOf = ({ first_day, last_day }, today) => (today > last_day ? "
 /** The name of a season among the periods that are over. */
 export const periodOfSeason = ({ first_day, last_day }) => `${first_day}..${last_day}`;
 
-/** "Autumn ends in 2 days" */
+/** "ends in 2 days · Autumn" */
 export function endOfSeason({ title, last_day }, time_zone, now) {
   const days = daysBetween(dayAt(now, time_zone), last_day);
   return days > 0 ? texts.seasonEnds(shortened(title), days) : texts.seasonEndsToday(shortened(title), timeLeft({ last_day, time_zone }, now));

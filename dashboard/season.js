@@ -11,7 +11,7 @@ import { learnTitle, START, timesName, titleOf, writeView } from "./view.js";
 const tab = byId("tab-season");
 const words = make("span", { id: "season" });
 byId("window-dates").append(" ", words);
-const others = make("p", { id: "other-boards" });
+const others = make("p", { id: "other-boards", hidden: "" });
 byId("message").after(others);
 const loadEarlier = onDemand("./earlier.js");
 // The latest answer that says which season runs, or comes next. It is the same for all windows.

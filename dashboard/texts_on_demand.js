@@ -81,9 +81,10 @@ export const texts = {
   seasons: "Seasons",
   seasonStates: { over: "over", running: "running", toCome: "to come" },
   seasonOf: (title, dates) => `${title}, ${dates}`,
-  seasonEnds: (title, days) => `${title} ends ${days === 1 ? "tomorrow" : `in ${days} days`}`,
-  seasonEndsToday: (title, left) => `${title} ends today: ${left}`,
-  seasonBegins: (title, date, days) => `${title} begins on ${date}, ${days === 1 ? "tomorrow" : `in ${days} days`}`,
+  // A long title is cut off at its end.
+  seasonEnds: (title, days) => `ends ${days === 1 ? "tomorrow" : `in ${count(days, "day")}`} · ${title}`,
+  seasonEndsToday: (title, left) => `ends today, ${left} · ${title}`,
+  seasonBegins: (title, date, days) => `${title} begins on ${date}, ${days === 1 ? "tomorrow" : `in ${count(days, "day")}`}`,
   otherBoards: "See instead:",
 
   logIn: "Log in",
