@@ -4,9 +4,9 @@ import { get } from "../api.js";
 import { dayAt, periodOfSeason, stateOf } from "../calendar.js";
 import { make, write } from "../element.js";
 import { count, dates } from "../format.js";
+import { texts } from "../texts_on_demand.js";
 import { START, writeView } from "../view.js";
 
-const STATES = { over: "over", running: "running", toCome: "to come" };
 const ABOUT = "Seasons are spans of days with boards of their own. They are changed where Podium is deployed: by Terraform\u2019s variable seasons, or by podium local --seasons FILE. Until its first day a season may be changed at any time; afterwards, run podium rebuild run so that the points follow.";
 
 const list = make("tbody");
@@ -21,7 +21,7 @@ function row(season, today) {
   const name = make(state === "toCome" ? "span" : "a", { dir: "auto" }, title);
   // A season to come has no board.
   if (state !== "toCome") name.href = `./${writeView({ ...START, window: "season", period: state === "over" ? periodOfSeason(season) : null })}`;
-  return make("tr", {}, make("td", {}, name, make("span", { class: "record-id" }, id)), make("td", {}, dates(season)), make("td", {}, STATES[state]));
+  return make("tr", {}, make("td", {}, name, make("span", { class: "record-id" }, id)), make("td", {}, dates(season)), make("td", {}, texts.seasonStates[state]));
 }
 
 export function startSeasons(panel) {
