@@ -25,7 +25,7 @@ const SEASONS = [season("spring", "Spring", -40, -5), season("summer", "<b>Summe
 const provider = await startProvider({ users: { boss: { scp: ["podium:admin"] }, reader: {} } });
 after(() => provider.stop());
 const [stack, closed] = await Promise.all([
-  testStack({ timeZone: "UTC", seasons: SEASONS, activities: [
+  testStack({ seasons: SEASONS, activities: [
     ...activitiesFor({ ann: 50, bob: 40, cy: 30, dee: 20 }),
     ...activitiesFor({ ann: 10 }, { program: "old" }),
     ...activitiesFor({ eve: 30, fay: 30 }, { program: "wellness" }),
@@ -329,7 +329,7 @@ test("an adjustment whose answer is lost counts once, shows on the board, and sa
 test("the seasons are listed with their days, their states and their boards, and how to change them", async (t) => {
   const page = await visit(t, "people");
   await page.choose("Seasons");
-  await eventually("the count", async () => assert.equal(await page.count(), "3 seasons, the earliest first. Days are those of UTC."));
+  await eventually("the count", async () => assert.equal(await page.count(), "3 seasons, the earliest first. Days are those of Europe/Berlin."));
   assert.equal(page.address(), "#seasons");
   const rows = (await page.rows()).map((row) => row.replace(/\| .* \|/, (days) => (/20\d\d/.test(days) ? "| days |" : days)));
   assert.deepEqual(rows, ["Spring spring | days | over", "<b>Summer</b> summer | days | running", `${RTL80} autumn | days | to come`]);
