@@ -6,7 +6,7 @@ import { shortened, texts } from "./texts_on_demand.js";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
-// Earlier, it would be news to nobody on every board.
+// Before that it would only take room on every board: "How points work" has all seasons.
 const ANNOUNCED_DAYS_MAX = 7;
 
 // Dates in Swedish compare as text.

@@ -104,6 +104,7 @@ test("the address of a season while none runs says so, and leads to all time and
   assert.equal(await page.tab.getByRole("tab", { selected: true }).innerText(), "Season");
   const links = page.tab.locator("#other-boards a");
   await eventually("the links", async () => assert.deepEqual((await links.allInnerTexts()).map((text) => text.replace(/[\u2068\u2069]|, .*/g, "")), ["All time", SUMMER.title]));
+  assert.deepEqual(await violations(page), []);
   await links.nth(1).click();
   await eventually("the season that is over", async () => assert.deepEqual(await names(page), ["bob", "ann", "cy"]));
   await page.tab.goBack();
@@ -134,6 +135,7 @@ test("how points work names the seasons, leads to their boards, and tells how ti
     all.map((each) => `${each.children[0].textContent} ${each.textContent.match(/\w+( \w+)?$/)[0]}`));
   assert.deepEqual(seasons, ["Spring over", `${SUMMER.title} over`, "Autumn running", "Winter to come"]);
   assert.match(await dialog.innerText(), /a day, week, month or season does not count/);
+  assert.deepEqual(await violations(page), []);
   await dialog.getByRole("link", { name: SUMMER.title }).click();
   await eventually("its board", async () => assert.deepEqual(await names(page), ["bob", "ann", "cy"]));
 });
