@@ -23,6 +23,7 @@ test("a view survives its address", () => {
   check("?window=season&period=2026-09-01..2026-11-30", { window: "season", period: "2026-09-01..2026-11-30" });
   // A period tells its window.
   assert.deepEqual(parseView("?window=all&period=2026-11"), { ...START, window: "month", period: "2026-11" });
+  assert.deepEqual(parseView("?period=2026-09-01..2026-11-30"), { ...START, window: "season", period: "2026-09-01..2026-11-30" });
   assert.deepEqual(parseView("?period=yesterday"), START);
   // Nobody is on the board of teams.
   assert.deepEqual(parseView("?board=teams&user=ann"), { ...START, board: "teams" });
