@@ -13,7 +13,7 @@ import { EARLIER, learnPeriods, showPeriods } from "./periods.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { texts } from "./texts.js";
-import { documentsOf, exportPath, isTeam, nameOf, pagesOf, pageWith, parseView, periodsPath, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
+import { documentsOf, isTeam, nameOf, pagesOf, pageWith, parseView, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
 
 const SLEPT_MS = 5000;
 
@@ -65,6 +65,7 @@ const show = {
   },
   programs(document) {
     showPrograms(document, view);
+    if (document.season || view.window === "season") loadSeason().catch(() => {});
     if (view.period !== null) forgetPoints();
     showShares(byId("shares"), sharesOf(document.boards));
   },
@@ -144,6 +145,13 @@ const loadBar = onDemand("./you.js", (module) => {
   tick();
 }, "you.css");
 
+// Only a deployment with seasons, or who looks for one, loads this module.
+let season = null;
+const loadSeason = onDemand("./season.js", (module) => {
+  season = module;
+  tick();
+}, "season.css");
+
 async function load(signal) {
   // A login is loaded first.
   if (view === undefined) return { failed: true, retryAfter: 0 };
@@ -167,6 +175,7 @@ function tick() {
   say("measures", measures);
   say("as-of", asOf);
   if (whoIsMe() !== null) showYou?.({ me: whoIsMe(), team: whichIsMyTeam(), view, board: shown.board, you: shown.you, absent, now });
+  season?.showSeason({ ...shown, view, now });
 
   // The monotonic clock, and so the age, may stop while the device sleeps.
   const apart = Date.now() - now;
@@ -242,17 +251,8 @@ const tellInCard = ({ message }) => say("user", message);
 let card = null;
 const loadCard = onDemand("./card.js", (module) => {
   card = module;
-  module.startCard({ closeUser, toggleMe, showPointsIn });
+  module.startCard({ closeUser, toggleMe, current: () => ({ view, boards: shown.programs?.document.boards }) });
 }, "card.css");
-
-const loadByProgram = onDemand("./by_program.js");
-function showPointsIn(place) {
-  const asked = view;
-  const programs = shown.programs?.document.boards.slice(1).map(({ board }) => board);
-  if (!programs) return;
-  loadByProgram().then(({ showPoints }) => showPoints(place, programs, asked, () => view === asked),
-    ({ message }) => place.replaceChildren(message));
-}
 
 function toggleMe() {
   setMe(view.user === whoIsMe() ? null : view.user);
@@ -271,8 +271,7 @@ const loadExport = onDemand("./export.js");
 function save({ target }) {
   // It keeps to its view, whatever the page shows by then.
   const saved = view;
-  const load = async (cursor) => (await get(exportPath(saved, cursor))).document;
-  loadExport().then(({ saveAs }) => saveAs(target, load)).catch(({ message }) => say("saved", texts.notSaved(message)));
+  loadExport().then(({ saveAs }) => saveAs(target, saved)).catch(({ message }) => say("saved", texts.notSaved(message)));
 }
 
 const loadHow = onDemand("./how.js", (module) => module, "how.css");
@@ -280,11 +279,13 @@ const loadHow = onDemand("./how.js", (module) => module, "how.css");
 const onClick = (id, action) => byId(id).addEventListener("click", action);
 
 for (const tab of tabs) onClick(tab.id, () => go({ window: tab.id.slice("tab-".length), period: null, from: 1 }));
+const loadEarlier = onDemand("./earlier.js");
 byId("period").addEventListener("change", async ({ target }) => {
   if (target.value !== EARLIER) return go({ period: target.value || null, from: 1 });
   const asked = view;
   try {
-    learnPeriods(asked.window, (await get(periodsPath(asked))).document.periods);
+    const { earlierOf } = await loadEarlier();
+    learnPeriods(asked.window, await earlierOf(asked));
   } catch (problem) {
     tell(problem);
   }
@@ -295,11 +296,12 @@ byId("period").addEventListener("change", async ({ target }) => {
   } catch {}
 });
 document.querySelector("[role=tablist]").addEventListener("keydown", (event) => {
-  const at = tabs.indexOf(event.target);
+  const offered = tabs.filter((tab) => !tab.hidden);
+  const at = offered.indexOf(event.target);
   const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
   if (to === undefined) return;
   event.preventDefault();
-  const tab = tabs.at(to % tabs.length);
+  const tab = offered.at(to % offered.length);
   tab.focus();
   tab.click();
 });

@@ -23,7 +23,7 @@ function showName(board) {
 
 function showHeading(board, dates, sums) {
   showName(board);
-  say("window-dates", dates);
+  say("dates", dates);
   say("sums", sums);
 }
 

@@ -1,6 +1,7 @@
 // The card of a person. Only who looks at one loads it.
 
 import { login } from "./config.js";
+import { onDemand } from "./demand.js";
 import { arrange, byId, make, nameButton, nameText, otherCase, portray, say, write } from "./element.js";
 import { number } from "./format.js";
 import { whoIsMe } from "./me.js";
@@ -36,9 +37,16 @@ toggle.hidden = login !== null;
 /** Shows the points by program again, where they are open. */
 export let showByProgram = () => {};
 
-/** `showPointsIn(place)` shows the points of the card's person by program. */
-export function startCard({ closeUser, toggleMe, showPointsIn }) {
-  showByProgram = () => byProgram.open && showPointsIn(programs);
+const loadByProgram = onDemand("./by_program.js");
+
+/** `current()` is the view and, once they are known, its boards. */
+export function startCard({ closeUser, toggleMe, current }) {
+  showByProgram = () => {
+    const { view, boards } = current();
+    if (!byProgram.open || !boards) return;
+    loadByProgram().then(({ showPoints }) => showPoints(programs, boards.slice(1).map(({ board }) => board), view, () => view === current().view),
+      ({ message }) => programs.replaceChildren(message));
+  };
   byProgram.addEventListener("toggle", showByProgram);
   close.addEventListener("click", closeUser);
   toggle.addEventListener("click", toggleMe);

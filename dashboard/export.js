@@ -1,6 +1,7 @@
+import { get } from "./api.js";
 import { byId, make, say } from "./element.js";
 import { texts } from "./texts_on_demand.js";
-import { programOf, TEAMS } from "./view.js";
+import { boardPath, programOf, TEAMS, timesOf } from "./view.js";
 
 const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];
 const ENTRY = ["rank", "user_id", "name", "points", "activities", "change"];
@@ -78,14 +79,18 @@ export function download(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-/** Downloads the board of `load`, as the file that the button names. One at a time. */
-export async function saveAs(button, load) {
+// All rows of a view's board, page by page of one generation.
+const exportPath = (view, cursor) =>
+  `${boardPath(view.board)}?${timesOf(view)}&limit=1000${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`;
+
+/** Downloads the board of a view, as the file that the button names. One at a time. */
+export async function saveAs(button, view) {
   const buttons = Object.keys(KINDS).map(byId);
   if (button.disabled) return;
   for (const each of buttons) each.disabled = true;
   say("saved", texts.downloading);
   try {
-    const board = await wholeBoard(load);
+    const board = await wholeBoard(async (cursor) => (await get(exportPath(view, cursor))).document);
     const { type, write } = KINDS[button.id];
     const name = fileName(board, button.id);
     download(name, type, write(board));

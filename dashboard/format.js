@@ -58,6 +58,8 @@ export function dates({ first_day, last_day }) {
 export const windowDates = (window) =>
   `${window.first_day === null ? texts.sinceFirst : dates(window)}, ${window.time_zone}`;
 
+/** "1 Dec" */
+export const dayAndMonth = (date) => inZone("UTC", DAY).format(Date.parse(date));
 export const fullDate = (timeZone) => inZone(timeZone, DATE);
 export const fullTime = (timeZone) => inZone(timeZone, { ...DATE, ...SECONDS });
 

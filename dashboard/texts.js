@@ -5,7 +5,7 @@ import { count, decimal, number } from "./format.js";
 
 export const texts = {
   page: "Podium",
-  windows: { day: "Today", week: "This week", month: "This month", all: "All time" },
+  windows: { day: "Today", week: "This week", month: "This month", season: "Season", all: "All time" },
   allPrograms: "All programs",
   teams: "Teams",
   anonymous: "Anonymous",

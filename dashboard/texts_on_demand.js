@@ -1,7 +1,19 @@
 // The texts that only modules show which are loaded on demand, and those of texts.js.
 
 import { count, decimal, number } from "./format.js";
+import { lettersOf } from "./person.js";
 import { texts as always } from "./texts.js";
+
+const NAME_LETTERS_MAX = 24;
+
+/** Isolates a name, so that the words around it keep their direction. */
+export const isolated = (name) => `\u2068${name}\u2069`;
+
+/** The same, with the end of a long name cut off. */
+export function shortened(name) {
+  const letters = lettersOf(name);
+  return isolated(letters.length > NAME_LETTERS_MAX ? `${letters.slice(0, NAME_LETTERS_MAX).join("")}…` : name);
+}
 
 export const texts = {
   ...always,
@@ -35,10 +47,13 @@ export const texts = {
   pointsSince: (date) => `Since ${date}`,
   pointsFrom: (date) => `From ${date}`,
   ruleCaps: "What is at most a day counts for each person and program.",
-  ruleTies: "Equal points share a rank, and the ranks after them are skipped.",
+  ruleTies: {
+    shared: "Equal points share a rank, and the ranks after them are skipped.",
+    earlier: "Of equal points, those that were there first rank higher, by when their last activity that counts occurred.",
+  },
   ruleCorrections: "Points can be corrected: an activity taken out, or points added or taken away. Each correction has a reason.",
-  ruleLate: (hours) => `What arrives more than ${hours} h after the end of a day, week or month does not count in that one, but in all time.`,
-  ruleZone: (zone) => `Days, weeks and months begin at midnight of ${zone}, and weeks on Monday.`,
+  ruleLate: (hours, hasSeasons) => `What arrives more than ${hours} h after the end of a ${hasSeasons ? "day, week, month or season" : "day, week or month"} does not count in that one, but in all time.`,
+  ruleZone: (zone, hasSeasons) => `${hasSeasons ? "Days, weeks, months and seasons" : "Days, weeks and months"} begin at midnight of ${zone}, and weeks on Monday.`,
 
   givenPoints: (most) => `0 to ${count(most, "point")}`,
   pointsPer: (points, quantity) => `${count(points, "point")} for each ${number(quantity)}`,
@@ -61,7 +76,16 @@ export const texts = {
   daysLeft: (days, hours) => `${count(days, "day")}${hours > 0 ? ` ${hours} h` : ""} left`,
   hoursLeft: (hours, minutes) => `${hours} h${minutes > 0 ? ` ${minutes} min` : ""} left`,
   minutesLeft: (minutes) => (minutes > 0 ? `${minutes} min left` : "Less than 1 min left"),
-  leftOf: { day: "today", week: "this week", month: "this month" },
+  leftOf: { day: "today", week: "this week", month: "this month", season: "this season" },
+
+  seasons: "Seasons",
+  seasonStates: { over: "over", running: "running", toCome: "to come" },
+  seasonOf: (title, dates) => `${title}, ${dates}`,
+  // A long title is cut off at its end.
+  seasonEnds: (title, days) => `ends ${days === 1 ? "tomorrow" : `in ${count(days, "day")}`} · ${title}`,
+  seasonEndsToday: (title, left) => `ends today, ${left} · ${title}`,
+  seasonBegins: (title, date, days) => `${title} begins on ${date}, ${days === 1 ? "tomorrow" : `in ${count(days, "day")}`}`,
+  otherBoards: "See instead:",
 
   logIn: "Log in",
   logOut: "Log out",

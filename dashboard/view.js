@@ -21,14 +21,16 @@ export const isTeam = (board) => board.startsWith("team:");
 
 const titles = new Map();
 
-/** Remembers what an admin calls a program or team. */
+/** Remembers what a program, team or season is called. */
 export function learnTitle(board, title) {
   if (title === undefined) titles.delete(board);
   else titles.set(board, title);
 }
 
 export const nameOf = (board) => FIXED[board] ?? titles.get(board) ?? idOf(board);
-export const titleOf = (view) => `${view.period ?? texts.windows[view.window]} · ${nameOf(view.board)} · ${texts.page}`;
+/** What the days of a view are called. A season has a title. */
+export const timesName = ({ window, period }) => titles.get(period ?? window) ?? period ?? texts.windows[window];
+export const titleOf = (view) => `${timesName(view)} · ${nameOf(view.board)} · ${texts.page}`;
 
 /** Whether the API takes this as a user's id. */
 export const isUser = (id) => ID.test(id) && !/^(~|\.\.?$)/.test(id);
@@ -37,7 +39,7 @@ const isBoard = (board) => board in FIXED || ID.test(idOf(board) ?? "");
 const isFrom = (from) => /^[1-9]\d{0,4}$/.test(from) && from <= FROM_MAX;
 
 /** The window of a period that is over, by the period's name. */
-const windowOf = (period) => ({ 7: "month", 8: "week", 10: "day" })[period?.length];
+const windowOf = (period) => ({ 7: "month", 8: "week", 10: "day", 22: "season" })[period?.length];
 
 /** Only boards of people have a place for a person. */
 export const settled = (view) => (view.board === TEAMS ? { ...view, user: null } : view);
@@ -48,7 +50,7 @@ export function parseView(search) {
     const value = query.get(name);
     return value !== null && isKnown(value) ? value : START[name];
   };
-  const period = take("period", (period) => /^\d{4}-(W\d\d|\d\d(-\d\d)?)$/.test(period));
+  const period = take("period", (period) => /^\d{4}-(W\d\d|\d\d(-\d\d(\.\.\d{4}-\d\d-\d\d)?)?)$/.test(period));
   return settled({
     board: take("board", isBoard),
     window: windowOf(period) ?? take("window", (window) => Object.hasOwn(texts.windows, window)),
@@ -79,14 +81,7 @@ export const userPath = (board, user, query) => `${boardPath(board)}/users/${seg
 export const searchPath = ({ board, window }, text) =>
   `${boardPath(board === TEAMS ? "global" : board)}/users?window=${window}&search=${encodeURIComponent(text)}&limit=10`;
 
-/** All boards have the same. */
-export const periodsPath = ({ window }) => `/v1/boards/global/periods?window=${window}&limit=60`;
-
 export const timesOf = ({ window, period }) => `window=${window}${period === null ? "" : `&period=${period}`}`;
-
-/** The path to all rows of a view's board, page by page of one generation. */
-export const exportPath = (view, cursor) =>
-  `${boardPath(view.board)}?${timesOf(view)}&limit=1000${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`;
 
 /** The API paths of a view, by the part of the page that shows them. `me` is who looks at it, or null. */
 export function documentsOf(view, me = null) {

@@ -1,9 +1,9 @@
 // The bar of whoever looks at the page. Only who has chosen a row of their own, or is logged in, loads it.
 
+import { serverTime, timeLeft } from "./calendar.js";
 import { byId, heard, make, portray, write } from "./element.js";
-import { ageSeconds } from "./freshness.js";
 import { personOf } from "./person.js";
-import { placeOf, placeOfTeam, timeLeft } from "./place.js";
+import { placeOf, placeOfTeam } from "./place.js";
 import { texts } from "./texts_on_demand.js";
 import { TEAMS } from "./view.js";
 
@@ -33,10 +33,7 @@ export function showYou({ me, team, view, board, you, absent, now }) {
   else if (absent !== "user_not_on_board") show(personOf(me), { rank: "", gaps: "" });
   else show(personOf(me), { rank: "", gaps: view.period === null ? texts.noPoints : texts.noPointsThen });
   bar.dataset.of = at >= 0 ? "team" : "person";
-  // By the clock of the server: that of the device may be wrong.
-  const left = board && view.period === null
-    ? timeLeft(board.document.window, Date.parse(board.document.freshness.generated_at) + 1000 * ageSeconds(board, now))
-    : "";
+  const left = board && view.period === null ? timeLeft(board.document.window, serverTime(board, now)) : "";
   write(time, left);
   write(window, left && texts.leftOf[view.window]);
 }

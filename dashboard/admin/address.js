@@ -1,6 +1,6 @@
 // What the page shows, in the fragment of the address: "#people", "#people&id=ann", and "#people&id=" for a new one.
 
-const TABS = ["people", "teams", "programs", "corrections"];
+const TABS = ["people", "teams", "programs", "seasons", "corrections"];
 
 export function parse(hash) {
   const [tab, ...rest] = hash.replace(/^#/, "").split("&");

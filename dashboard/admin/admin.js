@@ -8,6 +8,7 @@ import { openCorrections, startCorrections } from "./corrections.js";
 import { isRead, readMore } from "./directory.js";
 import { keepDrafts, restoreDrafts } from "./form.js";
 import { startPeople } from "./people.js";
+import { openSeasons, startSeasons } from "./seasons.js";
 import { startPrograms, startTeams } from "./subjects.js";
 
 const tabs = [...document.querySelectorAll("[role=tab]")];
@@ -19,6 +20,7 @@ const editors = {
   teams: startTeams(byId("panel-teams")),
   programs: startPrograms(byId("panel-programs")),
 };
+startSeasons(byId("panel-seasons"));
 startCorrections(byId("panel-corrections"));
 
 let user = null;
@@ -40,6 +42,7 @@ async function show() {
     panelOf(tab).hidden = !isSelected;
     if (isSelected) document.title = `${tab.textContent} · Admin · Podium`;
   }
+  if (name === "seasons") return openSeasons();
   if (name === "corrections") return openCorrections(id);
   await editors[name].load();
   if (id !== null) await editors[name].open(id);

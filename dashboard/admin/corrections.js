@@ -101,13 +101,13 @@ async function review(values) {
 }
 
 const voidInWords = ({ user_id, voids }) => [
-  `The activity ${voids} of ${user_id} is taken out of all time, and of each day, week and month that is not closed yet: its points, and one activity.`,
+  `The activity ${voids} of ${user_id} is taken out of all time, and of each day, week, month and season that is not closed yet: its points, and one activity.`,
   "A void cannot be taken back. The points can be given again by an adjustment.",
 ];
 
 async function adjustmentInWords({ user_id, program_id, points }) {
   const change = points < 0 ? `${user_id} loses ${count(-points, "point")}` : `${user_id} gets ${count(points, "point")}`;
-  return [`${change} in the program ${program_id}, in the day, week and month of now and in all time.`, await pointsInWords(user_id, program_id, points)];
+  return [`${change} in the program ${program_id}, in the day, week, month and season of now and in all time.`, await pointsInWords(user_id, program_id, points)];
 }
 
 async function pointsInWords(user, program, points) {

@@ -190,6 +190,15 @@ export class Page {
     await this.tab.getByRole("tab", { name: WINDOWS[window], exact: true }).click();
   }
 
+  /// The tabs that are shown, by what they say.
+  async tabs() {
+    return (await this.tab.getByRole("tab").allTextContents()).map((text) => text.trim());
+  }
+
+  async chooseSeason(title) {
+    await this.tab.getByRole("tab", { name: title, exact: true }).click();
+  }
+
   async focusWindow() {
     await this.tab.getByRole("tab", { selected: true }).focus();
   }

@@ -41,21 +41,23 @@ const runner = process.ppid;
 setInterval(() => process.ppid === runner || process.exit(1), 1000).unref();
 
 /// Starts a stack. `without` names functions that fail at first. With `dataDir`, the stack keeps
-/// its data when it is killed and started again. `scoring` is a scoring policy. `login` has further arguments, for a
-/// login, and `token` returns the access token that the test's own requests then need.
+/// its data when it is killed and started again. `scoring` is a scoring policy, and `seasons` are the seasons to count.
+/// `login` has further arguments, for a login, and `token` returns the access token that the test's own requests then
+/// need.
 export async function startStack({
   snapshotEvery = "1s",
   timeZone = "Europe/Berlin",
   dataDir = false,
   without = [],
   scoring = null,
+  seasons = null,
   login = [],
   token = null,
   binaries = BINARIES,
 } = {}) {
   const missing = PROGRAMS.filter((name) => !existsSync(join(binaries, name)));
   assert.deepEqual(missing, [], `not in ${binaries}; run cargo build --workspace --bins first`);
-  const stack = new Stack({ snapshotEvery, timeZone, dataDir, scoring, login, token, binaries });
+  const stack = new Stack({ snapshotEvery, timeZone, dataDir, scoring, seasons, login, token, binaries });
   without.forEach((name) => stack.takeAway(name));
   try {
     await stack.start();
@@ -97,10 +99,11 @@ class Stack {
     args.push("--snapshot-every", this.#settings.snapshotEvery, "--time-zone", this.#settings.timeZone);
     args.push("--log-dir", join(this.#directory, "logs"));
     if (this.#settings.dataDir) args.push("--data-dir", join(this.#directory, "data"));
-    if (this.#settings.scoring !== null) {
-      const file = join(this.#directory, "scoring.json");
-      writeFileSync(file, JSON.stringify(this.#settings.scoring));
-      args.push("--scoring", file);
+    for (const name of ["scoring", "seasons"]) {
+      if (this.#settings[name] === null) continue;
+      const file = join(this.#directory, `${name}.json`);
+      writeFileSync(file, JSON.stringify(this.#settings[name]));
+      args.push(`--${name}`, file);
     }
     args.push(...this.#settings.login);
     const messages = join(this.#directory, "messages");

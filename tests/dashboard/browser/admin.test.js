@@ -13,11 +13,19 @@ import { testStack } from "../test_stack.js";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LONG = "m".repeat(128);
 const RTL80 = "عبدالرحمن ".repeat(8).trim();
+const DAY_MS = 86_400_000;
+
+/// A season from one day to another, counted from today.
+const season = (id, title, ...days) => {
+  const [first_day, last_day] = days.map((day) => new Date(Date.now() + day * DAY_MS).toISOString().slice(0, 10));
+  return { id, title, first_day, last_day };
+};
+const SEASONS = [season("spring", "Spring", -40, -5), season("summer", "<b>Summer</b>", -3, 3), season("autumn", RTL80, 5, 60)];
 
 const provider = await startProvider({ users: { boss: { scp: ["podium:admin"] }, reader: {} } });
 after(() => provider.stop());
 const [stack, closed] = await Promise.all([
-  testStack({ activities: [
+  testStack({ seasons: SEASONS, activities: [
     ...activitiesFor({ ann: 50, bob: 40, cy: 30, dee: 20 }),
     ...activitiesFor({ ann: 10 }, { program: "old" }),
     ...activitiesFor({ eve: 30, fay: 30 }, { program: "wellness" }),
@@ -318,6 +326,24 @@ test("an adjustment whose answer is lost counts once, shows on the board, and sa
   }
 });
 
+test("the seasons are listed with their days, their states and their boards, and how to change them", async (t) => {
+  const page = await visit(t, "people");
+  await page.choose("Seasons");
+  await eventually("the count", async () => assert.equal(await page.count(), "3 seasons, the earliest first. Days are those of Europe/Berlin."));
+  assert.equal(page.address(), "#seasons");
+  const rows = (await page.rows()).map((row) => row.replace(/\| .* \|/, (days) => (/20\d\d/.test(days) ? "| days |" : days)));
+  assert.deepEqual(rows, ["Spring spring | days | over", "<b>Summer</b> summer | days | running", `${RTL80} autumn | days | to come`]);
+  const panel = page.tab.getByRole("tabpanel");
+  assert.match(await panel.innerText(), /Terraform’s variable seasons, or by podium local --seasons FILE.*podium rebuild run/);
+  const [over, running, ...others] = await panel.getByRole("link").evaluateAll((all) => all.map(({ href }) => new URL(href).search));
+  assert.equal(over, `?window=season&period=${SEASONS[0].first_day}..${SEASONS[0].last_day}`);
+  assert.equal(running, "?window=season");
+  assert.deepEqual(others, [], "what is to come has no board");
+  await panel.getByRole("link", { name: "<b>Summer</b>" }).click();
+  await page.page.ready();
+  await eventually("the season's board", async () => assert.match(await page.page.title(), /^<b>Summer<\/b> · /));
+});
+
 test("all corrections of a person can be read, page by page", async (t) => {
   await stack.adjust(Array.from({ length: 100 }, (_, at) => ({ user_id: "gus", program_id: "onboarding", points: at, reason: `number ${at}` })));
   await stack.adjust([{ user_id: "gus", program_id: "onboarding", points: 100, reason: "number 100" }]);
@@ -399,6 +425,7 @@ const STATES = [
   }],
   ["teams", (page) => page.loaded()],
   ["programs&id=onboarding", (page) => page.opened()],
+  ["seasons", (page) => page.loaded()],
   ["corrections&id=gus", async (page) => {
     await page.review({ what: /^Adjust/, Person: LONG, Program: "onboarding", Points: "5", Reason: "r".repeat(200) });
     await page.means(/gets 5 points/);

@@ -87,7 +87,7 @@ test("an export is a file that changes nothing", () => {
 
 test("addresses", () => {
   for (const [hash, tab, id] of [
-    ["#people", "people", null], ["#teams&id=", "teams", ""], ["#corrections&id=auth0%7C5f%267c", "corrections", "auth0|5f&7c"], ["#programs&id=a+b", "programs", "a b"],
+    ["#people", "people", null], ["#teams&id=", "teams", ""], ["#seasons", "seasons", null], ["#corrections&id=auth0%7C5f%267c", "corrections", "auth0|5f&7c"], ["#programs&id=a+b", "programs", "a b"],
   ]) {
     assert.deepEqual(parse(hash), { tab, id });
     assert.equal(write(tab, id), hash);

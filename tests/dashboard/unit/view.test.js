@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import "../language.js";
-import { documentsOf, pagesOf, pageWith, parseView, periodsPath, searchPath, segmentOf, START, titleOf, userPath, writeView } from "../../../dashboard/view.js";
+import { periodsPath } from "../../../dashboard/earlier.js";
+import { documentsOf, pagesOf, pageWith, parseView, searchPath, segmentOf, START, titleOf, userPath, writeView } from "../../../dashboard/view.js";
 
 test("a view survives its address", () => {
   const check = (search, change) => {
@@ -18,8 +19,11 @@ test("a view survives its address", () => {
   check("?window=day&period=2026-11-24", { window: "day", period: "2026-11-24" });
   check("?window=month&period=2026-11", { window: "month", period: "2026-11" });
   check("?period=2026-W47", { window: "week", period: "2026-W47" });
+  check("?window=season", { window: "season" });
+  check("?window=season&period=2026-09-01..2026-11-30", { window: "season", period: "2026-09-01..2026-11-30" });
   // A period tells its window.
   assert.deepEqual(parseView("?window=all&period=2026-11"), { ...START, window: "month", period: "2026-11" });
+  assert.deepEqual(parseView("?period=2026-09-01..2026-11-30"), { ...START, window: "season", period: "2026-09-01..2026-11-30" });
   assert.deepEqual(parseView("?period=yesterday"), START);
   // Nobody is on the board of teams.
   assert.deepEqual(parseView("?board=teams&user=ann"), { ...START, board: "teams" });

@@ -1,0 +1,66 @@
+// The season: its tab, when it ends or the next one begins, and what else to see where none runs. Only a deployment that
+// has one, or who looks for one, loads this module.
+
+import { beginOfSeason, dayAt, endOfSeason, serverTime, stateOf } from "./calendar.js";
+import { onDemand } from "./demand.js";
+import { byId, make, write } from "./element.js";
+import { showPeriods } from "./periods.js";
+import { shortened, texts } from "./texts_on_demand.js";
+import { learnTitle, START, timesName, titleOf, writeView } from "./view.js";
+
+const tab = byId("tab-season");
+const words = make("span", { id: "season" });
+byId("window-dates").append(" ", words);
+const others = make("p", { id: "other-boards", hidden: "" });
+byId("message").after(others);
+const loadEarlier = onDemand("./earlier.js");
+// The latest answer that says which season runs, or comes next. It is the same for all windows.
+let known = null;
+// The view whose other boards are offered, or null.
+let offered = null;
+
+/** `programs` and `board` are answers, undefined until there are some. */
+export function showSeason({ programs, board, view, now }) {
+  const title = view.window === "season" ? board?.document.window.season?.title : undefined;
+  if (title !== undefined) showTitle(title, view);
+  known = programs ?? known;
+  if (known === null) return;
+  const { season, window: { time_zone } } = known.document;
+  const time = serverTime(known, now);
+  const isRunning = season !== undefined && stateOf(season, dayAt(time, time_zone)) === "running";
+  const isHere = view.window === "season" && view.period === null;
+  // A tab that is selected is shown.
+  tab.hidden = !isRunning && view.window !== "season";
+  write(tab, isRunning ? season.title : texts.windows.season);
+  tab.title = tab.textContent;
+  write(words, wordsOn());
+  words.title = title ?? season?.title ?? "";
+  offerOthers(isHere && !isRunning ? view : null);
+
+  function wordsOn() {
+    if (isHere && isRunning) return endOfSeason(season, time_zone, time);
+    if (view.window === "season") return title === undefined ? "" : shortened(title);
+    return season === undefined || isRunning ? "" : beginOfSeason(season, time_zone, time);
+  }
+}
+
+function showTitle(title, view) {
+  if (timesName(view) === title) return;
+  learnTitle(view.period ?? view.window, title);
+  document.title = titleOf(view);
+  showPeriods(view);
+}
+
+// All time, and the seasons that are over.
+async function offerOthers(view) {
+  if (offered === view) return;
+  offered = view;
+  others.hidden = view === null;
+  if (view === null) return;
+  const link = (change, text) => make("a", { href: writeView({ ...view, from: START.from, ...change }) }, text);
+  const all = link({ window: "all" }, texts.windows.all);
+  others.replaceChildren(texts.otherBoards, " ", all);
+  // Without them there is still all time.
+  const past = await loadEarlier().then(({ earlierOf }) => earlierOf(view)).catch(() => []);
+  if (offered === view) others.append(...past.flatMap(([period, name]) => [" ", link({ period }, name)]));
+}
