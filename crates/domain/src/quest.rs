@@ -8,6 +8,7 @@ mod coin;
 mod evaluate;
 #[cfg(test)]
 mod fixtures;
+mod gate;
 mod list;
 #[cfg(test)]
 mod model;
@@ -30,6 +31,7 @@ use crate::timestamp::{self, InvalidTime};
 
 pub use coin::{Coin, CoinId, CoinPeriod, Issued, settle};
 pub use evaluate::{Activities, Progress, closest, coins};
+pub use gate::{Gate, Touch};
 pub use list::{Fault, QUESTS_MAX, parse};
 pub use rule::{Matcher, Property, Rule, Unit};
 
@@ -137,6 +139,11 @@ impl Quest {
             within,
             supply: supply.map(|supply| u32::try_from(supply).expect("it is within its bounds")),
         })
+    }
+
+    /// Whether it looks at what occurred then.
+    fn is_in_time(&self, at: Timestamp) -> bool {
+        self.starts_at.is_none_or(|from| from <= at) && self.ends_at.is_none_or(|until| at < until)
     }
 }
 
