@@ -29,7 +29,7 @@ use crate::json::shorten;
 use crate::person::DisplayName;
 use crate::timestamp::{self, InvalidTime};
 
-pub use coin::{Coin, CoinId, CoinPeriod, Issued, settle};
+pub use coin::{Coin, CoinId, CoinPeriod, CoinState, Issued, Revoked, settle};
 pub use evaluate::{Activities, Progress, closest, coins};
 pub use gate::{Gate, Touch};
 pub use list::{Fault, QUESTS_MAX, parse};
