@@ -171,6 +171,18 @@ fn time(fields: &mut Fields<'_>, name: &str) -> Result<Option<Timestamp>, Reject
     })
 }
 
+impl Per {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Program => "program",
+        }
+    }
+}
+
 impl FromStr for Per {
     type Err = InvalidChoice;
 

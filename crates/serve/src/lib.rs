@@ -5,6 +5,7 @@ mod config;
 mod documents;
 mod kept;
 mod past;
+mod quests;
 mod response;
 mod route;
 
@@ -17,12 +18,13 @@ use lambda_http::http::{HeaderMap, Method, StatusCode};
 use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Body, IntoResponse as _, Request, RequestExt as _, Response, service_fn};
 use problem::Problem;
-use store::{People, Snapshots, Standings, StoreError};
+use store::{Coins, People, Quests, Snapshots, Standings, StoreError};
 
 pub use config::Config;
 pub use documents::MAX_OTHER_CASE;
 use kept::Kept;
 use past::Past;
+use quests::Counts;
 use response::{Cacheable, compressed, method_not_allowed};
 pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, MAX_PERIODS, Route, Start};
 
@@ -33,6 +35,9 @@ const POLICY_MAX_AGE_SECONDS: i64 = 60;
 pub struct Serve {
     snapshots: Snapshots,
     people: People,
+    quests: Quests,
+    coins: Coins,
+    counts: Counts,
     standings: Standings,
     calendar: Calendar,
     snapshot_every: SignedDuration,
@@ -70,6 +75,9 @@ impl Serve {
         Self {
             snapshots: Snapshots::new(client.clone(), config.snapshots_table),
             people: People::new(client.clone(), config.people_table),
+            quests: Quests::new(client.clone(), config.coins_table.clone()),
+            coins: Coins::new(client.clone(), config.coins_table),
+            counts: Counts::default(),
             // Consistent, so that a user's points never step back between two answers.
             standings: Standings::new(client, config.standings_table, config.standing_shards),
             calendar: config.calendar,
@@ -184,6 +192,9 @@ impl Serve {
                 search,
                 limit,
             } => self.search(&board, window, &search, limit, now).await,
+            Route::Quests => self.quests(now).await,
+            Route::Finders { quest, limit, after } => self.finders(&quest, viewer, limit, after, now).await,
+            Route::Coins { user } => self.coins(&user, viewer, now).await,
             Route::User {
                 board,
                 user,

@@ -15,13 +15,13 @@ use crate::error::{self, StoreError};
 use crate::item::{self, Item, string};
 use crate::keys::{COINS_KEY, HOLDER_SHARDS, attribute, holders_shard};
 use crate::quests::QuestVersion;
+use crate::requests::{get_item, item_of};
 use crate::schema::HOLDERS_INDEX;
+use crate::settling;
 
 /// The most activities of the evidence that are kept with a coin: 130 KB of an item's 400, with ids of full length.
 /// How many there are is kept in any case.
 pub const EVIDENCE_MAX: usize = 1_000;
-/// Coins that are deleted at once.
-const DELETES_AT_ONCE: usize = 16;
 
 /// A coin as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,18 +226,24 @@ impl Coins {
         Ok(holders)
     }
 
-    /// How many coins of a quest are in use: issued or provisional.
-    pub async fn count(&self, quest: &QuestVersion) -> Result<u64, StoreError> {
+    /// How many coins of a quest are in a state.
+    pub async fn count(&self, quest: &QuestVersion, state: CoinState) -> Result<u64, StoreError> {
         let counts = (0..HOLDER_SHARDS).map(|shard| {
             let query = self
                 .index(quest, shard)
                 .key_condition_expression("#holders = :holders")
-                .filter_expression("#state <> :revoked")
+                .filter_expression("#state = :state")
                 .expression_attribute_names("#state", "state")
-                .expression_attribute_values(":revoked", string("revoked"));
+                .expression_attribute_values(":state", string(state.as_str()));
             count(query)
         });
         sum(counts).await
+    }
+
+    /// Whether it is settled who gets the coins of a quest.
+    pub async fn is_settled(&self, quest: &QuestVersion) -> Result<bool, StoreError> {
+        let answer = get_item(&self.client, &self.table, settling::key(quest)).send().await;
+        Ok(item_of("reading a settlement", answer)?.is_some())
     }
 
     /// How many coins of a quest are provisional that were found before a time.
@@ -254,7 +260,7 @@ impl Coins {
                 .expression_attribute_names("#state", "state")
                 .expression_attribute_names("#place", attribute::PLACE)
                 .expression_attribute_values(":place", string(sortable(until)))
-                .expression_attribute_values(":provisional", string("provisional"));
+                .expression_attribute_values(":provisional", string(CoinState::Provisional.as_str()));
             count(query)
         });
         sum(counts).await
@@ -269,7 +275,7 @@ impl Coins {
                 .key_condition_expression("#holders = :holders")
                 .filter_expression("#state = :provisional")
                 .expression_attribute_names("#state", "state")
-                .expression_attribute_values(":provisional", string("provisional"))
+                .expression_attribute_values(":provisional", string(CoinState::Provisional.as_str()))
                 .into_paginator()
                 .items()
                 .send();
@@ -290,26 +296,6 @@ impl Coins {
             .index_name(HOLDERS_INDEX)
             .expression_attribute_names("#holders", attribute::HOLDERS)
             .expression_attribute_values(":holders", string(format!("{quest} {shard}")))
-    }
-
-    /// Deletes the coins of a person that were found before a time. Returns their number.
-    pub(crate) async fn erase(&self, user: &UserId, before: Timestamp) -> Result<u64, StoreError> {
-        let coins = self.of_user(user).await?;
-        let erased: Vec<_> = coins.into_iter().filter(|coin| coin.found_at < before).collect();
-        let number = erased.len() as u64;
-        let deletions = erased.into_iter().map(|coin| async move {
-            let key = item::key(COINS_KEY, user.as_str(), &coin.id);
-            let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key));
-            let sent = delete.send().await;
-            sent.map(drop)
-                .map_err(|error| StoreError::unavailable("deleting a person's coins", error))
-        });
-        let deletions: Vec<_> = deletions.collect();
-        stream::iter(deletions)
-            .buffer_unordered(DELETES_AT_ONCE)
-            .try_collect::<()>()
-            .await?;
-        Ok(number)
     }
 
     fn decoded<T: for<'de> Deserialize<'de>>(&self, item: Item) -> Result<T, StoreError> {

@@ -40,6 +40,7 @@ pub mod quality;
 pub mod quests;
 pub mod rebuild;
 mod requests;
+pub mod reward_status;
 pub mod rewarding;
 pub mod rules;
 pub mod schema;

@@ -268,7 +268,7 @@ mod tests {
             let quest = &rules.quests[0];
             domain::CoinId::new(&quest.id, 1, &"ann".parse().unwrap(), &period).to_string()
         };
-        let settlement = Settlement::of([id("a")]);
+        let settlement = Settlement::of([id("a")], Timestamp::UNIX_EPOCH);
         check(
             r#","supply":1"#,
             &[

@@ -1,15 +1,15 @@
 //! Keeps the coins of people up to date with their facts: [`crate::progress`] and [`crate::proving`] decide, and this
 //! sends.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata as _};
 use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem};
 use domain::{Fact, UserId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
@@ -27,7 +27,7 @@ use crate::progress::{Gates, Progress, RewardRules, raise};
 use crate::proving::{Proof, evaluate};
 use crate::quests::QuestVersion;
 use crate::requests::{get_item, item_of};
-use crate::settling::{self, Settled, Settlement, Settling};
+use crate::settling::{self, Settlement, Settling};
 
 /// Facts of committed proofs that a process remembers, at 60 bytes each. They spare reading all facts of a person again
 /// for each of the many that a burst delivers one by one.
@@ -53,6 +53,8 @@ pub struct Rewarding {
     settling: Settling,
     /// Settlements never change.
     settled: Mutex<BTreeMap<QuestVersion, Arc<Settlement>>>,
+    /// Quests without provisional coins, which can get none any more.
+    applied: Mutex<BTreeSet<QuestVersion>>,
     /// Facts that committed proofs have included. Every later proof includes them, too, so they need not be told again.
     proved: Mutex<LruCache<[u8; 16], ()>>,
 }
@@ -90,16 +92,18 @@ enum Write {
 }
 
 impl Rewarding {
-    pub fn new(client: Client, tables: RewardTables) -> Self {
+    /// `final_after` is when coins and facts are final.
+    pub fn new(client: Client, tables: RewardTables, final_after: SignedDuration) -> Self {
         let coins = Coins::new(client.clone(), tables.coins.clone());
         let facts = Facts::new(client.clone(), tables.activities.clone());
         Self {
-            settling: Settling::new(client.clone(), coins.clone(), facts.clone()),
+            settling: Settling::new(client.clone(), coins.clone(), facts.clone(), final_after),
             client,
             tables,
             coins,
             facts,
             settled: Mutex::default(),
+            applied: Mutex::default(),
             proved: Mutex::new(LruCache::new(PROVED_MAX)),
         }
     }
@@ -119,6 +123,9 @@ impl Rewarding {
         if facts.is_empty() {
             rewarded.gate_hits += 1;
             return Ok(Some(rewarded));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
         }
         let mut is_consistent = false;
         let progress = loop {
@@ -171,17 +178,25 @@ impl Rewarding {
             let (version, Some(supply)) = (QuestVersion::of(quest), quest.supply) else {
                 continue;
             };
+            if lock(&self.applied).contains(&version) {
+                continue;
+            }
             if self.settlement(&version).await?.is_none() {
                 if !self.settling.is_due(&version, supply, now).await? {
                     continue;
                 }
-                let settled = self.settling.settle(quest, rules, erasures, now, deadline).await?;
-                tracing::info!(quest = %version, outcome = ?settled, "A supply was to be settled.");
-                if matches!(settled, Settled::TooFew | Settled::Unfinished) {
-                    continue;
-                }
+                let outcome = self.settling.settle(quest, rules, erasures, now, deadline).await?;
+                tracing::info!(quest = %version, ?outcome, "A supply was due to be settled.");
             }
-            for user in self.coins.provisional_holders(&version).await? {
+            let Some(settlement) = self.settlement(&version).await? else {
+                continue;
+            };
+            let holders = self.coins.provisional_holders(&version).await?;
+            if holders.is_empty() && self.settling.is_final(&settlement, now) {
+                lock(&self.applied).insert(version);
+                continue;
+            }
+            for user in holders {
                 match self.prove(&user, erasures, rules, deadline).await? {
                     Some(more) => rewarded.add(more),
                     None => return Ok(rewarded),
@@ -339,7 +354,7 @@ impl Rewarding {
     }
 
     async fn settlement(&self, quest: &QuestVersion) -> Result<Option<Arc<Settlement>>, StoreError> {
-        let kept = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(quest).cloned();
+        let kept = lock(&self.settled).get(quest).cloned();
         if kept.is_some() {
             return Ok(kept);
         }
@@ -347,21 +362,19 @@ impl Rewarding {
             return Ok(None);
         };
         let settlement = Arc::new(settlement);
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        settled.insert(quest.clone(), Arc::clone(&settlement));
+        lock(&self.settled).insert(quest.clone(), Arc::clone(&settlement));
         Ok(Some(settlement))
     }
 
     fn is_proved(&self, fact: &Fact) -> bool {
-        let mut proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
-        proved.get(&hash(fact)).is_some()
+        lock(&self.proved).get(&hash(fact)).is_some()
     }
 
     fn remember(&self, mut facts: Vec<StoredFact>, rules: &RewardRules) {
         facts.retain(|stored| rules.concern(&stored.fact));
         facts.sort_unstable_by_key(|stored| stored.received_at);
         let first = facts.len().saturating_sub(PROVED_OF_PERSON);
-        let mut proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut proved = lock(&self.proved);
         for stored in &facts[first..] {
             proved.put(hash(&stored.fact), ());
         }
@@ -378,6 +391,10 @@ impl Rewarding {
         sleep(pause).await;
         true
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn hash(fact: &Fact) -> [u8; 16] {

@@ -29,8 +29,6 @@ use crate::progress::RewardRules;
 use crate::quests::QuestVersion;
 use crate::requests::{get_item, item_of};
 
-/// Coins and facts are final after this: what was received longer ago is recorded.
-pub const FINAL_AFTER: SignedDuration = SignedDuration::from_mins(1);
 /// The ids of coins in one item: 230 KB of 400.
 const IDS_OF_PAGE: usize = 5_000;
 /// The table of facts is read in one segment, in pages of so many items.
@@ -39,17 +37,23 @@ const SETTLEMENT: &str = "settlement";
 const COINS: &str = "coins";
 
 /// Who got the coins of a quest: their ids, with their serials.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settlement(HashMap<String, u32>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    serials: HashMap<String, u32>,
+    settled_at: Timestamp,
+}
 
 impl Settlement {
     /// By the ids in order of the serials, which begin with 1.
-    pub fn of(ids: impl IntoIterator<Item = String>) -> Self {
-        Self(ids.into_iter().zip(1..).collect())
+    pub fn of(ids: impl IntoIterator<Item = String>, settled_at: Timestamp) -> Self {
+        Self {
+            serials: ids.into_iter().zip(1..).collect(),
+            settled_at,
+        }
     }
 
     pub fn serial(&self, coin: &str) -> Option<u32> {
-        self.0.get(coin).copied()
+        self.serials.get(coin).copied()
     }
 }
 
@@ -121,11 +125,23 @@ pub struct Settling {
     client: Client,
     coins: Coins,
     facts: Facts,
+    /// Coins and facts are final after this: what was received longer ago is recorded.
+    final_after: SignedDuration,
 }
 
 impl Settling {
-    pub fn new(client: Client, coins: Coins, facts: Facts) -> Self {
-        Self { client, coins, facts }
+    pub fn new(client: Client, coins: Coins, facts: Facts, final_after: SignedDuration) -> Self {
+        Self {
+            client,
+            coins,
+            facts,
+            final_after,
+        }
+    }
+
+    /// Whether the index has every coin that was provisional when this was settled.
+    pub fn is_final(&self, settlement: &Settlement, now: Timestamp) -> bool {
+        settlement.settled_at < now - self.final_after
     }
 
     /// The settlement of a quest, consistently; `None` if there is none yet. It never changes.
@@ -147,12 +163,12 @@ impl Settling {
             let page = page.ok_or_else(|| corrupt("a page of coins is missing".to_owned()))?;
             coins.extend(ids(&page, COINS).map_err(corrupt)?);
         }
-        Ok(Some(Settlement::of(coins)))
+        Ok(Some(Settlement::of(coins, record.settled_at)))
     }
 
     /// Whether so many coins of a quest were found long enough ago that it is due to be settled.
     pub async fn is_due(&self, quest: &QuestVersion, supply: u32, now: Timestamp) -> Result<bool, StoreError> {
-        let found = self.coins.provisional_before(quest, now - FINAL_AFTER).await?;
+        let found = self.coins.provisional_before(quest, now - self.final_after).await?;
         Ok(found >= supply.into())
     }
 
@@ -168,7 +184,7 @@ impl Settling {
         let Some(supply) = quest.supply else {
             return Ok(Settled::Before);
         };
-        let until = now - FINAL_AFTER;
+        let until = now - self.final_after;
         let mut finders = Finders::default();
         let mut after = None;
         loop {

@@ -51,6 +51,16 @@ pub enum CoinState {
     Revoked,
 }
 
+impl CoinState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Provisional => "provisional",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 /// Why a coin was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
