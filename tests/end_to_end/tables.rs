@@ -149,7 +149,7 @@ impl Functions {
         let serve_config = serve::Config {
             snapshots_table: tables.snapshots.clone(),
             people_table: tables.people.clone(),
-            coins_table: tables.coins.clone(),
+            coins_table: Some(tables.coins.clone()),
             standings_table: tables.standings.clone(),
             standing_shards: rules.standing_shards,
             calendar: rules.calendar,

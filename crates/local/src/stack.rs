@@ -18,8 +18,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use local_http::{AllowedHosts, Host, raise_open_files_limit};
-use store::schema::{TableNames, create_tables};
 use serde_json::Value;
+use store::schema::{TableNames, create_tables};
 use store::stream::event;
 use store::{Generations, Quests, Rules};
 use tempfile::TempDir;
@@ -184,29 +184,20 @@ impl Stack {
                 .function(name)
                 .with_context(|| format!("there is no function {name}"))
         };
+        let carrying = Carrying {
+            config: &config,
+            dynamodb: &dynamodb,
+            tables: &tables,
+            data: data.as_ref(),
+        };
         let counting = if config.coupled {
             None
         } else {
-            let pipe = pipe_config("podium", data.as_ref().map(|data| data.file("pipe.json")))?;
-            let target = Target::records(&queues);
-            Some(Counting {
-                pipe: start_pipe(&dynamodb, &tables, pipe, target, config.faults.clone())?,
-                aggregation: start_mapping(&config, &queues.main, settings::AGGREGATOR, function("aggregator")?)?,
-            })
+            Some(carrying.counting(&queues, function("aggregator")?)?)
         };
-        let rewarding = match queues.rewards {
+        let rewarding = match &queues.rewards {
+            Some(queues) => Some(carrying.rewarding(queues, function("rewards")?)?),
             None => None,
-            Some(queues) => {
-                let checkpoint = data.as_ref().map(|data| data.file("facts-pipe.json"));
-                let pipe = pipe_config("podium-facts", checkpoint)?;
-                let target = Target::events(&queues);
-                Some(Rewarding {
-                    pipe: start_pipe(&dynamodb, &tables, pipe, target, config.faults.clone())?,
-                    rewards: start_mapping(&config, &queues.main, settings::REWARDS, function("rewards")?)?,
-                    queue: queues.main,
-                    dead_letters: queues.dead_letters,
-                })
-            }
         };
         let injector = start_injector(&config.faults, &queues.main, counting.as_ref(), &tables);
         let snapshots = Schedule::start(config.snapshot_every, {
@@ -371,52 +362,69 @@ impl Target {
     }
 }
 
-fn pipe_config(name: &str, checkpoint: Option<PathBuf>) -> anyhow::Result<PipeConfig> {
-    Ok(PipeConfig {
-        name: name.to_owned(),
-        batch_size: settings::PIPE_BATCH_SIZE,
-        filter: Some(settings::PIPE_FILTER.parse()?),
-        maximum_retry_attempts: Some(settings::PIPE_MAX_RETRIES),
-        maximum_record_age: Some(settings::PIPE_MAX_RECORD_AGE),
-        checkpoint,
-    })
+/// What pipes and mappings are started with.
+struct Carrying<'a> {
+    config: &'a StackConfig,
+    dynamodb: &'a DynamoDb,
+    tables: &'a TableNames,
+    data: Option<&'a DataDir>,
 }
 
-fn start_pipe(
-    dynamodb: &DynamoDb,
-    tables: &TableNames,
-    config: PipeConfig,
-    target: Target,
-    faults: Faults,
-) -> anyhow::Result<Pipe> {
-    let dead_letters = target.dead_letters.clone();
-    let send = move |bodies: Vec<String>| {
-        let failures = target.send(&bodies, delivery_delay(&faults));
-        std::future::ready(Ok(failures))
-    };
-    let send_to_dlq = move |dead_letter: DeadLetter| {
-        let message = NewMessage::new(dead_letter.document().to_string());
-        let mut results = dead_letters.send_batch(vec![message]);
-        std::future::ready(results.remove(0).map(drop).map_err(anyhow::Error::from))
-    };
-    let source = TableStream::new(dynamodb.clone(), &tables.activities);
-    Pipe::start(source, config, send, send_to_dlq)
-}
+impl Carrying<'_> {
+    fn counting(&self, queues: &Queues, aggregator: Function) -> anyhow::Result<Counting> {
+        Ok(Counting {
+            pipe: self.pipe("podium", "pipe.json", Target::records(queues))?,
+            aggregation: self.mapping(&queues.main, settings::AGGREGATOR, aggregator)?,
+        })
+    }
 
-fn start_mapping(
-    config: &StackConfig,
-    queue: &Queue,
-    settings: FunctionSettings,
-    function: Function,
-) -> anyhow::Result<EventSource> {
-    let mapping = EventSourceMapping {
-        queue: queue.clone(),
-        batch_size: config.batching.batch_size(),
-        batching_window: config.batching.window(),
-        maximum_concurrency: settings.concurrency,
-        faults: config.faults.clone(),
-    };
-    Ok(mapping.start(invoker(function))?)
+    fn rewarding(&self, queues: &RewardsQueues, rewards: Function) -> anyhow::Result<Rewarding> {
+        Ok(Rewarding {
+            pipe: self.pipe("podium-facts", "facts-pipe.json", Target::events(queues))?,
+            rewards: self.mapping(&queues.main, settings::REWARDS, rewards)?,
+            queue: queues.main.clone(),
+            dead_letters: queues.dead_letters.clone(),
+        })
+    }
+
+    fn pipe(&self, name: &str, checkpoint: &str, target: Target) -> anyhow::Result<Pipe> {
+        let config = PipeConfig {
+            name: name.to_owned(),
+            batch_size: settings::PIPE_BATCH_SIZE,
+            filter: Some(settings::PIPE_FILTER.parse()?),
+            maximum_retry_attempts: Some(settings::PIPE_MAX_RETRIES),
+            maximum_record_age: Some(settings::PIPE_MAX_RECORD_AGE),
+            checkpoint: self.data.map(|data| data.file(checkpoint)),
+        };
+        let (faults, dead_letters) = (self.config.faults.clone(), target.dead_letters.clone());
+        let send = move |bodies: Vec<String>| {
+            let failures = target.send(&bodies, delivery_delay(&faults));
+            std::future::ready(Ok(failures))
+        };
+        let send_to_dlq = move |dead_letter: DeadLetter| {
+            let message = NewMessage::new(dead_letter.document().to_string());
+            let mut results = dead_letters.send_batch(vec![message]);
+            std::future::ready(results.remove(0).map(drop).map_err(anyhow::Error::from))
+        };
+        let source = TableStream::new(self.dynamodb.clone(), &self.tables.activities);
+        Pipe::start(source, config, send, send_to_dlq)
+    }
+
+    fn mapping(
+        &self,
+        queue: &Queue,
+        settings: FunctionSettings,
+        function: Function,
+    ) -> anyhow::Result<EventSource> {
+        let mapping = EventSourceMapping {
+            queue: queue.clone(),
+            batch_size: self.config.batching.batch_size(),
+            batching_window: self.config.batching.window(),
+            maximum_concurrency: settings.concurrency,
+            faults: self.config.faults.clone(),
+        };
+        Ok(mapping.start(invoker(function))?)
+    }
 }
 
 /// Writes the quests where the functions read them. Without any, those of before are no longer in force.

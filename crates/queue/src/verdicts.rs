@@ -37,7 +37,12 @@ impl<'a> Verdicts<'a> {
     }
 
     /// Gives up messages. The code groups dead letters; the reason helps to repair one.
-    pub fn give_up(&mut self, messages: impl IntoIterator<Item = &'a SqsMessage>, code: &'static str, reason: &str) {
+    pub fn give_up(
+        &mut self,
+        messages: impl IntoIterator<Item = &'a SqsMessage>,
+        code: &'static str,
+        reason: &str,
+    ) {
         let dead_letter = |message| DeadLetter {
             message,
             code,

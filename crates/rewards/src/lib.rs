@@ -77,7 +77,10 @@ impl Rewards {
                 Box::pin(self.process(batch, rules, &erasures, now, deadline)).await
             }
             Err(error) => {
-                tracing::error!(error = error.to_string(), "The quests or the notes of erasures cannot be used.");
+                tracing::error!(
+                    error = error.to_string(),
+                    "The quests or the notes of erasures cannot be used."
+                );
                 let mut verdicts = Verdicts::default();
                 verdicts.defer(records.iter().collect(), &error.to_string());
                 (verdicts, Vec::new())
@@ -121,10 +124,16 @@ impl Rewards {
         deadline: Instant,
     ) -> (Verdicts<'a>, Vec<(Metric, f64)>) {
         let told = stream::iter(std::mem::take(&mut batch.people))
-            .map(|Person { user, facts, messages }| async move {
-                let told = self.rewarding.tell(&user, &facts, erasures, rules, deadline);
-                (messages, Box::pin(told).await)
-            })
+            .map(
+                |Person {
+                     user,
+                     facts,
+                     messages,
+                 }| async move {
+                    let told = self.rewarding.tell(&user, &facts, erasures, rules, deadline);
+                    (messages, Box::pin(told).await)
+                },
+            )
             .buffer_unordered(PEOPLE_AT_ONCE);
         let told: Vec<_> = told.collect().await;
         let mut rewarded = Rewarded::default();
@@ -177,7 +186,10 @@ impl Rewards {
         let status = self.coins.status().await?;
         let status = status.after(&batch.heartbeats, waiting, now);
         self.coins.put_status(&status).await?;
-        let settled = self.rewarding.settle_supplies(erasures, rules, now, deadline).await?;
+        let settled = self
+            .rewarding
+            .settle_supplies(erasures, rules, now, deadline)
+            .await?;
         Ok((status.lag_seconds(), settled))
     }
 }

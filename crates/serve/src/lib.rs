@@ -18,13 +18,13 @@ use lambda_http::http::{HeaderMap, Method, StatusCode};
 use lambda_http::tower::ServiceExt as _;
 use lambda_http::{Body, IntoResponse as _, Request, RequestExt as _, Response, service_fn};
 use problem::Problem;
-use store::{Coins, People, Quests, Snapshots, Standings, StoreError};
+use store::{People, Snapshots, Standings, StoreError};
 
 pub use config::Config;
 pub use documents::MAX_OTHER_CASE;
 use kept::Kept;
 use past::Past;
-use quests::Counts;
+use quests::{Counts, Rewards};
 use response::{Cacheable, compressed, method_not_allowed};
 pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, MAX_PERIODS, Route, Start};
 
@@ -35,8 +35,7 @@ const POLICY_MAX_AGE_SECONDS: i64 = 60;
 pub struct Serve {
     snapshots: Snapshots,
     people: People,
-    quests: Quests,
-    coins: Coins,
+    rewards: Option<Rewards>,
     counts: Counts,
     standings: Standings,
     calendar: Calendar,
@@ -75,8 +74,7 @@ impl Serve {
         Self {
             snapshots: Snapshots::new(client.clone(), config.snapshots_table),
             people: People::new(client.clone(), config.people_table),
-            quests: Quests::new(client.clone(), config.coins_table.clone()),
-            coins: Coins::new(client.clone(), config.coins_table),
+            rewards: config.coins_table.map(|table| Rewards::new(&client, table)),
             counts: Counts::default(),
             // Consistent, so that a user's points never step back between two answers.
             standings: Standings::new(client, config.standings_table, config.standing_shards),

@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use aws_sdk_dynamodb::Client;
 use domain::documents::{
-    CoinSummary, CoinsDocument, FindersDocument, FoundCoin, QuestState, QuestSummary, QuestsDocument, UserCoin,
+    CoinSummary, CoinsDocument, FindersDocument, FoundCoin, QuestState, QuestSummary, QuestsDocument,
+    UserCoin,
 };
 use domain::quest::CoinState;
 use domain::{FreshnessDocument, Person, Quest, QuestId, UserId, Visibility};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::StatusCode;
 use problem::Problem;
-use store::StoreError;
 use store::coins::{After, Holder, KeptCoin};
 use store::quests::{InvalidQuests, QuestVersion};
+use store::{Coins, Quests, StoreError};
 
 use crate::response::Cacheable;
 use crate::{Failure, Serve, Viewer};
@@ -24,6 +26,29 @@ const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(1);
 /// The counts of quests, and when they were read.
 #[derive(Debug, Default)]
 pub(crate) struct Counts(Mutex<BTreeMap<QuestVersion, (Timestamp, Count)>>);
+
+/// The table of coins, with the quests in it.
+pub(crate) struct Rewards {
+    quests: Quests,
+    coins: Coins,
+}
+
+impl Rewards {
+    pub(crate) fn new(client: &Client, coins_table: String) -> Self {
+        Self {
+            quests: Quests::new(client.clone(), coins_table.clone()),
+            coins: Coins::new(client.clone(), coins_table),
+        }
+    }
+
+    async fn configured(&self) -> Result<Vec<Quest>, Failure> {
+        let configured = self.quests.configured().await;
+        configured.map_err(|error| match error {
+            InvalidQuests::Store(error) => error.into(),
+            invalid => StoreError::corrupt_quests(invalid).into(),
+        })
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Count {
@@ -49,9 +74,11 @@ impl Counts {
 impl Serve {
     pub(crate) async fn quests(&self, now: Timestamp) -> Result<Cacheable, Failure> {
         let mut quests = Vec::new();
-        for quest in self.configured().await? {
-            let count = self.count(&quest, now).await?;
-            quests.push(summary(&quest, count, now));
+        if let Some(rewards) = &self.rewards {
+            for quest in rewards.configured().await? {
+                let count = self.count(rewards, &quest, now).await?;
+                quests.push(summary(&quest, count, now));
+            }
         }
         let freshness = self.freshness_of_coins(now).await?;
         Ok(self.cacheable(QuestsDocument { quests, freshness }, now))
@@ -66,13 +93,15 @@ impl Serve {
         after: Option<After>,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
-        let quests = self.configured().await?;
-        let Some(quest) = quests.into_iter().find(|known| known.id == *quest) else {
-            let detail = "There is no such quest. GET /v1/quests lists them.";
-            return Err(Problem::new(StatusCode::NOT_FOUND, "unknown_quest", detail).field("quest").into());
-        };
+        let rewards = self.rewards.as_ref().ok_or_else(unknown_quest)?;
+        let quests = rewards.configured().await?;
+        let quest = quests.into_iter().find(|known| known.id == *quest);
+        let quest = quest.ok_or_else(unknown_quest)?;
         let freshness = self.freshness_of_coins(now).await?;
-        let (holders, next) = self.coins.holders(&QuestVersion::of(&quest), after, limit).await?;
+        let (holders, next) = rewards
+            .coins
+            .holders(&QuestVersion::of(&quest), after, limit)
+            .await?;
         let users: BTreeSet<_> = holders.iter().map(|holder| &holder.user).collect();
         let people = self.people.profiles(users).await?;
         let found = holders.into_iter().filter_map(|holder| {
@@ -96,11 +125,16 @@ impl Serve {
         viewer: &Viewer,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
-        let mut coins = self.coins.of_user(user).await?;
+        let mut coins = match &self.rewards {
+            Some(rewards) => rewards.coins.of_user(user).await?,
+            None => Vec::new(),
+        };
         let person = self.people.get(user).await?.unwrap_or_default();
         if coins.is_empty() || person.is_concealed() && !viewer.sees_concealed(user) {
             let detail = format!("{user} has no coins. Check the id, in which capitals matter.");
-            return Err(Problem::new(StatusCode::NOT_FOUND, "no_coins", &detail).field("user").into());
+            return Err(Problem::new(StatusCode::NOT_FOUND, "no_coins", &detail)
+                .field("user")
+                .into());
         }
         let freshness = self.freshness_of_coins(now).await?;
         coins.sort_by(|a, b| (a.found_at, &a.id).cmp(&(b.found_at, &b.id)));
@@ -114,28 +148,20 @@ impl Serve {
         Ok(self.cacheable(document, now))
     }
 
-    async fn configured(&self) -> Result<Vec<Quest>, Failure> {
-        let configured = self.quests.configured().await;
-        configured.map_err(|error| match error {
-            InvalidQuests::Store(error) => error.into(),
-            invalid => StoreError::corrupt_quests(invalid).into(),
-        })
-    }
-
-    async fn count(&self, quest: &Quest, now: Timestamp) -> Result<Count, Failure> {
+    async fn count(&self, rewards: &Rewards, quest: &Quest, now: Timestamp) -> Result<Count, Failure> {
         let version = QuestVersion::of(quest);
         if let Some(count) = self.counts.get(&version, now) {
             return Ok(count);
         }
         let has_supply = quest.supply.is_some();
         let count = Count {
-            issued: self.coins.count(&version, CoinState::Issued).await?,
+            issued: rewards.coins.count(&version, CoinState::Issued).await?,
             provisional: if has_supply {
-                self.coins.count(&version, CoinState::Provisional).await?
+                rewards.coins.count(&version, CoinState::Provisional).await?
             } else {
                 0
             },
-            is_settled: has_supply && self.coins.is_settled(&version).await?,
+            is_settled: has_supply && rewards.coins.is_settled(&version).await?,
         };
         self.counts.put(version, now, count);
         Ok(count)
@@ -143,12 +169,21 @@ impl Serve {
 
     /// How up to date the coins are. Before the first heartbeat has come through, that of the boards is told.
     async fn freshness_of_coins(&self, now: Timestamp) -> Result<FreshnessDocument, Failure> {
-        let freshness = match self.coins.status().await?.freshness() {
+        let of_coins = match &self.rewards {
+            Some(rewards) => rewards.coins.status().await?.freshness(),
+            None => None,
+        };
+        let freshness = match of_coins {
             Some(freshness) => freshness,
             None => self.overview().await?.freshness,
         };
         Ok(freshness.at(now, &self.bounds))
     }
+}
+
+fn unknown_quest() -> Problem {
+    let detail = "There is no such quest. GET /v1/quests lists them.";
+    Problem::new(StatusCode::NOT_FOUND, "unknown_quest", detail).field("quest")
 }
 
 fn summary(quest: &Quest, count: Count, now: Timestamp) -> QuestSummary {
@@ -168,7 +203,11 @@ fn summary(quest: &Quest, count: Count, now: Timestamp) -> QuestSummary {
         supply: quest.supply,
         issued: count.issued,
         provisional: count.provisional,
-        state: if is_over { QuestState::Over } else { QuestState::Open },
+        state: if is_over {
+            QuestState::Over
+        } else {
+            QuestState::Open
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
 use domain::quest::{CoinState, Revoked};
@@ -143,6 +144,16 @@ impl Coins {
         Ok(self.of_user_metered(user).await?.0)
     }
 
+    /// All coins of a person. `None` if there is no such table, since a deployment without quests has none.
+    pub async fn of_user_if_any(&self, user: &UserId) -> Result<Option<Vec<KeptCoin>>, StoreError> {
+        let table = self.client.describe_table().table_name(&self.table).send().await;
+        match table {
+            Ok(_) => self.of_user(user).await.map(Some),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
+            Err(error) => Err(StoreError::unavailable("looking for the table of coins", error)),
+        }
+    }
+
     /// All coins of a person, and the read units that they took.
     pub(crate) async fn of_user_metered(&self, user: &UserId) -> Result<(Vec<KeptCoin>, f64), StoreError> {
         let query = self
@@ -158,7 +169,9 @@ impl Coins {
         let (mut coins, mut read_units) = (Vec::new(), 0.0);
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| StoreError::unavailable("reading a person's coins", error))?;
-            let consumed = page.consumed_capacity.and_then(|consumed| consumed.capacity_units);
+            let consumed = page
+                .consumed_capacity
+                .and_then(|consumed| consumed.capacity_units);
             read_units += consumed.unwrap_or_default();
             for item in page.items.unwrap_or_default() {
                 coins.push(self.decoded(item)?);
@@ -186,7 +199,10 @@ impl Coins {
         let has_more = holders.len() > usize::from(limit);
         holders.truncate(limit.into());
         let next = holders.last().filter(|_| has_more).map(|last| {
-            let at_that_time = holders.iter().rev().take_while(|holder| holder.found_at == last.found_at);
+            let at_that_time = holders
+                .iter()
+                .rev()
+                .take_while(|holder| holder.found_at == last.found_at);
             let coins = u16::try_from(at_that_time.count()).unwrap_or(u16::MAX);
             let before = after.filter(|after| after.found_at == last.found_at);
             After {
@@ -218,7 +234,8 @@ impl Coins {
         while holders.len() < wanted
             && let Some(page) = pages.next().await
         {
-            let page = page.map_err(|error| StoreError::unavailable("reading the holders of a quest", error))?;
+            let page =
+                page.map_err(|error| StoreError::unavailable("reading the holders of a quest", error))?;
             for item in page.items.unwrap_or_default() {
                 holders.push(self.decoded(item)?);
             }
@@ -242,7 +259,9 @@ impl Coins {
 
     /// Whether it is settled who gets the coins of a quest.
     pub async fn is_settled(&self, quest: &QuestVersion) -> Result<bool, StoreError> {
-        let answer = get_item(&self.client, &self.table, settling::key(quest)).send().await;
+        let answer = get_item(&self.client, &self.table, settling::key(quest))
+            .send()
+            .await;
         Ok(item_of("reading a settlement", answer)?.is_some())
     }
 
@@ -304,7 +323,9 @@ impl Coins {
     }
 }
 
-async fn sum(counts: impl Iterator<Item = impl Future<Output = Result<u64, StoreError>>>) -> Result<u64, StoreError> {
+async fn sum(
+    counts: impl Iterator<Item = impl Future<Output = Result<u64, StoreError>>>,
+) -> Result<u64, StoreError> {
     let counts = stream::iter(counts.collect::<Vec<_>>()).buffered(usize::from(HOLDER_SHARDS));
     let counts: Vec<u64> = counts.try_collect().await?;
     Ok(counts.into_iter().sum())
@@ -331,5 +352,6 @@ pub(crate) fn ids(item: &Item, name: &str) -> Result<Vec<String>, String> {
         return Err(format!("{name} must be a list (L)"));
     };
     let ids = ids.iter().map(|id| id.as_s().cloned());
-    ids.collect::<Result<_, _>>().map_err(|_| format!("{name} must have strings (S)"))
+    ids.collect::<Result<_, _>>()
+        .map_err(|_| format!("{name} must have strings (S)"))
 }

@@ -79,8 +79,13 @@ pub(crate) fn encoded(part: &str, json: String) -> Result<AttributeValue, StoreE
 
 /// Decodes the document of an item of this table.
 pub(crate) fn from_item<T: DeserializeOwned>(table: &str, item: &Item) -> Result<T, StoreError> {
-    let corrupt =
-        |cause| StoreError::corrupt("decoding a snapshot", error::named(table, item, SNAPSHOTS_KEY), cause);
+    let corrupt = |cause| {
+        StoreError::corrupt(
+            "decoding a snapshot",
+            error::named(table, item, SNAPSHOTS_KEY),
+            cause,
+        )
+    };
     let json = json(item, DOCUMENT).map_err(corrupt)?;
     serde_json::from_str(&json).map_err(|error| corrupt(error.to_string()))
 }

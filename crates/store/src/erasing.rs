@@ -24,7 +24,9 @@ use crate::erasures::{PersonHash, is_before};
 use crate::error::StoreError;
 use crate::facts::Facts;
 use crate::item::{self, Item, string, text};
-use crate::keys::{ACTIVITIES_KEY, COINS_KEY, CountGeneration, STANDINGS_KEY, ShardCount, attribute, of_user};
+use crate::keys::{
+    ACTIVITIES_KEY, COINS_KEY, CountGeneration, STANDINGS_KEY, ShardCount, attribute, of_user,
+};
 use crate::requests::{query_members, scan_segment};
 use crate::schema::TableNames;
 use crate::stream::{Streamed, streamed};
@@ -114,9 +116,12 @@ impl Erasing {
     /// Deletes the person's progress with the quests, and the coins that were found before the erasure. Nothing that
     /// was evaluated before can be written then, since the progress has another version or none. Returns their number.
     pub async fn rewards(&self) -> Result<u64, StoreError> {
+        let coins = Coins::new(self.client.clone(), self.tables.coins.clone());
+        if coins.of_user_if_any(&self.user).await?.is_none() {
+            return Ok(0);
+        }
         let progress = Item::from([(attribute::USER_ID.to_owned(), string(self.user.as_str()))]);
         self.delete(&self.tables.progress, vec![progress]).await?;
-        let coins = Coins::new(self.client.clone(), self.tables.coins.clone());
         let found = coins.of_user(&self.user).await?.into_iter();
         let keys = found
             .filter(|coin| coin.found_at < self.before)

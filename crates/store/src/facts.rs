@@ -80,12 +80,16 @@ impl Facts {
 
     /// Reads all facts of a user, consistently, and says how many read units that took.
     pub(crate) async fn of_user_metered(&self, user: &UserId) -> Result<(Vec<StoredFact>, f64), StoreError> {
-        let query = self.of(user).return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let query = self
+            .of(user)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let mut pages = query.into_paginator().send();
         let (mut facts, mut read_units) = (FactsPage::default(), 0.0);
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| StoreError::unavailable("reading a user's facts", error))?;
-            let consumed = page.consumed_capacity.and_then(|consumed| consumed.capacity_units);
+            let consumed = page
+                .consumed_capacity
+                .and_then(|consumed| consumed.capacity_units);
             read_units += consumed.unwrap_or_default();
             for item in page.items.unwrap_or_default() {
                 facts.add(&item);

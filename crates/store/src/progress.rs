@@ -104,9 +104,9 @@ impl Progress {
     /// What an item has. Gates that cannot be read count for nothing.
     pub(crate) fn of_item(item: &Item) -> Option<Self> {
         let gates = match item.get(GATES) {
-            Some(AttributeValue::M(gates)) => gates.iter().filter_map(|(quest, gate)| {
-                Some((QuestVersion::stored(quest)?, parse(gate.as_s().ok()?)?))
-            }),
+            Some(AttributeValue::M(gates)) => gates
+                .iter()
+                .filter_map(|(quest, gate)| Some((QuestVersion::stored(quest)?, parse(gate.as_s().ok()?)?))),
             _ => return None,
         };
         Some(Self {

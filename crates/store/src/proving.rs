@@ -27,12 +27,25 @@ pub struct Evaluation<'r> {
 /// What is to be written of a person's coins.
 #[derive(Debug, Default)]
 pub struct Proof {
-    /// Coins to be written as they are here, whatever was there.
-    pub coins: Vec<KeptCoin>,
+    pub changes: Vec<Change>,
     /// The quests that must not be settled when these are written.
     pub unsettled: Vec<QuestVersion>,
-    pub issued: usize,
-    pub revoked: usize,
+}
+
+/// A coin to be written as it is here, whatever was there.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub coin: KeptCoin,
+    pub effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Found or regained.
+    Issued,
+    Revoked,
+    /// As before: settled, or with another time and other evidence.
+    Amended,
 }
 
 /// Evaluates all quests. What was erased counts for nothing.
@@ -88,7 +101,10 @@ impl Evaluation<'_> {
                     proof.add(kept, changed);
                 }
             }
-            for kept in known.into_values().filter(|kept| kept.state != CoinState::Revoked) {
+            for kept in known
+                .into_values()
+                .filter(|kept| kept.state != CoinState::Revoked)
+            {
                 let revoked = KeptCoin {
                     state: CoinState::Revoked,
                     reason: Some(Revoked::Voided),
@@ -108,25 +124,30 @@ impl Evaluation<'_> {
 impl Proof {
     fn add(&mut self, before: Option<&KeptCoin>, coin: KeptCoin) {
         let is_in_use = |coin: &KeptCoin| coin.state != CoinState::Revoked;
-        match (before.is_some_and(is_in_use), is_in_use(&coin)) {
-            (false, true) => self.issued += 1,
-            (true, false) => self.revoked += 1,
-            (true, true) | (false, false) => {}
-        }
-        self.coins.push(coin);
+        let effect = match (before.is_some_and(is_in_use), is_in_use(&coin)) {
+            (false, true) => Effect::Issued,
+            (true, false) => Effect::Revoked,
+            (true, true) | (false, false) => Effect::Amended,
+        };
+        self.changes.push(Change { coin, effect });
+    }
+
+    pub fn count(&self, effect: Effect) -> usize {
+        self.changes
+            .iter()
+            .filter(|change| change.effect == effect)
+            .count()
     }
 
     /// Takes as much as one transaction can write. `None` if that is all there is.
     pub fn split(&mut self) -> Option<Self> {
-        if self.coins.len() <= COINS_AT_ONCE {
+        if self.changes.len() <= COINS_AT_ONCE {
             return None;
         }
-        let rest = self.coins.split_off(COINS_AT_ONCE);
-        let first = mem::replace(&mut self.coins, rest);
+        let rest = self.changes.split_off(COINS_AT_ONCE);
         Some(Self {
-            coins: first,
+            changes: mem::replace(&mut self.changes, rest),
             unsettled: self.unsettled.clone(),
-            ..Self::default()
         })
     }
 }
@@ -233,18 +254,33 @@ mod tests {
             let settled = settlement.map(|settlement| (version.clone(), settlement));
             let evaluation = evaluate(&facts, &Erasures::default(), &rules);
             let proof = evaluation.prove(&known, &settled.into_iter().collect());
-            coins.extend(proof.coins.into_iter().map(|coin| (coin.period.clone(), coin)));
+            coins.extend(
+                proof
+                    .changes
+                    .into_iter()
+                    .map(|Change { coin, .. }| (coin.period.clone(), coin)),
+            );
             let shown = coins.values().map(|coin| {
-                let serial = coin.serial.map_or_else(String::new, |serial| format!(" {serial}"));
-                let reason = coin.reason.map_or_else(String::new, |reason| format!(" {reason:?}"));
+                let serial = coin
+                    .serial
+                    .map_or_else(String::new, |serial| format!(" {serial}"));
+                let reason = coin
+                    .reason
+                    .map_or_else(String::new, |reason| format!(" {reason:?}"));
                 let second = coin.found_at.as_second();
-                format!("{} {:?}{serial}{reason} {} {second}", coin.period, coin.state, coin.change)
+                format!(
+                    "{} {:?}{serial}{reason} {} {second}",
+                    coin.period, coin.state, coin.change
+                )
             });
             assert_eq!(shown.collect::<Vec<_>>().join("; "), *expected, "{added}");
             let known: Vec<KeptCoin> = coins.values().cloned().collect();
             let settled = settlement.map(|settlement| (version.clone(), settlement));
             let again = evaluation.prove(&known, &settled.into_iter().collect());
-            assert!(again.coins.is_empty(), "a second proof changes nothing: {again:?}");
+            assert!(
+                again.changes.is_empty(),
+                "a second proof changes nothing: {again:?}"
+            );
         }
     }
 
@@ -275,7 +311,11 @@ mod tests {
                 ("a@5 b@6", None, "a Provisional 1 5; b Provisional 1 6"),
                 ("", Some(&settlement), "a Issued 1 2 5; b Revoked Supply 2 6"),
                 ("c@9", Some(&settlement), "a Issued 1 2 5; b Revoked Supply 2 6"),
-                ("~a@10", Some(&settlement), "a Revoked 1 Voided 3 5; b Revoked Supply 2 6"),
+                (
+                    "~a@10",
+                    Some(&settlement),
+                    "a Revoked 1 Voided 3 5; b Revoked Supply 2 6",
+                ),
             ],
         );
     }

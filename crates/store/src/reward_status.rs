@@ -66,7 +66,11 @@ impl Coins {
         let item = item_of("reading the status of rewards", answer)?;
         let status = item.map(serde_dynamo::from_item).transpose();
         let status = status.map_err(|error| {
-            StoreError::corrupt("decoding the status of rewards", format!("the item {HEARTBEATS:?}"), error)
+            StoreError::corrupt(
+                "decoding the status of rewards",
+                format!("the item {HEARTBEATS:?}"),
+                error,
+            )
         })?;
         Ok(status.unwrap_or_default())
     }
@@ -91,10 +95,14 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let lanes: Vec<Lane> = Lane::every().take(2).collect();
         assert_eq!(RewardStatus::default().freshness(), None);
-        let both = RewardStatus::default().after(&lanes.iter().map(|lane| (*lane, at(100))).collect(), 0, at(103));
+        let both =
+            RewardStatus::default().after(&lanes.iter().map(|lane| (*lane, at(100))).collect(), 0, at(103));
         let one = both.after(&[(lanes[0], at(160))].into(), 7, at(161));
         let freshness = one.freshness().unwrap();
-        assert_eq!((freshness.generated_at, freshness.lag_seconds, freshness.backlog), (at(100), Some(1.0), 7));
+        assert_eq!(
+            (freshness.generated_at, freshness.lag_seconds, freshness.backlog),
+            (at(100), Some(1.0), 7)
+        );
         // A heartbeat that is delivered again takes nothing back.
         let again = one.after(&[(lanes[0], at(100))].into(), 0, at(162));
         assert_eq!(again.lanes, one.lanes);

@@ -24,7 +24,7 @@ use crate::item::{Item, string};
 use crate::keys::attribute;
 use crate::ledger::Version;
 use crate::progress::{Gates, Progress, RewardRules, raise};
-use crate::proving::{Proof, evaluate};
+use crate::proving::{Change, Effect, Proof, evaluate};
 use crate::quests::QuestVersion;
 use crate::requests::{get_item, item_of};
 use crate::settling::{self, Settlement, Settling};
@@ -185,7 +185,10 @@ impl Rewarding {
                 if !self.settling.is_due(&version, supply, now).await? {
                     continue;
                 }
-                let outcome = self.settling.settle(quest, rules, erasures, now, deadline).await?;
+                let outcome = self
+                    .settling
+                    .settle(quest, rules, erasures, now, deadline)
+                    .await?;
                 tracing::info!(quest = %version, ?outcome, "A supply was due to be settled.");
             }
             let Some(settlement) = self.settlement(&version).await? else {
@@ -219,18 +222,15 @@ impl Rewarding {
     ) -> Result<bool, StoreError> {
         let mut has_changed = false;
         loop {
-            let known = match progress.take() {
-                Some(known) => Some(known),
-                None => {
-                    let known = self.progress(user, true).await?;
-                    known.map(|known| (known.version, known.into_gates(rules)))
-                }
+            let known = if let Some(known) = progress.take() {
+                Some(known)
+            } else {
+                let known = self.progress(user, true).await?;
+                known.map(|known| (known.version, known.into_gates(rules)))
             };
             // After the progress: what was recorded before its version is among these.
-            let (coins, facts) = tokio::try_join!(
-                self.coins.of_user_metered(user),
-                self.facts.of_user_metered(user)
-            )?;
+            let (coins, facts) =
+                tokio::try_join!(self.coins.of_user_metered(user), self.facts.of_user_metered(user))?;
             rewarded.read_units += coins.1 + facts.1;
             let (mut coins, facts) = (coins.0, facts.0);
             // An erasure deletes these. Found again by what was posted since, they are other people's.
@@ -240,7 +240,11 @@ impl Rewarding {
             let evaluation = evaluate(&facts, erasures, rules);
             let mut settled = BTreeMap::new();
             for quest in evaluation.supplies(&coins) {
-                settled.extend(self.settlement(&quest).await?.map(|settlement| (quest, settlement)));
+                settled.extend(
+                    self.settlement(&quest)
+                        .await?
+                        .map(|settlement| (quest, settlement)),
+                );
             }
             let mut proof = evaluation.prove(&coins, &settling::borrowed(&settled));
             // The gates are those of the evaluation once everything is written.
@@ -255,22 +259,23 @@ impl Rewarding {
             let writes = part.as_ref().unwrap_or(&proof);
             let item = gates.item(user, version, rules);
             let condition = known.map(|(version, _)| version);
-            let written = if writes.coins.is_empty() {
+            let written = if writes.changes.is_empty() {
                 self.write(item, condition).await?
             } else {
                 self.transact(item, condition, writes).await?
             };
+            if matches!(written, Write::Done) {
+                has_changed |= !writes.changes.is_empty();
+                rewarded.issued += writes.count(Effect::Issued);
+                rewarded.revoked += writes.count(Effect::Revoked);
+            }
             match written {
                 Write::Done if is_last => {
-                    has_changed |= !proof.coins.is_empty();
                     rewarded.gate_misses += usize::from(!has_changed);
-                    rewarded.issued += proof.issued;
-                    rewarded.revoked += proof.revoked;
                     self.remember(facts, rules);
                     return Ok(true);
                 }
                 Write::Done => {
-                    has_changed = true;
                     progress = Some((version, gates));
                     if Instant::now() >= deadline {
                         return Ok(false);
@@ -292,8 +297,16 @@ impl Rewarding {
         let Some(item) = item else { return Ok(None) };
         let progress = Progress::of_item(&item);
         progress.map(Some).ok_or_else(|| {
-            let subject = format!("the item {:?} of the table {}", user.as_str(), self.tables.progress);
-            StoreError::corrupt("decoding a person's progress", subject, "it lacks its version or gates")
+            let subject = format!(
+                "the item {:?} of the table {}",
+                user.as_str(),
+                self.tables.progress
+            );
+            StoreError::corrupt(
+                "decoding a person's progress",
+                subject,
+                "it lacks its version or gates",
+            )
         })
     }
 
@@ -337,14 +350,17 @@ impl Rewarding {
             let check = check.build().map_err(invalid)?;
             writes.push(TransactWriteItem::builder().condition_check(check).build());
         }
-        for coin in &proof.coins {
+        for Change { coin, .. } in &proof.changes {
             let put = Put::builder()
                 .table_name(&self.tables.coins)
                 .set_item(Some(coin.clone().into_item()?));
             let put = put.build().map_err(invalid)?;
             writes.push(TransactWriteItem::builder().put(put).build());
         }
-        let transaction = self.client.transact_write_items().set_transact_items(Some(writes));
+        let transaction = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes));
         match transaction.send().await {
             Ok(_) => Ok(Write::Done),
             // A condition, or another transaction on one of the items: all is read again in either case.

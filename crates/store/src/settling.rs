@@ -112,7 +112,10 @@ impl Finders {
     }
 
     fn evaluate(&mut self, quest: &Quest, rules: &RewardRules) {
-        let facts = self.of_user.iter().map(|stored| (&stored.fact, stored.received_at));
+        let facts = self
+            .of_user
+            .iter()
+            .map(|stored| (&stored.fact, stored.received_at));
         let activities = Activities::new(facts, &rules.calendar, &rules.policy);
         self.found.extend(quest::coins(quest, &activities));
         self.of_user.clear();
@@ -148,7 +151,11 @@ impl Settling {
     pub async fn settlement(&self, quest: &QuestVersion) -> Result<Option<Settlement>, StoreError> {
         let table = &self.coins.table;
         let corrupt = |cause: String| {
-            StoreError::corrupt("decoding a settlement", format!("the settlement of {quest}"), cause)
+            StoreError::corrupt(
+                "decoding a settlement",
+                format!("the settlement of {quest}"),
+                cause,
+            )
         };
         let answer = get_item(&self.client, table, key(quest)).send().await;
         let Some(item) = item_of("reading a settlement", answer)? else {
@@ -167,8 +174,16 @@ impl Settling {
     }
 
     /// Whether so many coins of a quest were found long enough ago that it is due to be settled.
-    pub async fn is_due(&self, quest: &QuestVersion, supply: u32, now: Timestamp) -> Result<bool, StoreError> {
-        let found = self.coins.provisional_before(quest, now - self.final_after).await?;
+    pub async fn is_due(
+        &self,
+        quest: &QuestVersion,
+        supply: u32,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let found = self
+            .coins
+            .provisional_before(quest, now - self.final_after)
+            .await?;
         Ok(found >= supply.into())
     }
 
@@ -260,5 +275,7 @@ pub(crate) fn borrowed(
     settled: &BTreeMap<QuestVersion, std::sync::Arc<Settlement>>,
 ) -> BTreeMap<QuestVersion, &Settlement> {
     let settled = settled.iter();
-    settled.map(|(quest, settlement)| (quest.clone(), settlement.as_ref())).collect()
+    settled
+        .map(|(quest, settlement)| (quest.clone(), settlement.as_ref()))
+        .collect()
 }

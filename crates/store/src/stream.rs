@@ -71,7 +71,7 @@ pub fn parse(body: &str) -> Result<Streamed, Unreadable> {
 struct Event {
     specversion: String,
     #[serde(rename = "type")]
-    event_type: String,
+    kind: String,
     data: serde_dynamo::Item,
 }
 
@@ -97,8 +97,8 @@ pub fn parse_event(body: &str) -> Result<Streamed, Unreadable> {
     let unreadable = |code, detail: String| Unreadable { code, detail };
     let event: Event =
         serde_json::from_str(body).map_err(|error| unreadable("not_an_event", error.to_string()))?;
-    if (event.specversion.as_str(), event.event_type.as_str()) != (EVENT_VERSION, EVENT_TYPE) {
-        let (version, name) = (shorten(&event.specversion), shorten(&event.event_type));
+    if (event.specversion.as_str(), event.kind.as_str()) != (EVENT_VERSION, EVENT_TYPE) {
+        let (version, name) = (shorten(&event.specversion), shorten(&event.kind));
         let detail = format!(
             "specversion is {version:?} and type is {name:?}; they must be {EVENT_VERSION:?} and {EVENT_TYPE:?}"
         );
@@ -229,7 +229,10 @@ mod tests {
         let body = event(&"e1".into(), &image).to_string();
         assert_eq!(parse_event(&body), parse(&record("INSERT", heartbeat)));
         for (body, expected) in [
-            (record("INSERT", heartbeat), "not_an_event: missing field `specversion`"),
+            (
+                record("INSERT", heartbeat),
+                "not_an_event: missing field `specversion`",
+            ),
             (
                 body.replace("recorded", "forgotten"),
                 r#"unknown_event: specversion is "1.0" and type is "podium.fact.forgotten"; they must be "1.0" and "podium.fact.recorded""#,

@@ -157,7 +157,10 @@ pub fn closest(quest: &Quest, activities: &Activities<'_>) -> Option<Progress> {
 }
 
 /// The activities that the rule is applied to: those that match, by what there is a coin for.
-pub(super) fn groups<'a>(quest: &Quest, activities: &'a Activities<'a>) -> BTreeMap<CoinPeriod, Vec<Match<'a>>> {
+pub(super) fn groups<'a>(
+    quest: &Quest,
+    activities: &'a Activities<'a>,
+) -> BTreeMap<CoinPeriod, Vec<Match<'a>>> {
     let mut groups: BTreeMap<CoinPeriod, Vec<Match<'a>>> = BTreeMap::new();
     for seen in &activities.0 {
         if !quest.is_in_time(seen.activity.occurred_at) {

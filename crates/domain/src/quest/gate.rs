@@ -104,14 +104,14 @@ impl Gate {
 }
 
 /// How many facts a period lacks at least in which the rule is not met, and the matchers that these must meet.
-fn lacking_in(quest: &Quest, matches: &[Match<'_>], policy: &ScoringPolicy) -> (Option<u32>, u32) {
+fn lacking_in(quest: &Quest, seen: &[Match<'_>], policy: &ScoringPolicy) -> (Option<u32>, u32) {
     const ANY: u32 = u32::MAX;
     let needed = quest.rule.needed();
-    let reached = || quest.rule.reached(quest.within, matches).amount;
+    let reached = || quest.rule.reached(quest.within, seen).amount;
     let (lacking, unmet) = match &quest.rule {
         Rule::All(matchers) => {
             // With a bound of time, an activity may be needed again that another window has.
-            let met = matches.iter().fold(0, |met, of| met | of.meets);
+            let met = seen.iter().fold(0, |met, of| met | of.meets);
             let met = if quest.within.is_some() { 0 } else { met };
             let unmet = matchers.iter().enumerate().filter(|(at, _)| met & (1 << at) == 0);
             let bits = unmet.clone().fold(0, |bits, (at, _)| bits | 1 << at);
@@ -122,7 +122,7 @@ fn lacking_in(quest: &Quest, matches: &[Match<'_>], policy: &ScoringPolicy) -> (
             };
             (Some(lacking), bits)
         }
-        Rule::Ordered(matchers) => (Some(needed - steps_in_order(matchers.len(), matches)), ANY),
+        Rule::Ordered(matchers) => (Some(needed - steps_in_order(matchers.len(), seen)), ANY),
         Rule::Count { .. } | Rule::Distinct { .. } => (Some(needed - reached()), ANY),
         Rule::Points { of, .. } => {
             let most = u64::from(policy.most(of.kind.as_ref()));
@@ -130,7 +130,7 @@ fn lacking_in(quest: &Quest, matches: &[Match<'_>], policy: &ScoringPolicy) -> (
             ((most > 0).then(|| missing.div_ceil(most)), ANY)
         }
         Rule::Streak { unit, at_least, .. } => {
-            let most = most_units(*unit, *at_least, matches);
+            let most = most_units(*unit, *at_least, seen);
             (Some(needed - most.min(needed)), ANY)
         }
     };
@@ -145,9 +145,7 @@ fn activities_for<'m>(matchers: impl Iterator<Item = &'m Matcher> + Clone) -> u6
         .clone()
         .filter_map(|matcher| matcher.kind.as_ref())
         .collect();
-    let programs: BTreeSet<_> = matchers
-        .filter_map(|matcher| matcher.program.as_ref())
-        .collect();
+    let programs: BTreeSet<_> = matchers.filter_map(|matcher| matcher.program.as_ref()).collect();
     kinds.len().max(programs.len()) as u64
 }
 
@@ -220,7 +218,11 @@ mod tests {
         let count = r#""per":"once","rule":{"count":{"of":{},"at_least":3}}"#;
         check(count, "", "3");
         check(count, &[day("a", 1), day("b", 2)].concat(), "1");
-        check(count, &[day("a", 1), day("b", 2), day("c", 3)].concat(), "never 0");
+        check(
+            count,
+            &[day("a", 1), day("b", 2), day("c", 3)].concat(),
+            "never 0",
+        );
         // Another day may begin, and the best of those that began is two short of none.
         let daily = r#""per":"day","rule":{"count":{"of":{},"at_least":3}}"#;
         check(daily, &[day("a", 1), day("b", 1), day("c", 1)].concat(), "3");
