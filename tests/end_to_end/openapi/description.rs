@@ -280,7 +280,9 @@ fn drifts(document: &Value) -> Vec<(String, Value)> {
             .pointer(&pointer)
             .is_some_and(|object| object["points"].is_number());
         let is_optional = |name: &str| {
-            OPTIONAL.contains(&name) || is_row && ["user_id", "coin_id"].contains(&name) || may_lack_title && name == "title"
+            OPTIONAL.contains(&name)
+                || is_row && ["user_id", "coin_id"].contains(&name)
+                || may_lack_title && name == "title"
         };
         for name in members.filter(|name| !is_optional(name)) {
             let removed = edited(&|object| drop(object.remove(name)));
