@@ -93,11 +93,11 @@ impl Serve {
         after: Option<After>,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
+        let freshness = self.freshness_of_coins(now).await?;
         let rewards = self.rewards.as_ref().ok_or_else(unknown_quest)?;
         let quests = rewards.configured().await?;
         let quest = quests.into_iter().find(|known| known.id == *quest);
         let quest = quest.ok_or_else(unknown_quest)?;
-        let freshness = self.freshness_of_coins(now).await?;
         let (holders, next) = rewards
             .coins
             .holders(&QuestVersion::of(&quest), after, limit)
@@ -125,6 +125,7 @@ impl Serve {
         viewer: &Viewer,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
+        let freshness = self.freshness_of_coins(now).await?;
         let mut coins = match &self.rewards {
             Some(rewards) => rewards.coins.of_user(user).await?,
             None => Vec::new(),
@@ -136,7 +137,6 @@ impl Serve {
                 .field("user")
                 .into());
         }
-        let freshness = self.freshness_of_coins(now).await?;
         coins.sort_by(|a, b| (a.found_at, &a.id).cmp(&(b.found_at, &b.id)));
         let issued = coins.iter().filter(|coin| coin.state == CoinState::Issued);
         let document = CoinsDocument {
