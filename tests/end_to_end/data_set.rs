@@ -99,7 +99,7 @@ impl ExpectedEntry {
     }
 }
 
-fn open(variable: &str) -> Option<BufReader<GzDecoder<File>>> {
+pub fn open(variable: &str) -> Option<BufReader<GzDecoder<File>>> {
     let Some(path) = std::env::var_os(variable) else {
         eprintln!("skipped: {variable} names no file");
         return None;

@@ -22,6 +22,7 @@ mod periods;
 mod points;
 mod release;
 mod retries;
+mod rewards;
 mod serving;
 mod stack;
 mod tables;

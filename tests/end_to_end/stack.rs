@@ -35,7 +35,15 @@ pub fn bin_dir() -> PathBuf {
         .nth(2)
         .expect("cargo runs tests in target/PROFILE/deps")
         .to_owned();
-    let functions = ["ingest", "aggregator", "snapshot", "serve", "directory", "podium"];
+    let functions = [
+        "ingest",
+        "aggregator",
+        "rewards",
+        "snapshot",
+        "serve",
+        "directory",
+        "podium",
+    ];
     let missing: Vec<_> = functions
         .into_iter()
         .filter(|name| {

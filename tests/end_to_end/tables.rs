@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aggregator::{Aggregator, Queues};
+use aggregator::Aggregator;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use directory::Directory;
 use domain::{BoardDocument, BoardEntry, FreshnessBounds, TeamScore, UserId};
@@ -14,6 +14,7 @@ use lambda_http::{Body, Response};
 use local::dynamodb::{DynamoDb, SequenceNumber};
 use local::settings;
 use local::sqs::{AttributeValue, Queue, QueueAttributes, Received, Sqs};
+use queue::Queues;
 use serde_json::{Value, json};
 use serve::Serve;
 use snapshot::Publisher;
@@ -154,6 +155,7 @@ impl Functions {
         let serve_config = serve::Config {
             snapshots_table: tables.snapshots.clone(),
             people_table: tables.people.clone(),
+            coins_table: Some(tables.coins.clone()),
             standings_table: tables.standings.clone(),
             standing_shards: rules.standing_shards,
             calendar: rules.calendar,

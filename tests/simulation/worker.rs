@@ -158,11 +158,21 @@ impl Worker {
         let mut batch = Batch::sort(&self.messages, &self.rules, &self.erasures);
         batch.conclude_all(self.counts.iter().map(|count| count.results.as_slice()));
         let id = |message: &SqsMessage| message.message_id.clone().expect("every message has an id");
-        let deferred: Vec<_> = batch.deferred.iter().map(|message| id(message)).collect();
+        let deferred: Vec<_> = batch
+            .verdicts
+            .deferred
+            .iter()
+            .map(|message| id(message))
+            .collect();
         let done = self.messages.iter().map(id).filter(|id| !deferred.contains(id));
         Verdicts {
             done: done.collect(),
-            dead: batch.dead.iter().map(|dead| dead.message.clone()).collect(),
+            dead: batch
+                .verdicts
+                .dead
+                .iter()
+                .map(|dead| dead.message.clone())
+                .collect(),
             deferred,
         }
     }

@@ -1,23 +1,19 @@
 //! Decides what to do with the messages of a batch, and the verdict of each. It performs no I/O and does
 //! not sleep, so the simulation runs the same code.
 
-use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::{Fact, FactKey};
 use jiff::Timestamp;
+use queue::Verdicts;
 use store::Rules;
 use store::count::{Countable, Counted, StandingCount, TOLD_APART};
 use store::erasures::Erasures;
 use store::heartbeats::Lane;
 use store::keys::CountGeneration;
 use store::stream::{Streamed, parse};
-
-/// Reasons that the log of one batch names, and characters of each.
-const REASONS_LOGGED: usize = 5;
-const REASON_CHARS: usize = 200;
 
 /// The messages of a batch, by what they need.
 #[derive(Debug, Default)]
@@ -30,25 +26,14 @@ pub struct Batch<'a> {
     pending: HashMap<FactKey, (Vec<&'a SqsMessage>, Timestamp)>,
     /// Heartbeats that are counted or will be, each with its lane and when it was sent.
     pub heartbeats: Vec<(&'a SqsMessage, Lane, Timestamp)>,
-    pub dead: Vec<DeadLetter<'a>>,
-    /// Messages to be delivered again.
-    pub deferred: Vec<&'a SqsMessage>,
-    /// How many of them have each reason.
-    deferred_because: BTreeMap<String, usize>,
+    /// Messages that are not counted.
+    pub verdicts: Verdicts<'a>,
     pub applied: usize,
     pub duplicates: usize,
     /// Messages with facts of people who were erased.
     pub erased: usize,
     /// When ingestion received the earliest activity that was applied.
     pub received_first: Option<Timestamp>,
-}
-
-/// A message that can never be counted, and why.
-#[derive(Clone, Debug)]
-pub struct DeadLetter<'a> {
-    pub message: &'a SqsMessage,
-    pub code: &'static str,
-    pub reason: String,
 }
 
 impl<'a> Batch<'a> {
@@ -76,17 +61,12 @@ impl<'a> Batch<'a> {
                         }
                         messages.push(message);
                     }
-                    Err(unscored) => batch.dead.push(DeadLetter {
-                        message,
-                        code: "not_scored",
-                        reason: format!("{} {unscored}", unscored.field()),
-                    }),
+                    Err(unscored) => {
+                        let reason = format!("{} {unscored}", unscored.field());
+                        batch.verdicts.give_up([message], "not_scored", &reason);
+                    }
                 },
-                Err(error) => batch.dead.push(DeadLetter {
-                    message,
-                    code: error.code,
-                    reason: error.detail,
-                }),
+                Err(error) => batch.verdicts.give_up([message], error.code, &error.detail),
             }
         }
         assert_eq!(
@@ -126,39 +106,7 @@ impl<'a> Batch<'a> {
 
     pub fn defer_heartbeats(&mut self, reason: &str) {
         let messages: Vec<_> = self.heartbeats.drain(..).map(|(message, ..)| message).collect();
-        self.defer(messages, reason);
-    }
-
-    pub fn defer(&mut self, messages: Vec<&'a SqsMessage>, reason: &str) {
-        if !messages.is_empty() {
-            *self.deferred_because.entry(reason.to_owned()).or_default() += messages.len();
-            self.deferred.extend(messages);
-        }
-    }
-
-    /// Logs what is deferred or dead, in one line each however many messages it concerns.
-    pub fn log(&self) {
-        if !self.dead.is_empty() {
-            let mut codes = BTreeMap::new();
-            for dead in &self.dead {
-                *codes.entry(dead.code.to_owned()).or_default() += 1;
-            }
-            let first = &self.dead[0];
-            tracing::error!(
-                messages = self.dead.len(),
-                codes = most_frequent(&codes),
-                first_message_id = first.message.message_id,
-                first_reason = shortened(&first.reason),
-                "Messages can never be counted. They are sent to the DLQ, each with its reason."
-            );
-        }
-        if !self.deferred.is_empty() {
-            tracing::warn!(
-                messages = self.deferred.len(),
-                reasons = most_frequent(&self.deferred_because),
-                "Messages could not be counted now. They will be delivered again."
-            );
-        }
+        self.verdicts.defer(messages, reason);
     }
 
     /// Gives every message its verdict, from the results in each generation. Those of the live one come
@@ -178,7 +126,7 @@ impl<'a> Batch<'a> {
             self.pending.len()
         );
         let done = self.applied + self.duplicates + self.erased + self.heartbeats.len();
-        let verdicts = done + self.deferred.len() + self.dead.len();
+        let verdicts = done + self.verdicts.len();
         assert_eq!(verdicts, self.messages, "every message has one verdict");
     }
 
@@ -199,7 +147,7 @@ impl<'a> Batch<'a> {
             Counted::Duplicate => self.duplicates += messages.len(),
             Counted::TooOld => {
                 let days = TOLD_APART.as_hours() / 24;
-                self.give_up(
+                self.verdicts.give_up(
                     messages,
                     "too_old_to_tell",
                     &format!(
@@ -208,40 +156,10 @@ impl<'a> Batch<'a> {
                     ),
                 );
             }
-            Counted::Impossible(reason) => self.give_up(messages, "not_countable", reason),
-            Counted::Later(reason) => self.defer(messages, reason),
+            Counted::Impossible(reason) => self.verdicts.give_up(messages, "not_countable", reason),
+            Counted::Later(reason) => self.verdicts.defer(messages, reason),
         }
     }
-
-    fn give_up(&mut self, messages: Vec<&'a SqsMessage>, code: &'static str, reason: &str) {
-        let dead_letter = |message| DeadLetter {
-            message,
-            code,
-            reason: reason.to_owned(),
-        };
-        self.dead.extend(messages.into_iter().map(dead_letter));
-    }
-}
-
-/// Such as "12 throttled, 3 no permission, 2 other": the most frequent reasons first, at most
-/// [`REASONS_LOGGED`] of them.
-fn most_frequent(counts: &BTreeMap<String, usize>) -> String {
-    let mut counts: Vec<_> = counts.iter().collect();
-    counts.sort_by_key(|(_, count)| Reverse(**count));
-    let (named, other) = counts.split_at(counts.len().min(REASONS_LOGGED));
-    let other: usize = other.iter().map(|(_, count)| **count).sum();
-    let mut parts: Vec<_> = named
-        .iter()
-        .map(|(reason, count)| format!("{count} {}", shortened(reason)))
-        .collect();
-    if other > 0 {
-        parts.push(format!("{other} other"));
-    }
-    parts.join(", ")
-}
-
-fn shortened(reason: &str) -> String {
-    reason.chars().take(REASON_CHARS).collect()
 }
 
 /// Combines the results of each activity in all generations that it is counted into. Those of the live one
@@ -269,65 +187,4 @@ fn in_all_generations<'r>(
         }
     }
     combined
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::sync::Arc;
-
-    use super::*;
-
-    fn log_of(act: impl FnOnce()) -> Vec<String> {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        let writer = Arc::new(file.reopen().expect("it is there"));
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(writer)
-            .finish();
-        tracing::subscriber::with_default(subscriber, act);
-        let text = fs::read_to_string(file.path()).expect("text");
-        text.lines().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn a_full_batch_logs_its_deferrals_in_one_line_and_its_dead_letters_in_another() {
-        let messages = vec![SqsMessage::default(); 500];
-        let mut batch = Batch::default();
-        let log = log_of(|| {
-            let (dead, deferred) = messages.split_at(100);
-            batch.dead.extend(dead.iter().map(|message| DeadLetter {
-                message,
-                code: "unreadable",
-                reason: "it is not JSON".to_owned(),
-            }));
-            // Each of these reasons is of its own, as if it named a request.
-            for (at, message) in deferred.iter().enumerate() {
-                let reason = if at < 300 {
-                    "throttled".to_owned()
-                } else {
-                    format!("request {at}: {}", "x".repeat(9_999))
-                };
-                batch.defer(vec![message], &reason);
-            }
-            batch.log();
-        });
-        let [dead, deferred] = &log[..] else {
-            panic!("two lines: {log:?}")
-        };
-        assert!(
-            dead.contains("messages=100") && dead.contains("100 unreadable"),
-            "{dead}"
-        );
-        assert!(dead.contains("it is not JSON"), "{dead}");
-        assert!(deferred.contains("messages=400"), "{deferred}");
-        assert!(deferred.contains("300 throttled, 1 request"), "{deferred}");
-        assert!(deferred.contains(", 96 other"), "{deferred}");
-        assert!(deferred.len() < 2_000, "{} bytes", deferred.len());
-    }
-
-    #[test]
-    fn a_batch_that_is_counted_logs_nothing() {
-        assert_eq!(log_of(|| Batch::default().log()), [""; 0]);
-    }
 }

@@ -3,13 +3,11 @@
 
 pub mod batch;
 mod config;
-mod queue;
 
-use std::time::Duration;
-
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use queue::Queues;
 use store::count::StandingCount;
 use store::counting::Used;
 use store::erasures::Erasures;
@@ -20,12 +18,9 @@ use tokio::time::Instant;
 
 use batch::Batch;
 pub use config::Config;
-pub use queue::Queues;
 
 /// Concurrent updates for the heartbeats of one batch.
 const HEARTBEATS_AT_ONCE: usize = 4;
-/// Reserved at the end of an invocation to report what was not counted.
-const REPORT_MARGIN: Duration = Duration::from_secs(3);
 
 pub struct Aggregator {
     counting: Counting,
@@ -58,7 +53,7 @@ impl Aggregator {
 
     /// Counts a batch at `now`, and returns before `deadline` which messages must be delivered again.
     pub async fn handle(&self, event: SqsEvent, now: Timestamp, deadline: Instant) -> SqsBatchResponse {
-        let deadline = deadline.checked_sub(REPORT_MARGIN).unwrap_or(deadline);
+        let deadline = queue::report_at(deadline);
         // Every invocation reads the generations. Cached ones might lack a generation that was begun before
         // these activities were recorded.
         // Boxed, like the counting: the compiler refuses futures that are nested too deeply.
@@ -94,11 +89,7 @@ impl Aggregator {
             }
         };
         batch.conclude_all(counts.iter().map(|count| count.results.as_slice()));
-        batch.log();
-        let dead = batch.dead.len();
-        let dead_letters = std::mem::take(&mut batch.dead);
-        batch.deferred.extend(self.queues.send_to_dlq(dead_letters).await);
-        self.queues.defer(&batch.deferred).await;
+        let dead = self.queues.settle(&mut batch.verdicts).await;
 
         let retries = counts.iter().map(|count| count.retries).sum::<usize>();
         let mut values = vec![
@@ -111,7 +102,7 @@ impl Aggregator {
             (Metric::Applied, as_float(batch.applied)),
             (Metric::Duplicates, as_float(batch.duplicates)),
             (Metric::DeadLettered, as_float(dead)),
-            (Metric::Deferred, as_float(batch.deferred.len())),
+            (Metric::Deferred, as_float(batch.verdicts.deferred.len())),
         ];
         if batch.erased > 0 {
             values.push((Metric::Erased, as_float(batch.erased)));
@@ -121,7 +112,7 @@ impl Aggregator {
             values.push((Metric::CountedAfter, waited));
         }
         self.meter.emit(now, &values);
-        failures(&batch.deferred)
+        batch.verdicts.response()
     }
 
     /// What to count into the standings of each generation. Those of the live one come first.
@@ -180,17 +171,4 @@ impl Aggregator {
 #[expect(clippy::cast_precision_loss, reason = "counts within one invocation")]
 fn as_float(count: usize) -> f64 {
     count as f64
-}
-
-fn failures(deferred: &[&SqsMessage]) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    response.batch_item_failures = deferred
-        .iter()
-        .map(|message| {
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = message.message_id.clone().unwrap_or_default();
-            failure
-        })
-        .collect();
-    response
 }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::board::{Board, InvalidBoard};
 use crate::details::{Subject, SubjectKind};
-use crate::id::{InvalidId, UserId};
+use crate::id::{InvalidId, QuestId, UserId};
 use crate::intake::shorten;
 
 const ENCODED: char = '~';
@@ -31,6 +31,11 @@ pub enum InvalidSegment<E: std::error::Error + 'static> {
 
 /// Parses a percent-decoded segment that names a user.
 pub fn parse_user(segment: &str) -> Result<UserId, InvalidSegment<InvalidId>> {
+    parse(segment, "", segment)
+}
+
+/// Parses a percent-decoded segment that names a quest.
+pub fn parse_quest(segment: &str) -> Result<QuestId, InvalidSegment<InvalidId>> {
     parse(segment, "", segment)
 }
 

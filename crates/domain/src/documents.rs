@@ -10,8 +10,9 @@ use crate::closed::State;
 use crate::counters::Sum;
 use crate::freshness::FreshnessDocument;
 use crate::history::{PointsAt, UserHistory};
-use crate::id::UserId;
+use crate::id::{ActivityId, QuestId, UserId};
 use crate::person::{DisplayName, Visibility};
+use crate::quest::{CoinState, Revoked};
 use crate::season::Season;
 use crate::standing::Tally;
 use crate::teams::TeamEntry;
@@ -39,7 +40,10 @@ fresh!(
     HistoryDocument,
     PeriodsDocument,
     BoardsDocument,
-    StatusDocument
+    StatusDocument,
+    QuestsDocument,
+    FindersDocument,
+    CoinsDocument
 );
 
 /// The members that every document about one board in one window begins with.
@@ -236,4 +240,105 @@ pub struct Status {
     /// The settings whose configured values take effect with a rebuild, by their names in Terraform.
     #[serde(default)]
     pub pending_rules: Vec<String>,
+}
+
+/// `GET /v1/quests`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestsDocument {
+    /// In the order in which they are configured.
+    pub quests: Vec<QuestSummary>,
+    pub freshness: FreshnessDocument,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuestSummary {
+    pub quest_id: QuestId,
+    pub version: u32,
+    pub title: String,
+    /// What one has to do, in words.
+    pub rule: String,
+    /// What there is a coin for: `once`, `day`, `week`, `month` or `program`.
+    pub per: String,
+    pub starts_at: Option<Timestamp>,
+    pub ends_at: Option<Timestamp>,
+    pub coin: CoinSummary,
+    /// How many coins there are in all, if there is a limit.
+    pub supply: Option<u32>,
+    pub issued: u64,
+    /// Found, but not yet settled.
+    pub provisional: u64,
+    pub state: QuestState,
+}
+
+/// What a coin is called, and how much it is worth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoinSummary {
+    pub name: String,
+    pub value: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuestState {
+    /// Its coins can be earned, or will be.
+    Open,
+    /// Its time is over, or its coins are given away.
+    Over,
+}
+
+/// `GET /v1/quests/{quest}/coins`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FindersDocument {
+    pub quest_id: QuestId,
+    pub version: u32,
+    /// In order of finding. Those of hidden people are left out.
+    pub coins: Vec<FoundCoin>,
+    pub next_cursor: Option<String>,
+    pub freshness: FreshnessDocument,
+}
+
+/// A coin in the list of a quest. That of someone anonymous has neither id nor name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundCoin {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coin_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<DisplayName>,
+    /// `""` for once.
+    pub period: String,
+    pub found_at: Timestamp,
+    pub state: CoinState,
+    /// Where there is a supply.
+    pub serial: Option<u32>,
+}
+
+/// `GET /v1/users/{user}/coins`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CoinsDocument {
+    pub user_id: UserId,
+    /// The sum of the values of the issued coins.
+    pub balance: u64,
+    /// In order of finding.
+    pub coins: Vec<UserCoin>,
+    pub freshness: FreshnessDocument,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCoin {
+    pub coin_id: String,
+    pub quest_id: String,
+    pub version: u32,
+    pub coin: CoinSummary,
+    pub period: String,
+    pub found_at: Timestamp,
+    pub state: CoinState,
+    /// Why it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Revoked>,
+    pub serial: Option<u32>,
+    /// The activities that earned it, by their ids; the first ones of many.
+    pub evidence: Vec<ActivityId>,
+    pub evidence_count: u64,
 }

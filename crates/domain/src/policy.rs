@@ -168,6 +168,13 @@ impl ScoringPolicy {
             .collect()
     }
 
+    /// The most points that one activity can be worth by any version: of a kind, or of all of them.
+    pub fn most(&self, kind: Option<&Kind>) -> u32 {
+        let worths = self.versions.iter().flat_map(|version| &version.points);
+        let worths = worths.filter(|(known, _)| kind.is_none_or(|kind| kind == *known));
+        worths.map(|(_, worth)| worth.most()).max().unwrap_or(0)
+    }
+
     /// The kinds that have points at a time until `until` at which they have none in `former`.
     pub fn kinds_added_in_the_past(&self, former: &Self, until: Timestamp) -> BTreeSet<Kind> {
         let versions = self.versions.iter().chain(&former.versions);

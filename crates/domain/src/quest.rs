@@ -8,6 +8,7 @@ mod coin;
 mod evaluate;
 #[cfg(test)]
 mod fixtures;
+mod gate;
 mod list;
 #[cfg(test)]
 mod model;
@@ -28,8 +29,9 @@ use crate::json::shorten;
 use crate::person::DisplayName;
 use crate::timestamp::{self, InvalidTime};
 
-pub use coin::{Coin, CoinId, CoinPeriod, Issued, settle};
+pub use coin::{Coin, CoinId, CoinPeriod, CoinState, Issued, Revoked, settle};
 pub use evaluate::{Activities, Progress, closest, coins};
+pub use gate::{Gate, Touch};
 pub use list::{Fault, QUESTS_MAX, parse};
 pub use rule::{Matcher, Property, Rule, Unit};
 
@@ -138,6 +140,11 @@ impl Quest {
             supply: supply.map(|supply| u32::try_from(supply).expect("it is within its bounds")),
         })
     }
+
+    /// Whether it looks at what occurred then.
+    fn is_in_time(&self, at: Timestamp) -> bool {
+        self.starts_at.is_none_or(|from| from <= at) && self.ends_at.is_none_or(|until| at < until)
+    }
 }
 
 fn coin_kind(raw: &RawValue) -> Result<CoinKind, Rejection> {
@@ -162,6 +169,18 @@ fn time(fields: &mut Fields<'_>, name: &str) -> Result<Option<Timestamp>, Reject
         };
         Rejection::new(code, name, error)
     })
+}
+
+impl Per {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Program => "program",
+        }
+    }
 }
 
 impl FromStr for Per {

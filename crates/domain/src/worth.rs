@@ -68,6 +68,13 @@ impl Worth {
         }
     }
 
+    /// The most points that one activity can get.
+    pub fn most(&self) -> u32 {
+        match self.form {
+            Form::Fixed(most) | Form::PerQuantity { max: most, .. } | Form::Given { max: most } => most,
+        }
+    }
+
     /// The points of one activity, before the cap of its day.
     pub fn points(&self, amount: Option<Amount>) -> Result<i64, NoAmount> {
         let points = match (self.form, amount) {

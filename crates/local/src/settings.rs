@@ -17,6 +17,7 @@ pub const AGGREGATOR: FunctionSettings = FunctionSettings::new(30, 256, 4);
 pub const SNAPSHOT: FunctionSettings = FunctionSettings::new(60, 512, 1);
 pub const SERVE: FunctionSettings = FunctionSettings::new(10, 256, 4);
 pub const DIRECTORY: FunctionSettings = FunctionSettings::new(10, 256, 4);
+pub const REWARDS: FunctionSettings = FunctionSettings::new(30, 256, 4);
 
 impl FunctionSettings {
     const fn new(timeout_seconds: u64, memory_mb: u32, concurrency: usize) -> Self {
@@ -88,6 +89,9 @@ pub const PIPE_MAX_RETRIES: u32 = 10_000;
 /// has given up on it.
 pub const PIPE_MAX_RECORD_AGE: Duration = Duration::from_hours(20);
 pub const PIPE_FILTER: &str = r#"{"eventName":["INSERT"]}"#;
+
+/// When what ingestion received is certainly recorded, so that coins found then are final.
+pub const FINAL_AFTER: Duration = Duration::from_mins(1);
 
 pub const STANDING_SHARDS: u16 = 32;
 pub const LISTED_USERS: u32 = 10_000;

@@ -6,6 +6,7 @@ mod functions;
 mod listen;
 mod queues;
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,8 +19,10 @@ use domain::Calendar;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use local_http::{AllowedHosts, Host, raise_open_files_limit};
+use serde_json::Value;
 use store::schema::{TableNames, create_tables};
-use store::{Generations, Rules};
+use store::stream::event;
+use store::{Generations, Quests, Rules};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -30,7 +33,7 @@ pub use self::directory::keep_new_files_private;
 use self::directory::{DataDir, create_private};
 use self::functions::{check_binaries, functions};
 use self::listen::{bind, reachable};
-use self::queues::{Queues, create_queues};
+use self::queues::{Queues, RewardsQueues, create_queues};
 use crate::dynamodb::{DynamoDb, TtlSweeper};
 use crate::endpoint::{self, Services};
 use crate::event_source::{EventSource, EventSourceMapping};
@@ -38,7 +41,7 @@ use crate::faults::{Fault, Faults, Injector};
 use crate::lambda::{Function, InvokeError, Lambda};
 use crate::pipe::{DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
 use crate::scheduler::Schedule;
-use crate::settings;
+use crate::settings::{self, FunctionSettings};
 use crate::sqs::{NewMessage, Queue, Sqs};
 use crate::web::{self, Functions};
 
@@ -55,6 +58,14 @@ struct Counting {
     aggregation: EventSource,
 }
 
+/// What carries facts from the stream to the function that gives coins.
+struct Rewarding {
+    pipe: Pipe,
+    rewards: EventSource,
+    queue: Queue,
+    dead_letters: Queue,
+}
+
 /// A running stack.
 pub struct Stack {
     /// Reachable from this machine.
@@ -68,6 +79,8 @@ pub struct Stack {
     pub dead_letter_queue: Queue,
     /// `None` in a coupled stack, which sends nothing to its queues.
     counting: Option<Counting>,
+    /// `None` without quests.
+    rewarding: Option<Rewarding>,
     snapshots: Schedule,
     /// Aborts the injector when dropped.
     injector: JoinSet<()>,
@@ -131,7 +144,7 @@ impl Stack {
         let (web_listener, web_url) = bind(config.listen, config.port).await?;
         let dynamodb = DynamoDb::open(data_directory("dynamodb")?.as_deref())?;
         let sqs = Sqs::new(aws_url.clone(), data_directory("sqs")?)?;
-        let queues = create_queues(&sqs, config.visibility_timeout)?;
+        let queues = create_queues(&sqs, config.visibility_timeout, config.quests.is_some())?;
         let hosts = allowed_hosts(&config);
         let services = Services {
             dynamodb: dynamodb.clone(),
@@ -157,6 +170,7 @@ impl Stack {
             .await
             .context("cannot create the tables")?;
         let generations = settled(&client, &tables, &config).await?;
+        configure_quests(&client, &tables, config.quests.as_deref()).await?;
 
         // After the endpoint, so that no function starts without it.
         let lambda = Lambda::start(functions(
@@ -171,14 +185,20 @@ impl Stack {
                 .function(name)
                 .with_context(|| format!("there is no function {name}"))
         };
+        let carrying = Carrying {
+            config: &config,
+            dynamodb: &dynamodb,
+            tables: &tables,
+            data: data.as_ref(),
+        };
         let counting = if config.coupled {
             None
         } else {
-            let checkpoint = data.as_ref().map(|data| data.file("pipe.json"));
-            Some(Counting {
-                pipe: start_pipe(&dynamodb, &tables, &queues, checkpoint, config.faults.clone())?,
-                aggregation: start_aggregation(&config, &queues, function("aggregator")?)?,
-            })
+            Some(carrying.counting(&queues, function("aggregator")?)?)
+        };
+        let rewarding = match &queues.rewards {
+            Some(queues) => Some(carrying.rewarding(queues, function("rewards")?)?),
+            None => None,
         };
         let injector = start_injector(&config.faults, &queues.main, counting.as_ref(), &tables);
         let snapshots = Schedule::start(config.snapshot_every, {
@@ -210,6 +230,7 @@ impl Stack {
             queue: queues.main,
             dead_letter_queue: queues.dead_letters,
             counting,
+            rewarding,
             snapshots,
             injector,
             servers,
@@ -236,6 +257,24 @@ impl Stack {
         &self.counting().aggregation
     }
 
+    /// The mapping from the queue to the function that gives coins. Panics without quests.
+    pub fn rewards(&self) -> &EventSource {
+        &self.rewarding().rewards
+    }
+
+    /// The queue of that function, and its DLQ. Panics without quests.
+    pub fn rewards_queues(&self) -> (&Queue, &Queue) {
+        let Rewarding {
+            queue, dead_letters, ..
+        } = self.rewarding();
+        (queue, dead_letters)
+    }
+
+    fn rewarding(&self) -> &Rewarding {
+        let rewarding = self.rewarding.as_ref();
+        rewarding.expect("a stack without quests has no rewards")
+    }
+
     fn counting(&self) -> &Counting {
         let counting = self.counting.as_ref();
         counting.expect("a coupled stack has no pipe and no aggregator")
@@ -250,6 +289,10 @@ impl Stack {
         if let Some(counting) = self.counting {
             counting.aggregation.stop(STOP_GRACE).await;
             pipe = counting.pipe.stop().await;
+        }
+        if let Some(rewarding) = self.rewarding {
+            rewarding.rewards.stop(STOP_GRACE).await;
+            pipe = pipe.and(rewarding.pipe.stop().await);
         }
         self.lambda.stop().await;
         self.ttl.stop().await;
@@ -269,57 +312,133 @@ fn allowed_hosts(config: &StackConfig) -> AllowedHosts {
     AllowedHosts::with(config.allowed_hosts.iter().cloned().chain(listen))
 }
 
-fn start_pipe(
-    dynamodb: &DynamoDb,
-    tables: &TableNames,
-    queues: &Queues,
-    checkpoint: Option<PathBuf>,
-    faults: Faults,
-) -> anyhow::Result<Pipe> {
-    let config = PipeConfig {
-        name: "podium".to_owned(),
-        batch_size: settings::PIPE_BATCH_SIZE,
-        filter: Some(settings::PIPE_FILTER.parse()?),
-        maximum_retry_attempts: Some(settings::PIPE_MAX_RETRIES),
-        maximum_record_age: Some(settings::PIPE_MAX_RECORD_AGE),
-        checkpoint,
-    };
-    let (target, dead_letters) = (queues.main.clone(), queues.pipe_dead_letters.clone());
-    let send = move |bodies: Vec<String>| {
-        let delay = delivery_delay(&faults);
-        let message = |body| NewMessage {
-            delay,
-            ..NewMessage::new(body)
-        };
-        let sent = target.send_batch(bodies.into_iter().map(message).collect());
-        let failures = sent.into_iter().enumerate().filter_map(|(index, sent)| {
-            let reason = sent.err()?.to_string();
-            Some(SendFailure { index, reason })
-        });
-        std::future::ready(Ok(failures.collect()))
-    };
-    let send_to_dlq = move |dead_letter: DeadLetter| {
-        let message = NewMessage::new(dead_letter.document().to_string());
-        let mut results = dead_letters.send_batch(vec![message]);
-        std::future::ready(results.remove(0).map(drop).map_err(anyhow::Error::from))
-    };
-    let source = TableStream::new(dynamodb.clone(), &tables.activities);
-    Pipe::start(source, config, send, send_to_dlq)
+/// Where a pipe sends its records, and in which form.
+struct Target {
+    /// All of them get every message, as the subscribers of a topic do.
+    queues: Vec<Queue>,
+    dead_letters: Queue,
+    /// Makes a message of a record.
+    template: fn(&str) -> String,
 }
 
-fn start_aggregation(
-    config: &StackConfig,
-    queues: &Queues,
-    aggregator: Function,
-) -> anyhow::Result<EventSource> {
-    let mapping = EventSourceMapping {
-        queue: queues.main.clone(),
-        batch_size: config.batching.batch_size(),
-        batching_window: config.batching.window(),
-        maximum_concurrency: settings::AGGREGATOR.concurrency,
-        faults: config.faults.clone(),
-    };
-    Ok(mapping.start(invoker(aggregator))?)
+impl Target {
+    /// The queue of counting, which takes records as they are.
+    fn records(queues: &Queues) -> Self {
+        Self {
+            queues: vec![queues.main.clone()],
+            dead_letters: queues.pipe_dead_letters.clone(),
+            template: str::to_owned,
+        }
+    }
+
+    /// The topic of facts, with its subscribers.
+    fn events(queues: &RewardsQueues) -> Self {
+        Self {
+            queues: vec![queues.main.clone()],
+            dead_letters: queues.pipe_dead_letters.clone(),
+            template: |record| {
+                // A record is JSON with these members, since the pipe has parsed it.
+                let record: Value = serde_json::from_str(record).unwrap_or_default();
+                event(&record["eventID"], &record["dynamodb"]["NewImage"]).to_string()
+            },
+        }
+    }
+
+    /// Sends messages to all queues. A message that one of them refuses is sent again to all, as a topic may do.
+    fn send(&self, bodies: &[String], delay: Option<Duration>) -> Vec<SendFailure> {
+        let mut failures: BTreeMap<usize, SendFailure> = BTreeMap::new();
+        for queue in &self.queues {
+            let messages = bodies.iter().map(|body| NewMessage {
+                delay,
+                ..NewMessage::new((self.template)(body))
+            });
+            for (index, sent) in queue.send_batch(messages.collect()).into_iter().enumerate() {
+                if let Err(error) = sent {
+                    let reason = error.to_string();
+                    failures.insert(index, SendFailure { index, reason });
+                }
+            }
+        }
+        failures.into_values().collect()
+    }
+}
+
+/// What pipes and mappings are started with.
+struct Carrying<'a> {
+    config: &'a StackConfig,
+    dynamodb: &'a DynamoDb,
+    tables: &'a TableNames,
+    data: Option<&'a DataDir>,
+}
+
+impl Carrying<'_> {
+    fn counting(&self, queues: &Queues, aggregator: Function) -> anyhow::Result<Counting> {
+        Ok(Counting {
+            pipe: self.pipe("podium", "pipe.json", Target::records(queues))?,
+            aggregation: self.mapping(&queues.main, settings::AGGREGATOR, aggregator)?,
+        })
+    }
+
+    fn rewarding(&self, queues: &RewardsQueues, rewards: Function) -> anyhow::Result<Rewarding> {
+        Ok(Rewarding {
+            pipe: self.pipe("podium-facts", "facts-pipe.json", Target::events(queues))?,
+            rewards: self.mapping(&queues.main, settings::REWARDS, rewards)?,
+            queue: queues.main.clone(),
+            dead_letters: queues.dead_letters.clone(),
+        })
+    }
+
+    fn pipe(&self, name: &str, checkpoint: &str, target: Target) -> anyhow::Result<Pipe> {
+        let config = PipeConfig {
+            name: name.to_owned(),
+            batch_size: settings::PIPE_BATCH_SIZE,
+            filter: Some(settings::PIPE_FILTER.parse()?),
+            maximum_retry_attempts: Some(settings::PIPE_MAX_RETRIES),
+            maximum_record_age: Some(settings::PIPE_MAX_RECORD_AGE),
+            checkpoint: self.data.map(|data| data.file(checkpoint)),
+        };
+        let (faults, dead_letters) = (self.config.faults.clone(), target.dead_letters.clone());
+        let send = move |bodies: Vec<String>| {
+            let failures = target.send(&bodies, delivery_delay(&faults));
+            std::future::ready(Ok(failures))
+        };
+        let send_to_dlq = move |dead_letter: DeadLetter| {
+            let message = NewMessage::new(dead_letter.document().to_string());
+            let mut results = dead_letters.send_batch(vec![message]);
+            std::future::ready(results.remove(0).map(drop).map_err(anyhow::Error::from))
+        };
+        let source = TableStream::new(self.dynamodb.clone(), &self.tables.activities);
+        Pipe::start(source, config, send, send_to_dlq)
+    }
+
+    fn mapping(
+        &self,
+        queue: &Queue,
+        settings: FunctionSettings,
+        function: Function,
+    ) -> anyhow::Result<EventSource> {
+        let mapping = EventSourceMapping {
+            queue: queue.clone(),
+            batch_size: self.config.batching.batch_size(),
+            batching_window: self.config.batching.window(),
+            maximum_concurrency: settings.concurrency,
+            faults: self.config.faults.clone(),
+        };
+        Ok(mapping.start(invoker(function))?)
+    }
+}
+
+/// Writes the quests where the functions read them. Without any, those of before are no longer in force.
+async fn configure_quests(
+    client: &aws_sdk_dynamodb::Client,
+    tables: &TableNames,
+    quests: Option<&str>,
+) -> anyhow::Result<()> {
+    let table = Quests::new(client.clone(), tables.coins.clone());
+    if quests.is_some() || !table.configured().await?.is_empty() {
+        table.configure(quests.unwrap_or("[]")).await?;
+    }
+    Ok(())
 }
 
 /// The delay of a batch of messages, if a fault adds one.

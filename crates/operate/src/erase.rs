@@ -27,7 +27,7 @@ const NOTING_TRIES: u32 = 10;
 const SNAPSHOT_POLL: Duration = Duration::from_secs(1);
 
 pub const HELP: &str = "\
-An erasure deletes the profile of a person, all activities and corrections, the points that they came to, the keys
+An erasure deletes the profile of a person, all activities and corrections, the points and coins that they came to, the keys
 by which they were counted once, and every published page, head and history that names the person; boards of periods
 that are over are written anew without the person. It asks you to
 type the id; without a terminal, give --yes USER instead. There is no way back.
@@ -289,6 +289,7 @@ async fn change_notes(
 async fn sweep(counts: &Counts, erasing: &Erasing, user: &UserId) -> anyhow::Result<Erased> {
     let mut erased = Erased {
         facts: erasing.facts().await?,
+        coins: erasing.rewards().await?,
         ..Erased::default()
     };
     let epochs = erasing.epochs().await?;
@@ -342,6 +343,7 @@ fn what(erased: &Erased) -> String {
         facts,
         standings,
         blocks,
+        coins,
         pages,
         records,
         sent_for_others,
@@ -354,6 +356,7 @@ fn what(erased: &Erased) -> String {
             "item of counted keys or caps",
             "items of counted keys or caps",
         ),
+        (coins, "coin", "coins"),
         (pages, "page, head or history", "pages, heads and histories"),
         (records, "record of a repair", "records of repairs"),
         (

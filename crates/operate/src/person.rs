@@ -4,12 +4,12 @@ use anyhow::ensure;
 use domain::{Tally, UserId, Window};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use store::People;
+use store::{Coins, People};
 
 use crate::counts::Counts;
 use crate::deployment::Deployment;
 
-/// The profile, the activities and corrections as they are stored, and the points of the live generation. What
+/// The profile, the activities and corrections as they are stored, the points of the live generation, and coins. What
 /// is published follows from these.
 pub async fn export(deployment: &Deployment, user: &UserId) -> anyhow::Result<Value> {
     let counts = Counts::connect(deployment).await?;
@@ -30,6 +30,8 @@ pub async fn export(deployment: &Deployment, user: &UserId) -> anyhow::Result<Va
         profile.is_some() || !activities.is_empty() || !corrections.is_empty() || !counters.is_empty(),
         "nothing is kept of {user}; check the id, in which capitals matter"
     );
+    let coins = Coins::new(counts.client.clone(), counts.tables.coins.clone());
+    let coins = coins.of_user_if_any(user).await?.unwrap_or_default();
     let day = counts.rules.calendar.day(now);
     let standings = counters.iter().map(|(program, counters)| {
         let tallies = counters.tallies(day);
@@ -50,5 +52,6 @@ pub async fn export(deployment: &Deployment, user: &UserId) -> anyhow::Result<Va
         "activities": activities,
         "corrections": corrections,
         "standings": standings.collect::<Vec<_>>(),
+        "coins": coins,
     }))
 }

@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use terminal::duration;
 
-use crate::small_file;
+use crate::{quests, small_file};
 
 pub const HELP: &str = "\
 When it is ready, it prints one line of JSON on standard output: the addresses, the process id and
@@ -104,6 +104,9 @@ pub struct Args {
     /// of the N best members
     #[arg(long, value_name = "SCORE", default_value_t)]
     team_score: TeamScore,
+    /// The quests whose coins people get, as a JSON file; `podium quests check` tells what is wrong with one
+    #[arg(long, value_name = "FILE")]
+    quests: Option<PathBuf>,
     /// How often the boards are published
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     snapshot_every: Duration,
@@ -248,6 +251,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .map(read_seasons)
         .transpose()?
         .unwrap_or_default();
+    let quests = args.quests.as_deref().map(quests::read_with_text).transpose()?;
+    // Where there are none, nothing is started for them.
+    let quests = quests.and_then(|(quests, text)| (!quests.is_empty()).then_some(text));
     let listen = args.listen;
     let (access, login) = args.login.read()?;
     let has_login = login.is_some();
@@ -264,6 +270,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         period_grace: args.period_grace_hours.try_into()?,
         tie_break: args.tie_break,
         team_score: args.team_score,
+        quests,
         snapshot_every: args.snapshot_every,
         max_activity_age: args.max_activity_age,
         batching: args.batching,

@@ -149,10 +149,17 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<Quest>> {
+    Ok(read_with_text(file)?.0)
+}
+
+/// The quests of a file, and its text.
+pub fn read_with_text(file: &Path) -> anyhow::Result<(Vec<Quest>, String)> {
     let name = format!("the quests {}", file.display());
     let json = small_file::read(file, &name, QUESTS_BYTES_MAX)?;
-    quest::parse(&json).map_err(|faults| {
+    let quests = quest::parse(&json).map_err(|faults| {
         let faults: Vec<_> = faults.iter().map(|fault| format!("  {fault}")).collect();
         anyhow::anyhow!("{name} are not valid:\n{}", faults.join("\n"))
-    })
+    })?;
+    let text = String::from_utf8(json).with_context(|| format!("{name} are not UTF-8"))?;
+    Ok((quests, text))
 }

@@ -12,6 +12,8 @@ pub struct Config {
     pub snapshots_table: String,
     /// `PEOPLE_TABLE`
     pub people_table: String,
+    /// `COINS_TABLE`; none without quests.
+    pub coins_table: Option<String>,
     /// `STANDINGS_TABLE`
     pub standings_table: String,
     /// `STANDING_SHARDS`
@@ -34,6 +36,7 @@ impl Config {
         Ok(Self {
             snapshots_table: required(&variable, "SNAPSHOTS_TABLE")?,
             people_table: required(&variable, "PEOPLE_TABLE")?,
+            coins_table: variable("COINS_TABLE"),
             standings_table: required(&variable, "STANDINGS_TABLE")?,
             standing_shards: parsed(&variable, "STANDING_SHARDS")?,
             calendar: calendar_from_environment(&variable)?,

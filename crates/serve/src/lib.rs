@@ -5,6 +5,7 @@ mod config;
 mod documents;
 mod kept;
 mod past;
+mod quests;
 mod response;
 mod route;
 
@@ -23,6 +24,7 @@ pub use config::Config;
 pub use documents::MAX_OTHER_CASE;
 use kept::Kept;
 use past::Past;
+use quests::{Counts, Rewards};
 use response::{Cacheable, compressed, method_not_allowed};
 pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, MAX_PERIODS, Route, Start};
 
@@ -33,6 +35,8 @@ const POLICY_MAX_AGE_SECONDS: i64 = 60;
 pub struct Serve {
     snapshots: Snapshots,
     people: People,
+    rewards: Option<Rewards>,
+    counts: Counts,
     standings: Standings,
     calendar: Calendar,
     snapshot_every: SignedDuration,
@@ -70,6 +74,8 @@ impl Serve {
         Self {
             snapshots: Snapshots::new(client.clone(), config.snapshots_table),
             people: People::new(client.clone(), config.people_table),
+            rewards: config.coins_table.map(|table| Rewards::new(&client, table)),
+            counts: Counts::default(),
             // Consistent, so that a user's points never step back between two answers.
             standings: Standings::new(client, config.standings_table, config.standing_shards),
             calendar: config.calendar,
@@ -184,6 +190,9 @@ impl Serve {
                 search,
                 limit,
             } => self.search(&board, window, &search, limit, now).await,
+            Route::Quests => self.quests(now).await,
+            Route::Finders { quest, limit, after } => self.finders(&quest, viewer, limit, after, now).await,
+            Route::Coins { user } => self.coins(&user, viewer, now).await,
             Route::User {
                 board,
                 user,

@@ -5,10 +5,11 @@ use std::str::FromStr;
 use domain::intake::shorten;
 use domain::person::SearchText;
 use domain::teams::TEAMS;
-use domain::{AskedPeriod, Board, Period, Season, Seasons, UserId, Window, address};
+use domain::{AskedPeriod, Board, Period, QuestId, Season, Seasons, UserId, Window, address};
 use lambda_http::http::Uri;
 use problem::query::{self, Query, decode, digits};
 use problem::{Problem, invalid};
+use store::coins::After;
 
 pub const DEFAULT_LIMIT: usize = 100;
 pub const MAX_LIMIT: usize = 1_000;
@@ -20,6 +21,8 @@ pub const DEFAULT_FOUND: usize = 10;
 pub const MAX_FOUND: usize = 50;
 pub const DEFAULT_PERIODS: u16 = 20;
 pub const MAX_PERIODS: u16 = 100;
+pub const DEFAULT_FINDERS: u16 = 100;
+pub const MAX_FINDERS: u16 = 1_000;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +68,17 @@ pub enum Route {
         window: Window,
         period: Option<AskedPeriod>,
         around: usize,
+    },
+    Quests,
+    /// The coins of a quest.
+    Finders {
+        quest: QuestId,
+        limit: u16,
+        after: Option<After>,
+    },
+    /// The coins of a user.
+    Coins {
+        user: UserId,
     },
 }
 
@@ -175,6 +189,15 @@ impl Route {
                     around: query.number("around", DEFAULT_AROUND, 0..=MAX_AROUND)?,
                 }
             }
+            ["v1", "quests"] => Self::Quests,
+            ["v1", "quests", quest, "coins"] => Self::Finders {
+                quest: name("quest", quest, address::parse_quest)?,
+                limit: query.number("limit", DEFAULT_FINDERS, 1..=MAX_FINDERS)?,
+                after: after(&mut query)?,
+            },
+            ["v1", "users", user, "coins"] => Self::Coins {
+                user: name("user", user, address::parse_user)?,
+            },
             _ => return Err(problem::unknown_path(uri.path())),
         };
         query.finish()?;
@@ -274,6 +297,21 @@ fn before(query: &mut Query) -> Result<Option<Period>, Problem> {
     let cursor = query.take("cursor");
     cursor
         .map(|raw| raw.parse().map_err(|_| query::invalid_cursor(&raw)))
+        .transpose()
+}
+
+/// Where a list of finders continues, such as `2026-11-21T09:00:00Z.2`: after so many coins that were found then.
+fn after(query: &mut Query) -> Result<Option<After>, Problem> {
+    let parse = |raw: &str| {
+        let (found_at, coins) = raw.rsplit_once('.')?;
+        Some(After {
+            found_at: found_at.parse().ok()?,
+            coins: digits(coins)?,
+        })
+    };
+    let cursor = query.take("cursor");
+    cursor
+        .map(|raw| parse(&raw).ok_or_else(|| query::invalid_cursor(&raw)))
         .transpose()
 }
 

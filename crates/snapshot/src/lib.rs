@@ -3,7 +3,6 @@
 pub mod boards;
 pub mod closing;
 mod config;
-mod depth;
 mod limited;
 mod past;
 pub mod review;
@@ -33,7 +32,6 @@ use telemetry::{Meter, Metric};
 use boards::{Boards, Chosen, Limits, Profiles, TeamRules, UserSum, WindowBoard};
 use closing::Progress;
 pub use config::{BoardLimit, Config};
-use depth::depth;
 use review::Review;
 
 /// Enough to keep two processors busy decoding, with only a few MB of pages in memory.
@@ -198,7 +196,7 @@ impl Publisher {
     async fn run_in(&self, generation: CountGeneration, now: Timestamp) -> anyhow::Result<Option<Run>> {
         let started = std::time::Instant::now();
         let (freshness, counted_until) = self.freshness(generation, now).await?;
-        let dead_letters = depth(&self.queues, &self.dead_letter_queue_url).await?;
+        let dead_letters = queue::depth(&self.queues, &self.dead_letter_queue_url).await?;
         let previous = self.snapshots.overview().await?;
         let closings = previous.as_ref().map(|previous| previous.closings.clone());
         let closings = closings.unwrap_or_default();
@@ -336,7 +334,7 @@ impl Publisher {
         let counted = self.standings.counted_heartbeats(generation).await?;
         let heartbeats = self.activities.heartbeats(&counted).await?;
         // Read the depth first, so that the heartbeats themselves do not count as backlog.
-        let backlog = depth(&self.queues, &self.queue_url).await?;
+        let backlog = queue::depth(&self.queues, &self.queue_url).await?;
         self.activities.send_heartbeats(now).await?;
         let freshness = Freshness {
             generated_at: now,

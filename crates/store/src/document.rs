@@ -1,6 +1,7 @@
 //! Documents as items of a table. JSON text takes a third of the size of `DynamoDB` attributes, and is
 //! compressed where that saves write units.
 
+use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
 
 use aws_sdk_dynamodb::primitives::Blob;
@@ -78,22 +79,29 @@ pub(crate) fn encoded(part: &str, json: String) -> Result<AttributeValue, StoreE
 
 /// Decodes the document of an item of this table.
 pub(crate) fn from_item<T: DeserializeOwned>(table: &str, item: &Item) -> Result<T, StoreError> {
-    let named = || error::named(table, item, SNAPSHOTS_KEY);
-    let mut decompressed = String::new();
-    let json = match item.get(DOCUMENT) {
-        Some(AttributeValue::S(json)) => json,
-        Some(AttributeValue::B(compressed)) => {
-            GzDecoder::new(compressed.as_ref())
-                .read_to_string(&mut decompressed)
-                .map_err(|error| StoreError::corrupt("decompressing a snapshot", named(), error))?;
-            &decompressed
-        }
-        _ => {
-            let cause = format!("it has no attribute {DOCUMENT:?} of text or bytes");
-            return Err(StoreError::corrupt("decoding a snapshot", named(), cause));
-        }
+    let corrupt = |cause| {
+        StoreError::corrupt(
+            "decoding a snapshot",
+            error::named(table, item, SNAPSHOTS_KEY),
+            cause,
+        )
     };
-    serde_json::from_str(json).map_err(|error| StoreError::corrupt("decoding a snapshot", named(), error))
+    let json = json(item, DOCUMENT).map_err(corrupt)?;
+    serde_json::from_str(&json).map_err(|error| corrupt(error.to_string()))
+}
+
+/// The JSON in an attribute, or why there is none.
+pub(crate) fn json<'a>(item: &'a Item, name: &str) -> Result<Cow<'a, str>, String> {
+    match item.get(name) {
+        Some(AttributeValue::S(json)) => Ok(json.into()),
+        Some(AttributeValue::B(compressed)) => {
+            let mut json = String::new();
+            let read = GzDecoder::new(compressed.as_ref()).read_to_string(&mut json);
+            read.map_err(|error| format!("{name} cannot be decompressed: {error}"))?;
+            Ok(json.into())
+        }
+        _ => Err(format!("it has no attribute {name:?} of text or bytes")),
+    }
 }
 
 #[cfg(test)]

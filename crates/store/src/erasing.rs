@@ -18,12 +18,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::activities::sortable;
+use crate::coins::Coins;
 use crate::control::{AUDIT, CONTROL};
 use crate::erasures::{PersonHash, is_before};
 use crate::error::StoreError;
 use crate::facts::Facts;
 use crate::item::{self, Item, string, text};
-use crate::keys::{ACTIVITIES_KEY, CountGeneration, STANDINGS_KEY, ShardCount, attribute, of_user};
+use crate::keys::{
+    ACTIVITIES_KEY, COINS_KEY, CountGeneration, STANDINGS_KEY, ShardCount, attribute, of_user,
+};
 use crate::requests::{query_members, scan_segment};
 use crate::schema::TableNames;
 use crate::stream::{Streamed, streamed};
@@ -54,6 +57,7 @@ pub struct Erased {
     pub standings: u64,
     /// Blocks of keys and sums of caps.
     pub blocks: u64,
+    pub coins: u64,
     /// Published pages, heads, histories and editions.
     pub pages: u64,
     /// Records of repairs that named the person.
@@ -67,6 +71,7 @@ impl Erased {
         self.facts += more.facts;
         self.standings += more.standings;
         self.blocks += more.blocks;
+        self.coins += more.coins;
         self.pages += more.pages;
         self.records += more.records;
         self.sent_for_others += more.sent_for_others;
@@ -106,6 +111,22 @@ impl Erasing {
             }
         }
         self.delete(&self.tables.activities, keys).await
+    }
+
+    /// Deletes the person's progress with the quests, and the coins that were found before the erasure. Nothing that
+    /// was evaluated before can be written then, since the progress has another version or none. Returns their number.
+    pub async fn rewards(&self) -> Result<u64, StoreError> {
+        let coins = Coins::new(self.client.clone(), self.tables.coins.clone());
+        if coins.of_user_if_any(&self.user).await?.is_none() {
+            return Ok(0);
+        }
+        let progress = Item::from([(attribute::USER_ID.to_owned(), string(self.user.as_str()))]);
+        self.delete(&self.tables.progress, vec![progress]).await?;
+        let found = coins.of_user(&self.user).await?.into_iter();
+        let keys = found
+            .filter(|coin| coin.found_at < self.before)
+            .map(|coin| item::key(COINS_KEY, self.user.as_str(), &coin.id));
+        self.delete(&self.tables.coins, keys.collect()).await
     }
 
     /// Deletes standings of the person that no generation counts into. Those of a generation that was given up may

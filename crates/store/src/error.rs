@@ -47,6 +47,11 @@ impl StoreError {
         }
     }
 
+    /// The configured quests cannot be used.
+    pub fn corrupt_quests(source: impl Into<Cause>) -> Self {
+        Self::corrupt("reading the quests", "the list of quests", source)
+    }
+
     /// The kind, as a field of a log entry.
     pub fn kind(&self) -> &'static str {
         match self {

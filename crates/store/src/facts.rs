@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use domain::{Fact, FactKey, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -74,12 +75,27 @@ impl Facts {
 
     /// Reads all facts of a user, consistently.
     pub async fn of_user(&self, user: &UserId) -> Result<Vec<StoredFact>, StoreError> {
-        let mut pages = self.of(user).into_paginator().items().send();
-        let mut page = FactsPage::default();
-        while let Some(item) = pages.next().await {
-            page.add(&item.map_err(|error| StoreError::unavailable("reading a user's facts", error))?);
+        Ok(self.of_user_metered(user).await?.0)
+    }
+
+    /// Reads all facts of a user, consistently, and says how many read units that took.
+    pub(crate) async fn of_user_metered(&self, user: &UserId) -> Result<(Vec<StoredFact>, f64), StoreError> {
+        let query = self
+            .of(user)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut pages = query.into_paginator().send();
+        let (mut facts, mut read_units) = (FactsPage::default(), 0.0);
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| StoreError::unavailable("reading a user's facts", error))?;
+            let consumed = page
+                .consumed_capacity
+                .and_then(|consumed| consumed.capacity_units);
+            read_units += consumed.unwrap_or_default();
+            for item in page.items.unwrap_or_default() {
+                facts.add(&item);
+            }
         }
-        Ok(page.facts)
+        Ok((facts.facts, read_units))
     }
 
     /// All facts of a user as they are stored, with their metadata as JSON.

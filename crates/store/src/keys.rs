@@ -34,6 +34,9 @@ pub mod attribute {
     pub const TITLE: &str = "title";
     pub const ORDER: &str = "order";
     pub const ARCHIVED: &str = "archived";
+    pub const COIN_ID: &str = "coin_id";
+    pub const HOLDERS: &str = "holders";
+    pub const PLACE: &str = "place";
 }
 
 /// The key attributes of the table of activities.
@@ -44,6 +47,9 @@ pub(crate) const STANDINGS_KEY: [&str; 2] = [attribute::SHARD, attribute::MEMBER
 pub(crate) const SNAPSHOTS_KEY: [&str; 2] = [attribute::BOARD, attribute::PART];
 /// The key attributes of the table of people.
 pub(crate) const PEOPLE_KEY: [&str; 2] = [attribute::DIRECTORY, attribute::ID];
+
+/// The key attributes of the table of coins.
+pub(crate) const COINS_KEY: [&str; 2] = [attribute::USER_ID, attribute::COIN_ID];
 
 /// Which computation of the counts a standing or a block belongs to. Their keys begin with it, so that one
 /// generation can be built while another is live.
@@ -128,6 +134,15 @@ fn remainder(user: &UserId, of: u16) -> u16 {
     let digest = Sha256::digest(user.as_str());
     let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
     u16::try_from(hash % u32::from(of)).expect("a remainder of a u16 fits a u16")
+}
+
+/// How many partitions of the index the coins of a quest are spread over: each takes 1,000 write units a second. Fixed,
+/// since it is a part of what is stored.
+pub(crate) const HOLDER_SHARDS: u16 = 4;
+
+/// The partition of the index that a user's coins of a quest are in.
+pub(crate) fn holders_shard(user: &UserId) -> u16 {
+    remainder(user, HOLDER_SHARDS)
 }
 
 /// How many partitions people are spread over. Fixed, since it determines where each profile is.

@@ -62,15 +62,22 @@ impl People {
         &self,
         users: impl IntoIterator<Item = &UserId>,
     ) -> Result<HashMap<UserId, DisplayName>, StoreError> {
+        let profiles = self.profiles(users).await?.into_iter();
+        Ok(profiles
+            .filter_map(|(user, person)| Some((user, person.display_name?)))
+            .collect())
+    }
+
+    /// The profiles of those who have one. A changed one may appear a moment later.
+    pub async fn profiles(
+        &self,
+        users: impl IntoIterator<Item = &UserId>,
+    ) -> Result<HashMap<UserId, Person>, StoreError> {
         let keys = users
             .into_iter()
             .map(|user| item::key(PEOPLE_KEY, &people_key(people_partition(user)), user.as_str()));
-        let mut names = HashMap::new();
-        for item in self.batch(keys.collect()).await? {
-            let (user, person) = self.decoded(&item)?;
-            names.extend(person.display_name.map(|name| (user, name)));
-        }
-        Ok(names)
+        let items = self.batch(keys.collect()).await?;
+        items.iter().map(|item| self.decoded(item)).collect()
     }
 
     /// The items with these keys that exist, read with eventual consistency.

@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
-    StreamViewType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
 
 use crate::error::StoreError;
@@ -18,6 +18,8 @@ pub struct TableNames {
     pub standings: String,
     pub snapshots: String,
     pub people: String,
+    pub coins: String,
+    pub progress: String,
 }
 
 /// What defines one table.
@@ -27,7 +29,22 @@ struct Table<'a> {
     sort_key: Option<&'static str>,
     has_stream: bool,
     has_ttl: bool,
+    index: Option<Index>,
 }
+
+/// A global secondary index.
+struct Index {
+    name: &'static str,
+    partition_key: &'static str,
+    sort_key: &'static str,
+    /// Besides the keys.
+    attributes: &'static [&'static str],
+}
+
+/// The coins of a quest in order of finding, by the first attribute. The table itself has them by person.
+pub(crate) const HOLDERS_INDEX: &str = "holders";
+/// What the index has besides the keys.
+const HOLDERS_ATTRIBUTES: &[&str] = &["period", "found_at", "state", "serial"];
 
 impl TableNames {
     pub fn prefixed(prefix: &str) -> Self {
@@ -38,10 +55,12 @@ impl TableNames {
             standings: name("standings"),
             snapshots: name("snapshots"),
             people: name("people"),
+            coins: name("coins"),
+            progress: name("progress"),
         }
     }
 
-    fn tables(&self) -> [Table<'_>; 5] {
+    fn tables(&self) -> [Table<'_>; 7] {
         [
             Table {
                 name: &self.activities,
@@ -50,6 +69,7 @@ impl TableNames {
                 has_stream: true,
                 // Facts never expire; only heartbeats have an expiry time.
                 has_ttl: true,
+                index: None,
             },
             Table {
                 name: &self.dedup,
@@ -57,6 +77,7 @@ impl TableNames {
                 sort_key: None,
                 has_stream: false,
                 has_ttl: true,
+                index: None,
             },
             Table {
                 name: &self.standings,
@@ -64,6 +85,7 @@ impl TableNames {
                 sort_key: Some(attribute::MEMBER),
                 has_stream: false,
                 has_ttl: false,
+                index: None,
             },
             Table {
                 name: &self.snapshots,
@@ -71,6 +93,7 @@ impl TableNames {
                 sort_key: Some(attribute::PART),
                 has_stream: false,
                 has_ttl: true,
+                index: None,
             },
             Table {
                 name: &self.people,
@@ -78,6 +101,28 @@ impl TableNames {
                 sort_key: Some(attribute::ID),
                 has_stream: false,
                 has_ttl: false,
+                index: None,
+            },
+            Table {
+                name: &self.coins,
+                partition_key: attribute::USER_ID,
+                sort_key: Some(attribute::COIN_ID),
+                has_stream: false,
+                has_ttl: false,
+                index: Some(Index {
+                    name: HOLDERS_INDEX,
+                    partition_key: attribute::HOLDERS,
+                    sort_key: attribute::PLACE,
+                    attributes: HOLDERS_ATTRIBUTES,
+                }),
+            },
+            Table {
+                name: &self.progress,
+                partition_key: attribute::USER_ID,
+                sort_key: None,
+                has_stream: false,
+                has_ttl: false,
+                index: None,
             },
         ]
     }
@@ -93,27 +138,32 @@ pub async fn create_tables(client: &Client, names: &TableNames) -> Result<(), St
 
 async fn create_table(client: &Client, table: &Table<'_>) -> Result<(), StoreError> {
     let invalid = |error: BuildError| StoreError::corrupt("describing a table", table.name, error);
-    let keys = [
-        (Some(table.partition_key), KeyType::Hash),
-        (table.sort_key, KeyType::Range),
-    ];
+    let index = table.index.as_ref();
+    let index_keys = index.map(|index| [index.partition_key, index.sort_key]);
+    let keys = [Some(table.partition_key), table.sort_key];
     let mut request = client
         .create_table()
         .table_name(table.name)
-        .billing_mode(BillingMode::PayPerRequest);
-    for (name, key_type) in keys
-        .into_iter()
-        .filter_map(|(name, key_type)| Some((name?, key_type)))
-    {
-        let key = KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(key_type);
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_key_schema(Some(key_schema(keys).map_err(invalid)?));
+    for name in keys.into_iter().flatten().chain(index_keys.into_iter().flatten()) {
         let definition = AttributeDefinition::builder()
             .attribute_name(name)
             .attribute_type(ScalarAttributeType::S);
-        request = request
-            .key_schema(key.build().map_err(invalid)?)
-            .attribute_definitions(definition.build().map_err(invalid)?);
+        request = request.attribute_definitions(definition.build().map_err(invalid)?);
+    }
+    if let Some(index) = index {
+        let attributes = index.attributes.iter().copied().map(str::to_owned);
+        let projection = Projection::builder()
+            .projection_type(ProjectionType::Include)
+            .set_non_key_attributes(Some(attributes.collect()))
+            .build();
+        let keys = key_schema([Some(index.partition_key), Some(index.sort_key)]).map_err(invalid)?;
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(index.name)
+            .set_key_schema(Some(keys))
+            .projection(projection);
+        request = request.global_secondary_indexes(index.build().map_err(invalid)?);
     }
     if table.has_stream {
         let stream = StreamSpecification::builder()
@@ -141,4 +191,14 @@ async fn create_table(client: &Client, table: &Table<'_>) -> Result<(), StoreErr
             .map_err(|error| StoreError::unavailable("enabling the expiry of items", error))?;
     }
     Ok(())
+}
+
+/// The schema of a partition key and a sort key.
+fn key_schema(keys: [Option<&str>; 2]) -> Result<Vec<KeySchemaElement>, BuildError> {
+    let keys = keys.into_iter().zip([KeyType::Hash, KeyType::Range]);
+    keys.filter_map(|(name, key_type)| {
+        let key = KeySchemaElement::builder().attribute_name(name?);
+        Some(key.key_type(key_type).build())
+    })
+    .collect()
 }

@@ -12,6 +12,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::heartbeats::Lane;
 use crate::item::{Item, text};
@@ -62,6 +63,48 @@ pub fn parse(body: &str) -> Result<Streamed, Unreadable> {
         )
     })?;
     streamed(&image.into()).map_err(|detail| unreadable("not_an_activity", detail))
+}
+
+/// A record of the stream as a `CloudEvent`, whose data is the new image as it is. The topic of facts has these. An
+/// `EventBridge` pipe makes it by the same template, where `<$.eventID>` and the like stand for parts of the record.
+#[derive(Deserialize)]
+struct Event {
+    specversion: String,
+    #[serde(rename = "type")]
+    kind: String,
+    data: serde_dynamo::Item,
+}
+
+/// What events of the topic of facts are called.
+pub const EVENT_TYPE: &str = "podium.fact.recorded";
+/// Where they come from.
+pub const EVENT_SOURCE: &str = "podium/activities";
+const EVENT_VERSION: &str = "1.0";
+
+/// Makes the event of a record, whose id and new image are given as JSON.
+pub fn event(event_id: &Value, new_image: &Value) -> Value {
+    json!({
+        "specversion": EVENT_VERSION,
+        "id": event_id,
+        "source": EVENT_SOURCE,
+        "type": EVENT_TYPE,
+        "data": new_image,
+    })
+}
+
+/// Parses the body of a message with an event.
+pub fn parse_event(body: &str) -> Result<Streamed, Unreadable> {
+    let unreadable = |code, detail: String| Unreadable { code, detail };
+    let event: Event =
+        serde_json::from_str(body).map_err(|error| unreadable("not_an_event", error.to_string()))?;
+    if (event.specversion.as_str(), event.kind.as_str()) != (EVENT_VERSION, EVENT_TYPE) {
+        let (version, name) = (shorten(&event.specversion), shorten(&event.kind));
+        let detail = format!(
+            "specversion is {version:?} and type is {name:?}; they must be {EVENT_VERSION:?} and {EVENT_TYPE:?}"
+        );
+        return Err(unreadable("unknown_event", detail));
+    }
+    streamed(&event.data.into()).map_err(|detail| unreadable("not_an_activity", detail))
 }
 
 /// Parses an item of the table of activities, or says which of its attributes is wrong.
@@ -177,6 +220,31 @@ mod tests {
             Err(error) => error.to_string(),
         };
         assert_eq!(got, expected, "{body}");
+    }
+
+    #[test]
+    fn an_event_has_what_the_record_has_and_says_why_it_cannot_be_read() {
+        let heartbeat = r#"{"user_id":{"S":"~heartbeat-07"},"activity_id":{"S":"2026-11-21T09:00:00.250Z"}}"#;
+        let image: Value = serde_json::from_str(heartbeat).unwrap();
+        let body = event(&"e1".into(), &image).to_string();
+        assert_eq!(parse_event(&body), parse(&record("INSERT", heartbeat)));
+        for (body, expected) in [
+            (
+                record("INSERT", heartbeat),
+                "not_an_event: missing field `specversion`",
+            ),
+            (
+                body.replace("recorded", "forgotten"),
+                r#"unknown_event: specversion is "1.0" and type is "podium.fact.forgotten"; they must be "1.0" and "podium.fact.recorded""#,
+            ),
+            (
+                event(&"e1".into(), &json!({})).to_string(),
+                "not_an_activity: user_id is missing",
+            ),
+        ] {
+            let error = parse_event(&body).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
     }
 
     fn record(event: &str, image: &str) -> String {

@@ -58,13 +58,24 @@ metrics! {
     /// Time from receiving an activity to counting it; the longest of a batch.
     CountedAfter: "Milliseconds",
     ActivitiesWriteUnits: "Count",
+    /// Of proofs: reading the facts and coins of people.
+    ProofReadUnits: "Count",
     DedupReadUnits: "Count",
     DedupWriteUnits: "Count",
     StandingsWriteUnits: "Count",
     StandingsReadUnits: "Count",
     PeopleReadUnits: "Count",
     SnapshotsWriteUnits: "Count",
-    /// Time from sending a heartbeat to counting it, or until now while it is in transit.
+    /// Coins that were found or regained.
+    Issued: "Count",
+    /// Coins that were revoked, since activities were voided or others were first.
+    Revoked: "Count",
+    /// People whose activities could not change a coin, so that their facts were not read.
+    GateHits: "Count",
+    /// People whose facts were read although no coin changed.
+    GateMisses: "Count",
+    /// Time from sending a heartbeat to counting it, or until now while it is in transit; of rewards, until it is
+    /// processed.
     Lag: "Seconds",
     /// Messages in the queue.
     Backlog: "Count",

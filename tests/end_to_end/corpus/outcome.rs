@@ -230,7 +230,7 @@ fn queue_message(body: &str) -> Outcome {
     message.body = Some(body.to_owned());
     let messages = [message];
     let batch = Batch::sort(&messages, &rules("Europe/Berlin"), &Erasures::default());
-    match batch.dead.first() {
+    match batch.verdicts.dead.first() {
         Some(dead_letter) => Outcome::bad(dead_letter.code, &dead_letter.reason),
         None => Outcome::default(),
     }

@@ -23,7 +23,7 @@ enum Right {
 }
 
 /// The right that each route of the description needs. A route without one fails the test.
-const ROUTES: [(&str, &str, Right); 24] = [
+const ROUTES: [(&str, &str, Right); 27] = [
     ("post", "/v1/activities", Right::Write),
     ("get", "/v1/boards", Right::Read),
     ("get", "/v1/boards/teams", Right::Read),
@@ -43,11 +43,14 @@ const ROUTES: [(&str, &str, Right); 24] = [
     ("delete", "/v1/programs/{program}", Right::Administer),
     ("get", "/v1/programs/{program}", Right::Administer),
     ("put", "/v1/programs/{program}", Right::Administer),
+    ("get", "/v1/quests", Right::Read),
+    ("get", "/v1/quests/{quest}/coins", Right::Read),
     ("get", "/v1/status", Right::Read),
     ("get", "/v1/teams", Right::Administer),
     ("delete", "/v1/teams/{team}", Right::Administer),
     ("get", "/v1/teams/{team}", Right::Administer),
     ("put", "/v1/teams/{team}", Right::Administer),
+    ("get", "/v1/users/{user}/coins", Right::Read),
 ];
 
 type Headers = Vec<(&'static str, String)>;
@@ -238,7 +241,7 @@ fn routes() -> Vec<(Method, String, Right)> {
     assert_eq!(described, ruled, "every route of the description has a rule");
     let mut routes = Vec::new();
     for (method, path, right) in ROUTES {
-        let path = ["{user}", "{team}", "{program}"]
+        let path = ["{user}", "{team}", "{program}", "{quest}"]
             .iter()
             .fold(path.replace("{board}", "global"), |path, id| {
                 path.replace(id, "ann")
@@ -338,9 +341,9 @@ async fn published(stack: &TestStack, headers: &Headers) {
 }
 
 /// The same requests with good tokens, so that the refusals mean something.
-/// Whether a path is that of someone without activities, or of the teams, of which there are none.
+/// Whether a path is that of someone without activities, or of the teams or a quest, of which there are none.
 fn is_missing(path: &str) -> bool {
-    path.contains("/users/ann") || path.ends_with("/boards/teams")
+    path.contains("/users/ann") || path.contains("/quests/ann") || path.ends_with("/boards/teams")
 }
 
 async fn check_good_tokens(stack: &TestStack, issuer: &Issuer, p256: &Key) {

@@ -198,10 +198,12 @@ impl Checked<'_> {
             functions.corrupt_document(board, "latest").await;
         }
         functions.corrupt_generations().await;
+        crate::rewards::corrupt_status(functions).await;
         // Later, since an instance keeps a head for the documents of persons until the next one is due.
         self.serve(functions, later, every_board("corrupt_data")).await;
         drop_table(functions, &functions.tables.snapshots).await;
         drop_table(functions, &functions.tables.standings).await;
+        drop_table(functions, &functions.tables.coins).await;
         self.serve(functions, later, every_board("unavailable_for_reading"))
             .await;
         functions.corrupt_directory("ann.lee").await;
@@ -626,6 +628,13 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
         get("periods", periods, "/v1/boards/global/periods?window=week"),
         get("", periods, "/v1/boards/global/periods?window=all"),
         get("", periods, "/v1/boards/wellness/periods?window=day"),
+        get("quests", "listQuests", "/v1/quests"),
+        get("finders", "listFinders", "/v1/quests/first-task/coins"),
+        get("unknown_quest", "listFinders", "/v1/quests/last-task/coins"),
+        get("", "listFinders", "/v1/quests/first%20task/coins"),
+        get("coins", "listCoins", "/v1/users/bob/coins"),
+        get("no_coins", "listCoins", "/v1/users/nobody/coins"),
+        get("", "listCoins", "/v1/users/a%20b/coins"),
         get("", user, "/v1/boards/program:chess/users/bob"),
         get("user_not_on_board", user, "/v1/boards/program:wellness/users/bob"),
     ];
@@ -638,6 +647,9 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
         (history, "/v1/boards/global/history"),
         (search, "/v1/boards/global/users?search=a"),
         (periods, "/v1/boards/global/periods?window=day"),
+        ("listQuests", "/v1/quests"),
+        ("listFinders", "/v1/quests/first-task/coins"),
+        ("listCoins", "/v1/users/bob/coins"),
     ] {
         let more = if path.contains('?') { '&' } else { '?' };
         for query in ["points=1", "a=1&a=2", "a=%ff"] {
@@ -670,6 +682,9 @@ fn every_board(name: &'static str) -> Vec<Case> {
         case(name, "getTeams", ask("GET", "/v1/boards/teams")),
         case(name, "getUser", ask("GET", "/v1/boards/global/users/bob")),
         case(name, "getHistory", ask("GET", "/v1/boards/global/history")),
+        case(name, "listQuests", ask("GET", "/v1/quests")),
+        case(name, "listFinders", ask("GET", "/v1/quests/first-task/coins")),
+        case(name, "listCoins", ask("GET", "/v1/users/bob/coins")),
         case(
             name,
             "listPeriods",
@@ -732,6 +747,8 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     }
     functions.count(time("2026-11-21T09:28:21.5Z")).await;
     functions.publish(time("2026-11-21T09:29:00Z")).await;
+
+    crate::rewards::give_first_task(&functions, "bob", time("2026-11-21T09:29:00Z")).await;
 
     let now = time("2026-11-21T09:29:30Z");
     let first_page = functions

@@ -253,7 +253,7 @@ const OPTIONAL: [&str; 5] = [
 ];
 
 /// The members of a document that hold rows, which may be anonymous.
-const ROWS: [&str; 4] = ["/entry", "/entries/", "/above/", "/below/"];
+const ROWS: [&str; 5] = ["/entry", "/entries/", "/above/", "/below/", "/coins/"];
 
 /// Copies of the document: with a member added to each object, and with each member removed.
 fn drifts(document: &Value) -> Vec<(String, Value)> {
@@ -280,7 +280,9 @@ fn drifts(document: &Value) -> Vec<(String, Value)> {
             .pointer(&pointer)
             .is_some_and(|object| object["points"].is_number());
         let is_optional = |name: &str| {
-            OPTIONAL.contains(&name) || is_row && name == "user_id" || may_lack_title && name == "title"
+            OPTIONAL.contains(&name)
+                || is_row && ["user_id", "coin_id"].contains(&name)
+                || may_lack_title && name == "title"
         };
         for name in members.filter(|name| !is_optional(name)) {
             let removed = edited(&|object| drop(object.remove(name)));

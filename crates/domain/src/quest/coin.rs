@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::calendar::Period;
@@ -38,6 +39,36 @@ pub enum CoinPeriod {
     Once,
     Calendar(Period),
     Program(ProgramId),
+}
+
+/// What has become of a coin. None is ever deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CoinState {
+    Issued,
+    /// Found, but it is not settled yet whether it is among those that there are.
+    Provisional,
+    Revoked,
+}
+
+impl CoinState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Provisional => "provisional",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// Why a coin was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revoked {
+    /// Without activities that were voided, the rule is not met. It comes back once it is.
+    Voided,
+    /// Others were first.
+    Supply,
 }
 
 /// A coin out of a limited supply.

@@ -103,15 +103,7 @@ impl Seen<'_> {
 
     /// A bit for each matcher.
     fn meets(&self, matchers: &[Matcher]) -> u32 {
-        let met = matchers.iter().enumerate().filter(|(_, matcher)| {
-            let metadata = if matcher.metadata.is_empty() {
-                &BTreeMap::new()
-            } else {
-                self.metadata()
-            };
-            matcher.matches(self.activity, metadata)
-        });
-        met.fold(0, |bits, (at, _)| bits | 1 << at)
+        rule::met(matchers, self.activity, || self.metadata())
     }
 }
 
@@ -165,13 +157,13 @@ pub fn closest(quest: &Quest, activities: &Activities<'_>) -> Option<Progress> {
 }
 
 /// The activities that the rule is applied to: those that match, by what there is a coin for.
-fn groups<'a>(quest: &Quest, activities: &'a Activities<'a>) -> BTreeMap<CoinPeriod, Vec<Match<'a>>> {
+pub(super) fn groups<'a>(
+    quest: &Quest,
+    activities: &'a Activities<'a>,
+) -> BTreeMap<CoinPeriod, Vec<Match<'a>>> {
     let mut groups: BTreeMap<CoinPeriod, Vec<Match<'a>>> = BTreeMap::new();
     for seen in &activities.0 {
-        let at = seen.activity.occurred_at;
-        let is_in_time =
-            quest.starts_at.is_none_or(|from| from <= at) && quest.ends_at.is_none_or(|until| at < until);
-        if !is_in_time {
+        if !quest.is_in_time(seen.activity.occurred_at) {
             continue;
         }
         let meets = seen.meets(quest.rule.matchers());

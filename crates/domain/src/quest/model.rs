@@ -8,9 +8,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::fixtures::{evaluated, quest};
-use super::{Coin, Quest};
+use super::fixtures::{calendar, evaluated, policy, quest};
+use super::{Activities, Coin, Gate, Quest, Touch, coins};
 use crate::activity::{Activity, Metadata};
+use crate::correction::{Reason, Void};
 use crate::fact::Fact;
 
 /// The Monday of 2026-W13. Activities occur within the [`HOURS`] after it.
@@ -429,4 +430,61 @@ proptest! {
             }
         }
     }
+
+    /// Facts are recorded before they are told, in another order, some twice, and some activities are voided.
+    #[test]
+    fn nothing_changes_while_the_gate_says_so(
+        model in model(),
+        acts in acts(12),
+        voided in vec(any::<Index>(), 0..3),
+        recorded_early in vec(any::<Index>(), 0..6),
+        told_twice in vec(any::<Index>(), 0..12),
+    ) {
+        let quest = model.quest();
+        let activities = facts(&acts);
+        let voids = voided.iter().filter(|_| !acts.is_empty()).map(|index| void(index.get(&acts)));
+        let all: Vec<_> = activities.iter().cloned().chain(voids).collect();
+        let repeated = told_twice.iter().filter(|_| !all.is_empty()).map(|index| index.get(&all));
+        let told: Vec<_> = repeated.chain(&all).collect();
+        let early: BTreeSet<usize> =
+            recorded_early.iter().filter(|_| !all.is_empty()).map(|index| index.index(all.len())).collect();
+        let mut recorded: Vec<_> = early.iter().map(|at| all[*at].clone()).collect();
+        // What was proved or told: the gate must know of all of it.
+        let mut known = Vec::new();
+        let (mut gate, mut coins) = (None::<Gate>, Vec::new());
+        for (fact, received_at) in told {
+            recorded.push((fact.clone(), *received_at));
+            known.push((fact.clone(), *received_at));
+            let Some(touch) = Touch::of(fact, &quest) else { continue };
+            if gate.as_mut().is_none_or(|gate| gate.raise(touch, *received_at)) {
+                let (proved, after) = proved(&quest, &recorded);
+                (coins, gate) = (proved, Some(after));
+                known.clone_from(&recorded);
+            } else {
+                prop_assert_eq!(&evaluated(&quest, "UTC", &known), &coins);
+            }
+        }
+        prop_assert_eq!(coins, evaluated(&quest, "UTC", &all));
+    }
+}
+
+fn void(act: &Act) -> (Fact, Timestamp) {
+    let (Fact::Activity(activity), activity_received_at) = act.fact() else {
+        unreachable!("it is an activity");
+    };
+    let void = Void {
+        correction: "c".parse().unwrap(),
+        reason: Reason::parse("twice").unwrap(),
+        activity,
+        activity_received_at,
+    };
+    (Fact::Void(void), activity_received_at)
+}
+
+fn proved(quest: &Quest, facts: &[(Fact, Timestamp)]) -> (Vec<Coin>, Gate) {
+    let facts = facts.iter().map(|(fact, received_at)| (fact, *received_at));
+    let activities = Activities::new(facts, &calendar("UTC"), &policy());
+    let coins = coins(quest, &activities);
+    let gate = Gate::new(quest, &activities, &coins, &policy());
+    (coins, gate)
 }

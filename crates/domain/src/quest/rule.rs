@@ -204,6 +204,23 @@ impl Matcher {
     }
 }
 
+/// The matchers that an activity meets, with a bit for each. `metadata` is asked for only where a matcher wants some.
+pub(super) fn met<'m>(
+    matchers: &[Matcher],
+    activity: &Activity,
+    metadata: impl Fn() -> &'m BTreeMap<String, Value>,
+) -> u32 {
+    let met = matchers.iter().enumerate().filter(|(_, matcher)| {
+        let metadata = if matcher.metadata.is_empty() {
+            &BTreeMap::new()
+        } else {
+            metadata()
+        };
+        matcher.matches(activity, metadata)
+    });
+    met.fold(0, |bits, (at, _)| bits | 1 << at)
+}
+
 /// The members of metadata, in which numbers are equal that have the same value, such as 2 and 2.0.
 pub(super) fn members(metadata: &Metadata) -> BTreeMap<String, Value> {
     let members: BTreeMap<String, Value> = serde_json::from_str(metadata.as_str()).unwrap_or_default();

@@ -101,12 +101,15 @@ impl Injector {
             standings,
             snapshots,
             people,
+            coins,
+            progress,
         } = &self.tables;
-        let tables: &[&str] = match draw.below(5) {
+        let tables: &[&str] = match draw.below(6) {
             0 => &[activities],
             // The most frequent, because failed counting has the most different consequences.
             1 | 2 => &[dedup, standings],
             3 => &[people],
+            4 => &[coins, progress],
             _ => &[snapshots],
         };
         self.faults.raise(refusal, tables.iter().copied(), 1.0);

@@ -41,6 +41,10 @@ pub struct StackConfig {
     pub team_score: TeamScore,
     /// How many teams have a board. Only `podium bench` sets it.
     pub team_boards: u32,
+    /// Quests as JSON; none without rewards.
+    pub quests: Option<String>,
+    /// When what was received is certainly recorded.
+    pub final_after: Duration,
     pub snapshot_every: Duration,
     /// In days, or `unlimited`.
     pub max_activity_age: String,
@@ -83,6 +87,8 @@ impl StackConfig {
             tie_break: TieBreak::default(),
             team_score: TeamScore::default(),
             team_boards: settings::TEAM_BOARDS,
+            quests: None,
+            final_after: settings::FINAL_AFTER,
             snapshot_every: settings::SNAPSHOT_EVERY,
             max_activity_age: "unlimited".to_owned(),
             batching: Batching::default(),

@@ -16,19 +16,23 @@ use crate::settings::{self, FunctionSettings};
 /// machine a short wait is better than a refusal.
 const SLOT_WAIT: Duration = Duration::from_secs(5);
 
-fn names(config: &StackConfig) -> &'static [&'static str] {
-    if config.coupled {
-        &["coupled", "snapshot", "serve", "directory"]
+fn names(config: &StackConfig) -> Vec<&'static str> {
+    let mut names = if config.coupled {
+        vec!["coupled", "snapshot", "serve", "directory"]
     } else {
-        &["ingest", "aggregator", "snapshot", "serve", "directory"]
+        vec!["ingest", "aggregator", "snapshot", "serve", "directory"]
+    };
+    if config.quests.is_some() {
+        names.push("rewards");
     }
+    names
 }
 
 /// Fails unless every function has an executable binary. Without this check the stack would say that it
 /// is ready, and then every request would fail.
 pub(super) fn check_binaries(config: &StackConfig) -> anyhow::Result<()> {
     let (mut missing, mut not_executable) = (Vec::new(), Vec::new());
-    for &name in names(config) {
+    for name in names(config) {
         let path = binary(&config.bin_dir, name);
         if !path.is_file() {
             missing.push(name);
@@ -45,7 +49,7 @@ pub(super) fn check_binaries(config: &StackConfig) -> anyhow::Result<()> {
         return Ok(());
     }
     let install = |name| format!("cargo install --path crates/{name}");
-    let installs: Vec<_> = names(config).iter().map(install).collect();
+    let installs: Vec<_> = names(config).into_iter().map(install).collect();
     anyhow::bail!(
         "cannot start the functions in {}: {}\n\
          In a checkout of Podium, build them: cargo build --workspace --bins\n\
@@ -101,6 +105,7 @@ const SNAPSHOT_READS: &[&str] = &[
 const SERVE_READS: &[&str] = &[
     "SNAPSHOTS_TABLE",
     "PEOPLE_TABLE",
+    "COINS_TABLE",
     "STANDINGS_TABLE",
     "STANDING_SHARDS",
     "TIME_ZONE",
@@ -112,6 +117,17 @@ const SERVE_READS: &[&str] = &[
 ];
 
 const DIRECTORY_READS: &[&str] = &["PEOPLE_TABLE"];
+const REWARDS_READS: &[&str] = &[
+    "ACTIVITIES_TABLE",
+    "COINS_TABLE",
+    "PROGRESS_TABLE",
+    "STANDINGS_TABLE",
+    "TIME_ZONE",
+    "SCORING_POLICY",
+    "FINAL_AFTER_SECONDS",
+    "QUEUE_URL",
+    "DEAD_LETTER_QUEUE_URL",
+];
 
 /// The configuration of every function of a stack.
 pub(super) fn functions(
@@ -130,6 +146,9 @@ pub(super) fn functions(
         ("STANDINGS_TABLE", tables.standings.clone()),
         ("SNAPSHOTS_TABLE", tables.snapshots.clone()),
         ("PEOPLE_TABLE", tables.people.clone()),
+        ("COINS_TABLE", tables.coins.clone()),
+        ("PROGRESS_TABLE", tables.progress.clone()),
+        ("FINAL_AFTER_SECONDS", config.final_after.as_secs().to_string()),
         ("QUEUE_URL", queues.main.url()),
         ("DEAD_LETTER_QUEUE_URL", queues.dead_letters.url()),
         ("SCORING_POLICY", serde_json::to_string(&config.scoring_policy)?),
@@ -191,11 +210,22 @@ pub(super) fn functions(
         settings::DIRECTORY,
         &[DIRECTORY_READS, ACCESS_READS].concat(),
     ));
+    if let Some(queues) = &queues.rewards {
+        let mut rewards = function("rewards", settings::REWARDS, REWARDS_READS);
+        // Its own queues, in place of those of counting.
+        for (name, queue) in [
+            ("QUEUE_URL", &queues.main),
+            ("DEAD_LETTER_QUEUE_URL", &queues.dead_letters),
+        ] {
+            rewards.environment.insert(name.to_owned(), queue.url());
+        }
+        functions.push(rewards);
+    }
     debug_assert!(
         functions
             .iter()
             .map(|function| function.name.as_str())
-            .eq(names(config).iter().copied()),
+            .eq(names(config)),
         "the stack starts the functions whose binaries are checked"
     );
     Ok(functions)

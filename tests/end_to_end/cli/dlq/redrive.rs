@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
-use aggregator::{Aggregator, Queues};
+use aggregator::Aggregator;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use jiff::Timestamp;
 use local::settings::{self, Batching};
 use local::sqs::{Faults, Queue};
+use queue::Queues;
 use serde_json::Value;
 use store::rules::TieBreak;
 use store::{CountTables, Counting, Rules};

@@ -1,5 +1,6 @@
 //! Sends dead letters to the DLQ, and spreads the redelivery of deferred messages.
 
+use std::mem;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
@@ -10,7 +11,7 @@ use aws_sdk_sqs::types::{
 };
 use rand::RngExt as _;
 
-use crate::batch::DeadLetter;
+use crate::verdicts::{DeadLetter, Verdicts};
 
 /// SQS's limits for one batch: messages, and bytes of their bodies and attributes.
 const BATCH: usize = 10;
@@ -36,9 +37,20 @@ pub struct Queues {
 }
 
 impl Queues {
+    /// Logs what is not done, sends dead letters to the DLQ and spreads the redelivery of the others. Returns how many
+    /// dead letters there were.
+    pub async fn settle(&self, verdicts: &mut Verdicts<'_>) -> usize {
+        verdicts.log();
+        let dead_letters = mem::take(&mut verdicts.dead);
+        let dead = dead_letters.len();
+        verdicts.deferred.extend(self.send_to_dlq(dead_letters).await);
+        self.defer(&verdicts.deferred).await;
+        dead
+    }
+
     /// Sends dead letters to the DLQ. The body is unchanged, so that a repaired message can be redriven;
     /// the reason is in attributes. Returns the messages that could not be sent.
-    pub async fn send_to_dlq<'a>(&self, dead_letters: Vec<DeadLetter<'a>>) -> Vec<&'a SqsMessage> {
+    async fn send_to_dlq<'a>(&self, dead_letters: Vec<DeadLetter<'a>>) -> Vec<&'a SqsMessage> {
         let mut unsent = Vec::new();
         let mut failure = None;
         let mut left = dead_letters.as_slice();
@@ -93,7 +105,7 @@ impl Queues {
 
     /// Spreads the redelivery of messages over time, instead of all at once after the visibility timeout.
     /// If this fails, that timeout applies.
-    pub async fn defer(&self, messages: &[&SqsMessage]) {
+    async fn defer(&self, messages: &[&SqsMessage]) {
         let mut failure = None;
         for batch in messages.chunks(BATCH) {
             let entries = batch.iter().enumerate().filter_map(|(at, message)| {

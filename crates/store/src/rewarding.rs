@@ -1,0 +1,438 @@
+//! Keeps the coins of people up to date with their facts: [`crate::progress`] and [`crate::proving`] decide, and this
+//! sends.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata as _};
+use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem};
+use domain::{Fact, UserId};
+use jiff::{SignedDuration, Timestamp};
+use lru::LruCache;
+use rand::RngExt as _;
+use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, sleep};
+
+use crate::coins::Coins;
+use crate::count::backoff;
+use crate::erasures::Erasures;
+use crate::error::StoreError;
+use crate::facts::{Facts, StoredFact};
+use crate::item::{Item, string};
+use crate::keys::attribute;
+use crate::ledger::Version;
+use crate::progress::{Gates, Progress, RewardRules, raise};
+use crate::proving::{Change, Effect, Proof, evaluate};
+use crate::quests::QuestVersion;
+use crate::requests::{get_item, item_of};
+use crate::settling::{self, Settlement, Settling};
+
+/// Facts of committed proofs that a process remembers, at 60 bytes each. They spare reading all facts of a person again
+/// for each of the many that a burst delivers one by one.
+const PROVED_MAX: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
+/// Of one proof, the facts received last.
+const PROVED_OF_PERSON: usize = 10_000;
+
+/// The names of the tables that rewards use.
+#[derive(Clone, Debug)]
+pub struct RewardTables {
+    pub activities: String,
+    pub coins: String,
+    pub progress: String,
+}
+
+/// The tables, and what a process remembers of them.
+#[derive(Debug)]
+pub struct Rewarding {
+    client: Client,
+    tables: RewardTables,
+    coins: Coins,
+    facts: Facts,
+    settling: Settling,
+    /// Settlements never change.
+    settled: Mutex<BTreeMap<QuestVersion, Arc<Settlement>>>,
+    /// Quests without provisional coins, which can get none any more.
+    applied: Mutex<BTreeSet<QuestVersion>>,
+    /// Facts that committed proofs have included. Every later proof includes them, too, so they need not be told again.
+    proved: Mutex<LruCache<[u8; 16], ()>>,
+}
+
+/// What was done for a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rewarded {
+    /// The gates said that no coin can change.
+    pub gate_hits: usize,
+    /// Proofs that changed no coin.
+    pub gate_misses: usize,
+    pub issued: usize,
+    pub revoked: usize,
+    pub retries: usize,
+    /// Of proofs: of the tables of activities and of coins.
+    pub read_units: f64,
+}
+
+impl Rewarded {
+    pub fn add(&mut self, more: Self) {
+        self.gate_hits += more.gate_hits;
+        self.gate_misses += more.gate_misses;
+        self.issued += more.issued;
+        self.revoked += more.revoked;
+        self.retries += more.retries;
+        self.read_units += more.read_units;
+    }
+}
+
+/// Whether a write took place.
+enum Write {
+    Done,
+    /// The person's progress moved on, or a supply was settled meanwhile.
+    Overtaken,
+}
+
+impl Rewarding {
+    /// `final_after` is when coins and facts are final.
+    pub fn new(client: Client, tables: RewardTables, final_after: SignedDuration) -> Self {
+        let coins = Coins::new(client.clone(), tables.coins.clone());
+        let facts = Facts::new(client.clone(), tables.activities.clone());
+        Self {
+            settling: Settling::new(client.clone(), coins.clone(), facts.clone(), final_after),
+            client,
+            tables,
+            coins,
+            facts,
+            settled: Mutex::default(),
+            applied: Mutex::default(),
+            proved: Mutex::new(LruCache::new(PROVED_MAX)),
+        }
+    }
+
+    /// Tells a person's facts, and proves the quests if a coin may change by them. `Ok(None)` if the deadline came
+    /// first.
+    pub async fn tell(
+        &self,
+        user: &UserId,
+        facts: &[(Fact, Timestamp)],
+        erasures: &Erasures,
+        rules: &RewardRules,
+        deadline: Instant,
+    ) -> Result<Option<Rewarded>, StoreError> {
+        let facts: Vec<_> = facts.iter().filter(|(fact, _)| !self.is_proved(fact)).collect();
+        let mut rewarded = Rewarded::default();
+        if facts.is_empty() {
+            rewarded.gate_hits += 1;
+            return Ok(Some(rewarded));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        let mut is_consistent = false;
+        let progress = loop {
+            // What is stale is noticed by the condition.
+            let known = self.progress(user, is_consistent).await?;
+            let (gates, must_prove) = raise(known.as_ref(), facts.iter().copied(), rules);
+            let version = Version(rand::random());
+            let item = gates.item(user, version, rules);
+            let written = self.write(item, known.map(|known| known.version)).await?;
+            if matches!(written, Write::Done) {
+                if !must_prove {
+                    rewarded.gate_hits += 1;
+                    return Ok(Some(rewarded));
+                }
+                break (version, gates);
+            }
+            is_consistent = true;
+            if !self.pause(&mut rewarded, deadline).await {
+                return Ok(None);
+            }
+        };
+        let proved = self.prove_from(user, Some(progress), erasures, rules, &mut rewarded, deadline);
+        Ok(proved.await?.then_some(rewarded))
+    }
+
+    /// Proves all quests of a person, whatever the gates say. `Ok(None)` if the deadline came first.
+    pub async fn prove(
+        &self,
+        user: &UserId,
+        erasures: &Erasures,
+        rules: &RewardRules,
+        deadline: Instant,
+    ) -> Result<Option<Rewarded>, StoreError> {
+        let mut rewarded = Rewarded::default();
+        let proved = self.prove_from(user, None, erasures, rules, &mut rewarded, deadline);
+        Ok(proved.await?.then_some(rewarded))
+    }
+
+    /// Records who was first to find a quest's coins if enough have, and issues or revokes those that are provisional.
+    /// What it does not reach by the deadline is done when it is called again.
+    pub async fn settle_supplies(
+        &self,
+        erasures: &Erasures,
+        rules: &RewardRules,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<Rewarded, StoreError> {
+        let mut rewarded = Rewarded::default();
+        for quest in &rules.quests {
+            let (version, Some(supply)) = (QuestVersion::of(quest), quest.supply) else {
+                continue;
+            };
+            if lock(&self.applied).contains(&version) {
+                continue;
+            }
+            if self.settlement(&version).await?.is_none() {
+                if !self.settling.is_due(&version, supply, now).await? {
+                    continue;
+                }
+                let outcome = self
+                    .settling
+                    .settle(quest, rules, erasures, now, deadline)
+                    .await?;
+                tracing::info!(quest = %version, ?outcome, "A supply was due to be settled.");
+            }
+            let Some(settlement) = self.settlement(&version).await? else {
+                continue;
+            };
+            let holders = self.coins.provisional_holders(&version).await?;
+            if holders.is_empty() && self.settling.is_final(&settlement, now) {
+                lock(&self.applied).insert(version);
+                continue;
+            }
+            for user in holders {
+                match self.prove(&user, erasures, rules, deadline).await? {
+                    Some(more) => rewarded.add(more),
+                    None => return Ok(rewarded),
+                }
+            }
+        }
+        Ok(rewarded)
+    }
+
+    /// Reads everything of the person, evaluates and writes, until nothing came between. `false` if the deadline came
+    /// first.
+    async fn prove_from(
+        &self,
+        user: &UserId,
+        mut progress: Option<(Version, Gates)>,
+        erasures: &Erasures,
+        rules: &RewardRules,
+        rewarded: &mut Rewarded,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let mut has_changed = false;
+        loop {
+            let known = if let Some(known) = progress.take() {
+                Some(known)
+            } else {
+                let known = self.progress(user, true).await?;
+                known.map(|known| (known.version, known.into_gates(rules)))
+            };
+            // After the progress: what was recorded before its version is among these.
+            let (coins, facts) =
+                tokio::try_join!(self.coins.of_user_metered(user), self.facts.of_user_metered(user))?;
+            rewarded.read_units += coins.1 + facts.1;
+            let (mut coins, facts) = (coins.0, facts.0);
+            // An erasure deletes these. Found again by what was posted since, they are other people's.
+            if let Some(before) = erasures.before(user) {
+                coins.retain(|coin| coin.found_at >= before);
+            }
+            let evaluation = evaluate(&facts, erasures, rules);
+            let mut settled = BTreeMap::new();
+            for quest in evaluation.supplies(&coins) {
+                settled.extend(
+                    self.settlement(&quest)
+                        .await?
+                        .map(|settlement| (quest, settlement)),
+                );
+            }
+            let mut proof = evaluation.prove(&coins, &settling::borrowed(&settled));
+            // The gates are those of the evaluation once everything is written.
+            let part = proof.split();
+            let version = Version(rand::random());
+            let gates = match (&part, &known) {
+                (None, _) => evaluation.gates,
+                (Some(_), Some((_, gates))) => gates.clone(),
+                (Some(_), None) => Gates::default(),
+            };
+            let is_last = part.is_none();
+            let writes = part.as_ref().unwrap_or(&proof);
+            let item = gates.item(user, version, rules);
+            let condition = known.map(|(version, _)| version);
+            let written = if writes.changes.is_empty() {
+                self.write(item, condition).await?
+            } else {
+                self.transact(item, condition, writes).await?
+            };
+            if matches!(written, Write::Done) {
+                has_changed |= !writes.changes.is_empty();
+                rewarded.issued += writes.count(Effect::Issued);
+                rewarded.revoked += writes.count(Effect::Revoked);
+            }
+            match written {
+                Write::Done if is_last => {
+                    rewarded.gate_misses += usize::from(!has_changed);
+                    self.remember(facts, rules);
+                    return Ok(true);
+                }
+                Write::Done => {
+                    progress = Some((version, gates));
+                    if Instant::now() >= deadline {
+                        return Ok(false);
+                    }
+                }
+                Write::Overtaken => {
+                    if !self.pause(rewarded, deadline).await {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn progress(&self, user: &UserId, is_consistent: bool) -> Result<Option<Progress>, StoreError> {
+        let key = Item::from([(attribute::USER_ID.to_owned(), string(user.as_str()))]);
+        let read = get_item(&self.client, &self.tables.progress, key).consistent_read(is_consistent);
+        let item = item_of("reading a person's progress", read.send().await)?;
+        let Some(item) = item else { return Ok(None) };
+        let progress = Progress::of_item(&item);
+        progress.map(Some).ok_or_else(|| {
+            let subject = format!(
+                "the item {:?} of the table {}",
+                user.as_str(),
+                self.tables.progress
+            );
+            StoreError::corrupt(
+                "decoding a person's progress",
+                subject,
+                "it lacks its version or gates",
+            )
+        })
+    }
+
+    /// Writes a person's progress alone.
+    async fn write(&self, item: Item, replaces: Option<Version>) -> Result<Write, StoreError> {
+        let put = self.client.put_item().table_name(&self.tables.progress);
+        let put = put
+            .set_item(Some(item))
+            .condition_expression(condition(replaces))
+            .set_expression_attribute_names(Some(condition_names()))
+            .set_expression_attribute_values(condition_values(replaces));
+        match put.send().await {
+            Ok(_) => Ok(Write::Done),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Write::Overtaken),
+            Err(error) => Err(StoreError::unavailable("writing a person's progress", error)),
+        }
+    }
+
+    /// Writes a person's progress and coins in one transaction.
+    async fn transact(
+        &self,
+        item: Item,
+        replaces: Option<Version>,
+        proof: &Proof,
+    ) -> Result<Write, StoreError> {
+        let invalid = |error: BuildError| StoreError::corrupt("planning a write", "a person's coins", error);
+        let progress = Put::builder()
+            .table_name(&self.tables.progress)
+            .set_item(Some(item))
+            .condition_expression(condition(replaces))
+            .set_expression_attribute_names(Some(condition_names()))
+            .set_expression_attribute_values(condition_values(replaces));
+        let progress = progress.build().map_err(invalid)?;
+        let mut writes = vec![TransactWriteItem::builder().put(progress).build()];
+        for quest in &proof.unsettled {
+            let check = ConditionCheck::builder()
+                .table_name(&self.tables.coins)
+                .set_key(Some(settling::key(quest)))
+                .condition_expression("attribute_not_exists(#coin)")
+                .expression_attribute_names("#coin", attribute::COIN_ID);
+            let check = check.build().map_err(invalid)?;
+            writes.push(TransactWriteItem::builder().condition_check(check).build());
+        }
+        for Change { coin, .. } in &proof.changes {
+            let put = Put::builder()
+                .table_name(&self.tables.coins)
+                .set_item(Some(coin.clone().into_item()?));
+            let put = put.build().map_err(invalid)?;
+            writes.push(TransactWriteItem::builder().put(put).build());
+        }
+        let transaction = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes));
+        match transaction.send().await {
+            Ok(_) => Ok(Write::Done),
+            // A condition, or another transaction on one of the items: all is read again in either case.
+            Err(error) if error.code() == Some("TransactionCanceledException") => Ok(Write::Overtaken),
+            Err(error) => Err(StoreError::unavailable("writing a person's coins", error)),
+        }
+    }
+
+    async fn settlement(&self, quest: &QuestVersion) -> Result<Option<Arc<Settlement>>, StoreError> {
+        let kept = lock(&self.settled).get(quest).cloned();
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let Some(settlement) = self.settling.settlement(quest).await? else {
+            return Ok(None);
+        };
+        let settlement = Arc::new(settlement);
+        lock(&self.settled).insert(quest.clone(), Arc::clone(&settlement));
+        Ok(Some(settlement))
+    }
+
+    fn is_proved(&self, fact: &Fact) -> bool {
+        lock(&self.proved).get(&hash(fact)).is_some()
+    }
+
+    fn remember(&self, mut facts: Vec<StoredFact>, rules: &RewardRules) {
+        facts.retain(|stored| rules.concern(&stored.fact));
+        facts.sort_unstable_by_key(|stored| stored.received_at);
+        let first = facts.len().saturating_sub(PROVED_OF_PERSON);
+        let mut proved = lock(&self.proved);
+        for stored in &facts[first..] {
+            proved.put(hash(&stored.fact), ());
+        }
+    }
+
+    /// Waits before everything is read again. `false` if there is no time for that.
+    async fn pause(&self, rewarded: &mut Rewarded, deadline: Instant) -> bool {
+        let attempt = u32::try_from(rewarded.retries).unwrap_or(u32::MAX);
+        let pause = backoff(attempt, rand::rng().random());
+        rewarded.retries += 1;
+        if Instant::now() + pause >= deadline {
+            return false;
+        }
+        sleep(pause).await;
+        true
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn hash(fact: &Fact) -> [u8; 16] {
+    let hash = Sha256::digest(format!("{} {}", fact.user(), fact.id()));
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash[..16]);
+    first
+}
+
+/// The condition that a person's progress is as it was read.
+fn condition(replaces: Option<Version>) -> &'static str {
+    match replaces {
+        Some(_) => "#version = :replaces",
+        None => "attribute_not_exists(#version)",
+    }
+}
+
+fn condition_names() -> HashMap<String, String> {
+    [("#version".to_owned(), attribute::VERSION.to_owned())].into()
+}
+
+fn condition_values(replaces: Option<Version>) -> Option<Item> {
+    let replaces = replaces?;
+    Some(Item::from([(":replaces".to_owned(), replaces.attribute())]))
+}

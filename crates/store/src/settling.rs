@@ -1,0 +1,281 @@
+//! Settling the supply of a quest: who is among the first to find its coins.
+//!
+//! Coins are provisional until as many as there are were found a minute ago. Then one pass over all facts that were
+//! received until that minute finds every finder, in whatever order their messages arrive. The first of them are
+//! recorded for good, by one conditional write. After that, a proof of a person with a provisional coin issues or revokes
+//! it, so settling can stop and continue at any point.
+//!
+//! The record is in the table of coins, since rewards own that, and no pipe reads it. It has the ids of coins, in order
+//! of their serials, and no names, so an erasure need not change it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::quest::{self, Activities};
+use domain::{Coin, Quest};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::coins::{Coins, ids, own_key};
+use crate::erasures::Erasures;
+use crate::error::StoreError;
+use crate::facts::{Facts, StoredFact};
+use crate::item::Item;
+use crate::keys::attribute;
+use crate::progress::RewardRules;
+use crate::quests::QuestVersion;
+use crate::requests::{get_item, item_of};
+
+/// The ids of coins in one item: 230 KB of 400.
+const IDS_OF_PAGE: usize = 5_000;
+/// The table of facts is read in one segment, in pages of so many items.
+const FACTS_OF_PAGE: i32 = 1_000;
+const SETTLEMENT: &str = "settlement";
+const COINS: &str = "coins";
+
+/// Who got the coins of a quest: their ids, with their serials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    serials: HashMap<String, u32>,
+    settled_at: Timestamp,
+}
+
+impl Settlement {
+    /// By the ids in order of the serials, which begin with 1.
+    pub fn of(ids: impl IntoIterator<Item = String>, settled_at: Timestamp) -> Self {
+        Self {
+            serials: ids.into_iter().zip(1..).collect(),
+            settled_at,
+        }
+    }
+
+    pub fn serial(&self, coin: &str) -> Option<u32> {
+        self.serials.get(coin).copied()
+    }
+}
+
+/// The record of a settlement. Its coins are in items of their own, which were written before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    /// What was received until then was looked at.
+    until: Timestamp,
+    settled_at: Timestamp,
+    supply: u32,
+    /// Names the items with the coins.
+    pass: String,
+    pages: u32,
+}
+
+/// What a pass over the facts came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Settled {
+    Now,
+    /// Fewer have found it than there are coins, since a void took some out.
+    TooFew,
+    /// Another process was first.
+    Before,
+    /// The pass did not end in time.
+    Unfinished,
+}
+
+/// The key of the record of a quest's settlement. No user's id begins with `~`.
+pub(crate) fn key(quest: &QuestVersion) -> Item {
+    own_key(&partition(quest), SETTLEMENT)
+}
+
+fn partition(quest: &QuestVersion) -> String {
+    format!("~supply {quest}")
+}
+
+fn page_name(pass: &str, page: u32) -> String {
+    format!("coins {pass} {page:04}")
+}
+
+/// The finders of a quest among facts that come user by user.
+#[derive(Debug, Default)]
+struct Finders {
+    of_user: Vec<StoredFact>,
+    found: Vec<Coin>,
+}
+
+impl Finders {
+    /// `stored` is the next fact; those of one user are adjacent.
+    fn add(&mut self, stored: StoredFact, quest: &Quest, rules: &RewardRules) {
+        let is_next_user = |last: &StoredFact| last.fact.user() != stored.fact.user();
+        if self.of_user.last().is_some_and(is_next_user) {
+            self.evaluate(quest, rules);
+        }
+        self.of_user.push(stored);
+    }
+
+    fn evaluate(&mut self, quest: &Quest, rules: &RewardRules) {
+        let facts = self
+            .of_user
+            .iter()
+            .map(|stored| (&stored.fact, stored.received_at));
+        let activities = Activities::new(facts, &rules.calendar, &rules.policy);
+        self.found.extend(quest::coins(quest, &activities));
+        self.of_user.clear();
+    }
+}
+
+/// The tables that settling reads and writes.
+#[derive(Clone, Debug)]
+pub struct Settling {
+    client: Client,
+    coins: Coins,
+    facts: Facts,
+    /// Coins and facts are final after this: what was received longer ago is recorded.
+    final_after: SignedDuration,
+}
+
+impl Settling {
+    pub fn new(client: Client, coins: Coins, facts: Facts, final_after: SignedDuration) -> Self {
+        Self {
+            client,
+            coins,
+            facts,
+            final_after,
+        }
+    }
+
+    /// Whether the index has every coin that was provisional when this was settled.
+    pub fn is_final(&self, settlement: &Settlement, now: Timestamp) -> bool {
+        settlement.settled_at < now - self.final_after
+    }
+
+    /// The settlement of a quest, consistently; `None` if there is none yet. It never changes.
+    pub async fn settlement(&self, quest: &QuestVersion) -> Result<Option<Settlement>, StoreError> {
+        let table = &self.coins.table;
+        let corrupt = |cause: String| {
+            StoreError::corrupt(
+                "decoding a settlement",
+                format!("the settlement of {quest}"),
+                cause,
+            )
+        };
+        let answer = get_item(&self.client, table, key(quest)).send().await;
+        let Some(item) = item_of("reading a settlement", answer)? else {
+            return Ok(None);
+        };
+        let record: Record = serde_dynamo::from_item(item).map_err(|error| corrupt(error.to_string()))?;
+        let mut coins = Vec::new();
+        for page in 0..record.pages {
+            let key = own_key(&partition(quest), &page_name(&record.pass, page));
+            let answer = get_item(&self.client, table, key).send().await;
+            let page = item_of("reading a settlement", answer)?;
+            let page = page.ok_or_else(|| corrupt("a page of coins is missing".to_owned()))?;
+            coins.extend(ids(&page, COINS).map_err(corrupt)?);
+        }
+        Ok(Some(Settlement::of(coins, record.settled_at)))
+    }
+
+    /// Whether so many coins of a quest were found long enough ago that it is due to be settled.
+    pub async fn is_due(
+        &self,
+        quest: &QuestVersion,
+        supply: u32,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let found = self
+            .coins
+            .provisional_before(quest, now - self.final_after)
+            .await?;
+        Ok(found >= supply.into())
+    }
+
+    /// Passes over all facts and records who was first, if nobody has. Ends by the deadline.
+    pub async fn settle(
+        &self,
+        quest: &Quest,
+        rules: &RewardRules,
+        erasures: &Erasures,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<Settled, StoreError> {
+        let Some(supply) = quest.supply else {
+            return Ok(Settled::Before);
+        };
+        let until = now - self.final_after;
+        let mut finders = Finders::default();
+        let mut after = None;
+        loop {
+            if Instant::now() >= deadline {
+                return Ok(Settled::Unfinished);
+            }
+            let page = self.facts.page((0, 1), after.as_ref(), FACTS_OF_PAGE).await?;
+            let facts = page.facts.into_iter().filter(|stored| {
+                stored.received_at <= until && !erasures.cover(&stored.fact, stored.received_at)
+            });
+            for stored in facts {
+                finders.add(stored, quest, rules);
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        finders.evaluate(quest, rules);
+        if finders.found.len() < usize::try_from(supply).unwrap_or(usize::MAX) {
+            return Ok(Settled::TooFew);
+        }
+        let issued = quest::settle(finders.found, supply).into_iter();
+        let coins: Vec<String> = issued.map(|issued| issued.coin.id.to_string()).collect();
+        self.record(quest, &coins, until, now).await
+    }
+
+    /// Writes the coins, and then the record that makes them final.
+    async fn record(
+        &self,
+        quest: &Quest,
+        coins: &[String],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let version = QuestVersion::of(quest);
+        let pass = format!("{:016x}", rand::random::<u64>());
+        let mut pages = 0;
+        for page in coins.chunks(IDS_OF_PAGE) {
+            let ids = page.iter().cloned().map(AttributeValue::S).collect();
+            let mut item = own_key(&partition(&version), &page_name(&pass, pages));
+            item.insert(COINS.to_owned(), AttributeValue::L(ids));
+            let put = self.client.put_item().table_name(&self.coins.table);
+            let put = put.set_item(Some(item)).send().await;
+            put.map_err(|error| StoreError::unavailable("writing the coins of a settlement", error))?;
+            pages += 1;
+        }
+        let record = Record {
+            until,
+            settled_at: now,
+            supply: quest.supply.unwrap_or_default(),
+            pass: pass.clone(),
+            pages,
+        };
+        let mut item: Item = serde_dynamo::to_item(record)
+            .map_err(|error| StoreError::corrupt("encoding a settlement", version.to_string(), error))?;
+        item.extend(key(&version));
+        let put = self.client.put_item().table_name(&self.coins.table);
+        let put = put
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#coin)")
+            .expression_attribute_names("#coin", attribute::COIN_ID);
+        match put.send().await {
+            Ok(_) => Ok(Settled::Now),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Settled::Before),
+            Err(error) => Err(StoreError::unavailable("recording a settlement", error)),
+        }
+    }
+}
+
+/// The settlements among these, which borrow from those that were read.
+pub(crate) fn borrowed(
+    settled: &BTreeMap<QuestVersion, std::sync::Arc<Settlement>>,
+) -> BTreeMap<QuestVersion, &Settlement> {
+    let settled = settled.iter();
+    settled
+        .map(|(quest, settlement)| (quest.clone(), settlement.as_ref()))
+        .collect()
+}
