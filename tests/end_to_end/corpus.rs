@@ -104,7 +104,7 @@ async fn check_dead_letters(cases: Vec<(String, NamedError)>) {
 async fn every_bad_message_is_a_dead_letter_and_the_good_one_between_them_counts() {
     let corpus = Parser::QueueMessage.corpus().into_iter();
     let cases = corpus.map(|case| (case.input.text().to_owned(), case.errors[0].clone()));
-    check_dead_letters(cases.collect()).await;
+    Box::pin(check_dead_letters(cases.collect())).await;
 }
 
 /// Only those records that the pipe forwards.
@@ -117,7 +117,7 @@ async fn every_bad_record_is_a_dead_letter_and_the_good_one_between_them_counts(
     });
     let cases: Vec<_> = cases.collect();
     assert!(!cases.is_empty());
-    check_dead_letters(cases).await;
+    Box::pin(check_dead_letters(cases)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -231,6 +231,12 @@ async fn a_season_is_a_window_and_then_a_period() {
             );
         }
     };
+    assert_eq!(
+        story
+            .board("/v1/boards/global?period=last-season", "2026-11-30T12:00:00Z")
+            .await,
+        "404 period_not_kept"
+    );
     let autumn = "1.bob=20/2 2.ann=10/1 of 2/30";
     check(
         &story,

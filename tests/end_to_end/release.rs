@@ -186,6 +186,7 @@ async fn an_archive_is_reproducible_and_holds_a_stack_that_counts() {
         "directory",
         "ingest",
         "podium",
+        "rewards",
         "serve",
         "snapshot",
     ];

@@ -30,7 +30,9 @@ use crate::tables::{Functions, reason_of, time};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Rewards processes killed in one run.
-const KILLS: usize = 15;
+const KILLS: usize = 8;
+/// One in so many people of the data set, unless `PODIUM_TEST_EVERYONE` is set: with everyone it takes three minutes.
+const ONE_IN: u64 = 3;
 
 /// A coin for three tasks, and one for each of the first two who have done one in a program.
 const QUESTS: &str = r#"[
@@ -568,9 +570,22 @@ async fn ids(stack: &TestStack, expected: &BTreeMap<String, Expected>) -> BTreeS
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_activities_earn_the_expected_coins_after_repeats_disorder_and_crashes() {
-    let (Some((quests, expected)), Some((mut activities, boards))) = (expected(), data_set()) else {
+    let (Some((quests, mut expected)), Some((mut activities, _))) = (expected(), data_set()) else {
         return;
     };
+    if std::env::var_os("PODIUM_TEST_EVERYONE").is_none() {
+        // Of these, more are among the finders than there are coins.
+        let takes_part = |user: &str| user.bytes().map(u64::from).sum::<u64>() % ONE_IN == ONE_IN - 1;
+        activities.retain(|activity| takes_part(activity["user_id"].as_str().expect("a user")));
+        for expected in expected.values_mut() {
+            expected.qualified.retain(|(user, _)| takes_part(user));
+        }
+    }
+    let count = activities.len() as u64;
+    let has_coins = expected
+        .values()
+        .filter(|expected| !expected.qualified.is_empty());
+    assert!(has_coins.count() > 1, "some of these people fulfil quests");
     let stack = TestStack::start(|config| {
         config.quests = Some(quests);
         config.final_after = Duration::from_secs(5);
@@ -596,7 +611,7 @@ async fn real_activities_earn_the_expected_coins_after_repeats_disorder_and_cras
     };
     tokio::join!(kills, posts);
     wait_for_coins(&stack, &expected).await;
-    stack.wait_until_counted(boards.activities).await;
+    stack.wait_until_counted(count).await;
     let before = ids(&stack, &expected).await;
     let rebuilt = podium()
         .args(["rebuild", "run", "--aws-url", &stack.stack.aws_url])

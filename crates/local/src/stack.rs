@@ -191,15 +191,7 @@ impl Stack {
             tables: &tables,
             data: data.as_ref(),
         };
-        let counting = if config.coupled {
-            None
-        } else {
-            Some(carrying.counting(&queues, function("aggregator")?)?)
-        };
-        let rewarding = match &queues.rewards {
-            Some(queues) => Some(carrying.rewarding(queues, function("rewards")?)?),
-            None => None,
-        };
+        let (counting, rewarding) = carrying.start(&queues, function)?;
         let injector = start_injector(&config.faults, &queues.main, counting.as_ref(), &tables);
         let snapshots = Schedule::start(config.snapshot_every, {
             let invoke = invoker(function("snapshot")?);
@@ -372,6 +364,24 @@ struct Carrying<'a> {
 }
 
 impl Carrying<'_> {
+    /// Counting, unless the stack is coupled, and rewards if there are quests.
+    fn start(
+        &self,
+        queues: &Queues,
+        function: impl Fn(&str) -> anyhow::Result<Function>,
+    ) -> anyhow::Result<(Option<Counting>, Option<Rewarding>)> {
+        let counting = if self.config.coupled {
+            None
+        } else {
+            Some(self.counting(queues, function("aggregator")?)?)
+        };
+        let rewarding = match &queues.rewards {
+            Some(queues) => Some(self.rewarding(queues, function("rewards")?)?),
+            None => None,
+        };
+        Ok((counting, rewarding))
+    }
+
     fn counting(&self, queues: &Queues, aggregator: Function) -> anyhow::Result<Counting> {
         Ok(Counting {
             pipe: self.pipe("podium", "pipe.json", Target::records(queues))?,

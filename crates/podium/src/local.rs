@@ -53,7 +53,8 @@ The file of --seasons is JSON of the same form as Terraform's variable seasons:
   [{\"id\": \"autumn-2026\", \"title\": \"Autumn\", \"first_day\": \"2026-09-01\", \"last_day\": \"2026-11-30\"}]
 They do not overlap. One can be added or changed until its first day; after that it takes `podium rebuild run`.
 
-podium starts the programs ingest, aggregator, snapshot and serve from its own directory.";
+podium starts the programs ingest, aggregator, snapshot, serve and directory, and rewards if there are quests, from its own
+directory.";
 
 /// The policy travels in an environment variable, which Linux limits to 128 KiB.
 const SCORING_BYTES_MAX: u64 = 64 * 1024;
@@ -229,6 +230,34 @@ fn read_seasons(file: &Path) -> anyhow::Result<Seasons> {
     json.parse().with_context(|| format!("{name} is not valid"))
 }
 
+/// What whoever starts the stack should know.
+fn warn(stack: &Stack, listen: IpAddr, has_login: bool) {
+    if !listen.is_loopback() && has_login {
+        eprintln!(
+            "Warning: listening on {listen}. The AWS endpoint has no login: everyone who can reach it can read \
+             and change everything. Let nobody else reach its port."
+        );
+    } else if !listen.is_loopback() {
+        eprintln!(
+            "Warning: listening on {listen}. There is no login: everyone who can reach this address can read \
+             everything and post activities. Without --listen only this machine can connect."
+        );
+    }
+    if stack.has_former_counts {
+        eprintln!(
+            "Warning: these data were counted by an earlier version of Podium. Boards stand as they were until \
+             `podium rebuild run` counts everything again."
+        );
+    }
+    if !stack.pending_rules.is_empty() {
+        eprintln!(
+            "Warning: these data were counted by other settings ({}). Boards keep the former ones until \
+             `podium rebuild run` counts everything again by those of now.",
+            stack.pending_rules.join(", ")
+        );
+    }
+}
+
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -301,30 +330,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     eprintln!("The dashboard and the API: {}", stack.web_url);
     eprintln!("The AWS endpoint:          {}", stack.aws_url);
     eprintln!("The functions' logs:       {}", stack.log_dir().display());
-    if !listen.is_loopback() && has_login {
-        eprintln!(
-            "Warning: listening on {listen}. The AWS endpoint has no login: everyone who can reach it can read \
-             and change everything. Let nobody else reach its port."
-        );
-    } else if !listen.is_loopback() {
-        eprintln!(
-            "Warning: listening on {listen}. There is no login: everyone who can reach this address can read \
-             everything and post activities. Without --listen only this machine can connect."
-        );
-    }
-    if stack.has_former_counts {
-        eprintln!(
-            "Warning: these data were counted by an earlier version of Podium. Boards stand as they were until \
-             `podium rebuild run` counts everything again."
-        );
-    }
-    if !stack.pending_rules.is_empty() {
-        eprintln!(
-            "Warning: these data were counted by other settings ({}). Boards keep the former ones until \
-             `podium rebuild run` counts everything again by those of now.",
-            stack.pending_rules.join(", ")
-        );
-    }
+    warn(&stack, listen, has_login);
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}

@@ -97,7 +97,7 @@ async fn main() -> ExitCode {
         Command::Load(args) => load::run(args).await,
         Command::Smoke(args) => smoke::run(args).await,
         Command::Board(args) => board::run(args).await,
-        Command::Bench(args) => bench::run(args).await,
+        Command::Bench(args) => Box::pin(bench::run(args)).await,
         Command::Chaos(args) => chaos::run(args).await,
         Command::Compare(args) => compare::run(args).await,
         Command::Dlq(command) => dlq::run(command).await,

@@ -36,9 +36,16 @@ struct Closed {
 
 impl Serve {
     /// The period whose closed board is asked for; `None` if it is the live one.
-    pub(crate) fn over(&self, asked: Option<AskedPeriod>, now: Timestamp) -> Option<Period> {
-        let period = asked?.at(&self.calendar, now)?;
-        Some(period).filter(|period| self.calendar.current(period.window(), now) != Some(*period))
+    pub(crate) fn over(&self, asked: Option<AskedPeriod>, now: Timestamp) -> Result<Option<Period>, Problem> {
+        let Some(asked) = asked else {
+            return Ok(None);
+        };
+        let period = asked.at(&self.calendar, now).ok_or_else(|| {
+            let problem = Problem::new(StatusCode::NOT_FOUND, "period_not_kept", "No season is over.");
+            problem.field("period").with("other_case", json!([]))
+        })?;
+        let is_over = self.calendar.current(period.window(), now) != Some(period);
+        Ok(is_over.then_some(period))
     }
 
     pub(crate) async fn closed_board(

@@ -164,7 +164,7 @@ impl Serve {
                 period,
                 limit,
                 start,
-            } => match self.over(period, now) {
+            } => match self.over(period, now)? {
                 Some(period) => self.closed_board(&board, period, limit, start, now).await,
                 None => self.board(&board, window, limit, start, now).await,
             },
@@ -173,7 +173,7 @@ impl Serve {
                 period,
                 limit,
                 start,
-            } => match self.over(period, now) {
+            } => match self.over(period, now)? {
                 Some(period) => self.closed_teams(period, limit, start, now).await,
                 None => self.teams(window, limit, start, now).await,
             },
@@ -199,7 +199,7 @@ impl Serve {
                 window,
                 period,
                 around,
-            } => match self.over(period, now) {
+            } => match self.over(period, now)? {
                 Some(period) => self.closed_user(&board, &user, viewer, period, around, now).await,
                 None => self.user(&board, &user, viewer, window, around, now).await,
             },
