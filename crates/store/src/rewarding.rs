@@ -118,7 +118,10 @@ impl Rewarding {
         rules: &RewardRules,
         deadline: Instant,
     ) -> Result<Option<Rewarded>, StoreError> {
-        let facts: Vec<_> = facts.iter().filter(|(fact, _)| !self.is_proved(fact)).collect();
+        let facts: Vec<_> = facts
+            .iter()
+            .filter(|(fact, received_at)| !self.is_proved(fact, *received_at))
+            .collect();
         let mut rewarded = Rewarded::default();
         if facts.is_empty() {
             rewarded.gate_hits += 1;
@@ -382,8 +385,8 @@ impl Rewarding {
         Ok(Some(settlement))
     }
 
-    fn is_proved(&self, fact: &Fact) -> bool {
-        lock(&self.proved).get(&hash(fact)).is_some()
+    fn is_proved(&self, fact: &Fact, received_at: Timestamp) -> bool {
+        lock(&self.proved).get(&hash(fact, received_at)).is_some()
     }
 
     fn remember(&self, mut facts: Vec<StoredFact>, rules: &RewardRules) {
@@ -392,7 +395,7 @@ impl Rewarding {
         let first = facts.len().saturating_sub(PROVED_OF_PERSON);
         let mut proved = lock(&self.proved);
         for stored in &facts[first..] {
-            proved.put(hash(&stored.fact), ());
+            proved.put(hash(&stored.fact, stored.received_at), ());
         }
     }
 
@@ -413,8 +416,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn hash(fact: &Fact) -> [u8; 16] {
-    let hash = Sha256::digest(format!("{} {}", fact.user(), fact.id()));
+/// With the time of receipt: after an erasure, another fact may have the id.
+fn hash(fact: &Fact, received_at: Timestamp) -> [u8; 16] {
+    let hash = Sha256::digest(format!("{} {} {received_at}", fact.user(), fact.id()));
     let mut first = [0; 16];
     first.copy_from_slice(&hash[..16]);
     first
