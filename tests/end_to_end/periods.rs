@@ -201,15 +201,32 @@ async fn a_week_is_provisional_when_it_ends_and_closed_after_the_grace() {
     );
 }
 
-#[tokio::test]
-async fn a_season_is_a_window_and_then_a_period() {
+/// The rules of a deployment with two seasons, and a day between them.
+fn two_seasons() -> Rules {
     let seasons = r#"[
         {"id":"autumn","title":"Autumn","first_day":"2026-09-01","last_day":"2026-11-30"},
         {"id":"winter","title":"Winter","first_day":"2026-12-02","last_day":"2027-02-28"}
     ]"#;
     let mut rules = rules("Europe/Berlin");
     rules.calendar = rules.calendar.with_seasons(seasons.parse().expect("seasons"));
-    let mut story = Story::ruled(rules).await;
+    rules
+}
+
+#[tokio::test]
+async fn no_season_is_the_last_one_before_the_first_is_over() {
+    let mut story = Story::ruled(two_seasons()).await;
+    story.publish("2026-11-30T12:00:00Z").await;
+    assert_eq!(
+        story
+            .board("/v1/boards/global?period=last-season", "2026-11-30T12:00:00Z")
+            .await,
+        "404 period_not_kept"
+    );
+}
+
+#[tokio::test]
+async fn a_season_is_a_window_and_then_a_period() {
+    let mut story = Story::ruled(two_seasons()).await;
     for (user, at) in [
         ("ann", "2026-08-31T21:59:59Z"),
         ("ann", "2026-08-31T22:00:00Z"),
@@ -231,12 +248,6 @@ async fn a_season_is_a_window_and_then_a_period() {
             );
         }
     };
-    assert_eq!(
-        story
-            .board("/v1/boards/global?period=last-season", "2026-11-30T12:00:00Z")
-            .await,
-        "404 period_not_kept"
-    );
     let autumn = "1.bob=20/2 2.ann=10/1 of 2/30";
     check(
         &story,

@@ -20,7 +20,7 @@ use store::erasures::Erasures;
 use store::heartbeats::Lane;
 use store::reward_status::RewardStatus;
 use store::stream::event;
-use store::{Activities, Coins, Facts, Quests, RewardRules, RewardTables, Rewarding};
+use store::{Activities, Coins, Facts, Quests, RewardRules, RewardTables, Rewarding, StoredFact};
 use tokio::time::Instant;
 
 use crate::cli::podium;
@@ -209,8 +209,47 @@ async fn a_coin_is_found_taken_back_by_a_void_and_found_again() {
     assert_eq!(coins.of_user(&ann).await.expect("coins")[0].change, 3);
 }
 
-/// Deliveries of one person's facts to three processes at once, each of them several times and in any order, while later
-/// facts are recorded.
+/// Each fact is told as soon as it is recorded, while others of the person are recorded, told and proved. The quest takes
+/// all of them, so whoever lost one would never get the coin.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recorded_during_a_proof_is_not_missed() {
+    const FACTS: usize = 5;
+    const PEOPLE: usize = 80;
+    let quests = format!(
+        r#"[{{"id":"all","version":1,"title":"All","coin":{{"name":"C","value":1}},"per":"once",
+            "rule":{{"count":{{"of":{{}},"at_least":{FACTS}}}}}}}]"#
+    );
+    let functions = Functions::start("UTC").await;
+    let table = Quests::new(functions.client.clone(), functions.tables.coins.clone());
+    let quests = table.configure(&quests).await.expect("quests");
+    let rules = RewardRules::new(quests, "UTC".parse().expect("a zone"), policy());
+    let final_after = SignedDuration::from_mins(1);
+    let process = || Rewarding::new(functions.client.clone(), tables(&functions), final_after);
+    let processes: Vec<_> = (0..FACTS).map(|_| process()).collect();
+    let facts = Facts::new(functions.client.clone(), functions.tables.activities.clone());
+    let coins = Coins::new(functions.client.clone(), functions.tables.coins.clone());
+    let now = time("2026-11-21T09:00:00Z");
+    let tell = async |user: &UserId, number: usize| {
+        let posted = activity(user.as_str(), &number.to_string(), "task_completed");
+        functions.post(&posted, now).await;
+        let recorded = facts.of_user(user).await.expect("facts");
+        let is_it = |stored: &&StoredFact| stored.fact.id().as_str() == number.to_string();
+        let stored = recorded.iter().find(is_it).expect("it is recorded");
+        let told = [(stored.fact.clone(), stored.received_at)];
+        let (erasures, deadline) = (Erasures::default(), Instant::now() + PATIENCE);
+        let rewarded = processes[number]
+            .tell(user, &told, &erasures, &rules, deadline)
+            .await;
+        rewarded.expect("it is told").expect("there is time");
+    };
+    for person in 0..PEOPLE {
+        let user: UserId = format!("user-{person}").parse().expect("an id");
+        join_all((0..FACTS).map(|number| tell(&user, number))).await;
+        assert_eq!(coins.of_user(&user).await.expect("coins").len(), 1, "{user}");
+    }
+}
+
+/// Deliveries of one person's facts to three processes at once, each of them several times and in any order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_work_on_one_person_at_once_lose_no_coin() {
     let quests = r#"[
