@@ -231,6 +231,7 @@ async fn what_is_recorded_during_a_proof_is_not_missed() {
     let now = time("2026-11-21T09:00:00Z");
     let tell = async |user: &UserId, number: usize| {
         let posted = activity(user.as_str(), &number.to_string(), "task_completed");
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..20))).await;
         functions.post(&posted, now).await;
         let recorded = facts.of_user(user).await.expect("facts");
         let is_it = |stored: &&StoredFact| stored.fact.id().as_str() == number.to_string();
