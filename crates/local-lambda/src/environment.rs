@@ -139,8 +139,8 @@ impl Environment {
     /// Freezes the process during its invocation, until it is killed at its timeout. `false` if it has
     /// no invocation.
     ///
-    /// A frozen process cannot outlive this one: when the parent of a stopped process group is gone, the
-    /// kernel sends it SIGHUP and SIGCONT.
+    /// A frozen process does not outlive this one: when the parent of a process group that has stopped, with
+    /// all its threads, is gone, the kernel sends it SIGHUP and SIGCONT.
     pub fn freeze(&self) -> bool {
         let pid = self
             .pid()

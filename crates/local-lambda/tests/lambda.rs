@@ -560,11 +560,18 @@ async fn no_process_outlives_this_one() {
 #[tokio::test]
 async fn not_even_one_that_stands_still() {
     let (parent, pids) = parent_of_two(FREEZING).await;
+    // The kernel wakes an orphaned group only if it has stopped, which is when all threads have.
     let is_frozen = |pid: &u64| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit(") ")
-            .next()
-            .is_some_and(|state| state.starts_with('T'))
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten();
+        let mut states = threads.map(|thread| {
+            let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap_or_default();
+            stat.rsplit(") ")
+                .next()
+                .is_some_and(|state| state.starts_with('T'))
+        });
+        states.next() == Some(true) && states.all(|is_stopped| is_stopped)
     };
     eventually("one process is frozen", || pids.iter().any(is_frozen)).await;
     end_with_their_parent(parent, pids).await;
