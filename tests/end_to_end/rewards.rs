@@ -239,7 +239,7 @@ async fn what_is_recorded_during_a_proof_is_not_missed() {
         let told = [(stored.fact.clone(), stored.received_at)];
         let (erasures, deadline) = (Erasures::default(), Instant::now() + PATIENCE);
         let rewarded = processes[number]
-            .tell(user, &told, &erasures, &rules, deadline)
+            .tell(user, told, &erasures, &rules, deadline)
             .await;
         rewarded.expect("it is told").expect("there is time");
     };

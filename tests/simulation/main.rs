@@ -1,14 +1,15 @@
 //! Deterministic simulation of interleavings and crashes, from a seed: the real decisions of the
-//! aggregator and of the snapshot over a model of the tables and the queue.
+//! aggregator, of the snapshot and of rewards over models of the tables and the queues.
 //!
 //! `PODIUM_SCHEDULES` sets the number of schedules, `PODIUM_SEED` the first seed. With a single schedule,
-//! every move is printed.
+//! every move is printed; name the test, too.
 
 mod erasure;
 mod folds;
 mod people;
 mod publishing;
 mod reader;
+mod rewards;
 mod run;
 mod snapshots;
 mod tables;
@@ -43,8 +44,8 @@ fn number(variable: &str, default: u64) -> u64 {
     }
 }
 
-#[test]
-fn whatever_happens_each_accepted_activity_is_counted_once_and_readers_see_whole_generations() {
+/// Runs schedules by their seeds until one breaks an invariant.
+fn run_schedules(run: impl Fn(u64) + Sync) {
     let (first, schedules) = (number("PODIUM_SEED", 1), number("PODIUM_SCHEDULES", SCHEDULES));
     IS_VERBOSE.store(schedules == 1, Ordering::Relaxed);
     let next = AtomicU64::new(first);
@@ -58,8 +59,7 @@ fn whatever_happens_each_accepted_activity_is_counted_once_and_readers_see_whole
                     if seed >= first + schedules {
                         return;
                     }
-                    let schedule = AssertUnwindSafe(|| World::new(seed).run());
-                    let is_right = catch_unwind(schedule).is_ok();
+                    let is_right = catch_unwind(AssertUnwindSafe(|| run(seed))).is_ok();
                     if !is_right {
                         next.store(first + schedules, Ordering::Relaxed);
                     }
@@ -75,4 +75,14 @@ fn whatever_happens_each_accepted_activity_is_counted_once_and_readers_see_whole
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let an_hour = schedules as f64 / started.elapsed().as_secs_f64() * 3600.0;
     println!("{schedules} schedules on {threads} threads, {an_hour:.0} an hour");
+}
+
+#[test]
+fn whatever_happens_each_accepted_activity_is_counted_once_and_readers_see_whole_generations() {
+    run_schedules(|seed| World::new(seed).run());
+}
+
+#[test]
+fn whatever_happens_each_coin_is_given_once_to_whoever_earned_it() {
+    run_schedules(|seed| rewards::World::new(seed).run());
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use queue::{Queues, Verdicts};
 use store::erasures::Erasures;
 use store::quests::InvalidQuests;
-use store::rewarding::Rewarded;
+use store::reward::Rewarded;
 use store::{Coins, Quests, RewardRules, Rewarding, StoreError, generations};
 use telemetry::{Meter, Metric};
 use tokio::sync::OnceCell;
@@ -130,7 +130,7 @@ impl Rewards {
                      facts,
                      messages,
                  }| async move {
-                    let told = self.rewarding.tell(&user, &facts, erasures, rules, deadline);
+                    let told = self.rewarding.tell(&user, facts, erasures, rules, deadline);
                     (messages, Box::pin(told).await)
                 },
             )

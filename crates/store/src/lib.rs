@@ -1,6 +1,6 @@
 //! The tables and every operation on them. No other crate names a table's key or attribute.
 //!
-//! Decision logic is pure: [`count`] and [`fold`] decide on the next call and on what follows from its answer,
+//! Decision logic is pure: [`count`], [`fold`] and [`reward`] decide on the next call and on what follows from its answer,
 //! and [`publication`] returns requests as data. The rest sends and receives.
 
 pub mod activities;
@@ -40,6 +40,7 @@ pub mod quality;
 pub mod quests;
 pub mod rebuild;
 mod requests;
+pub mod reward;
 pub mod reward_status;
 pub mod rewarding;
 pub mod rules;

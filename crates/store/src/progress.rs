@@ -52,7 +52,7 @@ impl RewardRules {
     }
 }
 
-/// The item of a person as it was read.
+/// How far a person is, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     pub version: Version,
@@ -86,21 +86,27 @@ pub fn raise<'f>(
     (gates, must_prove)
 }
 
-impl Gates {
-    /// The item that has these gates.
-    pub(crate) fn item(&self, user: &UserId, version: Version, rules: &RewardRules) -> Item {
-        let gates = self.0.iter();
+impl Progress {
+    pub fn new(version: Version, gates: Gates, rules: &RewardRules) -> Self {
+        Self {
+            version,
+            gates,
+            rules: rules.fingerprint.clone(),
+        }
+    }
+
+    /// The item of a person.
+    pub(crate) fn item(&self, user: &UserId) -> Item {
+        let gates = self.gates.0.iter();
         let gates = gates.map(|(quest, gate)| (quest.to_string(), string(shown(gate))));
         Item::from([
             (attribute::USER_ID.to_owned(), string(user.as_str())),
-            (attribute::VERSION.to_owned(), version.attribute()),
-            (RULES.to_owned(), string(rules.fingerprint.as_str())),
+            (attribute::VERSION.to_owned(), self.version.attribute()),
+            (RULES.to_owned(), string(self.rules.as_str())),
             (GATES.to_owned(), AttributeValue::M(gates.collect())),
         ])
     }
-}
 
-impl Progress {
     /// What an item has. Gates that cannot be read count for nothing.
     pub(crate) fn of_item(item: &Item) -> Option<Self> {
         let gates = match item.get(GATES) {
@@ -190,7 +196,7 @@ mod tests {
             found_until: None,
         };
         let gates = Gates([(QuestVersion::of(&rules.quests[0]), gate)].into());
-        let item = gates.item(&"ann".parse().unwrap(), Version([7; 8]), &rules);
+        let item = Progress::new(Version([7; 8]), gates, &rules).item(&"ann".parse().unwrap());
         let progress = Progress::of_item(&item).unwrap();
         let (raised, must_prove) = raise(Some(&progress), [&task], &rules);
         assert_eq!(raised.0.values().next().unwrap().lacking, Some(1));

@@ -25,7 +25,7 @@ pub struct Evaluation<'r> {
 }
 
 /// What is to be written of a person's coins.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Proof {
     pub changes: Vec<Change>,
     /// The quests that must not be settled when these are written.

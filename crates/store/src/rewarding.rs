@@ -1,8 +1,7 @@
-//! Keeps the coins of people up to date with their facts: [`crate::progress`] and [`crate::proving`] decide, and this
-//! sends.
+//! Keeps the coins of people up to date with their facts: sends the calls that [`crate::reward`] decides on, and settles
+//! supplies.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::Client;
@@ -10,30 +9,23 @@ use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata as _};
 use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem};
 use domain::{Fact, UserId};
 use jiff::{SignedDuration, Timestamp};
-use lru::LruCache;
 use rand::RngExt as _;
-use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 
 use crate::coins::Coins;
 use crate::count::backoff;
 use crate::erasures::Erasures;
 use crate::error::StoreError;
-use crate::facts::{Facts, StoredFact};
+use crate::facts::Facts;
 use crate::item::{Item, string};
 use crate::keys::attribute;
 use crate::ledger::Version;
-use crate::progress::{Gates, Progress, RewardRules, raise};
-use crate::proving::{Change, Effect, Proof, evaluate};
+use crate::progress::{Progress, RewardRules};
+use crate::proving::Change;
 use crate::quests::QuestVersion;
 use crate::requests::{get_item, item_of};
+use crate::reward::{Answer, Call, PersonReward, Proved, Rewarded, Write};
 use crate::settling::{self, Settlement, Settling};
-
-/// Facts of committed proofs that a process remembers, at 60 bytes each. They spare reading all facts of a person again
-/// for each of the many that a burst delivers one by one.
-const PROVED_MAX: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
-/// Of one proof, the facts received last.
-const PROVED_OF_PERSON: usize = 10_000;
 
 /// The names of the tables that rewards use.
 #[derive(Clone, Debug)]
@@ -55,40 +47,7 @@ pub struct Rewarding {
     settled: Mutex<BTreeMap<QuestVersion, Arc<Settlement>>>,
     /// Quests without provisional coins, which can get none any more.
     applied: Mutex<BTreeSet<QuestVersion>>,
-    /// Facts that committed proofs have included. Every later proof includes them, too, so they need not be told again.
-    proved: Mutex<LruCache<[u8; 16], ()>>,
-}
-
-/// What was done for a person.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rewarded {
-    /// The gates said that no coin can change.
-    pub gate_hits: usize,
-    /// Proofs that changed no coin.
-    pub gate_misses: usize,
-    pub issued: usize,
-    pub revoked: usize,
-    pub retries: usize,
-    /// Of proofs: of the tables of activities and of coins.
-    pub read_units: f64,
-}
-
-impl Rewarded {
-    pub fn add(&mut self, more: Self) {
-        self.gate_hits += more.gate_hits;
-        self.gate_misses += more.gate_misses;
-        self.issued += more.issued;
-        self.revoked += more.revoked;
-        self.retries += more.retries;
-        self.read_units += more.read_units;
-    }
-}
-
-/// Whether a write took place.
-enum Write {
-    Done,
-    /// The person's progress moved on, or a supply was settled meanwhile.
-    Overtaken,
+    proved: Mutex<Proved>,
 }
 
 impl Rewarding {
@@ -104,7 +63,7 @@ impl Rewarding {
             facts,
             settled: Mutex::default(),
             applied: Mutex::default(),
-            proved: Mutex::new(LruCache::new(PROVED_MAX)),
+            proved: Mutex::default(),
         }
     }
 
@@ -113,45 +72,20 @@ impl Rewarding {
     pub async fn tell(
         &self,
         user: &UserId,
-        facts: &[(Fact, Timestamp)],
+        mut facts: Vec<(Fact, Timestamp)>,
         erasures: &Erasures,
         rules: &RewardRules,
         deadline: Instant,
     ) -> Result<Option<Rewarded>, StoreError> {
-        let facts: Vec<_> = facts
-            .iter()
-            .filter(|(fact, received_at)| !self.is_proved(fact, *received_at))
-            .collect();
-        let mut rewarded = Rewarded::default();
+        lock(&self.proved).retain_unproved(&mut facts);
         if facts.is_empty() {
-            rewarded.gate_hits += 1;
-            return Ok(Some(rewarded));
+            return Ok(Some(Rewarded {
+                gate_hits: 1,
+                ..Rewarded::default()
+            }));
         }
-        if Instant::now() >= deadline {
-            return Ok(None);
-        }
-        let mut is_consistent = false;
-        let progress = loop {
-            // What is stale is noticed by the condition.
-            let known = self.progress(user, is_consistent).await?;
-            let (gates, must_prove) = raise(known.as_ref(), facts.iter().copied(), rules);
-            let version = Version(rand::random());
-            let item = gates.item(user, version, rules);
-            let written = self.write(item, known.map(|known| known.version)).await?;
-            if matches!(written, Write::Done) {
-                if !must_prove {
-                    rewarded.gate_hits += 1;
-                    return Ok(Some(rewarded));
-                }
-                break (version, gates);
-            }
-            is_consistent = true;
-            if !self.pause(&mut rewarded, deadline).await {
-                return Ok(None);
-            }
-        };
-        let proved = self.prove_from(user, Some(progress), erasures, rules, &mut rewarded, deadline);
-        Ok(proved.await?.then_some(rewarded))
+        let reward = PersonReward::tell(user.clone(), facts, erasures, rules);
+        self.run(reward, rules, deadline).await
     }
 
     /// Proves all quests of a person, whatever the gates say. `Ok(None)` if the deadline came first.
@@ -162,9 +96,8 @@ impl Rewarding {
         rules: &RewardRules,
         deadline: Instant,
     ) -> Result<Option<Rewarded>, StoreError> {
-        let mut rewarded = Rewarded::default();
-        let proved = self.prove_from(user, None, erasures, rules, &mut rewarded, deadline);
-        Ok(proved.await?.then_some(rewarded))
+        let reward = PersonReward::prove(user.clone(), erasures, rules);
+        self.run(reward, rules, deadline).await
     }
 
     /// Records who was first to find a quest's coins if enough have, and issues or revokes those that are provisional.
@@ -212,82 +145,61 @@ impl Rewarding {
         Ok(rewarded)
     }
 
-    /// Reads everything of the person, evaluates and writes, until nothing came between. `false` if the deadline came
-    /// first.
-    async fn prove_from(
+    async fn run(
         &self,
-        user: &UserId,
-        mut progress: Option<(Version, Gates)>,
-        erasures: &Erasures,
+        mut reward: PersonReward<'_>,
         rules: &RewardRules,
-        rewarded: &mut Rewarded,
         deadline: Instant,
-    ) -> Result<bool, StoreError> {
-        let mut has_changed = false;
-        loop {
-            let known = if let Some(known) = progress.take() {
-                Some(known)
-            } else {
-                let known = self.progress(user, true).await?;
-                known.map(|known| (known.version, known.into_gates(rules)))
-            };
-            // After the progress: what was recorded before its version is among these.
-            let (coins, facts) =
-                tokio::try_join!(self.coins.of_user_metered(user), self.facts.of_user_metered(user))?;
-            rewarded.read_units += coins.1 + facts.1;
-            let (mut coins, facts) = (coins.0, facts.0);
-            // An erasure deletes these. Found again by what was posted since, they are other people's.
-            if let Some(before) = erasures.before(user) {
-                coins.retain(|coin| coin.found_at >= before);
+    ) -> Result<Option<Rewarded>, StoreError> {
+        while let Some(call) = reward.next() {
+            if Instant::now() >= deadline {
+                return Ok(None);
             }
-            let evaluation = evaluate(&facts, erasures, rules);
-            let mut settled = BTreeMap::new();
-            for quest in evaluation.supplies(&coins) {
-                settled.extend(
-                    self.settlement(&quest)
-                        .await?
-                        .map(|settlement| (quest, settlement)),
-                );
-            }
-            let mut proof = evaluation.prove(&coins, &settling::borrowed(&settled));
-            // The gates are those of the evaluation once everything is written.
-            let part = proof.split();
-            let version = Version(rand::random());
-            let gates = match (&part, &known) {
-                (None, _) => evaluation.gates,
-                (Some(_), Some((_, gates))) => gates.clone(),
-                (Some(_), None) => Gates::default(),
-            };
-            let is_last = part.is_none();
-            let writes = part.as_ref().unwrap_or(&proof);
-            let item = gates.item(user, version, rules);
-            let condition = known.map(|(version, _)| version);
-            let written = if writes.changes.is_empty() {
-                self.write(item, condition).await?
-            } else {
-                self.transact(item, condition, writes).await?
-            };
-            if matches!(written, Write::Done) {
-                has_changed |= !writes.changes.is_empty();
-                rewarded.issued += writes.count(Effect::Issued);
-                rewarded.revoked += writes.count(Effect::Revoked);
-            }
-            match written {
-                Write::Done if is_last => {
-                    rewarded.gate_misses += usize::from(!has_changed);
-                    self.remember(facts, rules);
-                    return Ok(true);
+            let answer = self.send(&reward.user, call).await?;
+            let is_overtaken = matches!(answer, Answer::Overtaken);
+            let attempt = u32::try_from(reward.retries()).unwrap_or(u32::MAX);
+            reward.take(answer, Version(rand::random()));
+            if is_overtaken {
+                let pause = backoff(attempt, rand::rng().random());
+                if Instant::now() + pause >= deadline {
+                    return Ok(None);
                 }
-                Write::Done => {
-                    progress = Some((version, gates));
-                    if Instant::now() >= deadline {
-                        return Ok(false);
-                    }
+                sleep(pause).await;
+            }
+        }
+        let (rewarded, facts) = reward.finish();
+        lock(&self.proved).remember(facts, rules);
+        Ok(Some(rewarded))
+    }
+
+    async fn send(&self, user: &UserId, call: Call) -> Result<Answer, StoreError> {
+        match call {
+            Call::ReadProgress { is_consistent } => {
+                self.progress(user, is_consistent).await.map(Answer::Progress)
+            }
+            Call::ReadPerson => {
+                let (coins, facts) =
+                    tokio::try_join!(self.coins.of_user_metered(user), self.facts.of_user_metered(user))?;
+                Ok(Answer::Person {
+                    facts: facts.0,
+                    coins: coins.0,
+                    read_units: coins.1 + facts.1,
+                })
+            }
+            Call::ReadSettlements(quests) => {
+                let mut settled = BTreeMap::new();
+                for quest in quests {
+                    let settlement = self.settlement(&quest).await?;
+                    settled.extend(settlement.map(|settlement| (quest, settlement)));
                 }
-                Write::Overtaken => {
-                    if !self.pause(rewarded, deadline).await {
-                        return Ok(false);
-                    }
+                Ok(Answer::Settlements(settled))
+            }
+            Call::Write(write) => {
+                let item = write.progress.item(user);
+                if write.proof.changes.is_empty() {
+                    self.write(item, write.replaces).await
+                } else {
+                    self.transact(item, &write).await
                 }
             }
         }
@@ -314,7 +226,7 @@ impl Rewarding {
     }
 
     /// Writes a person's progress alone.
-    async fn write(&self, item: Item, replaces: Option<Version>) -> Result<Write, StoreError> {
+    async fn write(&self, item: Item, replaces: Option<Version>) -> Result<Answer, StoreError> {
         let put = self.client.put_item().table_name(&self.tables.progress);
         let put = put
             .set_item(Some(item))
@@ -322,26 +234,22 @@ impl Rewarding {
             .set_expression_attribute_names(Some(condition_names()))
             .set_expression_attribute_values(condition_values(replaces));
         match put.send().await {
-            Ok(_) => Ok(Write::Done),
-            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Write::Overtaken),
+            Ok(_) => Ok(Answer::Written),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Answer::Overtaken),
             Err(error) => Err(StoreError::unavailable("writing a person's progress", error)),
         }
     }
 
     /// Writes a person's progress and coins in one transaction.
-    async fn transact(
-        &self,
-        item: Item,
-        replaces: Option<Version>,
-        proof: &Proof,
-    ) -> Result<Write, StoreError> {
+    async fn transact(&self, item: Item, write: &Write) -> Result<Answer, StoreError> {
+        let Write { replaces, proof, .. } = write;
         let invalid = |error: BuildError| StoreError::corrupt("planning a write", "a person's coins", error);
         let progress = Put::builder()
             .table_name(&self.tables.progress)
             .set_item(Some(item))
-            .condition_expression(condition(replaces))
+            .condition_expression(condition(*replaces))
             .set_expression_attribute_names(Some(condition_names()))
-            .set_expression_attribute_values(condition_values(replaces));
+            .set_expression_attribute_values(condition_values(*replaces));
         let progress = progress.build().map_err(invalid)?;
         let mut writes = vec![TransactWriteItem::builder().put(progress).build()];
         for quest in &proof.unsettled {
@@ -365,9 +273,9 @@ impl Rewarding {
             .transact_write_items()
             .set_transact_items(Some(writes));
         match transaction.send().await {
-            Ok(_) => Ok(Write::Done),
+            Ok(_) => Ok(Answer::Written),
             // A condition, or another transaction on one of the items: all is read again in either case.
-            Err(error) if error.code() == Some("TransactionCanceledException") => Ok(Write::Overtaken),
+            Err(error) if error.code() == Some("TransactionCanceledException") => Ok(Answer::Overtaken),
             Err(error) => Err(StoreError::unavailable("writing a person's coins", error)),
         }
     }
@@ -384,44 +292,10 @@ impl Rewarding {
         lock(&self.settled).insert(quest.clone(), Arc::clone(&settlement));
         Ok(Some(settlement))
     }
-
-    fn is_proved(&self, fact: &Fact, received_at: Timestamp) -> bool {
-        lock(&self.proved).get(&hash(fact, received_at)).is_some()
-    }
-
-    fn remember(&self, mut facts: Vec<StoredFact>, rules: &RewardRules) {
-        facts.retain(|stored| rules.concern(&stored.fact));
-        facts.sort_unstable_by_key(|stored| stored.received_at);
-        let first = facts.len().saturating_sub(PROVED_OF_PERSON);
-        let mut proved = lock(&self.proved);
-        for stored in &facts[first..] {
-            proved.put(hash(&stored.fact, stored.received_at), ());
-        }
-    }
-
-    /// Waits before everything is read again. `false` if there is no time for that.
-    async fn pause(&self, rewarded: &mut Rewarded, deadline: Instant) -> bool {
-        let attempt = u32::try_from(rewarded.retries).unwrap_or(u32::MAX);
-        let pause = backoff(attempt, rand::rng().random());
-        rewarded.retries += 1;
-        if Instant::now() + pause >= deadline {
-            return false;
-        }
-        sleep(pause).await;
-        true
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// With the time of receipt: after an erasure, another fact may have the id.
-fn hash(fact: &Fact, received_at: Timestamp) -> [u8; 16] {
-    let hash = Sha256::digest(format!("{} {} {received_at}", fact.user(), fact.id()));
-    let mut first = [0; 16];
-    first.copy_from_slice(&hash[..16]);
-    first
 }
 
 /// The condition that a person's progress is as it was read.

@@ -96,19 +96,30 @@ fn page_name(pass: &str, page: u32) -> String {
 
 /// The finders of a quest among facts that come user by user.
 #[derive(Debug, Default)]
-struct Finders {
+pub struct Finders {
     of_user: Vec<StoredFact>,
     found: Vec<Coin>,
 }
 
 impl Finders {
     /// `stored` is the next fact; those of one user are adjacent.
-    fn add(&mut self, stored: StoredFact, quest: &Quest, rules: &RewardRules) {
+    pub fn add(&mut self, stored: StoredFact, quest: &Quest, rules: &RewardRules) {
         let is_next_user = |last: &StoredFact| last.fact.user() != stored.fact.user();
         if self.of_user.last().is_some_and(is_next_user) {
             self.evaluate(quest, rules);
         }
         self.of_user.push(stored);
+    }
+
+    /// The coins of the first, in order of their serials. `None` if there are fewer than the supply.
+    pub fn first(mut self, quest: &Quest, rules: &RewardRules) -> Option<Vec<String>> {
+        self.evaluate(quest, rules);
+        let supply = quest.supply?;
+        if self.found.len() < usize::try_from(supply).unwrap_or(usize::MAX) {
+            return None;
+        }
+        let issued = quest::settle(self.found, supply).into_iter();
+        Some(issued.map(|issued| issued.coin.id.to_string()).collect())
     }
 
     fn evaluate(&mut self, quest: &Quest, rules: &RewardRules) {
@@ -196,9 +207,6 @@ impl Settling {
         now: Timestamp,
         deadline: Instant,
     ) -> Result<Settled, StoreError> {
-        let Some(supply) = quest.supply else {
-            return Ok(Settled::Before);
-        };
         let until = now - self.final_after;
         let mut finders = Finders::default();
         let mut after = None;
@@ -218,12 +226,9 @@ impl Settling {
                 break;
             }
         }
-        finders.evaluate(quest, rules);
-        if finders.found.len() < usize::try_from(supply).unwrap_or(usize::MAX) {
+        let Some(coins) = finders.first(quest, rules) else {
             return Ok(Settled::TooFew);
-        }
-        let issued = quest::settle(finders.found, supply).into_iter();
-        let coins: Vec<String> = issued.map(|issued| issued.coin.id.to_string()).collect();
+        };
         self.record(quest, &coins, until, now).await
     }
 
