@@ -25,6 +25,9 @@ use world::World;
 
 const SCHEDULES: u64 = 3_000;
 
+/// Whether a schedule of any world broke an invariant. Then no other begins.
+static IS_BROKEN: AtomicBool = AtomicBool::new(false);
+
 /// Whether every move is printed.
 static IS_VERBOSE: AtomicBool = AtomicBool::new(false);
 
@@ -56,13 +59,11 @@ fn run_schedules(run: impl Fn(u64) + Sync) {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + schedules {
+                    if seed >= first + schedules || IS_BROKEN.load(Ordering::Relaxed) {
                         return;
                     }
                     let is_right = catch_unwind(AssertUnwindSafe(|| run(seed))).is_ok();
-                    if !is_right {
-                        next.store(first + schedules, Ordering::Relaxed);
-                    }
+                    IS_BROKEN.fetch_or(!is_right, Ordering::Relaxed);
                     assert!(
                         is_right,
                         "seed {seed} breaks an invariant, after {} schedules; PODIUM_SEED={seed} PODIUM_SCHEDULES=1 shows it",

@@ -93,6 +93,8 @@ pub struct World {
     tables: Tables,
     /// The activities and corrections that are stored, in the order of the table.
     facts: BTreeMap<(UserId, FactId), StoredFact>,
+    /// Activities that were erased. The same ids may be posted again.
+    gone: Vec<(UserId, FactId)>,
     /// The events of all facts that were ever stored.
     events: Vec<String>,
     /// Events that the pipe has noted as delivered.
@@ -129,6 +131,7 @@ impl World {
             now: "2026-05-31T21:30:00Z".parse().expect("a time"),
             tables: Tables::default(),
             facts: BTreeMap::new(),
+            gone: Vec::new(),
             events: Vec::new(),
             piped: 0,
             queue: Vec::new(),
@@ -233,19 +236,28 @@ impl World {
                 KINDS[self.random.random_range(0..KINDS.len())],
                 PROGRAMS[self.random.random_range(0..PROGRAMS.len())],
             );
+            let id = self.id(user);
             tell(format_args!(
-                "{user} posts a{} in {program}: {kind} of {occurred_at}, received at {received_at}",
-                self.events.len()
+                "{user} posts {id} in {program}: {kind} of {occurred_at}, received at {received_at}"
             ));
             self.store(&json!({
                 "user_id": {"S": user},
-                "activity_id": {"S": format!("a{}", self.events.len())},
+                "activity_id": {"S": id},
                 "program_id": {"S": program},
                 "kind": {"S": kind},
                 "occurred_at": {"S": occurred_at.to_string()},
                 "received_at": {"S": received_at.to_string()},
                 "schema_version": {"N": "1"},
             }));
+        }
+    }
+
+    /// A new id, or one that was erased.
+    fn id(&mut self, user: &str) -> String {
+        let erased = self.gone.iter().position(|(of, _)| of.as_str() == user);
+        match erased {
+            Some(at) if self.random.random_range(0..2) == 0 => self.gone.swap_remove(at).1.to_string(),
+            _ => format!("a{}", self.events.len()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The erasure of a person, in the order of `podium people erase`.
 
-use domain::UserId;
+use domain::{Fact, UserId};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
 use store::reward::PersonReward;
@@ -46,8 +46,15 @@ impl World {
         self.invocations
             .retain(|invocation| invocation.erasures.before(&erasure.user) == before);
         self.passes.clear();
-        self.facts
-            .retain(|(user, _), stored| *user != erasure.user || stored.received_at >= erasure.before);
+        let erasures = self.erasures;
+        let erased = self
+            .facts
+            .extract_if(.., |_, stored| erasures.cover(&stored.fact, stored.received_at));
+        for (key, stored) in erased {
+            if matches!(stored.fact, Fact::Activity(_)) {
+                self.gone.push(key);
+            }
+        }
         self.tables.delete(&erasure.user);
         erasure.rounds += 1;
         erasure.proof = None;
