@@ -13,6 +13,6 @@ mod plan;
 mod processes;
 
 pub(crate) use self::calls::{CallFault, calls_from_function};
-pub(crate) use self::injector::Injector;
+pub(crate) use self::injector::{Injector, Line};
 pub use self::kind::{Fault, UnknownFault};
 pub use self::plan::Faults;

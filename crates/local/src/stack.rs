@@ -37,7 +37,7 @@ use self::queues::{Queues, RewardsQueues, create_queues};
 use crate::dynamodb::{DynamoDb, TtlSweeper};
 use crate::endpoint::{self, Services};
 use crate::event_source::{EventSource, EventSourceMapping};
-use crate::faults::{Fault, Faults, Injector};
+use crate::faults::{Fault, Faults, Injector, Line};
 use crate::lambda::{Function, InvokeError, Lambda};
 use crate::pipe::{DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
 use crate::scheduler::Schedule;
@@ -192,7 +192,13 @@ impl Stack {
             data: data.as_ref(),
         };
         let (counting, rewarding) = carrying.start(&queues, function)?;
-        let injector = start_injector(&config.faults, &queues.main, counting.as_ref(), &tables);
+        let injector = start_injector(
+            &config.faults,
+            &queues.main,
+            counting.as_ref(),
+            rewarding.as_ref(),
+            &tables,
+        );
         let snapshots = Schedule::start(config.snapshot_every, {
             let invoke = invoker(function("snapshot")?);
             move || {
@@ -247,6 +253,11 @@ impl Stack {
     /// The mapping from the queue to the aggregator. Panics in a coupled stack, which has none.
     pub fn aggregation(&self) -> &EventSource {
         &self.counting().aggregation
+    }
+
+    /// The pipe from the facts to the queue of rewards. Panics without quests.
+    pub fn facts_pipe(&self) -> &Pipe {
+        &self.rewarding().pipe
     }
 
     /// The mapping from the queue to the function that gives coins. Panics without quests.
@@ -462,17 +473,15 @@ fn start_injector(
     faults: &Faults,
     queue: &Queue,
     counting: Option<&Counting>,
+    rewarding: Option<&Rewarding>,
     tables: &TableNames,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    if let Some(Counting { pipe, .. }) = counting.filter(|_| !faults.are_none()) {
-        let injector = Injector {
-            faults: faults.clone(),
-            queue: queue.clone(),
-            pipe: pipe.restarter(),
-            tables: tables.clone(),
-        };
-        tasks.spawn(injector.run());
+    let counting = counting.map(|counting| Line::new(queue.clone(), counting.pipe.restarter()));
+    let rewarding = rewarding.map(|rewarding| Line::new(rewarding.queue.clone(), rewarding.pipe.restarter()));
+    let lines: Vec<Line> = counting.into_iter().chain(rewarding).collect();
+    if !faults.are_none() && !lines.is_empty() {
+        tasks.spawn(Injector::new(faults.clone(), lines, tables.clone()).run());
     }
     tasks
 }

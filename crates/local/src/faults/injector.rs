@@ -24,37 +24,83 @@ const REORDERED: Range<Duration> = Duration::from_millis(500)..Duration::from_mi
 const QUEUE_JUMP: Range<Duration> = Duration::from_secs(1)..Duration::from_secs(20);
 
 pub(crate) struct Injector {
-    pub(crate) faults: Faults,
-    pub(crate) queue: Queue,
-    pub(crate) pipe: Restarter,
-    pub(crate) tables: TableNames,
+    faults: Faults,
+    lines: Vec<Line>,
+    tables: TableNames,
+}
+
+/// A pipe and the queue that it fills.
+pub(crate) struct Line {
+    queue: Queue,
+    pipe: Restarter,
+    positions: VecDeque<Position>,
+    reordered_until: Option<Instant>,
+}
+
+impl Line {
+    pub(crate) fn new(queue: Queue, pipe: Restarter) -> Self {
+        Self {
+            queue,
+            pipe,
+            positions: VecDeque::new(),
+            reordered_until: None,
+        }
+    }
+
+    fn tick(&mut self, faults: &Faults) {
+        if self.positions.len() == POSITIONS_KEPT {
+            self.positions.pop_front();
+        }
+        self.positions.push_back(self.pipe.position());
+        inject(faults, Fault::PipeRestart, |draw| {
+            self.pipe.restart(self.pipe.position(), draw.within(PIPE_DOWN))
+        });
+        inject(faults, Fault::PipeReread, |draw| {
+            let oldest = self.positions.front().cloned().unwrap_or_default();
+            self.pipe.restart(oldest, draw.within(PIPE_DOWN))
+        });
+        inject(faults, Fault::ClockJump, |draw| {
+            self.queue.jump_clock(draw.within(QUEUE_JUMP));
+            true
+        });
+        inject(faults, Fault::Reorder, |draw| {
+            self.reorder(Some(draw.below(u64::MAX)));
+            self.reordered_until = Some(Instant::now() + draw.within(REORDERED));
+            true
+        });
+        let is_over = |until: &mut Instant| *until <= Instant::now();
+        if self.reordered_until.take_if(is_over).is_some() {
+            self.reorder(None);
+        }
+    }
+
+    fn reorder(&self, shuffle: Option<u64>) {
+        self.queue.set_faults(sqs::Faults {
+            shuffle,
+            ..sqs::Faults::default()
+        });
+    }
 }
 
 impl Injector {
-    pub(crate) async fn run(self) {
+    pub(crate) fn new(faults: Faults, lines: Vec<Line>, tables: TableNames) -> Self {
+        Self {
+            faults,
+            lines,
+            tables,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
         let mut ticks = interval(DRAW_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut positions: VecDeque<Position> = VecDeque::new();
-        let mut reordered_until: Option<Instant> = None;
         let mut outage: Option<(Fault, Instant)> = None;
         loop {
             ticks.tick().await;
-            if positions.len() == POSITIONS_KEPT {
-                positions.pop_front();
+            for line in &mut self.lines {
+                line.tick(&self.faults);
             }
-            positions.push_back(self.pipe.position());
-            self.inject(Fault::PipeRestart, |draw| {
-                self.pipe.restart(self.pipe.position(), draw.within(PIPE_DOWN))
-            });
-            self.inject(Fault::PipeReread, |draw| {
-                let oldest = positions.front().cloned().unwrap_or_default();
-                self.pipe.restart(oldest, draw.within(PIPE_DOWN))
-            });
-            self.inject(Fault::ClockJump, |draw| {
-                self.queue.jump_clock(draw.within(QUEUE_JUMP));
-                true
-            });
-            self.inject(Fault::Outage, |draw| {
+            inject(&self.faults, Fault::Outage, |draw| {
                 let is_first = outage.is_none();
                 if is_first {
                     let refusal = self.refuse_writes(draw);
@@ -65,26 +111,6 @@ impl Injector {
             if let Some((refusal, _)) = outage.take_if(|(_, until)| *until <= Instant::now()) {
                 self.faults.lower(refusal);
             }
-            self.inject(Fault::Reorder, |draw| {
-                self.reorder(Some(draw.below(u64::MAX)));
-                reordered_until = Some(Instant::now() + draw.within(REORDERED));
-                true
-            });
-            if reordered_until
-                .take_if(|until| *until <= Instant::now())
-                .is_some()
-            {
-                self.reorder(None);
-            }
-        }
-    }
-
-    /// Injects the fault if it is drawn, and counts it if it had an effect.
-    fn inject(&self, fault: Fault, affect: impl FnOnce(&mut Draw) -> bool) {
-        if let Some(mut draw) = self.faults.draw(fault)
-            && affect(&mut draw)
-        {
-            self.faults.count(fault);
         }
     }
 
@@ -115,11 +141,13 @@ impl Injector {
         self.faults.raise(refusal, tables.iter().copied(), 1.0);
         refusal
     }
+}
 
-    fn reorder(&self, shuffle: Option<u64>) {
-        self.queue.set_faults(sqs::Faults {
-            shuffle,
-            ..sqs::Faults::default()
-        });
+/// Injects the fault if it is drawn, and counts it if it had an effect.
+fn inject(faults: &Faults, fault: Fault, affect: impl FnOnce(&mut Draw) -> bool) {
+    if let Some(mut draw) = faults.draw(fault)
+        && affect(&mut draw)
+    {
+        faults.count(fault);
     }
 }
