@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const ITEMS_MAX: usize = 100;
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     TaskCompleted,

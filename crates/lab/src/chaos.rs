@@ -1,5 +1,6 @@
 //! `podium chaos`: loads the whole system under faults and verifies the result.
 
+mod coins;
 mod kills;
 mod load;
 mod people;
@@ -20,6 +21,7 @@ use local::sqs::Timestamp;
 use local::{Stack, StackConfig};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use self::coins::QUESTS;
 use self::kills::Killer;
 use self::load::{Load, Posted};
 use self::people::People;
@@ -32,23 +34,24 @@ pub const HELP: &str = "\
 It starts its own stack in memory and on free ports, and leaves nothing behind. A third of the
 activities are sent twice, and failed requests are retried, as a client would. One in twenty is taken
 out by a void, one in fifty adjusts points, and the check-ins of a day have a cap. People change their
-names and teams, become hidden or anonymous and are listed again, and two are erased and come back. The
-faults end when the last request is answered. Then the tables and the served boards, of all, of each team
-and of teams, are read and compared with what was sent.
+names and teams, become hidden or anonymous and are listed again, and two are erased and come back. Five
+quests give coins, one of them to the first 20 only. The faults end when the last request is answered.
+Then the tables, the coins and the served boards, of all, of each team and of teams, are read and
+compared with what was sent.
 
 Faults by the part that they affect:
   calls of the functions to tables and queues
                throttle, server-error, conflict, slow, outage, cut-before, cut-after
-  the queue    deliver-twice, deliver-late, reorder, lose-acknowledgement
-  the pipe     pipe-restart, pipe-reread
+  the queues   deliver-twice, deliver-late, reorder, lose-acknowledgement
+  the pipes    pipe-restart, pipe-reread
   processes    kill, time-out, out-of-memory, cold-herd
-  clocks       clock-jump: the deadlines given to functions, and the clock of the queue
+  clocks       clock-jump: the deadlines given to functions, and the clocks of the queues
 
 A seed repeats the load and the fault decisions. Which call each fault hits depends on how the
 processes interleave.
 
-Exit status: 0 if nothing was lost, counted twice or dead-lettered, no board was torn and everything
-was counted in time; otherwise 1, and the logs are kept.";
+Exit status: 0 if nothing was lost, counted twice or dead-lettered, no board was torn, each coin was
+given once to whoever earned it, and everything was done in time; otherwise 1, and the logs are kept.";
 
 /// The default one, but for a cap, which active users reach.
 const POLICY: &str = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{
@@ -60,6 +63,8 @@ const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(3);
 /// The aggregator reserves 3 s of it to report. A hanging process is killed when it is over.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(6);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+/// Longer than an invocation of ingestion, and so than from an activity's receipt until it is stored.
+const FINAL_AFTER: Duration = Duration::from_secs(8);
 
 /// A request without an answer after this time has failed and is retried.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -147,6 +152,8 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
         function_timeout: Some(FUNCTION_TIMEOUT),
         faults: faults.clone(),
         scoring_policy: POLICY.parse()?,
+        quests: Some(QUESTS.to_owned()),
+        final_after: FINAL_AFTER,
         ..StackConfig::new()?
     })
     .await?;
@@ -162,6 +169,10 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
         Some(CHECK_IN_POINTS_A_DAY_MAX),
     );
     expected.board = people.boards(&expected.of_users());
+    let coins = coins::Expected::of(
+        load.activities.iter().chain(people.activities()),
+        &load.corrections,
+    );
 
     let mut killer = Killer::new(seed, args.kills);
     let reader = Reader::start(api.clone(), people.count());
@@ -176,7 +187,7 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
     let boards = reader.stop().await;
     people.settle(&api).await?;
 
-    let drained = drain(&stack, &api, &people, &expected, last_answer).await;
+    let drained = drain(&stack, &api, &people, (&expected, &coins), last_answer).await;
     let mut counted = audit::read(&stack, &api)
         .await
         .context("cannot read the counts after the run")?;
@@ -188,7 +199,11 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
         erased: people::LEAVERS.into(),
         posted,
         boards,
-        dead_letters: stack.dead_letter_queue.depth().total() as u64 + stack.pipe().counters().dead_lettered,
+        coins: coins
+            .compared(&stack)
+            .await
+            .context("cannot read the coins after the run")?,
+        dead_letters: dead_letters(&stack),
         differences: expected.differences(&counted),
         counted: counted.activities(),
         drained,
@@ -218,51 +233,63 @@ async fn post(stack: &Stack, api: &Api, load: &Load, killer: &mut Killer) -> any
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
             eprintln!(
-                "{:>4} s  {:>3.0} % of the requests answered, {} messages waiting",
+                "{:>4} s  {:>3.0} % of the requests answered, {} messages to be counted and {} to be rewarded",
                 started.elapsed().as_secs(),
                 load.share_answered() * 100.0,
                 stack.queue.depth().total(),
+                stack.rewards_queues().0.depth().total(),
             );
         }
     }
 }
 
-/// Waits until the board is exact and nothing that could change it is under way. Returns the time from
-/// the last answer until the board was exact, or `None` if it was not exact in time.
+fn dead_letters(stack: &Stack) -> u64 {
+    let queues = [&stack.dead_letter_queue, stack.rewards_queues().1];
+    let in_queues: usize = queues.iter().map(|queue| queue.depth().total()).sum();
+    let of_pipes = [stack.pipe(), stack.facts_pipe()].map(|pipe| pipe.counters().dead_lettered);
+    in_queues as u64 + of_pipes.iter().sum::<u64>()
+}
+
+/// Waits until boards and coins are exact and nothing that could change them is under way. Returns the time from
+/// the last answer until they were exact, or `None` if they were not exact in time.
 async fn drain(
     stack: &Stack,
     api: &Api,
     people: &People,
-    expected: &Counts,
+    (expected, coins): (&Counts, &coins::Expected),
     last_answer: Instant,
 ) -> Option<Duration> {
     let until = Instant::now() + DRAIN_MAX;
+    let queues = [&stack.queue, stack.rewards_queues().0];
     let mut exact_after = None;
-    // Heartbeats are always under way, so only messages sent before the pipe caught up matter.
+    // Heartbeats are always under way, so only messages sent before the pipes caught up matter.
     let mut caught_up_at = None;
     let mut quiet_since: Option<Instant> = None;
     let mut hurried: Option<Instant> = None;
     while Instant::now() < until {
-        let served = async || {
-            people
-                .served(api)
-                .await
-                .is_ok_and(|board| board == expected.board)
+        let is_exact = async || {
+            let board = people.served(api).await;
+            board.is_ok_and(|board| board == expected.board)
+                && coins.compared(stack).await.is_ok_and(|coins| coins.is_exact())
         };
-        if exact_after.is_none() && served().await {
+        if exact_after.is_none() && is_exact().await {
             exact_after = Some(last_answer.elapsed());
         }
-        if caught_up_at.is_none() && stack.pipe().lag().await.is_ok_and(|lag| lag.is_zero()) {
-            caught_up_at = Some(Timestamp::now());
+        if caught_up_at.is_none() {
+            let lags = [stack.pipe().lag().await, stack.facts_pipe().lag().await];
+            let have_caught_up = lags.iter().all(|lag| lag.as_ref().is_ok_and(Duration::is_zero));
+            caught_up_at = have_caught_up.then(Timestamp::now);
         }
-        let oldest = stack.queue.oldest_sent();
-        if caught_up_at.is_some_and(|at| oldest.is_none_or(|sent| sent > at)) {
+        let mut oldest = queues.iter().filter_map(|queue| queue.oldest_sent());
+        if caught_up_at.is_some_and(|at| oldest.all(|sent| sent > at)) {
             let since = *quiet_since.get_or_insert_with(Instant::now);
             if exact_after.is_some() || since.elapsed() >= SHOWN_WITHIN {
                 break;
             }
         } else if exact_after.is_some() && hurried.is_none_or(|at| at.elapsed() >= HURRY_EVERY) {
-            stack.queue.jump_clock(DRAIN_MAX);
+            for queue in queues {
+                queue.jump_clock(DRAIN_MAX);
+            }
             hurried = Some(Instant::now());
         }
         sleep(LOOK_EVERY).await;

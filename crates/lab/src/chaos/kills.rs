@@ -10,13 +10,15 @@ use rand::seq::IndexedRandom as _;
 use tokio::time::{Instant, sleep};
 
 /// The functions to kill, the busier ones more often.
-const VICTIMS: [&str; 8] = [
+const VICTIMS: [&str; 10] = [
     "ingest",
     "ingest",
     "ingest",
     "aggregator",
     "aggregator",
     "aggregator",
+    "rewards",
+    "rewards",
     "snapshot",
     "serve",
 ];

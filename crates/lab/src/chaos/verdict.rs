@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 use terminal::text::grouped;
 
+use super::coins::CoinsFound;
 use super::load::Posted;
 use super::readers::BoardsRead;
 use crate::trial::audit::Difference;
@@ -24,6 +25,7 @@ pub struct Verdict {
     /// Activities in the standings.
     pub counted: u64,
     pub differences: [Difference; 4],
+    pub coins: CoinsFound,
     pub dead_letters: u64,
     pub boards: BoardsRead,
     /// From the last answer until the board was exact. `None` if it was not exact in time.
@@ -53,7 +55,7 @@ impl Verdict {
 
     pub fn is_good(&self) -> bool {
         let bad = [self.lost(), self.double(), self.dead_letters, self.boards.torn];
-        bad == [0; 4] && self.drained.is_some()
+        bad == [0; 4] && self.coins.is_exact() && self.drained.is_some()
     }
 }
 
@@ -95,6 +97,18 @@ impl fmt::Display for Verdict {
         row("lost", self.lost(), String::new())?;
         let differences: Vec<String> = self.differences.iter().map(Difference::to_string).collect();
         row("double", self.double(), differences.join(", "))?;
+        let coins = &self.coins;
+        row(
+            "coins",
+            coins.issued,
+            format!(
+                "{} revoked; {} lost, {} double, {} wrong serials",
+                grouped(coins.revoked),
+                coins.lost,
+                coins.double,
+                coins.wrong_serials
+            ),
+        )?;
         row("duplicates refused", posted.duplicates, String::new())?;
         row("dead letters", self.dead_letters, String::new())?;
         row(
@@ -139,6 +153,7 @@ impl Serialize for Verdict {
             "lost": self.lost(),
             "double": self.double(),
             "differences": self.differences,
+            "coins": self.coins,
             "duplicates_refused": self.posted.duplicates,
             "dead_letters": self.dead_letters,
             "sent": self.sent,
@@ -179,6 +194,7 @@ mod tests {
             erased: 2,
             counted: 1_000,
             differences: ["facts", "keys", "standings", "board"].map(exact),
+            coins: CoinsFound::default(),
             dead_letters: 0,
             boards: BoardsRead::default(),
             drained: Some(Duration::from_millis(3_260)),
@@ -198,6 +214,9 @@ mod tests {
         check(|_| {}, true);
         check(|verdict| verdict.differences[1].missing = 1, false);
         check(|verdict| verdict.differences[3].excess = 1, false);
+        check(|verdict| verdict.coins.revoked = 1, true);
+        check(|verdict| verdict.coins.lost = 1, false);
+        check(|verdict| verdict.coins.wrong_serials = 1, false);
         check(|verdict| verdict.dead_letters = 1, false);
         check(|verdict| verdict.boards.torn = 1, false);
         check(|verdict| verdict.boards.failed = 1, true);
