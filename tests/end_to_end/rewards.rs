@@ -16,7 +16,7 @@ use rewards::Rewards;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::erasing::Erasing;
-use store::erasures::Erasures;
+use store::erasures::{Erasures, PersonHash};
 use store::heartbeats::Lane;
 use store::reward_status::RewardStatus;
 use store::stream::event;
@@ -236,7 +236,7 @@ async fn what_is_recorded_during_a_proof_is_not_missed() {
         let recorded = facts.of_user(user).await.expect("facts");
         let is_it = |stored: &&StoredFact| stored.fact.id().as_str() == number.to_string();
         let stored = recorded.iter().find(is_it).expect("it is recorded");
-        let told = [(stored.fact.clone(), stored.received_at)];
+        let told = vec![(stored.fact.clone(), stored.received_at)];
         let (erasures, deadline) = (Erasures::default(), Instant::now() + PATIENCE);
         let rewarded = processes[number]
             .tell(user, told, &erasures, &rules, deadline)
@@ -422,31 +422,14 @@ async fn what_is_erased_earns_nothing_and_who_posts_again_begins_anew() {
     tick(&mut functions, &rewards, before).await;
     assert_eq!(coins_of(&functions, "ann", before).await, "three issued a+b+c");
 
-    let ann: UserId = "ann".parse().expect("an id");
-    let erasures = Erasures::default().begun(&ann, after, [7; 32]).expect("a note");
-    let hash = erasures.hash(&ann).expect("a key");
-    let known = store::generations::read(&functions.client, &functions.tables.standings)
-        .await
-        .expect("generations");
-    let mut noted = known.clone();
-    noted.erasures = erasures;
-    store::generations::replace(&functions.client, &functions.tables.standings, &known, noted)
-        .await
-        .expect("a note")
-        .expect("nobody was first");
+    let hash = note_erasure(&functions, "ann", after).await;
     for id in ["d", "e"] {
         functions
             .post(&activity("ann", id, "task_completed"), after)
             .await;
     }
     told(&mut functions, &rewards, after).await;
-    let erasing = Erasing::new(
-        functions.client.clone(),
-        functions.tables.clone(),
-        ann,
-        after,
-        hash,
-    );
+    let erasing = erasing(&functions, "ann", after, hash);
     assert_eq!(erasing.rewards().await.expect("it is deleted"), 1);
     // What is delivered again brings nothing back.
     assert_eq!(deliver(&process(&functions), &old, after).await, 0);
@@ -456,7 +439,51 @@ async fn what_is_erased_earns_nothing_and_who_posts_again_begins_anew() {
         .await;
     told(&mut functions, &rewards, after).await;
     assert_eq!(coins_of(&functions, "ann", after).await, "three issued d+e+f");
-    assert_eq!(erasing.rewards().await.expect("nothing is left of before"), 0);
+}
+
+/// It reads the facts after the note, and so finds a coin by a new one.
+#[tokio::test]
+async fn an_invocation_that_began_before_an_erasure_leaves_no_coin_of_what_was_erased() {
+    let mut functions = Functions::start("UTC").await;
+    let rewards = rewards_of(&functions, QUESTS).await;
+    let [before, after] = ["2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z"].map(time);
+    for (id, at) in [("a", before), ("b", before), ("c", after)] {
+        functions.post(&activity("ann", id, "task_completed"), at).await;
+    }
+    // It knows of no erasure yet.
+    told(&mut functions, &rewards, after).await;
+    assert_eq!(coins_of(&functions, "ann", after).await, "three issued a+b+c");
+    let hash = note_erasure(&functions, "ann", after).await;
+    let erasing = erasing(&functions, "ann", after, hash);
+    assert_eq!(erasing.rewards().await.expect("it is deleted"), 1);
+    assert_eq!(coins_of(&functions, "ann", after).await, "none");
+}
+
+/// Notes that what was received of a person before this time is erased, and returns the hash of the person.
+async fn note_erasure(functions: &Functions, user: &str, before: Timestamp) -> PersonHash {
+    let user: UserId = user.parse().expect("an id");
+    let erasures = Erasures::default().begun(&user, before, [7; 32]).expect("a note");
+    let hash = erasures.hash(&user).expect("a key");
+    let table = &functions.tables.standings;
+    let known = store::generations::read(&functions.client, table)
+        .await
+        .expect("generations");
+    let mut noted = known.clone();
+    noted.erasures = erasures;
+    let replaced = store::generations::replace(&functions.client, table, &known, noted).await;
+    replaced.expect("a note").expect("nobody was first");
+    hash
+}
+
+fn erasing(functions: &Functions, user: &str, before: Timestamp, hash: PersonHash) -> Erasing {
+    let user = user.parse().expect("an id");
+    Erasing::new(
+        functions.client.clone(),
+        functions.tables.clone(),
+        user,
+        before,
+        hash,
+    )
 }
 
 #[tokio::test]

@@ -44,39 +44,45 @@ const STORED_AFTER_MAX: SignedDuration = SignedDuration::from_secs(40);
 /// When coins and facts are final.
 const FINAL_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
-/// The quests of a schedule: all forms and periods, and two with a supply.
-const QUESTS: [&str; 3] = [
-    r#"[{"id":"three","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"once",
-        "rule":{"count":{"of":{"kind":"task"},"at_least":3}}},
-       {"id":"each","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"program","within":"36h",
-        "rule":{"count":{"of":{},"at_least":4}}},
-       {"id":"tour","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"once","within":"7d",
-        "rule":{"all":[{"kind":"task"},{"kind":"walk"},{"program_id":"q","kind":"read"}]}}]"#,
-    r#"[{"id":"ladder","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"week",
-        "rule":{"ordered":[{"kind":"task"},{"kind":"walk"},{}]}},
-       {"id":"days","version":2,"title":"Q","coin":{"name":"C","value":1},"per":"once",
-        "rule":{"streak":{"of":{},"unit":"day","at_least":3}}},
-       {"id":"sum","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"day",
-        "rule":{"points":{"of":{},"at_least":40}}},
-       {"id":"kinds","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"month",
-        "rule":{"distinct":{"of":{},"field":"kind","at_least":3}}}]"#,
-    r#"[{"id":"first","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"once","supply":2,
-        "rule":{"count":{"of":{"kind":"task"},"at_least":2}}},
-       {"id":"many","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"program","supply":3,
-        "rule":{"count":{"of":{},"at_least":3}}}]"#,
+/// All forms and periods, and two with a supply. A schedule has all of a line, or one of them.
+const QUESTS: [&[&str]; 3] = [
+    &[
+        r#"{"id":"three","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"once",
+            "rule":{"count":{"of":{"kind":"task"},"at_least":3}}}"#,
+        r#"{"id":"each","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"program","within":"36h",
+            "rule":{"count":{"of":{},"at_least":4}}}"#,
+        r#"{"id":"tour","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"once","within":"7d",
+            "rule":{"all":[{"kind":"task"},{"kind":"walk"},{"program_id":"q","kind":"read"}]}}"#,
+    ],
+    &[
+        r#"{"id":"ladder","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"week",
+            "rule":{"ordered":[{"kind":"task"},{"kind":"walk"},{}]}}"#,
+        r#"{"id":"days","version":2,"title":"Q","coin":{"name":"C","value":1},"per":"once",
+            "rule":{"streak":{"of":{},"unit":"day","at_least":3}}}"#,
+        r#"{"id":"sum","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"day",
+            "rule":{"points":{"of":{},"at_least":40}}}"#,
+        r#"{"id":"kinds","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"month",
+            "rule":{"distinct":{"of":{},"field":"kind","at_least":3}}}"#,
+    ],
+    &[
+        r#"{"id":"first","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"once","supply":2,
+            "rule":{"count":{"of":{"kind":"task"},"at_least":2}}}"#,
+        r#"{"id":"many","version":1,"title":"Q","coin":{"name":"C","value":1},"per":"program","supply":3,
+            "rule":{"count":{"of":{},"at_least":3}}}"#,
+    ],
 ];
 const POLICY: &str =
     r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task":10,"walk":5,"read":20,"other":1}}]"#;
 
-static RULES: LazyLock<[RewardRules; QUESTS.len()]> = LazyLock::new(|| {
-    QUESTS.map(|quests| {
-        let quests = quest::parse(quests.as_bytes()).expect("quests");
-        RewardRules::new(
-            quests,
-            "Europe/Berlin".parse().expect("a zone"),
-            POLICY.parse().expect("a policy"),
-        )
-    })
+static RULES: LazyLock<Vec<RewardRules>> = LazyLock::new(|| {
+    let all = QUESTS.iter().map(|quests| quests.join(","));
+    let single = QUESTS.iter().copied().flatten().map(|quest| (*quest).to_owned());
+    let rules = all.chain(single).map(|quests| {
+        let quests = quest::parse(format!("[{quests}]").as_bytes()).expect("quests");
+        let calendar = "Europe/Berlin".parse().expect("a zone");
+        RewardRules::new(quests, calendar, POLICY.parse().expect("a policy"))
+    });
+    rules.collect()
 });
 
 /// A message in the queue.
@@ -120,7 +126,7 @@ pub struct World {
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let rules = &RULES[random.random_range(0..QUESTS.len())];
+        let rules = &RULES[random.random_range(0..RULES.len())];
         let has_supply = rules.quests.iter().any(|quest| quest.supply.is_some());
         Self {
             faults_percent: random.random_range(0..95),

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::counts::Counts;
 use crate::deployment::Deployment;
+use crate::rewards::Rewards;
 
 /// Nothing that began before an erasure was noted still writes after this: neither an invocation of a function, 30 s for
 /// the aggregator, nor a fold ([`store::folding::FOLD_ENDS_WITHIN`]).
@@ -168,6 +169,10 @@ impl Erasure {
         // Once more, for what was written while the first pass read.
         erased.add(sweep(counts, &erasing, user).await?);
         people.delete(user).await?;
+        if let Some(rewards) = Rewards::connect(counts).await? {
+            // What was posted since the erasure may have earned coins, which were deleted with the others.
+            rewards.prove(counts, user).await?;
+        }
         erased.add(Erased {
             pages: erasing.boards(since).await?,
             records: erasing.records().await?,

@@ -10,3 +10,4 @@ pub mod person;
 pub mod price;
 pub mod rebuild;
 pub mod reconcile;
+mod rewards;

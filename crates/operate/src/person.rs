@@ -31,7 +31,11 @@ pub async fn export(deployment: &Deployment, user: &UserId) -> anyhow::Result<Va
         "nothing is kept of {user}; check the id, in which capitals matter"
     );
     let coins = Coins::new(counts.client.clone(), counts.tables.coins.clone());
-    let coins = coins.of_user_if_any(user).await?.unwrap_or_default();
+    let coins = if coins.are_kept().await? {
+        coins.of_user(user).await?
+    } else {
+        Vec::new()
+    };
     let day = counts.rules.calendar.day(now);
     let standings = counters.iter().map(|(program, counters)| {
         let tallies = counters.tallies(day);

@@ -144,12 +144,12 @@ impl Coins {
         Ok(self.of_user_metered(user).await?.0)
     }
 
-    /// All coins of a person. `None` if there is no such table, since a deployment without quests has none.
-    pub async fn of_user_if_any(&self, user: &UserId) -> Result<Option<Vec<KeptCoin>>, StoreError> {
+    /// Whether there is such a table: a deployment without quests has none.
+    pub async fn are_kept(&self) -> Result<bool, StoreError> {
         let table = self.client.describe_table().table_name(&self.table).send().await;
         match table {
-            Ok(_) => self.of_user(user).await.map(Some),
-            Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(false),
             Err(error) => Err(StoreError::unavailable("looking for the table of coins", error)),
         }
     }

@@ -113,19 +113,19 @@ impl Erasing {
         self.delete(&self.tables.activities, keys).await
     }
 
-    /// Deletes the person's progress with the quests, and the coins that were found before the erasure. Nothing that
-    /// was evaluated before can be written then, since the progress has another version or none. Returns their number.
+    /// Deletes the person's progress with the quests and then all coins, and returns their number. Those that were found
+    /// since the erasure are not spared: an invocation that began before it may have found one with facts of both times.
+    /// So the quests must be proved afterwards. Nothing that was evaluated before can be written then, since the progress
+    /// has another version or none.
     pub async fn rewards(&self) -> Result<u64, StoreError> {
         let coins = Coins::new(self.client.clone(), self.tables.coins.clone());
-        if coins.of_user_if_any(&self.user).await?.is_none() {
+        if !coins.are_kept().await? {
             return Ok(0);
         }
         let progress = Item::from([(attribute::USER_ID.to_owned(), string(self.user.as_str()))]);
         self.delete(&self.tables.progress, vec![progress]).await?;
         let found = coins.of_user(&self.user).await?.into_iter();
-        let keys = found
-            .filter(|coin| coin.found_at < self.before)
-            .map(|coin| item::key(COINS_KEY, self.user.as_str(), &coin.id));
+        let keys = found.map(|coin| item::key(COINS_KEY, self.user.as_str(), &coin.id));
         self.delete(&self.tables.coins, keys.collect()).await
     }
 

@@ -68,7 +68,14 @@ impl World {
         let proof = erasure
             .proof
             .get_or_insert_with(|| PersonReward::prove(user, erasures, rules));
-        if !advance(proof, &mut self.tables, &self.facts, fault, &mut self.random) {
+        if !advance(
+            proof,
+            erasures,
+            &mut self.tables,
+            &self.facts,
+            fault,
+            &mut self.random,
+        ) {
             erasure.proof = None;
         } else if proof.next().is_none() {
             tell(format_args!("the erasure of {} is done", erasure.user));

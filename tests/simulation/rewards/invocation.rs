@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::event::sqs::SqsMessage;
+use domain::quest::CoinState;
 use domain::{FactId, UserId};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _};
 use rewards::batch::{Batch, Person};
 use store::erasures::Erasures;
 use store::ledger::Version;
-use store::reward::{Answer, Call, PersonReward, Proved};
+use store::proving::Change;
+use store::reward::{Answer, Call, PersonReward, Proved, Write};
 use store::{RewardRules, StoredFact};
 
 use super::coins::Tables;
@@ -83,7 +85,7 @@ impl Invocation {
         }
         let at = random.random_range(0..self.people.len());
         let (reward, messages) = &mut self.people[at];
-        if !advance(reward, tables, facts, fault, random) {
+        if !advance(reward, self.erasures, tables, facts, fault, random) {
             self.deferred.extend(messages.drain(..));
             self.people.swap_remove(at);
         } else if reward.next().is_none() {
@@ -97,6 +99,7 @@ impl Invocation {
 /// Sends the next call. Returns `false` if it failed for good.
 pub fn advance(
     reward: &mut PersonReward<'_>,
+    erasures: &Erasures,
     tables: &mut Tables,
     facts: &Facts,
     fault: Fault,
@@ -104,6 +107,9 @@ pub fn advance(
 ) -> bool {
     let call = reward.next().expect("it is not done");
     let user = reward.user.clone();
+    if let Call::Write(write) = &call {
+        check_evidence(write, erasures, facts);
+    }
     let mut answer = || answer(&user, &call, tables, facts, random);
     let answered = match fault {
         Fault::None => Some(answer()),
@@ -124,6 +130,19 @@ pub fn advance(
     tell(format_args!("{user}: {call:?} -> {fault:?} {answered:?}"));
     let version = Version(random.next_u64().to_be_bytes());
     answered.map(|answer| reward.take(answer, version)).is_some()
+}
+
+/// Who knows of an erasure gives no coin for what was erased, though it may not be deleted yet.
+fn check_evidence(write: &Write, erasures: &Erasures, facts: &Facts) {
+    for Change { coin, .. } in &write.proof.changes {
+        let evidence = coin.evidence.iter().map(|id| (coin.user.clone(), id.into()));
+        for stored in evidence.filter_map(|key| facts.get(&key)) {
+            assert!(
+                coin.state == CoinState::Revoked || !erasures.cover(&stored.fact, stored.received_at),
+                "{coin:?} is given for {stored:?}, which was erased"
+            );
+        }
+    }
 }
 
 fn answer(user: &UserId, call: &Call, tables: &mut Tables, facts: &Facts, random: &mut StdRng) -> Answer {

@@ -167,6 +167,7 @@ impl World {
         };
         if !advance(
             &mut reward,
+            self.erasures,
             &mut self.tables,
             &self.facts,
             fault,
