@@ -189,7 +189,7 @@ run "default" {
   assert {
     condition = length(setsubtract(
       # DynamoDB reports the same per table. The last five are of rewards, which run on one machine only so far.
-      setsubtract(keys(jsondecode(file("metrics.json")).metrics), ["ActivitiesWriteUnits", "DedupReadUnits", "DedupWriteUnits", "StandingsWriteUnits", "StandingsReadUnits", "PeopleReadUnits", "SnapshotsWriteUnits", "GateHits", "GateMisses", "Issued", "ProofReadUnits", "Revoked"]),
+      setsubtract(keys(jsondecode(file("metrics.json")).metrics), ["ActivitiesWriteUnits", "DedupReadUnits", "DedupWriteUnits", "StandingsWriteUnits", "StandingsReadUnits", "PeopleReadUnits", "SnapshotsWriteUnits", "CoinsWriteUnits", "GateHits", "GateMisses", "Issued", "ProofReadUnits", "Revoked"]),
       flatten([
         for widget in jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets : [
           for metric in try(widget.properties.metrics, []) : metric[1] if metric[0] == "Podium"

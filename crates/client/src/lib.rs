@@ -222,6 +222,17 @@ impl Api {
         }
     }
 
+    /// Whether a user has found coins.
+    pub async fn has_coins(&self, user: &UserId) -> anyhow::Result<bool> {
+        let url = self.endpoint(&["v1", "users", &address::user_segment(user), "coins"]);
+        let (status, body) = self.fetch(url).await?;
+        let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
+        match problem.code.as_deref() {
+            Some("no_coins") => Ok(false),
+            _ => Ok(self.read::<serde_json::Value>(status, body).map(|_| true)?),
+        }
+    }
+
     /// What each kind is worth.
     pub async fn policy(&self) -> anyhow::Result<ScoringPolicy> {
         let (policy, _): (PolicyDocument, _) = self.get(self.endpoint(&["v1", "policy"])).await?;

@@ -11,6 +11,7 @@ mod people;
 mod probes;
 mod readers;
 mod report;
+mod rewards;
 mod snapshots;
 mod standings;
 mod throughput;
@@ -82,6 +83,8 @@ enum Part {
     Snapshot,
     /// What a profile for everyone and teams add to a snapshot
     People,
+    /// POST to coin at 1,000 activities a second, activities evaluated a second, and their units
+    Rewards,
     /// Read units of a person's document
     Readers,
     /// Units for points over time: samples of past snapshots, compared with day counters
@@ -137,6 +140,7 @@ async fn measure(args: &Args, report: &mut Report) {
             Part::Units => units::measure(report, &mut peaks).await,
             Part::Snapshot => snapshots::measure(&args.standings, report, &mut peaks).await,
             Part::People => people::measure(report, &mut peaks).await,
+            Part::Rewards => rewards::measure(length, report, &mut peaks).await,
             Part::Readers => readers::measure(report, &mut peaks).await,
             Part::History => history::measure(report, &mut peaks).await,
             Part::Functions => functions::measure(report, &mut peaks).await,

@@ -165,6 +165,7 @@ impl Rewards {
             (Metric::GateMisses, as_float(rewarded.gate_misses)),
             (Metric::Retries, as_float(rewarded.retries)),
             (Metric::ProofReadUnits, rewarded.read_units),
+            (Metric::CoinsWriteUnits, rewarded.write_units),
         ]);
         if batch.erased > 0 {
             values.push((Metric::Erased, as_float(batch.erased)));

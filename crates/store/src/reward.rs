@@ -61,7 +61,9 @@ pub enum Answer {
         read_units: f64,
     },
     Settlements(BTreeMap<QuestVersion, Arc<Settlement>>),
-    Written,
+    Written {
+        write_units: f64,
+    },
     /// The person's progress moved on, or a supply was settled meanwhile.
     Overtaken,
 }
@@ -78,6 +80,8 @@ pub struct Rewarded {
     pub retries: usize,
     /// Of proofs: of the tables of activities and of coins.
     pub read_units: f64,
+    /// Of the tables of progress and of coins.
+    pub write_units: f64,
 }
 
 impl Rewarded {
@@ -88,6 +92,7 @@ impl Rewarded {
         self.revoked += more.revoked;
         self.retries += more.retries;
         self.read_units += more.read_units;
+        self.write_units += more.write_units;
     }
 }
 
@@ -189,6 +194,9 @@ impl<'r> PersonReward<'r> {
     ///
     /// If it is an answer to another call.
     pub fn take(&mut self, answer: Answer, version: Version) {
+        if let Answer::Written { write_units } = answer {
+            self.rewarded.write_units += write_units;
+        }
         let stage = mem::replace(&mut self.stage, Stage::Done);
         self.stage = match (stage, answer) {
             (Stage::ReadToTell { .. }, Answer::Progress(progress)) => {
@@ -204,7 +212,7 @@ impl<'r> PersonReward<'r> {
                 self.rewarded.retries += 1;
                 Stage::ReadToTell { is_consistent: true }
             }
-            (Stage::Tell { write, must_prove }, Answer::Written) => {
+            (Stage::Tell { write, must_prove }, Answer::Written { .. }) => {
                 if must_prove {
                     Stage::ReadPerson(Some(write.progress))
                 } else {
@@ -253,7 +261,7 @@ impl<'r> PersonReward<'r> {
                 self.rewarded.retries += 1;
                 Stage::ReadToProve
             }
-            (Stage::Prove { write, is_last }, Answer::Written) => {
+            (Stage::Prove { write, is_last }, Answer::Written { .. }) => {
                 self.has_changed |= !write.proof.changes.is_empty();
                 self.rewarded.issued += write.proof.count(Effect::Issued);
                 self.rewarded.revoked += write.proof.count(Effect::Revoked);

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata as _};
-use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    ConditionCheck, ConsumedCapacity, Put, ReturnConsumedCapacity, TransactWriteItem,
+};
 use domain::{Fact, UserId};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
@@ -232,9 +234,10 @@ impl Rewarding {
             .set_item(Some(item))
             .condition_expression(condition(replaces))
             .set_expression_attribute_names(Some(condition_names()))
-            .set_expression_attribute_values(condition_values(replaces));
+            .set_expression_attribute_values(condition_values(replaces))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match put.send().await {
-            Ok(_) => Ok(Answer::Written),
+            Ok(output) => Ok(written(output.consumed_capacity)),
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Answer::Overtaken),
             Err(error) => Err(StoreError::unavailable("writing a person's progress", error)),
         }
@@ -271,9 +274,10 @@ impl Rewarding {
         let transaction = self
             .client
             .transact_write_items()
-            .set_transact_items(Some(writes));
+            .set_transact_items(Some(writes))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match transaction.send().await {
-            Ok(_) => Ok(Answer::Written),
+            Ok(output) => Ok(written(output.consumed_capacity.unwrap_or_default())),
             // A condition, or another transaction on one of the items: all is read again in either case.
             Err(error) if error.code() == Some("TransactionCanceledException") => Ok(Answer::Overtaken),
             Err(error) => Err(StoreError::unavailable("writing a person's coins", error)),
@@ -296,6 +300,15 @@ impl Rewarding {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn written(consumed: impl IntoIterator<Item = ConsumedCapacity>) -> Answer {
+    let units = consumed
+        .into_iter()
+        .filter_map(|consumed| consumed.capacity_units);
+    Answer::Written {
+        write_units: units.sum(),
+    }
 }
 
 /// The condition that a person's progress is as it was read.

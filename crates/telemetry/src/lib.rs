@@ -60,6 +60,8 @@ metrics! {
     ActivitiesWriteUnits: "Count",
     /// Of proofs: reading the facts and coins of people.
     ProofReadUnits: "Count",
+    /// Of rewards: of the tables of progress and of coins.
+    CoinsWriteUnits: "Count",
     DedupReadUnits: "Count",
     DedupWriteUnits: "Count",
     StandingsWriteUnits: "Count",

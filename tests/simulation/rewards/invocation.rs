@@ -161,7 +161,7 @@ fn answer(user: &UserId, call: &Call, tables: &mut Tables, facts: &Facts, random
                 .filter_map(|quest| Some((quest.clone(), tables.settlements.get(quest)?.clone())));
             Answer::Settlements(settled.collect())
         }
-        Call::Write(write) if tables.write(user, write) => Answer::Written,
+        Call::Write(write) if tables.write(user, write) => Answer::Written { write_units: 0.0 },
         Call::Write(_) => Answer::Overtaken,
     }
 }
