@@ -198,6 +198,7 @@ function enter(next) {
   absent = null;
   latest = null;
   asked = performance.now();
+  forget();
   showTitle();
   byId("race").hidden = view.board === TEAMS;
   // Charts are of the current period.
@@ -265,7 +266,9 @@ function closeUser() {
   (row ?? byId("search-text")).focus();
 }
 
-const tell = ({ message }) => say("message", message);
+// Why an action failed stays until the next one, whatever boards come meanwhile.
+const tell = ({ message }) => say("notice", message);
+const forget = () => say("notice", "");
 
 const loadExport = onDemand("./export.js");
 function save({ target }) {
@@ -283,6 +286,7 @@ const loadEarlier = onDemand("./earlier.js");
 byId("period").addEventListener("change", async ({ target }) => {
   if (target.value !== EARLIER) return go({ period: target.value || null, from: 1 });
   const asked = view;
+  forget();
   try {
     const { earlierOf } = await loadEarlier();
     learnPeriods(asked.window, await earlierOf(asked));
@@ -331,7 +335,10 @@ document.addEventListener("keydown", (event) => {
 byId("rows").addEventListener("change", ({ target }) => go(pageWith(view.from, Number(target.value))));
 onClick("csv", save);
 onClick("json", save);
-onClick("how", () => loadHow().then(({ showHow }) => showHow()).catch(tell));
+onClick("how", () => {
+  forget();
+  loadHow().then(({ showHow }) => showHow()).catch(tell);
+});
 onClick("you", () => (byId("you").dataset.of === "team" ? go({ board: whichIsMyTeam(), from: START.from }) : choose(whoIsMe())));
 onClick("toggle-team", () => {
   setMyTeam(view.board === whichIsMyTeam() ? null : view.board, nameOf(view.board));
