@@ -2,7 +2,8 @@
 
 import { dayAndMonth } from "./format.js";
 import { ageSeconds } from "./freshness.js";
-import { shortened, texts } from "./texts_on_demand.js";
+import { shortened } from "./person.js";
+import { texts } from "./texts.js";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;

@@ -3,7 +3,8 @@
 import { get } from "./api.js";
 import { periodOfSeason } from "./calendar.js";
 import { dates } from "./format.js";
-import { isolated, texts } from "./texts_on_demand.js";
+import { isolated } from "./person.js";
+import { texts } from "./texts.js";
 
 /** All boards have the same. */
 export const periodsPath = ({ window }) => `/v1/boards/global/periods?window=${window}&limit=60`;

@@ -5,7 +5,7 @@ import { dayAt, periodOfSeason, stateOf } from "./calendar.js";
 import { make } from "./element.js";
 import { dates, fullDate } from "./format.js";
 import { kindsOf, versionsFrom } from "./policy.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 import { START, writeView } from "./view.js";
 
 const close = make("button", {}, texts.close);

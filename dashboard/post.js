@@ -3,7 +3,7 @@ import { change, newId } from "./change.js";
 import { posting } from "./config.js";
 import { make, say } from "./element.js";
 import { kindsOf, versionAt } from "./policy.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 import { userPath } from "./view.js";
 
 const WATCH_EVERY_MS = 1000;

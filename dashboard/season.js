@@ -5,7 +5,8 @@ import { beginOfSeason, dayAt, endOfSeason, serverTime, stateOf } from "./calend
 import { onDemand } from "./demand.js";
 import { byId, make, write } from "./element.js";
 import { showPeriods } from "./periods.js";
-import { shortened, texts } from "./texts_on_demand.js";
+import { shortened } from "./person.js";
+import { texts } from "./texts.js";
 import { learnTitle, START, timesName, titleOf, writeView } from "./view.js";
 
 const tab = byId("tab-season");

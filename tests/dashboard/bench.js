@@ -50,7 +50,7 @@ const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
 const OPTIONAL = [
   "account.js", "admin.html", "by_program.js", "calendar.js", "card.css", "card.js", "change.js", "earlier.js", "export.js",
   "how.css", "how.js", "login.css", "login.js", "place.js", "policy.js", "post.js", "reading.css", "reading.js",
-  "search.css", "search.js", "season.css", "season.js", "texts_on_demand.js", "token.js", "you.css", "you.js",
+  "search.css", "search.js", "season.css", "season.js", "token.js", "you.css", "you.js",
 ];
 
 async function bytesOfPage() {

@@ -33,7 +33,7 @@ macro_rules! dashboard {
 }
 
 /// All files of the dashboard. They are part of the binary, so that it runs without a checkout.
-const DASHBOARD: [(&str, &str); 61] = dashboard![
+const DASHBOARD: [(&str, &str); 60] = dashboard![
     "account.js",
     "admin.html",
     "admin/address.js",
@@ -88,7 +88,6 @@ const DASHBOARD: [(&str, &str); 61] = dashboard![
     "season.js",
     "style.css",
     "texts.js",
-    "texts_on_demand.js",
     "token.js",
     "vendor/oauth4webapi.js",
     "vendor/oauth4webapi.txt",
@@ -238,7 +237,7 @@ mod tests {
     /// The files that only a page where one posts loads.
     const POSTING: [&str; 3] = ["change.js", "policy.js", "post.js"];
     /// The files that a page loads when one asks for what they do.
-    const ON_DEMAND: [&str; 18] = [
+    const ON_DEMAND: [&str; 17] = [
         "by_program.js",
         "calendar.js",
         "card.css",
@@ -254,7 +253,6 @@ mod tests {
         "search.js",
         "season.css",
         "season.js",
-        "texts_on_demand.js",
         "you.css",
         "you.js",
     ];

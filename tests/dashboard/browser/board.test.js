@@ -58,7 +58,7 @@ test("where nobody logs in, the page loads nothing for it", async (t) => {
   const page = await visit(t, stack);
   const modules = [
     "api", "app", "board", "change", "chart", "config", "demand", "element", "format", "freshness", "me", "moves", "periods", "person", "policy",
-    "post", "programs", "refresh", "texts", "texts_on_demand", "view",
+    "post", "programs", "refresh", "texts", "view",
   ];
   await eventually("all requests", async () => {
     const paths = page.requests.filter((url) => !url.startsWith("data:")).map((url) => new URL(url).pathname);
