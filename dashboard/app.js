@@ -1,8 +1,7 @@
 // Connects the view in the URL, its API documents and the page parts that show them.
 
 import { get, lastAnswer } from "./api.js";
-import { hideBars, showBoard, showLoading, showPodium, showProblem, teamRow } from "./board.js";
-import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
+import { hideBars, loadMoves, showBoard, showLoading, showPodium, showProblem, teamRow } from "./board.js";
 import { login, posting } from "./config.js";
 import { onDemand, styled } from "./demand.js";
 import { byId, say } from "./element.js";
@@ -23,6 +22,8 @@ const refresh = keepFresh(load);
 let view;
 // The answer that each part of the page shows.
 let shown = {};
+// Why a part has nothing to show, as text.
+let reasons = {};
 // The rows of the view's board; null until they are known.
 let listed = null;
 // The board of the view that was loaded last; null until one was.
@@ -67,22 +68,22 @@ const show = {
     showPrograms(document, view);
     if (document.season || view.window === "season") loadSeason().catch(() => {});
     if (view.period !== null) forgetPoints();
-    showShares(byId("shares"), sharesOf(document.boards));
+    showShares();
   },
   history: showLines,
   user(document) {
     card?.showUser(document);
-    showLines();
+    loadCharts().then(showLines, () => {});
   },
 };
 
 const fail = {
   board: (...why) => showProblem(view, ...why),
-  programs(text) {
+  programs() {
     forgetPoints();
-    showNothing(byId("shares"), text);
+    showShares();
   },
-  history: (text) => showNothing(byId("race"), text),
+  history: showLines,
   you(text, otherCase, code) {
     absent = code;
   },
@@ -92,15 +93,36 @@ const fail = {
   },
 };
 
+// Most visits see the first rows alone, so the charts are loaded once they come near, or with a card. A failed load is
+// tried again with the next board.
+let charts = null;
+const loadCharts = onDemand("./chart.js", (module) => {
+  charts = module;
+  showShares();
+  showLines();
+}, "chart.css");
+const near = new IntersectionObserver(([{ isIntersecting }]) => {
+  if (isIntersecting) loadCharts().catch(() => {});
+}, { rootMargin: "100%" });
+
+// What is observed anew is told of at once.
+function lookForCharts() {
+  near.disconnect();
+  if (charts === null) near.observe(byId("charts"));
+}
+
+function showShares() {
+  charts?.showSharesOf(shown, reasons);
+}
+
 function showLines() {
-  const [board, user] = [shown.history, shown.user].map((answer) => answer?.document ?? null);
-  if (board) showRace(byId("race"), linesOf(board, user), view.user, board.window.time_zone);
-  if (user && card && view.period === null) showLine(byId("user-line"), lineOf(user, board), user.window.time_zone);
+  charts?.showLinesOf(shown, reasons, view);
 }
 
 function put(part, answer) {
   if (shown[part] === answer) return;
   shown[part] = answer;
+  delete reasons[part];
   learn(answer.document);
   show[part]?.(answer.document);
   setBusy(part, false);
@@ -123,11 +145,13 @@ async function loadPart(part, path, signal) {
     // The old document stays, unless the API says that it is gone.
     if (!shown[part] || !problem.unreachable) {
       delete shown[part];
+      reasons[part] = problem.message;
       fail[part]?.(problem.message, problem.otherCase, problem.code);
       setBusy(part, false);
       if (part === "board") asked = null;
     }
   }
+  if (part === "board") lookForCharts();
   tick();
   return problem;
 }
@@ -155,6 +179,7 @@ const loadSeason = onDemand("./season.js", (module) => {
 async function load(signal) {
   // A login is loaded first.
   if (view === undefined) return { failed: true, retryAfter: 0 };
+  if (latest !== null) loadMoves().catch(() => {});
   if (whoIsMe() !== null) loadBar().catch(() => {});
   const asked = Object.entries(documentsOf(view, whoIsMe())).filter(([, path]) => path !== null);
   const [board, ...others] = await Promise.all(asked.map(([part, path]) => loadPart(part, path, signal)));
@@ -195,6 +220,7 @@ function enter(next) {
   }
   view = next;
   shown = {};
+  reasons = {};
   absent = null;
   latest = null;
   asked = performance.now();

@@ -1,11 +1,11 @@
-// Charts are drawn at their real pixel width, so that text is never scaled.
+// The charts, which are loaded when they come near. They are drawn at their real pixel width, so that text is never scaled.
 
 import { onDemand } from "./demand.js";
-import { draw, make, table } from "./element.js";
-import { axisTime, fullTime, number, percent, percents, sumOf } from "./format.js";
+import { byId, fill, make, table } from "./element.js";
+import { axisTime, fullTime, number, percent, sumOf } from "./format.js";
 import { lettersOf, personOf } from "./person.js";
+import { partsOf, partWords } from "./shares.js";
 import { texts } from "./texts.js";
-import { nameOf } from "./view.js";
 
 const LEADERS = 5;
 const SHARES_MAX = 8;
@@ -39,19 +39,6 @@ export function linesOf(board, chosen) {
   return lines.map((each) => (isShared(each) && each.name !== each.user ? { ...each, name: `${each.name} (${each.user})` } : each));
 }
 
-/**
- * What each program is of all positive points, and last those without a board: `[{name, points, share, whole}]`.
- * The whole percents sum to 100. Points that are not positive are no part of anything.
- */
-export function partsOf([global, ...programs]) {
-  const rest = programs.reduce((left, { points }) => left - points, global.points);
-  const all = [...programs.map(({ board, points }) => ({ name: nameOf(board), points })), { name: texts.others, points: rest }];
-  const positive = all.map(({ points }) => Math.max(0, points));
-  const total = sumOf(positive);
-  const wholes = percents(positive);
-  return all.map((part, i) => ({ ...part, share: positive[i] / total, whole: wholes[i] }));
-}
-
 /** The programs with the most points, and the rest as one; none without positive points. */
 export function sharesOf(boards) {
   const parts = partsOf(boards);
@@ -62,8 +49,6 @@ export function sharesOf(boards) {
   if (others.length > 0) programs.push({ name: texts.others, points: sum("points"), share: sum("share"), whole: sum("whole") });
   return programs;
 }
-
-export const partWords = ({ points, share, whole }) => number(points) + (points > 0 ? ` · ${percent(whole, share)}` : "");
 
 /** Round numbers from `min` or below to `max` or above. */
 export function ticksOf(min, max) {
@@ -98,6 +83,8 @@ export function pathOf(points, x, y) {
   }).join("");
 }
 
+const draw = (name, attributes = {}, ...children) =>
+  fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 const canvas = (width, height, label) => draw("svg", { width, height, role: "img", "aria-label": label });
 const words = (text, x, y, more) => draw("text", { x, y, ...more }, text);
 const ENDING = { "text-anchor": "end" };
@@ -193,18 +180,18 @@ function fillTable(figure, heads, rows) {
   figure.classList.remove("nothing");
 }
 
-export function showNothing(figure, why) {
+function showNothing(figure, why) {
   figure.querySelector(".picture").replaceChildren(why);
   figure.classList.add("nothing");
 }
 
-export function showLine(place, own, timeZone) {
+function showLine(place, own, timeZone) {
   const drawn = linesPicture([own], own.user, timeZone, place.clientWidth, 96);
   if (drawn === null) place.replaceChildren();
   else showLines(place, drawn, [own], timeZone);
 }
 
-export function showRace(figure, lines, chosen, timeZone) {
+function showRace(figure, lines, chosen, timeZone) {
   const place = figure.querySelector(".picture");
   const drawn = linesPicture(lines, chosen, timeZone, place.clientWidth, 240);
   if (drawn === null) return showNothing(figure, texts.noLines);
@@ -216,7 +203,7 @@ export function showRace(figure, lines, chosen, timeZone) {
   fillTable(figure, [texts.time, ...lines.map(({ name }) => make("bdi", {}, name))], rows);
 }
 
-export function showShares(figure, shares) {
+function drawShares(figure, shares) {
   if (shares.length === 0) return showNothing(figure, texts.noShares);
   const width = figure.querySelector(".picture").clientWidth;
   const label = `${texts.byProgram}: ${shares.map(({ name, whole, share }) => `${name} ${percent(whole, share)}`).join(", ")}`;
@@ -234,4 +221,19 @@ export function showShares(figure, shares) {
   const rows = shares.map(({ name, points, whole, share }) => [name, number(points), percent(whole, share)]);
   figure.querySelector(".picture").replaceChildren(picture);
   fillTable(figure, [texts.program, texts.points, texts.share], rows);
+}
+
+/** Draws what is known. `reasons` say why something is not, each by its part of the page. */
+export function showLinesOf({ history, user }, reasons, view) {
+  const board = history?.document ?? null;
+  const person = user?.document ?? null;
+  if (board) showRace(byId("race"), linesOf(board, person), view.user, board.window.time_zone);
+  else if (reasons.history) showNothing(byId("race"), reasons.history);
+  const place = byId("user-line");
+  if (person && place && view.period === null) showLine(place, lineOf(person, board), person.window.time_zone);
+}
+
+export function showSharesOf({ programs }, reasons) {
+  if (programs) drawShares(byId("shares"), sharesOf(programs.document.boards));
+  else if (reasons.programs) showNothing(byId("shares"), reasons.programs);
 }

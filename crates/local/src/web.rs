@@ -33,7 +33,7 @@ macro_rules! dashboard {
 }
 
 /// All files of the dashboard. They are part of the binary, so that it runs without a checkout.
-const DASHBOARD: [(&str, &str); 60] = dashboard![
+const DASHBOARD: [(&str, &str); 62] = dashboard![
     "account.js",
     "admin.html",
     "admin/address.js",
@@ -58,6 +58,7 @@ const DASHBOARD: [(&str, &str); 60] = dashboard![
     "card.css",
     "card.js",
     "change.js",
+    "chart.css",
     "chart.js",
     "config.js",
     "demand.js",
@@ -86,6 +87,7 @@ const DASHBOARD: [(&str, &str); 60] = dashboard![
     "search.js",
     "season.css",
     "season.js",
+    "shares.js",
     "style.css",
     "texts.js",
     "token.js",
@@ -237,15 +239,18 @@ mod tests {
     /// The files that only a page where one posts loads.
     const POSTING: [&str; 3] = ["change.js", "policy.js", "post.js"];
     /// The files that a page loads when one asks for what they do.
-    const ON_DEMAND: [&str; 17] = [
+    const ON_DEMAND: [&str; 20] = [
         "by_program.js",
         "calendar.js",
         "card.css",
         "card.js",
+        "chart.css",
+        "chart.js",
         "earlier.js",
         "export.js",
         "how.css",
         "how.js",
+        "moves.js",
         "place.js",
         "reading.css",
         "reading.js",

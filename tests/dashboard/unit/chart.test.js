@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../language.js";
 import { learn } from "../../../dashboard/person.js";
-import { lineOf, linesOf, partsOf, partWords, pathOf, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
+import { lineOf, linesOf, pathOf, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
+import { partsOf, partWords } from "../../../dashboard/shares.js";
 import { nearest, pointsAt } from "../../../dashboard/reading.js";
 
 const AT = ["2026-11-21T10:00:00Z", "2026-11-21T10:01:00Z"];
