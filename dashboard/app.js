@@ -58,48 +58,36 @@ const show = {
       if (shown.programs) show.programs(shown.programs.document);
     }
     if (view.from === 1) showPodium(entries);
-    showLines();
   },
   leaders(document) {
     showPodium(rowsOf(document));
-    showLines();
   },
   programs(document) {
     showPrograms(document, view);
     if (document.season || view.window === "season") loadSeason().catch(() => {});
     if (view.period !== null) forgetPoints();
-    showShares();
   },
-  history: showLines,
   user(document) {
     card?.showUser(document);
-    loadCharts().then(showLines, () => {});
+    loadCharts().catch(() => {});
   },
 };
 
 const fail = {
   board: (...why) => showProblem(view, ...why),
-  programs() {
-    forgetPoints();
-    showShares();
-  },
-  history: showLines,
+  programs: forgetPoints,
   you(text, otherCase, code) {
     absent = code;
   },
-  user(...why) {
-    card?.showUserProblem(...why);
-    showLines();
-  },
+  user: (...why) => card?.showUserProblem(...why),
 };
 
-// Most visits see the first rows alone, so the charts are loaded once they come near, or with a card. A failed load is
-// tried again with the next board.
+// Few visits scroll to the charts: they are loaded once they come near, or with a card. A failed load is tried again
+// with the next board.
 let charts = null;
 const loadCharts = onDemand("./chart.js", (module) => {
   charts = module;
-  showShares();
-  showLines();
+  showCharts();
 }, "chart.css");
 const near = new IntersectionObserver(([{ isIntersecting }]) => {
   if (isIntersecting) loadCharts().catch(() => {});
@@ -111,12 +99,8 @@ function lookForCharts() {
   if (charts === null) near.observe(byId("charts"));
 }
 
-function showShares() {
-  charts?.showSharesOf(shown, reasons);
-}
-
-function showLines() {
-  charts?.showLinesOf(shown, reasons, view);
+function showCharts() {
+  charts?.showCharts(shown, reasons, view);
 }
 
 function put(part, answer) {
@@ -125,6 +109,7 @@ function put(part, answer) {
   delete reasons[part];
   learn(answer.document);
   show[part]?.(answer.document);
+  showCharts();
   setBusy(part, false);
   if (part === "board") asked = null;
   if (part === "programs") card?.showByProgram();
@@ -147,6 +132,7 @@ async function loadPart(part, path, signal) {
       delete shown[part];
       reasons[part] = problem.message;
       fail[part]?.(problem.message, problem.otherCase, problem.code);
+      showCharts();
       setBusy(part, false);
       if (part === "board") asked = null;
     }
@@ -387,10 +373,7 @@ byId("search").addEventListener("submit", (event) => {
 addEventListener("popstate", () => enter(parseView(location.search)));
 addEventListener("offline", tick);
 addEventListener("online", tick);
-addEventListener("resize", () => {
-  if (shown.programs) show.programs(shown.programs.document);
-  showLines();
-});
+addEventListener("resize", showCharts);
 setInterval(tick, 1000);
 
 // Only a deployment where one posts loads this module.

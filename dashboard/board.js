@@ -13,7 +13,7 @@ let moves = null;
 /** What shows the changes of a newer board: there is nothing to show before the second one. */
 export const loadMoves = onDemand("./moves.js", (module) => {
   moves = module;
-});
+}, "moves.css");
 
 // The previous view stays, dimmed, until the new one loads.
 export function showLoading(view, listed) {

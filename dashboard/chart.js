@@ -1,8 +1,8 @@
 // The charts, which are loaded when they come near. They are drawn at their real pixel width, so that text is never scaled.
 
 import { onDemand } from "./demand.js";
-import { byId, fill, make, table } from "./element.js";
-import { axisTime, fullTime, number, percent, sumOf } from "./format.js";
+import { byId, fill, make } from "./element.js";
+import { DAY, fullTime, inZone, number, percent, SECONDS, sumOf, TIME } from "./format.js";
 import { lettersOf, personOf } from "./person.js";
 import { partsOf, partWords } from "./shares.js";
 import { texts } from "./texts.js";
@@ -58,6 +58,14 @@ export function ticksOf(min, max) {
   const first = Math.floor(min / step) * step;
   const steps = Math.max(1, Math.ceil((max - first) / step));
   return Array.from({ length: steps + 1 }, (_, i) => first + i * step);
+}
+
+/** For a time axis of `span` milliseconds. */
+export function axisTime(span, timeZone) {
+  const days = span / 86_400_000;
+  if (days < 0.01) return inZone(timeZone, SECONDS);
+  if (days <= 1) return inZone(timeZone, TIME);
+  return inZone(timeZone, days < 300 ? DAY : { month: "short", year: "numeric" });
 }
 
 /** Spreads heights at least `gap` apart, in the same order, with none above `most`. */
@@ -174,6 +182,12 @@ function showLines(place, drawn, lines, timeZone) {
   });
 }
 
+function table(heads, rows) {
+  const row = (kind) => ([first, ...rest]) =>
+    make("tr", {}, make("th", {}, first), ...rest.map((text) => make(kind, {}, text)));
+  return make("table", {}, make("thead", {}, row("th")(heads)), make("tbody", {}, ...rows.map(row("td"))));
+}
+
 // The details keep their place while there is nothing to show, so that nothing below moves.
 function fillTable(figure, heads, rows) {
   figure.querySelector(".data").replaceChildren(table(heads, rows));
@@ -203,7 +217,7 @@ function showRace(figure, lines, chosen, timeZone) {
   fillTable(figure, [texts.time, ...lines.map(({ name }) => make("bdi", {}, name))], rows);
 }
 
-function drawShares(figure, shares) {
+function showShares(figure, shares) {
   if (shares.length === 0) return showNothing(figure, texts.noShares);
   const width = figure.querySelector(".picture").clientWidth;
   const label = `${texts.byProgram}: ${shares.map(({ name, whole, share }) => `${name} ${percent(whole, share)}`).join(", ")}`;
@@ -224,16 +238,13 @@ function drawShares(figure, shares) {
 }
 
 /** Draws what is known. `reasons` say why something is not, each by its part of the page. */
-export function showLinesOf({ history, user }, reasons, view) {
+export function showCharts({ history, programs, user }, reasons, view) {
   const board = history?.document ?? null;
   const person = user?.document ?? null;
   if (board) showRace(byId("race"), linesOf(board, person), view.user, board.window.time_zone);
   else if (reasons.history) showNothing(byId("race"), reasons.history);
-  const place = byId("user-line");
-  if (person && place && view.period === null) showLine(place, lineOf(person, board), person.window.time_zone);
-}
-
-export function showSharesOf({ programs }, reasons) {
-  if (programs) drawShares(byId("shares"), sharesOf(programs.document.boards));
+  const ofPerson = byId("user-line");
+  if (person && ofPerson && view.period === null) showLine(ofPerson, lineOf(person, board), person.window.time_zone);
+  if (programs) showShares(byId("shares"), sharesOf(programs.document.boards));
   else if (reasons.programs) showNothing(byId("shares"), reasons.programs);
 }

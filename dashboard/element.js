@@ -67,9 +67,3 @@ export function arrange(parent, children) {
     : parent.querySelector(`[data-choose="${CSS.escape(focused.dataset.choose)}"]`) ?? parent.closest("[tabindex]");
   again?.focus({ preventScroll: true });
 }
-
-export function table(heads, rows) {
-  const row = (kind) => ([first, ...rest]) =>
-    make("tr", {}, make("th", {}, first), ...rest.map((text) => make(kind, {}, text)));
-  return make("table", {}, make("thead", {}, row("th")(heads)), make("tbody", {}, ...rows.map(row("td"))));
-}

@@ -1,7 +1,8 @@
 // How points work and which seasons there are, from the scoring policy. Only who asks for it loads this module.
 
 import { get } from "./api.js";
-import { dayAt, periodOfSeason, stateOf } from "./calendar.js";
+import { dayAt, stateOf } from "./calendar.js";
+import { periodOfSeason } from "./earlier.js";
 import { make } from "./element.js";
 import { dates, fullDate } from "./format.js";
 import { kindsOf, versionsFrom } from "./policy.js";

@@ -1,7 +1,8 @@
 // The seasons that are counted. The page only shows them: they are part of how Podium is deployed.
 
 import { get } from "../api.js";
-import { dayAt, periodOfSeason, stateOf } from "../calendar.js";
+import { dayAt, stateOf } from "../calendar.js";
+import { periodOfSeason } from "../earlier.js";
 import { make, write } from "../element.js";
 import { count, dates } from "../format.js";
 import { texts } from "../texts.js";

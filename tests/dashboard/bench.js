@@ -49,7 +49,7 @@ const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
 /// besides those in directories.
 const OPTIONAL = [
   "account.js", "admin.html", "by_program.js", "calendar.js", "card.css", "card.js", "change.js", "chart.css", "chart.js", "earlier.js", "export.js",
-  "how.css", "how.js", "login.css", "login.js", "moves.js", "place.js", "policy.js", "post.js", "reading.css", "reading.js",
+  "how.css", "how.js", "login.css", "login.js", "moves.css", "moves.js", "other_boards.css", "other_boards.js", "place.js", "policy.js", "post.css", "post.js", "reading.css", "reading.js",
   "search.css", "search.js", "season.css", "season.js", "token.js", "you.css", "you.js",
 ];
 

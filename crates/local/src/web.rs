@@ -33,7 +33,7 @@ macro_rules! dashboard {
 }
 
 /// All files of the dashboard. They are part of the binary, so that it runs without a checkout.
-const DASHBOARD: [(&str, &str); 62] = dashboard![
+const DASHBOARD: [(&str, &str); 66] = dashboard![
     "account.js",
     "admin.html",
     "admin/address.js",
@@ -73,11 +73,15 @@ const DASHBOARD: [(&str, &str); 62] = dashboard![
     "login.css",
     "login.js",
     "me.js",
+    "moves.css",
     "moves.js",
+    "other_boards.css",
+    "other_boards.js",
     "periods.js",
     "person.js",
     "place.js",
     "policy.js",
+    "post.css",
     "post.js",
     "programs.js",
     "reading.css",
@@ -237,9 +241,9 @@ mod tests {
     /// The files that only a page with login loads.
     const LOGIN: [&str; 4] = ["account.js", "login.css", "login.js", "token.js"];
     /// The files that only a page where one posts loads.
-    const POSTING: [&str; 3] = ["change.js", "policy.js", "post.js"];
+    const POSTING: [&str; 4] = ["change.js", "policy.js", "post.css", "post.js"];
     /// The files that a page loads when one asks for what they do.
-    const ON_DEMAND: [&str; 20] = [
+    const ON_DEMAND: [&str; 23] = [
         "by_program.js",
         "calendar.js",
         "card.css",
@@ -250,7 +254,10 @@ mod tests {
         "export.js",
         "how.css",
         "how.js",
+        "moves.css",
         "moves.js",
+        "other_boards.css",
+        "other_boards.js",
         "place.js",
         "reading.css",
         "reading.js",

@@ -66,6 +66,8 @@ test("where nobody logs in, the page loads nothing for it", async (t) => {
       "/",
       ...modules.map((name) => `/${name}.js`),
       "/chart.css",
+      "/moves.css",
+      "/post.css",
       "/style.css",
       "/v1/boards",
       "/v1/boards/global",
