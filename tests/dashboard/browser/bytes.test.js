@@ -13,6 +13,8 @@ const PHONE = { width: 360, height: 640 };
 const TABLET = { width: 768, height: 1024 };
 const DESK = { width: 1440, height: 900 };
 const OPENING_BYTES_MAX = 90_000;
+// With the bar of whoever marked their row.
+const OWN_BYTES_MAX = 95_000;
 // With the charts, which stand beside the board on a wide screen, and what shows the moves of a second board.
 const WHOLE_BYTES_MAX = 107_000;
 
@@ -32,13 +34,16 @@ const states = {
 before(() => Promise.all(Object.values(states).map((stack) => stack.add(recentActivities({ count: 600, users: 150 })))));
 
 /// Opens the page as a public deployment has it, where nobody posts. Its files are counted as they are stored.
-async function visitPublic(t, stack, viewport, view = {}) {
+async function visitPublic(t, stack, viewport, view = {}, me = null) {
   const page = await visit(t, stack, view, {
     viewport,
-    before: (tab) => tab.route("**/config.js", (route) => route.fulfill({
-      contentType: "text/javascript",
-      body: 'export const login = null;\nexport const readers = "public";\nexport const posting = null;\n',
-    })),
+    before: async (tab) => {
+      if (me !== null) await tab.addInitScript((user) => localStorage.setItem("podium.me", user), me);
+      await tab.route("**/config.js", (route) => route.fulfill({
+        contentType: "text/javascript",
+        body: 'export const login = null;\nexport const readers = "public";\nexport const posting = null;\n',
+      }));
+    },
   });
   const files = () => [...new Set(page.requests.map((url) => new URL(url)).filter(({ protocol, pathname }) =>
     protocol !== "data:" && !pathname.startsWith("/v1/")).map(({ pathname }) => (pathname === "/" ? "/index.html" : pathname)))];
@@ -48,11 +53,13 @@ async function visitPublic(t, stack, viewport, view = {}) {
 }
 
 for (const [state, stack] of Object.entries(states)) {
-  const hasSeason = state.startsWith("a running") || state.includes("today") || state.includes("to come");
+  const hasSeason = !["no season", "a season that is over"].includes(state);
   for (const viewport of [PHONE, TABLET, DESK]) {
     test(`with ${state}, ${viewport.width} px wide, a visit stays small`, async (t) => {
       const { page, files, bytes } = await visitPublic(t, stack, viewport);
-      await eventually("what belongs to the season", () => assert.equal(files().includes("/season.js"), hasSeason));
+      await eventually("what belongs to the season", async () => {
+        for (const name of ["/season.js", "/season.css", "/calendar.js"]) assert.equal(files().includes(name), hasSeason, name);
+      });
       if (viewport !== DESK) assert.ok(!files().includes("/chart.js"), "the charts are far");
       // Whether the second board is asked for by now depends on the time that passed.
       const opening = bytes(["/moves.", ...(viewport === DESK ? ["/chart."] : [])]);
@@ -68,3 +75,38 @@ for (const [state, stack] of Object.entries(states)) {
     });
   }
 }
+
+test("the bar of whoever marked their row adds little", async (t) => {
+  const stack = states["a running season"];
+  const { user_id } = (await stack.board()).entries[0];
+  const { page, files, bytes } = await visitPublic(t, stack, PHONE, {}, user_id);
+  await eventually("the bar", async () => {
+    assert.ok((await page.you())?.includes(user_id));
+    for (const name of ["/season.js", "/season.css", "/you.css", "/place.js"]) assert.ok(files().includes(name), name);
+  });
+  const opening = bytes(["/moves."]);
+  t.diagnostic(`${opening} bytes`);
+  assert.ok(opening <= OWN_BYTES_MAX, `${opening} bytes`);
+});
+
+test("charts that cannot be loaded leave the board, and are tried again with the next one", async (t) => {
+  const page = await visit(t, states["no season"], {}, {
+    viewport: DESK,
+    expected: [/chart\.js/],
+    before: (tab) => tab.route(/chart\.js/, (route) => route.abort(), { times: 1 }),
+  });
+  assert.equal((await page.entries()).length, 100);
+  await eventually("the charts", async () => assert.ok((await page.linesDrawn()).length > 0));
+  assert.ok(page.asked(/chart\.js/) > 1);
+});
+
+test("a link leads to the charts, which are loaded then", async (t) => {
+  const page = await visit(t, states["no season"], {}, { viewport: PHONE });
+  assert.deepEqual(await page.linesDrawn(), []);
+  await page.tab.getByRole("link", { name: "Charts", exact: true }).click();
+  await eventually("the charts in sight", async () => {
+    assert.ok((await page.linesDrawn()).length > 0);
+    const { top, bottom } = await page.tab.locator("figure#race svg").evaluate((chart) => chart.getBoundingClientRect().toJSON());
+    assert.ok(top >= 0 && bottom <= PHONE.height, `${top} to ${bottom}`);
+  });
+});
