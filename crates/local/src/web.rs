@@ -242,10 +242,10 @@ mod tests {
     const LOGIN: [&str; 4] = ["account.js", "login.css", "login.js", "token.js"];
     /// The files that only a page where one posts loads.
     const POSTING: [&str; 4] = ["change.js", "policy.js", "post.css", "post.js"];
-    /// The files that a page loads when one asks for what they do.
-    const ON_DEMAND: [&str; 23] = [
+    /// The files that a page loads when one asks for what they do, or when it comes near. Those of a season are not
+    /// among them: where one runs, each visit loads them.
+    const ON_DEMAND: [&str; 20] = [
         "by_program.js",
-        "calendar.js",
         "card.css",
         "card.js",
         "chart.css",
@@ -263,8 +263,6 @@ mod tests {
         "reading.js",
         "search.css",
         "search.js",
-        "season.css",
-        "season.js",
         "you.css",
         "you.js",
     ];
