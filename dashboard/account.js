@@ -1,7 +1,7 @@
 // Shows who is logged in, or an invitation instead of the boards.
 
 import { make, write } from "./element.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 
 const CLOSED = "closed";
 

@@ -1,8 +1,7 @@
 // Connects the view in the URL, its API documents and the page parts that show them.
 
 import { get, lastAnswer } from "./api.js";
-import { hideBars, showBoard, showLoading, showPodium, showProblem, teamRow } from "./board.js";
-import { lineOf, linesOf, sharesOf, showLine, showNothing, showRace, showShares } from "./chart.js";
+import { hideBars, loadMoves, showBoard, showLoading, showPodium, showProblem, teamRow } from "./board.js";
 import { login, posting } from "./config.js";
 import { onDemand, styled } from "./demand.js";
 import { byId, say } from "./element.js";
@@ -23,6 +22,8 @@ const refresh = keepFresh(load);
 let view;
 // The answer that each part of the page shows.
 let shown = {};
+// Why a part has nothing to show, as text.
+let reasons = {};
 // The rows of the view's board; null until they are known.
 let listed = null;
 // The board of the view that was loaded last; null until one was.
@@ -57,52 +58,58 @@ const show = {
       if (shown.programs) show.programs(shown.programs.document);
     }
     if (view.from === 1) showPodium(entries);
-    showLines();
   },
   leaders(document) {
     showPodium(rowsOf(document));
-    showLines();
   },
   programs(document) {
     showPrograms(document, view);
     if (document.season || view.window === "season") loadSeason().catch(() => {});
     if (view.period !== null) forgetPoints();
-    showShares(byId("shares"), sharesOf(document.boards));
   },
-  history: showLines,
   user(document) {
     card?.showUser(document);
-    showLines();
+    loadCharts().catch(() => {});
   },
 };
 
 const fail = {
   board: (...why) => showProblem(view, ...why),
-  programs(text) {
-    forgetPoints();
-    showNothing(byId("shares"), text);
-  },
-  history: (text) => showNothing(byId("race"), text),
+  programs: forgetPoints,
   you(text, otherCase, code) {
     absent = code;
   },
-  user(...why) {
-    card?.showUserProblem(...why);
-    showLines();
-  },
+  user: (...why) => card?.showUserProblem(...why),
 };
 
-function showLines() {
-  const [board, user] = [shown.history, shown.user].map((answer) => answer?.document ?? null);
-  if (board) showRace(byId("race"), linesOf(board, user), view.user, board.window.time_zone);
-  if (user && card && view.period === null) showLine(byId("user-line"), lineOf(user, board), user.window.time_zone);
+// Few visits scroll to the charts: they are loaded once they come near, or with a card. A failed load is tried again
+// with the next board.
+let charts = null;
+const loadCharts = onDemand("./chart.js", (module) => {
+  charts = module;
+  showCharts();
+}, "chart.css");
+const near = new IntersectionObserver(([{ isIntersecting }]) => {
+  if (isIntersecting) loadCharts().catch(() => {});
+}, { rootMargin: "100%" });
+
+// What is observed anew is told of at once.
+function lookForCharts() {
+  near.disconnect();
+  if (charts === null) near.observe(byId("charts"));
+}
+
+function showCharts() {
+  charts?.showCharts(shown, reasons, view);
 }
 
 function put(part, answer) {
   if (shown[part] === answer) return;
   shown[part] = answer;
+  delete reasons[part];
   learn(answer.document);
   show[part]?.(answer.document);
+  showCharts();
   setBusy(part, false);
   if (part === "board") asked = null;
   if (part === "programs") card?.showByProgram();
@@ -123,11 +130,14 @@ async function loadPart(part, path, signal) {
     // The old document stays, unless the API says that it is gone.
     if (!shown[part] || !problem.unreachable) {
       delete shown[part];
+      reasons[part] = problem.message;
       fail[part]?.(problem.message, problem.otherCase, problem.code);
+      showCharts();
       setBusy(part, false);
       if (part === "board") asked = null;
     }
   }
+  if (part === "board") lookForCharts();
   tick();
   return problem;
 }
@@ -155,6 +165,7 @@ const loadSeason = onDemand("./season.js", (module) => {
 async function load(signal) {
   // A login is loaded first.
   if (view === undefined) return { failed: true, retryAfter: 0 };
+  if (latest !== null) loadMoves().catch(() => {});
   if (whoIsMe() !== null) loadBar().catch(() => {});
   const asked = Object.entries(documentsOf(view, whoIsMe())).filter(([, path]) => path !== null);
   const [board, ...others] = await Promise.all(asked.map(([part, path]) => loadPart(part, path, signal)));
@@ -195,9 +206,11 @@ function enter(next) {
   }
   view = next;
   shown = {};
+  reasons = {};
   absent = null;
   latest = null;
   asked = performance.now();
+  forget();
   showTitle();
   byId("race").hidden = view.board === TEAMS;
   // Charts are of the current period.
@@ -265,7 +278,9 @@ function closeUser() {
   (row ?? byId("search-text")).focus();
 }
 
-const tell = ({ message }) => say("message", message);
+// Why an action failed stays until the next one, whatever boards come meanwhile.
+const tell = ({ message }) => say("notice", message);
+const forget = () => say("notice", "");
 
 const loadExport = onDemand("./export.js");
 function save({ target }) {
@@ -283,6 +298,7 @@ const loadEarlier = onDemand("./earlier.js");
 byId("period").addEventListener("change", async ({ target }) => {
   if (target.value !== EARLIER) return go({ period: target.value || null, from: 1 });
   const asked = view;
+  forget();
   try {
     const { earlierOf } = await loadEarlier();
     learnPeriods(asked.window, await earlierOf(asked));
@@ -331,7 +347,10 @@ document.addEventListener("keydown", (event) => {
 byId("rows").addEventListener("change", ({ target }) => go(pageWith(view.from, Number(target.value))));
 onClick("csv", save);
 onClick("json", save);
-onClick("how", () => loadHow().then(({ showHow }) => showHow()).catch(tell));
+onClick("how", () => {
+  forget();
+  loadHow().then(({ showHow }) => showHow()).catch(tell);
+});
 onClick("you", () => (byId("you").dataset.of === "team" ? go({ board: whichIsMyTeam(), from: START.from }) : choose(whoIsMe())));
 onClick("toggle-team", () => {
   setMyTeam(view.board === whichIsMyTeam() ? null : view.board, nameOf(view.board));
@@ -354,10 +373,7 @@ byId("search").addEventListener("submit", (event) => {
 addEventListener("popstate", () => enter(parseView(location.search)));
 addEventListener("offline", tick);
 addEventListener("online", tick);
-addEventListener("resize", () => {
-  if (shown.programs) show.programs(shown.programs.document);
-  showLines();
-});
+addEventListener("resize", showCharts);
 setInterval(tick, 1000);
 
 // Only a deployment where one posts loads this module.

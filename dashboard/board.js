@@ -1,13 +1,19 @@
+import { onDemand } from "./demand.js";
 import { arrange, byId, heard, make, nameButton, otherCase, portray, say, seen, write } from "./element.js";
 import { change, number, unit, windowDates } from "./format.js";
 import { whichIsMyTeam, whoIsMe } from "./me.js";
-import { endMoves, noteRows } from "./moves.js";
 import { texts } from "./texts.js";
 import { learnTitle, nameOf, pagesOf, programOf, START, TEAMS, writeView } from "./view.js";
 
 const panel = byId("panel");
 const body = panel.querySelector("tbody");
 const rows = [];
+
+let moves = null;
+/** What shows the changes of a newer board: there is nothing to show before the second one. */
+export const loadMoves = onDemand("./moves.js", (module) => {
+  moves = module;
+}, "moves.css");
 
 // The previous view stays, dimmed, until the new one loads.
 export function showLoading(view, listed) {
@@ -106,8 +112,8 @@ function newRow() {
 
 // Rows stay in place and change their text: moving 1000 rows takes 0.5 s.
 function showRows(entries, view, isNewer) {
-  endMoves();
-  const showMoves = isNewer ? noteRows(rows) : () => {};
+  moves?.endMoves();
+  const showMoves = isNewer && moves ? moves.noteRows(rows) : () => {};
   const focused = body.querySelector(":focus")?.dataset.choose;
   entries.forEach((entry, i) => {
     rows[i] ??= newRow();

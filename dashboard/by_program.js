@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { make } from "./element.js";
 import { number } from "./format.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 import { nameOf, START, timesOf, userPath, writeView } from "./view.js";
 
 const PROGRAMS_MAX = 12;

@@ -2,7 +2,8 @@
 
 import { dayAndMonth } from "./format.js";
 import { ageSeconds } from "./freshness.js";
-import { shortened, texts } from "./texts_on_demand.js";
+import { shortened } from "./person.js";
+import { texts } from "./texts.js";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
@@ -51,9 +52,6 @@ export function timeLeft(window, now) {
 
 /** Whether a season is over, running or to come on a day: a key of `texts.seasonStates`. */
 export const stateOf = ({ first_day, last_day }, today) => (today > last_day ? "over" : today < first_day ? "toCome" : "running");
-
-/** The name of a season among the periods that are over. */
-export const periodOfSeason = ({ first_day, last_day }) => `${first_day}..${last_day}`;
 
 /** "ends in 2 days · Autumn" */
 export function endOfSeason({ title, last_day }, time_zone, now) {

@@ -6,7 +6,7 @@ import { arrange, byId, make, nameButton, nameText, otherCase, portray, say, wri
 import { number } from "./format.js";
 import { whoIsMe } from "./me.js";
 import { standing } from "./place.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 
 const fact = (name, id) => make("div", {}, make("dt", {}, name), make("dd", { id }));
 

@@ -1,11 +1,11 @@
-// Charts are drawn at their real pixel width, so that text is never scaled.
+// The charts, which are loaded when they come near. They are drawn at their real pixel width, so that text is never scaled.
 
 import { onDemand } from "./demand.js";
-import { draw, make, table } from "./element.js";
-import { axisTime, fullTime, number, percent, percents, sumOf } from "./format.js";
+import { byId, fill, make } from "./element.js";
+import { DAY, fullTime, inZone, number, percent, SECONDS, sumOf, TIME } from "./format.js";
 import { lettersOf, personOf } from "./person.js";
+import { partsOf, partWords } from "./shares.js";
 import { texts } from "./texts.js";
-import { nameOf } from "./view.js";
 
 const LEADERS = 5;
 const SHARES_MAX = 8;
@@ -39,19 +39,6 @@ export function linesOf(board, chosen) {
   return lines.map((each) => (isShared(each) && each.name !== each.user ? { ...each, name: `${each.name} (${each.user})` } : each));
 }
 
-/**
- * What each program is of all positive points, and last those without a board: `[{name, points, share, whole}]`.
- * The whole percents sum to 100. Points that are not positive are no part of anything.
- */
-export function partsOf([global, ...programs]) {
-  const rest = programs.reduce((left, { points }) => left - points, global.points);
-  const all = [...programs.map(({ board, points }) => ({ name: nameOf(board), points })), { name: texts.others, points: rest }];
-  const positive = all.map(({ points }) => Math.max(0, points));
-  const total = sumOf(positive);
-  const wholes = percents(positive);
-  return all.map((part, i) => ({ ...part, share: positive[i] / total, whole: wholes[i] }));
-}
-
 /** The programs with the most points, and the rest as one; none without positive points. */
 export function sharesOf(boards) {
   const parts = partsOf(boards);
@@ -63,8 +50,6 @@ export function sharesOf(boards) {
   return programs;
 }
 
-export const partWords = ({ points, share, whole }) => number(points) + (points > 0 ? ` · ${percent(whole, share)}` : "");
-
 /** Round numbers from `min` or below to `max` or above. */
 export function ticksOf(min, max) {
   const rough = Math.max(1, (max - min) / 4);
@@ -73,6 +58,14 @@ export function ticksOf(min, max) {
   const first = Math.floor(min / step) * step;
   const steps = Math.max(1, Math.ceil((max - first) / step));
   return Array.from({ length: steps + 1 }, (_, i) => first + i * step);
+}
+
+/** For a time axis of `span` milliseconds. */
+export function axisTime(span, timeZone) {
+  const days = span / 86_400_000;
+  if (days < 0.01) return inZone(timeZone, SECONDS);
+  if (days <= 1) return inZone(timeZone, TIME);
+  return inZone(timeZone, days < 300 ? DAY : { month: "short", year: "numeric" });
 }
 
 /** Spreads heights at least `gap` apart, in the same order, with none above `most`. */
@@ -98,6 +91,8 @@ export function pathOf(points, x, y) {
   }).join("");
 }
 
+const draw = (name, attributes = {}, ...children) =>
+  fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 const canvas = (width, height, label) => draw("svg", { width, height, role: "img", "aria-label": label });
 const words = (text, x, y, more) => draw("text", { x, y, ...more }, text);
 const ENDING = { "text-anchor": "end" };
@@ -187,24 +182,30 @@ function showLines(place, drawn, lines, timeZone) {
   });
 }
 
+function table(heads, rows) {
+  const row = (kind) => ([first, ...rest]) =>
+    make("tr", {}, make("th", {}, first), ...rest.map((text) => make(kind, {}, text)));
+  return make("table", {}, make("thead", {}, row("th")(heads)), make("tbody", {}, ...rows.map(row("td"))));
+}
+
 // The details keep their place while there is nothing to show, so that nothing below moves.
 function fillTable(figure, heads, rows) {
   figure.querySelector(".data").replaceChildren(table(heads, rows));
   figure.classList.remove("nothing");
 }
 
-export function showNothing(figure, why) {
+function showNothing(figure, why) {
   figure.querySelector(".picture").replaceChildren(why);
   figure.classList.add("nothing");
 }
 
-export function showLine(place, own, timeZone) {
+function showLine(place, own, timeZone) {
   const drawn = linesPicture([own], own.user, timeZone, place.clientWidth, 96);
   if (drawn === null) place.replaceChildren();
   else showLines(place, drawn, [own], timeZone);
 }
 
-export function showRace(figure, lines, chosen, timeZone) {
+function showRace(figure, lines, chosen, timeZone) {
   const place = figure.querySelector(".picture");
   const drawn = linesPicture(lines, chosen, timeZone, place.clientWidth, 240);
   if (drawn === null) return showNothing(figure, texts.noLines);
@@ -216,7 +217,7 @@ export function showRace(figure, lines, chosen, timeZone) {
   fillTable(figure, [texts.time, ...lines.map(({ name }) => make("bdi", {}, name))], rows);
 }
 
-export function showShares(figure, shares) {
+function showShares(figure, shares) {
   if (shares.length === 0) return showNothing(figure, texts.noShares);
   const width = figure.querySelector(".picture").clientWidth;
   const label = `${texts.byProgram}: ${shares.map(({ name, whole, share }) => `${name} ${percent(whole, share)}`).join(", ")}`;
@@ -234,4 +235,16 @@ export function showShares(figure, shares) {
   const rows = shares.map(({ name, points, whole, share }) => [name, number(points), percent(whole, share)]);
   figure.querySelector(".picture").replaceChildren(picture);
   fillTable(figure, [texts.program, texts.points, texts.share], rows);
+}
+
+/** Draws what is known. `reasons` say why something is not, each by its part of the page. */
+export function showCharts({ history, programs, user }, reasons, view) {
+  const board = history?.document ?? null;
+  const person = user?.document ?? null;
+  if (board) showRace(byId("race"), linesOf(board, person), view.user, board.window.time_zone);
+  else if (reasons.history) showNothing(byId("race"), reasons.history);
+  const ofPerson = byId("user-line");
+  if (person && ofPerson && view.period === null) showLine(ofPerson, lineOf(person, board), person.window.time_zone);
+  if (programs) showShares(byId("shares"), sharesOf(programs.document.boards));
+  else if (reasons.programs) showNothing(byId("shares"), reasons.programs);
 }

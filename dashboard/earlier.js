@@ -1,9 +1,12 @@
 // The periods that are over. Only who asks for earlier ones loads this module.
 
 import { get } from "./api.js";
-import { periodOfSeason } from "./calendar.js";
 import { dates } from "./format.js";
-import { isolated, texts } from "./texts_on_demand.js";
+import { isolated } from "./person.js";
+import { texts } from "./texts.js";
+
+/** The name of a season among the periods that are over. */
+export const periodOfSeason = ({ first_day, last_day }) => `${first_day}..${last_day}`;
 
 /** All boards have the same. */
 export const periodsPath = ({ window }) => `/v1/boards/global/periods?window=${window}&limit=60`;

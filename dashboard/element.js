@@ -5,7 +5,7 @@ import { texts } from "./texts.js";
 
 export const byId = (id) => document.getElementById(id);
 
-function fill(element, attributes, children) {
+export function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
@@ -13,9 +13,6 @@ function fill(element, attributes, children) {
 
 export const make = (name, attributes = {}, ...children) =>
   fill(document.createElement(name), attributes, children);
-
-export const draw = (name, attributes = {}, ...children) =>
-  fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
 // Text for screen readers only, and a sign that is hidden from them.
 export const heard = (words) => make("span", { class: "heard" }, words);
@@ -69,10 +66,4 @@ export function arrange(parent, children) {
     ? focused
     : parent.querySelector(`[data-choose="${CSS.escape(focused.dataset.choose)}"]`) ?? parent.closest("[tabindex]");
   again?.focus({ preventScroll: true });
-}
-
-export function table(heads, rows) {
-  const row = (kind) => ([first, ...rest]) =>
-    make("tr", {}, make("th", {}, first), ...rest.map((text) => make(kind, {}, text)));
-  return make("table", {}, make("thead", {}, row("th")(heads)), make("tbody", {}, ...rows.map(row("td"))));
 }

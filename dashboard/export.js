@@ -1,6 +1,6 @@
 import { get } from "./api.js";
 import { byId, make, say } from "./element.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 import { boardPath, programOf, TEAMS, timesOf } from "./view.js";
 
 const HEADING = ["board", "window", "first_day", "last_day", "time_zone", "generation", "generated_at"];

@@ -43,10 +43,10 @@ export function duration(seconds) {
   return texts.days(Math.floor(seconds / 86_400));
 }
 
-const inZone = (timeZone, options) => new Intl.DateTimeFormat(languages, { timeZone, ...options });
-const TIME = { hour: "2-digit", minute: "2-digit" };
-const SECONDS = { ...TIME, second: "2-digit" };
-const DAY = { day: "numeric", month: "short" };
+export const inZone = (timeZone, options) => new Intl.DateTimeFormat(languages, { timeZone, ...options });
+export const TIME = { hour: "2-digit", minute: "2-digit" };
+export const SECONDS = { ...TIME, second: "2-digit" };
+export const DAY = { day: "numeric", month: "short" };
 const DATE = { ...DAY, year: "numeric" };
 
 /** "Mon 16 – Sun 22 Nov 2026" */
@@ -67,14 +67,6 @@ export const fullTime = (timeZone) => inZone(timeZone, { ...DATE, ...SECONDS });
 export function clockTime(at, timeZone, now) {
   const day = inZone(timeZone, DATE);
   return (day.format(at) === day.format(now) ? inZone(timeZone, SECONDS) : fullTime(timeZone)).format(at);
-}
-
-/** For a time axis of `span` milliseconds. */
-export function axisTime(span, timeZone) {
-  const days = span / 86_400_000;
-  if (days < 0.01) return inZone(timeZone, SECONDS);
-  if (days <= 1) return inZone(timeZone, TIME);
-  return inZone(timeZone, days < 300 ? DAY : { month: "short", year: "numeric" });
 }
 
 export function change(places) {

@@ -1,11 +1,12 @@
 // How points work and which seasons there are, from the scoring policy. Only who asks for it loads this module.
 
 import { get } from "./api.js";
-import { dayAt, periodOfSeason, stateOf } from "./calendar.js";
+import { dayAt, stateOf } from "./calendar.js";
+import { periodOfSeason } from "./earlier.js";
 import { make } from "./element.js";
 import { dates, fullDate } from "./format.js";
 import { kindsOf, versionsFrom } from "./policy.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 import { START, writeView } from "./view.js";
 
 const close = make("button", {}, texts.close);

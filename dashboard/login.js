@@ -4,7 +4,7 @@ import { showAccount, startAccount } from "./account.js";
 import { Problem, sendBy } from "./api.js";
 import { login, posting, readers } from "./config.js";
 import { byId } from "./element.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 import { isExpired, isRefusal, renewalOf, requestOf, scopeOf, Told, tokensOf, userOf, wordsFor } from "./token.js";
 
 const TOKENS = "podium.tokens";

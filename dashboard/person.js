@@ -7,6 +7,17 @@ const graphemes = Intl.Segmenter && new Intl.Segmenter("en");
 /** What readers see as single characters, such as a letter with its accents. */
 export const lettersOf = (text) => (graphemes ? Array.from(graphemes.segment(text), ({ segment }) => segment) : [...text]);
 
+const NAME_LETTERS_MAX = 24;
+
+/** Isolates a name, so that the words around it keep their direction. */
+export const isolated = (name) => `\u2068${name}\u2069`;
+
+/** The same, with the end of a long name cut off. */
+export function shortened(name) {
+  const letters = lettersOf(name);
+  return isolated(letters.length > NAME_LETTERS_MAX ? `${letters.slice(0, NAME_LETTERS_MAX).join("")}…` : name);
+}
+
 function initialOf(word) {
   const letters = lettersOf(word);
   return letters.find((letter) => LETTER.test(letter)) ?? letters[0];

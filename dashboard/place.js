@@ -1,6 +1,7 @@
 // A place on a board in words: the points to those next to it.
 
-import { shortened, texts } from "./texts_on_demand.js";
+import { shortened } from "./person.js";
+import { texts } from "./texts.js";
 
 const shortName = ({ user_id, name = user_id }, otherwise) => (name === undefined ? otherwise : shortened(name));
 

@@ -1,6 +1,6 @@
 // What the scoring policy says of kinds of activities, in words.
 
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 
 /** The version in force; before the first one, the first one. */
 export const versionAt = (versions, now) => versions.findLast(({ effective_from }) => Date.parse(effective_from) <= now) ?? versions[0];

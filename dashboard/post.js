@@ -1,9 +1,10 @@
 import { get } from "./api.js";
 import { change, newId } from "./change.js";
 import { posting } from "./config.js";
+import { styled } from "./demand.js";
 import { make, say } from "./element.js";
 import { kindsOf, versionAt } from "./policy.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 import { userPath } from "./view.js";
 
 const WATCH_EVERY_MS = 1000;
@@ -24,6 +25,8 @@ const form = make("form", { id: "post", hidden: "", novalidate: "" },
   make("label", { hidden: "" }, texts.points, " ", make("input", { name: "points", ...COUNTED })),
   make("button", {}, texts.post),
   make("p", { id: "post-result", role: "status" }));
+// Without its style the form still posts.
+styled("post.css").catch(() => {});
 document.querySelector("main:not(#invitation)").append(form);
 const fieldOf = (name) => form.elements.namedItem(name);
 const tell = (text) => say("post-result", text);

@@ -1,7 +1,7 @@
 import { arrange, byId, make, write } from "./element.js";
 import { number } from "./format.js";
-import { partsOf, partWords } from "./chart.js";
 import { whichIsMyTeam } from "./me.js";
+import { partsOf, partWords } from "./shares.js";
 import { isTeam, learnTitle, nameOf, programOf, TEAMS, writeView } from "./view.js";
 
 const FILTER_FROM = 13;

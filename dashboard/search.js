@@ -1,6 +1,6 @@
 import { byId, make, nameText, portray, say } from "./element.js";
 import { number } from "./format.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 import { isUser } from "./view.js";
 
 const DEBOUNCE_MS = 200;

@@ -1,23 +1,26 @@
-// The season: its tab, when it ends or the next one begins, and what else to see where none runs. Only a deployment that
-// has one, or who looks for one, loads this module.
+// The season: its tab, and when it ends or the next one begins. Only a deployment that has one, or who looks for one,
+// loads this module.
 
 import { beginOfSeason, dayAt, endOfSeason, serverTime, stateOf } from "./calendar.js";
 import { onDemand } from "./demand.js";
 import { byId, make, write } from "./element.js";
 import { showPeriods } from "./periods.js";
-import { shortened, texts } from "./texts_on_demand.js";
-import { learnTitle, START, timesName, titleOf, writeView } from "./view.js";
+import { shortened } from "./person.js";
+import { texts } from "./texts.js";
+import { learnTitle, timesName, titleOf } from "./view.js";
 
 const tab = byId("tab-season");
 const words = make("span", { id: "season" });
 byId("window-dates").append(" ", words);
-const others = make("p", { id: "other-boards", hidden: "" });
-byId("message").after(others);
-const loadEarlier = onDemand("./earlier.js");
 // The latest answer that says which season runs, or comes next. It is the same for all windows.
 let known = null;
-// The view whose other boards are offered, or null.
+// The view whose other boards are offered, or null. Only who looks at the tab while no season runs loads this module.
 let offered = null;
+let others = null;
+const loadOthers = onDemand("./other_boards.js", (module) => {
+  others = module;
+  others.offer(offered);
+}, "other_boards.css");
 
 /** `programs` and `board` are answers, undefined until there are some. */
 export function showSeason({ programs, board, view, now }) {
@@ -35,7 +38,7 @@ export function showSeason({ programs, board, view, now }) {
   tab.title = tab.textContent;
   write(words, wordsOn());
   words.title = title ?? season?.title ?? "";
-  offerOthers(isHere && !isRunning ? view : null);
+  offer(isHere && !isRunning ? view : null);
 
   function wordsOn() {
     if (isHere && isRunning) return endOfSeason(season, time_zone, time);
@@ -51,16 +54,9 @@ function showTitle(title, view) {
   showPeriods(view);
 }
 
-// All time, and the seasons that are over.
-async function offerOthers(view) {
-  if (offered === view) return;
-  offered = view;
-  others.hidden = view === null;
-  if (view === null) return;
-  const link = (change, text) => make("a", { href: writeView({ ...view, from: START.from, ...change }) }, text);
-  const all = link({ window: "all" }, texts.windows.all);
-  others.replaceChildren(texts.otherBoards, " ", all);
-  // Without them there is still all time.
-  const past = await loadEarlier().then(({ earlierOf }) => earlierOf(view)).catch(() => []);
-  if (offered === view) others.append(...past.flatMap(([period, name]) => [" ", link({ period }, name)]));
+function offer(wanted) {
+  if (offered === wanted) return;
+  offered = wanted;
+  if (others !== null) others.offer(offered);
+  else if (offered !== null) loadOthers().catch(() => {});
 }

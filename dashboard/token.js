@@ -1,6 +1,6 @@
 // What a login asks for, what its tokens say, and words for what goes wrong.
 
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 import { isUser } from "./view.js";
 
 const DESCRIPTION_CHARACTERS_MAX = 200;

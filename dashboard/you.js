@@ -4,7 +4,7 @@ import { serverTime, timeLeft } from "./calendar.js";
 import { byId, heard, make, portray, write } from "./element.js";
 import { personOf } from "./person.js";
 import { placeOf, placeOfTeam } from "./place.js";
-import { texts } from "./texts_on_demand.js";
+import { texts } from "./texts.js";
 import { TEAMS } from "./view.js";
 
 const bar = byId("you");

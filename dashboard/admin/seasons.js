@@ -1,10 +1,11 @@
 // The seasons that are counted. The page only shows them: they are part of how Podium is deployed.
 
 import { get } from "../api.js";
-import { dayAt, periodOfSeason, stateOf } from "../calendar.js";
+import { dayAt, stateOf } from "../calendar.js";
+import { periodOfSeason } from "../earlier.js";
 import { make, write } from "../element.js";
 import { count, dates } from "../format.js";
-import { texts } from "../texts_on_demand.js";
+import { texts } from "../texts.js";
 import { START, writeView } from "../view.js";
 
 const ABOUT = "Seasons are spans of days with boards of their own. They are changed where Podium is deployed: by Terraform\u2019s variable seasons, or by podium local --seasons FILE. Until its first day a season may be changed at any time; afterwards, run podium rebuild run so that the points follow.";

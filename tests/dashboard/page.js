@@ -366,6 +366,11 @@ export class Page {
     await this.tab.locator("#you").click();
   }
 
+  /// Why the last action failed, as it is announced; empty if it did not.
+  notice() {
+    return this.text("#notice[role=status]");
+  }
+
   async press(button) {
     await this.tab.getByRole("button", { name: button, exact: true }).click();
   }

@@ -33,7 +33,7 @@ macro_rules! dashboard {
 }
 
 /// All files of the dashboard. They are part of the binary, so that it runs without a checkout.
-const DASHBOARD: [(&str, &str); 61] = dashboard![
+const DASHBOARD: [(&str, &str); 66] = dashboard![
     "account.js",
     "admin.html",
     "admin/address.js",
@@ -58,6 +58,7 @@ const DASHBOARD: [(&str, &str); 61] = dashboard![
     "card.css",
     "card.js",
     "change.js",
+    "chart.css",
     "chart.js",
     "config.js",
     "demand.js",
@@ -72,11 +73,15 @@ const DASHBOARD: [(&str, &str); 61] = dashboard![
     "login.css",
     "login.js",
     "me.js",
+    "moves.css",
     "moves.js",
+    "other_boards.css",
+    "other_boards.js",
     "periods.js",
     "person.js",
     "place.js",
     "policy.js",
+    "post.css",
     "post.js",
     "programs.js",
     "reading.css",
@@ -86,9 +91,9 @@ const DASHBOARD: [(&str, &str); 61] = dashboard![
     "search.js",
     "season.css",
     "season.js",
+    "shares.js",
     "style.css",
     "texts.js",
-    "texts_on_demand.js",
     "token.js",
     "vendor/oauth4webapi.js",
     "vendor/oauth4webapi.txt",
@@ -236,25 +241,28 @@ mod tests {
     /// The files that only a page with login loads.
     const LOGIN: [&str; 4] = ["account.js", "login.css", "login.js", "token.js"];
     /// The files that only a page where one posts loads.
-    const POSTING: [&str; 3] = ["change.js", "policy.js", "post.js"];
-    /// The files that a page loads when one asks for what they do.
-    const ON_DEMAND: [&str; 18] = [
+    const POSTING: [&str; 4] = ["change.js", "policy.js", "post.css", "post.js"];
+    /// The files that a page loads when one asks for what they do, or when it comes near. Those of a season are not
+    /// among them: where one runs, each visit loads them.
+    const ON_DEMAND: [&str; 20] = [
         "by_program.js",
-        "calendar.js",
         "card.css",
         "card.js",
+        "chart.css",
+        "chart.js",
         "earlier.js",
         "export.js",
         "how.css",
         "how.js",
+        "moves.css",
+        "moves.js",
+        "other_boards.css",
+        "other_boards.js",
         "place.js",
         "reading.css",
         "reading.js",
         "search.css",
         "search.js",
-        "season.css",
-        "season.js",
-        "texts_on_demand.js",
         "you.css",
         "you.js",
     ];

@@ -58,13 +58,16 @@ test("where nobody logs in, the page loads nothing for it", async (t) => {
   const page = await visit(t, stack);
   const modules = [
     "api", "app", "board", "change", "chart", "config", "demand", "element", "format", "freshness", "me", "moves", "periods", "person", "policy",
-    "post", "programs", "refresh", "texts", "texts_on_demand", "view",
+    "post", "programs", "refresh", "shares", "texts", "view",
   ];
   await eventually("all requests", async () => {
     const paths = page.requests.filter((url) => !url.startsWith("data:")).map((url) => new URL(url).pathname);
     assert.deepEqual([...new Set(paths)].sort(), [
       "/",
       ...modules.map((name) => `/${name}.js`),
+      "/chart.css",
+      "/moves.css",
+      "/post.css",
       "/style.css",
       "/v1/boards",
       "/v1/boards/global",

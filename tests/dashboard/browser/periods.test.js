@@ -74,7 +74,7 @@ test("a list that cannot be loaded leaves the board, and can be asked for again"
   const page = await visit(t, stack, { window: "week" }, { expected: [/ERR_FAILED/] });
   await page.tab.route(/periods\?/, (route) => route.abort(), { times: 1 });
   await page.choosePeriod("Earlier…");
-  await eventually("the reason", async () => assert.match(await page.board(), /The server cannot be reached/));
+  await eventually("the reason", async () => assert.match(await page.notice(), /The server cannot be reached/));
   await page.choosePeriod("Earlier…");
   await eventually("the list", async () => assert.ok(!(await page.periods()).includes("Earlier…")));
 });

@@ -203,9 +203,14 @@ test("how points work is told from the policy, now and to come, and Escape leads
   const page = await visit(t, weighed, { user: "ann" }, { expected: [/how\.js/, /status of 404/] });
   await page.tab.route(/how\.js/, (route) => route.abort(), { times: 1 });
   await page.press("How points work");
-  await eventually("why not", async () => assert.match(await page.board(), /A part of this page cannot be loaded\./));
+  await eventually("why not", async () => assert.match(await page.notice(), /A part of this page cannot be loaded\./));
+  const sums = await page.sums();
+  await weighed.post(activitiesFor({ hal: 10 }, { program: "health", batch: "notice" }));
+  await eventually("a newer board", async () => assert.notEqual(await page.sums(), sums));
+  assert.match(await page.notice(), /A part of this page cannot be loaded\./, "a newer board leaves it");
   await page.press("How points work");
   const dialog = page.tab.getByRole("dialog", { name: "How points work" });
+  assert.equal(await page.notice(), "", "the next press takes it away");
   await eventually("the rules", async () => {
     const told = (await dialog.innerText()).replace(/\s+/g, " ");
     assert.match(told, /Since 1 Jan 2020 review 0 to 50 points, at most 60 points a day Say hello 0 points/i);

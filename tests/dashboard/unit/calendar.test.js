@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../language.js";
-import { beginOfSeason, dayAt, endOf, endOfSeason, periodOfSeason, serverTime, stateOf, timeLeft } from "../../../dashboard/calendar.js";
+import { beginOfSeason, dayAt, endOf, endOfSeason, serverTime, stateOf, timeLeft } from "../../../dashboard/calendar.js";
+import { periodOfSeason } from "../../../dashboard/earlier.js";
 import { parseView, START, writeView } from "../../../dashboard/view.js";
 
 const plain = (text) => text.replace(/[\u2068\u2069]/g, "");

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../language.js";
 import { learn } from "../../../dashboard/person.js";
-import { lineOf, linesOf, partsOf, partWords, pathOf, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
+import { axisTime, lineOf, linesOf, pathOf, sharesOf, spreadOut, ticksOf } from "../../../dashboard/chart.js";
+import { partsOf, partWords } from "../../../dashboard/shares.js";
 import { nearest, pointsAt } from "../../../dashboard/reading.js";
 
 const AT = ["2026-11-21T10:00:00Z", "2026-11-21T10:01:00Z"];
@@ -114,4 +115,13 @@ test("a pointer reads the nearest moment", () => {
   check(16, 1);
   check(31, 2);
   check(99, 2);
+});
+
+test("the time axis is as fine as its length asks for", () => {
+  const at = Date.parse("2026-11-21T09:05:07Z");
+  const check = (hours, expected) => assert.equal(axisTime(hours * 3_600_000, "Europe/Berlin").format(at), expected);
+  check(0.1, "10:05:07");
+  check(24, "10:05");
+  check(24 * 7, "21 Nov");
+  check(24 * 365, "Nov 2026");
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../language.js";
-import { axisTime, change, clockTime, count, duration, fullTime, number, percent, percents, unit, windowDates } from "../../../dashboard/format.js";
+import { change, clockTime, count, duration, fullTime, number, percent, percents, unit, windowDates } from "../../../dashboard/format.js";
 
 test("numbers", () => {
   assert.equal(number(37_262), "37\u202f262");
@@ -76,15 +76,6 @@ test("a time of the day names the day if it is another one", () => {
   assert.equal(clockTime(at, "Europe/Berlin", at), "00:30:05");
   assert.equal(clockTime(at, "UTC", at + 3_600_000), "21 Nov 2026, 23:30:05");
   assert.equal(fullTime("UTC").format(at), "21 Nov 2026, 23:30:05");
-});
-
-test("the time axis is as fine as its length asks for", () => {
-  const at = Date.parse("2026-11-21T09:05:07Z");
-  const check = (hours, expected) => assert.equal(axisTime(hours * 3_600_000, "Europe/Berlin").format(at), expected);
-  check(0.1, "10:05:07");
-  check(24, "10:05");
-  check(24 * 7, "21 Nov");
-  check(24 * 365, "Nov 2026");
 });
 
 test("a change has a sign and words", () => {
