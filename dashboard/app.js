@@ -162,6 +162,16 @@ const loadSeason = onDemand("./season.js", (module) => {
   tick();
 }, "season.css");
 
+// Only a deployment with quests loads this module, the others are asked once. A failed load is tried again with the
+// next refresh.
+let hasQuests = true;
+const loadQuests = onDemand("./quests.js", ({ startQuests }) => startQuests(choose), "quests.css");
+async function followQuests(signal) {
+  const { document } = await get("/v1/quests", signal);
+  hasQuests = document.quests.length > 0;
+  if (hasQuests) (await loadQuests())({ document, view, me: whoIsMe(), zone: latest?.window.time_zone, signal });
+}
+
 async function load(signal) {
   // A login is loaded first.
   if (view === undefined) return { failed: true, retryAfter: 0 };
@@ -169,6 +179,7 @@ async function load(signal) {
   if (whoIsMe() !== null) loadBar().catch(() => {});
   const asked = Object.entries(documentsOf(view, whoIsMe())).filter(([, path]) => path !== null);
   const [board, ...others] = await Promise.all(asked.map(([part, path]) => loadPart(part, path, signal)));
+  if (hasQuests) followQuests(signal).catch(() => {});
   const problem = board ?? others.find((other) => other?.unreachable);
   return problem ? { failed: true, retryAfter: problem.retryAfter } : { maxAge: shown.board?.maxAge };
 }

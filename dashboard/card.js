@@ -26,6 +26,7 @@ byId("user").replaceChildren(
     make("dl", {}, fact(texts.rankHead, "user-rank"), fact(texts.points, "user-points"), fact(texts.activities, "user-activities")),
     make("p", { id: "user-standing" }),
     byProgram,
+    make("div", { id: "user-coins" }),
     make("div", { id: "user-line" }),
     make("table", {},
       make("caption", { class: "heard" }, texts.neighbours),
@@ -67,6 +68,7 @@ export function showUserName(person) {
     shown = user_id;
     byProgram.open = false;
     programs.replaceChildren(texts.loading);
+    byId("user-coins").replaceChildren();
   }
   const heading = byId("user-name");
   write(heading.firstChild, name ?? user_id ?? "");

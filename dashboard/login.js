@@ -246,7 +246,7 @@ const withToken = ({ forbidden, ended, mayLeave }) => async (path, options) => {
 };
 
 // Where everyone reads, an answer for everyone leaves out who is anonymous or hidden. This one is for who is logged in.
-const privatePath = (path) => path.replace(/^\/v1(?=\/boards\/[^/]+\/users\/)/, "/v1/private");
+const privatePath = (path) => path.replace(/^\/v1(?=\/(boards\/[^/]+\/)?users\/)/, "/v1/private");
 
 /** Forgets the login here, then at the provider. The page is loaded again, so that nothing of it stays in memory. */
 async function logOut() {

@@ -6,7 +6,7 @@ const ME = "podium.me";
 const TEAM = "podium.team";
 
 // Kept on this device only; without storage, until the page closes.
-function stored(key) {
+export function stored(key) {
   try {
     return localStorage.getItem(key);
   } catch {
@@ -14,7 +14,7 @@ function stored(key) {
   }
 }
 
-function store(key, value) {
+export function store(key, value) {
   try {
     if (value === null) localStorage.removeItem(key);
     else localStorage.setItem(key, value);

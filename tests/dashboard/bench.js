@@ -48,9 +48,11 @@ const changes = (round) => Array.from({ length: 20 }, (_, at) => ({
 /// Files that only a page with login or a form to post loads, that are loaded on demand, or of the admin page,
 /// besides those in directories.
 const OPTIONAL = [
-  "account.js", "admin.html", "by_program.js", "calendar.js", "card.css", "card.js", "change.js", "chart.css", "chart.js", "earlier.js", "export.js",
-  "how.css", "how.js", "login.css", "login.js", "moves.css", "moves.js", "other_boards.css", "other_boards.js", "place.js", "policy.js", "post.css", "post.js", "reading.css", "reading.js",
-  "search.css", "search.js", "season.css", "season.js", "token.js", "you.css", "you.js",
+  "account.js", "admin.html", "by_program.js", "calendar.js", "card.css", "card.js", "card_coins.js", "change.js",
+  "chart.css", "chart.js", "coin_news.js", "coins.js", "earlier.js", "export.js", "how.css", "how.js", "login.css",
+  "login.js", "moves.css", "moves.js", "other_boards.css", "other_boards.js", "place.js", "policy.js", "post.css",
+  "post.js", "quests.css", "quests.js", "reading.css", "reading.js", "search.css", "search.js", "season.css",
+  "season.js", "token.js", "you.css", "you.js",
 ];
 
 async function bytesOfPage() {

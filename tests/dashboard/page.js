@@ -454,6 +454,63 @@ export class Page {
       labels.map((label) => (label.querySelector("title") ?? label).textContent));
   }
 
+  // Quests and coins.
+
+  #quests() {
+    return this.tab.getByRole("region", { name: "Quests" });
+  }
+
+  #quest(title) {
+    return this.#quests().locator("> ul > li").filter({ has: this.tab.getByRole("heading", { name: title, exact: true }) });
+  }
+
+  hasQuests() {
+    return this.#quests().isVisible();
+  }
+
+  /// What the page says of each quest, one text for each line.
+  quests() {
+    return this.#quests().locator("> ul > li").evaluateAll((all) => all.map((quest) =>
+      [...quest.children].filter(({ tagName }) => tagName !== "DETAILS").map(({ textContent }) => textContent).filter(Boolean)));
+  }
+
+  async toggleFinders(quest) {
+    await this.#quest(quest).getByText("Latest finders").click();
+  }
+
+  async moreFinders(quest) {
+    await this.#quest(quest).getByRole("button", { name: "More" }).click();
+  }
+
+  async pressFinder(quest, name) {
+    await this.#quest(quest).getByRole("button", { name, exact: true }).click();
+  }
+
+  /// The names of those who found the coin of a quest, and whether there is a button for more.
+  async finders(quest) {
+    const rows = this.#quest(quest).getByRole("listitem");
+    return { names: await rows.locator(".name").allTextContents(), isCut: await this.#quest(quest).getByRole("button", { name: "More" }).isVisible() };
+  }
+
+  questText(quest) {
+    return this.#quest(quest).innerText();
+  }
+
+  /// What the card of a person says of coins, with what is open of it.
+  async userCoins() {
+    return (await this.text("#user-coins")).replace(/\n+/g, "\n");
+  }
+
+  /// Opens or closes a part of what the card says of coins.
+  async toggleCoins(summary) {
+    await this.tab.locator("#user-coins").getByText(summary).click();
+  }
+
+  /// The note on a coin that was just found; empty if there is none.
+  coinNews() {
+    return this.text("#coin-news");
+  }
+
   // Downloads.
 
   /// Downloads what is shown as "CSV" or "JSON".

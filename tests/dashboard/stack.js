@@ -41,7 +41,8 @@ const runner = process.ppid;
 setInterval(() => process.ppid === runner || process.exit(1), 1000).unref();
 
 /// Starts a stack. `without` names functions that fail at first. With `dataDir`, the stack keeps
-/// its data when it is killed and started again. `scoring` is a scoring policy, and `seasons` are the seasons to count.
+/// its data when it is killed and started again. `scoring` is a scoring policy, `seasons` are the seasons to count, and
+/// `quests` those whose coins people get.
 /// `login` has further arguments, for a login, and `token` returns the access token that the test's own requests then
 /// need.
 export async function startStack({
@@ -51,13 +52,15 @@ export async function startStack({
   without = [],
   scoring = null,
   seasons = null,
+  quests = null,
   login = [],
   token = null,
   binaries = BINARIES,
 } = {}) {
-  const missing = PROGRAMS.filter((name) => !existsSync(join(binaries, name)));
+  const programs = quests === null ? PROGRAMS : [...PROGRAMS, "rewards"];
+  const missing = programs.filter((name) => !existsSync(join(binaries, name)));
   assert.deepEqual(missing, [], `not in ${binaries}; run cargo build --workspace --bins first`);
-  const stack = new Stack({ snapshotEvery, timeZone, dataDir, scoring, seasons, login, token, binaries });
+  const stack = new Stack({ snapshotEvery, timeZone, dataDir, scoring, seasons, quests, login, token, binaries, programs });
   without.forEach((name) => stack.takeAway(name));
   try {
     await stack.start();
@@ -80,9 +83,9 @@ class Stack {
   /// Activities accepted so far.
   #accepted = 0;
 
-  constructor({ binaries, ...settings }) {
+  constructor({ binaries, programs, ...settings }) {
     this.#settings = settings;
-    for (const name of PROGRAMS) {
+    for (const name of programs) {
       const [from, to] = [join(binaries, name), join(this.#directory, name)];
       try {
         linkSync(from, to);
@@ -99,7 +102,7 @@ class Stack {
     args.push("--snapshot-every", this.#settings.snapshotEvery, "--time-zone", this.#settings.timeZone);
     args.push("--log-dir", join(this.#directory, "logs"));
     if (this.#settings.dataDir) args.push("--data-dir", join(this.#directory, "data"));
-    for (const name of ["scoring", "seasons"]) {
+    for (const name of ["scoring", "seasons", "quests"]) {
       if (this.#settings[name] === null) continue;
       const file = join(this.#directory, `${name}.json`);
       writeFileSync(file, JSON.stringify(this.#settings[name]));
@@ -216,6 +219,12 @@ class Stack {
     };
     await Promise.all(Array.from({ length: POSTS_AT_ONCE }, poster));
     this.#accepted += activities.length;
+  }
+
+  /// Takes activities out, and fails unless all voids are accepted. Counting them is not waited for.
+  async takeOut(activities) {
+    await this.#postJson("/v1/corrections", activities.map(({ user_id, activity_id }) =>
+      ({ correction_id: `void-${activity_id}`, user_id, voids: activity_id, reason: "sent by mistake" })));
   }
 
   /// Posts adjustments of points, and fails unless all are accepted. They are no activities.

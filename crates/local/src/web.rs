@@ -33,7 +33,7 @@ macro_rules! dashboard {
 }
 
 /// All files of the dashboard. They are part of the binary, so that it runs without a checkout.
-const DASHBOARD: [(&str, &str); 66] = dashboard![
+const DASHBOARD: [(&str, &str); 71] = dashboard![
     "account.js",
     "admin.html",
     "admin/address.js",
@@ -57,9 +57,12 @@ const DASHBOARD: [(&str, &str); 66] = dashboard![
     "calendar.js",
     "card.css",
     "card.js",
+    "card_coins.js",
     "change.js",
     "chart.css",
     "chart.js",
+    "coin_news.js",
+    "coins.js",
     "config.js",
     "demand.js",
     "earlier.js",
@@ -84,6 +87,8 @@ const DASHBOARD: [(&str, &str); 66] = dashboard![
     "post.css",
     "post.js",
     "programs.js",
+    "quests.css",
+    "quests.js",
     "reading.css",
     "reading.js",
     "refresh.js",
@@ -244,12 +249,15 @@ mod tests {
     const POSTING: [&str; 4] = ["change.js", "policy.js", "post.css", "post.js"];
     /// The files that a page loads when one asks for what they do, or when it comes near. Those of a season are not
     /// among them: where one runs, each visit loads them.
-    const ON_DEMAND: [&str; 20] = [
+    const ON_DEMAND: [&str; 25] = [
         "by_program.js",
         "card.css",
         "card.js",
+        "card_coins.js",
         "chart.css",
         "chart.js",
+        "coin_news.js",
+        "coins.js",
         "earlier.js",
         "export.js",
         "how.css",
@@ -259,6 +267,8 @@ mod tests {
         "other_boards.css",
         "other_boards.js",
         "place.js",
+        "quests.css",
+        "quests.js",
         "reading.css",
         "reading.js",
         "search.css",

@@ -283,12 +283,17 @@ test("a page without a client id or HTTPS, and a device whose clock is wrong, ar
 });
 
 test("where everyone reads, a login is for posting, and for oneself only", async (t) => {
-  const page = await enter(t, open, {}, { expected: [/status of 40[13]/] });
+  const page = await enter(t, open, {}, { expected: [/status of 40[134]/] });
   assert.equal(await page.canPost(), false);
   assert.equal(page.asked(/policy$/), 0, "only the form needs the policy");
   const points = { review: { given: { max: 50 } }, task_completed: 10 };
   await page.tab.route("**/v1/policy", (route) =>
     route.fulfill({ json: { versions: [{ effective_from: "1970-01-01T00:00:00Z", points, titles: {} }] } }));
+  // With a quest, the page also asks for the own coins.
+  const quest = { quest_id: "q", version: 1, title: "Quest", rule: "Once.", per: "once", coin: { name: "Amber", value: 5 }, starts_at: null,
+    ends_at: null, supply: null, issued: 0, provisional: 0, state: "open" };
+  const freshness = { generated_at: "2026-11-28T12:00:00Z", stale: false };
+  await page.tab.route("**/v1/quests", (route) => route.fulfill({ json: { quests: [quest], freshness } }));
   const reads = [];
   const posts = [];
   page.tab.on("request", (request) => {
@@ -304,10 +309,13 @@ test("where everyone reads, a login is for posting, and for oneself only", async
   const activity = { program: "onboarding", kind: "task_completed" };
   await page.postAsSelf(activity);
   await eventually("the activity on the board", async () => assert.match(await page.postResult(), /on the board after/));
-  // Only the answer about a person is for who is logged in.
+  await eventually("the own coins", async () => assert.ok(reads.some(([path]) => path.endsWith("/users/bob/coins"))));
+  // Only answers about a person are for who is logged in.
   assert.deepEqual([...new Set(reads.filter(([path]) => !path.startsWith("/v1/private/")).map(([, token]) => token))], [undefined]);
   const own = reads.filter(([path]) => path.startsWith("/v1/private/"));
-  assert.ok(own.length > 0 && own.every(([path, token]) => path === "/v1/private/boards/global/users/bob" && token.startsWith("Bearer ")), `${own}`);
+  const paths = ["/v1/private/boards/global/users/bob", "/v1/private/users/bob/coins"];
+  assert.deepEqual([...new Set(own.map(([path]) => path))].sort(), paths);
+  assert.ok(own.every(([, token]) => token.startsWith("Bearer ")), `${own}`);
   assert.match(posts[0], /^Bearer /);
 
   const error = { code: "forbidden", field: "user_id", detail: "user_id is not who is logged in" };
