@@ -302,6 +302,8 @@ locals {
       standings  = "New points appear late, or boards are published late. Both are retried; nothing is lost."
       snapshots  = "Boards load slowly or with 503, or are published late."
       people     = "Profiles are answered with 503, people whom no board lists load slowly, or boards are published late."
+      coins      = "New coins appear late, or coins load slowly or with 503. Both are retried; nothing is lost."
+      progress   = "New coins appear late. Rewards try again; nothing is lost."
       } : "${table}-table-throttled" => merge(local.sustained, {
         severity   = "today"
         namespace  = "AWS/DynamoDB"
@@ -310,7 +312,7 @@ locals {
         users_see  = users_see
         check      = "CloudWatch metrics of ${local.tables[table]}: is the cause a hot key range, the account quota or the table's maximum?"
         do         = "Hot key range: wait some minutes, DynamoDB splits it. Account quota: request a higher one from AWS."
-    })
+    }) if contains(keys(local.tables), table)
   }
 
   # The alarms that every function has; modules/function creates them.
@@ -322,12 +324,13 @@ locals {
         snapshot   = "Boards are published late, by the next run that succeeds."
         serve      = "Some boards do not load (502)."
         directory  = "Some profiles cannot be read or edited (5xx). Boards are not affected."
+        rewards    = "New coins appear late. Messages are redelivered; nothing is lost or given twice."
         } : stage => {
         severity  = "today"
         users_see = users_see
         check     = "The latest errors in /aws/lambda/${local.name}-${stage} (Logs Insights): crash, timeout or out of memory?"
         do        = "If it started with a deployment, roll back ${stage}. Out of memory: raise ${stage == "snapshot" ? "expected_standings" : "function_memory_mb.${stage}"}."
-      }
+      } if contains(local.stages, stage)
     }
     throttles = {
       for stage, alarm in {
@@ -351,12 +354,16 @@ locals {
           users_see = "Some profiles cannot be read or edited (5xx). Boards are not affected."
           do        = "Raise function_concurrency.directory"
         }
+        rewards = {
+          users_see = "New coins appear late. Messages are redelivered; nothing is lost."
+          do        = "Set reserve_concurrency"
+        }
         } : stage => {
         severity  = "today"
         users_see = alarm.users_see
         check     = "ConcurrentExecutions of ${local.name}-${stage} against its limit, and of the account against its quota."
         do        = "${alarm.do} and apply. If the account is at its quota, request a higher one from AWS."
-      }
+      } if contains(local.stages, stage)
     }
   }
 
@@ -395,7 +402,7 @@ locals {
   }
 
   function_alarm_targets = {
-    for stage in ["ingest", "aggregator", "snapshot", "serve", "directory"] : stage => {
+    for stage in local.stages : stage => {
       for about, alarms in local.function_alarms : about => {
         description = local.alarm_descriptions["${stage}-${about}"]
         topic_arn   = aws_sns_topic.alarms[alarms[stage].severity].arn
@@ -481,6 +488,7 @@ locals {
         snapshot   = module.snapshot.alarms
         serve      = module.serve.alarms
         directory  = module.directory.alarms
+        rewards    = try(module.rewards[0].alarms, {})
       } : { for about, alarm in alarms : "${stage}-${about}" => alarm }
     ]...),
     { board-not-to-be-trusted = aws_cloudwatch_composite_alarm.board_not_to_be_trusted },
