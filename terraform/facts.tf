@@ -60,7 +60,7 @@ resource "aws_iam_role_policy" "facts_pipe" {
         {
           Sid      = "Publish"
           Effect   = "Allow"
-          Action   = ["sns:Publish"]
+          Action   = local.publish_actions
           Resource = [aws_sns_topic.facts[0].arn]
         },
         {

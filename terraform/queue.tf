@@ -4,6 +4,7 @@ locals {
 
   # On AWS each of these also allows the batch call. The emulator needs the batch call by name.
   send_actions              = concat(["sqs:SendMessage"], var.emulated ? ["sqs:SendMessageBatch"] : [])
+  publish_actions           = concat(["sns:Publish"], var.emulated ? ["sns:PublishBatch"] : [])
   change_visibility_actions = concat(["sqs:ChangeMessageVisibility"], var.emulated ? ["sqs:ChangeMessageVisibilityBatch"] : [])
 
   queues = merge(
