@@ -374,3 +374,20 @@ run "a_supply_is_not_empty" {
   }
   expect_failures = [var.quests]
 }
+
+# Digests cannot be compressed to less than half.
+run "quests_fit_into_an_item" {
+  command = plan
+  module {
+    source = "./tests/variables"
+  }
+  variables {
+    quests = [
+      for n in range(200) : {
+        id   = "q${n}", version = 1, title = "A", coin = { name = "C", value = 1 }, per = "once"
+        rule = { all = [{ metadata = { digests = join("", [for m in range(40) : sha512("${n} ${m}")]) } }] }
+      }
+    ]
+  }
+  expect_failures = [var.quests]
+}
