@@ -54,6 +54,40 @@ locals {
     threshold          = 0
   }
 
+  pipe_failing = merge(local.recurring, {
+    namespace = "AWS/EventBridge/Pipes"
+    metrics   = ["ExecutionFailed", "ExecutionPartiallyFailed", "ExecutionThrottled", "ExecutionTimeout"]
+  })
+
+  queue_age = {
+    severity           = "today"
+    namespace          = "AWS/SQS"
+    metrics            = ["ApproximateAgeOfOldestMessage"]
+    statistic          = "Maximum"
+    period             = 60
+    evaluation_periods = 3
+    datapoints         = 3
+    # A message is processed within seconds, or redelivered within three minutes if its invocation dies. An older one was
+    # deferred more than once.
+    threshold = 300
+  }
+
+  deferred = {
+    severity           = "today"
+    namespace          = local.metric_namespace
+    metrics            = [local.metric["Deferred"]]
+    statistic          = "Sum"
+    period             = 3600
+    evaluation_periods = 3
+    datapoints         = 3
+    # The age of the oldest message leaves out one that was received three times. The pauses are at most an hour, so a
+    # message that keeps failing is deferred in every hour.
+    threshold = 0
+  }
+
+  # As many snapshots in a row as make a board stale. CloudWatch evaluates one day at most.
+  stale_periods = min(var.stale.after_snapshots, floor(24 * 3600 / local.snapshot_every_seconds))
+
   # Each snapshot run measures these once. They fire after three minutes (or one run, if that is longer), so that a
   # short burst wakes no one.
   freshness_periods = max(1, ceil(3 / var.snapshot_every_minutes))
@@ -67,7 +101,7 @@ locals {
     datapoints         = local.freshness_periods
   }
 
-  alarms = merge(local.request_alarms, local.edge_alarms, local.api_alarms, local.pipeline_alarms, local.board_alarms, local.table_alarms)
+  alarms = merge(local.request_alarms, local.edge_alarms, local.api_alarms, local.pipeline_alarms, local.board_alarms, local.facts_alarms, local.rewards_alarms, local.table_alarms)
 
   # Posting and reading.
   request_alarms = {
@@ -187,47 +221,25 @@ locals {
 
   # From the table of activities to the standings, and the schedule of the snapshot.
   pipeline_alarms = {
-    pipe-failing = merge(local.recurring, {
+    pipe-failing = merge(local.pipe_failing, {
       severity   = "now"
-      namespace  = "AWS/EventBridge/Pipes"
-      metrics    = ["ExecutionFailed", "ExecutionPartiallyFailed", "ExecutionThrottled", "ExecutionTimeout"]
       dimensions = { PipeName = aws_pipes_pipe.activities.name }
       users_see  = "Nothing at first. Within minutes new activities are missing from the boards, which then say that they are stale."
       check      = "aws pipes describe-pipe --name ${aws_pipes_pipe.activities.name} (CurrentState, StateReason), and errors in ${aws_cloudwatch_log_group.pipe.name}."
       do         = "Restore its role, KMS key or queue within 20 hours; later it skips records. If it is not RUNNING: aws pipes start-pipe --name ${aws_pipes_pipe.activities.name}."
     })
-    queue-age = {
-      severity           = "today"
-      namespace          = "AWS/SQS"
-      metrics            = ["ApproximateAgeOfOldestMessage"]
-      dimensions         = { QueueName = aws_sqs_queue.activities.name }
-      statistic          = "Maximum"
-      period             = 60
-      evaluation_periods = 3
-      datapoints         = 3
-      # A message is counted within seconds, or redelivered within three minutes if its invocation dies. An older one
-      # was deferred more than once.
-      threshold = 300
-      users_see = "The latest activities of some users are missing for some minutes. The rest of each board is correct."
-      check     = "Warnings in ${module.aggregator.log_group}: the field reason says why a message was deferred."
-      do        = "Fix the cause, usually a throttled table or a missing permission. Nothing is lost: the queue keeps it for 14 days."
-    }
-    messages-deferred = {
-      severity           = "today"
-      namespace          = local.metric_namespace
-      metrics            = [local.metric["Deferred"]]
-      dimensions         = local.metric_dimensions.aggregator
-      statistic          = "Sum"
-      period             = 3600
-      evaluation_periods = 3
-      datapoints         = 3
-      # The age of the oldest message leaves out one that was received three times. The aggregator's pauses are at most
-      # an hour, so a message that keeps failing is deferred in every hour.
-      threshold = 0
-      users_see = "Points of some users are missing for hours. The rest of each board is correct."
-      check     = "Warnings in ${module.aggregator.log_group}: the field reason says why messages are deferred."
-      do        = "Fix the cause within 14 days. SQS then deletes the messages, and podium reconcile --repair ${local.cli_options} must queue the activities again."
-    }
+    queue-age = merge(local.queue_age, {
+      dimensions = { QueueName = aws_sqs_queue.activities.name }
+      users_see  = "The latest activities of some users are missing for some minutes. The rest of each board is correct."
+      check      = "Warnings in ${module.aggregator.log_group}: the field reason says why a message was deferred."
+      do         = "Fix the cause, usually a throttled table or a missing permission. Nothing is lost: the queue keeps it for 14 days."
+    })
+    messages-deferred = merge(local.deferred, {
+      dimensions = local.metric_dimensions.aggregator
+      users_see  = "Points of some users are missing for hours. The rest of each board is correct."
+      check      = "Warnings in ${module.aggregator.log_group}: the field reason says why messages are deferred."
+      do         = "Fix the cause within 14 days. SQS then deletes the messages, and podium reconcile --repair ${local.cli_options} must queue the activities again."
+    })
     activities-dead-letters = merge(local.dead_letters, {
       dimensions = { QueueName = aws_sqs_queue.activities_dead_letters.name }
       users_see  = "Points are missing from the boards, and stay missing until an operator acts."
@@ -261,15 +273,14 @@ locals {
   # What readers are shown.
   board_alarms = {
     not-published = {
-      severity   = "now"
-      namespace  = local.metric_namespace
-      metrics    = [local.metric["Published"]]
-      dimensions = local.metric_dimensions.snapshot
-      statistic  = "Sum"
-      period     = local.snapshot_every_seconds
-      # As many missing runs as make a board stale. CloudWatch evaluates one day at most.
-      evaluation_periods = min(var.stale.after_snapshots, floor(24 * 3600 / local.snapshot_every_seconds))
-      datapoints         = min(var.stale.after_snapshots, floor(24 * 3600 / local.snapshot_every_seconds))
+      severity           = "now"
+      namespace          = local.metric_namespace
+      metrics            = [local.metric["Published"]]
+      dimensions         = local.metric_dimensions.snapshot
+      statistic          = "Sum"
+      period             = local.snapshot_every_seconds
+      evaluation_periods = local.stale_periods
+      datapoints         = local.stale_periods
       comparison         = "LessThanThreshold"
       threshold          = 1
       # A snapshot that does not run reports nothing.
@@ -294,6 +305,65 @@ locals {
     })
   }
 
+  # The second pipe. What it does not carry is missing from the coins, and boards do without it.
+  facts_alarms = merge([
+    for pipe in aws_pipes_pipe.facts : {
+      facts-pipe-failing = merge(local.pipe_failing, {
+        severity   = "today"
+        dimensions = { PipeName = pipe.name }
+        users_see  = "New coins appear late, and subscribers of the topic get new facts late. Boards are not affected."
+        check      = "aws pipes describe-pipe --name ${pipe.name} (CurrentState, StateReason), and errors in ${aws_cloudwatch_log_group.pipe.name}."
+        do         = "Restore its role, KMS key or topic within 20 hours; later it skips records. If it is not RUNNING: aws pipes start-pipe --name ${pipe.name}."
+      })
+      facts-pipe-dead-letters = merge(local.dead_letters, {
+        dimensions = { QueueName = aws_sqs_queue.facts_pipe_dead_letters[0].name }
+        users_see  = "Coins may be missing. The activities are stored and counted, but they never reached the topic."
+        check      = "Did facts-pipe-failing fire before? The runbook says how to read the queue."
+        do         = "Fix the pipe, then run podium reconcile --rewards --repair ${local.cli_options}. It gives the coins that the facts earn."
+      })
+    }
+  ]...)
+
+  # From the topic to the coins.
+  rewards_alarms = merge([
+    for queue in aws_sqs_queue.rewards : {
+      rewards-lag = {
+        severity   = "today"
+        namespace  = local.metric_namespace
+        metrics    = [local.metric["Lag"]]
+        dimensions = local.metric_dimensions.rewards
+        statistic  = "Maximum"
+        period     = local.snapshot_every_seconds
+        # Each snapshot sends heartbeats. If none come through, none is measured.
+        evaluation_periods = local.stale_periods
+        datapoints         = local.stale_periods
+        threshold          = var.stale.lag_seconds
+        missing            = "breaching"
+        users_see          = "New coins appear late, and answers about coins say that they are stale. Boards are not affected; nothing is lost."
+        check              = "CloudWatch dashboard, rows Facts and Rewards: which of pipe, queue and function has input but no output? Is not-published firing?"
+        do                 = "Fix the first such stage. Its own alarm says how. If not-published fires, no heartbeats are sent: fix the snapshot first."
+      }
+      rewards-queue-age = merge(local.queue_age, {
+        dimensions = { QueueName = queue.name }
+        users_see  = "New coins of some people are missing for some minutes. Boards are not affected."
+        check      = "Warnings and errors in ${module.rewards[0].log_group}: they say why messages were deferred."
+        do         = "Quests that were changed: raise their version, or take the change back, and apply. Else fix the table or permission. The queue keeps messages for 14 days."
+      })
+      rewards-deferred = merge(local.deferred, {
+        dimensions = local.metric_dimensions.rewards
+        users_see  = "Coins of some people are missing for hours. Boards are not affected."
+        check      = "Warnings and errors in ${module.rewards[0].log_group}: they say why messages are deferred."
+        do         = "Fix the cause within 14 days. SQS then deletes the messages, and podium reconcile --rewards --repair ${local.cli_options} must give the coins."
+      })
+      rewards-dead-letters = merge(local.dead_letters, {
+        dimensions = { QueueName = aws_sqs_queue.rewards_dead_letters[0].name }
+        users_see  = "Coins may be missing, until an operator acts. Boards are not affected."
+        check      = "podium dlq list --of rewards ${local.cli_options}. It shows the reasons."
+        do         = "Fix the cause, then run podium dlq redrive --of rewards ${local.cli_options} within 14 days. No coin is given twice."
+      })
+    }
+  ]...)
+
   # DynamoDB reports throttling per table, and only when it happens.
   table_alarms = {
     for table, users_see in {
@@ -302,6 +372,8 @@ locals {
       standings  = "New points appear late, or boards are published late. Both are retried; nothing is lost."
       snapshots  = "Boards load slowly or with 503, or are published late."
       people     = "Profiles are answered with 503, people whom no board lists load slowly, or boards are published late."
+      coins      = "New coins appear late, or coins load slowly or with 503. Both are retried; nothing is lost."
+      progress   = "New coins appear late. Rewards try again; nothing is lost."
       } : "${table}-table-throttled" => merge(local.sustained, {
         severity   = "today"
         namespace  = "AWS/DynamoDB"
@@ -310,7 +382,7 @@ locals {
         users_see  = users_see
         check      = "CloudWatch metrics of ${local.tables[table]}: is the cause a hot key range, the account quota or the table's maximum?"
         do         = "Hot key range: wait some minutes, DynamoDB splits it. Account quota: request a higher one from AWS."
-    })
+    }) if contains(keys(local.tables), table)
   }
 
   # The alarms that every function has; modules/function creates them.
@@ -322,12 +394,13 @@ locals {
         snapshot   = "Boards are published late, by the next run that succeeds."
         serve      = "Some boards do not load (502)."
         directory  = "Some profiles cannot be read or edited (5xx). Boards are not affected."
+        rewards    = "New coins appear late. Messages are redelivered; nothing is lost or given twice."
         } : stage => {
         severity  = "today"
         users_see = users_see
         check     = "The latest errors in /aws/lambda/${local.name}-${stage} (Logs Insights): crash, timeout or out of memory?"
         do        = "If it started with a deployment, roll back ${stage}. Out of memory: raise ${stage == "snapshot" ? "expected_standings" : "function_memory_mb.${stage}"}."
-      }
+      } if contains(local.stages, stage)
     }
     throttles = {
       for stage, alarm in {
@@ -351,12 +424,16 @@ locals {
           users_see = "Some profiles cannot be read or edited (5xx). Boards are not affected."
           do        = "Raise function_concurrency.directory"
         }
+        rewards = {
+          users_see = "New coins appear late. Messages are redelivered; nothing is lost."
+          do        = "Set reserve_concurrency"
+        }
         } : stage => {
         severity  = "today"
         users_see = alarm.users_see
         check     = "ConcurrentExecutions of ${local.name}-${stage} against its limit, and of the account against its quota."
         do        = "${alarm.do} and apply. If the account is at its quota, request a higher one from AWS."
-      }
+      } if contains(local.stages, stage)
     }
   }
 
@@ -395,7 +472,7 @@ locals {
   }
 
   function_alarm_targets = {
-    for stage in ["ingest", "aggregator", "snapshot", "serve", "directory"] : stage => {
+    for stage in local.stages : stage => {
       for about, alarms in local.function_alarms : about => {
         description = local.alarm_descriptions["${stage}-${about}"]
         topic_arn   = aws_sns_topic.alarms[alarms[stage].severity].arn
@@ -481,6 +558,7 @@ locals {
         snapshot   = module.snapshot.alarms
         serve      = module.serve.alarms
         directory  = module.directory.alarms
+        rewards    = try(module.rewards[0].alarms, {})
       } : { for about, alarm in alarms : "${stage}-${about}" => alarm }
     ]...),
     { board-not-to-be-trusted = aws_cloudwatch_composite_alarm.board_not_to_be_trusted },

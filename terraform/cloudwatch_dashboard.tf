@@ -7,6 +7,7 @@ locals {
   of_table    = { for table, name in local.tables : table => ["TableName", name] }
   of_queue    = { for name, queue in local.queues : name => ["QueueName", queue.name] }
   of_pipe     = ["PipeName", aws_pipes_pipe.activities.name]
+  of_topic    = ["TopicName", "${local.name}-facts"]
   of_schedule = ["ScheduleGroup", aws_scheduler_schedule_group.snapshot.name]
 
   every_alarm_arn = [for alarm in local.every_alarm : alarm.arn]
@@ -75,6 +76,73 @@ locals {
       heading = "Edge: who is let in"
       graphs  = concat([for graph in local.edge_graphs : graph if var.edge], [for graph in local.api_graphs : graph if local.has_login])
     }] : row if length(row.graphs) > 0
+  ]
+
+  # Where there is a topic of facts, and where there are quests.
+  facts_rows = [
+    for pipe in aws_pipes_pipe.facts : {
+      heading = "Facts: published to the topic"
+      graphs = [
+        {
+          title = "Events", metrics = [
+            concat(["AWS/EventBridge/Pipes", "EventCount"], ["PipeName", pipe.name], [{ label = "events" }]),
+            concat(["AWS/SNS", "NumberOfMessagesPublished"], local.of_topic, [{ label = "published" }]),
+            concat(["AWS/SNS", "NumberOfNotificationsDelivered"], local.of_topic, [{ label = "delivered" }]),
+          ]
+        },
+        {
+          title = "Failures", metrics = concat(
+            [
+              for name in local.pipe_failing.metrics :
+              concat(["AWS/EventBridge/Pipes", name], ["PipeName", pipe.name], [{ label = name }])
+            ],
+            [
+              concat(["AWS/SNS", "NumberOfNotificationsFailed"], local.of_topic, [{ label = "not delivered" }]),
+              concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue["facts_pipe_dead_letters"], [{ label = "dead letters", stat = "Maximum" }]),
+            ],
+          )
+        },
+        {
+          title = "Time per batch", unit = "ms", metrics = [
+            concat(["AWS/EventBridge/Pipes", "Duration"], ["PipeName", pipe.name], [{ label = "average", stat = "Average" }]),
+            concat(["AWS/EventBridge/Pipes", "Duration"], ["PipeName", pipe.name], [{ label = "longest", stat = "Maximum" }]),
+          ]
+        },
+      ]
+    }
+  ]
+  rewards_rows = [
+    for stage in ["rewards"] : {
+      heading = "Rewards: people get coins"
+      graphs = [
+        {
+          title = "Coins and gates", metrics = concat(
+            [
+              for name in ["Issued", "Revoked", "GateHits", "GateMisses", "Erased", "BatchSize"] :
+              concat([local.metric_namespace, local.metric[name]], local.of_podium[stage], [{ label = name == "BatchSize" ? "Messages" : name }])
+            ],
+            [concat([local.metric_namespace, local.metric["ProofReadUnits"]], local.of_podium[stage], [{ label = "read units of proofs", yAxis = "right" }])],
+          )
+        },
+        {
+          title = "Failures", metrics = concat(
+            [
+              for name in ["DeadLettered", "Deferred", "Retries"] :
+              concat([local.metric_namespace, local.metric[name]], local.of_podium[stage])
+            ],
+            local.function_failures[stage],
+            [concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue["rewards_dead_letters"], [{ label = "dead letters", stat = "Maximum" }])],
+          )
+        },
+        {
+          title = "Lag and queue", unit = "s", stat = "Maximum", alarm_at = var.stale.lag_seconds, metrics = [
+            concat([local.metric_namespace, local.metric["Lag"]], local.of_podium[stage], [{ label = "lag of a heartbeat" }]),
+            concat(["AWS/SQS", "ApproximateAgeOfOldestMessage"], local.of_queue[stage], [{ label = "age of the oldest message" }]),
+            concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue[stage], [{ label = "messages waiting", yAxis = "right" }]),
+          ]
+        },
+      ]
+    } if local.has_quests
   ]
 
   dashboard_rows = concat(local.edge_rows, [
@@ -168,6 +236,7 @@ locals {
         },
       ]
     },
+    ], local.facts_rows, local.rewards_rows, [
     {
       heading = "Tables: capacity used, and throttling"
       graphs = [
@@ -366,6 +435,7 @@ locals {
     lambda_gb_second  = { arm64 = 0.0000133334, x86_64 = 0.0000166667 }[var.architecture]
     sqs_request       = 0.40 / 1000000
     pipe_request      = 0.40 / 1000000
+    topic_request     = 0.50 / 1000000
     scheduler_request = 1.00 / 1000000
   }
 
@@ -380,17 +450,32 @@ locals {
       ]
     ]),
     [
-      for table, stage in { activities = "ingest", dedup = "aggregator", standings = "aggregator", snapshots = "snapshot", people = "directory" } :
-      { stage = stage, metric = concat(["AWS/DynamoDB", "ConsumedWriteCapacityUnits"], local.of_table[table]), usd = local.prices.write_unit }
+      for table, stage in { activities = "ingest", dedup = "aggregator", standings = "aggregator", snapshots = "snapshot", people = "directory", coins = "rewards", progress = "rewards" } :
+      { stage = stage, metric = concat(["AWS/DynamoDB", "ConsumedWriteCapacityUnits"], local.of_table[table]), usd = local.prices.write_unit } if contains(keys(local.tables), table)
     ],
     [
-      for table, stage in { activities = "snapshot", dedup = "aggregator", standings = "snapshot", snapshots = "serve", people = "snapshot" } :
-      { stage = stage, metric = concat(["AWS/DynamoDB", "ConsumedReadCapacityUnits"], local.of_table[table]), usd = local.prices.read_unit }
+      for table, stage in { activities = "snapshot", dedup = "aggregator", standings = "snapshot", snapshots = "serve", people = "snapshot", coins = "rewards", progress = "rewards" } :
+      { stage = stage, metric = concat(["AWS/DynamoDB", "ConsumedReadCapacityUnits"], local.of_table[table]), usd = local.prices.read_unit } if contains(keys(local.tables), table)
     ],
     [
-      for name in ["NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfMessagesDeleted", "NumberOfEmptyReceives"] :
-      { stage = "queue", metric = concat(["AWS/SQS", name], local.of_queue.activities), usd = local.prices.sqs_request }
+      for of in setproduct(["queue", "rewards"], ["NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfMessagesDeleted", "NumberOfEmptyReceives"]) :
+      { stage = of[0], metric = concat(["AWS/SQS", of[1]], local.of_queue[of[0] == "queue" ? "activities" : "rewards"]), usd = local.prices.sqs_request }
+      if of[0] == "queue" || local.has_quests
     ],
+    # DynamoDB reports an index beside its table.
+    [
+      for unit in ["Write", "Read"] : {
+        stage  = "rewards"
+        metric = concat(["AWS/DynamoDB", "Consumed${unit}CapacityUnits"], local.of_table["coins"], ["GlobalSecondaryIndexName", "holders"])
+        usd    = { Write = local.prices.write_unit, Read = local.prices.read_unit }[unit]
+      } if local.has_quests
+    ],
+    flatten([
+      for pipe in aws_pipes_pipe.facts : [
+        { stage = "facts", metric = ["AWS/EventBridge/Pipes", "EventCount", "PipeName", pipe.name], usd = local.prices.pipe_request },
+        { stage = "facts", metric = concat(["AWS/SNS", "NumberOfMessagesPublished"], local.of_topic), usd = local.prices.topic_request },
+      ]
+    ]),
     [
       { stage = "stream", metric = concat(["AWS/EventBridge/Pipes", "EventCount"], local.of_pipe), usd = local.prices.pipe_request },
       { stage = "snapshot", metric = concat(["AWS/Scheduler", "InvocationAttemptCount"], local.of_schedule), usd = local.prices.scheduler_request },
@@ -403,8 +488,9 @@ locals {
   # Hidden inputs of the expressions below.
   cost_metrics = [for term in local.cost_terms : concat(term.metric, [{ id = term.id, visible = false }])]
   cost_by_stage = [
-    for stage in ["ingest", "stream", "queue", "aggregator", "snapshot", "serve", "directory"] :
+    for stage in ["ingest", "stream", "queue", "aggregator", "facts", "rewards", "snapshot", "serve", "directory"] :
     [{ id = stage, label = stage, expression = join(" + ", [for term in local.cost_terms : "FILL(${term.id}, 0) * ${term.usd}" if term.stage == stage]) }]
+    if contains(local.cost_terms[*].stage, stage)
   ]
 }
 

@@ -2,6 +2,9 @@ locals {
   name       = "${var.project}-${var.environment}"
   account_id = data.aws_caller_identity.current.account_id
 
+  # The stages that are functions.
+  stages = concat(["ingest", "aggregator", "snapshot", "serve", "directory"], [for name in ["rewards"] : name if local.has_quests])
+
   # What all functions have in common.
   function_settings = {
     name_prefix              = local.name
@@ -35,7 +38,7 @@ locals {
   # Above this rate, traces cost more than $20 a month and function, and one in twenty requests is more than anyone reads.
   tracing = coalesce(var.tracing, var.expected_activities_per_day <= 1000000)
 
-  # Which encrypted tables and queues each role uses. DynamoDB decrypts a table's key on behalf of whoever reads or
+  # Which encrypted tables and queues each role uses, where they exist. DynamoDB decrypts a table's key on behalf of whoever reads or
   # writes it. SQS decrypts a queue's data key for whoever receives, and also makes one for whoever sends.
   encrypted = {
     ingest     = { tables = ["activities"], receives = [], sends = [] }
@@ -43,8 +46,10 @@ locals {
     aggregator = { tables = ["dedup", "standings"], receives = ["activities"], sends = ["activities_dead_letters"] }
     schedule   = { tables = [], receives = [], sends = ["snapshot_dead_letters"] }
     snapshot   = { tables = ["activities", "standings", "snapshots", "people"], receives = [], sends = ["snapshot_dead_letters"] }
-    serve      = { tables = ["snapshots", "standings", "people"], receives = [], sends = [] }
+    serve      = { tables = ["snapshots", "standings", "people", "coins"], receives = [], sends = [] }
     directory  = { tables = ["people"], receives = [], sends = [] }
+    facts_pipe = { tables = ["activities"], receives = [], sends = ["facts_pipe_dead_letters"] }
+    rewards    = { tables = ["activities", "coins", "progress", "standings"], receives = ["rewards"], sends = ["rewards_dead_letters"] }
   }
 
   # The statements that allow it, by role. The key may only be used through the service, and for these tables and queues.
@@ -56,21 +61,28 @@ locals {
           actions = ["kms:Decrypt"]
           service = "dynamodb"
           context = "aws:dynamodb:tableName"
-          values  = [for table in uses.tables : local.tables[table]]
+          values  = [for table in uses.tables : local.tables[table] if contains(keys(local.tables), table)]
         },
         {
           sid     = "ReceiveEncrypted"
           actions = ["kms:Decrypt"]
           service = "sqs"
           context = "aws:sqs:arn"
-          values  = [for queue in uses.receives : local.queues[queue].arn]
+          values  = [for queue in uses.receives : local.queues[queue].arn if contains(keys(local.queues), queue)]
         },
         {
           sid     = "SendEncrypted"
           actions = ["kms:Decrypt", "kms:GenerateDataKey"]
           service = "sqs"
           context = "aws:sqs:arn"
-          values  = [for queue in uses.sends : local.queues[queue].arn]
+          values  = [for queue in uses.sends : local.queues[queue].arn if contains(keys(local.queues), queue)]
+        },
+        {
+          sid     = "PublishEncrypted"
+          actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+          service = "sns"
+          context = "aws:sns:topicArn"
+          values  = [for topic in aws_sns_topic.facts : topic.arn if role == "facts_pipe"]
         },
         ] : {
         sid       = statement.sid

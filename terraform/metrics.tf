@@ -6,25 +6,32 @@ locals {
   metric           = { for name, unit in local.podium_metrics.metrics : name => name }
 
   metric_dimensions = {
-    for stage in ["ingest", "aggregator", "snapshot", "serve", "directory"] : stage => { Environment = local.name, Stage = stage }
+    for stage in local.stages : stage => { Environment = local.name, Stage = stage }
   }
 
   # A metric filter cannot add a dimension, so the deployment is part of the namespace.
   api_metric_namespace = "${local.metric_namespace}/${local.name}"
 
-  function_names = {
-    ingest     = module.ingest.name
-    aggregator = module.aggregator.name
-    snapshot   = module.snapshot.name
-    serve      = module.serve.name
-    directory  = module.directory.name
-  }
+  function_names = merge(
+    {
+      ingest     = module.ingest.name
+      aggregator = module.aggregator.name
+      snapshot   = module.snapshot.name
+      serve      = module.serve.name
+      directory  = module.directory.name
+    },
+    { for stage in ["rewards"] : stage => module.rewards[0].name if local.has_quests },
+  )
 
-  tables = {
-    activities = aws_dynamodb_table.activities.name
-    dedup      = aws_dynamodb_table.dedup.name
-    standings  = aws_dynamodb_table.standings.name
-    snapshots  = aws_dynamodb_table.snapshots.name
-    people     = aws_dynamodb_table.people.name
-  }
+  tables = merge(
+    {
+      activities = aws_dynamodb_table.activities.name
+      dedup      = aws_dynamodb_table.dedup.name
+      standings  = aws_dynamodb_table.standings.name
+      snapshots  = aws_dynamodb_table.snapshots.name
+      people     = aws_dynamodb_table.people.name
+    },
+    { for table in ["coins"] : table => aws_dynamodb_table.coins[0].name if local.has_quests },
+    { for table in ["progress"] : table => aws_dynamodb_table.progress[0].name if local.has_quests },
+  )
 }

@@ -73,6 +73,21 @@ output "people_table" {
   value       = aws_dynamodb_table.people.name
 }
 
+output "coins_table" {
+  description = "Name of the table of coins, or null without quests."
+  value       = one(aws_dynamodb_table.coins[*].name)
+}
+
+output "progress_table" {
+  description = "Name of the table of people's progress with the quests, or null without quests."
+  value       = one(aws_dynamodb_table.progress[*].name)
+}
+
+output "facts_topic_arn" {
+  description = "ARN of the SNS topic of new facts, or null without quests and facts_topic."
+  value       = one(aws_sns_topic.facts[*].arn)
+}
+
 output "queue_urls" {
   description = "URLs of the queue and of the DLQs, by what they hold."
   value       = { for name, queue in local.queues : name => queue.url }
@@ -88,6 +103,7 @@ output "log_groups" {
     serve      = module.serve.log_group
     directory  = module.directory.log_group
     api        = one(aws_cloudwatch_log_group.api[*].name)
+    rewards    = one(module.rewards[*].log_group)
   }
 }
 

@@ -4,14 +4,20 @@ locals {
 
   # On AWS each of these also allows the batch call. The emulator needs the batch call by name.
   send_actions              = concat(["sqs:SendMessage"], var.emulated ? ["sqs:SendMessageBatch"] : [])
+  publish_actions           = concat(["sns:Publish"], var.emulated ? ["sns:PublishBatch"] : [])
   change_visibility_actions = concat(["sqs:ChangeMessageVisibility"], var.emulated ? ["sqs:ChangeMessageVisibilityBatch"] : [])
 
-  queues = {
-    activities              = aws_sqs_queue.activities
-    activities_dead_letters = aws_sqs_queue.activities_dead_letters
-    pipe_dead_letters       = aws_sqs_queue.pipe_dead_letters
-    snapshot_dead_letters   = aws_sqs_queue.snapshot_dead_letters
-  }
+  queues = merge(
+    {
+      activities              = aws_sqs_queue.activities
+      activities_dead_letters = aws_sqs_queue.activities_dead_letters
+      pipe_dead_letters       = aws_sqs_queue.pipe_dead_letters
+      snapshot_dead_letters   = aws_sqs_queue.snapshot_dead_letters
+    },
+    { for name in ["facts_pipe_dead_letters"] : name => aws_sqs_queue.facts_pipe_dead_letters[0] if local.has_facts_topic },
+    { for name in ["rewards"] : name => aws_sqs_queue.rewards[0] if local.has_quests },
+    { for name in ["rewards_dead_letters"] : name => aws_sqs_queue.rewards_dead_letters[0] if local.has_quests },
+  )
 }
 
 resource "aws_sqs_queue" "activities" {
@@ -72,7 +78,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "activities_dead_letters" {
 
 resource "aws_sqs_queue_redrive_allow_policy" "no_source" {
   for_each = {
-    for name in ["activities", "pipe_dead_letters", "snapshot_dead_letters"] : name => local.queues[name]
+    for name, queue in local.queues : name => queue if !contains(["activities_dead_letters", "rewards_dead_letters"], name)
   }
 
   queue_url            = each.value.id
@@ -85,9 +91,22 @@ resource "aws_sqs_queue_policy" "tls_only" {
   queue_url = each.value.id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [merge(local.tls_only, {
-      Action   = "sqs:*"
-      Resource = each.value.arn
-    })]
+    Statement = concat(
+      [merge(local.tls_only, {
+        Action   = "sqs:*"
+        Resource = each.value.arn
+      })],
+      # The topic delivers to the first of these, and what it cannot deliver to the second.
+      [
+        for topic in aws_sns_topic.facts : {
+          Sid       = "DeliverFacts"
+          Effect    = "Allow"
+          Principal = { Service = "sns.amazonaws.com" }
+          Action    = "sqs:SendMessage"
+          Resource  = each.value.arn
+          Condition = { ArnEquals = { "aws:SourceArn" = topic.arn } }
+        } if contains(["rewards", "rewards_dead_letters"], each.key)
+      ],
+    )
   })
 }

@@ -20,7 +20,7 @@ module "serve" {
     STALE_AGE_SECONDS      = local.stale_age_seconds
     STALE_LAG_SECONDS      = var.stale.lag_seconds
     STALE_BACKLOG          = var.stale.backlog
-  })
+  }, { for name in ["COINS_TABLE"] : name => aws_dynamodb_table.coins[0].name if local.has_quests })
 
   statements = concat(local.kms_statements.serve, [
     {
@@ -39,6 +39,13 @@ module "serve" {
       actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem"]
       resources = [aws_dynamodb_table.people.arn]
     },
+    ], [
+    # Of quests, and in order of finding.
+    for coins in aws_dynamodb_table.coins : {
+      sid       = "ReadCoins"
+      actions   = ["dynamodb:GetItem", "dynamodb:Query"]
+      resources = [coins.arn, "${coins.arn}/index/holders"]
+    }
   ])
 }
 

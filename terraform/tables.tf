@@ -1,4 +1,4 @@
-# The facts. Every other table can be rebuilt from them, except people. These two have backups.
+# The facts. Every other table can be rebuilt from them, except people and the supplies of coins. These three have backups.
 resource "aws_dynamodb_table" "activities" {
   #checkov:skip=CKV_AWS_119:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
   name                        = "${local.name}-activities"
@@ -188,4 +188,94 @@ resource "aws_dynamodb_table" "people" {
   }
 
   tags = { stage = "directory" }
+}
+
+# The coins that people found, and the quests, where there are any. Coins can be found again from the facts, but who was
+# first among those of a limited supply is decided once, so this table has backups, too.
+resource "aws_dynamodb_table" "coins" {
+  #checkov:skip=CKV_AWS_119:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
+  count = local.has_quests ? 1 : 0
+
+  name                        = "${local.name}-coins"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "user_id"
+  range_key                   = "coin_id"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "user_id"
+    type = "S"
+  }
+  attribute {
+    name = "coin_id"
+    type = "S"
+  }
+  attribute {
+    name = "holders"
+    type = "S"
+  }
+  attribute {
+    name = "place"
+    type = "S"
+  }
+
+  # The coins of a quest in order of finding.
+  global_secondary_index {
+    name               = "holders"
+    hash_key           = "holders"
+    range_key          = "place"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["period", "found_at", "state", "serial"]
+  }
+
+  point_in_time_recovery {
+    enabled = var.point_in_time_recovery
+  }
+
+  dynamic "on_demand_throughput" {
+    for_each = try([var.table_limits["coins"]], [])
+    content {
+      max_read_request_units  = on_demand_throughput.value.read_units
+      max_write_request_units = on_demand_throughput.value.write_units
+    }
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+
+  tags = { stage = "rewards" }
+}
+
+# How far people are with the quests. Without it, every activity that a quest looks at is proved from the facts.
+resource "aws_dynamodb_table" "progress" {
+  #checkov:skip=CKV_AWS_28:Can be written anew from the table activities, which has point-in-time recovery.
+  #checkov:skip=CKV_AWS_119:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
+  count = local.has_quests ? 1 : 0
+
+  name                        = "${local.name}-progress"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "user_id"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "user_id"
+    type = "S"
+  }
+
+  dynamic "on_demand_throughput" {
+    for_each = try([var.table_limits["progress"]], [])
+    content {
+      max_read_request_units  = on_demand_throughput.value.read_units
+      max_write_request_units = on_demand_throughput.value.write_units
+    }
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+
+  tags = { stage = "rewards" }
 }

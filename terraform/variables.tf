@@ -287,6 +287,130 @@ variable "seasons" {
   }
 }
 
+variable "quests" {
+  description = <<-EOT
+    Rules over a person's activities, and the coins for fulfilling them: at most 200 objects with the fields of README's section on quests, which `podium quests check FILE` explains in words, such as
+      { id = "explorer", version = 1, title = "Three programs in a month", coin = { name = "Compass", value = 40 }, per = "month",
+        rule = { distinct = { of = {}, field = "program_id", at_least = 3 } } }
+    The content of an id and version must not change once it is deployed: raise the version, which gives new coins. A quest that is removed gives no more coins, and those that were found stay. Without any quest, the tables of coins and progress are not there: to end the last one, set its ends_at rather than remove it.
+  EOT
+  # No other type holds rules of different forms. The validations check what a type would, and the functions the rest.
+  type     = any
+  default  = []
+  nullable = false
+
+  # A validation passes values whose form another one refuses, so that a mistake gets one message as a rule.
+  validation {
+    condition     = try(length(var.quests) <= 200, false) && !can(keys(var.quests)) && !can(tostring(var.quests))
+    error_message = "quests must be a list of at most 200 objects, such as [{ id = \"starter\", version = 1, title = \"First task\", coin = { name = \"Seed\", value = 1 }, per = \"once\", rule = { count = { of = {}, at_least = 1 } } }]."
+  }
+  validation {
+    condition = try(alltrue([
+      for quest in var.quests : try(
+        length(setsubtract(["id", "version", "title", "coin", "per", "rule"], [for name, value in quest : name if value != null])) == 0 &&
+        length(setsubtract(keys(quest), ["id", "version", "title", "coin", "starts_at", "ends_at", "per", "rule", "within", "supply"])) == 0,
+        false,
+      )
+    ]), true)
+    error_message = "Each quest in quests must have id, version, title, coin, per and rule and, if wanted, starts_at, ends_at, within and supply, and nothing else."
+  }
+  validation {
+    condition     = try(alltrue([for quest in var.quests : try(can(regex("^[!#-;=?-\\[\\]-}][!#-;=?-\\[\\]-~]{0,127}$", quest.id)) && !contains([".", ".."], quest.id), true)]), true)
+    error_message = "Each id in quests must be 1 to 128 ASCII letters, digits and punctuation except \" \\ < >, not begin with ~ and not be . or .., such as explorer."
+  }
+  validation {
+    condition     = try(length(distinct(var.quests[*].id)) == length(var.quests), true)
+    error_message = "Each quest in quests must have an id of its own."
+  }
+  validation {
+    # As JSON a text is in quotes, even if Terraform would take it for a number.
+    condition = try(alltrue([
+      for quest in var.quests : try(can(regex("^[0-9]+$", jsonencode(quest.version))) && quest.version >= 1 && quest.version <= 1000000, true)
+    ]), true)
+    error_message = "Each version in quests must be a whole number from 1 to 1,000,000, such as 1."
+  }
+  validation {
+    condition = try(alltrue(flatten([
+      for quest in var.quests : [
+        for text in [quest.title, try(quest.coin.name, null)] :
+        text == null || try(trimspace(text) != "" && can(regex("^[^[:cntrl:]]{1,80}$", trimspace(text))), false)
+      ]
+    ])), true)
+    error_message = "Each title in quests, and each name of a coin, must be 1 to 80 characters without control characters, such as \"Three programs in a month\"."
+  }
+  validation {
+    condition = try(alltrue([
+      for quest in var.quests : try(
+        join(" ", keys(quest.coin)) == "name value" && can(regex("^[0-9]+$", jsonencode(quest.coin.value))) && quest.coin.value <= 1000000,
+        try(quest.coin, null) == null,
+      )
+    ]), true)
+    error_message = "Each coin in quests must have a name and a value, a whole number from 0 to 1,000,000, and nothing else, such as { name = \"Compass\", value = 40 }."
+  }
+  validation {
+    condition = try(alltrue(flatten([
+      for quest in var.quests : [
+        for time in [try(quest.starts_at, null), try(quest.ends_at, null)] : time == null || can(timeadd(time, "0s"))
+      ]
+    ])), true)
+    error_message = "Each starts_at and ends_at in quests must be an RFC 3339 time, such as 2026-12-01T00:00:00Z."
+  }
+  validation {
+    condition     = try(alltrue([for quest in var.quests : try(timecmp(quest.starts_at, quest.ends_at) < 0, true)]), true)
+    error_message = "ends_at in quests must be after starts_at."
+  }
+  validation {
+    condition     = try(alltrue([for quest in var.quests : try(contains(["once", "day", "week", "month", "program"], quest.per), true)]), true)
+    error_message = "Each per in quests must be once, day, week, month or program."
+  }
+  validation {
+    condition = try(alltrue([
+      for quest in var.quests : try(quest.rule, null) == null || try(contains(
+        ["all", "ordered", "count", "distinct", "points", "streak"],
+        join(" ", [for form, value in quest.rule : form if value != null]),
+      ), false)
+    ]), true)
+    error_message = "Each rule in quests must have exactly one of all, ordered, count, distinct, points and streak, such as { count = { of = {}, at_least = 10 } }."
+  }
+  validation {
+    condition = try(alltrue(flatten([
+      for quest in var.quests : [
+        for form, content in try(quest.rule, {}) : content == null || try(
+          contains(["all", "ordered"], form) ? length(content) >= 1 && length(content) <= 20 && can(content[0]) : join(" ", keys(content)) == {
+            count = "at_least of", points = "at_least of", distinct = "at_least field of", streak = "at_least of unit"
+          }[form],
+          !contains(["all", "ordered", "count", "points", "distinct", "streak"], form),
+        )
+      ]
+    ])), true)
+    error_message = "In quests, all and ordered must be lists of 1 to 20 matchers, count and points must have of and at_least, distinct of, field and at_least, and streak of, unit and at_least, and nothing else."
+  }
+  validation {
+    condition = try(alltrue([
+      for quest in var.quests : try(quest.within, null) == null || try(can(regex("^[0-9]{1,5}[hd]$", quest.within)) && !can(quest.rule.streak.of), false)
+    ]), true)
+    error_message = "Each within in quests must be hours or days, such as \"36h\" or \"7d\", and a quest with a streak must have none."
+  }
+  validation {
+    condition = try(alltrue([
+      for quest in var.quests : try(quest.supply, null) == null || try(can(regex("^[0-9]+$", jsonencode(quest.supply))) && quest.supply >= 1 && quest.supply <= 1000000, false)
+    ]), true)
+    error_message = "Each supply in quests must be a whole number from 1 to 1,000,000, such as 100."
+  }
+  validation {
+    # DynamoDB limits an item to 400 KB. Base64 has four characters for three bytes.
+    condition     = length(base64gzip(jsonencode(var.quests))) * 3 / 4 <= 380000
+    error_message = "quests must be at most 380,000 bytes after compression, because they are one item of a DynamoDB table. Remove quests that are over."
+  }
+}
+
+variable "facts_topic" {
+  description = "Whether new facts are published to an SNS topic, as CloudEvents whose data is the item as DynamoDB writes it, for subscribers of yours. With quests there is a topic anyway. A table's stream has two readers at most, and the topic is the second one."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "period_grace_hours" {
   description = "Time in hours, 0 to 744, after the end of a day, week, month or season in which what arrives late still counts in it. What arrives later counts in all time alone. A change takes effect with `podium rebuild run`."
   type        = number
@@ -662,12 +786,13 @@ variable "function_concurrency" {
   # an hour. If each asks for 1,000 rows of users with ids of 128 characters, uncompressed, the answers have 199 kB, 28.7
   # GB an hour in all: $2.58 at $0.09 a GB. Requests ($0.03), four functions of 256 MB ($0.05), seven read units a
   # request ($0.13) and traces of one in twenty ($0.05) make it $2.84. Lambda refuses unsigned posts without charge.
-  description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator: 2 to 1,000). Without reserve_concurrency only the aggregator's maximum applies. A function URL takes 10 requests a second for each: what anonymous readers can cost beyond CloudFront's cache grows by 70 cents an hour for each of serve. Whoever may post can cost $18 an hour for each of ingest, in batches of 100 activities."
+  description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator and rewards: 2 to 1,000). Without reserve_concurrency only the maximum of these two applies. A function URL takes 10 requests a second for each: what anonymous readers can cost beyond CloudFront's cache grows by 70 cents an hour for each of serve. Whoever may post can cost $18 an hour for each of ingest, in batches of 100 activities."
   type = object({
     ingest     = optional(number, 20)
     aggregator = optional(number, 4)
     serve      = optional(number, 4)
     directory  = optional(number, 4)
+    rewards    = optional(number, 4)
   })
   default  = {}
   nullable = false
@@ -677,8 +802,8 @@ variable "function_concurrency" {
     error_message = "Each value in function_concurrency must be a whole number from 1 to 1,000, such as { ingest = 20 }."
   }
   validation {
-    condition     = var.function_concurrency.aggregator >= 2
-    error_message = "function_concurrency.aggregator must be at least 2, such as 4: the event source mapping of SQS allows no less."
+    condition     = var.function_concurrency.aggregator >= 2 && var.function_concurrency.rewards >= 2
+    error_message = "function_concurrency.aggregator and function_concurrency.rewards must be at least 2, such as 4: the event source mapping of SQS allows no less."
   }
 }
 
@@ -690,6 +815,7 @@ variable "function_memory_mb" {
     snapshot   = optional(number)
     serve      = optional(number, 256)
     directory  = optional(number, 256)
+    rewards    = optional(number, 256)
   })
   default  = {}
   nullable = false
@@ -745,7 +871,7 @@ variable "tracing" {
 # How the data is protected
 
 variable "kms_key_arn" {
-  description = "ARN of a KMS key that encrypts tables, queues, logs and alarms, or null for AWS-owned keys. The key policy must let CloudWatch, CloudWatch Logs and EventBridge use the key. The roles may use it only through DynamoDB, SQS and Lambda, each for its own tables and queues."
+  description = "ARN of a KMS key that encrypts tables, queues, logs and alarms, or null for AWS-owned keys. The key policy must let CloudWatch, CloudWatch Logs and EventBridge use the key and, with quests, SNS. The roles may use it only through DynamoDB, SQS, SNS and Lambda, each for its own tables, queues and topic."
   type        = string
   default     = null
 
@@ -767,14 +893,14 @@ variable "permissions_boundary_arn" {
 }
 
 variable "table_limits" {
-  description = "The most read and write units a second of tables (activities, dedup, standings, snapshots or people), such as { activities = { write_units = 500 } }: a ceiling on what a flood can cost. Requests beyond it are throttled and tried again. Without an entry only the account's quota applies. To remove a limit, set it to -1 first."
+  description = "The most read and write units a second of tables (activities, dedup, standings, snapshots, people, coins or progress), such as { activities = { write_units = 500 } }: a ceiling on what a flood can cost. Requests beyond it are throttled and tried again. Without an entry only the account's quota applies. To remove a limit, set it to -1 first."
   type        = map(object({ read_units = optional(number), write_units = optional(number) }))
   default     = {}
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.table_limits), ["activities", "dedup", "standings", "snapshots", "people"])) == 0
-    error_message = "The keys of table_limits must be activities, dedup, standings, snapshots or people."
+    condition     = length(setsubtract(keys(var.table_limits), ["activities", "dedup", "standings", "snapshots", "people", "coins", "progress"])) == 0
+    error_message = "The keys of table_limits must be activities, dedup, standings, snapshots, people, coins or progress."
   }
   validation {
     condition = alltrue(flatten([for limit in values(var.table_limits) : [
@@ -792,7 +918,7 @@ variable "deletion_protection" {
 }
 
 variable "point_in_time_recovery" {
-  description = "Whether the tables of activities and people can be restored to any second of the last 35 days, deleted profiles included. Every other table can be rebuilt from the activities."
+  description = "Whether the tables of activities, people and coins can be restored to any second of the last 35 days, deleted profiles included. Every other table can be rebuilt from the activities."
   type        = bool
   default     = true
   nullable    = false

@@ -172,9 +172,10 @@ locals {
             "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
             "lambda:InvokeFunction",
             "logs:CreateLogStream", "logs:PutLogEvents",
+            "sns:Publish",
             "sqs:ChangeMessageVisibility*", "sqs:DeleteMessage*", "sqs:GetQueue*", "sqs:ReceiveMessage", "sqs:SendMessage*",
           ]
-          Resource = [arns.tables, arns.functions, arns.logs, arns.pipe_logs, arns.queues]
+          Resource = [arns.tables, arns.functions, arns.logs, arns.pipe_logs, arns.queues, arns.topics]
         },
         {
           Sid      = "Trace"
@@ -187,7 +188,7 @@ locals {
           Effect    = "Allow"
           Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
           Resource  = "*"
-          Condition = { StringLike = { "kms:ViaService" = [for service in ["dynamodb", "lambda", "sqs"] : "${service}.${var.region}.amazonaws.com"] } }
+          Condition = { StringLike = { "kms:ViaService" = [for service in ["dynamodb", "lambda", "sns", "sqs"] : "${service}.${var.region}.amazonaws.com"] } }
         },
       ]
     })
@@ -208,6 +209,18 @@ locals {
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:GetObjectTagging"]
         Resource = [for name, arns in local.resources : "${arns.files}/*"]
+      },
+      {
+        # The quests are an item of the table of coins. What else is in it says what people did.
+        Sid      = "ReadQuests"
+        Effect   = "Allow"
+        Action   = "dynamodb:GetItem"
+        Resource = [for name, arns in local.resources : replace(arns.tables, "-*", "-coins")]
+        Condition = {
+          "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["~quests"] }
+          # ForAllValues is also true of a request without keys.
+          Null = { "dynamodb:LeadingKeys" = ["false"] }
+        }
       },
       {
         Sid      = "ReadSettings"

@@ -50,12 +50,16 @@ variables {
   functions_dir = "tests/functions"
 }
 
-# With login, so that the alarms of the HTTP API are there.
+# With login and quests, so that the alarms of the HTTP API and of rewards are there.
 run "default" {
   command = plan
 
   variables {
     oidc = { issuer = "https://id.example.com", audiences = ["podium"] }
+    quests = [{
+      id   = "first", version = 1, title = "First task", coin = { name = "Seed", value = 1 }, per = "once"
+      rule = { count = { of = {}, at_least = 1 } }
+    }]
   }
 
   assert {
@@ -85,8 +89,8 @@ run "default" {
     error_message = "An alarm must link to the runbook section of its own name."
   }
   assert {
-    condition     = length(local.every_alarm) == 38 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 38
-    error_message = "There must be 38 alarms, all of them on the dashboard. Change the number here when you add or remove one."
+    condition     = length(local.every_alarm) == 48 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 48
+    error_message = "There must be 48 alarms, all of them on the dashboard. Change the number here when you add or remove one."
   }
 
   # Every alarm has a section in the runbook.
@@ -129,9 +133,9 @@ run "default" {
   }
   assert {
     condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.this :
-      name == "not-published" || alarm.treat_missing_data == "notBreaching"
+      contains(["not-published", "rewards-lag"], name) ? alarm.treat_missing_data == "breaching" : alarm.treat_missing_data == "notBreaching"
     ])
-    error_message = "A metric that is only reported when something happens must not ring while nothing happens."
+    error_message = "A metric that is only reported when something happens must not ring while nothing happens. Heartbeats are always there."
   }
 
   # The composite alarm names alarms that exist.
@@ -174,8 +178,8 @@ run "default" {
     error_message = "An alarm uses a metric that no function reports."
   }
   assert {
-    condition     = length([for alarm in aws_cloudwatch_metric_alarm.this : alarm if alarm.namespace == "Podium"]) == 5
-    error_message = "Five alarms must use metrics that the functions report themselves."
+    condition     = length([for alarm in aws_cloudwatch_metric_alarm.this : alarm if alarm.namespace == "Podium"]) == 7
+    error_message = "Seven alarms must use metrics that the functions report themselves."
   }
   assert {
     condition = alltrue(flatten([
@@ -188,8 +192,8 @@ run "default" {
   }
   assert {
     condition = length(setsubtract(
-      # DynamoDB reports the same per table. The last five are of rewards, which run on one machine only so far.
-      setsubtract(keys(jsondecode(file("metrics.json")).metrics), ["ActivitiesWriteUnits", "DedupReadUnits", "DedupWriteUnits", "StandingsWriteUnits", "StandingsReadUnits", "PeopleReadUnits", "SnapshotsWriteUnits", "CoinsWriteUnits", "GateHits", "GateMisses", "Issued", "ProofReadUnits", "Revoked"]),
+      # DynamoDB reports the same per table.
+      setsubtract(keys(jsondecode(file("metrics.json")).metrics), ["ActivitiesWriteUnits", "DedupReadUnits", "DedupWriteUnits", "StandingsWriteUnits", "StandingsReadUnits", "PeopleReadUnits", "SnapshotsWriteUnits", "CoinsWriteUnits"]),
       flatten([
         for widget in jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets : [
           for metric in try(widget.properties.metrics, []) : metric[1] if metric[0] == "Podium"
@@ -310,9 +314,15 @@ run "alarms_and_budget_are_mailed" {
   }
 }
 
-run "without_login_there_is_no_api_to_watch" {
+run "without_login_and_quests_neither_is_watched" {
   command = plan
 
+  assert {
+    condition = length([for name in keys(local.every_alarm) : name if can(regex("reward|fact|coin|progress", name))]) == 0 && (
+      !strcontains(aws_cloudwatch_dashboard.podium.dashboard_body, "podium-test-rewards") && !strcontains(aws_cloudwatch_dashboard.podium.dashboard_body, "podium-test-facts")
+    )
+    error_message = "Without quests there are no rewards, so they must have no alarms and no graphs."
+  }
   assert {
     condition     = length(local.every_alarm) == 34 && length([for name, alarm in local.every_alarm : name if startswith(name, "api-")]) == 0
     error_message = "Without login there is no HTTP API, so it must have no alarms."
@@ -328,6 +338,7 @@ run "the_longest_names_and_descriptions_fit" {
     environment     = "an-environment-x"
     edge            = false
     oidc            = { issuer = "https://id.example.com", audiences = ["podium"] }
+    quests          = [{ id = "first", version = 1, title = "First task", coin = { name = "Seed", value = 1 }, per = "once", rule = { count = { of = {}, at_least = 1 } } }]
     alarm_email     = "team@example.com"
     alarm_email_now = "oncall@example.com"
     # 300 characters.
@@ -340,9 +351,9 @@ run "the_longest_names_and_descriptions_fit" {
   }
   assert {
     condition = alltrue([for limited in [
-      { limit = 64, names = concat(values(local.function_names), [aws_iam_role.pipe.name, aws_iam_role.snapshot_schedule.name, aws_pipes_pipe.activities.name, aws_scheduler_schedule.snapshot.name, aws_scheduler_schedule_group.snapshot.name]) },
+      { limit = 64, names = concat(values(local.function_names), [aws_iam_role.pipe.name, aws_iam_role.facts_pipe[0].name, aws_iam_role.snapshot_schedule.name, aws_pipes_pipe.activities.name, aws_pipes_pipe.facts[0].name, aws_scheduler_schedule.snapshot.name, aws_scheduler_schedule_group.snapshot.name]) },
       { limit = 80, names = [for queue in local.queues : queue.name] },
-      { limit = 100, names = concat(values(local.alarm_topic_names), values(local.tables), [aws_iam_policy.post_activities.name, aws_iam_policy.read_boards.name]) },
+      { limit = 100, names = concat(values(local.alarm_topic_names), values(local.tables), [aws_sns_topic.facts[0].name, aws_iam_policy.post_activities.name, aws_iam_policy.read_boards.name]) },
       { limit = 255, names = [for alarm in local.every_alarm : alarm.alarm_name] },
     ] : alltrue([for name in limited.names : length(name) <= limited.limit])])
     error_message = "A name is longer than AWS allows: 64 characters for functions, roles, pipes and schedules, and 80 for queues."

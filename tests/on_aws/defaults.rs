@@ -9,18 +9,12 @@ use local::settings::{self, Batching, FunctionSettings};
 use serde_json::{Value, json};
 use store::rules::TieBreak;
 
-use crate::deployment::{Deployment, FUNCTIONS, IN_TEST, by_default};
+use crate::deployment::{Deployment, FUNCTIONS, IN_TEST, QUESTS, by_default};
+
+const WITHOUT_QUESTS: [&str; 4] = ["-var", "environment=test", "-var", "readers=public"];
 
 /// The values of a deployment that the local stack also has.
 fn deployed(deployment: &Deployment) -> Value {
-    let pipe = &deployment.resource("aws_pipes_pipe.activities")["source_parameters"][0];
-    let stream = &pipe["dynamodb_stream_parameters"][0];
-    let queue = deployment.resource("aws_sqs_queue.activities");
-    let dead_letters = deployment.resource("aws_sqs_queue.activities_dead_letters");
-    let mapping = deployment.resource("aws_lambda_event_source_mapping.activities");
-    let parsed = |text: &Value| -> Value {
-        serde_json::from_str(text.as_str().expect("it is a text")).expect("it is JSON")
-    };
     let functions = FUNCTIONS.map(|name| {
         let function = deployment.function(name);
         let settings = json!({
@@ -32,6 +26,23 @@ fn deployed(deployment: &Deployment) -> Value {
     });
     json!({
         "functions": serde_json::Map::from_iter(functions),
+        "counting": carrying(deployment, "activities", "activities", ""),
+        "rewards": carrying(deployment, "facts", "rewards", "[0]"),
+    })
+}
+
+/// What carries facts by a pipe and a queue to a function. Some of it has an index in its address.
+fn carrying(deployment: &Deployment, pipe: &str, queue: &str, index: &str) -> Value {
+    let resource = |kind: &str, name: &str| deployment.resource(&format!("{kind}.{name}{index}"));
+    let pipe = &resource("aws_pipes_pipe", pipe)["source_parameters"][0];
+    let stream = &pipe["dynamodb_stream_parameters"][0];
+    let dead_letters = resource("aws_sqs_queue", &format!("{queue}_dead_letters"));
+    let mapping = resource("aws_lambda_event_source_mapping", queue);
+    let queue = resource("aws_sqs_queue", queue);
+    let parsed = |text: &Value| -> Value {
+        serde_json::from_str(text.as_str().expect("it is a text")).expect("it is JSON")
+    };
+    json!({
         "queue": {
             "visibility_seconds": queue["visibility_timeout_seconds"],
             "retention_seconds": queue["message_retention_seconds"],
@@ -68,7 +79,15 @@ fn local_stack(batching: Batching) -> Value {
             "snapshot": function(settings::SNAPSHOT),
             "serve": function(settings::SERVE),
             "directory": function(settings::DIRECTORY),
+            "rewards": function(settings::REWARDS),
         },
+        "counting": local_carrying(batching, settings::AGGREGATOR),
+        "rewards": local_carrying(batching, settings::REWARDS),
+    })
+}
+
+fn local_carrying(batching: Batching, function: FunctionSettings) -> Value {
+    json!({
         "queue": {
             "visibility_seconds": settings::VISIBILITY_TIMEOUT.as_secs(),
             "retention_seconds": settings::MESSAGE_RETENTION.as_secs(),
@@ -78,7 +97,7 @@ fn local_stack(batching: Batching) -> Value {
         "mapping": {
             "batch_size": batching.batch_size(),
             "window_seconds": batching.window().as_secs(),
-            "concurrency": settings::AGGREGATOR.concurrency,
+            "concurrency": function.concurrency,
         },
         "pipe": {
             "batch_size": settings::PIPE_BATCH_SIZE,
@@ -123,6 +142,7 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("SEASONS", "[]".to_owned()),
         ("PERIOD_GRACE_HOURS", settings::PERIOD_GRACE_HOURS.to_string()),
         ("TIE_BREAK", TieBreak::default().to_string()),
+        ("FINAL_AFTER_SECONDS", seconds(settings::FINAL_AFTER)),
         ("USER_CLAIM", "sub".to_owned()),
         ("WRITE_SCOPE", "podium:write".to_owned()),
         ("ADMIN_SCOPE", "podium:admin".to_owned()),
@@ -139,7 +159,7 @@ fn functions_find_the_settings_of_the_local_stack() {
         }
     }
     let policy: ScoringPolicy = settings::SCORING_POLICY.parse().unwrap();
-    for name in ["ingest", "aggregator"] {
+    for name in ["ingest", "aggregator", "rewards"] {
         let deployed: ScoringPolicy = deployment.environment(name)["SCORING_POLICY"].parse().unwrap();
         assert_eq!(deployed, policy, "{name}");
     }
@@ -176,7 +196,7 @@ fn functions_get_the_rules_of_the_variables() {
     let Some(deployment) = Deployment::mocked(&arguments) else {
         return;
     };
-    for name in ["ingest", "aggregator"] {
+    for name in ["ingest", "aggregator", "rewards"] {
         let found: Value =
             serde_json::from_str(&deployment.environment(name)["SCORING_POLICY"]).expect("JSON");
         assert_eq!(found, policy, "{name}");
@@ -204,7 +224,8 @@ fn read(name: &str, environment: &BTreeMap<String, String>) -> anyhow::Result<BT
         "snapshot" => drop(snapshot::Config::read(variable)?),
         "serve" => drop(serve::Config::read(variable)?),
         "directory" => drop(directory::Config::read(variable)?),
-        _ => unreachable!("there are five functions"),
+        "rewards" => drop(rewards::Config::read(variable)?),
+        _ => unreachable!("there are six functions"),
     }
     Ok(asked.into_inner())
 }
@@ -213,32 +234,49 @@ fn read(name: &str, environment: &BTreeMap<String, String>) -> anyhow::Result<BT
 fn each_function_finds_what_it_reads_and_nothing_else() {
     let Some(deployment) = by_default() else { return };
     for name in FUNCTIONS {
-        let mut environment = deployment.environment(name);
-        // The telemetry of every function reads these two.
-        assert_eq!(
-            environment.remove("ENVIRONMENT").as_deref(),
-            Some("podium-test"),
-            "the dimension of the metrics of {name}"
-        );
-        assert_eq!(environment.remove("LOG_LEVEL").as_deref(), Some("info"), "{name}");
-        let mut asked = read(name, &environment).unwrap_or_else(|error| panic!("{name}: {error:#}"));
-        // Only where there are quests, which Terraform does not deploy yet.
-        asked.remove("COINS_TABLE");
-        let found: BTreeSet<_> = environment.into_keys().collect();
-        assert_eq!(found, asked, "{name}");
+        finds_what_it_reads_and_nothing_else(deployment, name);
     }
+}
+
+#[test]
+fn without_quests_serve_knows_of_no_coins() {
+    let Some(deployment) = Deployment::mocked(&WITHOUT_QUESTS) else {
+        return;
+    };
+    let serve = deployment.environment("serve");
+    let config = serve::Config::read(|name| serve.get(name).cloned()).expect("it reads its variables");
+    assert_eq!(config.coins_table, None);
+    let rewards = deployment.resources().filter(|(address, _)| {
+        ["rewards", "coins", "progress", "facts"]
+            .iter()
+            .any(|part| address.contains(part))
+    });
+    assert_eq!(rewards.count(), 0);
+}
+
+fn finds_what_it_reads_and_nothing_else(deployment: &Deployment, name: &str) {
+    let mut environment = deployment.environment(name);
+    // The telemetry of every function reads these two.
+    assert_eq!(
+        environment.remove("ENVIRONMENT").as_deref(),
+        Some("podium-test"),
+        "the dimension of the metrics of {name}"
+    );
+    assert_eq!(environment.remove("LOG_LEVEL").as_deref(), Some("info"), "{name}");
+    // Its change alone makes Lambda start new processes, which read the quests.
+    let digest = environment.remove("QUESTS_SHA256");
+    assert_eq!(digest.is_some(), name == "rewards", "{name}");
+    let asked = read(name, &environment).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    let found: BTreeSet<_> = environment.into_keys().collect();
+    assert_eq!(found, asked, "{name}");
 }
 
 /// Lambda takes a line of metrics for one of level INFO.
 #[test]
 fn no_log_level_drops_metrics() {
-    let variables = [
-        "environment=test",
-        "readers=public",
-        "log_level=ERROR",
-        "expected_activities_per_day=10000000",
-    ];
-    let arguments: Vec<_> = variables.iter().flat_map(|variable| ["-var", variable]).collect();
+    let variables = ["log_level=ERROR", "expected_activities_per_day=10000000"];
+    let variables = variables.iter().flat_map(|variable| ["-var", variable]);
+    let arguments: Vec<_> = IN_TEST.into_iter().chain(variables).collect();
     let Some(deployment) = Deployment::mocked(&arguments) else {
         return;
     };
@@ -265,7 +303,7 @@ fn access(deployment: &Deployment) -> BTreeMap<String, String> {
     for function in ["serve", "directory"] {
         assert_eq!(access, of(function), "{function}");
     }
-    for function in ["aggregator", "snapshot"] {
+    for function in ["aggregator", "snapshot", "rewards"] {
         assert_eq!(
             of(function),
             BTreeMap::new(),
@@ -311,6 +349,8 @@ fn functions_know_who_may_do_what() {
             "-var",
             "environment=test",
             "-var",
+            QUESTS,
+            "-var",
             "readers=login",
             "-var",
             "self_reporting=true",
@@ -332,18 +372,25 @@ fn functions_know_who_may_do_what() {
 fn each_function_is_given_its_own_tables_and_queues() {
     let Some(deployment) = by_default() else { return };
     let queue = |name: &str| deployment.resource(&format!("aws_sqs_queue.{name}"))["url"].clone();
+    let rewards = json!({
+        "QUEUE_URL": queue("rewards[0]"),
+        "DEAD_LETTER_QUEUE_URL": queue("rewards_dead_letters[0]"),
+    });
     let belongs = json!({
         "ACTIVITIES_TABLE": "podium-test-activities",
         "DEDUP_TABLE": "podium-test-dedup",
         "STANDINGS_TABLE": "podium-test-standings",
         "SNAPSHOTS_TABLE": "podium-test-snapshots",
         "PEOPLE_TABLE": "podium-test-people",
+        "COINS_TABLE": "podium-test-coins",
+        "PROGRESS_TABLE": "podium-test-progress",
         "QUEUE_URL": queue("activities"),
         "DEAD_LETTER_QUEUE_URL": queue("activities_dead_letters"),
     });
     for name in FUNCTIONS {
         for (variable, value) in deployment.environment(name) {
-            if let Some(expected) = belongs.get(&variable) {
+            let own = rewards.get(&variable).filter(|_| name == "rewards");
+            if let Some(expected) = own.or(belongs.get(&variable)) {
                 assert_eq!(*expected, value, "{variable} of {name}");
             }
         }

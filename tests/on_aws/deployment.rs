@@ -10,10 +10,28 @@ use serde_json::Value;
 /// The directory of an initialised Terraform module. `scripts/test` makes a copy for the tests and sets this.
 const MODULE: &str = "PODIUM_TEST_TERRAFORM_MODULE";
 
-pub const FUNCTIONS: [&str; 5] = ["ingest", "aggregator", "snapshot", "serve", "directory"];
+pub const FUNCTIONS: [&str; 6] = [
+    "ingest",
+    "aggregator",
+    "snapshot",
+    "serve",
+    "directory",
+    "rewards",
+];
 
-/// Arguments that name the environment, and choose what must be chosen there.
-pub const IN_TEST: [&str; 4] = ["-var", "environment=test", "-var", "readers=public"];
+/// A quest for each task that is completed first.
+pub const QUESTS: &str = r#"quests=[{"id":"first-task","version":1,"title":"First task","coin":{"name":"Seed","value":5},"per":"once","rule":{"count":{"of":{"kind":"task_completed"},"at_least":1}}}]"#;
+
+/// Arguments that name the environment, choose what must be chosen there, and have a quest, so that everything is
+/// made.
+pub const IN_TEST: [&str; 6] = [
+    "-var",
+    "environment=test",
+    "-var",
+    "readers=public",
+    "-var",
+    QUESTS,
+];
 
 pub struct Deployment {
     /// The attributes of each resource by its address, as `terraform show -json` has them.
@@ -36,7 +54,7 @@ pub fn terraform() -> Option<Command> {
     Some(terraform)
 }
 
-/// The deployment with default variables and public boards, in the environment `test`.
+/// The deployment of [`IN_TEST`], otherwise with default variables.
 pub fn by_default() -> Option<&'static Deployment> {
     static DEPLOYMENT: OnceLock<Option<Deployment>> = OnceLock::new();
     DEPLOYMENT.get_or_init(|| Deployment::mocked(&IN_TEST)).as_ref()
@@ -85,7 +103,12 @@ impl Deployment {
 
     /// The attributes of one of [`FUNCTIONS`].
     pub fn function(&self, name: &str) -> &Value {
-        self.resource(&format!("module.{name}.aws_lambda_function.function"))
+        self.of_function(name, "aws_lambda_function.function")
+    }
+
+    /// The attributes of a resource in the module of one of [`FUNCTIONS`].
+    pub fn of_function(&self, name: &str, resource: &str) -> &Value {
+        self.resource(&address_in_function(name, resource))
     }
 
     /// A function's environment variables.
@@ -93,6 +116,12 @@ impl Deployment {
         let variables = &self.function(function)["environment"][0]["variables"];
         serde_json::from_value(variables.clone()).expect("variables are strings")
     }
+}
+
+/// The address of a resource in the module of a function. There is one of rewards where there are quests.
+pub fn address_in_function(name: &str, resource: &str) -> String {
+    let index = if name == "rewards" { "[0]" } else { "" };
+    format!("module.{name}{index}.{resource}")
 }
 
 fn collect(module: &Value, resources: &mut BTreeMap<String, Value>) {

@@ -6,21 +6,28 @@
 //! - The permission that Cloud Control adds to a function's policy.
 //! - HTTP API's access log and with it the metric of refused tokens, its throttling, and AWS WAF.
 //! - Who signed a request to a function URL; `emulator.rs` adds it to the context.
+//! - Pipes with filters and templates: the tests run both, with the permissions of their roles.
 //! - HTTP API looks at a token's `alg`, and wants `exp`; the emulator verifies RS256 whatever `alg` says.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::types::AttributeValue;
+use local::pipe::Pipe;
 use serde_json::{Value, json};
 
-use crate::applied::Applied;
+use crate::applied::{Applied, Plan};
+use crate::deployment::QUESTS;
 use crate::emulator::Emulator;
 use crate::pipe;
 use crate::provider::Provider;
 
 /// Employee number n has n activities of ten points each.
 const EMPLOYEES: u32 = 10;
+/// For the coins to follow the activities.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn activities() -> Vec<String> {
     let activity = |employee: u32, n: u32| {
@@ -106,14 +113,17 @@ async fn status(emulator: &Emulator, url: &str, arguments: &[&str]) -> u16 {
     answer(emulator, url, arguments).await.0
 }
 
-/// Reads the board with a signed request.
 async fn published(emulator: &Emulator, serve_url: &str) -> Vec<Value> {
-    let url = format!("{serve_url}v1/boards/program:onboarding");
+    entries(&read_signed(emulator, &format!("{serve_url}v1/boards/program:onboarding")).await)
+}
+
+/// Reads a document with a signed request.
+async fn read_signed(emulator: &Emulator, url: &str) -> Value {
     let scope = format!("aws:amz:{}:lambda", crate::emulator::REGION);
     let user = format!("{0}:{0}", crate::emulator::ADMIN);
-    let (status, document) = answer(emulator, &url, &["--aws-sigv4", &scope, "--user", &user]).await;
-    assert_eq!(status, 200, "{document}");
-    entries(&document)
+    let (status, document) = answer(emulator, url, &["--aws-sigv4", &scope, "--user", &user]).await;
+    assert_eq!(status, 200, "{url}: {document}");
+    document
 }
 
 fn entries(document: &Value) -> Vec<Value> {
@@ -135,7 +145,7 @@ async fn an_applied_deployment_counts_each_activity_once() {
         r#"oidc={{issuer="{}",audiences=["podium"],client_id="page"}}"#,
         provider.issuer
     );
-    let public = ["readers=public".to_owned(), oidc.clone()];
+    let public = ["readers=public".to_owned(), QUESTS.to_owned(), oidc.clone()];
     let Some(mut deployment) = Applied::apply(&emulator, &public).await else {
         return;
     };
@@ -152,12 +162,7 @@ async fn an_applied_deployment_counts_each_activity_once() {
     let serve_url = deployment.function_url("serve_url").await;
     refuses_unsigned_requests(&emulator, &ingest_url, &serve_url).await;
 
-    // The emulator stores pipes but does not run them, so the local pipe runs with the planned parameters. It
-    // sends with the permissions of the pipe's role. It reads as the administrator, because the emulator
-    // cannot tell which stream a request is for, and denies every role that names a stream.
-    let planned = plan.resource("aws_pipes_pipe.activities");
-    let role = emulator.as_role("podium-dev-pipe").await;
-    let pipe = pipe::start_planned(planned, &emulator.as_administrator(), &role).expect("the pipe starts");
+    let pipes = start_pipes(&emulator, &plan).await;
 
     let directory = tempfile::TempDir::new().expect("a temporary directory");
     for file in ["once.jsonl", "again.jsonl"] {
@@ -168,7 +173,10 @@ async fn an_applied_deployment_counts_each_activity_once() {
     let stages = smoke(&emulator, &deployment, &ingest_url, &serve_url).await;
     println!("{stages}");
     assert_eq!(published(&emulator, &serve_url).await, board());
-    pipe.stop().await.expect("the pipe stops");
+    everyone_has_a_coin(&emulator, &serve_url).await;
+    for pipe in pipes {
+        pipe.stop().await.expect("the pipe stops");
+    }
 
     let api_url = deployment.api_url().await;
     tokens_may_do_what_their_scopes_say(&emulator, &provider, &api_url).await;
@@ -178,7 +186,12 @@ async fn an_applied_deployment_counts_each_activity_once() {
         callers_of_serve(&emulator).await,
         ["apigateway.amazonaws.com", "cloudfront.amazonaws.com"]
     );
-    let login = ["readers=login".to_owned(), "self_reporting=true".to_owned(), oidc];
+    let login = [
+        "readers=login".to_owned(),
+        "self_reporting=true".to_owned(),
+        QUESTS.to_owned(),
+        oidc,
+    ];
     deployment.change(&login).await;
     assert_eq!(callers_of_serve(&emulator).await, ["apigateway.amazonaws.com"]);
     readers_log_in(&emulator, &provider, &api_url).await;
@@ -186,6 +199,44 @@ async fn an_applied_deployment_counts_each_activity_once() {
 
     assert_eq!(deployment.destroy().await, "");
     assert_eq!(left_over(&emulator).await, Vec::<String>::new());
+}
+
+/// Starts local pipes with the planned parameters. They send with the permissions of the pipes' roles. They read as the
+/// administrator, because the emulator cannot tell which stream a request is for, and denies every role that names a
+/// stream.
+async fn start_pipes(emulator: &Emulator, plan: &Plan) -> [Pipe; 2] {
+    let reading = emulator.as_administrator();
+    let role = emulator.as_role("podium-dev-pipe").await;
+    let planned = plan.resource("aws_pipes_pipe.activities");
+    let activities = pipe::start_planned(planned, &reading, &role);
+    let role = emulator.as_role("podium-dev-facts-pipe").await;
+    let publisher = emulator.publisher("podium-dev-facts-pipe").await;
+    let planned = plan.resource("aws_pipes_pipe.facts[0]");
+    let facts = pipe::start_planned_to_topic(planned, &reading, &role, move |topic, bodies| {
+        publisher.clone().publish(topic, bodies)
+    });
+    [activities, facts].map(|pipe| pipe.expect("the pipe starts"))
+}
+
+/// Every employee has completed a task, so each has the coin of [`QUESTS`], which came by the topic.
+async fn everyone_has_a_coin(emulator: &Emulator, serve_url: &str) {
+    let found = async {
+        loop {
+            let coins = read_signed(emulator, &format!("{serve_url}v1/quests/first-task/coins")).await;
+            let coins = coins["coins"].as_array().expect("coins");
+            let users = coins.iter().filter_map(|coin| coin["user_id"].as_str());
+            let users: BTreeSet<_> = users.filter(|user| user.starts_with("employee-")).collect();
+            if users.len() == EMPLOYEES as usize {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    assert!(found.is_ok(), "not everyone has a coin: {}", emulator.log());
+    let coins = read_signed(emulator, &format!("{serve_url}v1/users/employee-01/coins")).await;
+    assert_eq!(coins["balance"], 5, "{coins}");
+    assert_eq!(coins["coins"][0]["evidence"], json!(["task-0"]), "{coins}");
 }
 
 /// The addresses, in Terraform, that resources had before page and API shared an origin.
@@ -497,6 +548,8 @@ async fn attempts(emulator: &Emulator, function: &str) -> Vec<String> {
         ("standings", "shard", Some("member")),
         ("snapshots", "board", Some("part")),
         ("people", "directory", Some("id")),
+        ("coins", "user_id", Some("coin_id")),
+        ("progress", "user_id", None),
     ];
     let mut lines = Vec::new();
     for (name, partition, sort) in tables {
@@ -572,27 +625,44 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "ingest standings: ",
             "ingest snapshots: ",
             "ingest people: ",
+            "ingest coins: ",
+            "ingest progress: ",
             "aggregator activities: ",
             "aggregator dedup: put update",
             "aggregator standings: get update",
             "aggregator snapshots: ",
             "aggregator people: ",
+            "aggregator coins: ",
+            "aggregator progress: ",
             // On AWS only heartbeats: the emulator ignores the condition on the key.
             "snapshot activities: query put",
             "snapshot dedup: ",
             "snapshot standings: get query",
             "snapshot snapshots: get put",
             "snapshot people: query scan",
+            "snapshot coins: ",
+            "snapshot progress: ",
             "serve activities: ",
             "serve dedup: ",
             "serve standings: get query",
             "serve snapshots: get query",
             "serve people: get",
+            "serve coins: get query",
+            "serve progress: ",
             "directory activities: ",
             "directory dedup: ",
             "directory standings: ",
             "directory snapshots: ",
             "directory people: get query put delete",
+            "directory coins: ",
+            "directory progress: ",
+            "rewards activities: query scan",
+            "rewards dedup: ",
+            "rewards standings: get",
+            "rewards snapshots: ",
+            "rewards people: ",
+            "rewards coins: get query put",
+            "rewards progress: get put",
         ]
     );
 }
@@ -625,6 +695,7 @@ async fn left_over(emulator: &Emulator) -> Vec<String> {
         ),
         ("apigatewayv2 get-apis", "/Items"),
         ("sns list-topics", "/Topics"),
+        ("sns list-subscriptions", "/Subscriptions"),
         ("cloudwatch describe-alarms", "/MetricAlarms"),
         ("cloudwatch list-dashboards", "/DashboardEntries"),
     ];

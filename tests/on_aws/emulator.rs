@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_smithy_http_client::tls;
 use aws_types::SdkConfig;
+use local::pipe::SendFailure;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -21,9 +22,12 @@ pub const ADMIN: &str = "test";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Python runs it when the emulator starts. On AWS, the context of a signed request to a function URL says who
-/// signed it; the emulator verifies the signature, and leaves that out.
-const WHO_SIGNED: &str = r#"
-from ministack.services import lambda_svc
+/// signed it; the emulator verifies the signature, and leaves that out. It runs pipes to a topic, but without their
+/// filters and templates; the tests run them instead.
+const LIKE_AWS: &str = r#"
+from ministack.services import lambda_svc, pipes
+
+pipes._poll_pipe = lambda *arguments: None
 
 build = lambda_svc._build_function_url_event
 
@@ -62,7 +66,7 @@ impl Emulator {
             .port();
         let url = format!("https://127.0.0.1:{port}");
         let log = std::fs::File::create(directory.path().join("emulator.log")).expect("a log");
-        std::fs::write(directory.path().join("sitecustomize.py"), WHO_SIGNED).expect("it is written");
+        std::fs::write(directory.path().join("sitecustomize.py"), LIKE_AWS).expect("it is written");
         let process = Command::new(program)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -108,11 +112,8 @@ impl Emulator {
         );
     }
 
-    /// Its log without the lines in which it reports, every second, that it does not run the pipe.
     pub fn log(&self) -> String {
-        let log = std::fs::read_to_string(self.directory.path().join("emulator.log")).unwrap_or_default();
-        let lines = log.lines().filter(|line| !line.contains("[pipes]"));
-        lines.collect::<Vec<_>>().join("\n")
+        std::fs::read_to_string(self.directory.path().join("emulator.log")).unwrap_or_default()
     }
 
     pub fn certificate(&self) -> PathBuf {
@@ -131,17 +132,10 @@ impl Emulator {
             .env("AWS_ENDPOINT_URL", &self.url)
             .env("AWS_CA_BUNDLE", self.certificate())
             .env("SSL_CERT_FILE", self.certificate())
-            .env("AWS_REGION", REGION)
-            .env("AWS_DEFAULT_REGION", REGION)
             .env("AWS_ACCESS_KEY_ID", ADMIN)
             .env("AWS_SECRET_ACCESS_KEY", ADMIN)
-            .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("AWS_PAGER", "")
-            .env_remove("AWS_SESSION_TOKEN")
-            .env_remove("AWS_PROFILE")
-            .kill_on_drop(true);
+            .env_remove("AWS_SESSION_TOKEN");
+        without_own_settings(&mut command);
         command
     }
 
@@ -160,8 +154,23 @@ impl Emulator {
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 
-    /// A client configuration with the permissions of a role. Changes the role's trust policy to allow this.
+    /// A client configuration with the permissions of a role.
     pub async fn as_role(&self, role: &str) -> SdkConfig {
+        self.config(self.credentials_of(role).await)
+    }
+
+    /// What publishes to topics with the permissions of a role.
+    pub async fn publisher(&self, role: &str) -> Publisher {
+        Publisher {
+            aws_cli: self.aws_cli.clone(),
+            url: self.url.clone(),
+            certificate: self.certificate(),
+            credentials: self.credentials_of(role).await,
+        }
+    }
+
+    /// Credentials of a role, whose trust policy is changed to allow this.
+    async fn credentials_of(&self, role: &str) -> Credentials {
         let identity = self.aws("sts get-caller-identity", &[]).await;
         let account = identity["Account"].as_str().expect("an account");
         let trust = serde_json::json!({
@@ -183,14 +192,13 @@ impl Emulator {
                 .expect("credentials")
                 .to_owned()
         };
-        let credentials = Credentials::new(
+        Credentials::new(
             part("AccessKeyId"),
             part("SecretAccessKey"),
             Some(part("SessionToken")),
             None,
             "assumed",
-        );
-        self.config(credentials)
+        )
     }
 
     /// Removes the conditions that a key must be in the request from a role's policies. The emulator knows no
@@ -255,6 +263,61 @@ impl Emulator {
             .http_client(http_client)
             .build()
     }
+}
+
+/// Publishes to topics by the AWS CLI.
+#[derive(Clone)]
+pub struct Publisher {
+    aws_cli: PathBuf,
+    url: String,
+    certificate: PathBuf,
+    credentials: Credentials,
+}
+
+impl Publisher {
+    /// Publishes at most ten messages, and returns those that were refused.
+    pub async fn publish(self, topic_arn: String, bodies: Vec<String>) -> anyhow::Result<Vec<SendFailure>> {
+        let entries = bodies.into_iter().enumerate();
+        let entries = entries.map(|(index, body)| json!({ "Id": index.to_string(), "Message": body }));
+        let entries = Value::from_iter(entries).to_string();
+        let mut command = Command::new(&self.aws_cli);
+        command
+            .args(["--endpoint-url", &self.url, "--output", "json"])
+            .args(["sns", "publish-batch", "--topic-arn", &topic_arn])
+            .args(["--publish-batch-request-entries", &entries])
+            .env("AWS_CA_BUNDLE", &self.certificate)
+            .env("AWS_ACCESS_KEY_ID", self.credentials.access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", self.credentials.secret_access_key())
+            .env(
+                "AWS_SESSION_TOKEN",
+                self.credentials.session_token().unwrap_or_default(),
+            );
+        let output = without_own_settings(&mut command).output().await?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "publishing to {topic_arn}: {error}");
+        let answer: Value = serde_json::from_slice(&output.stdout)?;
+        let failed = answer["Failed"].as_array().into_iter().flatten();
+        failed
+            .map(|failed| {
+                let index = failed["Id"].as_str().unwrap_or_default().parse()?;
+                let reason = failed.to_string();
+                Ok(SendFailure { index, reason })
+            })
+            .collect()
+    }
+}
+
+/// Sets what keeps a command from using the settings of this machine's user.
+fn without_own_settings(command: &mut Command) -> &mut Command {
+    command
+        .env("AWS_REGION", REGION)
+        .env("AWS_DEFAULT_REGION", REGION)
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_PAGER", "")
+        .env_remove("AWS_PROFILE")
+        .kill_on_drop(true)
 }
 
 /// Makes a self-signed certificate for loopback, which clients are told to trust.

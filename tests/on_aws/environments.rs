@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, module, terraform};
+use crate::deployment::{Deployment, QUESTS, module, terraform};
 
 fn facts(environment: &str) -> Option<Value> {
     let file = format!("-var-file=environments/{environment}.tfvars");
@@ -12,7 +12,7 @@ fn facts(environment: &str) -> Option<Value> {
     } else {
         vec!["-var", "readers=public"]
     };
-    let deployment = Deployment::mocked(&[&[file.as_str()], &chosen[..]].concat())?;
+    let deployment = Deployment::mocked(&[&[file.as_str(), "-var", QUESTS], &chosen[..]].concat())?;
     let table = deployment.resource("aws_dynamodb_table.activities");
     for (address, other) in deployment.resources() {
         if address.starts_with("aws_dynamodb_table.") {
@@ -23,10 +23,12 @@ fn facts(environment: &str) -> Option<Value> {
             );
         }
     }
-    // Profiles cannot be rebuilt either.
+    // Profiles cannot be rebuilt either, nor can who was first among those of a limited supply.
     let restorable = |table: &Value| table["point_in_time_recovery"][0]["enabled"].clone();
-    let people = deployment.resource("aws_dynamodb_table.people");
-    assert_eq!(restorable(people), restorable(table), "{environment}");
+    for kept in ["people", "coins[0]"] {
+        let kept = deployment.resource(&format!("aws_dynamodb_table.{kept}"));
+        assert_eq!(restorable(kept), restorable(table), "{environment}");
+    }
     let ingest = deployment.function("ingest");
     let mapping = deployment.resource("aws_lambda_event_source_mapping.activities");
     Some(json!({

@@ -14,4 +14,5 @@ mod provider;
 #[path = "../end_to_end/stack.rs"]
 #[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
 mod stack;
+mod tables;
 mod zips;

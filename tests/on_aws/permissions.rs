@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::deployment::{Deployment, by_default};
+use crate::deployment::{Deployment, QUESTS, address_in_function, by_default};
 
 /// The `Sid`s of statements that every function has.
 const OF_EVERY_FUNCTION: [&str; 2] = ["Log", "Trace"];
@@ -61,7 +61,7 @@ fn check(deployment: &Deployment, policies: &[(&str, &str)], expected: &str) {
 #[test]
 fn each_role_may_do_what_its_stage_does_and_no_more() {
     let Some(deployment) = by_default() else { return };
-    let function = |name: &str| format!("module.{name}.aws_iam_role_policy.function");
+    let function = |name: &str| address_in_function(name, "aws_iam_role_policy.function");
     check(
         deployment,
         &[
@@ -72,6 +72,8 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
             ("snapshot", &function("snapshot")),
             ("serve", &function("serve")),
             ("directory", &function("directory")),
+            ("facts pipe", "aws_iam_role_policy.facts_pipe[0]"),
+            ("rewards", &function("rewards")),
             ("poster", "aws_iam_policy.post_activities"),
             ("reader", "aws_iam_policy.read_boards"),
         ],
@@ -97,7 +99,19 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         serve: dynamodb:GetItem dynamodb:Query on table/podium-test-snapshots
         serve: dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query on table/podium-test-standings
         serve: dynamodb:GetItem dynamodb:BatchGetItem on table/podium-test-people
+        serve: dynamodb:GetItem dynamodb:Query on table/podium-test-coins
+        serve: dynamodb:GetItem dynamodb:Query on table/podium-test-coins/index/holders
         directory: dynamodb:GetItem dynamodb:PutItem dynamodb:DeleteItem dynamodb:Query on table/podium-test-people
+        facts pipe: dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams on table/podium-test-activities/stream/2026-11-21T00:00:00.000
+        facts pipe: sns:Publish on podium-test-facts
+        facts pipe: sqs:SendMessage on podium-test-facts-pipe-dlq
+        rewards: dynamodb:Query dynamodb:Scan on table/podium-test-activities
+        rewards: dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:ConditionCheckItem on table/podium-test-coins
+        rewards: dynamodb:Query on table/podium-test-coins/index/holders
+        rewards: dynamodb:GetItem dynamodb:PutItem on table/podium-test-progress
+        rewards: dynamodb:GetItem on table/podium-test-standings
+        rewards: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-rewards
+        rewards: sqs:SendMessage on podium-test-rewards-dlq
         poster: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
         poster: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
         reader: lambda:InvokeFunctionUrl on function:podium-test-serve:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
@@ -146,6 +160,7 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
     let variables = [
         "environment=test".to_owned(),
         "readers=public".to_owned(),
+        QUESTS.to_owned(),
         format!("kms_key_arn={KEY}"),
         format!("permissions_boundary_arn={BOUNDARY}"),
     ];
@@ -161,6 +176,8 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         ("snapshot", "module.snapshot.aws_iam_role_policy.function"),
         ("serve", "module.serve.aws_iam_role_policy.function"),
         ("directory", "module.directory.aws_iam_role_policy.function"),
+        ("facts pipe", "aws_iam_role_policy.facts_pipe[0]"),
+        ("rewards", "module.rewards[0].aws_iam_role_policy.function"),
     ];
     let lines: Vec<_> = roles
         .iter()
@@ -183,9 +200,16 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         snapshot: kms:Decrypt for podium-test-activities podium-test-standings podium-test-snapshots podium-test-people by dynamodb
         snapshot: kms:Decrypt kms:GenerateDataKey for podium-test-snapshot-dlq by sqs
         serve: kms:Decrypt for function:podium-test-serve by lambda
-        serve: kms:Decrypt for podium-test-snapshots podium-test-standings podium-test-people by dynamodb
+        serve: kms:Decrypt for podium-test-snapshots podium-test-standings podium-test-people podium-test-coins by dynamodb
         directory: kms:Decrypt for function:podium-test-directory by lambda
         directory: kms:Decrypt for podium-test-people by dynamodb
+        facts pipe: kms:Decrypt for podium-test-activities by dynamodb
+        facts pipe: kms:Decrypt kms:GenerateDataKey for podium-test-facts-pipe-dlq by sqs
+        facts pipe: kms:Decrypt kms:GenerateDataKey for podium-test-facts by sns
+        rewards: kms:Decrypt for function:podium-test-rewards by lambda
+        rewards: kms:Decrypt for podium-test-activities podium-test-coins podium-test-progress podium-test-standings by dynamodb
+        rewards: kms:Decrypt for podium-test-rewards by sqs
+        rewards: kms:Decrypt kms:GenerateDataKey for podium-test-rewards-dlq by sqs
     ";
     let expected: Vec<_> = expected.trim().lines().map(str::trim).collect();
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
@@ -233,8 +257,8 @@ fn a_condition_on_all_values_needs_a_value() {
 fn each_function_has_its_own_role_and_log() {
     let Some(deployment) = by_default() else { return };
     for name in crate::deployment::FUNCTIONS {
-        let role = deployment.resource(&format!("module.{name}.aws_iam_role.function"));
-        let policy = deployment.resource(&format!("module.{name}.aws_iam_role_policy.function"));
+        let role = deployment.of_function(name, "aws_iam_role.function");
+        let policy = deployment.of_function(name, "aws_iam_role_policy.function");
         let function = deployment.function(name);
         assert_eq!(function["role"], role["arn"], "{name}");
         assert_eq!(policy["role"], role["id"], "{name}");
@@ -468,6 +492,24 @@ fn what_needs_something_else_waits_for_it() {
         (
             "terraform_data.pipe_role_is_known".to_owned(),
             "aws_iam_role_policy.pipe".to_owned(),
+        ),
+        (
+            "aws_pipes_pipe.facts".to_owned(),
+            "terraform_data.facts_pipe_role_is_known".to_owned(),
+        ),
+        (
+            "terraform_data.facts_pipe_role_is_known".to_owned(),
+            "aws_iam_role_policy.facts_pipe".to_owned(),
+        ),
+        // A process of rewards reads the quests when it starts.
+        (
+            "module.rewards.aws_lambda_function.function".to_owned(),
+            "aws_dynamodb_table_item.quests".to_owned(),
+        ),
+        // The topic does not try again what the policy of the queue refuses.
+        (
+            "aws_sns_topic_subscription.rewards".to_owned(),
+            "aws_sqs_queue_policy.tls_only".to_owned(),
         ),
     ] {
         let edge = format!("{later} -> {earlier};");

@@ -1,10 +1,11 @@
-//! Runs the pipe that Terraform planned between any stream and any queue, because the AWS emulator
-//! stores pipes but does not run them.
+//! Runs the pipes that Terraform planned between any stream and any queue or topic, because the AWS emulator stores
+//! pipes, but runs them without filters and templates, if at all.
 
 mod planned;
 mod sdk_record;
 mod sdk_stream;
 mod shards;
+mod template;
 mod tests;
 
 use anyhow::Context as _;
@@ -13,29 +14,65 @@ use aws_types::SdkConfig;
 use local::pipe::{DeadLetter, Pipe, SendFailure};
 use serde_json::Value;
 
-use self::planned::Planned;
+use self::planned::{Planned, Target};
 use self::sdk_stream::SdkStream;
 
-/// Starts the planned pipe. `pipe` is the values of an `aws_pipes_pipe` as `terraform show -json` prints
+/// Starts a planned pipe to a queue. `pipe` is the values of an `aws_pipes_pipe` as `terraform show -json` prints
 /// them.
 ///
 /// Reads the stream with the permissions of `reading`, and sends to the queues with those of `sending`.
 /// Fails on a value that the local pipe does not support.
 pub fn start_planned(pipe: &Value, reading: &SdkConfig, sending: &SdkConfig) -> anyhow::Result<Pipe> {
     let planned = Planned::of(pipe)?;
-    let sqs = aws_sdk_sqs::Client::new(sending);
-    let endpoint = sending.endpoint_url().context("an emulator has an endpoint")?;
-    let queue = |path: &str| SdkQueue {
-        sqs: sqs.clone(),
-        // The role of a pipe may not ask for the URL.
-        url: format!("{endpoint}/{path}"),
+    let Target::Queue(path) = &planned.target else {
+        anyhow::bail!("{} does not send to a queue", planned.config.name)
     };
-    let target = queue(&planned.target);
-    let dead_letters = queue(&planned.dead_letters);
-    let source = SdkStream::new(aws_sdk_dynamodbstreams::Client::new(reading), planned.stream_arn);
-    let send = move |bodies: Vec<String>| {
+    let target = SdkQueue::new(sending, path)?;
+    start(planned, reading, sending, move |bodies| {
         let target = target.clone();
         async move { target.send(bodies).await }
+    })
+}
+
+/// The same to a topic. `publish` gets its ARN and the messages, and returns those that were refused.
+pub fn start_planned_to_topic<Sent>(
+    pipe: &Value,
+    reading: &SdkConfig,
+    sending: &SdkConfig,
+    publish: impl Fn(String, Vec<String>) -> Sent + Send + Sync + 'static,
+) -> anyhow::Result<Pipe>
+where
+    Sent: Future<Output = anyhow::Result<Vec<SendFailure>>> + Send,
+{
+    let planned = Planned::of(pipe)?;
+    let Target::Topic(arn) = &planned.target else {
+        anyhow::bail!("{} does not send to a topic", planned.config.name)
+    };
+    let arn = arn.clone();
+    start(planned, reading, sending, move |bodies| {
+        publish(arn.clone(), bodies)
+    })
+}
+
+fn start<Sent>(
+    planned: Planned,
+    reading: &SdkConfig,
+    sending: &SdkConfig,
+    send: impl Fn(Vec<String>) -> Sent + Send + Sync + 'static,
+) -> anyhow::Result<Pipe>
+where
+    Sent: Future<Output = anyhow::Result<Vec<SendFailure>>> + Send,
+{
+    let dead_letters = SdkQueue::new(sending, &planned.dead_letters)?;
+    let source = SdkStream::new(aws_sdk_dynamodbstreams::Client::new(reading), planned.stream_arn);
+    let template = planned.template;
+    let send = move |records: Vec<String>| {
+        let bodies: anyhow::Result<Vec<_>> = match &template {
+            None => Ok(records),
+            Some(template) => records.iter().map(|record| template.render(record)).collect(),
+        };
+        let sent = bodies.map(&send);
+        async move { sent?.await }
     };
     let dead_letter = move |dead_letter: DeadLetter| {
         let dead_letters = dead_letters.clone();
@@ -59,6 +96,15 @@ struct SdkQueue {
 }
 
 impl SdkQueue {
+    /// The role of a pipe may not ask for the URL of a queue, which ends in `path`.
+    fn new(config: &SdkConfig, path: &str) -> anyhow::Result<Self> {
+        let endpoint = config.endpoint_url().context("an emulator has an endpoint")?;
+        Ok(Self {
+            sqs: aws_sdk_sqs::Client::new(config),
+            url: format!("{endpoint}/{path}"),
+        })
+    }
+
     /// Returns the messages that the queue refused, or an error if the call failed.
     async fn send(&self, bodies: Vec<String>) -> anyhow::Result<Vec<SendFailure>> {
         let entries = bodies

@@ -6,17 +6,20 @@ use std::fs::{File, Permissions};
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use domain::documents::CoinsDocument;
 use local::lambda::{InvokeError, Lambda};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zip::ZipArchive;
 
+use crate::deployment::{FUNCTIONS, QUESTS};
 use crate::stack::TestStack;
 
 /// The directory of the zips from `scripts/build`, for the architecture of this machine.
 const ZIPS: &str = "PODIUM_TEST_ZIPS";
-const FUNCTIONS: [&str; 5] = ["ingest", "aggregator", "snapshot", "serve", "directory"];
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Lambda's limit for an unpacked function.
 const BOOTSTRAP_BYTES_MAX: u64 = 250 * 1024 * 1024;
 
@@ -61,6 +64,27 @@ fn unpack(zip: &Path, binary: &Path) {
         .expect("the mode");
 }
 
+/// The quests as JSON, which is an expression of Terraform's language, too.
+fn quests() -> Option<String> {
+    QUESTS.strip_prefix("quests=").map(str::to_owned)
+}
+
+/// The coins of a user once there are any: rewards and counting do not wait for each other.
+async fn coins(stack: &TestStack, user: &str) -> CoinsDocument {
+    let path = format!("/v1/users/{user}/coins");
+    let found = async {
+        loop {
+            let answer = stack.get(&path).await;
+            if answer.status() == 200 {
+                return answer.json().await.expect("a document of coins");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    found.unwrap_or_else(|_| panic!("{user} has no coins after {PATIENCE:?}"))
+}
+
 /// 100 activities of ten users: one of `u0`, three of `u1`, five of `u2` and so on.
 fn activities() -> Vec<Value> {
     let activity = |index: usize| {
@@ -81,6 +105,7 @@ async fn what_is_deployed_counts_and_ranks() {
     let stack = TestStack::start(|config| {
         functions.path().clone_into(&mut config.bin_dir);
         config.log_dir = Some(logs.path().to_owned());
+        config.quests = quests();
     })
     .await;
     let person = format!("{}/v1/people/u9", stack.stack.web_url);
@@ -115,6 +140,8 @@ async fn what_is_deployed_counts_and_ranks() {
     assert_eq!(listed, expected);
     let name = board.entries[0].name.as_ref().map(ToString::to_string);
     assert_eq!(name.as_deref(), Some("Ada"));
+    let coins = coins(&stack, "u9").await;
+    assert_eq!((coins.coins.len(), coins.balance), (1, 5), "{coins:?}");
     for function in stack.stack.lambda.functions() {
         let (config, stats) = (function.config(), function.stats());
         assert!(config.binary.starts_with(functions.path()), "{:?}", config.binary);
@@ -147,16 +174,22 @@ fn check_log(function: &str, log: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_names_the_variable_that_it_lacks() {
-    /// The endpoint is only set outside AWS, and the environment is only a dimension of metrics. On AWS, there are no coins
-    /// yet.
-    const OPTIONAL: [&str; 3] = ["AWS_ENDPOINT_URL", "ENVIRONMENT", "COINS_TABLE"];
+    /// The endpoint is only set outside AWS, and the environment is only a dimension of metrics. Without quests, there
+    /// are no coins.
+    const OPTIONAL: [&str; 2] = ["AWS_ENDPOINT_URL", "ENVIRONMENT"];
     let Some(functions) = unpacked() else { return };
-    let stack = TestStack::start(|config| functions.path().clone_into(&mut config.bin_dir)).await;
+    let stack = TestStack::start(|config| {
+        functions.path().clone_into(&mut config.bin_dir);
+        config.quests = quests();
+    })
+    .await;
     let logs = TempDir::new().expect("a temporary directory");
     let mut tried = 0;
     for function in stack.stack.lambda.functions() {
         let given = &function.config().environment;
-        for variable in given.keys().filter(|name| !OPTIONAL.contains(&name.as_str())) {
+        let optional =
+            |name: &str| OPTIONAL.contains(&name) || function.name() == "serve" && name == "COINS_TABLE";
+        for variable in given.keys().filter(|name| !optional(name.as_str())) {
             let log = logs.path().join(format!("{}-{variable}", function.name()));
             let mut config = function.config().clone();
             config.environment.remove(variable);

@@ -72,10 +72,17 @@ run "roles_and_state" {
 
   assert {
     condition = alltrue([
-      for action in flatten([for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : statement.Action]) :
+      for action in flatten([for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : statement.Action if statement.Sid != "ReadQuests"]) :
       can(regex("^[a-z0-9]+:(Get|GET|List|Describe|View)", action)) && !contains(["dynamodb:GetItem", "dynamodb:GetRecords", "logs:GetLogEvents"], action)
     ])
     error_message = "The role of pull requests must only read, and no data."
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement :
+      "${statement.Action} ${jsonencode(statement.Condition["ForAllValues:StringEquals"])} ${jsonencode(statement.Condition.Null)}" if statement.Sid == "ReadQuests"
+    ] == ["dynamodb:GetItem {\"dynamodb:LeadingKeys\":[\"~quests\"]} {\"dynamodb:LeadingKeys\":[\"false\"]}"]
+    error_message = "Of the coins, the role of pull requests must read the quests alone."
   }
 
   # IAM's limit for all inline policies of a role, and for a managed policy.

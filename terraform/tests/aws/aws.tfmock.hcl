@@ -252,6 +252,92 @@ override_resource {
 }
 
 override_resource {
+  target = aws_dynamodb_table.coins[0]
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:111122223333:table/podium-test-coins"
+  }
+}
+
+override_resource {
+  target = aws_dynamodb_table.progress[0]
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:111122223333:table/podium-test-progress"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.rewards[0]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-rewards"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-rewards"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-rewards"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.rewards_dead_letters[0]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-rewards-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-rewards-dlq"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-rewards-dlq"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.facts_pipe_dead_letters[0]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-facts-pipe-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-facts-pipe-dlq"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-facts-pipe-dlq"
+  }
+}
+
+override_resource {
+  target = aws_sns_topic.facts[0]
+  values = {
+    arn = "arn:aws:sns:us-east-1:111122223333:podium-test-facts"
+  }
+}
+
+override_resource {
+  target = aws_iam_role.facts_pipe[0]
+  values = {
+    arn = "arn:aws:iam::111122223333:role/podium-test-facts-pipe"
+    id  = "podium-test-facts-pipe"
+  }
+}
+
+override_resource {
+  target = module.rewards[0].aws_iam_role.function
+  values = {
+    arn = "arn:aws:iam::111122223333:role/podium-test-rewards"
+    id  = "podium-test-rewards"
+  }
+}
+
+override_resource {
+  target = module.rewards[0].aws_cloudwatch_log_group.function
+  values = {
+    arn = "arn:aws:logs:us-east-1:111122223333:log-group:/aws/lambda/podium-test-rewards"
+  }
+}
+
+override_resource {
+  target = module.rewards[0].aws_lambda_function.function
+  values = {
+    arn     = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-rewards"
+    version = "7"
+  }
+}
+
+override_resource {
+  target = module.rewards[0].aws_lambda_alias.live
+  values = {
+    arn = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-rewards:live"
+  }
+}
+
+override_resource {
   target = aws_lambda_function_url.ingest
   values = {
     function_url = "https://ingest.lambda-url.us-east-1.on.aws/"

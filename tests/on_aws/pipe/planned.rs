@@ -3,17 +3,28 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use local::pipe::PipeConfig;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::template::Template;
+
 pub struct Planned {
     pub config: PipeConfig,
     pub stream_arn: String,
-    /// Paths of the queues' URLs, `ACCOUNT/NAME`.
-    pub target: String,
+    pub target: Target,
+    pub template: Option<Template>,
+    /// `ACCOUNT/NAME`, the path of the queue's URL.
     pub dead_letters: String,
+}
+
+/// Where a pipe sends messages.
+pub enum Target {
+    /// `ACCOUNT/NAME`, the path of the queue's URL.
+    Queue(String),
+    /// The ARN.
+    Topic(String),
 }
 
 /// An `aws_pipes_pipe`. A block is a list of one object. Unset values are null, empty or absent.
@@ -24,12 +35,19 @@ struct PipeResource {
     target: String,
     source_parameters: [SourceParameters; 1],
     #[serde(default)]
-    target_parameters: Value,
+    target_parameters: Vec<TargetParameters>,
     #[serde(default)]
     enrichment: Value,
     #[serde(default)]
     enrichment_parameters: Value,
     desired_state: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct TargetParameters {
+    input_template: Option<String>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -103,13 +121,23 @@ impl Planned {
                 checkpoint: None,
             },
             stream_arn: stream_arn(&resource.source)?,
-            target: queue_path(&resource.target)?,
+            target: target(&resource.target)?,
+            template: resource.template(),
             dead_letters: queue_path(&dead_letters.arn)?,
         })
     }
 }
 
 impl PipeResource {
+    fn template(&self) -> Option<Template> {
+        let templates = self.target_parameters.iter();
+        let mut templates = templates.filter_map(|parameters| parameters.input_template.as_deref());
+        templates
+            .next()
+            .filter(|text| !text.is_empty())
+            .map(Template::new)
+    }
+
     fn ensure_honoured(&self) -> anyhow::Result<()> {
         let [source] = &self.source_parameters;
         let [stream] = &source.dynamodb_stream_parameters;
@@ -142,9 +170,14 @@ impl PipeResource {
         for (name, value) in [
             ("enrichment", &self.enrichment),
             ("enrichment_parameters", &self.enrichment_parameters),
-            ("target_parameters", &self.target_parameters),
         ]
         .into_iter()
+        .chain(
+            self.target_parameters
+                .iter()
+                .flat_map(|target| &target.others)
+                .map(|(name, value)| (name.as_str(), value)),
+        )
         .chain(source.others.iter().map(|(name, value)| (name.as_str(), value)))
         .chain(stream.others.iter().map(|(name, value)| (name.as_str(), value)))
         {
@@ -196,6 +229,16 @@ fn stream_arn(arn: &str) -> anyhow::Result<String> {
     let stream = resource(arn, "dynamodb").filter(|(_, resource)| resource.contains("/stream/"));
     stream.with_context(|| format!("{arn} is not the ARN of a table's stream"))?;
     Ok(arn.to_owned())
+}
+
+fn target(arn: &str) -> anyhow::Result<Target> {
+    if resource(arn, "sns").is_some() {
+        return Ok(Target::Topic(arn.to_owned()));
+    }
+    match queue_path(arn) {
+        Ok(path) => Ok(Target::Queue(path)),
+        Err(_) => bail!("{arn} is the ARN of neither a queue nor a topic"),
+    }
 }
 
 /// `ACCOUNT/NAME`, the path of a queue's URL.

@@ -18,6 +18,7 @@ use super::planned::Planned;
 use super::sdk_stream::SdkStream;
 use super::shards::{Shard, Shards};
 use super::start_planned;
+use crate::deployment::by_default;
 
 const TARGET: &str = "planned-activities";
 const DEAD_LETTERS: &str = "planned-pipe-dlq";
@@ -110,8 +111,11 @@ impl Endpoint {
     }
 
     fn start_pipe(&self) -> Pipe {
-        let plan = plan(&self.stream_arn);
-        start_planned(&plan, &self.sdk, &self.sdk).expect("a pipe")
+        self.start(&plan(&self.stream_arn))
+    }
+
+    fn start(&self, plan: &Value) -> Pipe {
+        start_planned(plan, &self.sdk, &self.sdk).expect("a pipe")
     }
 
     /// The stream records of new items by sequence number, read in process.
@@ -220,6 +224,29 @@ async fn new_items_and_nothing_else_reach_the_target_as_from_the_stacks_own_pipe
     assert_eq!(activities, expected.collect::<Vec<_>>());
 }
 
+/// The local stack has no templates: its pipe makes events by a function.
+#[tokio::test]
+async fn the_template_of_terraform_makes_the_events_of_the_local_stack() {
+    let Some(deployment) = by_default() else { return };
+    let facts = deployment.resource("aws_pipes_pipe.facts[0]");
+    let endpoint = Endpoint::start().await;
+    endpoint.put("ann \"the\" <b>", "a1", "p").await;
+    let mut plan = plan(&endpoint.stream_arn);
+    let template = "/target_parameters/0/input_template";
+    *plan.pointer_mut(template).expect("a value") = facts.pointer(template).expect("a template").clone();
+    let pipe = endpoint.start(&plan);
+    eventually("the item is sent", || pipe.counters().sent == 1).await;
+    pipe.stop().await.expect("a stop");
+    let bodies = receive_all(&endpoint.target).await;
+    let sent: Value = serde_json::from_str(&bodies[0]).expect("JSON");
+    let inserts = endpoint.inserts().await;
+    let record = inserts.values().next().expect("a record");
+    assert_eq!(
+        sent,
+        store::stream::event(&record["eventID"], &record["dynamodb"]["NewImage"])
+    );
+}
+
 fn activity(body: &str) -> String {
     match store::stream::parse(body) {
         Ok(Streamed::Fact { fact, .. }) => fact.id().to_string(),
@@ -324,9 +351,9 @@ fn what_our_pipe_would_not_do_as_planned_is_refused() {
     );
     check("/desired_state", "STOPPED".into(), "desired_state STOPPED");
     check(
-        "/target_parameters/0/input_template",
-        "{}".into(),
-        "does not support target_parameters",
+        "/target_parameters/0/sqs_queue_parameters/0/message_group_id",
+        "group".into(),
+        "does not support sqs_queue_parameters",
     );
     check(
         "/source_parameters/0/kinesis_stream_parameters",
@@ -351,8 +378,8 @@ fn what_our_pipe_would_not_do_as_planned_is_refused() {
     );
     check(
         "/target",
-        "arn:aws:sns:us-east-1:0:topic".into(),
-        "not the ARN of a queue",
+        "arn:aws:lambda:us-east-1:0:function:f".into(),
+        "neither a queue nor a topic",
     );
 }
 
