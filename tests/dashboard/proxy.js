@@ -1,9 +1,10 @@
 // A proxy between the browser and a stack. It records responses, and can serve the page's files from a directory
-// instead of those built into the stack. With `ownConfig` the stack's config.js stays.
+// instead of those built into the stack, compressed as it sends them. With `ownConfig` the stack's config.js stays.
 
 import { readFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
 import { extname, join, normalize } from "node:path";
+import { gzipSync } from "node:zlib";
 
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css" };
 
@@ -26,11 +27,12 @@ export async function startProxy(stackUrl, { page, ownConfig = false } = {}) {
       policy ??= (await fetch(stackUrl)).headers.get("content-security-policy");
       answer.writeHead(200, {
         "content-type": found.type,
+        "content-encoding": "gzip",
         "content-security-policy": policy,
         "x-content-type-options": "nosniff",
         "cache-control": "no-cache",
       });
-      answer.end(found.content);
+      answer.end(gzipSync(found.content));
       return;
     }
     const { origin, host } = new URL(stackUrl);
