@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata as _};
-use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::builders::PutBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
 use domain::{Fact, UserId};
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
@@ -15,7 +16,9 @@ use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 
-use crate::coins::Coins;
+use crate::activities::sortable;
+use crate::coins::{Coins, KeptCoin};
+use crate::control::AUDIT;
 use crate::count::backoff;
 use crate::erasures::Erasures;
 use crate::error::StoreError;
@@ -24,7 +27,7 @@ use crate::item::{Item, string};
 use crate::keys::attribute;
 use crate::ledger::Version;
 use crate::progress::{Gates, Progress, RewardRules, raise};
-use crate::proving::{Change, Effect, Proof, evaluate};
+use crate::proving::{Change, Effect, Evaluation, Proof, evaluate, overdue};
 use crate::quests::QuestVersion;
 use crate::requests::{get_item, item_of};
 use crate::settling::{self, Settlement, Settling};
@@ -34,6 +37,8 @@ use crate::settling::{self, Settlement, Settling};
 const PROVED_MAX: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
 /// Of one proof, the facts received last.
 const PROVED_OF_PERSON: usize = 10_000;
+/// How often a person is compared whose coins keep changing, before that is left to the next run.
+const LOOKS: u32 = 10;
 
 /// The names of the tables that rewards use.
 #[derive(Clone, Debug)]
@@ -57,6 +62,7 @@ pub struct Rewarding {
     applied: Mutex<BTreeSet<QuestVersion>>,
     /// Facts that committed proofs have included. Every later proof includes them, too, so they need not be told again.
     proved: Mutex<LruCache<[u8; 16], ()>>,
+    audit: Option<Audit>,
 }
 
 /// What was done for a person.
@@ -84,6 +90,30 @@ impl Rewarded {
     }
 }
 
+/// How a person's coins differ from what the facts of the person come to.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// What a proof would write, and no fact in flight explains.
+    pub changes: Vec<Change>,
+    /// Coins that facts, or a settlement, of the last minutes change.
+    pub in_flight: usize,
+    /// The gates leave out facts, so what is told next may be taken not to matter.
+    pub is_untold: bool,
+}
+
+impl Compared {
+    pub fn is_clean(&self) -> bool {
+        self.changes.is_empty() && !self.is_untold
+    }
+}
+
+/// Where to keep the records of corrections, and what they say.
+#[derive(Clone, Debug)]
+struct Audit {
+    standings_table: String,
+    reason: &'static str,
+}
+
 /// Whether a write took place.
 enum Write {
     Done,
@@ -105,7 +135,87 @@ impl Rewarding {
             settled: Mutex::default(),
             applied: Mutex::default(),
             proved: Mutex::new(LruCache::new(PROVED_MAX)),
+            audit: None,
         }
+    }
+
+    /// Keeps an audit record with each change of coins, in one transaction.
+    #[must_use]
+    pub fn recorded(self, standings_table: String, reason: &'static str) -> Self {
+        let audit = Some(Audit {
+            standings_table,
+            reason,
+        });
+        Self { audit, ..self }
+    }
+
+    /// Compares a person's coins and gates with facts of the person that were read just now. What was received since
+    /// `until` may be in flight.
+    pub async fn compare(
+        &self,
+        user: &UserId,
+        facts: &[StoredFact],
+        erasures: &Erasures,
+        rules: &RewardRules,
+        until: Timestamp,
+    ) -> Result<Compared, StoreError> {
+        let known = self.progress(user, true).await?;
+        let compared = self
+            .differences(user, facts, known, erasures, rules, until)
+            .await?;
+        if compared.is_clean() {
+            return Ok(compared);
+        }
+        // These were not read at the same moment.
+        for look in 0..LOOKS {
+            let before = self.progress(user, true).await?;
+            let version = before.as_ref().map(|known| known.version);
+            let facts = self.facts.of_user(user).await?;
+            let compared = self
+                .differences(user, &facts, before, erasures, rules, until)
+                .await?;
+            let after = self.progress(user, true).await?;
+            if after.map(|known| known.version) == version {
+                return Ok(compared);
+            }
+            sleep(backoff(look, rand::rng().random())).await;
+        }
+        Ok(Compared {
+            in_flight: 1,
+            ..Compared::default()
+        })
+    }
+
+    async fn differences(
+        &self,
+        user: &UserId,
+        facts: &[StoredFact],
+        known: Option<Progress>,
+        erasures: &Erasures,
+        rules: &RewardRules,
+        until: Timestamp,
+    ) -> Result<Compared, StoreError> {
+        let coins = since_erasure(self.coins.of_user(user).await?, user, erasures);
+        let gates = known.map(|known| known.into_gates(rules)).unwrap_or_default();
+        let evaluation = evaluate(facts, erasures, rules);
+        let settled = self.settlements(&evaluation, &coins).await?;
+        let settled = settling::borrowed(&settled);
+        let proof = evaluation.prove(&coins, &settled);
+        let earlier = facts.iter().filter(|stored| stored.received_at < until);
+        let before = evaluate(&earlier.cloned().collect::<Vec<_>>(), erasures, rules);
+        let (mut changes, mut in_flight) = overdue(proof, &before.prove(&coins, &settled), until);
+        // Those whose coins a settlement has just made final are being issued or revoked.
+        changes.retain(|Change { coin, .. }| {
+            let mut settled = settled.iter().filter(|(quest, _)| coin.is_version(quest));
+            let is_overdue = settled.all(|(_, settlement)| settlement.settled_at() < until);
+            in_flight += usize::from(!is_overdue);
+            is_overdue
+        });
+        Ok(Compared {
+            changes,
+            in_flight,
+            is_untold: gates.hide(&evaluation.gates) && gates.hide(&before.gates),
+        })
     }
 
     /// Tells a person's facts, and proves the quests if a coin may change by them. `Ok(None)` if the deadline came
@@ -235,20 +345,9 @@ impl Rewarding {
             let (coins, facts) =
                 tokio::try_join!(self.coins.of_user_metered(user), self.facts.of_user_metered(user))?;
             rewarded.read_units += coins.1 + facts.1;
-            let (mut coins, facts) = (coins.0, facts.0);
-            // An erasure deletes these. Found again by what was posted since, they are other people's.
-            if let Some(before) = erasures.before(user) {
-                coins.retain(|coin| coin.found_at >= before);
-            }
+            let (coins, facts) = (since_erasure(coins.0, user, erasures), facts.0);
             let evaluation = evaluate(&facts, erasures, rules);
-            let mut settled = BTreeMap::new();
-            for quest in evaluation.supplies(&coins) {
-                settled.extend(
-                    self.settlement(&quest)
-                        .await?
-                        .map(|settlement| (quest, settlement)),
-                );
-            }
+            let settled = self.settlements(&evaluation, &coins).await?;
             let mut proof = evaluation.prove(&coins, &settling::borrowed(&settled));
             // The gates are those of the evaluation once everything is written.
             let part = proof.split();
@@ -360,6 +459,10 @@ impl Rewarding {
             let put = put.build().map_err(invalid)?;
             writes.push(TransactWriteItem::builder().put(put).build());
         }
+        if let Some(audit) = &self.audit {
+            let record = audit.record(proof).build().map_err(invalid)?;
+            writes.push(TransactWriteItem::builder().put(record).build());
+        }
         let transaction = self
             .client
             .transact_write_items()
@@ -370,6 +473,20 @@ impl Rewarding {
             Err(error) if error.code() == Some("TransactionCanceledException") => Ok(Write::Overtaken),
             Err(error) => Err(StoreError::unavailable("writing a person's coins", error)),
         }
+    }
+
+    /// The settlements that decide about coins of a person.
+    async fn settlements(
+        &self,
+        evaluation: &Evaluation<'_>,
+        coins: &[KeptCoin],
+    ) -> Result<BTreeMap<QuestVersion, Arc<Settlement>>, StoreError> {
+        let mut settled = BTreeMap::new();
+        for quest in evaluation.supplies(coins) {
+            let settlement = self.settlement(&quest).await?;
+            settled.extend(settlement.map(|settlement| (quest, settlement)));
+        }
+        Ok(settled)
     }
 
     async fn settlement(&self, quest: &QuestVersion) -> Result<Option<Arc<Settlement>>, StoreError> {
@@ -410,6 +527,39 @@ impl Rewarding {
         sleep(pause).await;
         true
     }
+}
+
+impl Audit {
+    /// The record of a write. It has the ids of coins and no names, so an erasure need not change it.
+    fn record(&self, proof: &Proof) -> PutBuilder {
+        let coins = proof.changes.iter().map(|Change { coin, effect }| {
+            let effect = effect.as_str();
+            string(format!(
+                "{} of {} {}: {effect}",
+                coin.id, coin.quest, coin.version
+            ))
+        });
+        // The random part keeps two records of the same millisecond apart.
+        let name = format!(
+            "{} rewards {:08x}",
+            sortable(Timestamp::now()),
+            rand::random::<u32>()
+        );
+        Put::builder()
+            .table_name(&self.standings_table)
+            .item(attribute::SHARD, string(AUDIT))
+            .item(attribute::MEMBER, string(name))
+            .item("coins", AttributeValue::L(coins.collect()))
+            .item("correction", string(self.reason))
+    }
+}
+
+/// An erasure deletes the coins of before. Found again by what was posted since, they are other people's.
+fn since_erasure(mut coins: Vec<KeptCoin>, user: &UserId, erasures: &Erasures) -> Vec<KeptCoin> {
+    if let Some(before) = erasures.before(user) {
+        coins.retain(|coin| coin.found_at >= before);
+    }
+    coins
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
