@@ -639,7 +639,8 @@ async fn reconcile_finds_and_repairs_what_lost_messages_left() {
     assert!(clean.ends_with("All coins are as the facts say.\n"), "{clean}");
     // Dee's gate knows again that one is enough, also in a process that has seen none of this.
     functions.post(&task("dee", "c"), now).await;
-    told(&mut functions, &process(&functions), now).await;
+    let another = process(&functions);
+    told(&mut functions, &another, now).await;
     assert_eq!(coins_of(&functions, "dee", now).await, "three issued a+b+c");
 
     let more = r#"[{"id":"one","version":1,"title":"One","coin":{"name":"Opal","value":1},"per":"once",
