@@ -25,16 +25,18 @@ const EXIT_INTERRUPTED: u8 = 130;
 
 pub const HELP: &str = "\
 A dead letter is a message that a stage gave up on. In the DLQ `activities` it is an activity that could
-not be counted. Fix the cause, then redrive them: each is sent to the queue again and counts once. Each
-has a reason:
+not be counted; in `rewards`, one that could not be looked at for coins. Fix the cause, then redrive them: each is sent
+to its queue again, and counts or gives its coins once. Each has a reason:
 
   not_scored            the scoring policy has no points for this kind at the activity's time
   not_countable         DynamoDB refused the write and will refuse it again
   not_a_stream_record   the message is not a stream record as the pipe sends it
   not_an_insert         the record is about a changed or deleted activity
   no_new_image          the record does not carry the new item
-  not_an_activity       the item in the record is not an activity
-  none                  it failed 1,000 times and SQS moved it; the aggregator's log says why
+  not_an_event          the message is not an event as the pipe of rewards makes it
+  unknown_event         the event has an unknown version or type
+  not_an_activity       the item in the record or event is not an activity
+  none                  it failed 1,000 times and SQS moved it; the function's log says why
 
 Where:
   Without options, these commands use the stack that `podium local` runs on this machine (--aws-url if
@@ -42,9 +44,10 @@ Where:
   credentials (from the environment or a profile) and your region or --region. AWS_ENDPOINT_URL selects
   an emulator. You can also name the queues by their URLs.
 
-  There are up to three DLQs. Choose one with --of: `activities` (messages that the aggregator could
-  not count; the default), `pipe` (positions in the stream that the pipe gave up on) or `snapshot`
-  (runs that failed; on AWS only). Only `activities` can be redriven.
+  There are up to four DLQs. Choose one with --of: `activities` (messages that the aggregator could
+  not count; the default), `rewards` (messages that rewards could not read; where there are quests), `pipe`
+  (positions in the stream that the pipe gave up on) or `snapshot` (runs that failed; on AWS only). Only
+  `activities` and `rewards` can be redriven.
 
 Reading does not lose anything:
   SQS has no way to list a queue; it can only hand messages out. These commands receive up to 100,000

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::erasing::{Erased, Erasing};
 use store::erasures::{Erasures, PersonHash};
 use store::fold::PersonFold;
-use store::{Generations, People, generations};
+use store::{Coins, Generations, People, generations};
 use terminal::duration;
 use terminal::text::{age, counted, printable};
 use tokio::time::{Instant, sleep};
@@ -169,9 +169,17 @@ impl Erasure {
         // Once more, for what was written while the first pass read.
         erased.add(sweep(counts, &erasing, user).await?);
         people.delete(user).await?;
-        if let Some(rewards) = Rewards::connect(counts).await? {
+        if Coins::new(counts.client.clone(), counts.tables.coins.clone())
+            .are_kept()
+            .await?
+        {
             // What was posted since the erasure may have earned coins, which were deleted with the others.
-            rewards.prove(counts, user).await?;
+            let generations = counts.generations().await?;
+            let rewards = Rewards::connect(counts.client.clone(), &counts.tables, &generations, None).await?;
+            ensure!(
+                rewards.prove(user).await?,
+                "the coins for what was posted since could not be given again, since activities keep coming; run this again"
+            );
         }
         erased.add(Erased {
             pages: erasing.boards(since).await?,

@@ -1,7 +1,8 @@
-//! `podium reconcile`: compares the counts with the facts, and repairs them.
+//! `podium reconcile`: compares the counts, or the coins, with the facts, and repairs them.
 
 mod compare;
 mod findings;
+pub mod rewards;
 mod user;
 
 use std::process::ExitCode;
@@ -39,6 +40,11 @@ as the metrics Uncounted, Unfounded and Disagreeing. With --repair, it writes th
 anew from the user's activities, those included that were never counted. Each write has an audit record,
 under the key `audit` in the table of standings.
 
+With --rewards it compares the coins instead, by quest: those that are missing, since a quest is new or a message was
+lost; to be revoked, since an activity was voided; and to be amended, with another time or other evidence. It also
+finds people of whose activities rewards were never told. With --repair, it proves the quests of each of them anew
+from all activities, with an audit record of each change. What a supply was settled to stays so.
+
 Without options it uses the stack of `podium local`; with --environment NAME, a deployment on AWS.
 
 Exit status: 0 if no rule is broken or everything was repaired, 1 if not.";
@@ -47,10 +53,16 @@ Exit status: 0 if no rule is broken or everything was repaired, 1 if not.";
 pub struct Args {
     #[command(flatten)]
     deployment: Deployment,
-    /// Repair the counts
+    /// Compare the coins of quests, not the counts
+    #[arg(long)]
+    rewards: bool,
+    /// Repair what differs
     #[arg(long)]
     repair: bool,
-    /// How long an activity may take to be counted
+    /// Print the findings about coins as JSON
+    #[arg(long, requires = "rewards")]
+    json: bool,
+    /// How long an activity may take to be counted, or to give coins
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::parse)]
     in_flight: Duration,
     /// How many parts of the table to read at once
@@ -81,8 +93,11 @@ impl Scope {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let counts = Counts::connect(&args.deployment).await?;
     let in_flight = args.in_flight.try_into().context("--in-flight is too long")?;
+    if args.rewards {
+        return rewards::run(&args, in_flight).await;
+    }
+    let counts = Counts::connect(&args.deployment).await?;
     let scope = Scope::live(&counts, in_flight, args.segments).await?;
     match scope.watermark {
         Some(watermark) => println!(

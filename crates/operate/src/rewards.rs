@@ -3,57 +3,70 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use aws_sdk_dynamodb::Client;
 use domain::UserId;
-use store::reward::Rewarded;
-use store::{Coins, Quests, RewardRules, RewardTables, Rewarding};
+use jiff::SignedDuration;
+use store::quests::InvalidQuests;
+use store::schema::TableNames;
+use store::{Generations, Quests, RewardRules, RewardTables, Rewarding, generations};
 use tokio::time::Instant;
 
-use crate::counts::Counts;
+/// Of the functions that settle supplies. No supply is settled here.
+const FINAL_AFTER: SignedDuration = SignedDuration::from_mins(1);
+/// The time that proving one person may take, whose facts keep changing.
+const PROOF_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// When coins and facts are final. Terraform and `podium local` set the same number for the function.
-const FINAL_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
-/// The time to prove the quests of one person, who may have many facts and be posting meanwhile.
-const PROOF_MAX: Duration = Duration::from_mins(1);
-
+#[derive(Debug)]
 pub struct Rewards {
+    client: Client,
+    standings_table: String,
     pub rewarding: Rewarding,
-    /// By the time zone and the points of the live generation.
     pub rules: RewardRules,
 }
 
 impl Rewards {
-    /// `None` where there are no quests.
-    pub async fn connect(counts: &Counts) -> anyhow::Result<Option<Self>> {
-        let tables = RewardTables {
-            activities: counts.tables.activities.clone(),
-            coins: counts.tables.coins.clone(),
-            progress: counts.tables.progress.clone(),
+    /// By the quests that are configured, and the rules of the aggregator that started last, which are those of rewards.
+    /// With a reason, each change of coins has an audit record.
+    pub async fn connect(
+        client: Client,
+        tables: &TableNames,
+        generations: &Generations,
+        audited: Option<&'static str>,
+    ) -> anyhow::Result<Self> {
+        let rules = generations.configured().cloned();
+        let rules = rules.context("the deployment has no counting rules yet; start it and run this again")?;
+        let quests = Quests::new(client.clone(), tables.coins.clone()).settled().await;
+        let quests = quests.map_err(|error| match error {
+            InvalidQuests::Store(error) => anyhow::Error::from(error).context(format!(
+                "could not read the quests in the table {}; a deployment without quests has none",
+                tables.coins
+            )),
+            error => error.into(),
+        })?;
+        let reward_tables = RewardTables {
+            activities: tables.activities.clone(),
+            coins: tables.coins.clone(),
+            progress: tables.progress.clone(),
         };
-        if !Coins::new(counts.client.clone(), tables.coins.clone())
-            .are_kept()
-            .await?
-        {
-            return Ok(None);
-        }
-        let quests = Quests::new(counts.client.clone(), tables.coins.clone());
-        let quests = quests.configured().await?;
-        if quests.is_empty() {
-            return Ok(None);
-        }
-        let (calendar, policy) = (counts.rules.calendar.clone(), counts.rules.scoring_policy.clone());
-        Ok(Some(Self {
-            rewarding: Rewarding::new(counts.client.clone(), tables, FINAL_AFTER),
-            rules: RewardRules::new(quests, calendar, policy),
-        }))
+        let rewarding = Rewarding::new(client.clone(), reward_tables, FINAL_AFTER);
+        Ok(Self {
+            client,
+            standings_table: tables.standings.clone(),
+            rewarding: match audited {
+                Some(reason) => rewarding.recorded(tables.standings.clone(), reason),
+                None => rewarding,
+            },
+            rules: RewardRules::new(quests, rules.calendar, rules.scoring_policy),
+        })
     }
 
-    /// Proves all quests of a person.
-    pub async fn prove(&self, counts: &Counts, user: &UserId) -> anyhow::Result<Rewarded> {
-        let erasures = counts.generations().await?.erasures;
-        let deadline = Instant::now() + PROOF_MAX;
+    /// Writes what all facts of a person come to. `false` if others wrote each time.
+    pub async fn prove(&self, user: &UserId) -> anyhow::Result<bool> {
+        // Others may be erased while a command runs.
+        let generations = generations::read(&self.client, &self.standings_table).await?;
+        let (erasures, deadline) = (generations.erasures, Instant::now() + PROOF_TIMEOUT);
         let proved = self.rewarding.prove(user, &erasures, &self.rules, deadline);
-        proved.await?.with_context(|| {
-            format!("the quests of {user} could not be proved within {PROOF_MAX:?}; run this again")
-        })
+        // Boxed: the compiler refuses futures that are nested too deeply.
+        Ok(Box::pin(proved).await?.is_some())
     }
 }

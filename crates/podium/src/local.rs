@@ -1,5 +1,6 @@
 //! `podium local`: the whole system on this machine.
 
+use std::future;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -11,11 +12,14 @@ use client::parse_parameter;
 use domain::{ScoringPolicy, Seasons, TeamScore};
 use local::settings::{self, Batching};
 use local::{ALLOWED_HOSTS_MAX, Access, Host, IssuerUrl, Login, Readers, Stack, StackConfig};
+use operate::reconcile::rewards;
 use serde_json::json;
 use store::rules::{PeriodGrace, TieBreak};
+use store::schema::TableNames;
 use tokio::signal::unix::{SignalKind, signal};
 
 use terminal::duration;
+use terminal::text::{counted, grouped};
 
 use crate::{quests, small_file};
 
@@ -258,6 +262,27 @@ fn warn(stack: &Stack, listen: IpAddr, has_login: bool) {
     }
 }
 
+/// Gives the coins that new quests owe for activities of before, while the stack works.
+async fn catch_up(client: aws_sdk_dynamodb::Client, tables: &TableNames) {
+    match rewards::catch_up(client, tables).await {
+        Ok(None) => {}
+        Ok(Some(findings)) if findings.left == 0 && findings.repaired == 0 => {}
+        Ok(Some(findings)) if findings.left == 0 => eprintln!(
+            "The quests have changed: {} of {} got or lost coins by activities of before.",
+            grouped(findings.repaired),
+            counted(findings.users, "user", "users")
+        ),
+        Ok(Some(findings)) => eprintln!(
+            "The quests have changed, but {} could not be looked at; run `podium reconcile --rewards --repair`.",
+            counted(findings.left, "user", "users")
+        ),
+        Err(error) => eprintln!(
+            "podium: activities of before could not all be looked at by the new quests; run `podium reconcile --rewards \
+             --repair`, or start again: {error:#}"
+        ),
+    }
+}
+
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -283,6 +308,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let quests = args.quests.as_deref().map(quests::read_with_text).transpose()?;
     // Where there are none, nothing is started for them.
     let quests = quests.and_then(|(quests, text)| (!quests.is_empty()).then_some(text));
+    let has_quests = quests.is_some();
     let listen = args.listen;
     let (access, login) = args.login.read()?;
     let has_login = login.is_some();
@@ -331,9 +357,18 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     eprintln!("The AWS endpoint:          {}", stack.aws_url);
     eprintln!("The functions' logs:       {}", stack.log_dir().display());
     warn(&stack, listen, has_login);
+    let catching_up = async {
+        if has_quests {
+            let client = aws_sdk_dynamodb::Client::new(&local::sdk_config(&stack.aws_url));
+            Box::pin(catch_up(client, &stack.tables)).await;
+        }
+        future::pending::<()>().await;
+    };
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}
+        // It never ends. Stopped meanwhile, the next start does it again.
+        () = catching_up => {}
     }
     eprintln!("Stopping ...");
     stack.stop().await?;

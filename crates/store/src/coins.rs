@@ -78,7 +78,11 @@ impl KeptCoin {
     }
 
     pub(crate) fn is_of(&self, quest: &Quest) -> bool {
-        self.quest == quest.id.as_str() && self.version == quest.version
+        self.is_version(&QuestVersion::of(quest))
+    }
+
+    pub(crate) fn is_version(&self, quest: &QuestVersion) -> bool {
+        self.quest == quest.quest.as_str() && self.version == quest.version
     }
 
     pub(crate) fn into_item(self) -> Result<Item, StoreError> {
@@ -265,13 +269,15 @@ impl Coins {
         Ok(item_of("reading a settlement", answer)?.is_some())
     }
 
-    /// How many coins of a quest are provisional that were found before a time.
-    pub(crate) async fn provisional_before(
+    /// Whether so many coins of a quest are provisional that were found before a time. Reads about as many.
+    pub(crate) async fn has_provisional(
         &self,
         quest: &QuestVersion,
         until: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let counts = (0..HOLDER_SHARDS).map(|shard| {
+        enough: u32,
+    ) -> Result<bool, StoreError> {
+        let mut found = 0;
+        for shard in 0..HOLDER_SHARDS {
             let query = self
                 .index(quest, shard)
                 .key_condition_expression("#holders = :holders AND #place < :place")
@@ -280,9 +286,17 @@ impl Coins {
                 .expression_attribute_names("#place", attribute::PLACE)
                 .expression_attribute_values(":place", string(sortable(until)))
                 .expression_attribute_values(":provisional", string(CoinState::Provisional.as_str()));
-            count(query)
-        });
-        sum(counts).await
+            let mut pages = query.select(Select::Count).into_paginator().send();
+            while let Some(page) = pages.next().await {
+                let page =
+                    page.map_err(|error| StoreError::unavailable("counting the holders of a quest", error))?;
+                found += page.count.unsigned_abs();
+                if found >= enough {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Who has provisional coins of a quest. Someone whose coin was found just now may be missing.

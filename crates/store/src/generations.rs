@@ -153,6 +153,11 @@ impl Generations {
             .flatten()
     }
 
+    /// The rules of the aggregator that started last, which rewards go by, too.
+    pub fn configured(&self) -> Option<&Rules> {
+        self.configured.as_ref()
+    }
+
     /// Notes the rules that are configured at `now`, and adopts in each generation what leaves its counts
     /// valid.
     #[must_use]

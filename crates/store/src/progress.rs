@@ -46,6 +46,17 @@ impl RewardRules {
         }
     }
 
+    /// Names what decides who earns a coin: the versions of the quests, the time zone and the policy.
+    pub(crate) fn name(&self) -> String {
+        let mut quests: Vec<_> = self.quests.iter().map(QuestVersion::of).collect();
+        quests.sort_unstable();
+        let quests = quests.iter().map(|quest| format!("{quest}\n"));
+        format!(
+            "{:x}",
+            Sha256::digest(format!("{}{}", quests.collect::<String>(), self.fingerprint))
+        )
+    }
+
     /// Whether a fact matters to any quest.
     pub fn concern(&self, fact: &Fact) -> bool {
         self.quests.iter().any(|quest| Touch::of(fact, quest).is_some())
@@ -84,6 +95,15 @@ pub fn raise<'f>(
         }
     }
     (gates, must_prove)
+}
+
+impl Gates {
+    /// Whether one of these would stay closed for a fact that opens the same gate of an evaluation.
+    pub(crate) fn hide(&self, evaluated: &Self) -> bool {
+        let evaluated = evaluated.0.iter();
+        let mut pairs = evaluated.filter_map(|(quest, gate)| Some((self.0.get(quest)?, gate)));
+        pairs.any(|(known, evaluated)| known.hides(evaluated))
+    }
 }
 
 impl Progress {

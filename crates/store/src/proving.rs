@@ -5,6 +5,7 @@ use std::mem;
 
 use domain::quest::{self, CoinState, Gate, Revoked};
 use domain::{Coin, Quest};
+use jiff::Timestamp;
 
 use crate::coins::KeptCoin;
 use crate::erasures::Erasures;
@@ -33,7 +34,7 @@ pub struct Proof {
 }
 
 /// A coin to be written as it is here, whatever was there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub coin: KeptCoin,
     pub effect: Effect,
@@ -46,6 +47,16 @@ pub enum Effect {
     Revoked,
     /// As before: settled, or with another time and other evidence.
     Amended,
+}
+
+impl Effect {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Revoked => "revoked",
+            Self::Amended => "amended",
+        }
+    }
 }
 
 /// Evaluates all quests. What was erased counts for nothing.
@@ -150,6 +161,21 @@ impl Proof {
             unsettled: self.unsettled.clone(),
         })
     }
+}
+
+/// The changes that no fact in flight explains, and how many others there are. `before` proves the facts that were
+/// received before `until`, when nothing in flight had been.
+pub fn overdue(proof: Proof, before: &Proof, until: Timestamp) -> (Vec<Change>, usize) {
+    let others = before
+        .changes
+        .iter()
+        .filter(|change| !proof.changes.contains(change));
+    let others = others.count();
+    let (overdue, in_flight): (Vec<_>, Vec<_>) = proof
+        .changes
+        .into_iter()
+        .partition(|change| before.changes.contains(change) && change.coin.found_at < until);
+    (overdue, in_flight.len().max(others))
 }
 
 /// Whether a coin that is earned is there for the person.
@@ -318,5 +344,40 @@ mod tests {
                 ),
             ],
         );
+    }
+
+    /// What a comparison calls overdue when the facts until second 10 are certainly told: kept coins come from a proof of
+    /// the `told` ones.
+    #[track_caller]
+    fn check_overdue(told: &str, all: &str, expected: &str) {
+        let rules = rules("");
+        let until = Timestamp::from_second(10).unwrap();
+        let facts = |texts: &str| texts.split_whitespace().map(fact).collect::<Vec<_>>();
+        let prove = |facts: &[StoredFact], known: &[KeptCoin]| {
+            evaluate(facts, &Erasures::default(), &rules).prove(known, &BTreeMap::new())
+        };
+        let kept = prove(&facts(told), &[]).changes.into_iter();
+        let kept: Vec<_> = kept.map(|change| change.coin).collect();
+        let all = facts(all);
+        let mut before = all.clone();
+        before.retain(|stored| stored.received_at < until);
+        let (changes, in_flight) = overdue(prove(&all, &kept), &prove(&before, &kept), until);
+        let changes = changes.iter().map(|Change { coin, effect }| {
+            let period = &coin.period;
+            format!("{period} {}", effect.as_str())
+        });
+        let changes = changes.collect::<Vec<_>>().join(", ");
+        assert_eq!(format!("{changes}; {in_flight} in flight"), expected);
+    }
+
+    #[test]
+    fn what_is_in_flight_is_not_overdue() {
+        check_overdue("a@5", "a@5", "; 0 in flight");
+        check_overdue("", "a@5 b@11", "a issued; 1 in flight");
+        check_overdue("b@11", "b@11", "; 1 in flight");
+        check_overdue("a@5", "a@5 ~a@6", "a revoked; 0 in flight");
+        check_overdue("a@5", "a@5 ~a@11", "; 1 in flight");
+        // Issued before the void was recorded.
+        check_overdue("a@11", "a@11 ~a@12", "; 1 in flight");
     }
 }

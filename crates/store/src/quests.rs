@@ -19,12 +19,15 @@ use crate::document;
 use crate::error::{self, StoreError};
 use crate::item::{self, Item, string, text};
 use crate::keys::{COINS_KEY, attribute};
+use crate::progress::RewardRules;
 use crate::requests::{get_item, item_of};
 
 /// The partition of the quests. No user's id begins with `~`.
 const PARTITION: &str = "~quests";
 const CONFIGURED: &str = "configured";
 const RECORDED: &str = "quest ";
+const CAUGHT_UP: &str = "caught up";
+const RULES: &str = "rules";
 /// The attribute of the list, and that of one recorded quest.
 const QUESTS: &str = "quests";
 const QUEST: &str = "quest";
@@ -140,6 +143,25 @@ impl Quests {
         let put = put.send().await;
         put.map_err(|error| StoreError::unavailable("writing the quests", error))?;
         Ok(quests)
+    }
+
+    /// Whether all facts were looked at by these rules since they were configured.
+    pub async fn has_caught_up(&self, rules: &RewardRules) -> Result<bool, StoreError> {
+        let key = item::key(COINS_KEY, PARTITION, CAUGHT_UP);
+        let answer = get_item(&self.client, &self.table, key).send().await;
+        let item = item_of("reading which quests have caught up", answer)?;
+        let name = item.as_ref().and_then(|item| text(item, RULES).ok());
+        Ok(name == Some(&rules.name()))
+    }
+
+    /// Notes that all facts were looked at by these rules.
+    pub async fn note_caught_up(&self, rules: &RewardRules) -> Result<(), StoreError> {
+        let mut item = item::key(COINS_KEY, PARTITION, CAUGHT_UP);
+        item.insert(RULES.to_owned(), string(rules.name()));
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put.set_item(Some(item)).send().await;
+        put.map(drop)
+            .map_err(|error| StoreError::unavailable("noting which quests have caught up", error))
     }
 
     async fn record(&self, list: &str) -> Result<Vec<Quest>, InvalidQuests> {

@@ -225,16 +225,13 @@ impl<'r> PersonReward<'r> {
                 Stage::ReadPerson(known),
                 Answer::Person {
                     facts,
-                    mut coins,
+                    coins,
                     read_units,
                 },
             ) => {
                 self.rewarded.read_units += read_units;
                 self.facts = facts;
-                // An erasure deletes these. Found again by what was posted since, they are another person's.
-                if let Some(before) = self.erasures.before(&self.user) {
-                    coins.retain(|coin| coin.found_at >= before);
-                }
+                let coins = since_erasure(coins, &self.user, self.erasures);
                 let evaluation = evaluate(&self.facts, self.erasures, self.rules);
                 let quests = evaluation.supplies(&coins);
                 if quests.is_empty() {
@@ -311,6 +308,14 @@ fn planned<'r>(
         proof: part.unwrap_or(proof),
     };
     Stage::Prove { write, is_last }
+}
+
+/// An erasure deletes the coins of before. Found again by what was posted since, they are another person's.
+pub(crate) fn since_erasure(mut coins: Vec<KeptCoin>, user: &UserId, erasures: &Erasures) -> Vec<KeptCoin> {
+    if let Some(before) = erasures.before(user) {
+        coins.retain(|coin| coin.found_at >= before);
+    }
+    coins
 }
 
 /// Facts that committed proofs have included. Every later proof includes them, too, so they need not be told again.

@@ -6,28 +6,34 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata as _};
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
-    ConditionCheck, ConsumedCapacity, Put, ReturnConsumedCapacity, TransactWriteItem,
+    AttributeValue, ConditionCheck, ConsumedCapacity, Put, ReturnConsumedCapacity, TransactWriteItem,
 };
 use domain::{Fact, UserId};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep};
 
+use crate::activities::sortable;
 use crate::coins::Coins;
+use crate::control::AUDIT;
 use crate::count::backoff;
 use crate::erasures::Erasures;
 use crate::error::StoreError;
-use crate::facts::Facts;
+use crate::facts::{Facts, StoredFact};
 use crate::item::{Item, string};
 use crate::keys::attribute;
 use crate::ledger::Version;
 use crate::progress::{Progress, RewardRules};
-use crate::proving::Change;
+use crate::proving::{Change, Proof, evaluate, overdue};
 use crate::quests::QuestVersion;
 use crate::requests::{get_item, item_of};
-use crate::reward::{Answer, Call, PersonReward, Proved, Rewarded, Write};
+use crate::reward::{Answer, Call, PersonReward, Proved, Rewarded, Write, since_erasure};
 use crate::settling::{self, Settlement, Settling};
+
+/// How often a person is compared whose coins keep changing, before that is left to the next run.
+const LOOKS: u32 = 10;
 
 /// The names of the tables that rewards use.
 #[derive(Clone, Debug)]
@@ -50,6 +56,31 @@ pub struct Rewarding {
     /// Quests without provisional coins, which can get none any more.
     applied: Mutex<BTreeSet<QuestVersion>>,
     proved: Mutex<Proved>,
+    audit: Option<Audit>,
+}
+
+/// How a person's coins differ from what the facts of the person come to.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// What a proof would write, and no fact in flight explains.
+    pub changes: Vec<Change>,
+    /// Coins that facts, or a settlement, of the last minutes change.
+    pub in_flight: usize,
+    /// The gates leave out facts, so what is told next may be taken not to matter.
+    pub is_untold: bool,
+}
+
+impl Compared {
+    pub fn is_clean(&self) -> bool {
+        self.changes.is_empty() && !self.is_untold
+    }
+}
+
+/// Where to keep the records of corrections, and what they say.
+#[derive(Clone, Debug)]
+struct Audit {
+    standings_table: String,
+    reason: &'static str,
 }
 
 impl Rewarding {
@@ -66,7 +97,87 @@ impl Rewarding {
             settled: Mutex::default(),
             applied: Mutex::default(),
             proved: Mutex::default(),
+            audit: None,
         }
+    }
+
+    /// Keeps an audit record with each change of coins, in one transaction.
+    #[must_use]
+    pub fn recorded(self, standings_table: String, reason: &'static str) -> Self {
+        let audit = Some(Audit {
+            standings_table,
+            reason,
+        });
+        Self { audit, ..self }
+    }
+
+    /// Compares a person's coins and gates with facts of the person that were read just now. What was received since
+    /// `until` may be in flight.
+    pub async fn compare(
+        &self,
+        user: &UserId,
+        facts: &[StoredFact],
+        erasures: &Erasures,
+        rules: &RewardRules,
+        until: Timestamp,
+    ) -> Result<Compared, StoreError> {
+        let known = self.progress(user, true).await?;
+        let compared = self
+            .differences(user, facts, known, erasures, rules, until)
+            .await?;
+        if compared.is_clean() {
+            return Ok(compared);
+        }
+        // These were not read at the same moment.
+        for look in 0..LOOKS {
+            let before = self.progress(user, true).await?;
+            let version = before.as_ref().map(|known| known.version);
+            let facts = self.facts.of_user(user).await?;
+            let compared = self
+                .differences(user, &facts, before, erasures, rules, until)
+                .await?;
+            let after = self.progress(user, true).await?;
+            if after.map(|known| known.version) == version {
+                return Ok(compared);
+            }
+            sleep(backoff(look, rand::rng().random())).await;
+        }
+        Ok(Compared {
+            in_flight: 1,
+            ..Compared::default()
+        })
+    }
+
+    async fn differences(
+        &self,
+        user: &UserId,
+        facts: &[StoredFact],
+        known: Option<Progress>,
+        erasures: &Erasures,
+        rules: &RewardRules,
+        until: Timestamp,
+    ) -> Result<Compared, StoreError> {
+        let coins = since_erasure(self.coins.of_user(user).await?, user, erasures);
+        let gates = known.map(|known| known.into_gates(rules)).unwrap_or_default();
+        let evaluation = evaluate(facts, erasures, rules);
+        let settled = self.settlements(evaluation.supplies(&coins)).await?;
+        let settled = settling::borrowed(&settled);
+        let proof = evaluation.prove(&coins, &settled);
+        let earlier = facts.iter().filter(|stored| stored.received_at < until);
+        let before = evaluate(&earlier.cloned().collect::<Vec<_>>(), erasures, rules);
+        let (mut changes, mut in_flight) = overdue(proof, &before.prove(&coins, &settled), until);
+        // Those whose coins a settlement has just made final are being issued or revoked.
+        changes.retain(|Change { coin, .. }| {
+            let mut settled = settled.iter().filter(|(quest, _)| coin.is_version(quest));
+            let is_overdue = settled.all(|(_, settlement)| settlement.settled_at() < until);
+            in_flight += usize::from(!is_overdue);
+            is_overdue
+        });
+        Ok(Compared {
+            changes,
+            in_flight,
+            is_untold: gates.hide(&evaluation.gates) && gates.hide(&before.gates),
+        })
     }
 
     /// Tells a person's facts, and proves the quests if a coin may change by them. `Ok(None)` if the deadline came
@@ -188,14 +299,7 @@ impl Rewarding {
                     read_units: coins.1 + facts.1,
                 })
             }
-            Call::ReadSettlements(quests) => {
-                let mut settled = BTreeMap::new();
-                for quest in quests {
-                    let settlement = self.settlement(&quest).await?;
-                    settled.extend(settlement.map(|settlement| (quest, settlement)));
-                }
-                Ok(Answer::Settlements(settled))
-            }
+            Call::ReadSettlements(quests) => self.settlements(quests).await.map(Answer::Settlements),
             Call::Write(write) => {
                 let item = write.progress.item(user);
                 if write.proof.changes.is_empty() {
@@ -271,6 +375,10 @@ impl Rewarding {
             let put = put.build().map_err(invalid)?;
             writes.push(TransactWriteItem::builder().put(put).build());
         }
+        if let Some(audit) = &self.audit {
+            let record = audit.record(proof).build().map_err(invalid)?;
+            writes.push(TransactWriteItem::builder().put(record).build());
+        }
         let transaction = self
             .client
             .transact_write_items()
@@ -284,6 +392,19 @@ impl Rewarding {
         }
     }
 
+    /// The settlements of those of these quests that are settled.
+    async fn settlements(
+        &self,
+        quests: Vec<QuestVersion>,
+    ) -> Result<BTreeMap<QuestVersion, Arc<Settlement>>, StoreError> {
+        let mut settled = BTreeMap::new();
+        for quest in quests {
+            let settlement = self.settlement(&quest).await?;
+            settled.extend(settlement.map(|settlement| (quest, settlement)));
+        }
+        Ok(settled)
+    }
+
     async fn settlement(&self, quest: &QuestVersion) -> Result<Option<Arc<Settlement>>, StoreError> {
         let kept = lock(&self.settled).get(quest).cloned();
         if kept.is_some() {
@@ -295,6 +416,31 @@ impl Rewarding {
         let settlement = Arc::new(settlement);
         lock(&self.settled).insert(quest.clone(), Arc::clone(&settlement));
         Ok(Some(settlement))
+    }
+}
+
+impl Audit {
+    /// The record of a write. It has the ids of coins and no names, so an erasure need not change it.
+    fn record(&self, proof: &Proof) -> PutBuilder {
+        let coins = proof.changes.iter().map(|Change { coin, effect }| {
+            let effect = effect.as_str();
+            string(format!(
+                "{} of {} {}: {effect}",
+                coin.id, coin.quest, coin.version
+            ))
+        });
+        // The random part keeps two records of the same millisecond apart.
+        let name = format!(
+            "{} rewards {:08x}",
+            sortable(Timestamp::now()),
+            rand::random::<u32>()
+        );
+        Put::builder()
+            .table_name(&self.standings_table)
+            .item(attribute::SHARD, string(AUDIT))
+            .item(attribute::MEMBER, string(name))
+            .item("coins", AttributeValue::L(coins.collect()))
+            .item("correction", string(self.reason))
     }
 }
 

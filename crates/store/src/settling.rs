@@ -55,6 +55,10 @@ impl Settlement {
     pub fn serial(&self, coin: &str) -> Option<u32> {
         self.serials.get(coin).copied()
     }
+
+    pub fn settled_at(&self) -> Timestamp {
+        self.settled_at
+    }
 }
 
 /// The record of a settlement. Its coins are in items of their own, which were written before.
@@ -191,11 +195,8 @@ impl Settling {
         supply: u32,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let found = self
-            .coins
-            .provisional_before(quest, now - self.final_after)
-            .await?;
-        Ok(found >= supply.into())
+        let until = now - self.final_after;
+        self.coins.has_provisional(quest, until, supply).await
     }
 
     /// Passes over all facts and records who was first, if nobody has. Ends by the deadline.

@@ -73,6 +73,30 @@ fn all(status: &str, count: u64) -> Vec<String> {
     (0..count).map(|_| status.to_owned()).collect()
 }
 
+/// The coins come without any further activity: after a start without quests, and after one with fewer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_quest_gives_its_coins_for_activities_of_before() {
+    let directory = TempDir::new().expect("a directory");
+    let stack = LocalStack::start(directory.path()).await;
+    assert_eq!(stack.post(&activities(0..9)).await, all("accepted", 9));
+    stack.wait_until_counted(9).await;
+    stack.interrupt().await;
+
+    let quest = |id: &str, at_least: u32| {
+        json!({"id": id, "version": 1, "title": "Tasks", "coin": {"name": "Amber", "value": 1}, "per": "once",
+            "rule": {"count": {"of": {"kind": "task_completed"}, "at_least": at_least}}})
+    };
+    let file = directory.path().join("quests.json");
+    for quests in [vec![quest("three", 3)], vec![quest("three", 3), quest("two", 2)]] {
+        std::fs::write(&file, Value::from(quests.clone()).to_string()).expect("it is written");
+        let stack = LocalStack::with_quests(directory.path(), &file).await;
+        for user in ["user-0", "user-1", "user-2"] {
+            stack.wait_for_coins(user, quests.len()).await;
+        }
+        stack.interrupt().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn interrupted_it_leaves_no_process_and_goes_on_with_its_data() {
     let directory = TempDir::new().expect("a directory");

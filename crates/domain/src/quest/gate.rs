@@ -101,6 +101,18 @@ impl Gate {
         }
         self.lacking == Some(0) || self.found_until.is_some_and(|until| received_at <= until)
     }
+
+    /// Whether this would stay closed for a fact that opens `evaluated`, the gate of an evaluation of facts that were all
+    /// told. So one of them was not.
+    pub fn hides(&self, evaluated: &Self) -> bool {
+        let is_further = match (self.lacking, evaluated.lacking) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(lacking), Some(evaluated)) => lacking > evaluated,
+        };
+        let is_narrower = evaluated.lacking.is_some() && evaluated.unmet & !self.unmet != 0;
+        is_further || is_narrower || self.found_until < evaluated.found_until
+    }
 }
 
 /// How many facts a period lacks at least in which the rule is not met, and the matchers that these must meet.
@@ -247,5 +259,26 @@ mod tests {
         check(points, "1 2026-03-02T09:00:00Z k", "3");
         let nothing = r#""per":"once","rule":{"points":{"of":{"kind":"free"},"at_least":1}}"#;
         check(nothing, "1 2026-03-02T09:00:00Z free", "never");
+    }
+
+    #[test]
+    fn a_gate_hides_what_opens_a_lower_one() {
+        let gate = |lacking, unmet, second: Option<i64>| Gate {
+            lacking,
+            unmet,
+            found_until: second.map(|second| Timestamp::from_second(second).unwrap()),
+        };
+        let known = gate(Some(2), 0b11, Some(5));
+        for evaluated in [known, gate(Some(3), 0b01, None), gate(None, 0, Some(5))] {
+            assert!(!known.hides(&evaluated), "{evaluated:?}");
+        }
+        for evaluated in [
+            gate(Some(1), 0b11, Some(5)),
+            gate(Some(2), 0b111, Some(5)),
+            gate(Some(2), 0b11, Some(6)),
+        ] {
+            assert!(known.hides(&evaluated), "{evaluated:?}");
+        }
+        assert!(gate(None, 0, None).hides(&known));
     }
 }

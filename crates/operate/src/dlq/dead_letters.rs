@@ -163,13 +163,21 @@ pub fn meaning(code: &str) -> (&'static str, &'static str) {
             "the record does not carry the new item, because the table's stream has another view type",
             "set the stream's view type to NEW_IMAGE (terraform apply), then purge these",
         ),
+        "not_an_event" => (
+            "the message is not an event (CloudEvents) as the pipe of facts makes it",
+            WRITTEN_BY_ANOTHER,
+        ),
+        "unknown_event" => (
+            "the event has a version or a type that this version does not know",
+            WRITTEN_BY_ANOTHER,
+        ),
         "not_an_activity" => (
             "the item in the record is not an activity that this version can read",
             WRITTEN_BY_ANOTHER,
         ),
         NO_REASON => (
             "SQS moved it here without a reason, usually because it failed 1,000 times",
-            "read the aggregator's log of that time (permissions, tables), fix the cause, then redrive",
+            "read the log of the queue's function of that time (permissions, tables), fix the cause, then redrive",
         ),
         "RetryAttemptsExhausted" | "RecordAgeExceeded" | "MaximumRecordAgeExceeded" => (
             "the pipe gave up on records of the stream; the body says where they are",

@@ -332,7 +332,7 @@ not_scored            2    2 h 0 min         30 s
 none                  1        2 min        2 min
 
 not_scored: the scoring policy has no points for this kind at the activity's time. To do: add the kind to the scoring policy and deploy, then redrive.
-none: SQS moved it here without a reason, usually because it failed 1,000 times. To do: read the aggregator's log of that time (permissions, tables), fix the cause, then redrive.
+none: SQS moved it here without a reason, usually because it failed 1,000 times. To do: read the log of the queue's function of that time (permissions, tables), fix the cause, then redrive.
 
 id                                            age  reason
 0a0b0c0d-0000-4000-8000-000000000001    2 h 0 min  not_scored: no points for\u{fffd}[31m naps

@@ -15,6 +15,8 @@ use crate::deployment::Deployment;
 pub enum Of {
     /// Messages that the aggregator could not count
     Activities,
+    /// Messages that rewards could not read; where there are quests
+    Rewards,
     /// Positions in the stream that the pipe gave up on
     Pipe,
     /// Runs of the snapshot that failed or could not be started; on AWS only
@@ -22,12 +24,13 @@ pub enum Of {
 }
 
 impl Of {
-    const ALL: [Self; 3] = [Self::Activities, Self::Pipe, Self::Snapshot];
+    const ALL: [Self; 4] = [Self::Activities, Self::Rewards, Self::Pipe, Self::Snapshot];
 
     /// The end of the queue's name.
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Activities => "-activities-dlq",
+            Self::Rewards => "-rewards-dlq",
             Self::Pipe => "-pipe-dlq",
             Self::Snapshot => "-snapshot-dlq",
         }
@@ -38,6 +41,7 @@ impl fmt::Display for Of {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Activities => "activities",
+            Self::Rewards => "rewards",
             Self::Pipe => "pipe",
             Self::Snapshot => "snapshot",
         })
@@ -108,14 +112,16 @@ impl Connection<'_> {
                 )
             }
             (None, _) => {
-                let name = format!("{}-activities", self.prefix);
+                let of_rewards = dead_letter_queue.name().ends_with(Of::Rewards.suffix());
+                let queue = if of_rewards { "rewards" } else { "activities" };
+                let name = format!("{}-{queue}", self.prefix);
                 let found = self.find(&name).await?;
                 found.with_context(|| self.missing(&name))?
             }
         };
         ensure!(
             main.url != dead_letter_queue.url,
-            "--queue and --dead-letter-queue are the same; with --queue, give the queue that the aggregator reads"
+            "--queue and --dead-letter-queue are the same; with --queue, give the queue that the function reads"
         );
         Ok(main)
     }
@@ -168,6 +174,10 @@ impl Connection<'_> {
             (Some(_), _) if self.location.of == Of::Snapshot => format!(
                 "the queue {name} exists on AWS only, where its schedule writes to it; name a deployment with \
                  --environment. A failed snapshot of the local stack is in its log"
+            ),
+            (Some(address), _) if self.location.of == Of::Rewards => format!(
+                "there is no queue {name} at {address}, since that stack has no quests: start it with `podium local --quests \
+                 FILE`, or name another stack with --aws-url"
             ),
             (Some(address), _) => {
                 format!("there is no queue {name} at {address}; check --of, --project and --aws-url")

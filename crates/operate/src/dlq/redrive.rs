@@ -123,7 +123,7 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
     })
 }
 
-/// Only the aggregator's DLQ holds activities; the dead letters of the other DLQs mean nothing to it.
+/// Only the DLQs of counting and rewards hold activities; the dead letters of the others mean nothing to a function.
 fn require_activities(name: &str) -> anyhow::Result<()> {
     if name.ends_with(Of::Pipe.suffix()) {
         bail!(

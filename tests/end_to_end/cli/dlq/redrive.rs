@@ -238,3 +238,35 @@ async fn what_is_not_mended_comes_back_and_the_redrive_ends() {
     assert!(before.is_disjoint(&after), "each was sent once");
     stack.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_rewards_could_not_read_goes_to_their_own_queue_again() {
+    let quests = r#"[{"id":"one","version":1,"title":"One","coin":{"name":"C","value":1},"per":"once",
+        "rule":{"count":{"of":{},"at_least":1}}}]"#;
+    let stack = TestStack::start(|config| config.quests = Some(quests.to_owned())).await;
+    let (queue, dead_letters) = stack.stack.rewards_queues();
+    let unreadable = record("a", "task_completed");
+    send(queue, [unreadable.clone()]);
+    wait_for("a dead letter", || depths(dead_letters) == (1, 0)).await;
+    stack.stack.rewards().pause();
+    assert_eq!(
+        reasons(&list(&stack, &["--of", "rewards"]).await)["not_an_event"],
+        1
+    );
+    assert_eq!(reasons(&list(&stack, &[]).await), BTreeMap::new());
+    dlq(&stack, &["redrive", "--of", "rewards"]).await.check(0);
+    assert_eq!(depths(dead_letters), (0, 0));
+    let until = Instant::now() + PATIENCE;
+    loop {
+        assert!(
+            Instant::now() < until,
+            "it is not in the queue within {PATIENCE:?}"
+        );
+        // Heartbeats are there, too.
+        let received = queue.receive(10, Duration::from_millis(100), None).await;
+        if received.iter().any(|received| received.body() == unreadable) {
+            break;
+        }
+    }
+    stack.stop().await;
+}

@@ -36,8 +36,18 @@ impl LocalStack {
         Self::start_on("127.0.0.1", "127.0.0.1", data_dir, Stdio::null()).await
     }
 
+    /// With the quests in a file.
+    pub async fn with_quests(data_dir: &Path, quests: &Path) -> Self {
+        let quests = ["--quests", quests.to_str().expect("a plain path")];
+        Self::launch("127.0.0.1", "127.0.0.1", data_dir, &quests, Stdio::null()).await
+    }
+
     /// Starts a stack that listens on `listen`, and checks that it names `reachable` as its address.
     pub async fn start_on(listen: &str, reachable: &str, data_dir: &Path, stderr: Stdio) -> Self {
+        Self::launch(listen, reachable, data_dir, &[], stderr).await
+    }
+
+    async fn launch(listen: &str, reachable: &str, data_dir: &Path, more: &[&str], stderr: Stdio) -> Self {
         let data_dir = data_dir.to_str().expect("a plain path");
         let mut command = command(&[
             "--listen",
@@ -51,6 +61,7 @@ impl LocalStack {
             "--data-dir",
             data_dir,
         ]);
+        command.args(more);
         let mut program = command.stderr(stderr).spawn().expect("podium runs");
         let pid = program.id().expect("it runs");
         let (ready, stdout) = ready(&mut program).await;
@@ -129,6 +140,22 @@ impl LocalStack {
             sleep(POLL).await;
         }
         panic!("{activities} were not counted within {PATIENCE:?}; the last status is {last:?}");
+    }
+
+    /// Waits until a user has so many coins.
+    pub async fn wait_for_coins(&self, user: &str, count: usize) {
+        let until = Instant::now() + PATIENCE;
+        let mut last = Value::Null;
+        while Instant::now() < until {
+            let url = format!("{}/v1/users/{user}/coins", self.url);
+            let response = self.http.get(url).send().await.expect("the stack answers");
+            last = response.json().await.expect("JSON");
+            if last["coins"].as_array().is_some_and(|coins| coins.len() == count) {
+                return;
+            }
+            sleep(POLL).await;
+        }
+        panic!("{user} did not get {count} coins within {PATIENCE:?}: {last}");
     }
 
     pub async fn board(&self) -> String {
