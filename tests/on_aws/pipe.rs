@@ -42,7 +42,7 @@ pub fn start_planned_to_topic<Sent>(
     publish: impl Fn(String, Vec<String>) -> Sent + Send + Sync + 'static,
 ) -> anyhow::Result<Pipe>
 where
-    Sent: Future<Output = anyhow::Result<Vec<SendFailure>>> + Send,
+    Sent: Future<Output = anyhow::Result<Vec<SendFailure>>> + Send + 'static,
 {
     let planned = Planned::of(pipe)?;
     let Target::Topic(arn) = &planned.target else {
@@ -61,7 +61,7 @@ fn start<Sent>(
     send: impl Fn(Vec<String>) -> Sent + Send + Sync + 'static,
 ) -> anyhow::Result<Pipe>
 where
-    Sent: Future<Output = anyhow::Result<Vec<SendFailure>>> + Send,
+    Sent: Future<Output = anyhow::Result<Vec<SendFailure>>> + Send + 'static,
 {
     let dead_letters = SdkQueue::new(sending, &planned.dead_letters)?;
     let source = SdkStream::new(aws_sdk_dynamodbstreams::Client::new(reading), planned.stream_arn);

@@ -42,6 +42,16 @@ enum NotNow {
     Store(#[from] StoreError),
 }
 
+impl NotNow {
+    /// Whether nothing is wrong but that the store did not answer.
+    fn is_unavailable(&self) -> bool {
+        let (Self::Quests(InvalidQuests::Store(error)) | Self::Store(error)) = self else {
+            return false;
+        };
+        matches!(error, StoreError::Unavailable { .. })
+    }
+}
+
 impl Rewards {
     pub fn connect(config: Config) -> anyhow::Result<Self> {
         let aws = store::aws::config_from_env()?;
@@ -77,10 +87,17 @@ impl Rewards {
                 Box::pin(self.process(batch, rules, &erasures, now, deadline)).await
             }
             Err(error) => {
-                tracing::error!(
-                    error = error.to_string(),
-                    "The quests or the notes of erasures cannot be used."
-                );
+                if error.is_unavailable() {
+                    tracing::warn!(
+                        error = error.to_string(),
+                        "The quests or the notes of erasures could not be read. The whole batch will be delivered again."
+                    );
+                } else {
+                    tracing::error!(
+                        error = error.to_string(),
+                        "The quests or the notes of erasures cannot be used."
+                    );
+                }
                 let mut verdicts = Verdicts::default();
                 verdicts.defer(records.iter().collect(), &error.to_string());
                 (verdicts, Vec::new())

@@ -111,10 +111,10 @@ impl Endpoint {
     }
 
     fn start_pipe(&self) -> Pipe {
-        self.start(&plan(&self.stream_arn))
+        self.start_planned(&plan(&self.stream_arn))
     }
 
-    fn start(&self, plan: &Value) -> Pipe {
+    fn start_planned(&self, plan: &Value) -> Pipe {
         start_planned(plan, &self.sdk, &self.sdk).expect("a pipe")
     }
 
@@ -234,7 +234,7 @@ async fn the_template_of_terraform_makes_the_events_of_the_local_stack() {
     let mut plan = plan(&endpoint.stream_arn);
     let template = "/target_parameters/0/input_template";
     *plan.pointer_mut(template).expect("a value") = facts.pointer(template).expect("a template").clone();
-    let pipe = endpoint.start(&plan);
+    let pipe = endpoint.start_planned(&plan);
     eventually("the item is sent", || pipe.counters().sent == 1).await;
     pipe.stop().await.expect("a stop");
     let bodies = receive_all(&endpoint.target).await;
