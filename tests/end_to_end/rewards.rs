@@ -15,9 +15,11 @@ use rand::seq::SliceRandom as _;
 use rewards::Rewards;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::coins::COUNTED_MAX;
 use store::erasing::Erasing;
 use store::erasures::{Erasures, PersonHash};
 use store::heartbeats::Lane;
+use store::quests::QuestVersion;
 use store::reward_status::RewardStatus;
 use store::stream::event;
 use store::{Activities, Coins, Facts, Quests, RewardRules, RewardTables, Rewarding, StoredFact};
@@ -352,6 +354,29 @@ async fn the_first_finders_get_the_coins_that_there_are() {
         (first.issued, first.provisional, format!("{:?}", first.state)),
         (1, 0, "Over".to_owned())
     );
+}
+
+/// Every partition of the index has several of these coins.
+#[tokio::test]
+async fn no_more_coins_are_counted_than_the_bound_allows() {
+    let mut functions = Functions::start("UTC").await;
+    let rewards = rewards_of(&functions, QUESTS).await;
+    let now = time("2026-11-21T09:00:00Z");
+    for number in 0..40 {
+        let milestone = activity(&format!("user-{number}"), "m", "learning_milestone");
+        functions.post(&milestone, now).await;
+    }
+    told(&mut functions, &rewards, now).await;
+    let coins = Coins::new(functions.client.clone(), functions.tables.coins.clone());
+    let first = quest::parse(QUESTS.as_bytes()).expect("quests").remove(1);
+    let count = async |state, max| {
+        let counted = coins.count(&QuestVersion::of(&first), state, max).await;
+        counted.expect("a count")
+    };
+    for (max, counted) in [(4, 4), (8, 8), (COUNTED_MAX, 40)] {
+        assert_eq!(count(CoinState::Provisional, max).await, counted, "of {max}");
+        assert_eq!(count(CoinState::Issued, max).await, 0, "of {max}");
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,10 @@ use crate::settling;
 /// The most activities of the evidence that are kept with a coin: 130 KB of an item's 400, with ids of full length.
 /// How many there are is kept in any case.
 pub const EVIDENCE_MAX: usize = 1_000;
+/// Of a quest, the coins among which those in a state are counted: 1,200 read units.
+pub const COUNTED_MAX: u64 = 40_000;
+/// Coins of one partition of the index that are counted in one request.
+const COUNTED_AT_ONCE: i32 = 1_000;
 
 /// A coin as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -243,8 +247,10 @@ impl Coins {
         Ok(holders)
     }
 
-    /// How many coins of a quest are in a state.
-    pub async fn count(&self, quest: &QuestVersion, state: CoinState) -> Result<u64, StoreError> {
+    /// How many coins of a quest are in a state, among about `max` of them, in order of finding. The partitions of the index
+    /// share `max`.
+    pub async fn count(&self, quest: &QuestVersion, state: CoinState, max: u64) -> Result<u64, StoreError> {
+        let max_of_shard = max.div_ceil(HOLDER_SHARDS.into());
         let counts = (0..HOLDER_SHARDS).map(|shard| {
             let query = self
                 .index(quest, shard)
@@ -252,7 +258,7 @@ impl Coins {
                 .filter_expression("#state = :state")
                 .expression_attribute_names("#state", "state")
                 .expression_attribute_values(":state", string(state.as_str()));
-            count(query)
+            count(query, max_of_shard, u64::MAX)
         });
         sum(counts).await
     }
@@ -265,12 +271,14 @@ impl Coins {
         Ok(item_of("reading a settlement", answer)?.is_some())
     }
 
-    /// How many coins of a quest are provisional that were found before a time.
-    pub(crate) async fn provisional_before(
+    /// Whether at least `wanted` coins of a quest are provisional that were found before a time. The first that suffice are
+    /// read, and those that were revoked before them.
+    pub(crate) async fn has_provisional_before(
         &self,
         quest: &QuestVersion,
         until: Timestamp,
-    ) -> Result<u64, StoreError> {
+        wanted: u64,
+    ) -> Result<bool, StoreError> {
         let counts = (0..HOLDER_SHARDS).map(|shard| {
             let query = self
                 .index(quest, shard)
@@ -280,9 +288,9 @@ impl Coins {
                 .expression_attribute_names("#place", attribute::PLACE)
                 .expression_attribute_values(":place", string(sortable(until)))
                 .expression_attribute_values(":provisional", string(CoinState::Provisional.as_str()));
-            count(query)
+            count(query, u64::MAX, wanted)
         });
-        sum(counts).await
+        Ok(sum(counts).await? >= wanted)
     }
 
     /// Who has provisional coins of a quest. Someone whose coin was found just now may be missing.
@@ -331,14 +339,21 @@ async fn sum(
     Ok(counts.into_iter().sum())
 }
 
-async fn count(query: QueryFluentBuilder) -> Result<u64, StoreError> {
-    let mut pages = query.select(Select::Count).into_paginator().send();
-    let mut count = 0;
-    while let Some(page) = pages.next().await {
+/// Counts what a query finds, until `read_max` items were read or `wanted` found.
+async fn count(query: QueryFluentBuilder, read_max: u64, wanted: u64) -> Result<u64, StoreError> {
+    let at_once = i32::try_from(read_max).map_or(COUNTED_AT_ONCE, |max| max.min(COUNTED_AT_ONCE));
+    let query = query.select(Select::Count).limit(at_once);
+    let mut pages = query.into_paginator().send();
+    let (mut read, mut found) = (0, 0);
+    while read < read_max
+        && found < wanted
+        && let Some(page) = pages.next().await
+    {
         let page = page.map_err(|error| StoreError::unavailable("counting the holders of a quest", error))?;
-        count += u64::from(page.count.unsigned_abs());
+        read += u64::from(page.scanned_count.unsigned_abs());
+        found += u64::from(page.count.unsigned_abs());
     }
-    Ok(count)
+    Ok(found)
 }
 
 /// The key of an item of Podium's own in this table.

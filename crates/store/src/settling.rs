@@ -191,11 +191,10 @@ impl Settling {
         supply: u32,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let found = self
-            .coins
-            .provisional_before(quest, now - self.final_after)
-            .await?;
-        Ok(found >= supply.into())
+        let until = now - self.final_after;
+        self.coins
+            .has_provisional_before(quest, until, supply.into())
+            .await
     }
 
     /// Passes over all facts and records who was first, if nobody has. Ends by the deadline.
