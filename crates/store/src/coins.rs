@@ -316,6 +316,29 @@ impl Coins {
         Ok(users.into_values().collect())
     }
 
+    /// The names of Podium's own items in a partition, consistently.
+    pub(crate) async fn names_in(&self, partition: &str) -> Result<Vec<String>, StoreError> {
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#user = :partition")
+            .projection_expression("#coin")
+            .expression_attribute_names("#user", attribute::USER_ID)
+            .expression_attribute_names("#coin", attribute::COIN_ID)
+            .expression_attribute_values(":partition", string(partition))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut names = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| StoreError::unavailable("listing items", error))?;
+            names.extend(item::text(&item, attribute::COIN_ID).ok().map(str::to_owned));
+        }
+        Ok(names)
+    }
+
     fn index(&self, quest: &QuestVersion, shard: u16) -> QueryFluentBuilder {
         self.client
             .query()
