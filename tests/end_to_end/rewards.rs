@@ -463,10 +463,15 @@ async fn a_pass_that_is_cut_off_again_and_again_finds_who_was_first() {
                 .await;
         }
         if number % 2 == 0 {
-            // Too late for the pass, and the last in the table of its person.
-            let late = activity(&user, "c", "learning_milestone");
+            // Too late for the pass, and the first in the table of its person.
+            let late = activity(&user, "0", "learning_milestone");
             functions.post(&late, at(500)).await;
         }
+    }
+    // These are too late, too.
+    for user in ["user-0", "user-7", "user-14"] {
+        let void = json!({"correction_id": "v", "user_id": user, "voids": "b", "reason": "wrong"});
+        functions.send("corrections", &void, at(500)).await;
     }
     let expected = (0..7).map(|place| {
         let number = (0..PEOPLE).find(|number| (number * 7) % PEOPLE == place);
@@ -489,7 +494,7 @@ async fn a_pass_that_is_cut_off_again_and_again_finds_who_was_first() {
             settled.is_ok()
         };
         // Those that come later go on with the pass of the first.
-        let second = 300 + 10 * i64::from(invocations);
+        let second = 300 + 100 * i64::from(invocations);
         let lost = invocations % 4 < 2;
         let requests = usize::try_from(invocations).expect("few") % 7;
         tokio::join!(
