@@ -108,9 +108,12 @@ module "rewards" {
       resources = [aws_dynamodb_table.activities.arn]
     },
     {
-      # A transaction checks that no supply is settled, and writes coins and progress.
-      sid       = "KeepCoins"
-      actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:ConditionCheckItem"]
+      # A transaction checks that no supply is settled, and writes coins and progress. What a pass over the facts keeps
+      # meanwhile is deleted at its end.
+      sid = "KeepCoins"
+      actions = [
+        "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem",
+      ]
       resources = [aws_dynamodb_table.coins[0].arn]
     },
     {

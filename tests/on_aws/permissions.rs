@@ -106,7 +106,7 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         facts pipe: sns:Publish on podium-test-facts
         facts pipe: sqs:SendMessage on podium-test-facts-pipe-dlq
         rewards: dynamodb:Query dynamodb:Scan on table/podium-test-activities
-        rewards: dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:ConditionCheckItem on table/podium-test-coins
+        rewards: dynamodb:GetItem dynamodb:Query dynamodb:PutItem dynamodb:DeleteItem dynamodb:ConditionCheckItem on table/podium-test-coins
         rewards: dynamodb:Query on table/podium-test-coins/index/holders
         rewards: dynamodb:GetItem dynamodb:PutItem on table/podium-test-progress
         rewards: dynamodb:GetItem on table/podium-test-standings

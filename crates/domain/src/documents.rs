@@ -264,8 +264,9 @@ pub struct QuestSummary {
     pub coin: CoinSummary,
     /// How many coins there are in all, if there is a limit.
     pub supply: Option<u32>,
+    /// Among the first 40,000 that were found.
     pub issued: u64,
-    /// Found, but not yet settled.
+    /// Found, but not yet settled. Among the first 40,000, too.
     pub provisional: u64,
     pub state: QuestState,
 }

@@ -13,14 +13,14 @@ use domain::{FreshnessDocument, Person, Quest, QuestId, UserId, Visibility};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::StatusCode;
 use problem::Problem;
-use store::coins::{After, Holder, KeptCoin};
+use store::coins::{After, COUNTED_MAX, Holder, KeptCoin};
 use store::quests::{InvalidQuests, QuestVersion};
 use store::{Coins, Quests, StoreError};
 
 use crate::response::Cacheable;
 use crate::{Failure, Serve, Viewer};
 
-/// How long the counts of a quest are kept, since counting reads all its coins in the index: 30 read units for 1,000.
+/// How long the counts of a quest are kept, since counting reads its coins in the index: 30 read units for 1,000.
 const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// The counts of quests, and when they were read.
@@ -154,10 +154,11 @@ impl Serve {
             return Ok(count);
         }
         let has_supply = quest.supply.is_some();
+        let of = async |state| rewards.coins.count(&version, state, COUNTED_MAX).await;
         let count = Count {
-            issued: rewards.coins.count(&version, CoinState::Issued).await?,
+            issued: of(CoinState::Issued).await?,
             provisional: if has_supply {
-                rewards.coins.count(&version, CoinState::Provisional).await?
+                of(CoinState::Provisional).await?
             } else {
                 0
             },

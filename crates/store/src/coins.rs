@@ -23,6 +23,10 @@ use crate::settling;
 /// The most activities of the evidence that are kept with a coin: 130 KB of an item's 400, with ids of full length.
 /// How many there are is kept in any case.
 pub const EVIDENCE_MAX: usize = 1_000;
+/// Of a quest, the coins among which those in a state are counted: 1,200 read units.
+pub const COUNTED_MAX: u64 = 40_000;
+/// Coins of one partition of the index that are counted in one request.
+const COUNTED_AT_ONCE: i32 = 1_000;
 
 /// A coin as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,8 +251,10 @@ impl Coins {
         Ok(holders)
     }
 
-    /// How many coins of a quest are in a state.
-    pub async fn count(&self, quest: &QuestVersion, state: CoinState) -> Result<u64, StoreError> {
+    /// How many coins of a quest are in a state, among about `max` of them, in order of finding. The partitions of the index
+    /// share `max`.
+    pub async fn count(&self, quest: &QuestVersion, state: CoinState, max: u64) -> Result<u64, StoreError> {
+        let max_of_shard = max.div_ceil(HOLDER_SHARDS.into());
         let counts = (0..HOLDER_SHARDS).map(|shard| {
             let query = self
                 .index(quest, shard)
@@ -256,7 +262,7 @@ impl Coins {
                 .filter_expression("#state = :state")
                 .expression_attribute_names("#state", "state")
                 .expression_attribute_values(":state", string(state.as_str()));
-            count(query)
+            count(query, max_of_shard, u64::MAX)
         });
         sum(counts).await
     }
@@ -269,15 +275,15 @@ impl Coins {
         Ok(item_of("reading a settlement", answer)?.is_some())
     }
 
-    /// Whether so many coins of a quest are provisional that were found before a time. Reads about as many.
-    pub(crate) async fn has_provisional(
+    /// Whether at least `wanted` coins of a quest are provisional that were found before a time. The first that suffice are
+    /// read, and those that were revoked before them.
+    pub(crate) async fn has_provisional_before(
         &self,
         quest: &QuestVersion,
         until: Timestamp,
-        enough: u32,
+        wanted: u64,
     ) -> Result<bool, StoreError> {
-        let mut found = 0;
-        for shard in 0..HOLDER_SHARDS {
+        let counts = (0..HOLDER_SHARDS).map(|shard| {
             let query = self
                 .index(quest, shard)
                 .key_condition_expression("#holders = :holders AND #place < :place")
@@ -286,17 +292,9 @@ impl Coins {
                 .expression_attribute_names("#place", attribute::PLACE)
                 .expression_attribute_values(":place", string(sortable(until)))
                 .expression_attribute_values(":provisional", string(CoinState::Provisional.as_str()));
-            let mut pages = query.select(Select::Count).into_paginator().send();
-            while let Some(page) = pages.next().await {
-                let page =
-                    page.map_err(|error| StoreError::unavailable("counting the holders of a quest", error))?;
-                found += page.count.unsigned_abs();
-                if found >= enough {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
+            count(query, u64::MAX, wanted)
+        });
+        Ok(sum(counts).await? >= wanted)
     }
 
     /// Who has provisional coins of a quest. Someone whose coin was found just now may be missing.
@@ -322,6 +320,29 @@ impl Coins {
         Ok(users.into_values().collect())
     }
 
+    /// The names of Podium's own items in a partition, consistently.
+    pub(crate) async fn names_in(&self, partition: &str) -> Result<Vec<String>, StoreError> {
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#user = :partition")
+            .projection_expression("#coin")
+            .expression_attribute_names("#user", attribute::USER_ID)
+            .expression_attribute_names("#coin", attribute::COIN_ID)
+            .expression_attribute_values(":partition", string(partition))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut names = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| StoreError::unavailable("listing items", error))?;
+            names.extend(item::text(&item, attribute::COIN_ID).ok().map(str::to_owned));
+        }
+        Ok(names)
+    }
+
     fn index(&self, quest: &QuestVersion, shard: u16) -> QueryFluentBuilder {
         self.client
             .query()
@@ -345,14 +366,21 @@ async fn sum(
     Ok(counts.into_iter().sum())
 }
 
-async fn count(query: QueryFluentBuilder) -> Result<u64, StoreError> {
-    let mut pages = query.select(Select::Count).into_paginator().send();
-    let mut count = 0;
-    while let Some(page) = pages.next().await {
+/// Counts what a query finds, until `read_max` items were read or `wanted` found.
+async fn count(query: QueryFluentBuilder, read_max: u64, wanted: u64) -> Result<u64, StoreError> {
+    let at_once = i32::try_from(read_max).map_or(COUNTED_AT_ONCE, |max| max.min(COUNTED_AT_ONCE));
+    let query = query.select(Select::Count).limit(at_once);
+    let mut pages = query.into_paginator().send();
+    let (mut read, mut found) = (0, 0);
+    while read < read_max
+        && found < wanted
+        && let Some(page) = pages.next().await
+    {
         let page = page.map_err(|error| StoreError::unavailable("counting the holders of a quest", error))?;
-        count += u64::from(page.count.unsigned_abs());
+        read += u64::from(page.scanned_count.unsigned_abs());
+        found += u64::from(page.count.unsigned_abs());
     }
-    Ok(count)
+    Ok(found)
 }
 
 /// The key of an item of Podium's own in this table.

@@ -29,6 +29,7 @@ use crate::keys::{
 };
 use crate::requests::{query_members, scan_segment};
 use crate::schema::TableNames;
+use crate::settling::PASSES;
 use crate::stream::{Streamed, streamed};
 
 /// Segments of a table that are read at once.
@@ -124,6 +125,10 @@ impl Erasing {
         }
         let progress = Item::from([(attribute::USER_ID.to_owned(), string(self.user.as_str()))]);
         self.delete(&self.tables.progress, vec![progress]).await?;
+        // Passes under way may name the person. They begin anew.
+        let passes = coins.names_in(PASSES).await?.into_iter();
+        let keys = passes.map(|name| item::key(COINS_KEY, PASSES, &name));
+        self.delete(&self.tables.coins, keys.collect()).await?;
         let found = coins.of_user(&self.user).await?.into_iter();
         let keys = found.map(|coin| item::key(COINS_KEY, self.user.as_str(), &coin.id));
         self.delete(&self.tables.coins, keys.collect()).await

@@ -45,6 +45,21 @@ pub struct FactsPage {
     pub next: Option<Position>,
 }
 
+impl StoredFact {
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            user: self.fact.user().to_string(),
+            id: self.fact.id().as_str().to_owned(),
+        }
+    }
+}
+
+impl Position {
+    pub(crate) fn is_of(&self, user: &UserId) -> bool {
+        self.user == user.as_str()
+    }
+}
+
 impl Facts {
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }

@@ -28,7 +28,7 @@ pub struct RewardRules {
     pub calendar: Calendar,
     pub policy: ScoringPolicy,
     /// Of the time zone and the policy. What a version of a quest says never changes.
-    fingerprint: String,
+    pub(crate) fingerprint: String,
 }
 
 impl RewardRules {

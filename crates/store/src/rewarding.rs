@@ -231,7 +231,10 @@ impl Rewarding {
                 continue;
             }
             if self.settlement(&version).await?.is_none() {
-                if !self.settling.is_due(&version, supply, now).await? {
+                // A pass that has begun ends, though a void came since.
+                if !self.settling.is_under_way(&version).await?
+                    && !self.settling.is_due(&version, supply, now).await?
+                {
                     continue;
                 }
                 let outcome = self
@@ -245,6 +248,8 @@ impl Rewarding {
             };
             let holders = self.coins.provisional_holders(&version).await?;
             if holders.is_empty() && self.settling.is_final(&settlement, now) {
+                // Of a process that was cut off, or has begun it too late.
+                self.settling.forget_pass(&version).await?;
                 lock(&self.applied).insert(version);
                 continue;
             }

@@ -5,8 +5,12 @@
 //! recorded for good, by one conditional write. After that, a proof of a person with a provisional coin issues or revokes
 //! it, so settling can stop and continue at any point.
 //!
+//! The pass keeps a checkpoint, so the table may take longer than one invocation: see [`pass`].
+//!
 //! The record is in the table of coins, since rewards own that, and no pipe reads it. It has the ids of coins, in order
 //! of their serials, and no names, so an erasure need not change it.
+
+mod pass;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,11 +32,11 @@ use crate::keys::attribute;
 use crate::progress::RewardRules;
 use crate::quests::QuestVersion;
 use crate::requests::{get_item, item_of};
+pub(crate) use pass::PASSES;
+pub use pass::Portion;
 
 /// The ids of coins in one item: 230 KB of 400.
 const IDS_OF_PAGE: usize = 5_000;
-/// The table of facts is read in one segment, in pages of so many items.
-const FACTS_OF_PAGE: i32 = 1_000;
 const SETTLEMENT: &str = "settlement";
 const COINS: &str = "coins";
 
@@ -81,7 +85,7 @@ pub enum Settled {
     TooFew,
     /// Another process was first.
     Before,
-    /// The pass did not end in time.
+    /// The pass did not end in time, or another process goes on with it.
     Unfinished,
 }
 
@@ -132,7 +136,12 @@ impl Finders {
             .iter()
             .map(|stored| (&stored.fact, stored.received_at));
         let activities = Activities::new(facts, &rules.calendar, &rules.policy);
-        self.found.extend(quest::coins(quest, &activities));
+        let coins = quest::coins(quest, &activities).into_iter();
+        // A coin may have a lot of evidence, which does not matter here.
+        self.found.extend(coins.map(|coin| Coin {
+            evidence: Vec::new(),
+            ..coin
+        }));
         self.of_user.clear();
     }
 }
@@ -145,6 +154,7 @@ pub struct Settling {
     facts: Facts,
     /// Coins and facts are final after this: what was received longer ago is recorded.
     final_after: SignedDuration,
+    portion: Portion,
 }
 
 impl Settling {
@@ -154,7 +164,14 @@ impl Settling {
             coins,
             facts,
             final_after,
+            portion: Portion::default(),
         }
+    }
+
+    /// With a checkpoint after portions of this size.
+    #[must_use]
+    pub fn in_portions(self, portion: Portion) -> Self {
+        Self { portion, ..self }
     }
 
     /// Whether the index has every coin that was provisional when this was settled.
@@ -196,10 +213,13 @@ impl Settling {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let until = now - self.final_after;
-        self.coins.has_provisional(quest, until, supply).await
+        self.coins
+            .has_provisional_before(quest, until, supply.into())
+            .await
     }
 
-    /// Passes over all facts and records who was first, if nobody has. Ends by the deadline.
+    /// Passes over all facts and records who was first, if nobody has. Ends by the deadline, and goes on with the pass that
+    /// was begun before.
     pub async fn settle(
         &self,
         quest: &Quest,
@@ -208,29 +228,35 @@ impl Settling {
         now: Timestamp,
         deadline: Instant,
     ) -> Result<Settled, StoreError> {
+        let version = QuestVersion::of(quest);
         let until = now - self.final_after;
-        let mut finders = Finders::default();
-        let mut after = None;
-        loop {
-            if Instant::now() >= deadline {
-                return Ok(Settled::Unfinished);
-            }
-            let page = self.facts.page((0, 1), after.as_ref(), FACTS_OF_PAGE).await?;
-            let facts = page.facts.into_iter().filter(|stored| {
-                stored.received_at <= until && !erasures.cover(&stored.fact, stored.received_at)
-            });
-            for stored in facts {
-                finders.add(stored, quest, rules);
-            }
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        let Some(coins) = finders.first(quest, rules) else {
-            return Ok(Settled::TooFew);
+        let Some(mut pass) = self.join_pass(&version, rules, until).await? else {
+            return Ok(Settled::Unfinished);
         };
-        self.record(quest, &coins, until, now).await
+        loop {
+            let read = self.read_portion(&pass, quest, rules, erasures, deadline);
+            let Some((mut finders, next)) = read.await? else {
+                return Ok(Settled::Unfinished);
+            };
+            if let Some(next) = next {
+                let Some(kept) = self.keep_pass(&pass, quest, finders.found, next).await? else {
+                    return Ok(Settled::Unfinished);
+                };
+                pass = kept;
+                continue;
+            }
+            let Some(found) = self.found_before(&pass, quest).await? else {
+                self.forget_pass(&version).await?;
+                return Ok(Settled::Unfinished);
+            };
+            finders.found.extend(found);
+            let settled = match finders.first(quest, rules) {
+                Some(coins) => self.record(quest, &coins, pass.until, now).await?,
+                None => Settled::TooFew,
+            };
+            self.forget_pass(&version).await?;
+            return Ok(settled);
+        }
     }
 
     /// Writes the coins, and then the record that makes them final.

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::calendar::Period;
 use crate::id::{ActivityId, ProgramId, QuestId, UserId};
+use crate::quest::Per;
 
 /// What a person gets for fulfilling a quest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +106,17 @@ impl CoinId {
 impl fmt::Display for CoinId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl CoinPeriod {
+    /// Parses a stored period of a quest.
+    pub fn stored(raw: &str, per: Per) -> Option<Self> {
+        match per {
+            Per::Once => raw.is_empty().then_some(Self::Once),
+            Per::Day | Per::Week | Per::Month => raw.parse().ok().map(Self::Calendar),
+            Per::Program => ProgramId::stored(raw).ok().map(Self::Program),
+        }
     }
 }
 
