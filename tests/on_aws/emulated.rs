@@ -661,7 +661,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "rewards standings: get",
             "rewards snapshots: ",
             "rewards people: ",
-            "rewards coins: get query put",
+            "rewards coins: get query put delete",
             "rewards progress: get put",
         ]
     );
