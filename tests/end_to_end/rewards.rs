@@ -783,7 +783,7 @@ async fn reconcile(functions: &Functions, args: &[&str], code: i32) -> String {
 
 /// How many audit records there are.
 async fn audit_records(functions: &Functions) -> usize {
-    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let text = |text: &str| AttributeValue::S(text.to_owned());
     let query = functions.client.query().table_name(&functions.tables.standings);
     let records = query
         .key_condition_expression("#shard = :audit")

@@ -279,7 +279,7 @@ impl Publisher {
     pub async fn publish(self, topic_arn: String, bodies: Vec<String>) -> anyhow::Result<Vec<SendFailure>> {
         let entries = bodies.into_iter().enumerate();
         let entries = entries.map(|(index, body)| json!({ "Id": index.to_string(), "Message": body }));
-        let entries = Value::from_iter(entries).to_string();
+        let entries = entries.collect::<Value>().to_string();
         let mut command = Command::new(&self.aws_cli);
         command
             .args(["--endpoint-url", &self.url, "--output", "json"])

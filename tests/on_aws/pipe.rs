@@ -71,8 +71,8 @@ where
             None => Ok(records),
             Some(template) => records.iter().map(|record| template.render(record)).collect(),
         };
-        let sent = bodies.map(&send);
-        async move { sent?.await }
+        let failures = bodies.map(&send);
+        async move { failures?.await }
     };
     let dead_letter = move |dead_letter: DeadLetter| {
         let dead_letters = dead_letters.clone();

@@ -1,7 +1,7 @@
 //! Terraform makes the tables that the local stack has.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType, TimeToLiveStatus};
+use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType, ProjectionType, TimeToLiveStatus};
 use local::dynamodb::DynamoDb;
 use local::sqs::Sqs;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ async fn in_the_local_stack(client: &Client, name: &str) -> Value {
         json!({
             "name": index.index_name(),
             "keys": keys(index.key_schema()),
-            "projection": projection.projection_type().map(|kind| kind.as_str()),
+            "projection": projection.projection_type().map(ProjectionType::as_str),
             "others": others,
         })
     });

@@ -369,7 +369,7 @@ impl World {
         }
         let process = self.random.random_range(0..PROCESSES);
         let proved = &mut self.processes[process];
-        let invocation = Invocation::receive(messages, process, self.rules, self.erasures, proved);
+        let invocation = Invocation::receive(&messages, process, self.rules, self.erasures, proved);
         tell(format_args!(
             "process {process} receives {:?}",
             invocation.messages()

@@ -192,13 +192,7 @@ impl Stack {
             data: data.as_ref(),
         };
         let (counting, rewarding) = carrying.start(&queues, function)?;
-        let injector = start_injector(
-            &config.faults,
-            &queues.main,
-            counting.as_ref(),
-            rewarding.as_ref(),
-            &tables,
-        );
+        let injector = carrying.injector(&queues, counting.as_ref(), rewarding.as_ref());
         let snapshots = Schedule::start(config.snapshot_every, {
             let invoke = invoker(function("snapshot")?);
             move || {
@@ -393,6 +387,24 @@ impl Carrying<'_> {
         Ok((counting, rewarding))
     }
 
+    /// Injects faults into both lines, if there are any.
+    fn injector(
+        &self,
+        queues: &Queues,
+        counting: Option<&Counting>,
+        rewarding: Option<&Rewarding>,
+    ) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        let faults = &self.config.faults;
+        let counting = counting.map(|counting| Line::new(queues.main.clone(), counting.pipe.restarter()));
+        let rewarding = rewarding.map(|of| Line::new(of.queue.clone(), of.pipe.restarter()));
+        let lines: Vec<Line> = counting.into_iter().chain(rewarding).collect();
+        if !faults.are_none() && !lines.is_empty() {
+            tasks.spawn(Injector::new(faults.clone(), lines, self.tables.clone()).run());
+        }
+        tasks
+    }
+
     fn counting(&self, queues: &Queues, aggregator: Function) -> anyhow::Result<Counting> {
         Ok(Counting {
             pipe: self.pipe("podium", "pipe.json", Target::records(queues))?,
@@ -467,23 +479,6 @@ fn delivery_delay(faults: &Faults) -> Option<Duration> {
     let mut draw = faults.draw(Fault::DeliverLate)?;
     faults.count(Fault::DeliverLate);
     Some(draw.within(LATE_DELIVERY))
-}
-
-fn start_injector(
-    faults: &Faults,
-    queue: &Queue,
-    counting: Option<&Counting>,
-    rewarding: Option<&Rewarding>,
-    tables: &TableNames,
-) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    let counting = counting.map(|counting| Line::new(queue.clone(), counting.pipe.restarter()));
-    let rewarding = rewarding.map(|rewarding| Line::new(rewarding.queue.clone(), rewarding.pipe.restarter()));
-    let lines: Vec<Line> = counting.into_iter().chain(rewarding).collect();
-    if !faults.are_none() && !lines.is_empty() {
-        tasks.spawn(Injector::new(faults.clone(), lines, tables.clone()).run());
-    }
-    tasks
 }
 
 fn invoker(function: Function) -> impl Fn(Bytes) -> BoxFuture<'static, Result<Bytes, InvokeError>> + Clone {

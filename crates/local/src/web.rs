@@ -154,7 +154,7 @@ pub fn router(
     Ok(Guard::new(hosts, BODY_BYTES_MAX, BODIES_BYTES_MAX).protect(router))
 }
 
-/// Adds the files of the page, compressed for those who take that, as CloudFront sends them.
+/// Adds the files of the page, compressed for those who take that, as `CloudFront` sends them.
 fn files(router: Router, config: String, authorizer: Option<&Arc<Authorizer>>) -> Router {
     let files = DASHBOARD.into_iter().filter(|(name, _)| *name != CONFIG);
     let router = files.fold(router, |router, (name, content)| {

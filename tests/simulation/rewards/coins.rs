@@ -67,40 +67,40 @@ impl Tables {
         for Change { coin, .. } in &write.proof.changes {
             assert_eq!(coin.user, *user, "a coin of someone else");
             let key = (user.clone(), coin.id.clone());
-            self.check_change(self.coins.get(&key), coin);
+            check_change(self.coins.get(&key), coin);
             self.coins.insert(key, coin.clone());
         }
         true
-    }
-
-    /// The number of a change is that of an event that leaves, so each state has its own, and there is no gap.
-    fn check_change(&self, before: Option<&KeptCoin>, coin: &KeptCoin) {
-        let Some(before) = before else {
-            assert_eq!(coin.change, 1, "the first change of {coin:?}");
-            assert_ne!(
-                coin.state,
-                CoinState::Revoked,
-                "{coin:?} is revoked before it is found"
-            );
-            return;
-        };
-        let has_changed = before.state != coin.state;
-        assert_eq!(
-            coin.change,
-            before.change + u32::from(has_changed),
-            "the number of a change from {before:?} to {coin:?}"
-        );
-        if let Some(serial) = before.serial {
-            assert!(
-                coin.serial.is_none_or(|new| new == serial),
-                "another serial for {before:?}: {coin:?}"
-            );
-        }
     }
 
     /// What an erasure deletes.
     pub fn delete(&mut self, user: &UserId) {
         self.push(user, None);
         self.coins.retain(|(of, _), _| of != user);
+    }
+}
+
+/// The number of a change is that of an event that leaves, so each state has its own, and there is no gap.
+fn check_change(before: Option<&KeptCoin>, coin: &KeptCoin) {
+    let Some(before) = before else {
+        assert_eq!(coin.change, 1, "the first change of {coin:?}");
+        assert_ne!(
+            coin.state,
+            CoinState::Revoked,
+            "{coin:?} is revoked before it is found"
+        );
+        return;
+    };
+    let has_changed = before.state != coin.state;
+    assert_eq!(
+        coin.change,
+        before.change + u32::from(has_changed),
+        "the number of a change from {before:?} to {coin:?}"
+    );
+    if let Some(serial) = before.serial {
+        assert!(
+            coin.serial.is_none_or(|new| new == serial),
+            "another serial for {before:?}: {coin:?}"
+        );
     }
 }

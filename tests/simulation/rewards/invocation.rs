@@ -32,14 +32,14 @@ pub struct Invocation {
 
 impl Invocation {
     pub fn receive(
-        messages: Vec<SqsMessage>,
+        messages: &[SqsMessage],
         process: usize,
         rules: &'static RewardRules,
         erasures: &'static Erasures,
         proved: &mut Proved,
     ) -> Self {
         let id = |message: &SqsMessage| message.message_id.clone().expect("every message has an id");
-        let batch = Batch::sort(&messages, rules, erasures);
+        let batch = Batch::sort(messages, rules, erasures);
         let mut people = Vec::new();
         for Person {
             user,

@@ -34,7 +34,7 @@ enum Stage {
         finders: Finders,
     },
     Proving {
-        reward: Option<PersonReward<'static>>,
+        reward: Option<Box<PersonReward<'static>>>,
         left: VecDeque<UserId>,
     },
 }
@@ -57,7 +57,7 @@ impl World {
                 until,
                 after,
                 finders,
-            } => self.read_on(quest, until, after, finders),
+            } => self.read_on(quest, until, after.as_ref(), finders),
             Stage::Proving { reward, left } => self.prove_on(reward, left, fault),
         };
         self.passes.extend(next.map(|stage| Pass { quest, stage }));
@@ -118,11 +118,11 @@ impl World {
         &mut self,
         quest: &'static Quest,
         until: Timestamp,
-        after: Option<(UserId, FactId)>,
+        after: Option<&(UserId, FactId)>,
         mut finders: Finders,
     ) -> Option<Stage> {
         let next = self.facts.iter();
-        let next = next.filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
+        let next = next.filter(|(key, _)| after.is_none_or(|after| *key > after));
         let page: Vec<_> = next
             .take(PAGE)
             .map(|(key, stored)| (key.clone(), stored.clone()))
@@ -157,13 +157,15 @@ impl World {
 
     fn prove_on(
         &mut self,
-        reward: Option<PersonReward<'static>>,
+        reward: Option<Box<PersonReward<'static>>>,
         mut left: VecDeque<UserId>,
         fault: Fault,
     ) -> Option<Stage> {
-        let mut reward = match reward {
-            Some(reward) => reward,
-            None => PersonReward::prove(left.pop_front()?, self.erasures, self.rules),
+        let mut reward = if let Some(reward) = reward {
+            reward
+        } else {
+            let user = left.pop_front()?;
+            Box::new(PersonReward::prove(user, self.erasures, self.rules))
         };
         if !advance(
             &mut reward,

@@ -54,7 +54,7 @@ impl Default for Portion {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pass {
     /// Random, so that no two passes are taken for one another.
-    pass: String,
+    id: String,
     step: u32,
     /// What was received until then is looked at.
     pub(super) until: Timestamp,
@@ -85,7 +85,7 @@ impl Settling {
             self.forget_pass(quest).await?;
         }
         let pass = Pass {
-            pass: format!("{:016x}", rand::random::<u64>()),
+            id: format!("{:016x}", rand::random::<u64>()),
             step: 0,
             until,
             after: None,
@@ -172,7 +172,7 @@ impl Settling {
         };
         let mut writes = Vec::new();
         for finders in finders.chunks(FINDERS_OF_ITEM) {
-            let mut item = own_key(PASSES, &format!("{version} {} {:08}", pass.pass, kept.items));
+            let mut item = own_key(PASSES, &format!("{version} {} {:08}", pass.id, kept.items));
             item.insert(FINDERS.to_owned(), AttributeValue::L(finders.to_vec()));
             let put = Put::builder().table_name(&self.coins.table);
             let put = put.set_item(Some(item)).build().map_err(invalid)?;
@@ -182,10 +182,10 @@ impl Settling {
         let put = Put::builder()
             .table_name(&self.coins.table)
             .set_item(Some(checkpoint(&version, &kept)?))
-            .condition_expression("#pass = :pass AND #step = :step")
-            .expression_attribute_names("#pass", "pass")
+            .condition_expression("#id = :id AND #step = :step")
+            .expression_attribute_names("#id", "id")
             .expression_attribute_names("#step", "step")
-            .expression_attribute_values(":pass", string(pass.pass.clone()))
+            .expression_attribute_values(":id", string(pass.id.clone()))
             .expression_attribute_values(":step", number(pass.step));
         let put = put.build().map_err(invalid)?;
         writes.push(TransactWriteItem::builder().put(put).build());
@@ -204,7 +204,7 @@ impl Settling {
         quest: &Quest,
     ) -> Result<Option<Vec<Coin>>, StoreError> {
         let version = QuestVersion::of(quest);
-        let items = self.items_of(&format!("{version} {} ", pass.pass)).await?;
+        let items = self.items_of(&format!("{version} {} ", pass.id)).await?;
         if items.len() != pass.items {
             return Ok(None);
         }
