@@ -665,6 +665,7 @@ async fn an_invocation_that_began_before_an_erasure_leaves_no_coin_of_what_was_e
     }
     // It knows of no erasure yet.
     told(&mut functions, &rewards, after).await;
+    tick(&mut functions, &rewards, after).await;
     assert_eq!(coins_of(&functions, "ann", after).await, "three issued a+b+c");
     let hash = note_erasure(&functions, "ann", after).await;
     let erasing = erasing(&functions, "ann", after, hash);
