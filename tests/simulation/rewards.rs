@@ -368,8 +368,10 @@ impl World {
             return;
         }
         let process = self.random.random_range(0..PROCESSES);
+        let is_slow = self.random.random_range(0..4) == 0;
         let proved = &mut self.processes[process];
-        let invocation = Invocation::receive(&messages, process, self.rules, self.erasures, proved);
+        let of = (process, is_slow);
+        let invocation = Invocation::receive(&messages, of, self.rules, self.erasures, proved);
         tell(format_args!(
             "process {process} receives {:?}",
             invocation.messages()
@@ -383,6 +385,9 @@ impl World {
             return;
         }
         let at = self.random.random_range(0..self.invocations.len());
+        if may_fail && self.invocations[at].is_slow && self.random.random_range(0..20) > 0 {
+            return;
+        }
         let fault = self.fault(may_fail);
         let invocation = &mut self.invocations[at];
         let proved = &mut self.processes[invocation.process];

@@ -11,6 +11,8 @@ pub const PIPE_REQUEST: f64 = 0.4e-6;
 /// global tables, and a pipe is neither (<https://aws.amazon.com/dynamodb/pricing/on-demand>).
 pub const STREAM_READ: f64 = 0.2e-6;
 pub const QUEUE_REQUEST: f64 = 0.4e-6;
+/// A message of an SNS topic, of up to 64 KB. Deliveries to SQS are free.
+pub const PUBLISHED: f64 = 0.5e-6;
 pub const SCHEDULED: f64 = 1e-6;
 pub const METRIC: f64 = 0.30;
 pub const ALARM: f64 = 0.10;

@@ -15,12 +15,12 @@ use terminal::text::grouped;
 pub const HELP: &str = "\
 Assumptions: Activities are spread evenly over the day and posted one by one, with ids of 36 characters and
 without metadata. Each user is in one of the programs, of which at most 500 have a board, and opens the
-dashboard five times a day, with four requests each, of which the caches of ten of CloudFront's locations
+dashboard five times a day, with five requests each, of which the caches of ten of CloudFront's locations
 answer some. Readers are public, and posts are signed. Batching is `thrifty`. Above a million activities a day,
-functions are not traced. On AWS, a function mostly waits for DynamoDB, so its duration is an estimate: 10 ms
-for a POST, 30 ms for a batch and 5 ms for a read. Read and write units come from measurements. The pipe reads
-each shard of the stream four times a second, as Lambda does; AWS documents neither its rate nor that its
-reads are free, as Lambda's are.
+functions are not traced. Where there are quests, they match one activity in ten. On AWS, a function mostly
+waits for DynamoDB, so its duration is an estimate: 10 ms for a POST, 30 ms for a batch and 5 ms for a read.
+Read and write units come from measurements. The pipe reads each shard of the stream four times a second, as
+Lambda does; AWS documents neither its rate nor that its reads are free, as Lambda's are.
 Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
 
 const DAYS: f64 = 30.0;
@@ -92,6 +92,15 @@ const ALARMS: f64 = 34.0;
 const TRACED_SHARE: f64 = 0.05;
 const TRACED_ACTIVITIES_A_DAY_MAX: u64 = 1_000_000;
 
+/// Of activities, where there are quests.
+const MATCHED_SHARE: f64 = 0.1;
+/// Of an activity that a quest matches: every match is written, and some are proved, for which the facts and coins of
+/// the person are read. Measured by `podium bench --only rewards`, with ten matches of a user and three coins.
+const REWARDS_WRITE_UNITS: f64 = 1.8;
+const REWARDS_READ_UNITS: f64 = 0.8;
+const REWARDS_METRICS: f64 = 10.0;
+const REWARDS_ALARMS: f64 = 10.0;
+
 const GIGABYTE: f64 = 1e9;
 
 /// An answer may be cached until the next snapshot, which is half a minute away on average.
@@ -100,9 +109,11 @@ const CACHED_SECONDS: f64 = 30.0;
 const EDGE_LOCATIONS: f64 = 10.0;
 /// Of a board and window: its first page and its history.
 const ADDRESSES_A_BOARD: f64 = 2.0;
+/// Their list.
+const ADDRESSES_OF_QUESTS: f64 = 1.0;
 
-/// Opening the dashboard requests a board, the list of boards and a history, and later one update.
-const READS_A_USER: f64 = 5.0 * 4.0;
+/// Opening the dashboard requests a board, the lists of boards and of quests and a history, and later one update.
+const READS_A_USER: f64 = 5.0 * 5.0;
 /// A head, read consistently. An instance keeps the pages, and reads one in twenty anew. Measured by `podium bench`.
 const UNITS_A_READ: f64 = 1.05;
 /// Two neighbouring pages of the longest ids besides, as a client that avoids what is kept would make it.
@@ -112,9 +123,9 @@ const AGGREGATOR_SECONDS: f64 = 0.030;
 const SERVE_SECONDS: f64 = 0.005;
 /// Memory of ingest, aggregator and serve by default.
 const MEMORY_GB: f64 = 0.25;
-/// The mean of those four answers, compressed: 2.2, 0.4, 1.2 and 2.2 KB for a board of a thousand users with ids
-/// of 14 characters, and the headers, of which AWS adds half.
-const ANSWER_BYTES: f64 = 2_000.0;
+/// The mean of those five answers, compressed: 2.2, 0.4, 0.1, 1.2 and 2.2 KB for a board of a thousand users with ids
+/// of 14 characters, without quests, and the headers, of which AWS adds half.
+const ANSWER_BYTES: f64 = 1_700.0;
 
 /// Lambda's limit for a function URL, for each reserved execution.
 const REQUESTS_A_SECOND: f64 = 10.0;
@@ -193,12 +204,11 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     let activities = a_day * DAYS;
     let uncached = uncached_reads(volume);
 
-    let a_window = a_day / SECONDS_A_DAY * BATCHING_WINDOW_SECONDS;
-    let batch = (a_window / POLLERS).clamp(1.0, BATCH_MAX);
-    let batches = activities / batch;
-    let sent = activities / a_window.clamp(1.0, MESSAGES_A_REQUEST);
-    let received = activities / batch.min(MESSAGES_A_REQUEST);
-
+    let Queued {
+        batches,
+        sent,
+        received,
+    } = queued(volume);
     let snapshots = snapshots(volume);
     let programs = f64::from(volume.programs);
     let program_boards = f64::from(volume.programs.min(settings::PROGRAM_BOARDS));
@@ -226,9 +236,7 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     } else {
         traced.min(invocations)
     };
-    let fact_bytes = a_day * KEY_DAYS * FACT_BYTES;
-    let shards = (fact_bytes / SHARD_BYTES).ceil().max(SHARDS_MIN);
-    let stream_reads = shards * STREAM_READS_A_SECOND * DAYS * SECONDS_A_DAY;
+    let fact_bytes = fact_bytes(volume);
     [
         (
             "ingest",
@@ -236,7 +244,7 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
         ),
         (
             "stream and pipe",
-            stream_reads * price::STREAM_READ + (activities + heartbeats) * price::PIPE_REQUEST,
+            stream_reads(volume) * price::STREAM_READ + (activities + heartbeats) * price::PIPE_REQUEST,
         ),
         // Each message is sent, received and deleted.
         ("queue", (sent + 2.0 * received) * price::QUEUE_REQUEST),
@@ -272,6 +280,55 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
     ]
 }
 
+/// What becomes of the messages of a month.
+struct Queued {
+    batches: f64,
+    /// Requests that send messages, and that receive some.
+    sent: f64,
+    received: f64,
+}
+
+fn queued(volume: Volume) -> Queued {
+    let activities = posts(volume);
+    let a_window = activities / DAYS / SECONDS_A_DAY * BATCHING_WINDOW_SECONDS;
+    let batch = (a_window / POLLERS).clamp(1.0, BATCH_MAX);
+    Queued {
+        batches: activities / batch,
+        sent: activities / a_window.clamp(1.0, MESSAGES_A_REQUEST),
+        received: activities / batch.min(MESSAGES_A_REQUEST),
+    }
+}
+
+/// Of all facts, after 90 days.
+fn fact_bytes(volume: Volume) -> f64 {
+    posts(volume) / DAYS * KEY_DAYS * FACT_BYTES
+}
+
+/// Of one pipe a month.
+fn stream_reads(volume: Volume) -> f64 {
+    let shards = (fact_bytes(volume) / SHARD_BYTES).ceil().max(SHARDS_MIN);
+    shards * STREAM_READS_A_SECOND * DAYS * SECONDS_A_DAY
+}
+
+/// What quests cost: another pipe from the stream, a topic, a queue and a function that looks at every activity.
+fn rewards(volume: Volume) -> f64 {
+    let heartbeats = snapshots(volume) * f64::from(Lane::COUNT);
+    let facts = posts(volume) + heartbeats;
+    let Queued {
+        batches, received, ..
+    } = queued(volume);
+    let matched = posts(volume) * MATCHED_SHARE;
+    stream_reads(volume) * price::STREAM_READ
+        + facts * (price::PIPE_REQUEST + price::PUBLISHED)
+        // The topic sends each message by itself.
+        + (facts + 2.0 * received) * price::QUEUE_REQUEST
+        + function(batches, AGGREGATOR_SECONDS, MEMORY_GB)
+        + matched * REWARDS_WRITE_UNITS * price::WRITE_UNIT
+        + (matched * REWARDS_READ_UNITS + batches * READ_UNITS_A_BATCH) * price::READ_UNIT
+        + REWARDS_METRICS * price::METRIC
+        + REWARDS_ALARMS * price::ALARM
+}
+
 fn function(invocations: f64, seconds: f64, memory_gb: f64) -> f64 {
     invocations * (price::INVOCATION + seconds * memory_gb * price::GB_SECOND)
 }
@@ -304,7 +361,7 @@ fn reads(volume: Volume) -> f64 {
 /// Those that the edge does not answer from its caches. In each location, an address is asked for at serve again
 /// when its answer has expired and someone wants it.
 fn uncached_reads(volume: Volume) -> f64 {
-    let addresses = boards(volume) * WINDOWS * ADDRESSES_A_BOARD + WINDOWS;
+    let addresses = boards(volume) * WINDOWS * ADDRESSES_A_BOARD + WINDOWS + ADDRESSES_OF_QUESTS;
     let reads = reads(volume);
     let a_second = reads / DAYS / SECONDS_A_DAY / addresses / EDGE_LOCATIONS;
     reads / (1.0 + a_second * CACHED_SECONDS)
@@ -460,6 +517,9 @@ fn table(volumes: &[Volume]) -> String {
         format!("{:.2}", dollars + read * price::READ_UNIT)
     });
     line("with everyone's profile", named.collect());
+    let rewarded = sums.iter().zip(volumes);
+    let rewarded = rewarded.map(|(dollars, volume)| format!("{:.2}", dollars + rewards(*volume)));
+    line("with quests", rewarded.collect());
     text
 }
 

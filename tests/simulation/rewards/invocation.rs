@@ -23,6 +23,8 @@ pub type Facts = BTreeMap<(UserId, FactId), StoredFact>;
 pub struct Invocation {
     messages: Vec<String>,
     pub process: usize,
+    /// It stands still most of the time, while others go on.
+    pub is_slow: bool,
     rules: &'static RewardRules,
     pub erasures: &'static Erasures,
     /// With their messages.
@@ -33,7 +35,7 @@ pub struct Invocation {
 impl Invocation {
     pub fn receive(
         messages: &[SqsMessage],
-        process: usize,
+        (process, is_slow): (usize, bool),
         rules: &'static RewardRules,
         erasures: &'static Erasures,
         proved: &mut Proved,
@@ -56,6 +58,7 @@ impl Invocation {
         Self {
             messages: messages.iter().map(id).collect(),
             process,
+            is_slow,
             rules,
             erasures,
             people,

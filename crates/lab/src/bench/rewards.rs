@@ -215,25 +215,11 @@ async fn units(report: &mut Report, peaks: &mut Peaks) -> anyhow::Result<()> {
     );
     let (matching, other) = (wire::Kind::ProgramCheckIn, wire::Kind::TaskCompleted);
     for (name, prefix, program, kind, of_user, aim) in [
-        (
-            "matched by no quest",
-            "none",
-            "onboarding",
-            other,
-            1,
-            Some(Aim::AtMost(0.0)),
-        ),
-        (
-            "matched and proved, the first of a user",
-            "first",
-            "onboarding",
-            matching,
-            1,
-            None,
-        ),
-        ("matched, a coin found", "coin", "probe", other, 1, None),
+        ("no match", "none", "onboarding", other, 1, Some(Aim::AtMost(0.0))),
+        ("a first match, proved", "first", "onboarding", matching, 1, None),
+        ("a coin found", "coin", "probe", other, 1, None),
         // The first is proved, the next cannot meet the rule, the third finds a coin, and the next lack two.
-        ("matched, ten of a user", "ten", "onboarding", matching, 10, None),
+        ("ten matches of a user", "ten", "onboarding", matching, 10, None),
     ] {
         log.read()?;
         for number in 0..ALONE {
