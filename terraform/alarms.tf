@@ -85,6 +85,17 @@ locals {
     threshold = 0
   }
 
+  # One event that is not sent rings.
+  notices_sum = {
+    severity           = "today"
+    namespace          = local.metric_namespace
+    statistic          = "Sum"
+    period             = 300
+    evaluation_periods = 1
+    datapoints         = 1
+    threshold          = 0
+  }
+
   # As many snapshots in a row as make a board stale. CloudWatch evaluates one day at most.
   stale_periods = min(var.stale.after_snapshots, floor(24 * 3600 / local.snapshot_every_seconds))
 
@@ -101,7 +112,7 @@ locals {
     datapoints         = local.freshness_periods
   }
 
-  alarms = merge(local.request_alarms, local.edge_alarms, local.api_alarms, local.pipeline_alarms, local.board_alarms, local.facts_alarms, local.rewards_alarms, local.table_alarms)
+  alarms = merge(local.request_alarms, local.edge_alarms, local.api_alarms, local.pipeline_alarms, local.board_alarms, local.event_alarms, local.rewards_alarms, local.notices_alarms, local.table_alarms)
 
   # Posting and reading.
   request_alarms = {
@@ -305,24 +316,59 @@ locals {
     })
   }
 
-  # The second pipe. What it does not carry is missing from the coins, and boards do without it.
-  facts_alarms = merge([
-    for pipe in aws_pipes_pipe.facts : {
-      facts-pipe-failing = merge(local.pipe_failing, {
+  # The pipes to the topics of facts and of coins. Boards do without what they do not carry.
+  event_alarms = merge([
+    for name, alarm in {
+      facts = {
+        late   = "New coins appear late, and subscribers of the topic get new facts late. Boards are not affected."
+        missed = "Coins may be missing. The activities are stored and counted, but they never reached the topic."
+        do     = "Fix the pipe, then run podium reconcile --rewards --repair ${local.cli_options}. It gives the coins that the facts earn."
+      }
+      coins = {
+        late   = "Webhooks and mail tell late of coins. Coins and boards are not affected."
+        missed = "Webhooks and mail may never tell of some coins. The coins themselves are given, and the API has them."
+        do     = "Fix the pipe. The runbook says how to find the coins, to tell of them by hand."
+      }
+      } : {
+      "${name}-pipe-failing" = merge(local.pipe_failing, {
         severity   = "today"
-        dimensions = { PipeName = pipe.name }
-        users_see  = "New coins appear late, and subscribers of the topic get new facts late. Boards are not affected."
-        check      = "aws pipes describe-pipe --name ${pipe.name} (CurrentState, StateReason), and errors in ${aws_cloudwatch_log_group.pipe.name}."
-        do         = "Restore its role, KMS key or topic within 20 hours; later it skips records. If it is not RUNNING: aws pipes start-pipe --name ${pipe.name}."
+        dimensions = { PipeName = aws_pipes_pipe.events[name].name }
+        users_see  = alarm.late
+        check      = "aws pipes describe-pipe --name ${aws_pipes_pipe.events[name].name} (CurrentState, StateReason), and errors in ${aws_cloudwatch_log_group.pipe.name}."
+        do         = "Restore its role, KMS key or topic within 20 hours; later it skips records. If it is not RUNNING: aws pipes start-pipe --name ${aws_pipes_pipe.events[name].name}."
       })
-      facts-pipe-dead-letters = merge(local.dead_letters, {
-        dimensions = { QueueName = aws_sqs_queue.facts_pipe_dead_letters[0].name }
-        users_see  = "Coins may be missing. The activities are stored and counted, but they never reached the topic."
-        check      = "Did facts-pipe-failing fire before? The runbook says how to read the queue."
-        do         = "Fix the pipe, then run podium reconcile --rewards --repair ${local.cli_options}. It gives the coins that the facts earn."
+      "${name}-pipe-dead-letters" = merge(local.dead_letters, {
+        dimensions = { QueueName = aws_sqs_queue.event_pipe_dead_letters[name].name }
+        users_see  = alarm.missed
+        check      = "Did ${name}-pipe-failing fire before? podium dlq list --of ${name}-pipe ${local.cli_options} shows what is in the queue."
+        do         = alarm.do
       })
-    }
+    } if contains(keys(local.event_streams), name)
   ]...)
+
+  # From the topic of coins to webhooks and mail. The queues and DLQs of all destinations are looked at together, by what
+  # the function says of them.
+  notices_alarms = {
+    for name, alarm in {
+      notices-deferred = merge(local.deferred, {
+        users_see = "A webhook's receiver, or mail, has not got some events for hours. Coins and boards are not affected."
+        check     = "Warnings in /aws/lambda/${local.name}-notifier (Logs Insights): they say what the receiver answered."
+        do        = "Have the receiver, its address or its secret mended within three days. What is not received then goes to the DLQ."
+      })
+      notices-dead-letters = merge(local.notices_sum, {
+        metrics   = [local.metric["DeadLettered"]]
+        users_see = "A webhook's receiver, or mail, does not get some events, until an operator acts. Coins and boards are not affected."
+        check     = "podium dlq list ${local.cli_options} shows how many there are in which DLQ; podium dlq list --of webhook-ID shows the reasons."
+        do        = "Fix the cause, then run podium dlq redrive --of webhook-ID ${local.cli_options} within 14 days. Each event is sent once."
+      })
+      notices-ended = merge(local.notices_sum, {
+        metrics   = [local.metric["Ended"]]
+        users_see = "A webhook's receiver answered 410 Gone, so it gets no more events. Coins and boards are not affected."
+        check     = "Warnings in /aws/lambda/${local.name}-notifier (Logs Insights), and the DLQs: whose webhook is it?"
+        do        = "Ask its owner. Not wanted: remove it from webhooks and apply. Wanted: podium webhooks resume ID ${local.cli_options}, then redrive its DLQ."
+      })
+    } : name => merge(alarm, { dimensions = local.metric_dimensions.notifier }) if local.has_notices
+  }
 
   # From the topic to the coins.
   rewards_alarms = merge([
@@ -374,6 +420,7 @@ locals {
       people     = "Profiles are answered with 503, people whom no board lists load slowly, or boards are published late."
       coins      = "New coins appear late, or coins load slowly or with 503. Both are retried; nothing is lost."
       progress   = "New coins appear late. Rewards try again; nothing is lost."
+      notices    = "Webhooks and mail tell late of coins. The notifier tries again; nothing is lost."
       } : "${table}-table-throttled" => merge(local.sustained, {
         severity   = "today"
         namespace  = "AWS/DynamoDB"
@@ -395,6 +442,7 @@ locals {
         serve      = "Some boards do not load (502)."
         directory  = "Some profiles cannot be read or edited (5xx). Boards are not affected."
         rewards    = "New coins appear late. Messages are redelivered; nothing is lost or given twice."
+        notifier   = "Webhooks and mail tell late of coins. Messages are redelivered; nothing is lost."
         } : stage => {
         severity  = "today"
         users_see = users_see
@@ -426,6 +474,10 @@ locals {
         }
         rewards = {
           users_see = "New coins appear late. Messages are redelivered; nothing is lost."
+          do        = "Set reserve_concurrency"
+        }
+        notifier = {
+          users_see = "Webhooks and mail tell late of coins. Messages are redelivered; nothing is lost."
           do        = "Set reserve_concurrency"
         }
         } : stage => {
@@ -559,6 +611,7 @@ locals {
         serve      = module.serve.alarms
         directory  = module.directory.alarms
         rewards    = try(module.rewards[0].alarms, {})
+        notifier   = try(module.notifier[0].alarms, {})
       } : { for about, alarm in alarms : "${stage}-${about}" => alarm }
     ]...),
     { board-not-to-be-trusted = aws_cloudwatch_composite_alarm.board_not_to_be_trusted },

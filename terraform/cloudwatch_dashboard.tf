@@ -7,7 +7,7 @@ locals {
   of_table    = { for table, name in local.tables : table => ["TableName", name] }
   of_queue    = { for name, queue in local.queues : name => ["QueueName", queue.name] }
   of_pipe     = ["PipeName", aws_pipes_pipe.activities.name]
-  of_topic    = ["TopicName", "${local.name}-facts"]
+  of_topic    = { for name in ["facts", "coins"] : name => ["TopicName", "${local.name}-${name}"] }
   of_schedule = ["ScheduleGroup", aws_scheduler_schedule_group.snapshot.name]
 
   every_alarm_arn = [for alarm in local.every_alarm : alarm.arn]
@@ -78,16 +78,16 @@ locals {
     }] : row if length(row.graphs) > 0
   ]
 
-  # Where there is a topic of facts, and where there are quests.
-  facts_rows = [
-    for pipe in aws_pipes_pipe.facts : {
-      heading = "Facts: published to the topic"
+  # By the topic that there is.
+  event_rows = {
+    for name, pipe in aws_pipes_pipe.events : name => {
+      heading = "${title(name)}: published to the topic"
       graphs = [
         {
           title = "Events", metrics = [
             concat(["AWS/EventBridge/Pipes", "EventCount"], ["PipeName", pipe.name], [{ label = "events" }]),
-            concat(["AWS/SNS", "NumberOfMessagesPublished"], local.of_topic, [{ label = "published" }]),
-            concat(["AWS/SNS", "NumberOfNotificationsDelivered"], local.of_topic, [{ label = "delivered" }]),
+            concat(["AWS/SNS", "NumberOfMessagesPublished"], local.of_topic[name], [{ label = "published" }]),
+            concat(["AWS/SNS", "NumberOfNotificationsDelivered"], local.of_topic[name], [{ label = "delivered" }]),
           ]
         },
         {
@@ -97,8 +97,8 @@ locals {
               concat(["AWS/EventBridge/Pipes", name], ["PipeName", pipe.name], [{ label = name }])
             ],
             [
-              concat(["AWS/SNS", "NumberOfNotificationsFailed"], local.of_topic, [{ label = "not delivered" }]),
-              concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue["facts_pipe_dead_letters"], [{ label = "dead letters", stat = "Maximum" }]),
+              concat(["AWS/SNS", "NumberOfNotificationsFailed"], local.of_topic[name], [{ label = "not delivered" }]),
+              concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue["${name}_pipe_dead_letters"], [{ label = "dead letters", stat = "Maximum" }]),
             ],
           )
         },
@@ -110,7 +110,7 @@ locals {
         },
       ]
     }
-  ]
+  }
   rewards_rows = [
     for stage in ["rewards"] : {
       heading = "Rewards: people get coins"
@@ -143,6 +143,44 @@ locals {
         },
       ]
     } if local.has_quests
+  ]
+  notices_rows = [
+    for stage in ["notifier"] : {
+      heading = "Notices: others are told of coins"
+      graphs = [
+        {
+          title = "Events", metrics = [
+            for name in ["Notified", "Duplicates", "Erased", "BatchSize"] :
+            concat([local.metric_namespace, local.metric[name]], local.of_podium[stage], [{ label = name == "BatchSize" ? "Messages" : name }])
+          ]
+        },
+        {
+          title = "Failures", metrics = concat(
+            [
+              for name in ["DeadLettered", "Deferred", "Ended"] :
+              concat([local.metric_namespace, local.metric[name]], local.of_podium[stage])
+            ],
+            local.function_failures[stage],
+            [
+              for name in keys(local.destinations) :
+              concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue["${name}_dead_letters"], [{ label = "dead letters of ${name}", stat = "Maximum" }])
+            ],
+          )
+        },
+        {
+          title = "Queues", unit = "s", stat = "Maximum", metrics = concat(
+            [
+              for name in keys(local.destinations) :
+              concat(["AWS/SQS", "ApproximateAgeOfOldestMessage"], local.of_queue[name], [{ label = "age of the oldest, ${name}" }])
+            ],
+            [
+              for name in keys(local.destinations) :
+              concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue[name], [{ label = "waiting, ${name}", yAxis = "right" }])
+            ],
+          )
+        },
+      ]
+    } if local.has_notices
   ]
 
   dashboard_rows = concat(local.edge_rows, [
@@ -236,7 +274,7 @@ locals {
         },
       ]
     },
-    ], local.facts_rows, local.rewards_rows, [
+    ], [for name, row in local.event_rows : row if name == "facts"], local.rewards_rows, [for name, row in local.event_rows : row if name == "coins"], local.notices_rows, [
     {
       heading = "Tables: capacity used, and throttling"
       graphs = [
@@ -450,17 +488,23 @@ locals {
       ]
     ]),
     [
-      for table, stage in { activities = "ingest", dedup = "aggregator", standings = "aggregator", snapshots = "snapshot", people = "directory", coins = "rewards", progress = "rewards" } :
+      for table, stage in { activities = "ingest", dedup = "aggregator", standings = "aggregator", snapshots = "snapshot", people = "directory", coins = "rewards", progress = "rewards", notices = "notifier" } :
       { stage = stage, metric = concat(["AWS/DynamoDB", "ConsumedWriteCapacityUnits"], local.of_table[table]), usd = local.prices.write_unit } if contains(keys(local.tables), table)
     ],
     [
-      for table, stage in { activities = "snapshot", dedup = "aggregator", standings = "snapshot", snapshots = "serve", people = "snapshot", coins = "rewards", progress = "rewards" } :
+      for table, stage in { activities = "snapshot", dedup = "aggregator", standings = "snapshot", snapshots = "serve", people = "snapshot", coins = "rewards", progress = "rewards", notices = "notifier" } :
       { stage = stage, metric = concat(["AWS/DynamoDB", "ConsumedReadCapacityUnits"], local.of_table[table]), usd = local.prices.read_unit } if contains(keys(local.tables), table)
     ],
     [
-      for of in setproduct(["queue", "rewards"], ["NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfMessagesDeleted", "NumberOfEmptyReceives"]) :
-      { stage = of[0], metric = concat(["AWS/SQS", of[1]], local.of_queue[of[0] == "queue" ? "activities" : "rewards"]), usd = local.prices.sqs_request }
-      if of[0] == "queue" || local.has_quests
+      for of in setproduct(
+        concat(
+          [{ stage = "queue", queue = "activities" }],
+          [for stage in ["rewards"] : { stage = stage, queue = stage } if local.has_quests],
+          [for queue in keys(local.destinations) : { stage = "notifier", queue = queue }],
+        ),
+        ["NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfMessagesDeleted", "NumberOfEmptyReceives"],
+      ) :
+      { stage = of[0].stage, metric = concat(["AWS/SQS", of[1]], local.of_queue[of[0].queue]), usd = local.prices.sqs_request }
     ],
     # DynamoDB reports an index beside its table.
     [
@@ -471,9 +515,9 @@ locals {
       } if local.has_quests
     ],
     flatten([
-      for pipe in aws_pipes_pipe.facts : [
-        { stage = "facts", metric = ["AWS/EventBridge/Pipes", "EventCount", "PipeName", pipe.name], usd = local.prices.pipe_request },
-        { stage = "facts", metric = concat(["AWS/SNS", "NumberOfMessagesPublished"], local.of_topic), usd = local.prices.topic_request },
+      for name, pipe in aws_pipes_pipe.events : [
+        { stage = name, metric = ["AWS/EventBridge/Pipes", "EventCount", "PipeName", pipe.name], usd = local.prices.pipe_request },
+        { stage = name, metric = concat(["AWS/SNS", "NumberOfMessagesPublished"], local.of_topic[name]), usd = local.prices.topic_request },
       ]
     ]),
     [
@@ -488,7 +532,7 @@ locals {
   # Hidden inputs of the expressions below.
   cost_metrics = [for term in local.cost_terms : concat(term.metric, [{ id = term.id, visible = false }])]
   cost_by_stage = [
-    for stage in ["ingest", "stream", "queue", "aggregator", "facts", "rewards", "snapshot", "serve", "directory"] :
+    for stage in ["ingest", "stream", "queue", "aggregator", "facts", "rewards", "coins", "notifier", "snapshot", "serve", "directory"] :
     [{ id = stage, label = stage, expression = join(" + ", [for term in local.cost_terms : "FILL(${term.id}, 0) * ${term.usd}" if term.stage == stage]) }]
     if contains(local.cost_terms[*].stage, stage)
   ]

@@ -3,7 +3,11 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
 
   # The stages that are functions.
-  stages = concat(["ingest", "aggregator", "snapshot", "serve", "directory"], [for name in ["rewards"] : name if local.has_quests])
+  stages = concat(
+    ["ingest", "aggregator", "snapshot", "serve", "directory"],
+    [for name in ["rewards"] : name if local.has_quests],
+    [for name in ["notifier"] : name if local.has_notices],
+  )
 
   # What all functions have in common.
   function_settings = {
@@ -50,6 +54,8 @@ locals {
     directory  = { tables = ["people"], receives = [], sends = [] }
     facts_pipe = { tables = ["activities"], receives = [], sends = ["facts_pipe_dead_letters"] }
     rewards    = { tables = ["activities", "coins", "progress", "standings"], receives = ["rewards"], sends = ["rewards_dead_letters"] }
+    coins_pipe = { tables = ["coins"], receives = [], sends = ["coins_pipe_dead_letters"] }
+    notifier   = { tables = ["notices", "standings"], receives = keys(local.destinations), sends = [for name in keys(local.destinations) : "${name}_dead_letters"] }
   }
 
   # The statements that allow it, by role. The key may only be used through the service, and for these tables and queues.
@@ -82,7 +88,10 @@ locals {
           actions = ["kms:Decrypt", "kms:GenerateDataKey"]
           service = "sns"
           context = "aws:sns:topicArn"
-          values  = [for topic in aws_sns_topic.facts : topic.arn if role == "facts_pipe"]
+          values = concat(
+            [for name, topic in aws_sns_topic.events : topic.arn if role == "${name}_pipe"],
+            [for topic in aws_sns_topic.coin_mail : topic.arn if role == "notifier"],
+          )
         },
         ] : {
         sid       = statement.sid

@@ -21,6 +21,7 @@ locals {
       directory  = module.directory.name
     },
     { for stage in ["rewards"] : stage => module.rewards[0].name if local.has_quests },
+    { for stage in ["notifier"] : stage => module.notifier[0].name if local.has_notices },
   )
 
   tables = merge(
@@ -33,5 +34,6 @@ locals {
     },
     { for table in ["coins"] : table => aws_dynamodb_table.coins[0].name if local.has_quests },
     { for table in ["progress"] : table => aws_dynamodb_table.progress[0].name if local.has_quests },
+    { for table in ["notices"] : table => aws_dynamodb_table.notices[0].name if local.has_notices },
   )
 }

@@ -83,9 +83,14 @@ output "progress_table" {
   value       = one(aws_dynamodb_table.progress[*].name)
 }
 
+output "notices_table" {
+  description = "Name of the table of what was sent to webhooks and mail, or null without them."
+  value       = one(aws_dynamodb_table.notices[*].name)
+}
+
 output "facts_topic_arn" {
   description = "ARN of the SNS topic of new facts, or null without quests and facts_topic."
-  value       = one(aws_sns_topic.facts[*].arn)
+  value       = try(aws_sns_topic.events["facts"].arn, null)
 }
 
 output "queue_urls" {
@@ -104,6 +109,7 @@ output "log_groups" {
     directory  = module.directory.log_group
     api        = one(aws_cloudwatch_log_group.api[*].name)
     rewards    = one(module.rewards[*].log_group)
+    notifier   = one(module.notifier[*].log_group)
   }
 }
 

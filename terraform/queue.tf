@@ -14,9 +14,18 @@ locals {
       pipe_dead_letters       = aws_sqs_queue.pipe_dead_letters
       snapshot_dead_letters   = aws_sqs_queue.snapshot_dead_letters
     },
-    { for name in ["facts_pipe_dead_letters"] : name => aws_sqs_queue.facts_pipe_dead_letters[0] if local.has_facts_topic },
+    { for name, queue in aws_sqs_queue.event_pipe_dead_letters : "${name}_pipe_dead_letters" => queue },
     { for name in ["rewards"] : name => aws_sqs_queue.rewards[0] if local.has_quests },
     { for name in ["rewards_dead_letters"] : name => aws_sqs_queue.rewards_dead_letters[0] if local.has_quests },
+    aws_sqs_queue.notices,
+    { for name, queue in aws_sqs_queue.notices_dead_letters : "${name}_dead_letters" => queue },
+  )
+
+  # Which topic delivers to which queues: to the first, and what it cannot deliver to the second.
+  delivered = merge(
+    { for name in ["rewards", "rewards_dead_letters"] : name => "facts" },
+    { for name in keys(local.destinations) : name => "coins" },
+    { for name in keys(local.destinations) : "${name}_dead_letters" => "coins" },
   )
 }
 
@@ -78,7 +87,8 @@ resource "aws_sqs_queue_redrive_allow_policy" "activities_dead_letters" {
 
 resource "aws_sqs_queue_redrive_allow_policy" "no_source" {
   for_each = {
-    for name, queue in local.queues : name => queue if !contains(["activities_dead_letters", "rewards_dead_letters"], name)
+    for name, queue in local.queues : name => queue
+    if !contains(["activities_dead_letters", "rewards_dead_letters"], name) && !contains([for name in keys(local.destinations) : "${name}_dead_letters"], name)
   }
 
   queue_url            = each.value.id
@@ -96,16 +106,15 @@ resource "aws_sqs_queue_policy" "tls_only" {
         Action   = "sqs:*"
         Resource = each.value.arn
       })],
-      # The topic delivers to the first of these, and what it cannot deliver to the second.
       [
-        for topic in aws_sns_topic.facts : {
-          Sid       = "DeliverFacts"
+        for name, topic in aws_sns_topic.events : {
+          Sid       = "Deliver"
           Effect    = "Allow"
           Principal = { Service = "sns.amazonaws.com" }
           Action    = "sqs:SendMessage"
           Resource  = each.value.arn
           Condition = { ArnEquals = { "aws:SourceArn" = topic.arn } }
-        } if contains(["rewards", "rewards_dead_letters"], each.key)
+        } if try(local.delivered[each.key] == name, false)
       ],
     )
   })

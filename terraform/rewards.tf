@@ -62,7 +62,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "rewards_dead_letters" {
 resource "aws_sns_topic_subscription" "rewards" {
   count = local.has_quests ? 1 : 0
 
-  topic_arn            = aws_sns_topic.facts[0].arn
+  topic_arn            = aws_sns_topic.events["facts"].arn
   protocol             = "sqs"
   endpoint             = aws_sqs_queue.rewards[0].arn
   raw_message_delivery = true

@@ -201,6 +201,9 @@ resource "aws_dynamodb_table" "coins" {
   hash_key                    = "user_id"
   range_key                   = "coin_id"
   deletion_protection_enabled = var.deletion_protection
+  # Where others are told of coins.
+  stream_enabled   = local.has_notices
+  stream_view_type = local.has_notices ? "NEW_IMAGE" : null
 
   attribute {
     name = "user_id"
@@ -246,6 +249,43 @@ resource "aws_dynamodb_table" "coins" {
   }
 
   tags = { stage = "rewards" }
+}
+
+# Which events of coins were sent where. Without it, some are sent again, under their old ids.
+resource "aws_dynamodb_table" "notices" {
+  #checkov:skip=CKV_AWS_28:Not needed for recovery: what was sent is remembered so that it is not sent twice.
+  #checkov:skip=CKV_AWS_119:Encrypted with kms_key_arn if it is set, and with an AWS-owned key otherwise.
+  count = local.has_notices ? 1 : 0
+
+  name                        = "${local.name}-notices"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "notice"
+  deletion_protection_enabled = false
+
+  attribute {
+    name = "notice"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expires_at"
+    enabled        = true
+  }
+
+  dynamic "on_demand_throughput" {
+    for_each = try([var.table_limits["notices"]], [])
+    content {
+      max_read_request_units  = on_demand_throughput.value.read_units
+      max_write_request_units = on_demand_throughput.value.write_units
+    }
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+
+  tags = { stage = "notices" }
 }
 
 # How far people are with the quests. Without it, every activity that a quest looks at is proved from the facts.

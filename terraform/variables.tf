@@ -411,6 +411,50 @@ variable "facts_topic" {
   nullable    = false
 }
 
+variable "webhooks" {
+  description = <<-EOT
+    Who is told of coins that are issued or revoked, at most 5, by an id of 1 to 20 characters of a-z 0-9 -: the https address that gets each event as a CloudEvent, and the ARN of the secret in Secrets Manager that signs them as Standard Webhooks specifies, such as
+      { crm = { url = "https://crm.example.com/coins", secret_arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:podium/crm-AbCdEf" } }
+    The secret's text is whsec_ and base64; while it is replaced, both the new and the old one, with a blank between them. Events have the ids of people, also of those who are anonymous or hidden on boards.
+  EOT
+  type        = map(object({ url = string, secret_arn = string }))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.webhooks) <= 5 && alltrue([for id in keys(var.webhooks) : can(regex("^[a-z0-9-]{1,20}$", id)) && id != "mail"])
+    error_message = "webhooks must have at most 5 members, with ids of 1 to 20 characters of a-z 0-9 -, and not mail."
+  }
+  validation {
+    condition     = alltrue([for webhook in values(var.webhooks) : can(regex("^https://[^/@?#\\s]+[^@\\s]*$", webhook.url)) && length(webhook.url) <= 200])
+    error_message = "Each url in webhooks must begin with https://, have at most 200 characters, and no user or password, such as https://crm.example.com/coins."
+  }
+  validation {
+    condition     = alltrue([for webhook in values(var.webhooks) : can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?\\s]{1,100}$", webhook.secret_arn))])
+    error_message = "Each secret_arn in webhooks must be the whole ARN of a secret in Secrets Manager, with its six last characters."
+  }
+  validation {
+    condition     = length(var.webhooks) == 0 || try(length(var.quests), 1) > 0
+    error_message = "webhooks must be empty without quests: nobody gets coins."
+  }
+}
+
+variable "coin_mail" {
+  description = "Mail addresses that get a mail for each coin that is issued or revoked, at most 20. AWS asks each of them to confirm. A mail has the id of the person."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.coin_mail) <= 20 && length(distinct(var.coin_mail)) == length(var.coin_mail) && alltrue([for address in var.coin_mail : can(regex("^[^@\\s]+@[^@\\s]+$", address))])
+    error_message = "coin_mail must be at most 20 different mail addresses, such as [\"rewards@example.com\"]."
+  }
+  validation {
+    condition     = length(var.coin_mail) == 0 || try(length(var.quests), 1) > 0
+    error_message = "coin_mail must be empty without quests: nobody gets coins."
+  }
+}
+
 variable "period_grace_hours" {
   description = "Time in hours, 0 to 744, after the end of a day, week, month or season in which what arrives late still counts in it. What arrives later counts in all time alone. A change takes effect with `podium rebuild run`."
   type        = number
@@ -786,13 +830,14 @@ variable "function_concurrency" {
   # an hour. If each asks for 1,000 rows of users with ids of 128 characters, uncompressed, the answers have 199 kB, 28.7
   # GB an hour in all: $2.58 at $0.09 a GB. Requests ($0.03), four functions of 256 MB ($0.05), seven read units a
   # request ($0.13) and traces of one in twenty ($0.05) make it $2.84. Lambda refuses unsigned posts without charge.
-  description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator and rewards: 2 to 1,000). Without reserve_concurrency only the maximum of these two applies. A function URL takes 10 requests a second for each: what anonymous readers can cost beyond CloudFront's cache grows by 70 cents an hour for each of serve. Whoever may post can cost $18 an hour for each of ingest, in batches of 100 activities."
+  description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator, rewards and, for each webhook and for mail, notifier: 2 to 1,000). Without reserve_concurrency only the maximum of these two applies. A function URL takes 10 requests a second for each: what anonymous readers can cost beyond CloudFront's cache grows by 70 cents an hour for each of serve. Whoever may post can cost $18 an hour for each of ingest, in batches of 100 activities."
   type = object({
     ingest     = optional(number, 20)
     aggregator = optional(number, 4)
     serve      = optional(number, 4)
     directory  = optional(number, 4)
     rewards    = optional(number, 4)
+    notifier   = optional(number, 2)
   })
   default  = {}
   nullable = false
@@ -802,8 +847,8 @@ variable "function_concurrency" {
     error_message = "Each value in function_concurrency must be a whole number from 1 to 1,000, such as { ingest = 20 }."
   }
   validation {
-    condition     = var.function_concurrency.aggregator >= 2 && var.function_concurrency.rewards >= 2
-    error_message = "function_concurrency.aggregator and function_concurrency.rewards must be at least 2, such as 4: the event source mapping of SQS allows no less."
+    condition     = min(var.function_concurrency.aggregator, var.function_concurrency.rewards, var.function_concurrency.notifier) >= 2
+    error_message = "aggregator, rewards and notifier in function_concurrency must be at least 2, such as 4: the event source mapping of SQS allows no less."
   }
 }
 
@@ -816,6 +861,7 @@ variable "function_memory_mb" {
     serve      = optional(number, 256)
     directory  = optional(number, 256)
     rewards    = optional(number, 256)
+    notifier   = optional(number, 256)
   })
   default  = {}
   nullable = false
@@ -893,14 +939,14 @@ variable "permissions_boundary_arn" {
 }
 
 variable "table_limits" {
-  description = "The most read and write units a second of tables (activities, dedup, standings, snapshots, people, coins or progress), such as { activities = { write_units = 500 } }: a ceiling on what a flood can cost. Requests beyond it are throttled and tried again. Without an entry only the account's quota applies. To remove a limit, set it to -1 first."
+  description = "The most read and write units a second of tables (activities, dedup, standings, snapshots, people, coins, progress or notices), such as { activities = { write_units = 500 } }: a ceiling on what a flood can cost. Requests beyond it are throttled and tried again. Without an entry only the account's quota applies. To remove a limit, set it to -1 first."
   type        = map(object({ read_units = optional(number), write_units = optional(number) }))
   default     = {}
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.table_limits), ["activities", "dedup", "standings", "snapshots", "people", "coins", "progress"])) == 0
-    error_message = "The keys of table_limits must be activities, dedup, standings, snapshots, people, coins or progress."
+    condition     = length(setsubtract(keys(var.table_limits), ["activities", "dedup", "standings", "snapshots", "people", "coins", "progress", "notices"])) == 0
+    error_message = "The keys of table_limits must be activities, dedup, standings, snapshots, people, coins, progress or notices."
   }
   validation {
     condition = alltrue(flatten([for limit in values(var.table_limits) : [

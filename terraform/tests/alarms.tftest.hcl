@@ -318,7 +318,7 @@ run "without_login_and_quests_neither_is_watched" {
   command = plan
 
   assert {
-    condition = length([for name in keys(local.every_alarm) : name if can(regex("reward|fact|coin|progress", name))]) == 0 && (
+    condition = length([for name in keys(local.every_alarm) : name if can(regex("reward|fact|coin|progress|notice|notifier", name))]) == 0 && (
       !strcontains(aws_cloudwatch_dashboard.podium.dashboard_body, "podium-test-rewards") && !strcontains(aws_cloudwatch_dashboard.podium.dashboard_body, "podium-test-facts")
     )
     error_message = "Without quests there are no rewards, so they must have no alarms and no graphs."
@@ -351,9 +351,9 @@ run "the_longest_names_and_descriptions_fit" {
   }
   assert {
     condition = alltrue([for limited in [
-      { limit = 64, names = concat(values(local.function_names), [aws_iam_role.pipe.name, aws_iam_role.facts_pipe[0].name, aws_iam_role.snapshot_schedule.name, aws_pipes_pipe.activities.name, aws_pipes_pipe.facts[0].name, aws_scheduler_schedule.snapshot.name, aws_scheduler_schedule_group.snapshot.name]) },
+      { limit = 64, names = concat(values(local.function_names), [aws_iam_role.pipe.name, aws_iam_role.event_pipe["facts"].name, aws_iam_role.snapshot_schedule.name, aws_pipes_pipe.activities.name, aws_pipes_pipe.events["facts"].name, aws_scheduler_schedule.snapshot.name, aws_scheduler_schedule_group.snapshot.name]) },
       { limit = 80, names = [for queue in local.queues : queue.name] },
-      { limit = 100, names = concat(values(local.alarm_topic_names), values(local.tables), [aws_sns_topic.facts[0].name, aws_iam_policy.post_activities.name, aws_iam_policy.read_boards.name]) },
+      { limit = 100, names = concat(values(local.alarm_topic_names), values(local.tables), [aws_sns_topic.events["facts"].name, aws_iam_policy.post_activities.name, aws_iam_policy.read_boards.name]) },
       { limit = 255, names = [for alarm in local.every_alarm : alarm.alarm_name] },
     ] : alltrue([for name in limited.names : length(name) <= limited.limit])])
     error_message = "A name is longer than AWS allows: 64 characters for functions, roles, pipes and schedules, and 80 for queues."

@@ -31,26 +31,26 @@ run "with_quests" {
   # stream -> pipe -> topic
 
   assert {
-    condition     = aws_pipes_pipe.facts[0].source == aws_dynamodb_table.activities.stream_arn && aws_pipes_pipe.facts[0].target == aws_sns_topic.facts[0].arn
+    condition     = aws_pipes_pipe.events["facts"].source == aws_dynamodb_table.activities.stream_arn && aws_pipes_pipe.events["facts"].target == aws_sns_topic.events["facts"].arn
     error_message = "The second pipe must connect the stream of the table activities to the topic of facts."
   }
   assert {
-    condition     = aws_pipes_pipe.facts[0].role_arn == aws_iam_role.facts_pipe[0].arn
+    condition     = aws_pipes_pipe.events["facts"].role_arn == aws_iam_role.event_pipe["facts"].arn
     error_message = "The second pipe must have its own role."
   }
   assert {
-    condition = jsonencode(merge(one(aws_pipes_pipe.facts[0].source_parameters[0].dynamodb_stream_parameters), { dead_letter_config = [] })) == jsonencode(
+    condition = jsonencode(merge(one(aws_pipes_pipe.events["facts"].source_parameters[0].dynamodb_stream_parameters), { dead_letter_config = [] })) == jsonencode(
       merge(one(aws_pipes_pipe.activities.source_parameters[0].dynamodb_stream_parameters), { dead_letter_config = [] })
-    ) && aws_pipes_pipe.facts[0].source_parameters[0].filter_criteria[0].filter[0].pattern == aws_pipes_pipe.activities.source_parameters[0].filter_criteria[0].filter[0].pattern
+    ) && aws_pipes_pipe.events["facts"].source_parameters[0].filter_criteria[0].filter[0].pattern == aws_pipes_pipe.activities.source_parameters[0].filter_criteria[0].filter[0].pattern
     error_message = "Both pipes must read the stream in the same way."
   }
   assert {
-    condition     = aws_pipes_pipe.facts[0].source_parameters[0].dynamodb_stream_parameters[0].dead_letter_config[0].arn == aws_sqs_queue.facts_pipe_dead_letters[0].arn
+    condition     = aws_pipes_pipe.events["facts"].source_parameters[0].dynamodb_stream_parameters[0].dead_letter_config[0].arn == aws_sqs_queue.event_pipe_dead_letters["facts"].arn
     error_message = "Records that the second pipe gives up must go to its own DLQ."
   }
   assert {
     # Only objects stand outside quotes, so that the text is JSON whatever the paths stand for.
-    condition = jsondecode(replace(aws_pipes_pipe.facts[0].target_parameters[0].input_template, ": <$.dynamodb.NewImage>", ": {}")) == {
+    condition = jsondecode(replace(aws_pipes_pipe.events["facts"].target_parameters[0].input_template, ": <$.dynamodb.NewImage>", ": {}")) == {
       specversion = "1.0", id = "<$.eventID>", source = "podium/activities", type = "podium.fact.recorded", data = {}
     }
     error_message = "The topic must get CloudEvents with the item as it is."
@@ -60,7 +60,7 @@ run "with_quests" {
 
   assert {
     condition = (
-      aws_sns_topic_subscription.rewards[0].topic_arn == aws_sns_topic.facts[0].arn && aws_sns_topic_subscription.rewards[0].endpoint == aws_sqs_queue.rewards[0].arn &&
+      aws_sns_topic_subscription.rewards[0].topic_arn == aws_sns_topic.events["facts"].arn && aws_sns_topic_subscription.rewards[0].endpoint == aws_sqs_queue.rewards[0].arn &&
       aws_sns_topic_subscription.rewards[0].protocol == "sqs" && aws_sns_topic_subscription.rewards[0].raw_message_delivery
     )
     error_message = "The rewards queue must be subscribed to the topic, without SNS's envelope."
@@ -77,7 +77,7 @@ run "with_quests" {
       for name in ["rewards", "rewards_dead_letters"] : [
         for statement in jsondecode(aws_sqs_queue_policy.tls_only[name].policy).Statement :
         [statement.Principal, statement.Action, statement.Resource, statement.Condition] if statement.Effect == "Allow"
-      ] == [[{ Service = "sns.amazonaws.com" }, "sqs:SendMessage", local.queues[name].arn, { ArnEquals = { "aws:SourceArn" = aws_sns_topic.facts[0].arn } }]]
+      ] == [[{ Service = "sns.amazonaws.com" }, "sqs:SendMessage", local.queues[name].arn, { ArnEquals = { "aws:SourceArn" = aws_sns_topic.events["facts"].arn } }]]
     ])
     error_message = "The topic, and nobody else, must be allowed to send to the rewards queue and its DLQ by their policies."
   }
@@ -116,7 +116,7 @@ run "with_quests" {
   # topic
 
   assert {
-    condition     = aws_sns_topic.facts[0].kms_master_key_id == "alias/aws/sns"
+    condition     = aws_sns_topic.events["facts"].kms_master_key_id == "alias/aws/sns"
     error_message = "The topic must be encrypted."
   }
 }
@@ -151,7 +151,7 @@ run "own_key" {
     kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/12345678-1234-1234-1234-123456789012"
   }
   assert {
-    condition = aws_sns_topic.facts[0].kms_master_key_id == var.kms_key_arn && alltrue([for queue in local.queues : queue.kms_master_key_id == var.kms_key_arn]) && alltrue([
+    condition = aws_sns_topic.events["facts"].kms_master_key_id == var.kms_key_arn && alltrue([for queue in local.queues : queue.kms_master_key_id == var.kms_key_arn]) && alltrue([
       for table in [aws_dynamodb_table.coins[0], aws_dynamodb_table.progress[0]] : table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
     ])
     error_message = "Topic, queues and tables must be encrypted with kms_key_arn."

@@ -41,8 +41,8 @@ const runner = process.ppid;
 setInterval(() => process.ppid === runner || process.exit(1), 1000).unref();
 
 /// Starts a stack. `without` names functions that fail at first. With `dataDir`, the stack keeps
-/// its data when it is killed and started again. `scoring` is a scoring policy, `seasons` are the seasons to count, and
-/// `quests` those whose coins people get.
+/// its data when it is killed and started again. `scoring` is a scoring policy, `seasons` are the seasons to count,
+/// `quests` those whose coins people get, and `webhooks` who is told of that, for `giveUpAfter`.
 /// `login` has further arguments, for a login, and `token` returns the access token that the test's own requests then
 /// need.
 export async function startStack({
@@ -53,14 +53,20 @@ export async function startStack({
   scoring = null,
   seasons = null,
   quests = null,
+  webhooks = null,
+  giveUpAfter = "72h",
   login = [],
   token = null,
   binaries = BINARIES,
 } = {}) {
-  const programs = quests === null ? PROGRAMS : [...PROGRAMS, "rewards"];
+  const programs = [...PROGRAMS];
+  if (quests !== null) programs.push("rewards");
+  if (webhooks !== null) programs.push("notifier");
   const missing = programs.filter((name) => !existsSync(join(binaries, name)));
   assert.deepEqual(missing, [], `not in ${binaries}; run cargo build --workspace --bins first`);
-  const stack = new Stack({ snapshotEvery, timeZone, dataDir, scoring, seasons, quests, login, token, binaries, programs });
+  const stack = new Stack({
+    snapshotEvery, timeZone, dataDir, scoring, seasons, quests, webhooks, giveUpAfter, login, token, binaries, programs,
+  });
   without.forEach((name) => stack.takeAway(name));
   try {
     await stack.start();
@@ -100,9 +106,10 @@ class Stack {
   async start() {
     const args = ["local", "--port", this.#port, "--aws-port", 0];
     args.push("--snapshot-every", this.#settings.snapshotEvery, "--time-zone", this.#settings.timeZone);
+    if (this.#settings.webhooks !== null) args.push("--give-up-after", this.#settings.giveUpAfter);
     args.push("--log-dir", join(this.#directory, "logs"));
     if (this.#settings.dataDir) args.push("--data-dir", join(this.#directory, "data"));
-    for (const name of ["scoring", "seasons", "quests"]) {
+    for (const name of ["scoring", "seasons", "quests", "webhooks"]) {
       if (this.#settings[name] === null) continue;
       const file = join(this.#directory, `${name}.json`);
       writeFileSync(file, JSON.stringify(this.#settings[name]));
@@ -243,10 +250,22 @@ class Stack {
     await this.#sendJson("PUT", `/v1/${kind}/${segmentOf(id)}`, details);
   }
 
+  /// Runs a command of `podium` on this stack, and returns what it prints.
+  podium(...args) {
+    return execFileSync(join(this.#directory, "podium"), [...args, "--aws-url", this.#ready.aws], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+  }
+
+  /// What a function has logged.
+  log(name) {
+    return readFileSync(join(this.#directory, "logs", `${name}.log`), "utf8");
+  }
+
   /// Makes the boards of a period that is over, from activities that may have been sent later.
   archive(period) {
-    const args = ["archive", "--period", period, "--include-late", "--aws-url", this.#ready.aws];
-    execFileSync(join(this.#directory, "podium"), args, { stdio: ["ignore", "ignore", "inherit"] });
+    this.podium("archive", "--period", period, "--include-late");
   }
 
   /// Waits until the board of all time is as wanted.

@@ -185,6 +185,7 @@ async fn an_archive_is_reproducible_and_holds_a_stack_that_counts() {
         "completions/podium.fish",
         "directory",
         "ingest",
+        "notifier",
         "podium",
         "rewards",
         "serve",

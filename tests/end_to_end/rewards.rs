@@ -31,7 +31,7 @@ use store::heartbeats::Lane;
 use store::quests::QuestVersion;
 use store::reward_status::RewardStatus;
 use store::settling::{Portion, Settling};
-use store::stream::event;
+use store::stream::FACT_RECORDED;
 use store::{Activities, Coins, Facts, Quests, RewardRules, RewardTables, Rewarding, StoredFact};
 use tokio::time::Instant;
 
@@ -84,7 +84,9 @@ async fn events(functions: &mut Functions) -> Vec<String> {
     let records = functions.take_messages().await.into_iter();
     let events = records.map(|record| {
         let record: Value = serde_json::from_str(&record).expect("JSON");
-        event(&record["eventID"], &record["dynamodb"]["NewImage"]).to_string()
+        FACT_RECORDED
+            .event(&record["eventID"], &record["dynamodb"]["NewImage"])
+            .to_string()
     });
     events.collect()
 }

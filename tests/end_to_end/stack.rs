@@ -39,6 +39,7 @@ pub fn bin_dir() -> PathBuf {
         "ingest",
         "aggregator",
         "rewards",
+        "notifier",
         "snapshot",
         "serve",
         "directory",

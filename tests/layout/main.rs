@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ingest", &["domain", "identity", "problem", "store", "telemetry"]),
     ("aggregator", &["domain", "queue", "store", "telemetry"]),
     ("rewards", &["domain", "queue", "store", "telemetry"]),
+    ("notifier", &["domain", "queue", "store", "telemetry"]),
     ("snapshot", &["domain", "queue", "store", "telemetry"]),
     ("serve", &["domain", "identity", "problem", "store", "telemetry"]),
     (
@@ -59,7 +60,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "podium",
         &[
-            "client", "domain", "import", "lab", "local", "operate", "store", "terminal",
+            "client", "domain", "import", "lab", "local", "notifier", "operate", "store", "terminal",
         ],
     ),
 ];

@@ -26,17 +26,25 @@ fn deployed(deployment: &Deployment) -> Value {
     });
     json!({
         "functions": serde_json::Map::from_iter(functions),
-        "counting": carrying(deployment, "activities", "activities", ""),
-        "rewards": carrying(deployment, "facts", "rewards", "[0]"),
+        "counting": carrying(deployment, ["activities"; 3]),
+        "rewards": carrying(deployment, ["events[\"facts\"]", "rewards[0]", "rewards_dead_letters[0]"]),
+        "notices": carrying(
+            deployment,
+            [
+                "events[\"coins\"]",
+                "notices[\"webhook-crm\"]",
+                "notices_dead_letters[\"webhook-crm\"]",
+            ],
+        ),
     })
 }
 
-/// What carries facts by a pipe and a queue to a function. Some of it has an index in its address.
-fn carrying(deployment: &Deployment, pipe: &str, queue: &str, index: &str) -> Value {
-    let resource = |kind: &str, name: &str| deployment.resource(&format!("{kind}.{name}{index}"));
+/// What carries facts, or coins, by a pipe and a queue to a function.
+fn carrying(deployment: &Deployment, [pipe, queue, dead_letters]: [&str; 3]) -> Value {
+    let resource = |kind: &str, name: &str| deployment.resource(&format!("{kind}.{name}"));
     let pipe = &resource("aws_pipes_pipe", pipe)["source_parameters"][0];
     let stream = &pipe["dynamodb_stream_parameters"][0];
-    let dead_letters = resource("aws_sqs_queue", &format!("{queue}_dead_letters"));
+    let dead_letters = resource("aws_sqs_queue", dead_letters);
     let mapping = resource("aws_lambda_event_source_mapping", queue);
     let queue = resource("aws_sqs_queue", queue);
     let parsed = |text: &Value| -> Value {
@@ -80,13 +88,19 @@ fn local_stack(batching: Batching) -> Value {
             "serve": function(settings::SERVE),
             "directory": function(settings::DIRECTORY),
             "rewards": function(settings::REWARDS),
+            // For a webhook and for mail.
+            "notifier": function(FunctionSettings {
+                concurrency: 2 * settings::NOTIFIER.concurrency,
+                ..settings::NOTIFIER
+            }),
         },
-        "counting": local_carrying(batching, settings::AGGREGATOR),
-        "rewards": local_carrying(batching, settings::REWARDS),
+        "counting": local_carrying(batching, settings::AGGREGATOR, settings::PIPE_FILTER),
+        "rewards": local_carrying(batching, settings::REWARDS, settings::PIPE_FILTER),
+        "notices": local_carrying(Batching::Prompt, settings::NOTIFIER, settings::COINS_PIPE_FILTER),
     })
 }
 
-fn local_carrying(batching: Batching, function: FunctionSettings) -> Value {
+fn local_carrying(batching: Batching, function: FunctionSettings, filter: &str) -> Value {
     json!({
         "queue": {
             "visibility_seconds": settings::VISIBILITY_TIMEOUT.as_secs(),
@@ -103,7 +117,7 @@ fn local_carrying(batching: Batching, function: FunctionSettings) -> Value {
             "batch_size": settings::PIPE_BATCH_SIZE,
             "retries": settings::PIPE_MAX_RETRIES,
             "record_age_seconds": settings::PIPE_MAX_RECORD_AGE.as_secs(),
-            "filter": serde_json::from_str::<Value>(settings::PIPE_FILTER).unwrap(),
+            "filter": serde_json::from_str::<Value>(filter).unwrap(),
         },
     })
 }
@@ -143,6 +157,7 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("PERIOD_GRACE_HOURS", settings::PERIOD_GRACE_HOURS.to_string()),
         ("TIE_BREAK", TieBreak::default().to_string()),
         ("FINAL_AFTER_SECONDS", seconds(settings::FINAL_AFTER)),
+        ("GIVE_UP_AFTER_SECONDS", seconds(settings::GIVE_UP_AFTER)),
         ("USER_CLAIM", "sub".to_owned()),
         ("WRITE_SCOPE", "podium:write".to_owned()),
         ("ADMIN_SCOPE", "podium:admin".to_owned()),
@@ -225,7 +240,8 @@ fn read(name: &str, environment: &BTreeMap<String, String>) -> anyhow::Result<BT
         "serve" => drop(serve::Config::read(variable)?),
         "directory" => drop(directory::Config::read(variable)?),
         "rewards" => drop(rewards::Config::read(variable)?),
-        _ => unreachable!("there are six functions"),
+        "notifier" => drop(notifier::Config::read(variable)?),
+        _ => unreachable!("there are seven functions"),
     }
     Ok(asked.into_inner())
 }
@@ -251,7 +267,7 @@ fn without_quests_serve_knows_of_no_coins() {
         // The page's files are there in any case.
         .filter(|address| !address.starts_with("aws_s3_object.dashboard"))
         .filter(|address| {
-            ["rewards", "coins", "progress", "facts"]
+            ["rewards", "coins", "progress", "facts", "notices", "notifier"]
                 .iter()
                 .any(|part| address.contains(part))
         })
@@ -389,6 +405,7 @@ fn each_function_is_given_its_own_tables_and_queues() {
         "PEOPLE_TABLE": "podium-test-people",
         "COINS_TABLE": "podium-test-coins",
         "PROGRESS_TABLE": "podium-test-progress",
+        "NOTICES_TABLE": "podium-test-notices",
         "QUEUE_URL": queue("activities"),
         "DEAD_LETTER_QUEUE_URL": queue("activities_dead_letters"),
     });

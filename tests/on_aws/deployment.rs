@@ -10,27 +10,36 @@ use serde_json::Value;
 /// The directory of an initialised Terraform module. `scripts/test` makes a copy for the tests and sets this.
 const MODULE: &str = "PODIUM_TEST_TERRAFORM_MODULE";
 
-pub const FUNCTIONS: [&str; 6] = [
+pub const FUNCTIONS: [&str; 7] = [
     "ingest",
     "aggregator",
     "snapshot",
     "serve",
     "directory",
     "rewards",
+    "notifier",
 ];
 
 /// A quest for each task that is completed first.
 pub const QUESTS: &str = r#"quests=[{"id":"first-task","version":1,"title":"First task","coin":{"name":"Seed","value":5},"per":"once","rule":{"count":{"of":{"kind":"task_completed"},"at_least":1}}}]"#;
 
-/// Arguments that name the environment, choose what must be chosen there, and have a quest, so that everything is
-/// made.
-pub const IN_TEST: [&str; 6] = [
+/// Somebody who is told of coins by a webhook, and somebody by mail.
+pub const WEBHOOKS: &str = r#"webhooks={crm={url="https://crm.example.com/coins",secret_arn="arn:aws:secretsmanager:us-east-1:111122223333:secret:podium/crm-AbCdEf"}}"#;
+pub const MAIL: &str = r#"coin_mail=["rewards@example.com"]"#;
+
+/// Arguments that name the environment, choose what must be chosen there, and have a quest and who is told of its coins,
+/// so that everything is made.
+pub const IN_TEST: [&str; 10] = [
     "-var",
     "environment=test",
     "-var",
     "readers=public",
     "-var",
     QUESTS,
+    "-var",
+    WEBHOOKS,
+    "-var",
+    MAIL,
 ];
 
 pub struct Deployment {
@@ -118,9 +127,13 @@ impl Deployment {
     }
 }
 
-/// The address of a resource in the module of a function. There is one of rewards where there are quests.
+/// The address of a resource in the module of a function. Some of them are not always there.
 pub fn address_in_function(name: &str, resource: &str) -> String {
-    let index = if name == "rewards" { "[0]" } else { "" };
+    let index = if ["rewards", "notifier"].contains(&name) {
+        "[0]"
+    } else {
+        ""
+    };
     format!("module.{name}{index}.{resource}")
 }
 

@@ -211,7 +211,7 @@ async fn start_pipes(emulator: &Emulator, plan: &Plan) -> [Pipe; 2] {
     let activities = pipe::start_planned(planned, &reading, &role);
     let role = emulator.as_role("podium-dev-facts-pipe").await;
     let publisher = emulator.publisher("podium-dev-facts-pipe").await;
-    let planned = plan.resource("aws_pipes_pipe.facts[0]");
+    let planned = plan.resource("aws_pipes_pipe.events[\"facts\"]");
     let facts = pipe::start_planned_to_topic(planned, &reading, &role, move |topic, bodies| {
         publisher.clone().publish(topic, bodies)
     });

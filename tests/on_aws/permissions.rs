@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::deployment::{Deployment, QUESTS, address_in_function, by_default};
+use crate::deployment::{Deployment, MAIL, QUESTS, WEBHOOKS, address_in_function, by_default};
 
 /// The `Sid`s of statements that every function has.
 const OF_EVERY_FUNCTION: [&str; 2] = ["Log", "Trace"];
@@ -72,8 +72,10 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
             ("snapshot", &function("snapshot")),
             ("serve", &function("serve")),
             ("directory", &function("directory")),
-            ("facts pipe", "aws_iam_role_policy.facts_pipe[0]"),
+            ("facts pipe", "aws_iam_role_policy.event_pipe[\"facts\"]"),
             ("rewards", &function("rewards")),
+            ("coins pipe", "aws_iam_role_policy.event_pipe[\"coins\"]"),
+            ("notifier", &function("notifier")),
             ("poster", "aws_iam_policy.post_activities"),
             ("reader", "aws_iam_policy.read_boards"),
         ],
@@ -112,6 +114,15 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         rewards: dynamodb:GetItem on table/podium-test-standings
         rewards: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-rewards
         rewards: sqs:SendMessage on podium-test-rewards-dlq
+        coins pipe: dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams on table/podium-test-coins/stream/2026-01-01T00:00:00.000
+        coins pipe: sns:Publish on podium-test-coins
+        coins pipe: sqs:SendMessage on podium-test-coins-pipe-dlq
+        notifier: dynamodb:GetItem dynamodb:PutItem on table/podium-test-notices
+        notifier: dynamodb:GetItem on table/podium-test-standings
+        notifier: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-mail podium-test-webhook-crm
+        notifier: sqs:SendMessage on podium-test-mail-dlq podium-test-webhook-crm-dlq
+        notifier: secretsmanager:GetSecretValue on secret:podium/crm-AbCdEf
+        notifier: sns:Publish on podium-test-coin-mail
         poster: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
         poster: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
         reader: lambda:InvokeFunctionUrl on function:podium-test-serve:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
@@ -161,6 +172,8 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         "environment=test".to_owned(),
         "readers=public".to_owned(),
         QUESTS.to_owned(),
+        WEBHOOKS.to_owned(),
+        MAIL.to_owned(),
         format!("kms_key_arn={KEY}"),
         format!("permissions_boundary_arn={BOUNDARY}"),
     ];
@@ -176,8 +189,10 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         ("snapshot", "module.snapshot.aws_iam_role_policy.function"),
         ("serve", "module.serve.aws_iam_role_policy.function"),
         ("directory", "module.directory.aws_iam_role_policy.function"),
-        ("facts pipe", "aws_iam_role_policy.facts_pipe[0]"),
+        ("facts pipe", "aws_iam_role_policy.event_pipe[\"facts\"]"),
         ("rewards", "module.rewards[0].aws_iam_role_policy.function"),
+        ("coins pipe", "aws_iam_role_policy.event_pipe[\"coins\"]"),
+        ("notifier", "module.notifier[0].aws_iam_role_policy.function"),
     ];
     let lines: Vec<_> = roles
         .iter()
@@ -210,6 +225,14 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         rewards: kms:Decrypt for podium-test-activities podium-test-coins podium-test-progress podium-test-standings by dynamodb
         rewards: kms:Decrypt for podium-test-rewards by sqs
         rewards: kms:Decrypt kms:GenerateDataKey for podium-test-rewards-dlq by sqs
+        coins pipe: kms:Decrypt for podium-test-coins by dynamodb
+        coins pipe: kms:Decrypt kms:GenerateDataKey for podium-test-coins-pipe-dlq by sqs
+        coins pipe: kms:Decrypt kms:GenerateDataKey for podium-test-coins by sns
+        notifier: kms:Decrypt for function:podium-test-notifier by lambda
+        notifier: kms:Decrypt for podium-test-notices podium-test-standings by dynamodb
+        notifier: kms:Decrypt for podium-test-mail podium-test-webhook-crm by sqs
+        notifier: kms:Decrypt kms:GenerateDataKey for podium-test-mail-dlq podium-test-webhook-crm-dlq by sqs
+        notifier: kms:Decrypt kms:GenerateDataKey for podium-test-coin-mail by sns
     ";
     let expected: Vec<_> = expected.trim().lines().map(str::trim).collect();
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
@@ -494,12 +517,12 @@ fn what_needs_something_else_waits_for_it() {
             "aws_iam_role_policy.pipe".to_owned(),
         ),
         (
-            "aws_pipes_pipe.facts".to_owned(),
-            "terraform_data.facts_pipe_role_is_known".to_owned(),
+            "aws_pipes_pipe.events".to_owned(),
+            "terraform_data.event_pipe_role_is_known".to_owned(),
         ),
         (
-            "terraform_data.facts_pipe_role_is_known".to_owned(),
-            "aws_iam_role_policy.facts_pipe".to_owned(),
+            "terraform_data.event_pipe_role_is_known".to_owned(),
+            "aws_iam_role_policy.event_pipe".to_owned(),
         ),
         // A process of rewards reads the quests when it starts.
         (

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use store::erasures::Erasures;
 use store::quests::QuestVersion;
 use store::reward::Proved;
-use store::stream::{Streamed, event, parse_event};
+use store::stream::{FACT_RECORDED, Streamed, parse_event};
 use store::{RewardRules, StoredFact};
 
 use crate::tell;
@@ -309,7 +309,9 @@ impl World {
 
     /// A fact is stored, and the stream has its event.
     fn store(&mut self, image: &Value) {
-        let body = event(&json!(format!("e{}", self.events.len())), image).to_string();
+        let body = FACT_RECORDED
+            .event(&json!(format!("e{}", self.events.len())), image)
+            .to_string();
         let Ok(Streamed::Fact { fact, received_at }) = parse_event(&body) else {
             panic!("what is stored is no fact: {body}");
         };

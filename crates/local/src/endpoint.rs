@@ -1,5 +1,8 @@
-//! The AWS endpoint of the local stack: `DynamoDB`, its Streams and SQS behind one address. The
+//! The AWS endpoint of the local stack: `DynamoDB`, its Streams, SQS and the secrets of webhooks behind one address. The
 //! `X-Amz-Target` header of the AWS JSON protocols names the service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,6 +14,7 @@ use bytes::Bytes;
 use futures::stream;
 use local_http::{AllowedHosts, Guard};
 use local_sqs::Sqs;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
@@ -41,6 +45,7 @@ pub async fn serve(
     let services = Services {
         dynamodb,
         sqs,
+        secrets: Arc::default(),
         faults: Faults::none(),
     };
     local_http::serve(listener, router(services, AllowedHosts::default()), stop).await;
@@ -62,6 +67,8 @@ pub(crate) fn router(services: Services, hosts: AllowedHosts) -> Router {
 pub(crate) struct Services {
     pub(crate) dynamodb: DynamoDb,
     pub(crate) sqs: Sqs,
+    /// By their ids.
+    pub(crate) secrets: Arc<BTreeMap<String, String>>,
     /// Injected into the calls of functions.
     pub(crate) faults: Faults,
 }
@@ -113,14 +120,30 @@ impl Services {
         match service {
             "DynamoDB_20120810" | "DynamoDBStreams_20120810" => self.dynamodb.call(operation, body).await,
             "AmazonSQS" => self.sqs.call(operation, &body).await.into(),
-            _ => Answer {
-                status: StatusCode::BAD_REQUEST,
-                query_error: None,
-                body: Bytes::from_static(
-                    br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#,
-                ),
-            },
+            "secretsmanager" if operation == "GetSecretValue" => self.secret(&body),
+            _ => refusal("com.amazon.coral.service#UnknownOperationException"),
         }
+    }
+
+    fn secret(&self, body: &[u8]) -> Answer {
+        let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+        let id = asked["SecretId"].as_str().unwrap_or_default();
+        match self.secrets.get(id) {
+            Some(secret) => Answer {
+                status: StatusCode::OK,
+                query_error: None,
+                body: json!({ "Name": id, "SecretString": secret }).to_string().into(),
+            },
+            None => refusal("ResourceNotFoundException"),
+        }
+    }
+}
+
+fn refusal(kind: &str) -> Answer {
+    Answer {
+        status: StatusCode::BAD_REQUEST,
+        query_error: None,
+        body: json!({ "__type": kind }).to_string().into(),
     }
 }
 
@@ -163,6 +186,7 @@ mod tests {
         let services = Services {
             dynamodb,
             sqs,
+            secrets: Arc::default(),
             faults: faults.clone(),
         };
         let router = router(services, AllowedHosts::default());

@@ -17,4 +17,4 @@ pub use identity::{Access, Readers};
 pub use local_http::{ALLOWED_HOSTS_MAX, Host};
 pub use local_lambda::{self as lambda, function_url};
 pub use local_sqs as sqs;
-pub use stack::{Stack, StackConfig, dynamodb_client, keep_new_files_private, sdk_config};
+pub use stack::{Stack, StackConfig, Webhook, dynamodb_client, keep_new_files_private, sdk_config};

@@ -18,6 +18,8 @@ pub const SNAPSHOT: FunctionSettings = FunctionSettings::new(60, 512, 1);
 pub const SERVE: FunctionSettings = FunctionSettings::new(10, 256, 4);
 pub const DIRECTORY: FunctionSettings = FunctionSettings::new(10, 256, 4);
 pub const REWARDS: FunctionSettings = FunctionSettings::new(30, 256, 4);
+/// The invocations for each destination.
+pub const NOTIFIER: FunctionSettings = FunctionSettings::new(30, 256, 2);
 
 impl FunctionSettings {
     const fn new(timeout_seconds: u64, memory_mb: u32, concurrency: usize) -> Self {
@@ -89,6 +91,12 @@ pub const PIPE_MAX_RETRIES: u32 = 10_000;
 /// has given up on it.
 pub const PIPE_MAX_RECORD_AGE: Duration = Duration::from_hours(20);
 pub const PIPE_FILTER: &str = r#"{"eventName":["INSERT"]}"#;
+
+/// Of the stream of coins: those that someone has now, or has no longer.
+pub const COINS_PIPE_FILTER: &str =
+    r#"{"eventName":["INSERT","MODIFY"],"dynamodb":{"NewImage":{"state":{"S":["issued","revoked"]}}}}"#;
+/// Standard Webhooks asks for some days.
+pub const GIVE_UP_AFTER: Duration = Duration::from_hours(3 * 24);
 
 /// When what ingestion received is certainly recorded, so that coins found then are final.
 pub const FINAL_AFTER: Duration = Duration::from_mins(1);

@@ -20,20 +20,20 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use local_http::{AllowedHosts, Host, raise_open_files_limit};
 use serde_json::Value;
-use store::schema::{TableNames, create_tables};
-use store::stream::event;
+use store::schema::{TableNames, create_tables, stream_coins};
+use store::stream::{COIN_CHANGED, EventKind, FACT_RECORDED};
 use store::{Generations, Quests, Rules};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use self::config::StackConfig;
+pub use self::config::{StackConfig, Webhook};
 pub use self::directory::keep_new_files_private;
 use self::directory::{DataDir, create_private};
 use self::functions::{check_binaries, functions};
 use self::listen::{bind, reachable};
-use self::queues::{Queues, RewardsQueues, create_queues};
+use self::queues::{NoticesQueues, Queues, RewardsQueues, create_queues};
 use crate::dynamodb::{DynamoDb, TtlSweeper};
 use crate::endpoint::{self, Services};
 use crate::event_source::{EventSource, EventSourceMapping};
@@ -41,7 +41,7 @@ use crate::faults::{Fault, Faults, Injector, Line};
 use crate::lambda::{Function, InvokeError, Lambda};
 use crate::pipe::{DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
 use crate::scheduler::Schedule;
-use crate::settings::{self, FunctionSettings};
+use crate::settings::{self, Batching, FunctionSettings};
 use crate::sqs::{NewMessage, Queue, Sqs};
 use crate::web::{self, Functions};
 
@@ -66,6 +66,12 @@ struct Rewarding {
     dead_letters: Queue,
 }
 
+/// What carries changes of coins from the stream to the function that tells of them.
+struct Telling {
+    pipe: Pipe,
+    notices: Vec<EventSource>,
+}
+
 /// A running stack.
 pub struct Stack {
     /// Reachable from this machine.
@@ -81,6 +87,8 @@ pub struct Stack {
     counting: Option<Counting>,
     /// `None` without quests.
     rewarding: Option<Rewarding>,
+    /// `None` without webhooks.
+    telling: Option<Telling>,
     snapshots: Schedule,
     /// Aborts the injector when dropped.
     injector: JoinSet<()>,
@@ -144,11 +152,17 @@ impl Stack {
         let (web_listener, web_url) = bind(config.listen, config.port).await?;
         let dynamodb = DynamoDb::open(data_directory("dynamodb")?.as_deref())?;
         let sqs = Sqs::new(aws_url.clone(), data_directory("sqs")?)?;
-        let queues = create_queues(&sqs, config.visibility_timeout, config.quests.is_some())?;
+        let queues = create_queues(
+            &sqs,
+            config.visibility_timeout,
+            config.quests.is_some(),
+            &config.webhooks,
+        )?;
         let hosts = allowed_hosts(&config);
         let services = Services {
             dynamodb: dynamodb.clone(),
             sqs: sqs.clone(),
+            secrets: secrets(&config.webhooks).into(),
             faults: config.faults.clone(),
         };
         let aws = endpoint::router(services, hosts.clone());
@@ -169,6 +183,9 @@ impl Stack {
         create_tables(&client, &tables)
             .await
             .context("cannot create the tables")?;
+        if !config.webhooks.is_empty() {
+            stream_coins(&client, &tables).await?;
+        }
         let generations = settled(&client, &tables, &config).await?;
         configure_quests(&client, &tables, config.quests.as_deref()).await?;
 
@@ -191,7 +208,7 @@ impl Stack {
             tables: &tables,
             data: data.as_ref(),
         };
-        let (counting, rewarding) = carrying.start(&queues, function)?;
+        let (counting, rewarding, telling) = carrying.start(&queues, function)?;
         let injector = carrying.injector(&queues, counting.as_ref(), rewarding.as_ref());
         let snapshots = Schedule::start(config.snapshot_every, {
             let invoke = invoker(function("snapshot")?);
@@ -223,6 +240,7 @@ impl Stack {
             dead_letter_queue: queues.dead_letters,
             counting,
             rewarding,
+            telling,
             snapshots,
             injector,
             servers,
@@ -291,6 +309,12 @@ impl Stack {
             rewarding.rewards.stop(STOP_GRACE).await;
             pipe = pipe.and(rewarding.pipe.stop().await);
         }
+        if let Some(telling) = self.telling {
+            for notices in telling.notices {
+                notices.stop(STOP_GRACE).await;
+            }
+            pipe = pipe.and(telling.pipe.stop().await);
+        }
         self.lambda.stop().await;
         self.ttl.stop().await;
         for server in self.servers {
@@ -309,36 +333,63 @@ fn allowed_hosts(config: &StackConfig) -> AllowedHosts {
     AllowedHosts::with(config.allowed_hosts.iter().cloned().chain(listen))
 }
 
-/// Where a pipe sends its records, and in which form.
+/// The secret of each webhook, by its id.
+fn secrets(webhooks: &[Webhook]) -> BTreeMap<String, String> {
+    let secrets = webhooks.iter();
+    secrets
+        .map(|webhook| (webhook.id.clone(), webhook.secret.clone()))
+        .collect()
+}
+
+/// Which records a pipe sends where, and in which form.
 struct Target {
+    filter: &'static str,
     /// All of them get every message, as the subscribers of a topic do.
     queues: Vec<Queue>,
     dead_letters: Queue,
-    /// Makes a message of a record.
-    template: fn(&str) -> String,
+    /// What a record is sent as; `None` as it is.
+    event: Option<EventKind>,
 }
 
 impl Target {
     /// The queue of counting, which takes records as they are.
     fn records(queues: &Queues) -> Self {
         Self {
+            filter: settings::PIPE_FILTER,
             queues: vec![queues.main.clone()],
             dead_letters: queues.pipe_dead_letters.clone(),
-            template: str::to_owned,
+            event: None,
         }
     }
 
     /// The topic of facts, with its subscribers.
-    fn events(queues: &RewardsQueues) -> Self {
+    fn facts(queues: &RewardsQueues) -> Self {
         Self {
+            filter: settings::PIPE_FILTER,
             queues: vec![queues.main.clone()],
             dead_letters: queues.pipe_dead_letters.clone(),
-            template: |record| {
-                // A record is JSON with these members, since the pipe has parsed it.
-                let record: Value = serde_json::from_str(record).unwrap_or_default();
-                event(&record["eventID"], &record["dynamodb"]["NewImage"]).to_string()
-            },
+            event: Some(FACT_RECORDED),
         }
+    }
+
+    /// The topic of coins, with its subscribers.
+    fn coins(queues: &NoticesQueues) -> Self {
+        Self {
+            filter: settings::COINS_PIPE_FILTER,
+            queues: queues.webhooks.iter().map(|of| of.main.clone()).collect(),
+            dead_letters: queues.pipe_dead_letters.clone(),
+            event: Some(COIN_CHANGED),
+        }
+    }
+
+    fn message(&self, record: &str) -> String {
+        let Some(kind) = self.event else {
+            return record.to_owned();
+        };
+        // A record is JSON with these members, since the pipe has parsed it.
+        let record: Value = serde_json::from_str(record).unwrap_or_default();
+        kind.event(&record["eventID"], &record["dynamodb"]["NewImage"])
+            .to_string()
     }
 
     /// Sends messages to all queues. A message that one of them refuses is sent again to all, as a topic may do.
@@ -347,7 +398,7 @@ impl Target {
         for queue in &self.queues {
             let messages = bodies.iter().map(|body| NewMessage {
                 delay,
-                ..NewMessage::new((self.template)(body))
+                ..NewMessage::new(self.message(body))
             });
             for (index, sent) in queue.send_batch(messages.collect()).into_iter().enumerate() {
                 if let Err(error) = sent {
@@ -369,12 +420,12 @@ struct Carrying<'a> {
 }
 
 impl Carrying<'_> {
-    /// Counting, unless the stack is coupled, and rewards if there are quests.
+    /// Counting, unless the stack is coupled, rewards if there are quests, and notices if there are webhooks.
     fn start(
         &self,
         queues: &Queues,
         function: impl Fn(&str) -> anyhow::Result<Function>,
-    ) -> anyhow::Result<(Option<Counting>, Option<Rewarding>)> {
+    ) -> anyhow::Result<(Option<Counting>, Option<Rewarding>, Option<Telling>)> {
         let counting = if self.config.coupled {
             None
         } else {
@@ -384,7 +435,11 @@ impl Carrying<'_> {
             Some(queues) => Some(self.rewarding(queues, function("rewards")?)?),
             None => None,
         };
-        Ok((counting, rewarding))
+        let telling = match &queues.notices {
+            Some(queues) => Some(self.telling(queues, &function("notifier")?)?),
+            None => None,
+        };
+        Ok((counting, rewarding, telling))
     }
 
     /// Injects faults into both lines, if there are any.
@@ -407,25 +462,58 @@ impl Carrying<'_> {
 
     fn counting(&self, queues: &Queues, aggregator: Function) -> anyhow::Result<Counting> {
         Ok(Counting {
-            pipe: self.pipe("podium", "pipe.json", Target::records(queues))?,
+            pipe: self.pipe(
+                "podium",
+                "pipe.json",
+                &self.tables.activities,
+                Target::records(queues),
+            )?,
             aggregation: self.mapping(&queues.main, settings::AGGREGATOR, aggregator)?,
         })
     }
 
     fn rewarding(&self, queues: &RewardsQueues, rewards: Function) -> anyhow::Result<Rewarding> {
         Ok(Rewarding {
-            pipe: self.pipe("podium-facts", "facts-pipe.json", Target::events(queues))?,
+            pipe: self.pipe(
+                "podium-facts",
+                "facts-pipe.json",
+                &self.tables.activities,
+                Target::facts(queues),
+            )?,
             rewards: self.mapping(&queues.main, settings::REWARDS, rewards)?,
             queue: queues.main.clone(),
             dead_letters: queues.dead_letters.clone(),
         })
     }
 
-    fn pipe(&self, name: &str, checkpoint: &str, target: Target) -> anyhow::Result<Pipe> {
+    fn telling(&self, queues: &NoticesQueues, notifier: &Function) -> anyhow::Result<Telling> {
+        let notices = queues.webhooks.iter().map(|of| {
+            let mapping = EventSourceMapping {
+                queue: of.main.clone(),
+                // Each message is a call, so there is nothing to wait for.
+                batch_size: Batching::Prompt.batch_size(),
+                batching_window: Batching::Prompt.window(),
+                maximum_concurrency: settings::NOTIFIER.concurrency,
+                faults: self.config.faults.clone(),
+            };
+            anyhow::Ok(mapping.start(invoker(notifier.clone()))?)
+        });
+        Ok(Telling {
+            notices: notices.collect::<Result<_, _>>()?,
+            pipe: self.pipe(
+                "podium-coins",
+                "coins-pipe.json",
+                &self.tables.coins,
+                Target::coins(queues),
+            )?,
+        })
+    }
+
+    fn pipe(&self, name: &str, checkpoint: &str, table: &str, target: Target) -> anyhow::Result<Pipe> {
         let config = PipeConfig {
             name: name.to_owned(),
             batch_size: settings::PIPE_BATCH_SIZE,
-            filter: Some(settings::PIPE_FILTER.parse()?),
+            filter: Some(target.filter.parse()?),
             maximum_retry_attempts: Some(settings::PIPE_MAX_RETRIES),
             maximum_record_age: Some(settings::PIPE_MAX_RECORD_AGE),
             checkpoint: self.data.map(|data| data.file(checkpoint)),
@@ -440,7 +528,7 @@ impl Carrying<'_> {
             let mut results = dead_letters.send_batch(vec![message]);
             std::future::ready(results.remove(0).map(drop).map_err(anyhow::Error::from))
         };
-        let source = TableStream::new(self.dynamodb.clone(), &self.tables.activities);
+        let source = TableStream::new(self.dynamodb.clone(), table);
         Pipe::start(source, config, send, send_to_dlq)
     }
 

@@ -25,17 +25,21 @@ const EXIT_INTERRUPTED: u8 = 130;
 
 pub const HELP: &str = "\
 A dead letter is a message that a stage gave up on. In the DLQ `activities` it is an activity that could
-not be counted; in `rewards`, one that could not be looked at for coins. Fix the cause, then redrive them: each is sent
-to its queue again, and counts or gives its coins once. Each has a reason:
+not be counted; in `rewards`, one that could not be looked at for coins; in `webhook-ID` and `mail`, an event of a coin
+that could not be sent. Fix the cause, then redrive them: each is sent to its queue again, and counts, gives its coins or
+is sent once. Each has a reason:
 
   not_scored            the scoring policy has no points for this kind at the activity's time
   not_countable         DynamoDB refused the write and will refuse it again
   not_a_stream_record   the message is not a stream record as the pipe sends it
   not_an_insert         the record is about a changed or deleted activity
   no_new_image          the record does not carry the new item
-  not_an_event          the message is not an event as the pipe of rewards makes it
+  not_an_event          the message is not an event as a pipe makes it
   unknown_event         the event has an unknown version or type
   not_an_activity       the item in the record or event is not an activity
+  not_a_coin            the item in the event is not a coin
+  not_received          the receiver of a webhook did not take the event for three days
+  ended                 the receiver of a webhook answered 410 Gone
   none                  it failed 1,000 times and SQS moved it; the function's log says why
 
 Where:
@@ -44,10 +48,10 @@ Where:
   credentials (from the environment or a profile) and your region or --region. AWS_ENDPOINT_URL selects
   an emulator. You can also name the queues by their URLs.
 
-  There are up to four DLQs. Choose one with --of: `activities` (messages that the aggregator could
-  not count; the default), `rewards` (messages that rewards could not read; where there are quests), `pipe`
-  (positions in the stream that the pipe gave up on) or `snapshot` (runs that failed; on AWS only). Only
-  `activities` and `rewards` can be redriven.
+  Choose a DLQ with --of: `activities` (messages that the aggregator could not count; the default), `rewards`
+  (messages that rewards could not read; where there are quests), `webhook-ID` and `mail` (events of coins that
+  could not be sent), `pipe`, `facts-pipe` and `coins-pipe` (positions in a stream that the pipe gave up on) or
+  `snapshot` (runs that failed; on AWS only). Those of pipes and of the snapshot cannot be redriven.
 
 Reading does not lose anything:
   SQS has no way to list a queue; it can only hand messages out. These commands receive up to 100,000

@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use terminal::duration;
 use terminal::text::{counted, grouped};
 
-use crate::{quests, small_file};
+use crate::{quests, small_file, webhooks};
 
 pub const HELP: &str = "\
 When it is ready, it prints one line of JSON on standard output: the addresses, the process id and
@@ -57,8 +57,8 @@ The file of --seasons is JSON of the same form as Terraform's variable seasons:
   [{\"id\": \"autumn-2026\", \"title\": \"Autumn\", \"first_day\": \"2026-09-01\", \"last_day\": \"2026-11-30\"}]
 They do not overlap. One can be added or changed until its first day; after that it takes `podium rebuild run`.
 
-podium starts the programs ingest, aggregator, snapshot, serve and directory, and rewards if there are quests, from its own
-directory.";
+podium starts the programs ingest, aggregator, snapshot, serve and directory, rewards if there are quests, and notifier if there
+are webhooks, from its own directory.";
 
 /// The policy travels in an environment variable, which Linux limits to 128 KiB.
 const SCORING_BYTES_MAX: u64 = 64 * 1024;
@@ -112,6 +112,13 @@ pub struct Args {
     /// The quests whose coins people get, as a JSON file; `podium quests check` tells what is wrong with one
     #[arg(long, value_name = "FILE")]
     quests: Option<PathBuf>,
+    /// Who is told of coins, as a JSON file: [{"id": "crm", "url": "https://...", "secret": "whsec_..."}]. A receiver on
+    /// this machine may be http://127.0.0.1:...
+    #[arg(long, value_name = "FILE", requires = "quests")]
+    webhooks: Option<PathBuf>,
+    /// How long an event is tried for a webhook, before it becomes a dead letter
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "72h", requires = "webhooks")]
+    give_up_after: Duration,
     /// How often the boards are published
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     snapshot_every: Duration,
@@ -309,6 +316,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     // Where there are none, nothing is started for them.
     let quests = quests.and_then(|(quests, text)| (!quests.is_empty()).then_some(text));
     let has_quests = quests.is_some();
+    let webhooks = args.webhooks.as_deref().map(webhooks::read).transpose()?;
     let listen = args.listen;
     let (access, login) = args.login.read()?;
     let has_login = login.is_some();
@@ -326,6 +334,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         tie_break: args.tie_break,
         team_score: args.team_score,
         quests,
+        webhooks: webhooks.unwrap_or_default(),
+        give_up_after: args.give_up_after,
         snapshot_every: args.snapshot_every,
         max_activity_age: args.max_activity_age,
         batching: args.batching,

@@ -8,6 +8,7 @@ mod people;
 mod quests;
 mod small_file;
 mod smoke;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,9 @@ enum Command {
     /// Check quests, and try them on the activities of a file
     #[command(subcommand, after_long_help = quests::HELP)]
     Quests(quests::Command),
+    /// Send events again to a webhook that wanted no more
+    #[command(subcommand, after_long_help = webhooks::HELP)]
+    Webhooks(webhooks::Command),
     /// Send synthetic activities at a fixed rate and measure the answers
     Load(load::Args),
     /// Check a deployment: follow one activity from its POST to the board
@@ -94,6 +98,7 @@ async fn main() -> ExitCode {
         Command::Correct(command) => correct::run(command).await,
         Command::People(command) => people::run(command).await,
         Command::Quests(command) => quests::run(command),
+        Command::Webhooks(command) => webhooks::run(command).await,
         Command::Load(args) => load::run(args).await,
         Command::Smoke(args) => smoke::run(args).await,
         Command::Board(args) => board::run(args).await,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 pub use depth::depth;
 pub use queues::Queues;
-pub use verdicts::{DeadLetter, Verdicts};
+pub use verdicts::{DeadLetter, Deferred, Verdicts};
 
 /// Reserved at the end of an invocation to report what was not done.
 const REPORT_MARGIN: Duration = Duration::from_secs(3);

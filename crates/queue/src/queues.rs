@@ -11,7 +11,7 @@ use aws_sdk_sqs::types::{
 };
 use rand::RngExt as _;
 
-use crate::verdicts::{DeadLetter, Verdicts};
+use crate::verdicts::{DeadLetter, Deferred, Verdicts};
 
 /// SQS's limits for one batch: messages, and bytes of their bodies and attributes.
 const BATCH: usize = 10;
@@ -24,6 +24,8 @@ const REDELIVERY_MAX: Duration = Duration::from_mins(15);
 /// average, this bridges 19 days: longer than the queue keeps a message.
 const QUICK_DELIVERIES: u32 = 100;
 const REDELIVERY_MAX_LONG: Duration = Duration::from_hours(1);
+/// A message is invisible for at most 12 hours after it was received, and an invocation takes some of that.
+const PAUSE_MAX: Duration = Duration::from_hours(11);
 /// Longer reasons help no one.
 const MAX_REASON_CHARS: usize = 500;
 /// A reason in characters of 4 bytes, plus names, types and the other values.
@@ -43,7 +45,11 @@ impl Queues {
         verdicts.log();
         let dead_letters = mem::take(&mut verdicts.dead);
         let dead = dead_letters.len();
-        verdicts.deferred.extend(self.send_to_dlq(dead_letters).await);
+        let unsent = self.send_to_dlq(dead_letters).await.into_iter();
+        verdicts.deferred.extend(unsent.map(|message| Deferred {
+            message,
+            not_before: Duration::ZERO,
+        }));
         self.defer(&verdicts.deferred).await;
         dead
     }
@@ -105,11 +111,13 @@ impl Queues {
 
     /// Spreads the redelivery of messages over time, instead of all at once after the visibility timeout.
     /// If this fails, that timeout applies.
-    async fn defer(&self, messages: &[&SqsMessage]) {
+    async fn defer(&self, deferred: &[Deferred<'_>]) {
         let mut failure = None;
-        for batch in messages.chunks(BATCH) {
-            let entries = batch.iter().enumerate().filter_map(|(at, message)| {
+        for batch in deferred.chunks(BATCH) {
+            let entries = batch.iter().enumerate().filter_map(|(at, deferred)| {
+                let Deferred { message, not_before } = deferred;
                 let pause = redelivery_pause(receive_count(message), rand::rng().random());
+                let pause = pause.max((*not_before).min(PAUSE_MAX));
                 ChangeMessageVisibilityBatchRequestEntry::builder()
                     .id(at.to_string())
                     .receipt_handle(message.receipt_handle.as_deref()?)

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
 
@@ -14,9 +15,17 @@ const REASON_CHARS: usize = 200;
 pub struct Verdicts<'a> {
     pub dead: Vec<DeadLetter<'a>>,
     /// Messages to be delivered again.
-    pub deferred: Vec<&'a SqsMessage>,
+    pub deferred: Vec<Deferred<'a>>,
     /// How many of them have each reason.
     because: BTreeMap<String, usize>,
+}
+
+/// A message to be delivered again.
+#[derive(Clone, Copy, Debug)]
+pub struct Deferred<'a> {
+    pub message: &'a SqsMessage,
+    /// Not before this has passed. Usually the number of deliveries alone decides.
+    pub not_before: Duration,
 }
 
 /// A message that can never be processed, and why.
@@ -52,9 +61,16 @@ impl<'a> Verdicts<'a> {
     }
 
     pub fn defer(&mut self, messages: Vec<&'a SqsMessage>, reason: &str) {
+        self.defer_for(messages, Duration::ZERO, reason);
+    }
+
+    /// Has messages delivered again, but not before `not_before` has passed.
+    pub fn defer_for(&mut self, messages: Vec<&'a SqsMessage>, not_before: Duration, reason: &str) {
         if !messages.is_empty() {
             *self.because.entry(reason.to_owned()).or_default() += messages.len();
-            self.deferred.extend(messages);
+            let messages = messages.into_iter();
+            self.deferred
+                .extend(messages.map(|message| Deferred { message, not_before }));
         }
     }
 
@@ -85,9 +101,9 @@ impl<'a> Verdicts<'a> {
 
     /// What tells the queue which messages to deliver again.
     pub fn response(&self) -> SqsBatchResponse {
-        let failures = self.deferred.iter().map(|message| {
+        let failures = self.deferred.iter().map(|deferred| {
             let mut failure = BatchItemFailure::default();
-            failure.item_identifier = message.message_id.clone().unwrap_or_default();
+            failure.item_identifier = deferred.message.message_id.clone().unwrap_or_default();
             failure
         });
         let mut response = SqsBatchResponse::default();

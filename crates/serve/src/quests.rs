@@ -13,7 +13,7 @@ use domain::{FreshnessDocument, Person, Quest, QuestId, UserId, Visibility};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::StatusCode;
 use problem::Problem;
-use store::coins::{After, COUNTED_MAX, Holder, KeptCoin};
+use store::coins::{After, COUNTED_MAX, Holder};
 use store::quests::{InvalidQuests, QuestVersion};
 use store::{Coins, Quests, StoreError};
 
@@ -142,7 +142,7 @@ impl Serve {
         let document = CoinsDocument {
             user_id: user.clone(),
             balance: issued.map(|coin| u64::from(coin.value)).sum(),
-            coins: coins.into_iter().map(of_user).collect(),
+            coins: coins.into_iter().map(UserCoin::from).collect(),
             freshness,
         };
         Ok(self.cacheable(document, now))
@@ -227,23 +227,4 @@ fn found(holder: Holder, person: Person, viewer: &Viewer) -> Option<FoundCoin> {
         state: holder.state,
         serial: holder.serial,
     })
-}
-
-fn of_user(coin: KeptCoin) -> UserCoin {
-    UserCoin {
-        coin_id: coin.id,
-        quest_id: coin.quest,
-        version: coin.version,
-        coin: CoinSummary {
-            name: coin.coin,
-            value: coin.value,
-        },
-        period: coin.period,
-        found_at: coin.found_at,
-        state: coin.state,
-        reason: coin.reason,
-        serial: coin.serial,
-        evidence: coin.evidence,
-        evidence_count: coin.evidence_count,
-    }
 }

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
+use domain::documents::{CoinSummary, UserCoin};
 use domain::quest::{CoinState, Revoked};
 use domain::{ActivityId, Coin, Quest, UserId};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -105,6 +106,27 @@ impl KeptCoin {
             .map_err(|error| StoreError::corrupt("encoding a coin", subject, error))?;
         item.extend(keys.map(|(name, value)| (name.to_owned(), string(value))));
         Ok(item)
+    }
+}
+
+impl From<KeptCoin> for UserCoin {
+    fn from(coin: KeptCoin) -> Self {
+        Self {
+            coin_id: coin.id,
+            quest_id: coin.quest,
+            version: coin.version,
+            coin: CoinSummary {
+                name: coin.coin,
+                value: coin.value,
+            },
+            period: coin.period,
+            found_at: coin.found_at,
+            state: coin.state,
+            reason: coin.reason,
+            serial: coin.serial,
+            evidence: coin.evidence,
+            evidence_count: coin.evidence_count,
+        }
     }
 }
 

@@ -37,6 +37,7 @@ pub mod attribute {
     pub const COIN_ID: &str = "coin_id";
     pub const HOLDERS: &str = "holders";
     pub const PLACE: &str = "place";
+    pub const NOTICE: &str = "notice";
 }
 
 /// The key attributes of the table of activities.

@@ -20,6 +20,7 @@ pub struct TableNames {
     pub people: String,
     pub coins: String,
     pub progress: String,
+    pub notices: String,
 }
 
 /// What defines one table.
@@ -57,10 +58,11 @@ impl TableNames {
             people: name("people"),
             coins: name("coins"),
             progress: name("progress"),
+            notices: name("notices"),
         }
     }
 
-    fn tables(&self) -> [Table<'_>; 7] {
+    fn tables(&self) -> [Table<'_>; 8] {
         [
             Table {
                 name: &self.activities,
@@ -124,6 +126,14 @@ impl TableNames {
                 has_ttl: false,
                 index: None,
             },
+            Table {
+                name: &self.notices,
+                partition_key: attribute::NOTICE,
+                sort_key: None,
+                has_stream: false,
+                has_ttl: true,
+                index: None,
+            },
         ]
     }
 }
@@ -166,10 +176,7 @@ async fn create_table(client: &Client, table: &Table<'_>) -> Result<(), StoreErr
         request = request.global_secondary_indexes(index.build().map_err(invalid)?);
     }
     if table.has_stream {
-        let stream = StreamSpecification::builder()
-            .stream_enabled(true)
-            .stream_view_type(StreamViewType::NewImage);
-        request = request.stream_specification(stream.build().map_err(invalid)?);
+        request = request.stream_specification(new_images().map_err(invalid)?);
     }
     match request.send().await {
         Ok(_) => {}
@@ -191,6 +198,28 @@ async fn create_table(client: &Client, table: &Table<'_>) -> Result<(), StoreErr
             .map_err(|error| StoreError::unavailable("enabling the expiry of items", error))?;
     }
     Ok(())
+}
+
+fn new_images() -> Result<StreamSpecification, BuildError> {
+    StreamSpecification::builder()
+        .stream_enabled(true)
+        .stream_view_type(StreamViewType::NewImage)
+        .build()
+}
+
+/// Gives the table of coins a stream, which it needs only where someone is told of coins.
+pub async fn stream_coins(client: &Client, names: &TableNames) -> Result<(), StoreError> {
+    let unavailable = |error| StoreError::unavailable("describing the table of coins", error);
+    let table = client.describe_table().table_name(&names.coins).send().await;
+    let table = table.map_err(unavailable)?.table;
+    if table.is_some_and(|table| table.stream_specification.is_some()) {
+        return Ok(());
+    }
+    let invalid = |error: BuildError| StoreError::corrupt("describing a stream", &names.coins, error);
+    let stream = new_images().map_err(invalid)?;
+    let update = client.update_table().table_name(&names.coins);
+    let updated = update.stream_specification(stream).send().await.map(drop);
+    updated.map_err(|error| StoreError::unavailable("giving the table of coins a stream", error))
 }
 
 /// The schema of a partition key and a sort key.

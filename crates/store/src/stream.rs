@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::coins::KeptCoin;
 use crate::heartbeats::Lane;
 use crate::item::{Item, text};
 use crate::keys::attribute;
@@ -65,8 +66,26 @@ pub fn parse(body: &str) -> Result<Streamed, Unreadable> {
     streamed(&image.into()).map_err(|detail| unreadable("not_an_activity", detail))
 }
 
-/// A record of the stream as a `CloudEvent`, whose data is the new image as it is. The topic of facts has these. An
-/// `EventBridge` pipe makes it by the same template, where `<$.eventID>` and the like stand for parts of the record.
+/// A kind of `CloudEvents` that a pipe makes of a stream's records, whose data is the new image as it is. An `EventBridge`
+/// pipe makes them by the same template, where `<$.eventID>` and the like stand for parts of the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventKind {
+    pub source: &'static str,
+    pub name: &'static str,
+}
+
+/// The topic of facts has these.
+pub const FACT_RECORDED: EventKind = EventKind {
+    source: "podium/activities",
+    name: "podium.fact.recorded",
+};
+/// The topic of coins has these.
+pub const COIN_CHANGED: EventKind = EventKind {
+    source: "podium/coins",
+    name: "podium.coin.changed",
+};
+const EVENT_VERSION: &str = "1.0";
+
 #[derive(Deserialize)]
 struct Event {
     specversion: String,
@@ -75,36 +94,51 @@ struct Event {
     data: serde_dynamo::Item,
 }
 
-/// What events of the topic of facts are called.
-pub const EVENT_TYPE: &str = "podium.fact.recorded";
-/// Where they come from.
-pub const EVENT_SOURCE: &str = "podium/activities";
-const EVENT_VERSION: &str = "1.0";
+impl EventKind {
+    /// Makes the event of a record, whose id and new image are given as JSON.
+    pub fn event(self, event_id: &Value, new_image: &Value) -> Value {
+        json!({
+            "specversion": EVENT_VERSION,
+            "id": event_id,
+            "source": self.source,
+            "type": self.name,
+            "data": new_image,
+        })
+    }
 
-/// Makes the event of a record, whose id and new image are given as JSON.
-pub fn event(event_id: &Value, new_image: &Value) -> Value {
-    json!({
-        "specversion": EVENT_VERSION,
-        "id": event_id,
-        "source": EVENT_SOURCE,
-        "type": EVENT_TYPE,
-        "data": new_image,
-    })
+    /// The new image in the body of a message.
+    fn image(self, body: &str) -> Result<Item, Unreadable> {
+        let unreadable = |code, detail: String| Unreadable { code, detail };
+        let event: Event =
+            serde_json::from_str(body).map_err(|error| unreadable("not_an_event", error.to_string()))?;
+        if (event.specversion.as_str(), event.kind.as_str()) != (EVENT_VERSION, self.name) {
+            let (version, name) = (shorten(&event.specversion), shorten(&event.kind));
+            let detail = format!(
+                "specversion is {version:?} and type is {name:?}; they must be {EVENT_VERSION:?} and {:?}",
+                self.name
+            );
+            return Err(unreadable("unknown_event", detail));
+        }
+        Ok(event.data.into())
+    }
 }
 
-/// Parses the body of a message with an event.
+/// Parses the body of a message with an event of a fact.
 pub fn parse_event(body: &str) -> Result<Streamed, Unreadable> {
-    let unreadable = |code, detail: String| Unreadable { code, detail };
-    let event: Event =
-        serde_json::from_str(body).map_err(|error| unreadable("not_an_event", error.to_string()))?;
-    if (event.specversion.as_str(), event.kind.as_str()) != (EVENT_VERSION, EVENT_TYPE) {
-        let (version, name) = (shorten(&event.specversion), shorten(&event.kind));
-        let detail = format!(
-            "specversion is {version:?} and type is {name:?}; they must be {EVENT_VERSION:?} and {EVENT_TYPE:?}"
-        );
-        return Err(unreadable("unknown_event", detail));
-    }
-    streamed(&event.data.into()).map_err(|detail| unreadable("not_an_activity", detail))
+    let unreadable = |detail| Unreadable {
+        code: "not_an_activity",
+        detail,
+    };
+    streamed(&FACT_RECORDED.image(body)?).map_err(unreadable)
+}
+
+/// Parses the body of a message with an event of a coin.
+pub fn parse_coin(body: &str) -> Result<KeptCoin, Unreadable> {
+    let coin = serde_dynamo::from_item(COIN_CHANGED.image(body)?);
+    coin.map_err(|error| Unreadable {
+        code: "not_a_coin",
+        detail: error.to_string(),
+    })
 }
 
 /// Parses an item of the table of activities, or says which of its attributes is wrong.
@@ -226,7 +260,7 @@ mod tests {
     fn an_event_has_what_the_record_has_and_says_why_it_cannot_be_read() {
         let heartbeat = r#"{"user_id":{"S":"~heartbeat-07"},"activity_id":{"S":"2026-11-21T09:00:00.250Z"}}"#;
         let image: Value = serde_json::from_str(heartbeat).unwrap();
-        let body = event(&"e1".into(), &image).to_string();
+        let body = FACT_RECORDED.event(&"e1".into(), &image).to_string();
         assert_eq!(parse_event(&body), parse(&record("INSERT", heartbeat)));
         for (body, expected) in [
             (
@@ -238,7 +272,7 @@ mod tests {
                 r#"unknown_event: specversion is "1.0" and type is "podium.fact.forgotten"; they must be "1.0" and "podium.fact.recorded""#,
             ),
             (
-                event(&"e1".into(), &json!({})).to_string(),
+                FACT_RECORDED.event(&"e1".into(), &json!({})).to_string(),
                 "not_an_activity: user_id is missing",
             ),
         ] {

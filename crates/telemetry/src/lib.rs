@@ -76,6 +76,10 @@ metrics! {
     GateHits: "Count",
     /// People whose facts were read although no coin changed.
     GateMisses: "Count",
+    /// Events that a destination got.
+    Notified: "Count",
+    /// Events for receivers that wanted no more. They are in the DLQ.
+    Ended: "Count",
     /// Time from sending a heartbeat to counting it, or until now while it is in transit; of rewards, until it is
     /// processed.
     Lag: "Seconds",

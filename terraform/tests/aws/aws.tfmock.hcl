@@ -254,7 +254,8 @@ override_resource {
 override_resource {
   target = aws_dynamodb_table.coins[0]
   values = {
-    arn = "arn:aws:dynamodb:us-east-1:111122223333:table/podium-test-coins"
+    arn        = "arn:aws:dynamodb:us-east-1:111122223333:table/podium-test-coins"
+    stream_arn = "arn:aws:dynamodb:us-east-1:111122223333:table/podium-test-coins/stream/2026-01-01T00:00:00.000"
   }
 }
 
@@ -284,7 +285,7 @@ override_resource {
 }
 
 override_resource {
-  target = aws_sqs_queue.facts_pipe_dead_letters[0]
+  target = aws_sqs_queue.event_pipe_dead_letters["facts"]
   values = {
     arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-facts-pipe-dlq"
     id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-facts-pipe-dlq"
@@ -293,14 +294,14 @@ override_resource {
 }
 
 override_resource {
-  target = aws_sns_topic.facts[0]
+  target = aws_sns_topic.events["facts"]
   values = {
     arn = "arn:aws:sns:us-east-1:111122223333:podium-test-facts"
   }
 }
 
 override_resource {
-  target = aws_iam_role.facts_pipe[0]
+  target = aws_iam_role.event_pipe["facts"]
   values = {
     arn = "arn:aws:iam::111122223333:role/podium-test-facts-pipe"
     id  = "podium-test-facts-pipe"
@@ -327,6 +328,110 @@ override_resource {
   values = {
     arn     = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-rewards"
     version = "7"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.notices["webhook-crm"]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-webhook-crm"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-webhook-crm"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-webhook-crm"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.notices_dead_letters["webhook-crm"]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-webhook-crm-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-webhook-crm-dlq"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-webhook-crm-dlq"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.notices["mail"]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-mail"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-mail"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-mail"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.notices_dead_letters["mail"]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-mail-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-mail-dlq"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-mail-dlq"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.event_pipe_dead_letters["coins"]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-coins-pipe-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-coins-pipe-dlq"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-coins-pipe-dlq"
+  }
+}
+
+override_resource {
+  target = aws_sns_topic.events["coins"]
+  values = {
+    arn = "arn:aws:sns:us-east-1:111122223333:podium-test-coins"
+  }
+}
+
+override_resource {
+  target = aws_sns_topic.coin_mail[0]
+  values = {
+    arn = "arn:aws:sns:us-east-1:111122223333:podium-test-coin-mail"
+  }
+}
+
+override_resource {
+  target = aws_iam_role.event_pipe["coins"]
+  values = {
+    arn = "arn:aws:iam::111122223333:role/podium-test-coins-pipe"
+    id  = "podium-test-coins-pipe"
+  }
+}
+
+override_resource {
+  target = aws_dynamodb_table.notices[0]
+  values = {
+    arn = "arn:aws:dynamodb:us-east-1:111122223333:table/podium-test-notices"
+  }
+}
+
+override_resource {
+  target = module.notifier[0].aws_iam_role.function
+  values = {
+    arn = "arn:aws:iam::111122223333:role/podium-test-notifier"
+    id  = "podium-test-notifier"
+  }
+}
+
+override_resource {
+  target = module.notifier[0].aws_cloudwatch_log_group.function
+  values = {
+    arn = "arn:aws:logs:us-east-1:111122223333:log-group:/aws/lambda/podium-test-notifier"
+  }
+}
+
+override_resource {
+  target = module.notifier[0].aws_lambda_alias.live
+  values = {
+    arn = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-notifier:live"
+  }
+}
+
+override_resource {
+  target = module.notifier[0].aws_lambda_function.function
+  values = {
+    arn     = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-notifier"
+    version = "8"
   }
 }
 

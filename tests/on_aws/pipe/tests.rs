@@ -228,7 +228,7 @@ async fn new_items_and_nothing_else_reach_the_target_as_from_the_stacks_own_pipe
 #[tokio::test]
 async fn the_template_of_terraform_makes_the_events_of_the_local_stack() {
     let Some(deployment) = by_default() else { return };
-    let facts = deployment.resource("aws_pipes_pipe.facts[0]");
+    let facts = deployment.resource("aws_pipes_pipe.events[\"facts\"]");
     let endpoint = Endpoint::start().await;
     endpoint.put("ann \"the\" <b>", "a1", "p").await;
     let mut plan = plan(&endpoint.stream_arn);
@@ -243,7 +243,7 @@ async fn the_template_of_terraform_makes_the_events_of_the_local_stack() {
     let record = inserts.values().next().expect("a record");
     assert_eq!(
         sent,
-        store::stream::event(&record["eventID"], &record["dynamodb"]["NewImage"])
+        store::stream::FACT_RECORDED.event(&record["eventID"], &record["dynamodb"]["NewImage"])
     );
 }
 

@@ -129,13 +129,14 @@ impl Injector {
             people,
             coins,
             progress,
+            notices,
         } = &self.tables;
         let tables: &[&str] = match draw.below(6) {
             0 => &[activities],
             // The most frequent, because failed counting has the most different consequences.
             1 | 2 => &[dedup, standings],
             3 => &[people],
-            4 => &[coins, progress],
+            4 => &[coins, progress, notices],
             _ => &[snapshots],
         };
         self.faults.raise(refusal, tables.iter().copied(), 1.0);

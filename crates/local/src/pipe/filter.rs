@@ -2,61 +2,101 @@
 
 use std::str::FromStr;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-const EVENT_NAME: &str = "eventName";
-
-/// The part of `EventBridge`'s pattern language that this project's pipe uses: a list of event names.
-/// Anything else is refused rather than ignored.
+/// The part of `EventBridge`'s pattern language that this project's pipes use: members of a record, however deep, that
+/// are one of several strings. Anything else is refused rather than ignored.
 ///
 /// ```text
-/// {"eventName": ["INSERT"]}
+/// {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"state": {"S": ["issued"]}}}}
 /// ```
 #[derive(Clone, Debug)]
-pub struct FilterPattern {
-    event_names: Vec<String>,
+pub struct FilterPattern(Pattern);
+
+#[derive(Clone, Debug)]
+enum Pattern {
+    All(Vec<(String, Pattern)>),
+    OneOf(Vec<String>),
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidPattern {
     #[error("a filter pattern must be a JSON object: {0}")]
     Json(#[from] serde_json::Error),
-    #[error(r#"a filter pattern must list event names, as in {{"eventName": ["INSERT"]}}"#)]
-    NoEventNames,
-    #[error("{field} is not understood here: the local pipe filters by eventName only")]
-    UnknownField { field: String },
-    #[error("eventName: {matcher} is not understood here: the local pipe compares whole strings only")]
-    UnknownMatcher { matcher: Value },
+    #[error("a filter pattern must be a JSON object with at least one member")]
+    NoObject,
+    #[error("{member}: {pattern} is not understood here: the local pipe compares whole strings only")]
+    NotUnderstood { member: String, pattern: Value },
 }
 
 impl FromStr for FilterPattern {
     type Err = InvalidPattern;
 
     fn from_str(pattern: &str) -> Result<Self, InvalidPattern> {
-        let mut fields: Map<String, Value> = serde_json::from_str(pattern)?;
-        let event_names = fields.remove(EVENT_NAME);
-        if let Some((field, _)) = fields.into_iter().next() {
-            return Err(InvalidPattern::UnknownField { field });
+        let pattern: Value = serde_json::from_str(pattern)?;
+        if !pattern.is_object() {
+            return Err(InvalidPattern::NoObject);
         }
-        let Some(Value::Array(event_names)) = event_names.filter(|names| *names != Value::Array(vec![]))
-        else {
-            return Err(InvalidPattern::NoEventNames);
-        };
-        let event_names = event_names.into_iter().map(|name| match name {
-            Value::String(name) => Ok(name),
-            matcher => Err(InvalidPattern::UnknownMatcher { matcher }),
-        });
-        Ok(Self {
-            event_names: event_names.collect::<Result<_, _>>()?,
-        })
+        Pattern::parse("", pattern).map(Self)
     }
 }
 
 impl FilterPattern {
-    /// Whether a record, as a pipe delivers it, is one of these events.
+    /// Whether a record, as a pipe delivers it, matches.
     pub fn matches(&self, record: &Value) -> bool {
-        let name = record[EVENT_NAME].as_str();
-        name.is_some_and(|name| self.event_names.iter().any(|listed| listed == name))
+        self.0.matches(record)
+    }
+}
+
+impl Pattern {
+    /// `member` names where the pattern stands.
+    fn parse(member: &str, pattern: Value) -> Result<Self, InvalidPattern> {
+        match pattern {
+            Value::Object(members) if !members.is_empty() => {
+                let members = members.into_iter().map(|(name, pattern)| {
+                    let path = if member.is_empty() {
+                        name.clone()
+                    } else {
+                        format!("{member}.{name}")
+                    };
+                    if name.starts_with('$') {
+                        return Err(InvalidPattern::NotUnderstood {
+                            member: path,
+                            pattern,
+                        });
+                    }
+                    Ok((name, Self::parse(&path, pattern)?))
+                });
+                Ok(Self::All(members.collect::<Result<_, _>>()?))
+            }
+            Value::Object(_) if member.is_empty() => Err(InvalidPattern::NoObject),
+            Value::Array(strings) if !strings.is_empty() => {
+                let strings = strings.into_iter().map(|string| match string {
+                    Value::String(string) => Ok(string),
+                    pattern => Err(InvalidPattern::NotUnderstood {
+                        member: member.to_owned(),
+                        pattern,
+                    }),
+                });
+                Ok(Self::OneOf(strings.collect::<Result<_, _>>()?))
+            }
+            pattern => Err(InvalidPattern::NotUnderstood {
+                member: member.to_owned(),
+                pattern,
+            }),
+        }
+    }
+
+    fn matches(&self, value: &Value) -> bool {
+        match self {
+            Self::All(members) => members
+                .iter()
+                .all(|(name, pattern)| pattern.matches(&value[name])),
+            Self::OneOf(strings) => {
+                let value = value.as_str();
+                value.is_some_and(|value| strings.iter().any(|string| string == value))
+            }
+        }
     }
 }
 
@@ -81,6 +121,14 @@ mod tests {
         check(r#"{"eventName": ["insert"]}"#, &insert, false);
         check(r#"{"eventName": ["INSERT"]}"#, &json!({ "dynamodb": {} }), false);
         check(r#"{"eventName": ["3"]}"#, &json!({ "eventName": 3 }), false);
+
+        let issued =
+            r#"{"eventName": ["INSERT"], "dynamodb": {"NewImage": {"state": {"S": ["issued", "revoked"]}}}}"#;
+        let record = |event: &str, state: &str| json!({ "eventName": event, "dynamodb": { "NewImage": { "state": { "S": state } } } });
+        check(issued, &record("INSERT", "issued"), true);
+        check(issued, &record("INSERT", "provisional"), false);
+        check(issued, &record("REMOVE", "issued"), false);
+        check(issued, &insert, false);
     }
 
     #[track_caller]
@@ -93,22 +141,18 @@ mod tests {
     fn refuses_what_it_does_not_understand() {
         check_refused("eventName", "must be a JSON object");
         check_refused("[]", "must be a JSON object");
-        check_refused("{}", "must list event names");
-        check_refused(r#"{"eventName": "INSERT"}"#, "must list event names");
-        check_refused(r#"{"eventName": []}"#, "must list event names");
-
+        check_refused("{}", "must be a JSON object with at least one member");
         check_refused(
-            r#"{"count": [3], "eventName": ["INSERT"]}"#,
-            "count is not understood",
+            r#"{"eventName": "INSERT"}"#,
+            r#"eventName: "INSERT" is not understood"#,
         );
+        check_refused(r#"{"eventName": []}"#, "eventName: [] is not understood");
+        check_refused(r#"{"dynamodb": {}}"#, "dynamodb: {} is not understood");
         check_refused(
-            r#"{"dynamodb": {"NewImage": {"user_id": {"S": ["ann"]}}}}"#,
-            "dynamodb is not understood",
+            r#"{"dynamodb": {"NewImage": {"points": {"N": [{"numeric": [">", 3]}]}}}}"#,
+            "dynamodb.NewImage.points.N: {",
         );
-        check_refused(
-            r#"{"$or": [{"a": ["x"]}, {"b": ["y"]}]}"#,
-            "$or is not understood",
-        );
+        check_refused(r#"{"$or": [{"a": ["x"]}, {"b": ["y"]}]}"#, "$or: [");
 
         for matcher in [
             "3",

@@ -1,5 +1,6 @@
 //! How a stack is started.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +44,10 @@ pub struct StackConfig {
     pub team_boards: u32,
     /// Quests as JSON; none without rewards.
     pub quests: Option<String>,
+    /// Who is told of coins.
+    pub webhooks: Vec<Webhook>,
+    /// How long an event is tried for a webhook.
+    pub give_up_after: Duration,
     /// When what was received is certainly recorded.
     pub final_after: Duration,
     pub snapshot_every: Duration,
@@ -61,6 +66,27 @@ pub struct StackConfig {
     /// Runs one function that stores, counts and answers, in place of ingest, the pipe, the queue and
     /// the aggregator. Only `podium compare` sets it.
     pub coupled: bool,
+}
+
+/// A receiver of the changes of coins.
+#[derive(Clone)]
+pub struct Webhook {
+    /// A part of the names of its queues.
+    pub id: String,
+    pub url: String,
+    /// What signs the events. The stack's endpoint gives it, in place of Secrets Manager.
+    pub secret: String,
+}
+
+/// Without the secret.
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, url, .. } = self;
+        f.debug_struct("Webhook")
+            .field("id", id)
+            .field("url", url)
+            .finish_non_exhaustive()
+    }
 }
 
 impl StackConfig {
@@ -88,6 +114,8 @@ impl StackConfig {
             team_score: TeamScore::default(),
             team_boards: settings::TEAM_BOARDS,
             quests: None,
+            webhooks: Vec::new(),
+            give_up_after: settings::GIVE_UP_AFTER,
             final_after: settings::FINAL_AFTER,
             snapshot_every: settings::SNAPSHOT_EVERY,
             max_activity_age: "unlimited".to_owned(),

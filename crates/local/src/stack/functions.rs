@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use identity::Access;
+use serde_json::{Value, json};
 use store::schema::TableNames;
 
 use super::config::StackConfig;
-use super::queues::Queues;
+use super::queues::{NoticesQueues, Queues};
 use crate::lambda::FunctionConfig;
 use crate::settings::{self, FunctionSettings};
 
@@ -24,6 +25,9 @@ fn names(config: &StackConfig) -> Vec<&'static str> {
     };
     if config.quests.is_some() {
         names.push("rewards");
+    }
+    if !config.webhooks.is_empty() {
+        names.push("notifier");
     }
     names
 }
@@ -128,6 +132,7 @@ const REWARDS_READS: &[&str] = &[
     "QUEUE_URL",
     "DEAD_LETTER_QUEUE_URL",
 ];
+const NOTIFIER_READS: &[&str] = &["NOTICES_TABLE", "STANDINGS_TABLE", "GIVE_UP_AFTER_SECONDS"];
 
 /// The configuration of every function of a stack.
 pub(super) fn functions(
@@ -148,6 +153,11 @@ pub(super) fn functions(
         ("PEOPLE_TABLE", tables.people.clone()),
         ("COINS_TABLE", tables.coins.clone()),
         ("PROGRESS_TABLE", tables.progress.clone()),
+        ("NOTICES_TABLE", tables.notices.clone()),
+        (
+            "GIVE_UP_AFTER_SECONDS",
+            config.give_up_after.as_secs().to_string(),
+        ),
         ("FINAL_AFTER_SECONDS", config.final_after.as_secs().to_string()),
         ("QUEUE_URL", queues.main.url()),
         ("DEAD_LETTER_QUEUE_URL", queues.dead_letters.url()),
@@ -221,6 +231,19 @@ pub(super) fn functions(
         }
         functions.push(rewards);
     }
+    if let Some(queues) = &queues.notices {
+        let mut notifier = function("notifier", settings::NOTIFIER, NOTIFIER_READS);
+        notifier.concurrency = settings::NOTIFIER.concurrency * queues.webhooks.len();
+        let own = [
+            ("DESTINATIONS", destinations(queues)),
+            // A receiver on this machine is what one tries webhooks with.
+            ("ALLOW_LOOPBACK", "true".to_owned()),
+        ];
+        notifier
+            .environment
+            .extend(own.map(|(name, value)| (name.to_owned(), value)));
+        functions.push(notifier);
+    }
     debug_assert!(
         functions
             .iter()
@@ -229,6 +252,20 @@ pub(super) fn functions(
         "the stack starts the functions whose binaries are checked"
     );
     Ok(functions)
+}
+
+/// Where each webhook is, and its queues. A secret is found by the id of its webhook.
+fn destinations(queues: &NoticesQueues) -> String {
+    let destinations = queues.webhooks.iter().map(|of| {
+        json!({
+            "id": of.webhook.id,
+            "queue_url": of.main.url(),
+            "dead_letter_queue_url": of.dead_letters.url(),
+            "url": of.webhook.url,
+            "secret_id": of.webhook.id,
+        })
+    });
+    Value::Array(destinations.collect()).to_string()
 }
 
 fn binary(directory: &Path, name: &str) -> PathBuf {

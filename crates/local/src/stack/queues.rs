@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::config::Webhook;
 use crate::settings;
 use crate::sqs::{Queue, QueueAttributes, Redrive, Sqs};
 
@@ -11,6 +12,20 @@ pub(super) struct Queues {
     pub(super) pipe_dead_letters: Queue,
     /// Where there are quests.
     pub(super) rewards: Option<RewardsQueues>,
+    /// Where there are webhooks.
+    pub(super) notices: Option<NoticesQueues>,
+}
+
+pub(super) struct NoticesQueues {
+    pub(super) webhooks: Vec<WebhookQueues>,
+    pub(super) pipe_dead_letters: Queue,
+}
+
+/// The queue of a webhook, and its DLQ.
+pub(super) struct WebhookQueues {
+    pub(super) webhook: Webhook,
+    pub(super) main: Queue,
+    pub(super) dead_letters: Queue,
 }
 
 pub(super) struct RewardsQueues {
@@ -23,6 +38,7 @@ pub(super) fn create_queues(
     sqs: &Sqs,
     visibility_timeout: Duration,
     has_quests: bool,
+    webhooks: &[Webhook],
 ) -> anyhow::Result<Queues> {
     let kept = QueueAttributes {
         message_retention: settings::MESSAGE_RETENTION,
@@ -49,10 +65,26 @@ pub(super) fn create_queues(
             pipe_dead_letters: sqs.create_queue("podium-facts-pipe-dlq", kept.clone())?,
         })
     });
+    let webhooks = webhooks.iter().map(|webhook| {
+        let (main, dead_letters) = with_dead_letters(&format!("podium-webhook-{}", webhook.id))?;
+        anyhow::Ok(WebhookQueues {
+            webhook: webhook.clone(),
+            main,
+            dead_letters,
+        })
+    });
+    let webhooks: Vec<_> = webhooks.collect::<Result<_, _>>()?;
+    let notices = (!webhooks.is_empty()).then(|| -> anyhow::Result<NoticesQueues> {
+        Ok(NoticesQueues {
+            webhooks,
+            pipe_dead_letters: sqs.create_queue("podium-coins-pipe-dlq", kept.clone())?,
+        })
+    });
     Ok(Queues {
         main,
         dead_letters,
         pipe_dead_letters: sqs.create_queue("podium-pipe-dlq", kept.clone())?,
         rewards: rewards.transpose()?,
+        notices: notices.transpose()?,
     })
 }

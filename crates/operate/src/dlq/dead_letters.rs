@@ -164,7 +164,7 @@ pub fn meaning(code: &str) -> (&'static str, &'static str) {
             "set the stream's view type to NEW_IMAGE (terraform apply), then purge these",
         ),
         "not_an_event" => (
-            "the message is not an event (CloudEvents) as the pipe of facts makes it",
+            "the message is not an event (CloudEvents) as the pipes of facts and coins make it",
             WRITTEN_BY_ANOTHER,
         ),
         "unknown_event" => (
@@ -174,6 +174,18 @@ pub fn meaning(code: &str) -> (&'static str, &'static str) {
         "not_an_activity" => (
             "the item in the record is not an activity that this version can read",
             WRITTEN_BY_ANOTHER,
+        ),
+        "not_a_coin" => (
+            "the item in the event is not a coin that this version can read",
+            WRITTEN_BY_ANOTHER,
+        ),
+        "not_received" => (
+            "the receiver did not take the event for three days; the reason has its last answer",
+            "have the receiver mended, or the webhook's address or secret, then redrive",
+        ),
+        "ended" => (
+            "the receiver answered 410 Gone, so it gets no more events",
+            "if it wants events again, run `podium webhooks resume ID`, then redrive; else remove the webhook and purge these",
         ),
         NO_REASON => (
             "SQS moved it here without a reason, usually because it failed 1,000 times",

@@ -1,6 +1,7 @@
 //! Where the dead letters are: on the local stack, in a deployment on AWS, or in queues given by URL.
 
 use std::fmt;
+use std::str::FromStr;
 
 use anyhow::{Context as _, bail, ensure};
 use aws_sdk_sqs::{Client, error::SdkError, operation::get_queue_url::GetQueueUrlError};
@@ -10,49 +11,61 @@ use reqwest::Url;
 use super::queue::Queue;
 use crate::deployment::Deployment;
 
-/// The DLQs of a deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Of {
-    /// Messages that the aggregator could not count
-    Activities,
-    /// Messages that rewards could not read; where there are quests
-    Rewards,
-    /// Positions in the stream that the pipe gave up on
-    Pipe,
-    /// Runs of the snapshot that failed or could not be started; on AWS only
-    Snapshot,
+/// A DLQ of a deployment: the part of its name between the deployment's and `-dlq`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Of(String);
+
+impl FromStr for Of {
+    type Err = String;
+
+    fn from_str(raw: &str) -> Result<Self, String> {
+        let is_webhook = raw.strip_prefix(Self::WEBHOOK).is_some_and(|id| !id.is_empty());
+        if is_webhook || Self::FIXED.contains(&raw) {
+            Ok(Self(raw.to_owned()))
+        } else {
+            Err(format!("expected {}, or webhook-ID", Self::FIXED.join(", ")))
+        }
+    }
 }
 
 impl Of {
-    const ALL: [Self; 4] = [Self::Activities, Self::Rewards, Self::Pipe, Self::Snapshot];
+    const ACTIVITIES: &str = "activities";
+    const REWARDS: &str = "rewards";
+    const MAIL: &str = "mail";
+    const SNAPSHOT: &str = "snapshot";
+    /// The DLQs whose names are known.
+    const FIXED: [&str; 7] = [
+        Self::ACTIVITIES,
+        Self::REWARDS,
+        Self::MAIL,
+        "pipe",
+        "facts-pipe",
+        "coins-pipe",
+        Self::SNAPSHOT,
+    ];
+    /// How the others begin.
+    const WEBHOOK: &str = "webhook-";
 
-    /// The end of the queue's name.
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::Activities => "-activities-dlq",
-            Self::Rewards => "-rewards-dlq",
-            Self::Pipe => "-pipe-dlq",
-            Self::Snapshot => "-snapshot-dlq",
-        }
+    /// Whether a function reads the queue that it belongs to.
+    fn can_be_redriven(&self) -> bool {
+        [Self::ACTIVITIES, Self::REWARDS, Self::MAIL].contains(&self.0.as_str())
+            || self.0.starts_with(Self::WEBHOOK)
     }
 }
 
 impl fmt::Display for Of {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Activities => "activities",
-            Self::Rewards => "rewards",
-            Self::Pipe => "pipe",
-            Self::Snapshot => "snapshot",
-        })
+        f.write_str(&self.0)
     }
 }
 
 /// Where the dead letters are. Shared by the subcommands.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Location {
-    /// Which DLQ to use
-    #[arg(long, value_name = "QUEUE", value_enum, default_value_t = Of::Activities)]
+    /// Which DLQ to use: activities, rewards, webhook-ID or mail (messages that the function could not use), pipe,
+    /// facts-pipe or coins-pipe (positions in a stream that the pipe gave up on), or snapshot (runs that failed; on AWS
+    /// only)
+    #[arg(long, value_name = "QUEUE", default_value = Of::ACTIVITIES)]
     of: Of,
     #[command(flatten)]
     deployment: Deployment,
@@ -97,7 +110,7 @@ impl Connection<'_> {
         if let Some(url) = &self.location.dead_letter_queue {
             return Ok(Queue::new(self.client.clone(), url.as_str().to_owned()));
         }
-        let name = self.name(self.location.of);
+        let name = self.name(&self.location.of.0);
         let found = self.find(&name).await?;
         found.with_context(|| self.missing(&name))
     }
@@ -112,8 +125,8 @@ impl Connection<'_> {
                 )
             }
             (None, _) => {
-                let of_rewards = dead_letter_queue.name().ends_with(Of::Rewards.suffix());
-                let queue = if of_rewards { "rewards" } else { "activities" };
+                let of = self.of(dead_letter_queue.name()).filter(Of::can_be_redriven);
+                let queue = of.map_or_else(|| Of::ACTIVITIES.to_owned(), |of| of.0);
                 let name = format!("{}-{queue}", self.prefix);
                 let found = self.find(&name).await?;
                 found.with_context(|| self.missing(&name))?
@@ -133,17 +146,42 @@ impl Connection<'_> {
             return vec![(queue.name().to_owned(), Ok(queue))];
         }
         let mut all = Vec::new();
-        for of in Of::ALL {
+        for of in Of::FIXED {
             let name = self.name(of);
             if let Some(found) = self.find(&name).await.transpose() {
                 all.push((name, found));
             }
         }
+        let of_webhooks = format!("{}-{}", self.prefix, Of::WEBHOOK);
+        let listed = self
+            .client
+            .list_queues()
+            .queue_name_prefix(&of_webhooks)
+            .send()
+            .await;
+        match listed {
+            Ok(listed) => {
+                let queues = listed.queue_urls.unwrap_or_default().into_iter();
+                let queues = queues.map(|url| Queue::new(self.client.clone(), url));
+                let dead_letters = queues.filter(|queue| self.of(queue.name()).is_some());
+                all.extend(dead_letters.map(|queue| (queue.name().to_owned(), Ok(queue))));
+            }
+            Err(error) => {
+                let error = anyhow::Error::new(error).context("could not list the queues of webhooks");
+                all.push((of_webhooks, Err(error)));
+            }
+        }
         all
     }
 
-    fn name(&self, of: Of) -> String {
-        format!("{}{}", self.prefix, of.suffix())
+    fn name(&self, of: &str) -> String {
+        format!("{}-{of}-dlq", self.prefix)
+    }
+
+    /// Which DLQ has this name.
+    fn of(&self, name: &str) -> Option<Of> {
+        let of = name.strip_prefix(&self.prefix)?.strip_prefix('-')?;
+        of.strip_suffix("-dlq")?.parse().ok()
     }
 
     async fn find(&self, name: &str) -> anyhow::Result<Option<Queue>> {
@@ -171,11 +209,11 @@ impl Connection<'_> {
 
     fn missing(&self, name: &str) -> String {
         match (&self.local, &self.location.deployment.environment) {
-            (Some(_), _) if self.location.of == Of::Snapshot => format!(
+            (Some(_), _) if self.location.of.0 == Of::SNAPSHOT => format!(
                 "the queue {name} exists on AWS only, where its schedule writes to it; name a deployment with \
                  --environment. A failed snapshot of the local stack is in its log"
             ),
-            (Some(address), _) if self.location.of == Of::Rewards => format!(
+            (Some(address), _) if self.location.of.0 == Of::REWARDS => format!(
                 "there is no queue {name} at {address}, since that stack has no quests: start it with `podium local --quests \
                  FILE`, or name another stack with --aws-url"
             ),

@@ -17,7 +17,6 @@ use super::{
     EXIT_INTERRUPTED, Interrupts, Selection,
     dead_letters::{Choice, DeadLetter, IdHash, Summary},
     describe_hidden, give_back,
-    location::Of,
     pace::{Pace, batches},
     queue::Queue,
     sweep::{Delivery, Ending, LANES, Sweep, visibility, visibility_at},
@@ -66,7 +65,7 @@ fn parse_rate(raw: &str) -> Result<NonZeroU32, String> {
 pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<ExitCode> {
     let connection = args.selection.connect().await?;
     let from = connection.dead_letter_queue().await?;
-    require_activities(from.name())?;
+    require_messages(from.name())?;
     let to = connection.main(&from).await?;
     let choice = &args.selection.choice;
     if args.dry_run {
@@ -123,15 +122,15 @@ pub async fn run(args: Args, interrupts: &mut Interrupts) -> anyhow::Result<Exit
     })
 }
 
-/// Only the DLQs of counting and rewards hold activities; the dead letters of the others mean nothing to a function.
-fn require_activities(name: &str) -> anyhow::Result<()> {
-    if name.ends_with(Of::Pipe.suffix()) {
+/// The dead letters of pipes and of the snapshot mean nothing to a function.
+fn require_messages(name: &str) -> anyhow::Result<()> {
+    if name.ends_with("-pipe-dlq") {
         bail!(
             "the pipe's dead letters cannot be redriven: they hold positions in the stream, not activities. \
              Recover the records within the stream's 24 hours: docs/RUNBOOK.md, \"Bring back what the pipe skipped\""
         );
     }
-    if name.ends_with(Of::Snapshot.suffix()) {
+    if name.ends_with("-snapshot-dlq") {
         bail!(
             "the snapshot's dead letters cannot be redriven: repeating an old run is useless, since every run \
              publishes the current counts. Fix the cause, then run `podium dlq purge --of snapshot --export FILE`"
@@ -414,7 +413,7 @@ mod tests {
             ("podium-prod-pipe-dlq", Some("Bring back what the pipe skipped")),
             ("podium-snapshot-dlq", Some("podium dlq purge --of snapshot")),
         ] {
-            let refusal = require_activities(name).err().map(|error| error.to_string());
+            let refusal = require_messages(name).err().map(|error| error.to_string());
             assert_eq!(refusal.is_some(), expected.is_some(), "{name}");
             assert!(
                 refusal.unwrap_or_default().contains(expected.unwrap_or_default()),
