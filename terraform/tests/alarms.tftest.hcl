@@ -50,7 +50,7 @@ variables {
   functions_dir = "tests/functions"
 }
 
-# With login and quests, so that the alarms of the HTTP API and of rewards are there.
+# With login, quests and who is told of coins, so that the alarms of the HTTP API, of rewards and of notices are there.
 run "default" {
   command = plan
 
@@ -60,6 +60,8 @@ run "default" {
       id   = "first", version = 1, title = "First task", coin = { name = "Seed", value = 1 }, per = "once"
       rule = { count = { of = {}, at_least = 1 } }
     }]
+    webhooks  = { crm = { url = "https://crm.example.com/coins", secret_arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:podium/crm-AbCdEf" } }
+    coin_mail = ["rewards@example.com"]
   }
 
   assert {
@@ -89,7 +91,7 @@ run "default" {
     error_message = "An alarm must link to the runbook section of its own name."
   }
   assert {
-    condition     = length(local.every_alarm) == 48 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 48
+    condition     = length(local.every_alarm) == 56 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 56
     error_message = "There must be 48 alarms, all of them on the dashboard. Change the number here when you add or remove one."
   }
 
@@ -178,8 +180,8 @@ run "default" {
     error_message = "An alarm uses a metric that no function reports."
   }
   assert {
-    condition     = length([for alarm in aws_cloudwatch_metric_alarm.this : alarm if alarm.namespace == "Podium"]) == 7
-    error_message = "Seven alarms must use metrics that the functions report themselves."
+    condition     = length([for alarm in aws_cloudwatch_metric_alarm.this : alarm if alarm.namespace == "Podium"]) == 10
+    error_message = "Ten alarms must use metrics that the functions report themselves."
   }
   assert {
     condition = alltrue(flatten([
@@ -339,6 +341,8 @@ run "the_longest_names_and_descriptions_fit" {
     edge            = false
     oidc            = { issuer = "https://id.example.com", audiences = ["podium"] }
     quests          = [{ id = "first", version = 1, title = "First task", coin = { name = "Seed", value = 1 }, per = "once", rule = { count = { of = {}, at_least = 1 } } }]
+    webhooks        = { abcdefghij-abcdefghi = { url = "https://crm.example.com/coins", secret_arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:podium/crm-AbCdEf" } }
+    coin_mail       = ["rewards@example.com"]
     alarm_email     = "team@example.com"
     alarm_email_now = "oncall@example.com"
     # 300 characters.
@@ -351,9 +355,9 @@ run "the_longest_names_and_descriptions_fit" {
   }
   assert {
     condition = alltrue([for limited in [
-      { limit = 64, names = concat(values(local.function_names), [aws_iam_role.pipe.name, aws_iam_role.event_pipe["facts"].name, aws_iam_role.snapshot_schedule.name, aws_pipes_pipe.activities.name, aws_pipes_pipe.events["facts"].name, aws_scheduler_schedule.snapshot.name, aws_scheduler_schedule_group.snapshot.name]) },
+      { limit = 64, names = concat(values(local.function_names), [aws_iam_role.pipe.name, aws_iam_role.event_pipe["facts"].name, aws_iam_role.event_pipe["coins"].name, aws_iam_role.snapshot_schedule.name, aws_pipes_pipe.activities.name, aws_pipes_pipe.events["facts"].name, aws_scheduler_schedule.snapshot.name, aws_scheduler_schedule_group.snapshot.name]) },
       { limit = 80, names = [for queue in local.queues : queue.name] },
-      { limit = 100, names = concat(values(local.alarm_topic_names), values(local.tables), [aws_sns_topic.events["facts"].name, aws_iam_policy.post_activities.name, aws_iam_policy.read_boards.name]) },
+      { limit = 100, names = concat(values(local.alarm_topic_names), values(local.tables), [aws_sns_topic.events["facts"].name, aws_sns_topic.coin_mail[0].name, aws_iam_policy.post_activities.name, aws_iam_policy.read_boards.name]) },
       { limit = 255, names = [for alarm in local.every_alarm : alarm.alarm_name] },
     ] : alltrue([for name in limited.names : length(name) <= limited.limit])])
     error_message = "A name is longer than AWS allows: 64 characters for functions, roles, pipes and schedules, and 80 for queues."

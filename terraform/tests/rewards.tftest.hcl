@@ -128,7 +128,7 @@ run "without_quests" {
   assert {
     condition = length(concat(
       aws_dynamodb_table.coins, aws_dynamodb_table.progress, aws_dynamodb_table_item.quests, aws_sqs_queue.rewards, aws_sqs_queue.rewards_dead_letters,
-      aws_sqs_queue.facts_pipe_dead_letters, aws_sns_topic.facts, aws_sns_topic_subscription.rewards, aws_pipes_pipe.facts, aws_iam_role.facts_pipe,
+      values(aws_sqs_queue.event_pipe_dead_letters), values(aws_sns_topic.events), aws_sns_topic_subscription.rewards, values(aws_pipes_pipe.events), values(aws_iam_role.event_pipe),
       aws_lambda_event_source_mapping.rewards, module.rewards[*].name,
     )) == 0
     error_message = "Without quests nothing of rewards must be there."
@@ -141,7 +141,7 @@ run "a_topic_alone" {
     facts_topic = true
   }
   assert {
-    condition     = length(aws_pipes_pipe.facts) == 1 && length(aws_sqs_queue.facts_pipe_dead_letters) == 1 && length(aws_sqs_queue.rewards) == 0 && length(aws_dynamodb_table.coins) == 0
+    condition     = length(aws_pipes_pipe.events) == 1 && length(aws_sqs_queue.event_pipe_dead_letters) == 1 && length(aws_sqs_queue.rewards) == 0 && length(aws_dynamodb_table.coins) == 0
     error_message = "Other subscribers need the topic and its pipe, and none of rewards."
   }
 }

@@ -137,7 +137,7 @@ async fn measure(args: &Args, report: &mut Report) {
             Part::Throughput => throughput::measure(length, report, &mut peaks).await,
             Part::Latency => latency::measure(length, report, &mut peaks).await,
             Part::Login => login::measure(length, report, &mut peaks).await,
-            Part::Units => units::measure(report, &mut peaks).await,
+            Part::Units => Box::pin(units::measure(report, &mut peaks)).await,
             Part::Snapshot => snapshots::measure(&args.standings, report, &mut peaks).await,
             Part::People => people::measure(report, &mut peaks).await,
             Part::Rewards => rewards::measure(length, report, &mut peaks).await,

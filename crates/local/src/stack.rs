@@ -1,5 +1,6 @@
 //! Wires the whole stack on one machine, as Terraform does on AWS.
 
+mod carrying;
 mod config;
 mod directory;
 mod functions;
@@ -16,61 +17,36 @@ use aws_credential_types::Credentials;
 use axum::Router;
 use bytes::Bytes;
 use domain::Calendar;
-use futures::future::BoxFuture;
 use jiff::Timestamp;
 use local_http::{AllowedHosts, Host, raise_open_files_limit};
-use serde_json::Value;
 use store::schema::{TableNames, create_tables, stream_coins};
-use store::stream::{COIN_CHANGED, EventKind, FACT_RECORDED};
 use store::{Generations, Quests, Rules};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use self::carrying::{Carrying, Counting, Rewarding, Telling, invoker};
 pub use self::config::{StackConfig, Webhook};
 pub use self::directory::keep_new_files_private;
 use self::directory::{DataDir, create_private};
 use self::functions::{check_binaries, functions};
 use self::listen::{bind, reachable};
-use self::queues::{NoticesQueues, Queues, RewardsQueues, create_queues};
+use self::queues::create_queues;
 use crate::dynamodb::{DynamoDb, TtlSweeper};
 use crate::endpoint::{self, Services};
-use crate::event_source::{EventSource, EventSourceMapping};
-use crate::faults::{Fault, Faults, Injector, Line};
-use crate::lambda::{Function, InvokeError, Lambda};
-use crate::pipe::{DeadLetter, Pipe, PipeConfig, SendFailure, TableStream};
+use crate::event_source::EventSource;
+use crate::lambda::Lambda;
+use crate::pipe::Pipe;
 use crate::scheduler::Schedule;
-use crate::settings::{self, Batching, FunctionSettings};
-use crate::sqs::{NewMessage, Queue, Sqs};
+use crate::settings;
+use crate::sqs::{Queue, Sqs};
 use crate::web::{self, Functions};
 
 const REGION: &str = "us-east-1";
 /// How long running invocations have to finish when the stack stops.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 const TTL_SWEEP_EVERY: Duration = Duration::from_mins(1);
-/// The delay that [`Fault::DeliverLate`] adds to a message.
-const LATE_DELIVERY: std::ops::Range<Duration> = Duration::from_millis(500)..Duration::from_secs(5);
-
-/// What carries facts from the stream to the aggregator.
-struct Counting {
-    pipe: Pipe,
-    aggregation: EventSource,
-}
-
-/// What carries facts from the stream to the function that gives coins.
-struct Rewarding {
-    pipe: Pipe,
-    rewards: EventSource,
-    queue: Queue,
-    dead_letters: Queue,
-}
-
-/// What carries changes of coins from the stream to the function that tells of them.
-struct Telling {
-    pipe: Pipe,
-    notices: Vec<EventSource>,
-}
 
 /// A running stack.
 pub struct Stack {
@@ -152,12 +128,7 @@ impl Stack {
         let (web_listener, web_url) = bind(config.listen, config.port).await?;
         let dynamodb = DynamoDb::open(data_directory("dynamodb")?.as_deref())?;
         let sqs = Sqs::new(aws_url.clone(), data_directory("sqs")?)?;
-        let queues = create_queues(
-            &sqs,
-            config.visibility_timeout,
-            config.quests.is_some(),
-            &config.webhooks,
-        )?;
+        let queues = create_queues(&sqs, &config)?;
         let hosts = allowed_hosts(&config);
         let services = Services {
             dynamodb: dynamodb.clone(),
@@ -180,14 +151,8 @@ impl Stack {
         };
         let tables = TableNames::prefixed("podium");
         let client = dynamodb_client(&internal_aws_url);
-        create_tables(&client, &tables)
-            .await
-            .context("cannot create the tables")?;
-        if !config.webhooks.is_empty() {
-            stream_coins(&client, &tables).await?;
-        }
+        prepare(&client, &tables, &config).await?;
         let generations = settled(&client, &tables, &config).await?;
-        configure_quests(&client, &tables, config.quests.as_deref()).await?;
 
         // After the endpoint, so that no function starts without it.
         let lambda = Lambda::start(functions(
@@ -341,212 +306,19 @@ fn secrets(webhooks: &[Webhook]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Which records a pipe sends where, and in which form.
-struct Target {
-    filter: &'static str,
-    /// All of them get every message, as the subscribers of a topic do.
-    queues: Vec<Queue>,
-    dead_letters: Queue,
-    /// What a record is sent as; `None` as it is.
-    event: Option<EventKind>,
-}
-
-impl Target {
-    /// The queue of counting, which takes records as they are.
-    fn records(queues: &Queues) -> Self {
-        Self {
-            filter: settings::PIPE_FILTER,
-            queues: vec![queues.main.clone()],
-            dead_letters: queues.pipe_dead_letters.clone(),
-            event: None,
-        }
+/// Makes the tables, as far as they are not there, with what the functions read in them.
+async fn prepare(
+    client: &aws_sdk_dynamodb::Client,
+    tables: &TableNames,
+    config: &StackConfig,
+) -> anyhow::Result<()> {
+    create_tables(client, tables)
+        .await
+        .context("cannot create the tables")?;
+    if !config.webhooks.is_empty() {
+        stream_coins(client, tables).await?;
     }
-
-    /// The topic of facts, with its subscribers.
-    fn facts(queues: &RewardsQueues) -> Self {
-        Self {
-            filter: settings::PIPE_FILTER,
-            queues: vec![queues.main.clone()],
-            dead_letters: queues.pipe_dead_letters.clone(),
-            event: Some(FACT_RECORDED),
-        }
-    }
-
-    /// The topic of coins, with its subscribers.
-    fn coins(queues: &NoticesQueues) -> Self {
-        Self {
-            filter: settings::COINS_PIPE_FILTER,
-            queues: queues.webhooks.iter().map(|of| of.main.clone()).collect(),
-            dead_letters: queues.pipe_dead_letters.clone(),
-            event: Some(COIN_CHANGED),
-        }
-    }
-
-    fn message(&self, record: &str) -> String {
-        let Some(kind) = self.event else {
-            return record.to_owned();
-        };
-        // A record is JSON with these members, since the pipe has parsed it.
-        let record: Value = serde_json::from_str(record).unwrap_or_default();
-        kind.event(&record["eventID"], &record["dynamodb"]["NewImage"])
-            .to_string()
-    }
-
-    /// Sends messages to all queues. A message that one of them refuses is sent again to all, as a topic may do.
-    fn send(&self, bodies: &[String], delay: Option<Duration>) -> Vec<SendFailure> {
-        let mut failures: BTreeMap<usize, SendFailure> = BTreeMap::new();
-        for queue in &self.queues {
-            let messages = bodies.iter().map(|body| NewMessage {
-                delay,
-                ..NewMessage::new(self.message(body))
-            });
-            for (index, sent) in queue.send_batch(messages.collect()).into_iter().enumerate() {
-                if let Err(error) = sent {
-                    let reason = error.to_string();
-                    failures.insert(index, SendFailure { index, reason });
-                }
-            }
-        }
-        failures.into_values().collect()
-    }
-}
-
-/// What pipes and mappings are started with.
-struct Carrying<'a> {
-    config: &'a StackConfig,
-    dynamodb: &'a DynamoDb,
-    tables: &'a TableNames,
-    data: Option<&'a DataDir>,
-}
-
-impl Carrying<'_> {
-    /// Counting, unless the stack is coupled, rewards if there are quests, and notices if there are webhooks.
-    fn start(
-        &self,
-        queues: &Queues,
-        function: impl Fn(&str) -> anyhow::Result<Function>,
-    ) -> anyhow::Result<(Option<Counting>, Option<Rewarding>, Option<Telling>)> {
-        let counting = if self.config.coupled {
-            None
-        } else {
-            Some(self.counting(queues, function("aggregator")?)?)
-        };
-        let rewarding = match &queues.rewards {
-            Some(queues) => Some(self.rewarding(queues, function("rewards")?)?),
-            None => None,
-        };
-        let telling = match &queues.notices {
-            Some(queues) => Some(self.telling(queues, &function("notifier")?)?),
-            None => None,
-        };
-        Ok((counting, rewarding, telling))
-    }
-
-    /// Injects faults into both lines, if there are any.
-    fn injector(
-        &self,
-        queues: &Queues,
-        counting: Option<&Counting>,
-        rewarding: Option<&Rewarding>,
-    ) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
-        let faults = &self.config.faults;
-        let counting = counting.map(|counting| Line::new(queues.main.clone(), counting.pipe.restarter()));
-        let rewarding = rewarding.map(|of| Line::new(of.queue.clone(), of.pipe.restarter()));
-        let lines: Vec<Line> = counting.into_iter().chain(rewarding).collect();
-        if !faults.are_none() && !lines.is_empty() {
-            tasks.spawn(Injector::new(faults.clone(), lines, self.tables.clone()).run());
-        }
-        tasks
-    }
-
-    fn counting(&self, queues: &Queues, aggregator: Function) -> anyhow::Result<Counting> {
-        Ok(Counting {
-            pipe: self.pipe(
-                "podium",
-                "pipe.json",
-                &self.tables.activities,
-                Target::records(queues),
-            )?,
-            aggregation: self.mapping(&queues.main, settings::AGGREGATOR, aggregator)?,
-        })
-    }
-
-    fn rewarding(&self, queues: &RewardsQueues, rewards: Function) -> anyhow::Result<Rewarding> {
-        Ok(Rewarding {
-            pipe: self.pipe(
-                "podium-facts",
-                "facts-pipe.json",
-                &self.tables.activities,
-                Target::facts(queues),
-            )?,
-            rewards: self.mapping(&queues.main, settings::REWARDS, rewards)?,
-            queue: queues.main.clone(),
-            dead_letters: queues.dead_letters.clone(),
-        })
-    }
-
-    fn telling(&self, queues: &NoticesQueues, notifier: &Function) -> anyhow::Result<Telling> {
-        let notices = queues.webhooks.iter().map(|of| {
-            let mapping = EventSourceMapping {
-                queue: of.main.clone(),
-                // Each message is a call, so there is nothing to wait for.
-                batch_size: Batching::Prompt.batch_size(),
-                batching_window: Batching::Prompt.window(),
-                maximum_concurrency: settings::NOTIFIER.concurrency,
-                faults: self.config.faults.clone(),
-            };
-            anyhow::Ok(mapping.start(invoker(notifier.clone()))?)
-        });
-        Ok(Telling {
-            notices: notices.collect::<Result<_, _>>()?,
-            pipe: self.pipe(
-                "podium-coins",
-                "coins-pipe.json",
-                &self.tables.coins,
-                Target::coins(queues),
-            )?,
-        })
-    }
-
-    fn pipe(&self, name: &str, checkpoint: &str, table: &str, target: Target) -> anyhow::Result<Pipe> {
-        let config = PipeConfig {
-            name: name.to_owned(),
-            batch_size: settings::PIPE_BATCH_SIZE,
-            filter: Some(target.filter.parse()?),
-            maximum_retry_attempts: Some(settings::PIPE_MAX_RETRIES),
-            maximum_record_age: Some(settings::PIPE_MAX_RECORD_AGE),
-            checkpoint: self.data.map(|data| data.file(checkpoint)),
-        };
-        let (faults, dead_letters) = (self.config.faults.clone(), target.dead_letters.clone());
-        let send = move |bodies: Vec<String>| {
-            let failures = target.send(&bodies, delivery_delay(&faults));
-            std::future::ready(Ok(failures))
-        };
-        let send_to_dlq = move |dead_letter: DeadLetter| {
-            let message = NewMessage::new(dead_letter.document().to_string());
-            let mut results = dead_letters.send_batch(vec![message]);
-            std::future::ready(results.remove(0).map(drop).map_err(anyhow::Error::from))
-        };
-        let source = TableStream::new(self.dynamodb.clone(), table);
-        Pipe::start(source, config, send, send_to_dlq)
-    }
-
-    fn mapping(
-        &self,
-        queue: &Queue,
-        settings: FunctionSettings,
-        function: Function,
-    ) -> anyhow::Result<EventSource> {
-        let mapping = EventSourceMapping {
-            queue: queue.clone(),
-            batch_size: self.config.batching.batch_size(),
-            batching_window: self.config.batching.window(),
-            maximum_concurrency: settings.concurrency,
-            faults: self.config.faults.clone(),
-        };
-        Ok(mapping.start(invoker(function))?)
-    }
+    configure_quests(client, tables, config.quests.as_deref()).await
 }
 
 /// Writes the quests where the functions read them. Without any, those of before are no longer in force.
@@ -560,20 +332,6 @@ async fn configure_quests(
         table.configure(quests.unwrap_or("[]")).await?;
     }
     Ok(())
-}
-
-/// The delay of a batch of messages, if a fault adds one.
-fn delivery_delay(faults: &Faults) -> Option<Duration> {
-    let mut draw = faults.draw(Fault::DeliverLate)?;
-    faults.count(Fault::DeliverLate);
-    Some(draw.within(LATE_DELIVERY))
-}
-
-fn invoker(function: Function) -> impl Fn(Bytes) -> BoxFuture<'static, Result<Bytes, InvokeError>> + Clone {
-    move |payload| {
-        let function = function.clone();
-        Box::pin(async move { function.invoke(payload).await })
-    }
 }
 
 /// The generations of the existing counts, with the configured rules.

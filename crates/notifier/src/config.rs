@@ -128,7 +128,7 @@ mod tests {
         assert!(matches!(&mail.to, Receiver::Mail { topic_arn } if topic_arn == "t"));
         let arn = "arn:aws:sqs:eu-central-1:123:podium-webhook-crm";
         assert!(crm.has_queue(arn) && !mail.has_queue(arn));
-        let many = format!("[{}]", vec![webhook; DESTINATIONS_MAX + 1].join(","));
+        let many = format!("[{}]", [webhook; DESTINATIONS_MAX + 1].join(","));
         let error = many.parse::<Destinations>().unwrap_err().to_string();
         assert_eq!(error, "there are 7 destinations; at most 6 are allowed");
     }

@@ -1,8 +1,8 @@
 //! What is told of a change of a coin.
 
-use domain::UserId;
 use domain::documents::UserCoin;
 use domain::quest::CoinState;
+use domain::{ActivityId, UserId};
 use serde::Serialize;
 use store::coins::KeptCoin;
 
@@ -69,7 +69,7 @@ impl CoinEvent {
             CoinState::Revoked => ("A coin was revoked", "no longer has"),
             CoinState::Issued | CoinState::Provisional => ("A coin was found", "has found"),
         };
-        let evidence: Vec<_> = coin.evidence.iter().map(|id| id.as_str()).collect();
+        let evidence: Vec<_> = coin.evidence.iter().map(ActivityId::as_str).collect();
         let further = coin.evidence_count.saturating_sub(coin.evidence.len() as u64);
         let further = if further > 0 {
             format!(" and {further} more")
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    fn coin(evidence: Vec<String>) -> KeptCoin {
+    fn coin(evidence: &[String]) -> KeptCoin {
         KeptCoin {
             id: "coin-0123456789abcdef0123456789abcdef".to_owned(),
             user: "ann".parse().unwrap(),
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn an_event_is_a_cloudevent_with_the_coin_and_its_id_is_that_of_the_change() {
-        let event = CoinEvent::new(coin(vec!["a1".to_owned()])).unwrap();
+        let event = CoinEvent::new(coin(&["a1".to_owned()])).unwrap();
         let json = String::from_utf8(event.json()).unwrap();
         let expected = concat!(
             r#"{"specversion":"1.0","id":"coin-0123456789abcdef0123456789abcdef.1","source":"podium/coins","#,
@@ -151,26 +151,26 @@ mod tests {
             state: CoinState::Revoked,
             reason: Some(Revoked::Voided),
             change: 2,
-            ..coin(vec!["a1".to_owned()])
+            ..coin(&["a1".to_owned()])
         });
         let revoked = revoked.unwrap();
         assert_eq!((revoked.kind, &revoked.id[37..]), ("podium.coin.revoked", ".2"));
         let provisional = KeptCoin {
             state: CoinState::Provisional,
-            ..coin(Vec::new())
+            ..coin(&[])
         };
         assert!(CoinEvent::new(provisional).is_none());
     }
 
     #[test]
     fn an_event_with_the_longest_values_is_within_the_bytes_that_receivers_take() {
-        let ids = (0..1_000).map(|n| format!("{n:0>128}"));
+        let ids: Vec<_> = (0..1_000).map(|n| format!("{n:0>128}")).collect();
         let longest = KeptCoin {
             user: "u".repeat(128).parse().unwrap(),
             quest: "q".repeat(128),
             coin: "ऴ".repeat(80),
             period: "p".repeat(128),
-            ..coin(ids.collect())
+            ..coin(&ids)
         };
         let event = CoinEvent::new(longest).unwrap();
         let bytes = event.json().len();
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_mail_says_who_found_what_by_which_activities() {
-        let mail = CoinEvent::new(coin(vec!["a1".to_owned(), "a2".to_owned()]))
+        let mail = CoinEvent::new(coin(&["a1".to_owned(), "a2".to_owned()]))
             .unwrap()
             .mail();
         let expected = "ann has found the coin Amber, which is worth 10.\n\nQuest: hunt, version 1\nFor: 2026-W47\n\

@@ -97,9 +97,8 @@ impl Webhooks {
         if let Err(error) = self.reach.check(url) {
             return refused(error.to_string());
         }
-        let signature = match secrets.sign(event, now.as_second(), &body) {
-            Ok(signature) => signature,
-            Err(_) => return refused("the event could not be signed".to_owned()),
+        let Ok(signature) = secrets.sign(event, now.as_second(), &body) else {
+            return refused("the event could not be signed".to_owned());
         };
         let call = self
             .http

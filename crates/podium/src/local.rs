@@ -112,8 +112,7 @@ pub struct Args {
     /// The quests whose coins people get, as a JSON file; `podium quests check` tells what is wrong with one
     #[arg(long, value_name = "FILE")]
     quests: Option<PathBuf>,
-    /// Who is told of coins, as a JSON file: [{"id": "crm", "url": "https://...", "secret": "whsec_..."}]. A receiver on
-    /// this machine may be http://127.0.0.1:...
+    /// Who is told of coins, as a JSON file; `podium help webhooks` shows its form
     #[arg(long, value_name = "FILE", requires = "quests")]
     webhooks: Option<PathBuf>,
     /// How long an event is tried for a webhook, before it becomes a dead letter

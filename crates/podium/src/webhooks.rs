@@ -17,8 +17,13 @@ use url::Url;
 use crate::small_file;
 
 pub const HELP: &str = "\
-A webhook gets every coin that is issued or revoked, as a CloudEvent that is signed as Standard Webhooks specifies. If
-its receiver answers 410 Gone, it gets no more, and what it would have got is in its DLQ. When it wants events again:
+A webhook gets every coin that is issued or revoked, as a CloudEvent that is signed as Standard Webhooks specifies. On
+AWS, Terraform's variable webhooks says where it is. On one machine, the file of `podium local --webhooks` does:
+  [{\"id\": \"crm\", \"url\": \"http://127.0.0.1:9000/coins\", \"secret\": \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"}]
+A receiver on another machine must have an https address that is public.
+
+If its receiver answers 410 Gone, a webhook gets no more, and what it would have got is in its DLQ. When it wants events
+again:
 
   podium webhooks resume crm --environment prod
   podium dlq redrive --of webhook-crm --environment prod
@@ -132,10 +137,10 @@ mod tests {
                 good.replace("whsec_", "whsec_%"),
                 ": the webhook crm: the secret must be base64, after whsec_",
             ),
-            (vec![good; 6].join(","), " has 6 webhooks; at most 5 are allowed"),
+            ([good; 6].join(","), " has 6 webhooks; at most 5 are allowed"),
         ] {
             let json = if json == "{}" { json } else { format!("[{json}]") };
-            let error = check(&json).err().expect("it is invalid");
+            let error = check(&json).expect_err("it is invalid");
             assert!(error.starts_with(&format!("{place}{reason}")), "{error}");
         }
     }

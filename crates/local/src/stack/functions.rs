@@ -134,14 +134,13 @@ const REWARDS_READS: &[&str] = &[
 ];
 const NOTIFIER_READS: &[&str] = &["NOTICES_TABLE", "STANDINGS_TABLE", "GIVE_UP_AFTER_SECONDS"];
 
-/// The configuration of every function of a stack.
-pub(super) fn functions(
+/// The variables of all functions.
+fn variables(
     config: &StackConfig,
     aws_url: &str,
     tables: &TableNames,
     queues: &Queues,
-    log_dir: &Path,
-) -> anyhow::Result<Vec<FunctionConfig>> {
+) -> anyhow::Result<Vec<(&'static str, String)>> {
     let stale_age = config.snapshot_every * settings::STALE_AFTER_SNAPSHOTS;
     let variables = [
         ("AWS_ENDPOINT_URL", aws_url.to_owned()),
@@ -181,7 +180,18 @@ pub(super) fn functions(
         ("STALE_LAG_SECONDS", settings::STALE_LAG.as_secs().to_string()),
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
     ];
-    let variables: Vec<_> = variables.into_iter().chain(config.access.variables()).collect();
+    Ok(variables.into_iter().chain(config.access.variables()).collect())
+}
+
+/// The configuration of every function of a stack.
+pub(super) fn functions(
+    config: &StackConfig,
+    aws_url: &str,
+    tables: &TableNames,
+    queues: &Queues,
+    log_dir: &Path,
+) -> anyhow::Result<Vec<FunctionConfig>> {
+    let variables = variables(config, aws_url, tables, queues)?;
     let function = |name: &str, settings: FunctionSettings, reads: &[&str]| {
         let own = variables.iter().filter(|(variable, _)| {
             matches!(*variable, "AWS_ENDPOINT_URL" | "ENVIRONMENT") || reads.contains(variable)

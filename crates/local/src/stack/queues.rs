@@ -1,8 +1,6 @@
 //! The queues of a stack.
 
-use std::time::Duration;
-
-use super::config::Webhook;
+use super::config::{StackConfig, Webhook};
 use crate::settings;
 use crate::sqs::{Queue, QueueAttributes, Redrive, Sqs};
 
@@ -34,12 +32,7 @@ pub(super) struct RewardsQueues {
     pub(super) pipe_dead_letters: Queue,
 }
 
-pub(super) fn create_queues(
-    sqs: &Sqs,
-    visibility_timeout: Duration,
-    has_quests: bool,
-    webhooks: &[Webhook],
-) -> anyhow::Result<Queues> {
+pub(super) fn create_queues(sqs: &Sqs, config: &StackConfig) -> anyhow::Result<Queues> {
     let kept = QueueAttributes {
         message_retention: settings::MESSAGE_RETENTION,
         ..QueueAttributes::default()
@@ -47,7 +40,7 @@ pub(super) fn create_queues(
     let with_dead_letters = |name: &str| -> anyhow::Result<(Queue, Queue)> {
         let dead_letters = sqs.create_queue(&format!("{name}-dlq"), kept.clone())?;
         let attributes = QueueAttributes {
-            visibility_timeout,
+            visibility_timeout: config.visibility_timeout,
             redrive: Some(Redrive {
                 dead_letter_queue: dead_letters.name().clone(),
                 max_receive_count: settings::MAX_RECEIVES,
@@ -57,7 +50,7 @@ pub(super) fn create_queues(
         Ok((sqs.create_queue(name, attributes)?, dead_letters))
     };
     let (main, dead_letters) = with_dead_letters("podium-activities")?;
-    let rewards = has_quests.then(|| -> anyhow::Result<RewardsQueues> {
+    let rewards = config.quests.is_some().then(|| -> anyhow::Result<RewardsQueues> {
         let (main, dead_letters) = with_dead_letters("podium-rewards")?;
         Ok(RewardsQueues {
             main,
@@ -65,7 +58,7 @@ pub(super) fn create_queues(
             pipe_dead_letters: sqs.create_queue("podium-facts-pipe-dlq", kept.clone())?,
         })
     });
-    let webhooks = webhooks.iter().map(|webhook| {
+    let webhooks = config.webhooks.iter().map(|webhook| {
         let (main, dead_letters) = with_dead_letters(&format!("podium-webhook-{}", webhook.id))?;
         anyhow::Ok(WebhookQueues {
             webhook: webhook.clone(),
