@@ -171,8 +171,9 @@ resource "aws_lambda_event_source_mapping" "notices" {
   event_source_arn = aws_sqs_queue.notices[each.key].arn
   function_name    = module.notifier[0].alias_arn
   # Each message is a call, so there is nothing to wait for.
-  batch_size              = 10
-  function_response_types = ["ReportBatchItemFailures"]
+  batch_size                         = 10
+  maximum_batching_window_in_seconds = 0
+  function_response_types            = ["ReportBatchItemFailures"]
 
   scaling_config {
     maximum_concurrency = var.function_concurrency.notifier

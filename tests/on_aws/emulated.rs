@@ -19,7 +19,7 @@ use local::pipe::Pipe;
 use serde_json::{Value, json};
 
 use crate::applied::{Applied, Plan};
-use crate::deployment::QUESTS;
+use crate::deployment::{MAIL, QUESTS};
 use crate::emulator::Emulator;
 use crate::pipe;
 use crate::provider::Provider;
@@ -145,7 +145,12 @@ async fn an_applied_deployment_counts_each_activity_once() {
         r#"oidc={{issuer="{}",audiences=["podium"],client_id="page"}}"#,
         provider.issuer
     );
-    let public = ["readers=public".to_owned(), QUESTS.to_owned(), oidc.clone()];
+    let public = [
+        "readers=public".to_owned(),
+        QUESTS.to_owned(),
+        MAIL.to_owned(),
+        oidc.clone(),
+    ];
     let Some(mut deployment) = Applied::apply(&emulator, &public).await else {
         return;
     };
@@ -163,6 +168,7 @@ async fn an_applied_deployment_counts_each_activity_once() {
     refuses_unsigned_requests(&emulator, &ingest_url, &serve_url).await;
 
     let pipes = start_pipes(&emulator, &plan).await;
+    let mailbox = Mailbox::subscribe(&emulator).await;
 
     let directory = tempfile::TempDir::new().expect("a temporary directory");
     for file in ["once.jsonl", "again.jsonl"] {
@@ -174,6 +180,8 @@ async fn an_applied_deployment_counts_each_activity_once() {
     println!("{stages}");
     assert_eq!(published(&emulator, &serve_url).await, board());
     everyone_has_a_coin(&emulator, &serve_url).await;
+    everyone_s_coin_is_mailed(&emulator, &mailbox).await;
+    mailbox.unsubscribe(&emulator).await;
     for pipe in pipes {
         pipe.stop().await.expect("the pipe stops");
     }
@@ -204,18 +212,23 @@ async fn an_applied_deployment_counts_each_activity_once() {
 /// Starts local pipes with the planned parameters. They send with the permissions of the pipes' roles. They read as the
 /// administrator, because the emulator cannot tell which stream a request is for, and denies every role that names a
 /// stream.
-async fn start_pipes(emulator: &Emulator, plan: &Plan) -> [Pipe; 2] {
+async fn start_pipes(emulator: &Emulator, plan: &Plan) -> Vec<Pipe> {
     let reading = emulator.as_administrator();
     let role = emulator.as_role("podium-dev-pipe").await;
     let planned = plan.resource("aws_pipes_pipe.activities");
-    let activities = pipe::start_planned(planned, &reading, &role);
-    let role = emulator.as_role("podium-dev-facts-pipe").await;
-    let publisher = emulator.publisher("podium-dev-facts-pipe").await;
-    let planned = plan.resource("aws_pipes_pipe.events[\"facts\"]");
-    let facts = pipe::start_planned_to_topic(planned, &reading, &role, move |topic, bodies| {
-        publisher.clone().publish(topic, bodies)
-    });
-    [activities, facts].map(|pipe| pipe.expect("the pipe starts"))
+    let activities = pipe::start_planned(planned, &reading, &role).expect("the pipe starts");
+    let mut pipes = vec![activities];
+    for name in ["facts", "coins"] {
+        let role = format!("podium-dev-{name}-pipe");
+        let publisher = emulator.publisher(&role).await;
+        let planned = plan.resource(&format!("aws_pipes_pipe.events[{name:?}]"));
+        let role = emulator.as_role(&role).await;
+        let pipe = pipe::start_planned_to_topic(planned, &reading, &role, move |topic, bodies| {
+            publisher.clone().publish(topic, bodies)
+        });
+        pipes.push(pipe.expect("the pipe starts"));
+    }
+    pipes
 }
 
 /// Every employee has completed a task, so each has the coin of [`QUESTS`], which came by the topic.
@@ -237,6 +250,76 @@ async fn everyone_has_a_coin(emulator: &Emulator, serve_url: &str) {
     let coins = read_signed(emulator, &format!("{serve_url}v1/users/employee-01/coins")).await;
     assert_eq!(coins["balance"], 5, "{coins}");
     assert_eq!(coins["coins"][0]["evidence"], json!(["task-0"]), "{coins}");
+}
+
+/// A queue that gets what the topic for mail gets. The emulator sends no mail.
+struct Mailbox {
+    queue_url: String,
+    subscription_arn: String,
+}
+
+impl Mailbox {
+    async fn subscribe(emulator: &Emulator) -> Self {
+        let text = |answer: &Value, member: &str| answer[member].as_str().expect("a text").to_owned();
+        let queue = emulator.aws("sqs create-queue --queue-name mailbox", &[]).await;
+        let queue_url = text(&queue, "QueueUrl");
+        let about = ["--queue-url", &queue_url, "--attribute-names", "QueueArn"];
+        let about = emulator.aws("sqs get-queue-attributes", &about).await;
+        let queue_arn = text(&about["Attributes"], "QueueArn");
+        let topics = emulator.aws("sns list-topics", &[]).await;
+        let topics = topics["Topics"].as_array().expect("topics").iter();
+        let topic = topics
+            .map(|topic| text(topic, "TopicArn"))
+            .find(|arn| arn.ends_with(":podium-dev-coin-mail"));
+        let topic = topic.expect("a topic for mail");
+        let subscription = ["--topic-arn", &topic, "--notification-endpoint", &queue_arn];
+        let subscription = emulator.aws("sns subscribe --protocol sqs", &subscription).await;
+        Self {
+            queue_url,
+            subscription_arn: text(&subscription, "SubscriptionArn"),
+        }
+    }
+
+    /// The subject and the text of a mail, if there is one.
+    async fn receive(&self, emulator: &Emulator) -> Option<(String, String)> {
+        let wait = ["--queue-url", &self.queue_url, "--wait-time-seconds", "1"];
+        let received = emulator.aws("sqs receive-message", &wait).await;
+        let body = received.pointer("/Messages/0/Body")?.as_str()?;
+        let envelope: Value = serde_json::from_str(body).expect("SNS sends JSON");
+        let part = |name: &str| envelope[name].as_str().map(str::to_owned);
+        Some((part("Subject")?, part("Message")?))
+    }
+
+    async fn unsubscribe(self, emulator: &Emulator) {
+        let subscription = ["--subscription-arn", self.subscription_arn.as_str()];
+        emulator.aws("sns unsubscribe", &subscription).await;
+    }
+}
+
+/// Each coin is mailed once, by way of the coins' stream, their topic, the queue for mail and the function.
+async fn everyone_s_coin_is_mailed(emulator: &Emulator, mailbox: &Mailbox) {
+    let mut mailed = Vec::new();
+    let all = async {
+        while mailed.len() < EMPLOYEES as usize {
+            let Some((subject, text)) = mailbox.receive(emulator).await else {
+                continue;
+            };
+            assert_eq!(subject, "A coin was found");
+            // Posts of other tests of this deployment find coins, too.
+            let who = text.split(' ').next().expect("a name").to_owned();
+            if who.starts_with("employee-") {
+                assert!(
+                    text.contains(" has found the coin Seed, which is worth 5.\n"),
+                    "{text}"
+                );
+                mailed.push(who);
+            }
+        }
+    };
+    let all = tokio::time::timeout(PATIENCE, all).await;
+    assert!(all.is_ok(), "only {mailed:?} are mailed: {}", emulator.log());
+    let everyone: BTreeSet<_> = mailed.iter().collect();
+    assert_eq!(everyone.len(), mailed.len(), "{mailed:?}");
 }
 
 /// The addresses, in Terraform, that resources had before page and API shared an origin.
@@ -550,6 +633,7 @@ async fn attempts(emulator: &Emulator, function: &str) -> Vec<String> {
         ("people", "directory", Some("id")),
         ("coins", "user_id", Some("coin_id")),
         ("progress", "user_id", None),
+        ("notices", "notice", None),
     ];
     let mut lines = Vec::new();
     for (name, partition, sort) in tables {
@@ -627,6 +711,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "ingest people: ",
             "ingest coins: ",
             "ingest progress: ",
+            "ingest notices: ",
             "aggregator activities: ",
             "aggregator dedup: put update",
             "aggregator standings: get update",
@@ -634,6 +719,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "aggregator people: ",
             "aggregator coins: ",
             "aggregator progress: ",
+            "aggregator notices: ",
             // On AWS only heartbeats: the emulator ignores the condition on the key.
             "snapshot activities: query put",
             "snapshot dedup: ",
@@ -642,6 +728,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "snapshot people: query scan",
             "snapshot coins: ",
             "snapshot progress: ",
+            "snapshot notices: ",
             "serve activities: ",
             "serve dedup: ",
             "serve standings: get query",
@@ -649,6 +736,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "serve people: get",
             "serve coins: get query",
             "serve progress: ",
+            "serve notices: ",
             "directory activities: ",
             "directory dedup: ",
             "directory standings: ",
@@ -656,6 +744,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "directory people: get query put delete",
             "directory coins: ",
             "directory progress: ",
+            "directory notices: ",
             "rewards activities: query scan",
             "rewards dedup: ",
             "rewards standings: get",
@@ -663,6 +752,15 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "rewards people: ",
             "rewards coins: get query put delete",
             "rewards progress: get put",
+            "rewards notices: ",
+            "notifier activities: ",
+            "notifier dedup: ",
+            "notifier standings: get",
+            "notifier snapshots: ",
+            "notifier people: ",
+            "notifier coins: ",
+            "notifier progress: ",
+            "notifier notices: get put",
         ]
     );
 }

@@ -119,8 +119,10 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         coins pipe: sqs:SendMessage on podium-test-coins-pipe-dlq
         notifier: dynamodb:GetItem dynamodb:PutItem on table/podium-test-notices
         notifier: dynamodb:GetItem on table/podium-test-standings
-        notifier: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-mail podium-test-webhook-crm
-        notifier: sqs:SendMessage on podium-test-mail-dlq podium-test-webhook-crm-dlq
+        notifier: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-mail
+        notifier: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-webhook-crm
+        notifier: sqs:SendMessage on podium-test-mail-dlq
+        notifier: sqs:SendMessage on podium-test-webhook-crm-dlq
         notifier: secretsmanager:GetSecretValue on secret:podium/crm-AbCdEf
         notifier: sns:Publish on podium-test-coin-mail
         poster: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}

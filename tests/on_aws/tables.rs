@@ -5,12 +5,12 @@ use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType, ProjectionType, TimeToL
 use local::dynamodb::DynamoDb;
 use local::sqs::Sqs;
 use serde_json::{Value, json};
-use store::schema::{TableNames, create_tables};
+use store::schema::{TableNames, create_tables, stream_coins};
 use tokio::net::TcpListener;
 
 use crate::deployment::{Deployment, by_default};
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "activities",
     "dedup",
     "standings",
@@ -18,6 +18,7 @@ const TABLES: [&str; 7] = [
     "people",
     "coins",
     "progress",
+    "notices",
 ];
 
 async fn local_tables() -> Client {
@@ -30,6 +31,8 @@ async fn local_tables() -> Client {
     let client = local::dynamodb_client(&url);
     let names = TableNames::prefixed("podium");
     create_tables(&client, &names).await.expect("tables");
+    // Both do this only where someone is told of coins.
+    stream_coins(&client, &names).await.expect("a stream");
     client
 }
 
@@ -78,7 +81,7 @@ fn keys(schema: &[KeySchemaElement]) -> Vec<Option<&str>> {
 }
 
 fn on_aws(deployment: &Deployment, name: &str) -> Value {
-    let index = if ["coins", "progress"].contains(&name) {
+    let index = if ["coins", "progress", "notices"].contains(&name) {
         "[0]"
     } else {
         ""
