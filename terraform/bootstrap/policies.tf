@@ -7,6 +7,7 @@ locals {
         queues    = "sqs:${local.here}:NAME-*"
         functions = "lambda:${local.here}:function:NAME-*"
         topics    = "sns:${local.here}:NAME-*"
+        secrets   = "secretsmanager:${local.here}:secret:NAME/*"
         pipes     = "pipes:${local.here}:pipe/NAME-*"
         schedules = "scheduler:${local.here}:schedule/NAME-*"
         groups    = "scheduler:${local.here}:schedule-group/NAME-*"
@@ -176,6 +177,13 @@ locals {
             "sqs:ChangeMessageVisibility*", "sqs:DeleteMessage*", "sqs:GetQueue*", "sqs:ReceiveMessage", "sqs:SendMessage*",
           ]
           Resource = [arns.tables, arns.functions, arns.logs, arns.pipe_logs, arns.queues, arns.topics]
+        },
+        {
+          # What signs the events of webhooks.
+          Sid      = "OwnSecrets"
+          Effect   = "Allow"
+          Action   = "secretsmanager:GetSecretValue"
+          Resource = arns.secrets
         },
         {
           Sid      = "Trace"

@@ -11,13 +11,17 @@ use domain::freshness::StaleReason;
 use domain::history::{FOLLOWED_USERS, MAX_SAMPLES};
 use domain::intake::{MAX_AHEAD, RejectionCode, SCHEMA_VERSION};
 use domain::person::SearchText;
+use domain::quest::{CoinState, Revoked};
 use domain::{
     ActivityId, Board, Details, DisplayName, Kind, ProgramId, Seasons, TeamId, UserId, Visibility, Window,
     address,
 };
 use ingest::ItemStatus;
+use jiff::Timestamp;
+use notifier::event::CoinEvent;
 use serde_json::{Value, json};
 use serve::{Cursor, Route, Start};
+use store::coins::KeptCoin;
 
 use self::description::{Description, check_valid};
 
@@ -75,6 +79,35 @@ fn enumerations_have_the_variants_of_the_code() {
         statuses.into_iter().flatten().collect::<BTreeSet<_>>(),
         names(variants!(ItemStatus: Accepted, Duplicate, Conflict, Rejected, Forbidden, Unavailable))
     );
+}
+
+#[test]
+fn a_webhook_gets_what_is_described() {
+    let description = Description::load();
+    let media = "/webhooks/coin/post/requestBody/content/application~1cloudevents+json";
+    let validator = description.validator(description.at(&format!("{media}/schema")));
+    let example = description.at(&format!("{media}/examples/issued/value"));
+    check_valid(&validator, example, "the example");
+    let revoked = KeptCoin {
+        id: "coin-68074992b1f1af776c1ecdddc48aafc8".to_owned(),
+        user: "bob".parse().expect("an id"),
+        quest: "first-task".to_owned(),
+        version: 1,
+        coin: "Amber".to_owned(),
+        value: 50,
+        period: "2026-W47".to_owned(),
+        found_at: Timestamp::UNIX_EPOCH,
+        found_by: "task-4711".parse().expect("an id"),
+        evidence: vec!["task-4711".parse().expect("an id")],
+        evidence_count: 1,
+        state: CoinState::Revoked,
+        reason: Some(Revoked::Supply),
+        serial: None,
+        change: 2,
+    };
+    let event = CoinEvent::new(revoked).expect("it is told");
+    let event = serde_json::from_slice(&event.json()).expect("JSON");
+    check_valid(&validator, &event, "the event of a revoked coin");
 }
 
 #[test]

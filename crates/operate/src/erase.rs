@@ -45,7 +45,7 @@ It cannot reach what is kept outside these tables:
   backups of the tables (up to 35 days, if they are on)
   the stream of activities (24 hours), and messages in queues and dead letters (up to 14 days)
   what browsers and caches keep (a minute), and files and logs that you made yourself
-  other systems that Podium's data was sent to
+  webhooks and mail about coins that were sent, and other systems that Podium's data was sent to
 
 A record of the erasure, with its time, the hash and counts but without personal data, is kept under the key `audit` in
 the table of standings.
@@ -95,8 +95,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let subject = args.subject.as_deref().unwrap_or(user.as_str());
     let erased = erasure.finish(subject, waits, |step| println!("{step}")).await?;
     println!(
-        "{user} is erased: {}. The record says {} instead.\nBackups, the stream (24 hours), queues and dead letters (14 \
-         days) and whatever was copied elsewhere are not reached.",
+        "{user} is erased: {}. The record says {} instead.\nBackups, the streams (24 hours), queues and dead letters (14 \
+         days), webhooks and mail that were sent, and whatever was copied elsewhere are not reached.",
         what(&erased),
         erasure.hash.as_str()
     );
