@@ -162,7 +162,7 @@ impl Worker {
             .verdicts
             .deferred
             .iter()
-            .map(|message| id(message))
+            .map(|deferred| id(deferred.message))
             .collect();
         let done = self.messages.iter().map(id).filter(|id| !deferred.contains(id));
         Verdicts {
