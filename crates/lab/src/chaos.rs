@@ -5,6 +5,7 @@ mod kills;
 mod load;
 mod people;
 mod readers;
+mod receiver;
 mod verdict;
 
 use std::collections::BTreeSet;
@@ -15,7 +16,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::{Api, parse_url};
+use futures::future::join_all;
 use local::faults::{Fault, Faults, UnknownFault};
+use local::pipe::Pipe;
 use local::settings::Batching;
 use local::sqs::Timestamp;
 use local::{Stack, StackConfig};
@@ -26,6 +29,7 @@ use self::kills::Killer;
 use self::load::{Load, Posted};
 use self::people::People;
 use self::readers::Reader;
+use self::receiver::Receiver;
 use self::verdict::Verdict;
 use crate::trial;
 use crate::trial::audit::{self, Counts};
@@ -35,9 +39,9 @@ It starts its own stack in memory and on free ports, and leaves nothing behind. 
 activities are sent twice, and failed requests are retried, as a client would. One in twenty is taken
 out by a void, one in fifty adjusts points, and the check-ins of a day have a cap. People change their
 names and teams, become hidden or anonymous and are listed again, and two are erased and come back. Five
-quests give coins, one of them to the first 20 only. The faults end when the last request is answered.
-Then the tables, the coins and the served boards, of all, of each team and of teams, are read and
-compared with what was sent.
+quests give coins, one of them to the first 20 only, and a webhook is told of each. The faults end when the
+last request is answered. Then the tables, the coins, the events of the webhook and the served boards, of
+all, of each team and of teams, are read and compared with what was sent.
 
 Faults by the part that they affect:
   calls of the functions to tables and queues
@@ -51,7 +55,7 @@ A seed repeats the load and the fault decisions. Which call each fault hits depe
 processes interleave.
 
 Exit status: 0 if nothing was lost, counted twice or dead-lettered, no board was torn, each coin was
-given once to whoever earned it, and everything was done in time; otherwise 1, and the logs are kept.";
+given once to whoever earned it and was told of, and everything was done in time; otherwise 1, and the logs are kept.";
 
 /// The default one, but for a cap, which active users reach.
 const POLICY: &str = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{
@@ -142,6 +146,7 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
     let seed = args.seed.unwrap_or_else(rand::random);
     eprintln!("Seed {seed}: repeat this run with --seed {seed}.");
     let faults = Faults::from_seed(seed, args.faults.0.iter().copied());
+    let receiver = Receiver::start().await?;
     let stack = Stack::start(StackConfig {
         port: 0,
         aws_port: 0,
@@ -153,6 +158,7 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
         faults: faults.clone(),
         scoring_policy: POLICY.parse()?,
         quests: Some(QUESTS.to_owned()),
+        webhooks: vec![receiver.webhook.clone()],
         final_after: FINAL_AFTER,
         ..StackConfig::new()?
     })
@@ -203,6 +209,10 @@ async fn try_it(args: &Args, logs: &Path) -> anyhow::Result<Verdict> {
             .compared(&stack)
             .await
             .context("cannot read the coins after the run")?,
+        told: receiver
+            .compared(&stack, coins.users())
+            .await
+            .context("cannot compare the events with the coins")?,
         dead_letters: dead_letters(&stack),
         differences: expected.differences(&counted),
         counted: counted.activities(),
@@ -244,13 +254,17 @@ async fn post(stack: &Stack, api: &Api, load: &Load, killer: &mut Killer) -> any
 }
 
 fn dead_letters(stack: &Stack) -> u64 {
-    let queues = [&stack.dead_letter_queue, stack.rewards_queues().1];
-    let in_queues: usize = queues.iter().map(|queue| queue.depth().total()).sum();
-    let of_pipes = [stack.pipe(), stack.facts_pipe()].map(|pipe| pipe.counters().dead_lettered);
+    let of_webhooks = stack.notices_queues().map(|(_, dead_letters)| dead_letters);
+    let queues = [&stack.dead_letter_queue, stack.rewards_queues().1]
+        .into_iter()
+        .chain(of_webhooks);
+    let in_queues: usize = queues.map(|queue| queue.depth().total()).sum();
+    let of_pipes =
+        [stack.pipe(), stack.facts_pipe(), stack.coins_pipe()].map(|pipe| pipe.counters().dead_lettered);
     in_queues as u64 + of_pipes.iter().sum::<u64>()
 }
 
-/// Waits until boards and coins are exact and nothing that could change them is under way. Returns the time from
+/// Waits until boards and coins are exact, and nothing that could change them or tell of them is under way. Returns the time from
 /// the last answer until they were exact, or `None` if they were not exact in time.
 async fn drain(
     stack: &Stack,
@@ -260,7 +274,11 @@ async fn drain(
     last_answer: Instant,
 ) -> Option<Duration> {
     let until = Instant::now() + DRAIN_MAX;
-    let queues = [&stack.queue, stack.rewards_queues().0];
+    let of_webhooks = stack.notices_queues().map(|(queue, _)| queue);
+    let queues = [&stack.queue, stack.rewards_queues().0]
+        .into_iter()
+        .chain(of_webhooks);
+    let queues: Vec<_> = queues.collect();
     let mut exact_after = None;
     // Heartbeats are always under way, so only messages sent before the pipes caught up matter.
     let mut caught_up_at = None;
@@ -276,7 +294,8 @@ async fn drain(
             exact_after = Some(last_answer.elapsed());
         }
         if caught_up_at.is_none() {
-            let lags = [stack.pipe().lag().await, stack.facts_pipe().lag().await];
+            let pipes = [stack.pipe(), stack.facts_pipe(), stack.coins_pipe()];
+            let lags = join_all(pipes.map(Pipe::lag)).await;
             let have_caught_up = lags.iter().all(|lag| lag.as_ref().is_ok_and(Duration::is_zero));
             caught_up_at = have_caught_up.then(Timestamp::now);
         }
@@ -287,7 +306,7 @@ async fn drain(
                 break;
             }
         } else if exact_after.is_some() && hurried.is_none_or(|at| at.elapsed() >= HURRY_EVERY) {
-            for queue in queues {
+            for queue in &queues {
                 queue.jump_clock(DRAIN_MAX);
             }
             hurried = Some(Instant::now());

@@ -174,7 +174,7 @@ impl Stack {
             data: data.as_ref(),
         };
         let (counting, rewarding, telling) = carrying.start(&queues, function)?;
-        let injector = carrying.injector(&queues, counting.as_ref(), rewarding.as_ref());
+        let injector = carrying.injector(&queues, counting.as_ref(), rewarding.as_ref(), telling.as_ref());
         let snapshots = Schedule::start(config.snapshot_every, {
             let invoke = invoker(function("snapshot")?);
             move || {
@@ -248,6 +248,21 @@ impl Stack {
             queue, dead_letters, ..
         } = self.rewarding();
         (queue, dead_letters)
+    }
+
+    /// The pipe from the coins to the queues of webhooks. Panics without webhooks.
+    pub fn coins_pipe(&self) -> &Pipe {
+        &self
+            .telling
+            .as_ref()
+            .expect("a stack without webhooks tells nobody")
+            .pipe
+    }
+
+    /// The queue of each webhook, and its DLQ.
+    pub fn notices_queues(&self) -> impl Iterator<Item = (&Queue, &Queue)> {
+        let queues = self.telling.iter().flat_map(|telling| &telling.queues);
+        queues.map(|(queue, dead_letters)| (queue, dead_letters))
     }
 
     fn rewarding(&self) -> &Rewarding {

@@ -79,6 +79,11 @@ impl Expected {
         Self { earned }
     }
 
+    /// Who has earned any.
+    pub fn users(&self) -> BTreeSet<&str> {
+        self.earned.iter().map(|(_, user, _)| user.as_str()).collect()
+    }
+
     /// Reads all coins and compares them.
     pub async fn compared(&self, stack: &Stack) -> anyhow::Result<CoinsFound> {
         let coins = Coins::new(dynamodb_client(&stack.aws_url), stack.tables.coins.clone());

@@ -12,6 +12,7 @@ use terminal::text::grouped;
 use super::coins::CoinsFound;
 use super::load::Posted;
 use super::readers::BoardsRead;
+use super::receiver::Told;
 use crate::trial::audit::Difference;
 
 pub struct Verdict {
@@ -26,6 +27,7 @@ pub struct Verdict {
     pub counted: u64,
     pub differences: [Difference; 4],
     pub coins: CoinsFound,
+    pub told: Told,
     pub dead_letters: u64,
     pub boards: BoardsRead,
     /// From the last answer until the board was exact. `None` if it was not exact in time.
@@ -55,7 +57,7 @@ impl Verdict {
 
     pub fn is_good(&self) -> bool {
         let bad = [self.lost(), self.double(), self.dead_letters, self.boards.torn];
-        bad == [0; 4] && self.coins.is_exact() && self.drained.is_some()
+        bad == [0; 4] && self.coins.is_exact() && self.told.missing == 0 && self.drained.is_some()
     }
 }
 
@@ -109,6 +111,12 @@ impl fmt::Display for Verdict {
                 coins.wrong_serials
             ),
         )?;
+        let told = &self.told;
+        row(
+            "webhook told",
+            told.events,
+            format!("{} missing, {} again", told.missing, told.again),
+        )?;
         row("duplicates refused", posted.duplicates, String::new())?;
         row("dead letters", self.dead_letters, String::new())?;
         row(
@@ -154,6 +162,7 @@ impl Serialize for Verdict {
             "double": self.double(),
             "differences": self.differences,
             "coins": self.coins,
+            "told": self.told,
             "duplicates_refused": self.posted.duplicates,
             "dead_letters": self.dead_letters,
             "sent": self.sent,
@@ -195,6 +204,7 @@ mod tests {
             counted: 1_000,
             differences: ["facts", "keys", "standings", "board"].map(exact),
             coins: CoinsFound::default(),
+            told: Told::default(),
             dead_letters: 0,
             boards: BoardsRead::default(),
             drained: Some(Duration::from_millis(3_260)),
@@ -217,6 +227,8 @@ mod tests {
         check(|verdict| verdict.coins.revoked = 1, true);
         check(|verdict| verdict.coins.lost = 1, false);
         check(|verdict| verdict.coins.wrong_serials = 1, false);
+        check(|verdict| verdict.told.again = 1, true);
+        check(|verdict| verdict.told.missing = 1, false);
         check(|verdict| verdict.dead_letters = 1, false);
         check(|verdict| verdict.boards.torn = 1, false);
         check(|verdict| verdict.boards.failed = 1, true);

@@ -42,6 +42,8 @@ pub(super) struct Rewarding {
 pub(super) struct Telling {
     pub(super) pipe: Pipe,
     pub(super) notices: Vec<EventSource>,
+    /// The queue of each webhook, and its DLQ.
+    pub(super) queues: Vec<(Queue, Queue)>,
 }
 
 /// Which records a pipe sends where, and in which form.
@@ -145,18 +147,23 @@ impl Carrying<'_> {
         Ok((counting, rewarding, telling))
     }
 
-    /// Injects faults into both lines, if there are any.
+    /// Injects faults into all lines, if there are any.
     pub(super) fn injector(
         &self,
         queues: &Queues,
         counting: Option<&Counting>,
         rewarding: Option<&Rewarding>,
+        telling: Option<&Telling>,
     ) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         let faults = &self.config.faults;
         let counting = counting.map(|counting| Line::new(queues.main.clone(), counting.pipe.restarter()));
         let rewarding = rewarding.map(|of| Line::new(of.queue.clone(), of.pipe.restarter()));
-        let lines: Vec<Line> = counting.into_iter().chain(rewarding).collect();
+        let telling = telling.into_iter().flat_map(|of| {
+            let lines = of.queues.iter();
+            lines.map(|(queue, _)| Line::new(queue.clone(), of.pipe.restarter()))
+        });
+        let lines: Vec<Line> = counting.into_iter().chain(rewarding).chain(telling).collect();
         if !faults.are_none() && !lines.is_empty() {
             tasks.spawn(Injector::new(faults.clone(), lines, self.tables.clone()).run());
         }
@@ -203,6 +210,11 @@ impl Carrying<'_> {
         });
         Ok(Telling {
             notices: notices.collect::<Result<_, _>>()?,
+            queues: queues
+                .webhooks
+                .iter()
+                .map(|of| (of.main.clone(), of.dead_letters.clone()))
+                .collect(),
             pipe: self.pipe(
                 "podium-coins",
                 "coins-pipe.json",
