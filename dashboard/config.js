@@ -1,4 +1,4 @@
-// What this deployment has. A deployment replaces this file, and so does a local stack with login.
+// What this deployment has. A deployment replaces this file, and so does a local stack.
 
 // How people log in: `{issuer, clientId, scope, parameters, userClaim}`; null if they do not.
 export const login = null;
@@ -8,3 +8,6 @@ export const readers = "public";
 
 // For whom this page posts: "anyone", "self" (who is logged in), or null if it does not.
 export const posting = "anyone";
+
+// Whether there are quests.
+export const hasQuests = true;

@@ -3,7 +3,7 @@
 locals {
   dashboard_dir = "${path.module}/../dashboard"
 
-  # config.js tells the page who may do what. The file in the directory is for the local stack.
+  # config.js tells the page who may do what, and what there is. The file in the directory is for the local stack.
   dashboard_files = var.edge ? setsubtract(fileset(local.dashboard_dir, "**"), ["config.js"]) : []
 
   content_types = {
@@ -53,6 +53,9 @@ locals {
 
     // For whom this page may post: "self" (who is logged in), or null for no one.
     export const posting = ${jsonencode(var.self_reporting ? "self" : null)};
+
+    // Whether there are quests.
+    export const hasQuests = ${jsonencode(local.has_quests)};
   EOT
 }
 

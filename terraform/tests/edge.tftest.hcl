@@ -93,6 +93,9 @@ run "public_boards" {
 
       // For whom this page may post: "self" (who is logged in), or null for no one.
       export const posting = null;
+
+      // Whether there are quests.
+      export const hasQuests = false;
     EOT
     error_message = "config.js must say that nobody logs in: ${aws_s3_object.dashboard_config[0].content}"
   }
@@ -217,6 +220,9 @@ run "public_boards_with_login" {
 
       // For whom this page may post: "self" (who is logged in), or null for no one.
       export const posting = "self";
+
+      // Whether there are quests.
+      export const hasQuests = false;
     EOT
     error_message = "config.js must say how to log in: ${aws_s3_object.dashboard_config[0].content}"
   }

@@ -113,6 +113,13 @@ run "with_quests" {
     error_message = "The quests must be the item that crates/store reads."
   }
 
+  # page
+
+  assert {
+    condition     = strcontains(local.page_config, "export const hasQuests = true;")
+    error_message = "The page must know that there are quests: ${local.page_config}"
+  }
+
   # topic
 
   assert {

@@ -192,6 +192,7 @@ impl Stack {
             hosts,
             &config.access,
             config.login.as_ref(),
+            config.quests.is_some(),
         )?;
         serve(web_listener, router);
         Ok(Self {

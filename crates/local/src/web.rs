@@ -19,7 +19,7 @@ use crate::authorizer::{self, Authorizer, Login};
 use crate::function_url;
 use crate::lambda::Function;
 
-/// The file that a deployment replaces, and a stack where it has a login.
+/// The file that a deployment and a local stack replace.
 const CONFIG: &str = "config.js";
 
 /// Four times the limit of ingest, which tells how much is too much.
@@ -121,6 +121,7 @@ pub fn router(
     hosts: AllowedHosts,
     access: &Access,
     login: Option<&Login>,
+    has_quests: bool,
 ) -> anyhow::Result<Router> {
     let authorizer = match login {
         Some(login) => Some(Arc::new(Authorizer::new(login, access.clone())?)),
@@ -145,7 +146,7 @@ pub fn router(
     if let Some(authorizer) = authorizer.clone() {
         api = api.layer(from_fn_with_state(authorizer, authorizer::authorize));
     }
-    let router = files(api, config_js(access, login), authorizer.as_ref())
+    let router = files(api, config_js(access, login, has_quests), authorizer.as_ref())
         .fallback(|uri: Uri| async move { problem::unknown_path(uri.path()).into_response() })
         // For the files: the functions check the method themselves.
         .method_not_allowed_fallback(|method: Method| async move {
@@ -195,8 +196,8 @@ fn security_policy(issuer: &[String]) -> String {
     )
 }
 
-/// The file that tells the page who may do what. Its form is that of `dashboard/config.js`.
-fn config_js(access: &Access, login: Option<&Login>) -> String {
+/// The file that tells the page who may do what, and whether there are quests. Its form is that of `dashboard/config.js`.
+fn config_js(access: &Access, login: Option<&Login>, has_quests: bool) -> String {
     let login = login.map(|login| {
         let parameters: serde_json::Map<_, _> = login.parameters();
         json!({
@@ -213,7 +214,7 @@ fn config_js(access: &Access, login: Option<&Login>) -> String {
         (false, false) => json!(null),
     };
     format!(
-        "export const login = {};\nexport const readers = {};\nexport const posting = {posting};\n",
+        "export const login = {};\nexport const readers = {};\nexport const posting = {posting};\nexport const hasQuests = {has_quests};\n",
         json!(login),
         json!(access.readers.as_str()),
     )
@@ -329,9 +330,9 @@ mod tests {
         assert!(vendored < 102_000, "the library has {vendored} bytes");
     }
 
-    /// The values that a config.js exports: login, readers and posting.
-    fn exported(config: &str) -> [serde_json::Value; 3] {
-        ["login", "readers", "posting"].map(|name| {
+    /// The values that a config.js exports: login, readers, posting and hasQuests.
+    fn exported(config: &str) -> [serde_json::Value; 4] {
+        ["login", "readers", "posting", "hasQuests"].map(|name| {
             let (_, value) = config
                 .split_once(&format!("export const {name} = "))
                 .expect("the export");
@@ -341,9 +342,9 @@ mod tests {
     }
 
     #[test]
-    fn the_page_learns_who_may_do_what_and_how_to_log_in() {
-        let open = exported(&config_js(&Access::open(), None));
-        assert_eq!(open, [json!(null), json!("public"), json!("anyone")]);
+    fn the_page_learns_who_may_do_what_how_to_log_in_and_whether_there_are_quests() {
+        let open = exported(&config_js(&Access::open(), None, true));
+        assert_eq!(open, [json!(null), json!("public"), json!("anyone"), json!(true)]);
         let parameter = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         for (audience, parameters, sent) in [
             ("podium", vec![], json!({})),
@@ -376,8 +377,8 @@ mod tests {
             let login_of_page = json!({
                 "issuer": "https://id", "clientId": "page", "scope": null, "parameters": sent, "userClaim": "sub",
             });
-            let expected = [login_of_page, json!("login"), posting];
-            assert_eq!(exported(&config_js(&access, Some(&login))), expected);
+            let expected = [login_of_page, json!("login"), posting, json!(false)];
+            assert_eq!(exported(&config_js(&access, Some(&login), false)), expected);
         }
         let origins = ["https://id".to_owned(), "https://tokens".to_owned()];
         let policy = security_policy(&origins);

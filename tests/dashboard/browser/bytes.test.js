@@ -47,7 +47,7 @@ async function visitPublic(t, stack, viewport, view = {}, me = null) {
       if (me !== null) await tab.addInitScript((user) => localStorage.setItem("podium.me", user), me);
       await tab.route("**/config.js", (route) => route.fulfill({
         contentType: "text/javascript",
-        body: 'export const login = null;\nexport const readers = "public";\nexport const posting = null;\n',
+        body: 'export const login = null;\nexport const readers = "public";\nexport const posting = null;\nexport const hasQuests = true;\n',
       }));
     },
   });

@@ -72,7 +72,7 @@ for (const [what, activity, field] of [
 test("in a deployment, where posting is closed, there is no form", async (t) => {
   const page = await visit(t, stack, {}, {
     before: (tab) => tab.route("**/config.js", (route) =>
-      route.fulfill({ contentType: "text/javascript", body: 'export const login = null; export const readers = "public"; export const posting = null;' })),
+      route.fulfill({ contentType: "text/javascript", body: 'export const login = null; export const readers = "public"; export const posting = null; export const hasQuests = true;' })),
   });
   assert.equal((await page.entries())[0].rank, 1);
   assert.equal(await page.canPost(), false);
