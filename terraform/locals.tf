@@ -50,7 +50,7 @@ locals {
     aggregator = { tables = ["dedup", "standings"], receives = ["activities"], sends = ["activities_dead_letters"] }
     schedule   = { tables = [], receives = [], sends = ["snapshot_dead_letters"] }
     snapshot   = { tables = ["activities", "standings", "snapshots", "people"], receives = [], sends = ["snapshot_dead_letters"] }
-    serve      = { tables = ["snapshots", "standings", "people", "coins"], receives = [], sends = [] }
+    serve      = { tables = concat(["snapshots", "standings", "people", "coins"], [for name in ["activities"] : name if local.has_quests]), receives = [], sends = [] }
     directory  = { tables = ["people"], receives = [], sends = [] }
     facts_pipe = { tables = ["activities"], receives = [], sends = ["facts_pipe_dead_letters"] }
     rewards    = { tables = ["activities", "coins", "progress", "standings"], receives = ["rewards"], sends = ["rewards_dead_letters"] }

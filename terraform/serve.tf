@@ -20,7 +20,10 @@ module "serve" {
     STALE_AGE_SECONDS      = local.stale_age_seconds
     STALE_LAG_SECONDS      = var.stale.lag_seconds
     STALE_BACKLOG          = var.stale.backlog
-  }, { for name in ["COINS_TABLE"] : name => aws_dynamodb_table.coins[0].name if local.has_quests })
+    }, local.has_quests ? {
+    COINS_TABLE      = aws_dynamodb_table.coins[0].name
+    ACTIVITIES_TABLE = aws_dynamodb_table.activities.name
+  } : {})
 
   statements = concat(local.kms_statements.serve, [
     {
@@ -39,14 +42,22 @@ module "serve" {
       actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem"]
       resources = [aws_dynamodb_table.people.arn]
     },
-    ], [
-    # Of quests, and in order of finding.
-    for coins in aws_dynamodb_table.coins : {
-      sid       = "ReadCoins"
-      actions   = ["dynamodb:GetItem", "dynamodb:Query"]
-      resources = [coins.arn, "${coins.arn}/index/holders"]
-    }
-  ])
+    ], flatten([
+      for coins in aws_dynamodb_table.coins : [
+        {
+          # Of quests, and in order of finding.
+          sid       = "ReadCoins"
+          actions   = ["dynamodb:GetItem", "dynamodb:Query"]
+          resources = [coins.arn, "${coins.arn}/index/holders"]
+        },
+        {
+          # Of a user, to say how far they are with the quests.
+          sid       = "ReadFacts"
+          actions   = ["dynamodb:Query"]
+          resources = [aws_dynamodb_table.activities.arn]
+        },
+      ]
+  ]))
 }
 
 resource "aws_lambda_function_url" "serve" {

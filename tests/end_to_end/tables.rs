@@ -155,7 +155,10 @@ impl Functions {
         let serve_config = serve::Config {
             snapshots_table: tables.snapshots.clone(),
             people_table: tables.people.clone(),
-            coins_table: Some(tables.coins.clone()),
+            quests: Some(serve::QuestTables {
+                coins: tables.coins.clone(),
+                activities: tables.activities.clone(),
+            }),
             standings_table: tables.standings.clone(),
             standing_shards: rules.standing_shards,
             calendar: rules.calendar,

@@ -729,7 +729,7 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "snapshot coins: ",
             "snapshot progress: ",
             "snapshot notices: ",
-            "serve activities: ",
+            "serve activities: query",
             "serve dedup: ",
             "serve standings: get query",
             "serve snapshots: get query",

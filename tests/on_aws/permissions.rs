@@ -103,6 +103,7 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         serve: dynamodb:GetItem dynamodb:BatchGetItem on table/podium-test-people
         serve: dynamodb:GetItem dynamodb:Query on table/podium-test-coins
         serve: dynamodb:GetItem dynamodb:Query on table/podium-test-coins/index/holders
+        serve: dynamodb:Query on table/podium-test-activities
         directory: dynamodb:GetItem dynamodb:PutItem dynamodb:DeleteItem dynamodb:Query on table/podium-test-people
         facts pipe: dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams on table/podium-test-activities/stream/2026-11-21T00:00:00.000
         facts pipe: sns:Publish on podium-test-facts
@@ -217,7 +218,7 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         snapshot: kms:Decrypt for podium-test-activities podium-test-standings podium-test-snapshots podium-test-people by dynamodb
         snapshot: kms:Decrypt kms:GenerateDataKey for podium-test-snapshot-dlq by sqs
         serve: kms:Decrypt for function:podium-test-serve by lambda
-        serve: kms:Decrypt for podium-test-snapshots podium-test-standings podium-test-people podium-test-coins by dynamodb
+        serve: kms:Decrypt for podium-test-snapshots podium-test-standings podium-test-people podium-test-coins podium-test-activities by dynamodb
         directory: kms:Decrypt for function:podium-test-directory by lambda
         directory: kms:Decrypt for podium-test-people by dynamodb
         facts pipe: kms:Decrypt for podium-test-activities by dynamodb

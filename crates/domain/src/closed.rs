@@ -18,8 +18,8 @@ use crate::teams::{RankedTeams, TeamScore, TeamsBuilder};
 
 /// How many users a closed board keeps, at most. Of the others it keeps the sums.
 pub const ROWS_MAX: usize = 10_000;
-/// Read units that one instance of serve spends on closed boards, on average. Such an answer may take hundreds, so without
-/// a bound whoever may read public boards could make them expensive.
+/// Read units that one instance of serve spends on closed boards and on how far users are with quests, on average. Such an
+/// answer may take hundreds, so without a bound whoever may read public boards could make them expensive.
 pub const READ_UNITS_A_SECOND: f64 = 80.0;
 /// How many programs and teams have a closed board of one period.
 pub const BOARDS_MAX: usize = 10_000;

@@ -43,7 +43,8 @@ fresh!(
     StatusDocument,
     QuestsDocument,
     FindersDocument,
-    CoinsDocument
+    CoinsDocument,
+    UserQuestsDocument
 );
 
 /// The members that every document about one board in one window begins with.
@@ -342,4 +343,40 @@ pub struct UserCoin {
     /// The activities that earned it, by their ids; the first ones of many.
     pub evidence: Vec<ActivityId>,
     pub evidence_count: u64,
+}
+
+/// `GET /v1/users/{user}/quests`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserQuestsDocument {
+    pub user_id: UserId,
+    /// In the order in which they are configured.
+    pub quests: Vec<UserQuest>,
+    /// The sum of the values of the issued coins.
+    pub balance: u64,
+    /// Whether the user has more activities than are read, so that some are missing in the progress. Told only then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_partial: bool,
+    pub freshness: FreshnessDocument,
+}
+
+/// How far a user is with a quest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserQuest {
+    pub quest_id: QuestId,
+    pub version: u32,
+    /// How many coins of it the user has: issued or provisional.
+    pub coins: u64,
+    /// In the period in which the most is done without a coin; `null` if nothing is.
+    pub progress: Option<QuestProgress>,
+}
+
+/// See [`crate::quest::Progress`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestProgress {
+    pub period: String,
+    pub reached: u64,
+    pub needed: u64,
+    pub in_words: String,
+    /// The conditions of `all` that nothing meets yet, or the next step of `ordered`, in words.
+    pub lacking: Vec<String>,
 }

@@ -12,8 +12,8 @@ pub struct Config {
     pub snapshots_table: String,
     /// `PEOPLE_TABLE`
     pub people_table: String,
-    /// `COINS_TABLE`; none without quests.
-    pub coins_table: Option<String>,
+    /// `COINS_TABLE` and `ACTIVITIES_TABLE`; none without quests.
+    pub quests: Option<QuestTables>,
     /// `STANDINGS_TABLE`
     pub standings_table: String,
     /// `STANDING_SHARDS`
@@ -28,6 +28,13 @@ pub struct Config {
     pub access: Access,
 }
 
+/// The tables that only quests are answered from.
+#[derive(Clone, Debug)]
+pub struct QuestTables {
+    pub coins: String,
+    pub activities: String,
+}
+
 impl Config {
     /// Looks each setting up with `variable`; [`store::aws::variable`] reads the process's environment.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
@@ -36,7 +43,13 @@ impl Config {
         Ok(Self {
             snapshots_table: required(&variable, "SNAPSHOTS_TABLE")?,
             people_table: required(&variable, "PEOPLE_TABLE")?,
-            coins_table: variable("COINS_TABLE"),
+            quests: match variable("COINS_TABLE") {
+                Some(coins) => Some(QuestTables {
+                    coins,
+                    activities: required(&variable, "ACTIVITIES_TABLE")?,
+                }),
+                None => None,
+            },
             standings_table: required(&variable, "STANDINGS_TABLE")?,
             standing_shards: parsed(&variable, "STANDING_SHARDS")?,
             calendar: calendar_from_environment(&variable)?,

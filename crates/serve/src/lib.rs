@@ -1,15 +1,18 @@
 //! Serves the published boards. Reads only.
 
+mod budget;
 mod closed;
 mod config;
 mod documents;
 mod kept;
 mod past;
+mod progress;
 mod quests;
 mod response;
 mod route;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use domain::{Calendar, FreshnessBounds, UserId};
 use identity::{Access, Caller, Readers};
@@ -20,10 +23,12 @@ use lambda_http::{Body, IntoResponse as _, Request, RequestExt as _, Response, s
 use problem::Problem;
 use store::{People, Snapshots, Standings, StoreError};
 
-pub use config::Config;
+use budget::Budget;
+pub use config::{Config, QuestTables};
 pub use documents::MAX_OTHER_CASE;
 use kept::Kept;
 use past::Past;
+use progress::KeptProgress;
 use quests::{Counts, Rewards};
 use response::{Cacheable, compressed, method_not_allowed};
 pub use route::{Cursor, MAX_AROUND, MAX_FOUND, MAX_FROM, MAX_LIMIT, MAX_PERIODS, Route, Start};
@@ -37,11 +42,13 @@ pub struct Serve {
     people: People,
     rewards: Option<Rewards>,
     counts: Counts,
+    progress: KeptProgress,
     standings: Standings,
     calendar: Calendar,
     snapshot_every: SignedDuration,
     kept: Kept,
     past: Past,
+    budget: Arc<Budget>,
     bounds: FreshnessBounds,
     access: Access,
 }
@@ -71,17 +78,20 @@ impl Serve {
     }
 
     pub fn new(client: aws_sdk_dynamodb::Client, config: Config) -> Self {
+        let budget = Arc::new(Budget::default());
         Self {
             snapshots: Snapshots::new(client.clone(), config.snapshots_table),
             people: People::new(client.clone(), config.people_table),
-            rewards: config.coins_table.map(|table| Rewards::new(&client, table)),
+            rewards: config.quests.map(|tables| Rewards::new(&client, tables)),
             counts: Counts::default(),
+            progress: KeptProgress::new(config.snapshot_every),
             // Consistent, so that a user's points never step back between two answers.
             standings: Standings::new(client, config.standings_table, config.standing_shards),
             calendar: config.calendar,
             snapshot_every: config.snapshot_every,
             kept: Kept::new(config.snapshot_every),
-            past: Past::default(),
+            past: Past::new(Arc::clone(&budget)),
+            budget,
             bounds: config.bounds,
             access: config.access,
         }
@@ -193,6 +203,7 @@ impl Serve {
             Route::Quests => self.quests(now).await,
             Route::Finders { quest, limit, after } => self.finders(&quest, viewer, limit, after, now).await,
             Route::Coins { user } => self.coins(&user, viewer, now).await,
+            Route::UserQuests { user } => self.user_quests(&user, viewer, now).await,
             Route::User {
                 board,
                 user,

@@ -9,16 +9,16 @@ use domain::documents::{
     UserCoin,
 };
 use domain::quest::CoinState;
-use domain::{FreshnessDocument, Person, Quest, QuestId, UserId, Visibility};
+use domain::{Freshness, FreshnessDocument, Person, Quest, QuestId, UserId, Visibility};
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::StatusCode;
 use problem::Problem;
-use store::coins::{After, COUNTED_MAX, Holder};
+use store::coins::{After, COUNTED_MAX, Holder, KeptCoin};
 use store::quests::{InvalidQuests, QuestVersion};
-use store::{Coins, Quests, StoreError};
+use store::{Coins, Facts, Quests, StoreError};
 
 use crate::response::Cacheable;
-use crate::{Failure, Serve, Viewer};
+use crate::{Failure, QuestTables, Serve, Viewer};
 
 /// How long the counts of a quest are kept, since counting reads its coins in the index: 30 read units for 1,000.
 const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(1);
@@ -27,21 +27,23 @@ const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(1);
 #[derive(Debug, Default)]
 pub(crate) struct Counts(Mutex<BTreeMap<QuestVersion, (Timestamp, Count)>>);
 
-/// The table of coins, with the quests in it.
+/// The table of coins, with the quests in it, and that of activities.
 pub(crate) struct Rewards {
     quests: Quests,
-    coins: Coins,
+    pub(crate) coins: Coins,
+    pub(crate) facts: Facts,
 }
 
 impl Rewards {
-    pub(crate) fn new(client: &Client, coins_table: String) -> Self {
+    pub(crate) fn new(client: &Client, tables: QuestTables) -> Self {
         Self {
-            quests: Quests::new(client.clone(), coins_table.clone()),
-            coins: Coins::new(client.clone(), coins_table),
+            quests: Quests::new(client.clone(), tables.coins.clone()),
+            coins: Coins::new(client.clone(), tables.coins),
+            facts: Facts::new(client.clone(), tables.activities),
         }
     }
 
-    async fn configured(&self) -> Result<Vec<Quest>, Failure> {
+    pub(crate) async fn configured(&self) -> Result<Vec<Quest>, Failure> {
         let configured = self.quests.configured().await;
         configured.map_err(|error| match error {
             InvalidQuests::Store(error) => error.into(),
@@ -132,16 +134,12 @@ impl Serve {
         };
         let person = self.people.get(user).await?.unwrap_or_default();
         if coins.is_empty() || person.is_concealed() && !viewer.sees_concealed(user) {
-            let detail = format!("{user} has no coins. Check the id, in which capitals matter.");
-            return Err(Problem::new(StatusCode::NOT_FOUND, "no_coins", &detail)
-                .field("user")
-                .into());
+            return Err(no_coins(user).into());
         }
         coins.sort_by(|a, b| (a.found_at, &a.id).cmp(&(b.found_at, &b.id)));
-        let issued = coins.iter().filter(|coin| coin.state == CoinState::Issued);
         let document = CoinsDocument {
             user_id: user.clone(),
-            balance: issued.map(|coin| u64::from(coin.value)).sum(),
+            balance: balance(&coins),
             coins: coins.into_iter().map(UserCoin::from).collect(),
             freshness,
         };
@@ -168,18 +166,33 @@ impl Serve {
         Ok(count)
     }
 
-    /// How up to date the coins are. Before the first heartbeat has come through, that of the boards is told.
     async fn freshness_of_coins(&self, now: Timestamp) -> Result<FreshnessDocument, Failure> {
+        Ok(self.measured_of_coins().await?.at(now, &self.bounds))
+    }
+
+    /// How up to date the coins are. Before the first heartbeat has come through, that of the boards is told.
+    pub(crate) async fn measured_of_coins(&self) -> Result<Freshness, Failure> {
         let of_coins = match &self.rewards {
             Some(rewards) => rewards.coins.status().await?.freshness(),
             None => None,
         };
-        let freshness = match of_coins {
-            Some(freshness) => freshness,
-            None => self.overview().await?.freshness,
-        };
-        Ok(freshness.at(now, &self.bounds))
+        match of_coins {
+            Some(freshness) => Ok(freshness),
+            None => Ok(self.overview().await?.freshness),
+        }
     }
+}
+
+/// The answer where nothing is known of a user, and where the user is concealed: readers cannot tell which.
+pub(crate) fn no_coins(user: &UserId) -> Problem {
+    let detail = format!("{user} has no coins. Check the id, in which capitals matter.");
+    Problem::new(StatusCode::NOT_FOUND, "no_coins", detail).field("user")
+}
+
+/// What the issued of these coins are worth.
+pub(crate) fn balance(coins: &[KeptCoin]) -> u64 {
+    let issued = coins.iter().filter(|coin| coin.state == CoinState::Issued);
+    issued.map(|coin| u64::from(coin.value)).sum()
 }
 
 fn unknown_quest() -> Problem {

@@ -80,6 +80,10 @@ pub enum Route {
     Coins {
         user: UserId,
     },
+    /// How far a user is with the quests.
+    UserQuests {
+        user: UserId,
+    },
 }
 
 /// Where a page of a board begins.
@@ -196,6 +200,9 @@ impl Route {
                 after: after(&mut query)?,
             },
             ["v1", "users", user, "coins"] => Self::Coins {
+                user: name("user", user, address::parse_user)?,
+            },
+            ["v1", "users", user, "quests"] => Self::UserQuests {
                 user: name("user", user, address::parse_user)?,
             },
             _ => return Err(problem::unknown_path(uri.path())),

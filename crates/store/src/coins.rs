@@ -82,7 +82,7 @@ impl KeptCoin {
         }
     }
 
-    pub(crate) fn is_of(&self, quest: &Quest) -> bool {
+    pub fn is_of(&self, quest: &Quest) -> bool {
         self.is_version(&QuestVersion::of(quest))
     }
 

@@ -45,6 +45,15 @@ pub struct FactsPage {
     pub next: Option<Position>,
 }
 
+/// Those facts of a user whose ids sort last.
+#[derive(Clone, Debug)]
+pub struct LastFacts {
+    pub facts: Vec<StoredFact>,
+    /// Whether the user has no others.
+    pub are_all: bool,
+    pub read_units: f64,
+}
+
 impl StoredFact {
     pub(crate) fn position(&self) -> Position {
         Position {
@@ -111,6 +120,36 @@ impl Facts {
             }
         }
         Ok((facts.facts, read_units))
+    }
+
+    /// Reads those facts of a user whose ids sort last, with eventual consistency: at most as many as are in `pages_max` pages of
+    /// 1 MB. Corrections sort after all activities, so no activity is read without its void.
+    pub async fn last_of_user(&self, user: &UserId, pages_max: usize) -> Result<LastFacts, StoreError> {
+        let query = self
+            .of(user)
+            .consistent_read(false)
+            .scan_index_forward(false)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut pages = query.into_paginator().send();
+        let mut facts = FactsPage::default();
+        let (mut are_all, mut read_units) = (true, 0.0);
+        for _ in 0..pages_max {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| StoreError::unavailable("reading a user's facts", error))?;
+            are_all = page.last_evaluated_key.is_none();
+            let consumed = page
+                .consumed_capacity
+                .and_then(|consumed| consumed.capacity_units);
+            read_units += consumed.unwrap_or_default();
+            for item in page.items.unwrap_or_default() {
+                facts.add(&item);
+            }
+        }
+        Ok(LastFacts {
+            facts: facts.facts,
+            are_all,
+            read_units,
+        })
     }
 
     /// All facts of a user as they are stored, with their metadata as JSON.

@@ -51,6 +51,7 @@ const ROUTES: [(&str, &str, Right); 27] = [
     ("get", "/v1/teams/{team}", Right::Administer),
     ("put", "/v1/teams/{team}", Right::Administer),
     ("get", "/v1/users/{user}/coins", Right::Read),
+    ("get", "/v1/users/{user}/quests", Right::Read),
 ];
 
 type Headers = Vec<(&'static str, String)>;

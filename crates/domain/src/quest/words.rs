@@ -129,6 +129,11 @@ impl Progress {
         }
         words
     }
+
+    /// What is lacking, each such as `an activity of the kind mentoring`.
+    pub fn lacking_in_words(&self) -> Vec<String> {
+        self.lacking.iter().map(one).collect()
+    }
 }
 
 /// A matcher as one activity.

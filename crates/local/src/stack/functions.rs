@@ -109,6 +109,7 @@ const SNAPSHOT_READS: &[&str] = &[
 const SERVE_READS: &[&str] = &[
     "SNAPSHOTS_TABLE",
     "PEOPLE_TABLE",
+    "ACTIVITIES_TABLE",
     "COINS_TABLE",
     "STANDINGS_TABLE",
     "STANDING_SHARDS",
