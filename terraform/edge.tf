@@ -160,7 +160,7 @@ resource "aws_cloudfront_cache_policy" "boards" {
     query_strings_config {
       query_string_behavior = "whitelist"
       query_strings {
-        items = ["around", "cursor", "from", "limit", "period", "search", "window"]
+        items = ["around", "cursor", "from", "limit", "order", "period", "search", "window"]
       }
     }
   }

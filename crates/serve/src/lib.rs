@@ -201,7 +201,7 @@ impl Serve {
                 limit,
             } => self.search(&board, window, &search, limit, now).await,
             Route::Quests => self.quests(now).await,
-            Route::Finders { quest, limit, after } => self.finders(&quest, viewer, limit, after, now).await,
+            Route::Finders { quest, page } => self.finders(&quest, viewer, page, now).await,
             Route::Coins { user } => self.coins(&user, viewer, now).await,
             Route::UserQuests { user } => self.user_quests(&user, viewer, now).await,
             Route::User {

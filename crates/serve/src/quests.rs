@@ -18,6 +18,7 @@ use store::quests::{InvalidQuests, QuestVersion};
 use store::{Coins, Facts, Quests, StoreError};
 
 use crate::response::Cacheable;
+use crate::route::FindersPage;
 use crate::{Failure, QuestTables, Serve, Viewer};
 
 /// How long the counts of a quest are kept, since counting reads its coins in the index: 30 read units for 1,000.
@@ -86,13 +87,12 @@ impl Serve {
         Ok(self.cacheable(QuestsDocument { quests, freshness }, now))
     }
 
-    /// The coins of a quest in order of finding.
+    /// The coins of a quest.
     pub(crate) async fn finders(
         &self,
         quest: &QuestId,
         viewer: &Viewer,
-        limit: u16,
-        after: Option<After>,
+        page: FindersPage,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
         let freshness = self.freshness_of_coins(now).await?;
@@ -102,7 +102,7 @@ impl Serve {
         let quest = quest.ok_or_else(unknown_quest)?;
         let (holders, next) = rewards
             .coins
-            .holders(&QuestVersion::of(&quest), after, limit)
+            .holders(&QuestVersion::of(&quest), page.order, page.after, page.limit)
             .await?;
         let users: BTreeSet<_> = holders.iter().map(|holder| &holder.user).collect();
         let people = self.people.profiles(users).await?;

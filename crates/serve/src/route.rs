@@ -9,7 +9,7 @@ use domain::{AskedPeriod, Board, Period, QuestId, Season, Seasons, UserId, Windo
 use lambda_http::http::Uri;
 use problem::query::{self, Query, decode, digits};
 use problem::{Problem, invalid};
-use store::coins::After;
+use store::coins::{After, Order};
 
 pub const DEFAULT_LIMIT: usize = 100;
 pub const MAX_LIMIT: usize = 1_000;
@@ -73,8 +73,7 @@ pub enum Route {
     /// The coins of a quest.
     Finders {
         quest: QuestId,
-        limit: u16,
-        after: Option<After>,
+        page: FindersPage,
     },
     /// The coins of a user.
     Coins {
@@ -84,6 +83,15 @@ pub enum Route {
     UserQuests {
         user: UserId,
     },
+}
+
+/// A page of the coins of a quest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FindersPage {
+    pub order: Order,
+    pub limit: u16,
+    /// In this order.
+    pub after: Option<After>,
 }
 
 /// Where a page of a board begins.
@@ -196,8 +204,11 @@ impl Route {
             ["v1", "quests"] => Self::Quests,
             ["v1", "quests", quest, "coins"] => Self::Finders {
                 quest: name("quest", quest, address::parse_quest)?,
-                limit: query.number("limit", DEFAULT_FINDERS, 1..=MAX_FINDERS)?,
-                after: after(&mut query)?,
+                page: FindersPage {
+                    order: order(&mut query)?,
+                    limit: query.number("limit", DEFAULT_FINDERS, 1..=MAX_FINDERS)?,
+                    after: after(&mut query)?,
+                },
             },
             ["v1", "users", user, "coins"] => Self::Coins {
                 user: name("user", user, address::parse_user)?,
@@ -307,6 +318,18 @@ fn before(query: &mut Query) -> Result<Option<Period>, Problem> {
         .transpose()
 }
 
+fn order(query: &mut Query) -> Result<Order, Problem> {
+    match query.take("order").as_deref() {
+        None | Some("found") => Ok(Order::Found),
+        Some("latest") => Ok(Order::Latest),
+        Some(raw) => {
+            let raw = shorten(raw);
+            let detail = format!("The order is {raw:?}; it must be found or latest.");
+            Err(invalid("invalid_parameter", "order", detail))
+        }
+    }
+}
+
 /// Where a list of finders continues, such as `2026-11-21T09:00:00Z.2`: after so many coins that were found then.
 fn after(query: &mut Query) -> Result<Option<After>, Problem> {
     let parse = |raw: &str| {
@@ -394,6 +417,19 @@ mod tests {
             "/v1/boards/program%3Acrates-io?window=week&limit=1000&cursor=42.500",
             r#"Board { board: Program(ProgramId("crates-io")), window: Week, period: None, limit: 1000, start: Cursor(Cursor { generation: 42, rows: 500 }) }"#,
         );
+        check(
+            "/v1/quests/first/coins",
+            r#"Finders { quest: QuestId("first"), page: FindersPage { order: Found, limit: 100, after: None } }"#,
+        );
+        check(
+            "/v1/quests/first/coins?order=found",
+            r#"Finders { quest: QuestId("first"), page: FindersPage { order: Found, limit: 100, after: None } }"#,
+        );
+        check(
+            "/v1/quests/first/coins?order=latest&limit=5&cursor=2026-11-21T09:00:00Z.2",
+            r#"Finders { quest: QuestId("first"), page: FindersPage { order: Latest, limit: 5, after: Some(After { found_at: 2026-11-21T09:00:00Z, coins: 2 }) } }"#,
+        );
+        check("/v1/users/ann/quests", r#"UserQuests { user: UserId("ann") }"#);
         check(
             "/v1/boards/global?from=101",
             "Board { board: Global, window: All, period: None, limit: 100, start: After(100) }",
@@ -651,6 +687,14 @@ mod tests {
         check(
             "/v1/boards/global/users?search=a&limit=51",
             r#"400 The limit is "51"; it must be a whole number from 1 to 50. [limit]"#,
+        );
+        check(
+            "/v1/quests/first/coins?order=newest",
+            r#"400 The order is "newest"; it must be found or latest. [order]"#,
+        );
+        check(
+            "/v1/users/ann/coins?order=latest",
+            r#"400 The parameter "order" is not known at this path. Check its name. [order]"#,
         );
         check(
             "/v1/boards/global?from=0",

@@ -135,6 +135,11 @@ fn sortable(at: Timestamp) -> String {
     format!("{at:.9}")
 }
 
+/// Sorts after all places of coins that were found at that time, in which a blank follows it.
+fn after_all(at: Timestamp) -> String {
+    sortable(at) + "!"
+}
+
 /// A coin in the index.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Holder {
@@ -148,6 +153,16 @@ pub struct Holder {
     pub serial: Option<u32>,
     /// Its place in the order of finding.
     place: String,
+}
+
+/// How a list of holders is ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As they were found.
+    #[default]
+    Found,
+    /// The other way round.
+    Latest,
 }
 
 /// Where a list of holders continues: after so many coins that were found at this time.
@@ -210,21 +225,25 @@ impl Coins {
         Ok((coins, read_units))
     }
 
-    /// The coins of a quest in order of finding, at most `limit`, and where to continue.
+    /// The coins of a quest, at most `limit`, and where to continue in the same order.
     pub async fn holders(
         &self,
         quest: &QuestVersion,
+        order: Order,
         after: Option<After>,
         limit: u16,
     ) -> Result<(Vec<Holder>, Option<After>), StoreError> {
         let skipped = after.map_or(0, |after| after.coins);
         // One more, to know whether there is another page.
         let wanted = usize::from(limit) + usize::from(skipped) + 1;
-        let shards = (0..HOLDER_SHARDS).map(|shard| self.holders_in(quest, shard, after, wanted));
+        let shards = (0..HOLDER_SHARDS).map(|shard| self.holders_in(quest, order, shard, after, wanted));
         let shards = stream::iter(shards.collect::<Vec<_>>()).buffered(usize::from(HOLDER_SHARDS));
         let shards: Vec<Vec<Holder>> = shards.try_collect().await?;
         let mut holders: Vec<Holder> = shards.into_iter().flatten().collect();
-        holders.sort_unstable_by(|a, b| a.place.cmp(&b.place));
+        holders.sort_unstable_by(|a, b| match order {
+            Order::Found => a.place.cmp(&b.place),
+            Order::Latest => b.place.cmp(&a.place),
+        });
         holders.drain(..usize::from(skipped).min(holders.len()));
         let has_more = holders.len() > usize::from(limit);
         holders.truncate(limit.into());
@@ -246,17 +265,24 @@ impl Coins {
     async fn holders_in(
         &self,
         quest: &QuestVersion,
+        order: Order,
         shard: u16,
         after: Option<After>,
         wanted: usize,
     ) -> Result<Vec<Holder>, StoreError> {
-        let query = self.index(quest, shard);
+        let query = self.index(quest, shard).scan_index_forward(order == Order::Found);
         let query = match after {
             None => query.key_condition_expression("#holders = :holders"),
-            Some(after) => query
-                .key_condition_expression("#holders = :holders AND #place >= :place")
-                .expression_attribute_names("#place", attribute::PLACE)
-                .expression_attribute_values(":place", string(sortable(after.found_at))),
+            Some(After { found_at, .. }) => {
+                let (condition, place) = match order {
+                    Order::Found => ("#holders = :holders AND #place >= :place", sortable(found_at)),
+                    Order::Latest => ("#holders = :holders AND #place < :place", after_all(found_at)),
+                };
+                query
+                    .key_condition_expression(condition)
+                    .expression_attribute_names("#place", attribute::PLACE)
+                    .expression_attribute_values(":place", string(place))
+            }
         };
         let limit = i32::try_from(wanted).unwrap_or(i32::MAX);
         let mut pages = query.limit(limit).into_paginator().send();

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use local::{Stack, dynamodb_client};
 use serde::Serialize;
 use store::Coins;
+use store::coins::Order;
 use store::quests::QuestVersion;
 
 use super::people::LEAVERS;
@@ -97,7 +98,7 @@ impl Expected {
             };
             let mut after = None;
             loop {
-                let (holders, next) = coins.holders(&version, after, PAGE).await?;
+                let (holders, next) = coins.holders(&version, Order::Found, after, PAGE).await?;
                 for holder in holders {
                     serials.extend(holder.serial);
                     let key = (quest, holder.user.to_string(), holder.period);
