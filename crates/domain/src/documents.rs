@@ -10,7 +10,7 @@ use crate::closed::State;
 use crate::counters::Sum;
 use crate::freshness::FreshnessDocument;
 use crate::history::{PointsAt, UserHistory};
-use crate::id::{ActivityId, QuestId, UserId};
+use crate::id::{ActivityId, QuestId, TeamId, UserId};
 use crate::person::{DisplayName, Visibility};
 use crate::quest::{CoinState, Revoked};
 use crate::season::Season;
@@ -137,7 +137,15 @@ pub struct UserDocument {
     /// Told of someone whom other readers do not see.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concealed_as: Option<Visibility>,
+    /// The team that the user is in now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<UserTeam>,
     pub freshness: FreshnessDocument,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserTeam {
+    pub team_id: TeamId,
 }
 
 /// `GET /v1/boards/{board}/users`

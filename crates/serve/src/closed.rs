@@ -20,7 +20,7 @@ use serde_json::json;
 use store::editions::{BoardEdition, Edition};
 use store::overview::Overview;
 
-use crate::documents::{cursor_expired, next_cursor, other_case};
+use crate::documents::{cursor_expired, next_cursor, other_case, team};
 use crate::response::Cacheable;
 use crate::route::{Cursor, Start};
 use crate::{Failure, Serve, Viewer, unavailable};
@@ -128,6 +128,7 @@ impl Serve {
         let named = above.iter_mut().chain(&mut below).chain([&mut entry]);
         self.name(&closed.overview, named, now).await?;
         let heading = self.heading(board, &closed, Some(row.late)).await?;
+        let person = self.person(user, closed.overview.has_people).await?;
         let document = UserDocument {
             percentile: percentile(entry.rank, heading.participants),
             history: vec![PointsAt {
@@ -140,6 +141,7 @@ impl Serve {
             below,
             other_case: other_case(user, entries),
             concealed_as,
+            team: team(&person, user, viewer),
             freshness: closed.overview.freshness.at(now, &self.bounds),
         };
         Ok(self.cacheable(document, now))

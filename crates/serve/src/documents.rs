@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::counters::{Counters, Sum};
 use domain::documents::{
-    BoardsDocument, Fresh, HistoryDocument, SearchDocument, StatusDocument, TeamsDocument,
+    BoardsDocument, Fresh, HistoryDocument, SearchDocument, StatusDocument, TeamsDocument, UserTeam,
 };
 use domain::histogram::percentile;
 use domain::history::{self, FOLLOWED_USERS, PointsAt};
@@ -239,7 +239,11 @@ impl Serve {
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
         let head = self.kept_head(board, window, now).await?;
-        let (listed, live) = self.find(board, user, window, &head, now).await?;
+        let ((listed, live), person) = tokio::try_join!(
+            self.find(board, user, window, &head, now),
+            self.person(user, head.has_profiles),
+        )?;
+        let team = team(&person, user, viewer);
         let (at, entry, other_case, concealed_as) = if let Some((at, entry)) = listed {
             let others = match head.other_case(user) {
                 Some(others) => others,
@@ -252,11 +256,6 @@ impl Serve {
             if live.tally.is_nothing() {
                 return Err(self.not_on_board(board, user, window, now).await?.into());
             }
-            let person = if head.has_profiles {
-                self.people.get(user).await?.unwrap_or_default()
-            } else {
-                Person::default()
-            };
             let is_member = match board {
                 Board::Team(team) => person.team.as_ref() == Some(team),
                 Board::Global | Board::Program(_) => true,
@@ -331,9 +330,18 @@ impl Serve {
             history,
             other_case: other_case.into_iter().take(MAX_OTHER_CASE).collect(),
             concealed_as,
+            team,
             freshness: head.freshness.at(now, &self.bounds),
         };
         Ok(self.cacheable(document, now))
+    }
+
+    /// The profile of a user.
+    pub(crate) async fn person(&self, user: &UserId, has_profiles: bool) -> Result<Person, StoreError> {
+        if !has_profiles {
+            return Ok(Person::default());
+        }
+        Ok(self.people.get(user).await?.unwrap_or_default())
     }
 
     /// The row of a listed user with its position on the board, from 0, and what is counted of a user by now.
@@ -622,6 +630,13 @@ fn without_team_board(team: &TeamId, status: StatusCode) -> Problem {
         "The team {team} has no board. A team that someone is in gets one with the next snapshot, unless there are more than the operator's setting team_boards allows and others are more active."
     );
     Problem::new(status, "team_not_published", detail).field("board")
+}
+
+/// The team of a user. Someone may have been concealed since the snapshot.
+pub(crate) fn team(person: &Person, user: &UserId, viewer: &Viewer) -> Option<UserTeam> {
+    let is_shown = !person.is_concealed() || viewer.sees_concealed(user);
+    let team_id = person.team.clone().filter(|_| is_shown)?;
+    Some(UserTeam { team_id })
 }
 
 /// A stale board may recover at any time, so clients should ask again soon.
