@@ -2,6 +2,7 @@
 
 mod at_once;
 mod erasure;
+mod progress;
 mod readers;
 mod real_activities;
 mod reconciling;
@@ -100,6 +101,17 @@ async fn tick(functions: &mut Functions, rewards: &Rewards, now: Timestamp) {
     told(functions, rewards, now).await;
 }
 
+/// Notes the rules, as an aggregator does when it starts.
+async fn note_rules(functions: &Functions) {
+    let table = &functions.tables.standings;
+    let known = store::generations::read(&functions.client, table)
+        .await
+        .expect("generations");
+    let settled = known.settled(&crate::tables::rules("UTC"), Timestamp::now());
+    let replaced = store::generations::replace(&functions.client, table, &known, settled).await;
+    replaced.expect("they are written").expect("nobody was first");
+}
+
 fn activity(user: &str, id: &str, kind: &str) -> Value {
     json!({"user_id": user, "activity_id": id, "program_id": "p", "kind": kind})
 }
@@ -125,10 +137,13 @@ async fn coins_of(functions: &Functions, user: &str, now: Timestamp) -> String {
     coins.collect::<Vec<_>>().join("; ")
 }
 
-/// Configures a quest, gives a user its coin, and says that the coins are as of `now`.
+/// Configures two quests, gives a user the coin of the first, and says that the coins are as of `now`.
 pub async fn give_first_task(functions: &Functions, user: &str, now: Timestamp) {
-    let quests = r#"[{"id":"first-task","version":1,"title":"The first task","coin":{"name":"Amber","value":50},"per":"once",
-        "rule":{"count":{"of":{"kind":"task_completed"},"at_least":1}}}]"#;
+    let quests = r#"[
+        {"id":"first-task","version":1,"title":"The first task","coin":{"name":"Amber","value":50},"per":"once",
+         "rule":{"count":{"of":{"kind":"task_completed"},"at_least":1}}},
+        {"id":"all-round","version":1,"title":"All-round","coin":{"name":"Jade","value":20},"per":"month",
+         "rule":{"all":[{"kind":"task_completed"},{"kind":"learning_milestone"}]}}]"#;
     let table = Quests::new(functions.client.clone(), functions.tables.coins.clone());
     let quests = table.configure(quests).await.expect("quests");
     let rules = RewardRules::new(quests, "Europe/Berlin".parse().expect("a zone"), policy());

@@ -17,10 +17,11 @@ Assumptions: Activities are spread evenly over the day and posted one by one, wi
 without metadata. Each user is in one of the programs, of which at most 500 have a board, and opens the
 dashboard five times a day, with five requests each, of which the caches of ten of CloudFront's locations
 answer some. Readers are public, and posts are signed. Batching is `thrifty`. Above a million activities a day,
-functions are not traced. Where there are quests, they match one activity in ten. On AWS, a function mostly
-waits for DynamoDB, so its duration is an estimate: 10 ms for a POST, 30 ms for a batch and 5 ms for a read.
-Read and write units come from measurements. The pipe reads each shard of the stream four times a second, as
-Lambda does; AWS documents neither its rate nor that its reads are free, as Lambda's are.
+functions are not traced. Where there are quests, they match one activity in ten, and each visit also reads how
+far its user is, from the activities of 90 days. On AWS, a function mostly waits for DynamoDB, so its duration is
+an estimate: 10 ms for a POST, 30 ms for a batch and 5 ms for a read. Read and write units come from
+measurements. The pipe reads each shard of the stream four times a second, as Lambda does; AWS documents neither
+its rate nor that its reads are free, as Lambda's are.
 Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
 
 const DAYS: f64 = 30.0;
@@ -98,6 +99,11 @@ const MATCHED_SHARE: f64 = 0.1;
 /// the person are read. Measured by `podium bench --only rewards`, with ten matches of a user and three coins.
 const REWARDS_WRITE_UNITS: f64 = 1.8;
 const REWARDS_READ_UNITS: f64 = 0.8;
+/// Of a user's progress, besides the facts: the freshness of coins, the quests, the coins, the notes of erasures and the
+/// profile.
+const PROGRESS_READ_UNITS: f64 = 4.0;
+/// Of facts, read with eventual consistency.
+const BYTES_A_READ_UNIT: f64 = 2.0 * 4_096.0;
 const REWARDS_METRICS: f64 = 10.0;
 const REWARDS_ALARMS: f64 = 10.0;
 
@@ -112,8 +118,9 @@ const ADDRESSES_A_BOARD: f64 = 2.0;
 /// Their list.
 const ADDRESSES_OF_QUESTS: f64 = 1.0;
 
+const VISITS_A_USER: f64 = 5.0;
 /// Opening the dashboard requests a board, the lists of boards and of quests and a history, and later one update.
-const READS_A_USER: f64 = 5.0 * 5.0;
+const READS_A_USER: f64 = VISITS_A_USER * 5.0;
 /// A head, read consistently. An instance keeps the pages, and reads one in twenty anew. Measured by `podium bench`.
 const UNITS_A_READ: f64 = 1.05;
 /// Two neighbouring pages of the longest ids and a profile besides, as a client that avoids what is kept would make it.
@@ -310,7 +317,8 @@ fn stream_reads(volume: Volume) -> f64 {
     shards * STREAM_READS_A_SECOND * DAYS * SECONDS_A_DAY
 }
 
-/// What quests cost: another pipe from the stream, a topic, a queue and a function that looks at every activity.
+/// What quests cost: another pipe from the stream, a topic, a queue, a function that looks at every activity, and what
+/// users read of their own progress.
 fn rewards(volume: Volume) -> f64 {
     let heartbeats = snapshots(volume) * f64::from(Lane::COUNT);
     let facts = posts(volume) + heartbeats;
@@ -325,8 +333,18 @@ fn rewards(volume: Volume) -> f64 {
         + function(batches, AGGREGATOR_SECONDS, MEMORY_GB)
         + matched * REWARDS_WRITE_UNITS * price::WRITE_UNIT
         + (matched * REWARDS_READ_UNITS + batches * READ_UNITS_A_BATCH) * price::READ_UNIT
+        + progress(volume)
         + REWARDS_METRICS * price::METRIC
         + REWARDS_ALARMS * price::ALARM
+}
+
+/// What users read of their own progress, once a visit. Nobody else asks for it, so no cache has it.
+fn progress(volume: Volume) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let users = volume.users as f64;
+    let visits = users * VISITS_A_USER * DAYS;
+    let units = PROGRESS_READ_UNITS + fact_bytes(volume) / users / BYTES_A_READ_UNIT;
+    edge(visits) + function(visits, SERVE_SECONDS, MEMORY_GB) + visits * units * price::READ_UNIT
 }
 
 fn function(invocations: f64, seconds: f64, memory_gb: f64) -> f64 {

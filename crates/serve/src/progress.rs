@@ -19,7 +19,7 @@ use crate::quests::{Rewards, balance, no_coins};
 use crate::response::Cacheable;
 use crate::{Failure, Serve, Viewer, nothing_published, unavailable};
 
-/// Of a user's facts, 3 MB are read: some 10,000 with short metadata, for 384 read units.
+/// Of a user's facts, 3 MB are read for 384 read units: some 10,000 without metadata, and 1,900 with as much as is allowed.
 const FACT_PAGES_MAX: usize = 3;
 /// Readers who ask again and again cost one reading in this time. It is short, so that what someone has just done shows soon.
 const KEPT_FOR: SignedDuration = SignedDuration::from_secs(10);
@@ -235,7 +235,8 @@ mod tests {
     /// Two activities in a week, for which three make a coin, and coins of the weeks.
     #[test]
     fn a_period_whose_coin_is_held_has_no_progress_though_activities_were_not_read() {
-        let quests = br#"[{"id":"three","version":2,"title":"Three","coin":{"name":"C","value":1},"per":"week",
+        let quests =
+            br#"[{"id":"three","version":2,"title":"Three","coin":{"name":"C","value":1},"per":"week",
             "rule":{"count":{"of":{},"at_least":3}}}]"#;
         let quest = quest::parse(quests).unwrap().remove(0);
         let facts = ["a", "b"].map(|id| {

@@ -45,9 +45,9 @@ pub struct FactsPage {
     pub next: Option<Position>,
 }
 
-/// Those facts of a user whose ids sort last.
+/// Facts of a user, in the order of the query.
 #[derive(Clone, Debug)]
-pub struct LastFacts {
+pub struct FactsOfUser {
     pub facts: Vec<StoredFact>,
     /// Whether the user has no others.
     pub are_all: bool,
@@ -104,52 +104,15 @@ impl Facts {
 
     /// Reads all facts of a user, consistently, and says how many read units that took.
     pub(crate) async fn of_user_metered(&self, user: &UserId) -> Result<(Vec<StoredFact>, f64), StoreError> {
-        let query = self
-            .of(user)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let mut pages = query.into_paginator().send();
-        let (mut facts, mut read_units) = (FactsPage::default(), 0.0);
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| StoreError::unavailable("reading a user's facts", error))?;
-            let consumed = page
-                .consumed_capacity
-                .and_then(|consumed| consumed.capacity_units);
-            read_units += consumed.unwrap_or_default();
-            for item in page.items.unwrap_or_default() {
-                facts.add(&item);
-            }
-        }
-        Ok((facts.facts, read_units))
+        let read = read(self.of(user), usize::MAX).await?;
+        Ok((read.facts, read.read_units))
     }
 
-    /// Reads those facts of a user whose ids sort last, with eventual consistency: at most as many as are in `pages_max` pages of
-    /// 1 MB. Corrections sort after all activities, so no activity is read without its void.
-    pub async fn last_of_user(&self, user: &UserId, pages_max: usize) -> Result<LastFacts, StoreError> {
-        let query = self
-            .of(user)
-            .consistent_read(false)
-            .scan_index_forward(false)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let mut pages = query.into_paginator().send();
-        let mut facts = FactsPage::default();
-        let (mut are_all, mut read_units) = (true, 0.0);
-        for _ in 0..pages_max {
-            let Some(page) = pages.next().await else { break };
-            let page = page.map_err(|error| StoreError::unavailable("reading a user's facts", error))?;
-            are_all = page.last_evaluated_key.is_none();
-            let consumed = page
-                .consumed_capacity
-                .and_then(|consumed| consumed.capacity_units);
-            read_units += consumed.unwrap_or_default();
-            for item in page.items.unwrap_or_default() {
-                facts.add(&item);
-            }
-        }
-        Ok(LastFacts {
-            facts: facts.facts,
-            are_all,
-            read_units,
-        })
+    /// Reads those facts of a user whose ids sort last, with eventual consistency: at most as many as are in `pages_max` pages
+    /// of 1 MB. Corrections sort after all activities, so no activity is read without its void.
+    pub async fn last_of_user(&self, user: &UserId, pages_max: usize) -> Result<FactsOfUser, StoreError> {
+        let query = self.of(user).consistent_read(false).scan_index_forward(false);
+        read(query, pages_max).await
     }
 
     /// All facts of a user as they are stored, with their metadata as JSON.
@@ -200,6 +163,31 @@ impl Facts {
             .expression_attribute_values(":user", string(user.as_str()))
             .consistent_read(true)
     }
+}
+
+/// Reads at most so many pages of a user's facts.
+async fn read(query: QueryFluentBuilder, pages_max: usize) -> Result<FactsOfUser, StoreError> {
+    let query = query.return_consumed_capacity(ReturnConsumedCapacity::Total);
+    let mut pages = query.into_paginator().send();
+    let (mut facts, mut read_units) = (FactsPage::default(), 0.0);
+    let mut are_all = true;
+    for _ in 0..pages_max {
+        let Some(page) = pages.next().await else { break };
+        let page = page.map_err(|error| StoreError::unavailable("reading a user's facts", error))?;
+        are_all = page.last_evaluated_key.is_none();
+        let consumed = page
+            .consumed_capacity
+            .and_then(|consumed| consumed.capacity_units);
+        read_units += consumed.unwrap_or_default();
+        for item in page.items.unwrap_or_default() {
+            facts.add(&item);
+        }
+    }
+    Ok(FactsOfUser {
+        facts: facts.facts,
+        are_all,
+        read_units,
+    })
 }
 
 impl FactsPage {

@@ -23,7 +23,7 @@ enum Right {
 }
 
 /// The right that each route of the description needs. A route without one fails the test.
-const ROUTES: [(&str, &str, Right); 27] = [
+const ROUTES: [(&str, &str, Right); 28] = [
     ("post", "/v1/activities", Right::Write),
     ("get", "/v1/boards", Right::Read),
     ("get", "/v1/boards/teams", Right::Read),

@@ -635,6 +635,11 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
         get("coins", "listCoins", "/v1/users/bob/coins"),
         get("no_coins", "listCoins", "/v1/users/nobody/coins"),
         get("", "listCoins", "/v1/users/a%20b/coins"),
+        get("", "listFinders", "/v1/quests/first-task/coins?order=latest"),
+        get("", "listFinders", "/v1/quests/first-task/coins?order=newest"),
+        get("progress", "listUserQuests", "/v1/users/bob/quests"),
+        get("nothing_known", "listUserQuests", "/v1/users/nobody/quests"),
+        get("", "listUserQuests", "/v1/users/a%20b/quests"),
         get("", user, "/v1/boards/program:chess/users/bob"),
         get("user_not_on_board", user, "/v1/boards/program:wellness/users/bob"),
     ];
@@ -650,6 +655,7 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
         ("listQuests", "/v1/quests"),
         ("listFinders", "/v1/quests/first-task/coins"),
         ("listCoins", "/v1/users/bob/coins"),
+        ("listUserQuests", "/v1/users/bob/quests"),
     ] {
         let more = if path.contains('?') { '&' } else { '?' };
         for query in ["points=1", "a=1&a=2", "a=%ff"] {
@@ -685,6 +691,7 @@ fn every_board(name: &'static str) -> Vec<Case> {
         case(name, "listQuests", ask("GET", "/v1/quests")),
         case(name, "listFinders", ask("GET", "/v1/quests/first-task/coins")),
         case(name, "listCoins", ask("GET", "/v1/users/bob/coins")),
+        case(name, "listUserQuests", ask("GET", "/v1/users/bob/quests")),
         case(
             name,
             "listPeriods",

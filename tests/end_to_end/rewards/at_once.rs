@@ -8,7 +8,7 @@ use futures::future::join_all;
 use jiff::SignedDuration;
 use rand::seq::SliceRandom as _;
 use store::erasures::Erasures;
-use store::{Activities, Coins, Facts, Quests, RewardRules, Rewarding, StoredFact};
+use store::{Coins, Facts, Quests, RewardRules, Rewarding, StoredFact};
 use tokio::time::Instant;
 
 use super::{PATIENCE, activity, deliver, events, policy, process, rewards_of, tables};

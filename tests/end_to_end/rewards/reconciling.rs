@@ -3,9 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use store::Coins;
 
-use super::{QUESTS, activity, coins_of, events, process, rewards_of, tick, told};
+use super::{QUESTS, activity, coins_of, events, note_rules, process, rewards_of, tick, told};
 use crate::cli::podium;
 use crate::tables::Functions;
 
@@ -51,14 +50,7 @@ async fn audit_records(functions: &Functions) -> usize {
 async fn reconcile_finds_and_repairs_what_lost_messages_left() {
     let mut functions = Functions::start("UTC").await;
     let rewards = rewards_of(&functions, QUESTS).await;
-    let known = store::generations::read(&functions.client, &functions.tables.standings)
-        .await
-        .expect("generations");
-    let settled = known.settled(&crate::tables::rules("UTC"), Timestamp::now());
-    store::generations::replace(&functions.client, &functions.tables.standings, &known, settled)
-        .await
-        .expect("they are written")
-        .expect("nobody was first");
+    note_rules(&functions).await;
     let now = Timestamp::now();
     let at = |second: i64| now - SignedDuration::from_hours(1) + SignedDuration::from_secs(second);
     let task = |user: &str, id: &str| activity(user, id, "task_completed");

@@ -116,6 +116,41 @@ async fn a_person_costs_few_read_units_listed_or_not() {
 }
 
 #[tokio::test]
+async fn a_persons_document_names_the_team_to_those_who_see_the_person() {
+    let at = time("2026-11-21T09:00:00Z");
+    let mut functions = Functions::start("UTC").await;
+    let users = ["ann", "bob", "cy"];
+    let activities = users.map(|user| activity(user, KINDS[0]));
+    post(&mut functions, activities.to_vec(), at).await;
+    functions.put_person("ann", &json!({"team": "red"})).await;
+    functions
+        .put_person("cy", &json!({"team": "red", "visibility": "hidden"}))
+        .await;
+    functions.publish(at).await;
+    let team = async |path: &str, now| {
+        let document: UserDocument =
+            serde_json::from_value(get(&functions.serve, path, now).await).expect("a user document");
+        document.team.map(|team| team.team_id.to_string())
+    };
+    let red = Some("red".to_owned());
+    assert_eq!(team("/v1/boards/global/users/ann", at).await, red);
+    assert_eq!(team("/v1/boards/global/users/bob", at).await, None);
+    assert_eq!(team("/v1/private/boards/global/users/cy", at).await, red);
+    // The row of someone who is concealed now stands until the next snapshot.
+    functions
+        .put_person("ann", &json!({"team": "red", "visibility": "anonymous"}))
+        .await;
+    assert_eq!(team("/v1/boards/global/users/ann", at).await, None);
+    assert_eq!(team("/v1/private/boards/global/users/ann", at).await, red);
+
+    functions.put_person("ann", &json!({"team": "blue"})).await;
+    let tomorrow = time("2026-11-22T00:01:00Z");
+    functions.publish(tomorrow).await;
+    let yesterday = "/v1/boards/global/users/ann?period=2026-11-21";
+    assert_eq!(team(yesterday, tomorrow).await, Some("blue".to_owned()));
+}
+
+#[tokio::test]
 async fn a_persons_document_is_kept_until_the_next_snapshot_is_due() {
     let at = time("2026-11-21T09:00:00Z");
     let after = |seconds| at + SignedDuration::from_secs(seconds);
