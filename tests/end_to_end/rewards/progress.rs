@@ -41,14 +41,16 @@ async fn quests_of(functions: &Functions, user: &str, now: Timestamp) -> UserQue
 async fn progress_of(functions: &Functions, user: &str, now: Timestamp) -> Vec<String> {
     let document = quests_of(functions, user, now).await;
     let quests = document.quests.iter().map(|quest| {
-        let mut line = format!("{} {}: {} coins", quest.quest_id, quest.version, quest.coins);
-        if let Some(progress) = &quest.progress {
-            line += &format!(", {} {}/{}", progress.period, progress.reached, progress.needed);
-            if !progress.lacking.is_empty() {
-                line += &format!(", lacking {}", progress.lacking.join(" + "));
-            }
-        }
-        line
+        let coins = format!("{} {}: {} coins", quest.quest_id, quest.version, quest.coins);
+        let Some(progress) = &quest.progress else {
+            return coins;
+        };
+        let lacking = match progress.lacking.join(" + ") {
+            none if none.is_empty() => none,
+            some => format!(", lacking {some}"),
+        };
+        let (reached, needed) = (progress.reached, progress.needed);
+        format!("{coins}, {} {reached}/{needed}{lacking}", progress.period)
     });
     quests.collect()
 }
@@ -135,15 +137,13 @@ async fn an_answer_is_kept_for_some_seconds_with_its_age() {
     told(&mut functions, &rewards, at(0)).await;
     tick(&mut functions, &rewards, at(0)).await;
     let first = quests_of(&functions, "ann", at(0)).await;
-    let units = functions.read_units();
     functions
         .post(&activity("ann", "b", "task_completed"), at(0))
         .await;
     told(&mut functions, &rewards, at(0)).await;
-    let spent_elsewhere = functions.read_units();
+    let units = functions.read_units();
     let kept = quests_of(&functions, "ann", at(0) + SignedDuration::from_secs(9)).await;
-    assert!(spent_elsewhere > units);
-    assert_eq!(functions.read_units(), spent_elsewhere, "nothing is read for it");
+    assert!(functions.read_units() <= units, "nothing is read for it");
     assert_eq!(kept.quests, first.quests);
     assert_eq!(kept.freshness.age_seconds, first.freshness.age_seconds + 9);
     let again = quests_of(&functions, "ann", at(1)).await;
