@@ -78,13 +78,12 @@ impl Serve {
         viewer: &Viewer,
         now: Timestamp,
     ) -> Result<Cacheable, Failure> {
-        let of_user = match self.progress.get(user, now) {
-            Some(kept) => kept,
-            None => {
-                let read = Arc::new(self.read_progress(user, now).await?);
-                self.progress.put(user, &read, now);
-                read
-            }
+        let of_user = if let Some(kept) = self.progress.get(user, now) {
+            kept
+        } else {
+            let read = Arc::new(self.read_progress(user, now).await?);
+            self.progress.put(user, &read, now);
+            read
         };
         let is_shown = !of_user.is_concealed || viewer.sees_concealed(user);
         let Some(known) = of_user.known.as_ref().filter(|_| is_shown) else {
