@@ -14,6 +14,8 @@ pub const QUEUE_REQUEST: f64 = 0.4e-6;
 /// A message of an SNS topic, of up to 64 KB. Deliveries to SQS are free.
 pub const PUBLISHED: f64 = 0.5e-6;
 pub const SCHEDULED: f64 = 1e-6;
+/// A month.
+pub const SECRET: f64 = 0.40;
 pub const METRIC: f64 = 0.30;
 pub const ALARM: f64 = 0.10;
 pub const COMPOSITE_ALARM: f64 = 0.50;

@@ -18,10 +18,11 @@ without metadata. Each user is in one of the programs, of which at most 500 have
 dashboard five times a day, with five requests each, of which the caches of ten of CloudFront's locations
 answer some. Readers are public, and posts are signed. Batching is `thrifty`. Above a million activities a day,
 functions are not traced. Where there are quests, they match one activity in ten, and each visit also reads how
-far its user is, from the activities of 90 days. On AWS, a function mostly waits for DynamoDB, so its duration is
-an estimate: 10 ms for a POST, 30 ms for a batch and 5 ms for a read. Read and write units come from
-measurements. The pipe reads each shard of the stream four times a second, as Lambda does; AWS documents neither
-its rate nor that its reads are free, as Lambda's are.
+far its user is, from the activities of 90 days. A webhook is told of three coins for ten matches. On AWS, a
+function mostly waits for DynamoDB, so its duration is an estimate: 10 ms for a POST, 30 ms for a batch, 5 ms
+for a read and 300 ms for a call of a webhook. Read and write units come from measurements. A pipe reads each
+shard of its stream four times a second, as Lambda does; AWS documents neither its rate nor that its reads are
+free, as Lambda's are.
 Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
 
 const DAYS: f64 = 30.0;
@@ -104,6 +105,15 @@ const REWARDS_READ_UNITS: f64 = 0.8;
 const PROGRESS_READ_UNITS: f64 = 4.0;
 /// Of facts, read with eventual consistency.
 const BYTES_A_READ_UNIT: f64 = 2.0 * 4_096.0;
+/// Coins that are issued for it, as in that measurement.
+const COINS_A_MATCH: f64 = 0.3;
+/// Of an event: what is noted of it and of its subscription, who was erased, and the note that it was sent.
+const NOTICE_READ_UNITS: f64 = 3.0;
+const NOTICE_WRITE_UNITS: f64 = 1.0;
+/// A call of a webhook: mostly waiting for its receiver.
+const NOTICE_SECONDS: f64 = 0.3;
+const NOTICES_METRICS: f64 = 7.0;
+const NOTICES_ALARMS: f64 = 8.0;
 const REWARDS_METRICS: f64 = 10.0;
 const REWARDS_ALARMS: f64 = 10.0;
 
@@ -251,7 +261,7 @@ fn stages(volume: Volume) -> [(&'static str, f64); 9] {
         ),
         (
             "stream and pipe",
-            stream_reads(volume) * price::STREAM_READ + (activities + heartbeats) * price::PIPE_REQUEST,
+            stream_reads(fact_bytes) * price::STREAM_READ + (activities + heartbeats) * price::PIPE_REQUEST,
         ),
         // Each message is sent, received and deleted.
         ("queue", (sent + 2.0 * received) * price::QUEUE_REQUEST),
@@ -311,9 +321,9 @@ fn fact_bytes(volume: Volume) -> f64 {
     posts(volume) / DAYS * KEY_DAYS * FACT_BYTES
 }
 
-/// Of one pipe a month.
-fn stream_reads(volume: Volume) -> f64 {
-    let shards = (fact_bytes(volume) / SHARD_BYTES).ceil().max(SHARDS_MIN);
+/// Of the pipe of a table with so many bytes, a month.
+fn stream_reads(bytes: f64) -> f64 {
+    let shards = (bytes / SHARD_BYTES).ceil().max(SHARDS_MIN);
     shards * STREAM_READS_A_SECOND * DAYS * SECONDS_A_DAY
 }
 
@@ -326,7 +336,7 @@ fn rewards(volume: Volume) -> f64 {
         batches, received, ..
     } = queued(volume);
     let matched = posts(volume) * MATCHED_SHARE;
-    stream_reads(volume) * price::STREAM_READ
+    stream_reads(fact_bytes(volume)) * price::STREAM_READ
         + facts * (price::PIPE_REQUEST + price::PUBLISHED)
         // The topic sends each message by itself.
         + (facts + 2.0 * received) * price::QUEUE_REQUEST
@@ -336,6 +346,20 @@ fn rewards(volume: Volume) -> f64 {
         + progress(volume)
         + REWARDS_METRICS * price::METRIC
         + REWARDS_ALARMS * price::ALARM
+}
+
+/// What a webhook costs: a pipe from the stream of coins, a topic, a queue and a function that calls it for each coin.
+fn webhook(volume: Volume) -> f64 {
+    let events = posts(volume) * MATCHED_SHARE * COINS_A_MATCH;
+    // The coins of 90 days, each as large as a few facts.
+    let coin_bytes = fact_bytes(volume) * MATCHED_SHARE;
+    stream_reads(coin_bytes) * price::STREAM_READ
+        + events * (price::PIPE_REQUEST + price::PUBLISHED + 3.0 * price::QUEUE_REQUEST)
+        + events * (NOTICE_READ_UNITS * price::READ_UNIT + NOTICE_WRITE_UNITS * price::WRITE_UNIT)
+        + function(events, NOTICE_SECONDS, MEMORY_GB)
+        + price::SECRET
+        + NOTICES_METRICS * price::METRIC
+        + NOTICES_ALARMS * price::ALARM
 }
 
 /// What users read of their own progress, once a visit. Nobody else asks for it, so no cache has it.
@@ -536,8 +560,17 @@ fn table(volumes: &[Volume]) -> String {
     });
     line("with everyone's profile", named.collect());
     let rewarded = sums.iter().zip(volumes);
-    let rewarded = rewarded.map(|(dollars, volume)| format!("{:.2}", dollars + rewards(*volume)));
-    line("with quests", rewarded.collect());
+    let rewarded = rewarded.map(|(dollars, volume)| (dollars + rewards(*volume), *volume));
+    let (quests, webhooks) = rewarded
+        .map(|(dollars, volume)| {
+            (
+                format!("{dollars:.2}"),
+                format!("{:.2}", dollars + webhook(volume)),
+            )
+        })
+        .unzip();
+    line("with quests", quests);
+    line("with a webhook, too", webhooks);
     text
 }
 
