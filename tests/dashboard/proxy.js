@@ -1,5 +1,5 @@
 // A proxy between the browser and a stack. It records responses, and can serve the page's files from a directory
-// instead of those built into the stack, compressed as it sends them. With `ownConfig` the stack's config.js stays.
+// instead of those built into the stack, compressed as it sends them. The stack's config.js stays.
 
 import { readFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
@@ -8,13 +8,13 @@ import { gzipSync } from "node:zlib";
 
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css" };
 
-export async function startProxy(stackUrl, { page, ownConfig = false } = {}) {
+export async function startProxy(stackUrl, { page } = {}) {
   let policy;
   /// Path and status of every response so far.
   const answers = [];
 
   async function file(path) {
-    if (!page || path.startsWith("/v1/") || (ownConfig && path === "/config.js")) return null;
+    if (!page || path.startsWith("/v1/") || path === "/config.js") return null;
     const name = normalize(path === "/" ? "/index.html" : path);
     const content = await readFile(join(page, name)).catch(() => null);
     return content && { content, type: TYPES[extname(name)] };

@@ -131,7 +131,7 @@ class Stack {
     this.#ready = JSON.parse(value);
     this.#port = new URL(this.#ready.web).port;
     const page = process.env.PODIUM_TEST_PAGE;
-    if (page) this.#proxy ??= await startProxy(this.#ready.web, { page, ownConfig: this.#settings.login.length > 0 });
+    if (page) this.#proxy ??= await startProxy(this.#ready.web, { page });
     this.url = this.#proxy?.url ?? this.#ready.web;
     await this.#post("aws", "", JSON.stringify({
       QueueUrl: `${this.#ready.aws}/000000000000/podium-activities`,

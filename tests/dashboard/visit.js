@@ -7,6 +7,15 @@ import { launch, openWindow } from "./browser.js";
 let browser;
 after(async () => (await browser)?.close());
 
+/// Changes what the page knows of its deployment.
+export const changeConfig = (tab, ...replaced) => tab.route("**/config.js", async (route) => {
+  const response = await route.fetch();
+  await route.fulfill({ response, body: (await response.text()).replace(...replaced) });
+});
+
+/// Makes the page one of a deployment where nobody posts.
+export const closePosting = (tab) => changeConfig(tab, /posting = .*;/, "posting = null;");
+
 /// Opens a view of the stack's page for the test `t`, by default of all time, with the options of `openWindow`. At its end the test fails if
 /// the page sent a request to another machine or logged an error or warning. Messages that match `expected` are
 /// allowed: network failures that the test itself causes. `others` are further origins that the page may ask.

@@ -5,7 +5,7 @@ import { before, test } from "node:test";
 import { activitiesFor, recentActivities } from "../activities.js";
 import { eventually } from "../eventually.js";
 import { testStack } from "../test_stack.js";
-import { visit } from "../visit.js";
+import { closePosting, visit } from "../visit.js";
 
 const DAY_MS = 86_400_000;
 const PHONE = { width: 360, height: 640 };
@@ -45,10 +45,7 @@ async function visitPublic(t, stack, viewport, view = {}, me = null) {
         if (protocol !== "data:" && !sizes.has(pathname)) sizes.set(pathname, request.sizes());
       });
       if (me !== null) await tab.addInitScript((user) => localStorage.setItem("podium.me", user), me);
-      await tab.route("**/config.js", (route) => route.fulfill({
-        contentType: "text/javascript",
-        body: 'export const login = null;\nexport const readers = "public";\nexport const posting = null;\nexport const hasQuests = true;\n',
-      }));
+      await closePosting(tab);
     },
   });
   const files = () => [...sizes.keys()];

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { activitiesFor } from "../activities.js";
 import { eventually } from "../eventually.js";
 import { testStack } from "../test_stack.js";
-import { visit } from "../visit.js";
+import { closePosting, visit } from "../visit.js";
 
 const SCORING = [
   { effective_from: "1970-01-01T00:00:00Z", points: { retired: 5, task_completed: 10 } },
@@ -70,10 +70,7 @@ for (const [what, activity, field] of [
 }
 
 test("in a deployment, where posting is closed, there is no form", async (t) => {
-  const page = await visit(t, stack, {}, {
-    before: (tab) => tab.route("**/config.js", (route) =>
-      route.fulfill({ contentType: "text/javascript", body: 'export const login = null; export const readers = "public"; export const posting = null; export const hasQuests = true;' })),
-  });
+  const page = await visit(t, stack, {}, { before: closePosting });
   assert.equal((await page.entries())[0].rank, 1);
   assert.equal(await page.canPost(), false);
   assert.equal(page.asked(/post\.js|policy/), 0, "nothing is loaded for it");
