@@ -2,7 +2,7 @@
 
 import { get, lastAnswer } from "./api.js";
 import { hideBars, loadMoves, showBoard, showLoading, showPodium, showProblem, teamRow } from "./board.js";
-import { login, posting } from "./config.js";
+import { hasQuests, login, posting } from "./config.js";
 import { onDemand, styled } from "./demand.js";
 import { byId, say } from "./element.js";
 import { ageSeconds, judge } from "./freshness.js";
@@ -162,14 +162,12 @@ const loadSeason = onDemand("./season.js", (module) => {
   tick();
 }, "season.css");
 
-// Only a deployment with quests loads this module, the others are asked once. A failed load is tried again with the
-// next refresh.
-let hasQuests = true;
+// Only a deployment with quests loads this module. A failed load is tried again with the next refresh.
 const loadQuests = onDemand("./quests.js", ({ startQuests }) => startQuests(choose), "quests.css");
 async function followQuests(signal) {
   const { document } = await get("/v1/quests", signal);
-  hasQuests = document.quests.length > 0;
-  if (hasQuests) (await loadQuests())({ document, view, me: whoIsMe(), zone: latest?.window.time_zone, signal });
+  if (document.quests.length === 0) return;
+  (await loadQuests())({ document, view, me: whoIsMe(), you: shown.you?.document, zone: latest?.window.time_zone, signal });
 }
 
 async function load(signal) {

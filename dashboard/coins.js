@@ -1,17 +1,20 @@
 // Quests and coins in words.
 
+import { dayAt } from "./calendar.js";
 import { clockTime, fullTime } from "./format.js";
-import { shortened } from "./person.js";
+import { isolated, shortened } from "./person.js";
 import { texts } from "./texts.js";
 import { nameOf, segmentOf } from "./view.js";
 
 const { quests: words } = texts;
 // More names would not be read in time.
 const NAMED_MAX = 3;
+const DAY_MS = 86_400_000;
 
 export const coinsPath = (user) => `/v1/users/${segmentOf(user)}/coins`;
-export const findersPath = (quest, limit, cursor) =>
-  `/v1/quests/${segmentOf(quest)}/coins?limit=${limit}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
+export const progressPath = (user) => `/v1/users/${segmentOf(user)}/quests`;
+/** `order` is "latest" or "found". */
+export const findersPath = (quest, order, limit) => `/v1/quests/${segmentOf(quest)}/coins?order=${order}&limit=${limit}`;
 
 /** Whether a coin counts, or may. */
 export const isHeld = ({ state }) => state !== "revoked";
@@ -48,6 +51,34 @@ export function ownOf({ per, state }, coins) {
   // An earlier day, week or month may be found later.
   const latest = per === "program" ? last : coins.reduce((one, other) => (other.period > one.period ? other : one));
   return words.ownedOften(coins.length, periodOf(latest));
+}
+
+/** The ISO week of a date, such as "2026-W48". */
+export function weekOf(date) {
+  // A week belongs to the year of its Thursday.
+  const thursday = new Date(date);
+  thursday.setUTCDate(thursday.getUTCDate() + 4 - (thursday.getUTCDay() || 7));
+  const year = thursday.getUTCFullYear();
+  const week = Math.floor((thursday - Date.UTC(year, 0)) / (7 * DAY_MS)) + 1;
+  return `${year}-W${String(week).padStart(2, "0")}`;
+}
+
+const periodAt = { day: (date) => date, week: weekOf, month: (date) => date.slice(0, 7) };
+
+/**
+ * How far a person is with a quest, in words, and whether it can go on: the API tells the period in which the most is
+ * done, which may be over. Null if there is nothing to tell.
+ */
+export function progressOf({ per, state }, progress, now, timeZone) {
+  if (!progress || state === "over") return null;
+  const { reached, needed, period, lacking } = progress;
+  const of = period && isolated(periodOf(progress));
+  if (period < periodAt[per]?.(dayAt(now, timeZone))) return { goesOn: false, words: words.best(reached, needed, of) };
+  const named = lacking.slice(0, NAMED_MAX).map(isolated);
+  const others = needed - reached - named.length;
+  if (named.length > 0 && others > 0) named.push(words.others(others));
+  const far = words.reached(reached, needed, of);
+  return { goesOn: true, words: named.length > 0 ? `${far} · ${words.missing(named.join(", "))}` : far };
 }
 
 /** What a coin is for, when it was found, and its number or that it has none yet. */

@@ -474,6 +474,10 @@ export class Page {
       [...quest.children].filter(({ tagName }) => tagName !== "DETAILS").map(({ textContent }) => textContent).filter(Boolean)));
   }
 
+  async scrollToQuests() {
+    await this.#quests().scrollIntoViewIfNeeded();
+  }
+
   async toggleFinders(quest) {
     await this.#quest(quest).getByText("Latest finders").click();
   }
@@ -486,10 +490,19 @@ export class Page {
     await this.#quest(quest).getByRole("button", { name, exact: true }).click();
   }
 
-  /// The names of those who found the coin of a quest, and whether there is a button for more.
-  async finders(quest) {
-    const rows = this.#quest(quest).getByRole("listitem");
-    return { names: await rows.locator(".name").allTextContents(), isCut: await this.#quest(quest).getByRole("button", { name: "More" }).isVisible() };
+  /// The names of those who found the coin of a quest, whether there is a button for more, and then who was first.
+  finders(quest) {
+    return this.#quest(quest).locator("details").evaluate((details) => {
+      const names = (list) => [...details.querySelectorAll(`${list} > li > .name`)].map(({ textContent }) => textContent);
+      const [first] = names("div:not([hidden]) > ul");
+      return { names: names(":scope > ul"), isCut: details.querySelector(":scope > button").checkVisibility(), ...(first && { first }) };
+    });
+  }
+
+  /// How far one is with a quest: the parts of its bar, and what is said of it; null without a bar.
+  async progress(quest) {
+    const bar = this.#quest(quest).getByRole("progressbar");
+    return await bar.isVisible() ? bar.evaluate(({ value, max, nextElementSibling }) => [value, max, nextElementSibling.textContent.replace(/[\u2068\u2069]/g, "")]) : null;
   }
 
   questText(quest) {

@@ -73,7 +73,6 @@ test("where nobody logs in, the page loads nothing for it", async (t) => {
       "/v1/boards/global",
       "/v1/boards/global/history",
       "/v1/policy",
-      "/v1/quests",
     ].sort());
   });
   assert.equal(await page.hasButton("Log in"), false);

@@ -7,7 +7,7 @@ import { activitiesFor } from "../activities.js";
 import { eventually } from "../eventually.js";
 import { startProvider } from "../provider.js";
 import { testStack } from "../test_stack.js";
-import { visit } from "../visit.js";
+import { changeConfig, visit } from "../visit.js";
 
 const POINTS = { ann: 90, bob: 70, cy: 40 };
 const HOUR_SECONDS = 3600;
@@ -256,11 +256,7 @@ test("a token that the server refuses is renewed once", async (t) => {
 
 test("a page without a client id or HTTPS, and a device whose clock is wrong, are told apart", async (t) => {
   const page = await enter(t, closed, {}, {
-    before: (tab) => tab.route("**/config.js", async (route) => {
-      const response = await route.fetch();
-      const body = (await response.text()).replace(/(clientId"?:\s*)"[^"]+"/, "$1null");
-      await route.fulfill({ response, body });
-    }),
+    before: (tab) => changeConfig(tab, /(clientId"?:\s*)"[^"]+"/, "$1null"),
   });
   await says(page, /^Nobody can log in here, since this page has no client id/);
   assert.equal(await page.hasButton("Log in"), false);
@@ -289,11 +285,13 @@ test("where everyone reads, a login is for posting, and for oneself only", async
   const points = { review: { given: { max: 50 } }, task_completed: 10 };
   await page.tab.route("**/v1/policy", (route) =>
     route.fulfill({ json: { versions: [{ effective_from: "1970-01-01T00:00:00Z", points, titles: {} }] } }));
-  // With a quest, the page also asks for the own coins.
+  // With a quest, the page also asks for the own progress, and for the own coins where there are any.
   const quest = { quest_id: "q", version: 1, title: "Quest", rule: "Once.", per: "once", coin: { name: "Amber", value: 5 }, starts_at: null,
     ends_at: null, supply: null, issued: 0, provisional: 0, state: "open" };
   const freshness = { generated_at: "2026-11-28T12:00:00Z", stale: false };
+  await changeConfig(page.tab, "hasQuests = false", "hasQuests = true");
   await page.tab.route("**/v1/quests", (route) => route.fulfill({ json: { quests: [quest], freshness } }));
+  await page.tab.route("**/users/bob/quests", (route) => route.fulfill({ json: { quests: [{ ...quest, coins: 1, progress: null }], freshness } }));
   const reads = [];
   const posts = [];
   page.tab.on("request", (request) => {
@@ -313,7 +311,7 @@ test("where everyone reads, a login is for posting, and for oneself only", async
   // Only answers about a person are for who is logged in.
   assert.deepEqual([...new Set(reads.filter(([path]) => !path.startsWith("/v1/private/")).map(([, token]) => token))], [undefined]);
   const own = reads.filter(([path]) => path.startsWith("/v1/private/"));
-  const paths = ["/v1/private/boards/global/users/bob", "/v1/private/users/bob/coins"];
+  const paths = ["/v1/private/boards/global/users/bob", "/v1/private/users/bob/coins", "/v1/private/users/bob/quests"];
   assert.deepEqual([...new Set(own.map(([path]) => path))].sort(), paths);
   assert.ok(own.every(([, token]) => token.startsWith("Bearer ")), `${own}`);
   assert.match(posts[0], /^Bearer /);

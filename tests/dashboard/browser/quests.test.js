@@ -25,7 +25,16 @@ const QUESTS = [
   quest("rtl", RTL, "عبدالرحمن", 1, "once", { program_id: "none" }),
 ];
 
+// Those that take more than one activity.
+const rules = {
+  trio: { all: [MILESTONE, CHECK_IN, { program_id: "wellbeing" }] },
+  path: { ordered: [MILESTONE, CHECK_IN] },
+  often: { count: { of: {}, at_least: 4 } },
+};
+const LONGER = Object.entries(rules).map(([id, rule]) => ({ id, version: 1, title: id, coin: { name: "Ruby", value: 9 }, per: id === "often" ? "month" : "once", rule }));
+
 const stack = await testStack({ timeZone: "UTC", quests: QUESTS });
+const longer = await testStack({ timeZone: "UTC", quests: LONGER });
 const without = await testStack({ activities: activitiesFor({ ann: 60 }) });
 
 let sent = 0;
@@ -53,8 +62,8 @@ before(async () => {
 });
 
 const setMe = (me) => (tab) => tab.addInitScript((me) => localStorage.setItem("podium.me", me), me);
-// Nobody has coins at first, which the browser reports.
-const NO_COINS = [/status of 404/];
+// Nobody is known at first, which the browser reports.
+const NOT_KNOWN = [/status of 404/];
 const withQuests = (page) => eventually("the quests", async () => assert.ok(await page.hasQuests()));
 const plain = (text) => text.replace(/[\u2068\u2069]/g, "");
 
@@ -106,10 +115,11 @@ test("the latest finders come first, and lead to their cards, also from the boar
   await withQuests(page);
   await page.toggleFinders("First milestone");
   const order = ["Ann Author", "Anonymous", ...Array.from({ length: 11 }, (_, at) => `user-${10 - at}`)];
-  await eventually("ten of them", async () => assert.deepEqual(await page.finders("First milestone"), { names: order.slice(0, 10), isCut: true }));
+  // One of the ten is hidden.
+  await eventually("the latest", async () => assert.deepEqual(await page.finders("First milestone"), { names: order.slice(0, 9), isCut: true, first: "user-0" }));
   await page.moreFinders("First milestone");
-  assert.deepEqual(await page.finders("First milestone"), { names: order, isCut: false });
-  assert.equal(await page.focused(), order[10], "the focus is on the first of those that came");
+  await eventually("all", async () => assert.deepEqual(await page.finders("First milestone"), { names: order, isCut: false }));
+  await eventually("the focus on the first of those that came", async () => assert.equal(await page.focused(), order[9]));
   await page.pressFinder("First milestone", "Ann Author");
   await eventually("the card", async () => assert.match(await page.user() ?? "", /^Ann Author/));
   assert.equal(page.view().board, undefined);
@@ -119,7 +129,7 @@ test("the latest finders come first, and lead to their cards, also from the boar
 });
 
 test("the finders of an open quest are those of now", async (t) => {
-  const page = await visit(t, stack, {}, { expected: NO_COINS });
+  const page = await visit(t, stack, {}, { expected: NOT_KNOWN });
   await withQuests(page);
   await page.toggleFinders("Check in");
   await eventually("none", async () => assert.match(await page.questText("Check in"), /Nobody has found it yet/));
@@ -129,19 +139,30 @@ test("the finders of an open quest are those of now", async (t) => {
   await eventually("none", async () => assert.deepEqual((await page.finders("Check in")).names, []));
 });
 
-test("the finders are read to the end, page by page", async (t) => {
-  const rows = (from, count) => Array.from({ length: count }, (_, at) =>
-    ({ coin_id: `coin-${from + at}`, user_id: `u-${from + at}`, period: "", found_at: "2026-11-21T09:27:10Z", state: "issued", serial: null }));
-  const pages = { "": [rows(0, 1000), "second"], second: [rows(1000, 3), null] };
+test("more finders come in larger and larger parts, up to what the API gives at once", async (t) => {
+  const asked = new Set();
   const page = await visit(t, stack, {}, {
     before: (tab) => tab.route("**/v1/quests/first/coins?*", (route) => {
-      const [coins, next_cursor] = pages[new URL(route.request().url()).searchParams.get("cursor") ?? ""];
-      return route.fulfill({ json: { quest_id: "first", version: 1, coins, next_cursor } });
+      const { searchParams } = new URL(route.request().url());
+      const [order, limit] = [searchParams.get("order"), Number(searchParams.get("limit"))];
+      asked.add(`${order} ${limit}`);
+      const coins = Array.from({ length: limit }, (_, at) => ({
+        coin_id: `coin-${at}`, user_id: `${order}-${at}`, period: "", found_at: "2026-11-21T09:27:10Z", state: "issued", serial: null,
+      }));
+      return route.fulfill({ json: { quest_id: "first", version: 1, coins, next_cursor: "later" } });
     }),
   });
   await withQuests(page);
   await page.toggleFinders("First milestone");
-  await eventually("the last ones", async () => assert.deepEqual((await page.finders("First milestone")).names.slice(0, 2), ["u-1002", "u-1001"]));
+  for (const [limit, isCut] of [[10, true], [50, true], [250, true], [1000, false]]) {
+    await eventually(`${limit} finders`, async () => {
+      const { names, ...others } = await page.finders("First milestone");
+      assert.deepEqual([names.length, others], [limit, { isCut, first: "found-0" }]);
+    });
+    if (isCut) await page.moreFinders("First milestone");
+  }
+  assert.deepEqual([...asked], ["latest 10", "found 1", "latest 50", "latest 250", "latest 1000"]);
+  assert.match(await page.questText("First milestone"), /These are of the latest 1\u202f000\. There are earlier ones\./);
 });
 
 test("a card has coins and balance; evidence and coins taken back are told on demand", async (t) => {
@@ -168,7 +189,7 @@ test("a card never shows the coins of someone else", async (t) => {
   let answer;
   const answered = new Promise((resolve) => { answer = resolve; });
   t.after(() => answer());
-  const page = await visit(t, stack, { user: "ann" }, { expected: NO_COINS });
+  const page = await visit(t, stack, { user: "ann" }, { expected: NOT_KNOWN });
   await eventually("the balance", async () => assert.match(await page.userCoins(), /balance 50/));
   await page.tab.route("**/v1/users/user-1/coins", async (route) => {
     await answered;
@@ -183,7 +204,7 @@ test("a card never shows the coins of someone else", async (t) => {
 });
 
 test("who finds a coin is told, once, in whichever tab, and not of what was there before", async (t) => {
-  const page = await visit(t, stack, {}, { before: setMe("dee"), expected: NO_COINS });
+  const page = await visit(t, stack, {}, { before: setMe("dee"), expected: NOT_KNOWN });
   await withQuests(page);
   const other = await page.another({ window: "all" });
   for (const each of [page, other]) await eventually("the own coins", async () => assert.deepEqual((await each.quests()).map(({ length }) => length), [4, 4, 4, 4]));
@@ -198,20 +219,103 @@ test("who finds a coin is told, once, in whichever tab, and not of what was ther
   assert.equal(await page.coinNews(), "");
 });
 
+const refreshed = async (page) => {
+  const asked = page.asked(/\/v1\/quests$/);
+  await eventually("four refreshes", async () => assert.ok(page.asked(/\/v1\/quests$/) > asked + 3));
+};
+
+/// What is said of progress, by the title of the quest.
+const progressOn = async (page) => Object.fromEntries(await Promise.all(LONGER.map(async ({ title }) => [title, await page.progress(title)])));
+
+test("each quest tells how far one is, until the coin is there, and again after a void", async (t) => {
+  const month = new Date().toISOString().slice(0, 7);
+  await longer.add([activity("kim", MILESTONE)]);
+  // Without a coin nothing is asked for that is not there: the browser would report it.
+  const page = await visit(t, longer, {}, { before: setMe("kim") });
+  await withQuests(page);
+  await page.scrollToQuests();
+  const shows = (told) => eventually(JSON.stringify(told), async () => assert.deepEqual(await progressOn(page), told));
+  const one = {
+    trio: [1, 3, "1 of 3 so far · still missing: an activity of the kind program_check_in, an activity in the program wellbeing"],
+    path: [1, 2, "1 of 2 so far · still missing: an activity of the kind program_check_in"],
+    often: [1, 4, `1 of 4 so far for ${month}`],
+  };
+  await shows(one);
+  assert.deepEqual((await page.quests()).map((lines) => lines.length), [4, 4, 4], "nothing else is said");
+  assert.equal(page.asked(/kim\/coins/), 0);
+  assert.deepEqual(await violations(page), []);
+
+  const told = await notesOf(page);
+  const second = activity("kim", CHECK_IN, "wellbeing");
+  await longer.post([second]);
+  await shows({ trio: null, path: null, often: [2, 4, `2 of 4 so far for ${month}`] });
+  const own = async () => (await page.quests()).slice(0, 2).map((lines) => lines[3]);
+  await eventually("the coins", async () => assert.deepEqual(await own(), Array(2).fill("You have this coin.")));
+  assert.match((await told()).join(" "), /^You found .*Ruby/);
+  await longer.takeOut([second]);
+  await shows(one);
+});
+
+test("whoever looks for the first time is not asked for again and again, until they have an activity", async (t) => {
+  const page = await visit(t, longer, {}, { before: setMe("lea"), expected: NOT_KNOWN });
+  await withQuests(page);
+  await page.scrollToQuests();
+  await refreshed(page);
+  assert.equal(page.asked(/lea\/(quests|coins)/), 1);
+  await longer.post([activity("lea", CHECK_IN)]);
+  await eventually("the progress", async () => assert.deepEqual((await page.progress("often"))?.slice(0, 2), [1, 4]));
+});
+
+test("who does not see the quests is told of a coin, though their progress is not asked for again and again", async (t) => {
+  await longer.post([activity("mia", MILESTONE)]);
+  await eventually("their place", () => longer.user("mia"));
+  const page = await visit(t, longer, {}, { before: setMe("mia"), viewport: { width: 360, height: 640 } });
+  const progress = () => page.asked(/mia\/quests$/);
+  await eventually("the progress", async () => assert.ok(progress() > 0));
+  await eventually("that it is not asked for any more", async () => {
+    const before = progress();
+    await refreshed(page);
+    assert.equal(progress(), before);
+  });
+  const told = await notesOf(page);
+  await longer.post([activity("mia", CHECK_IN)]);
+  await eventually("the coin", async () => assert.deepEqual(await told(), ["You found a coin: Ruby, worth 9, for “path”."]));
+  const before = progress();
+  await page.scrollToQuests();
+  await eventually("that it is followed while it is seen", async () => assert.ok(progress() > before + 2));
+});
+
+test("of a month that is over, one is told how far one got, without a bar", async (t) => {
+  const far = { period: "2026-01", reached: 3, needed: 4, in_words: "2026-01: 3 of 4 activities", lacking: [] };
+  const page = await visit(t, longer, {}, {
+    before: async (tab) => {
+      await setMe("nia")(tab);
+      await tab.route("**/v1/users/nia/quests", (route) => route.fulfill({ json: { user_id: "nia", balance: 0, freshness: {}, quests: [{ quest_id: "often", version: 1, coins: 0, progress: far }] } }));
+    },
+    expected: NOT_KNOWN,
+  });
+  await eventually("the month", async () => assert.match(plain(await page.questText("often")), /At best 3 of 4, for 2026-01\./));
+  assert.equal(await page.progress("often"), null);
+});
+
 /// A page of eve, whose coins are what `answer` has.
 async function pageOfEve(t, answer, options = {}) {
   const page = await visit(t, stack, {}, {
-    expected: NO_COINS,
+    expected: NOT_KNOWN,
     ...options,
     before: async (tab) => {
       await setMe("eve")(tab);
-      await tab.route("**/v1/users/eve/coins", (route) => route.fulfill({ json: { user_id: "eve", balance: 0, freshness: {}, coins: answer.coins } }));
+      const fulfill = (path, document) => tab.route(`**/v1/users/eve/${path}`, (route) => route.fulfill({ json: { user_id: "eve", balance: 0, freshness: {}, ...document() } }));
+      const held = () => answer.coins.filter(({ state }) => state !== "revoked").length;
+      await fulfill("coins", () => answer);
+      await fulfill("quests", () => ({ quests: [{ quest_id: "few", version: 1, coins: held(), progress: null }] }));
     },
   });
   await withQuests(page);
+  await page.scrollToQuests();
   const refreshed = async () => {
-    const asked = page.asked(/eve\/coins$/);
-    await eventually("two more answers", async () => assert.ok(page.asked(/eve\/coins$/) > asked + 1));
+    const asked = page.asked(/eve\/quests$/);
+    await eventually("two more answers", async () => assert.ok(page.asked(/eve\/quests$/) > asked + 1));
   };
   await refreshed();
   return { page, refreshed };
@@ -261,10 +365,10 @@ for (const [reducedMotion, isMoving] of [["no-preference", true], ["reduce", fal
   });
 }
 
-test("a deployment without quests is asked once, and loads nothing of them", async (t) => {
+test("a deployment without quests is not asked for them, and loads nothing of them", async (t) => {
   const page = await visit(t, without);
   await eventually("five refreshes", async () => assert.ok(page.asked(/\/v1\/boards\/global\?/) > 5));
-  assert.equal(page.asked(/\/v1\/quests/), 1);
+  assert.equal(page.asked(/\/v1\/quests/), 0);
   assert.equal(page.asked(/quest.*\.(js|css)|coin/), 0);
   assert.equal(await page.hasQuests(), false);
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../language.js";
-import { ageOf, coinsOf, detailsOf, findersPath, newsOf, ownOf, stateOf } from "../../../dashboard/coins.js";
+import { ageOf, coinsOf, detailsOf, findersPath, newsOf, ownOf, progressOf, stateOf, weekOf } from "../../../dashboard/coins.js";
 import { learnTitle } from "../../../dashboard/view.js";
 
 const NOW = Date.parse("2026-11-28T12:00:00Z");
@@ -47,6 +47,29 @@ test("a person has a coin, has not yet, or missed it", () => {
   check({ per: "program" }, [{ period: "wellbeing" }, { period: "sales" }], "You have 2 of these, the last for Sales academy.");
 });
 
+test("progress says how far one is and what is missing, and of a period that is over how far one got", () => {
+  const check = (quest, progress, expected) => assert.deepEqual(
+    progressOf({ ...QUEST, ...quest }, progress && { period: "", reached: 1, needed: 3, in_words: "", lacking: [], ...progress }, NOW, "UTC"), expected);
+  const goesOn = (words) => ({ goesOn: true, words });
+  check({}, undefined, null);
+  check({}, null, null);
+  check({ state: "over" }, {}, null);
+  check({}, { reached: 1200, needed: 5000 }, goesOn("1\u202f200 of 5\u202f000 so far"));
+  check({}, { lacking: ["an activity", "an activity of the kind b"] }, goesOn("1 of 3 so far · still missing: \u2068an activity\u2069, \u2068an activity of the kind b\u2069"));
+  check({}, { lacking: ["an activity of the kind b"] }, goesOn("1 of 3 so far · still missing: \u2068an activity of the kind b\u2069, 1 more"));
+  check({}, { reached: 2, needed: 7, lacking: ["a", "b", "c", "d", "e"] }, goesOn("2 of 7 so far · still missing: \u2068a\u2069, \u2068b\u2069, \u2068c\u2069, 2 more"));
+  check({ per: "program" }, { period: "2020" }, goesOn("1 of 3 so far for \u20682020\u2069"));
+  for (const [per, now, over] of [["day", "2026-11-28", "2026-11-27"], ["week", "2026-W48", "2026-W47"], ["month", "2026-11", "2026-10"]]) {
+    check({ per }, { period: now, lacking: ["a", "b"] }, goesOn(`1 of 3 so far for \u2068${now}\u2069 · still missing: \u2068a\u2069, \u2068b\u2069`));
+    check({ per }, { period: over, lacking: ["a", "b"] }, { goesOn: false, words: `At best 1 of 3, for \u2068${over}\u2069.` });
+  }
+});
+
+test("a day is in the ISO week of its Thursday", () => {
+  const weeks = { "2021-01-03": "2020-W53", "2021-01-04": "2021-W01", "2024-12-30": "2025-W01", "2026-01-01": "2026-W01", "2026-11-28": "2026-W48", "2026-11-30": "2026-W49", "2027-01-03": "2026-W53" };
+  for (const [day, week] of Object.entries(weeks)) assert.equal(weekOf(day), week, day);
+});
+
 test("a coin says what it is for, when it was found, and its number", () => {
   const check = (coin, expected) => assert.equal(detailsOf({ ...COIN, ...coin }, "UTC", NOW), expected);
   check({}, "11:00:05");
@@ -71,6 +94,6 @@ test("what is said of coins is as old as it is", () => {
 });
 
 test("the address of finders holds for every id", () => {
-  assert.equal(findersPath("first", 10), "/v1/quests/first/coins?limit=10");
-  assert.equal(findersPath("a/b", 10, "2026-11-21T09:27:10Z.1"), "/v1/quests/~YS9i/coins?limit=10&cursor=2026-11-21T09%3A27%3A10Z.1");
+  assert.equal(findersPath("first", "latest", 10), "/v1/quests/first/coins?order=latest&limit=10");
+  assert.equal(findersPath("a/b", "found", 1), "/v1/quests/~YS9i/coins?order=found&limit=1");
 });
