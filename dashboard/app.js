@@ -6,13 +6,13 @@ import { hasQuests, login, posting } from "./config.js";
 import { onDemand, styled } from "./demand.js";
 import { byId, say } from "./element.js";
 import { ageSeconds, judge } from "./freshness.js";
-import { identify, setMe, setMyTeam, whichIsMyTeam, whoIsMe } from "./me.js";
+import { identify, isMyTeamKnown, noteMyTeam, setMe, setMyTeam, whichIsMyTeam, whoIsMe } from "./me.js";
 import { learn, personOf } from "./person.js";
 import { EARLIER, learnPeriods, showPeriods } from "./periods.js";
 import { forgetPoints, showCurrent, showPrograms } from "./programs.js";
 import { keepFresh } from "./refresh.js";
 import { texts } from "./texts.js";
-import { documentsOf, isTeam, nameOf, pagesOf, pageWith, parseView, searchPath, settled, START, TEAMS, titleOf, writeView } from "./view.js";
+import { boardPath, documentsOf, isTeam, learnTitle, nameOf, pagesOf, pageWith, parseView, searchPath, settled, START, TEAMS, titleOf, userPath, writeView } from "./view.js";
 
 const SLEPT_MS = 5000;
 
@@ -71,6 +71,9 @@ const show = {
     card?.showUser(document);
     loadCharts().catch(() => {});
   },
+  you({ team }) {
+    followTeam(team?.team_id ?? null);
+  },
 };
 
 const fail = {
@@ -78,6 +81,7 @@ const fail = {
   programs: forgetPoints,
   you(text, otherCase, code) {
     absent = code;
+    lookForTeam();
   },
   user: (...why) => card?.showUserProblem(...why),
 };
@@ -142,6 +146,33 @@ async function loadPart(part, path, signal) {
   return problem;
 }
 
+// The board of a team says what it is called.
+async function followTeam(team) {
+  if (isMyTeamKnown(team)) return;
+  const me = whoIsMe();
+  let board = team && `team:${team}`;
+  try {
+    if (board) learnTitle(board, (await get(`${boardPath(board)}?limit=1`)).document.title);
+  } catch ({ status }) {
+    if (status !== 404) return;
+    board = null;
+  }
+  if (me !== whoIsMe()) return;
+  noteMyTeam(team, board);
+  showToggleTeam();
+  for (const part of ["board", "programs"]) if (shown[part]) show[part](shown[part].document);
+}
+
+// Who has no place in the view may have one of all time, whose document tells the team, too. It is looked for once.
+let sought = null;
+async function lookForTeam() {
+  const me = whoIsMe();
+  if (sought === me) return;
+  sought = me;
+  const { document } = await get(userPath(START.board, me, "window=all&around=0")).catch(() => ({}));
+  if (document && me === whoIsMe()) show.you(document);
+}
+
 function noteBoard(answer) {
   trouble = null;
   // Pace: age plus time to the next snapshot. Only a new document gives both.
@@ -203,6 +234,10 @@ function tick() {
   clocksApart = apart;
 }
 
+function showToggleTeam() {
+  say("toggle-team", view.board === whichIsMyTeam() ? texts.notMyTeam : texts.myTeam);
+}
+
 function showTitle() {
   document.title = titleOf(view);
 }
@@ -234,7 +269,7 @@ function enter(next) {
   byId("rows").value = view.rows;
   byId("you").hidden = whoIsMe() === null;
   byId("toggle-team").hidden = !isTeam(view.board);
-  say("toggle-team", view.board === whichIsMyTeam() ? texts.notMyTeam : texts.myTeam);
+  showToggleTeam();
   byId("user").hidden = view.user === null;
   card?.showUserName(view.user === null ? null : personOf(view.user));
   showCurrent(view);
@@ -277,6 +312,7 @@ const loadCard = onDemand("./card.js", (module) => {
 }, "card.css");
 
 function toggleMe() {
+  sought = null;
   setMe(view.user === whoIsMe() ? null : view.user);
   enter(view);
 }

@@ -22,25 +22,37 @@ export function store(key, value) {
 }
 
 let me = stored(ME);
-// The board of the own team, and its title. The API does not tell who is in which team.
-let team = null;
+// The own team as the API tells it, by its id, and its board. A team that is too small has none.
+const NO_TEAM = { team: null, board: null };
+let told = NO_TEAM;
+// The board that was chosen on this device, and its title; null if none is one's own, undefined if nothing was chosen.
+let chosen;
+const kept = stored(TEAM);
 try {
-  team = JSON.parse(stored(TEAM));
+  if (kept !== null) chosen = JSON.parse(kept);
 } catch {}
-if (team) learnTitle(team.board, team.title);
+if (chosen) learnTitle(chosen.board, chosen.title);
 
 export const whoIsMe = () => me;
-/** The board of the own team, or null. */
-export const whichIsMyTeam = () => team?.board ?? null;
+/** The board of the own team, or null. What was chosen on this device wins. */
+export const whichIsMyTeam = () => (chosen === undefined ? told : chosen)?.board ?? null;
 
 export function setMe(user) {
   me = user;
+  told = NO_TEAM;
   store(ME, me);
 }
 
 export function setMyTeam(board, title) {
-  team = board && { board, title };
-  store(TEAM, team && JSON.stringify(team));
+  chosen = board && { board, title };
+  store(TEAM, JSON.stringify(chosen));
+}
+
+/** Whether it makes no difference that the API tells this team. */
+export const isMyTeamKnown = (team) => chosen !== undefined || told.team === team;
+
+export function noteMyTeam(team, board) {
+  told = { team, board };
 }
 
 /** With login, "me" is who is logged in, and cannot be chosen. */

@@ -114,7 +114,7 @@ test("the own team is chosen on its board, marked on that of teams, and first am
   assert.equal((await page.boardNames())[0], "The Blues", "a title is known before the team is seen again");
   await page.chooseBoard("The Blues");
   await page.press("This is not my team");
-  await eventually("the own team is forgotten", async () => assert.deepEqual(await page.remembered(), {}));
+  await eventually("that none is one's own", async () => assert.deepEqual(await page.remembered(), { "podium.team": "null" }));
   await page.chooseBoard("All programs");
   await eventually("the boards", async () => assert.ok(!(await page.boardNames()).includes("The Blues")));
 });
@@ -124,8 +124,58 @@ test("on the board of teams the bar is about the own team, if one has said which
   await says(page, /^You The Blues Rank 1 50 ahead of red$/);
   await page.pressYou();
   await eventually("the team", async () => assert.equal(await page.currentBoard(), "The Blues"));
-  const other = await visitAs(t, "cy", { board: "teams" });
-  await says(other, /^You Cy Young Rank 3, tied/);
+  const other = await visitAs(t, "dee", { board: "teams" });
+  await says(other, /^You dee Rank 3, tied/);
+});
+
+/// The first of the boards to choose from.
+const startsWith = (page, wanted) => eventually(wanted, async () => assert.equal((await page.boardNames())[0], wanted));
+
+test("one's team is known from the profile, and follows it", async (t) => {
+  const page = await visitAs(t, "cy", { board: "teams" });
+  await says(page, /^You The Blues Rank 1/);
+  await startsWith(page, "The Blues");
+  assert.equal(await page.text("#board tbody tr.team .name"), "The Blues");
+  await page.chooseBoard("The Blues");
+  await eventually("that it is the own one", async () => assert.ok(await page.hasButton("This is not my team")));
+  assert.deepEqual(await page.remembered(), { "podium.me": "cy" }, "nothing was chosen");
+
+  const other = await visitAs(t, "dee");
+  await startsWith(other, "All programs");
+  await stack.describe({ dee: { team: "blue" } });
+  await startsWith(other, "The Blues");
+  await other.chooseUser("dee");
+  await other.press("This is not me");
+  await startsWith(other, "All programs");
+  await stack.describe({ dee: {} });
+});
+
+test("a team without a board is not offered, and is looked for once", async (t) => {
+  const page = await visitAs(t, "cy", {}, {
+    before: (tab) => tab.route(/team:blue\?limit=1$/, (route) => route.fulfill({ status: 404, json: { code: "team_not_published" } })),
+    expected: [/status of 404/],
+  });
+  const asked = page.asked(/users\/cy\?/);
+  await eventually("two more refreshes", async () => assert.ok(page.asked(/users\/cy\?/) > asked + 1));
+  assert.equal(page.asked(/team:blue\?limit=1$/), 1);
+  assert.equal((await page.boardNames())[0], "All programs");
+});
+
+test("a team that was chosen on this device stays, and so does that none was", async (t) => {
+  // They have no place on this board, so the browser reports a 404.
+  const page = await visitAs(t, "cy", { board: "team:red" }, { expected: [/status of 404/] });
+  await startsWith(page, "The Blues");
+  await page.press("This is my team");
+  await startsWith(page, "red");
+  const asked = page.asked(/users\/cy\?/);
+  await eventually("two more refreshes", async () => assert.ok(page.asked(/users\/cy\?/) > asked + 1));
+  assert.ok(!(await page.boardNames()).includes("The Blues"));
+  await page.press("This is not my team");
+  await eventually("that none is one's own", async () => assert.ok(await page.hasButton("This is my team")));
+  await page.open();
+  const again = page.asked(/users\/cy\?/);
+  await eventually("two more refreshes", async () => assert.ok(page.asked(/users\/cy\?/) > again + 1));
+  assert.equal((await page.boardNames())[0], "All programs");
 });
 
 /// Records what is animated and announced from now on.
