@@ -9,6 +9,7 @@ use local::sqs::Faults;
 use rand::seq::SliceRandom as _;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::{PATIENCE, QUESTS, activity};
 use crate::cli::podium;
@@ -106,6 +107,20 @@ async fn ids(stack: &TestStack, expected: &BTreeMap<String, Expected>) -> BTreeS
     ids
 }
 
+/// The ids of these coins on every system, in whatever order the activities came to it.
+fn ids_anywhere(versions: &BTreeMap<String, u32>, expected: &BTreeMap<String, Expected>) -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for (quest, expected) in expected.iter().filter(|(_, expected)| expected.supply.is_none()) {
+        let text = |user: &str, period: &str| format!("{quest} {} {user} {period}", versions[quest]);
+        let qualified = expected.qualified.iter();
+        ids.extend(qualified.map(|(user, period)| {
+            let hash = format!("{:x}", Sha256::digest(text(user, period)));
+            format!("coin-{}", &hash[..32])
+        }));
+    }
+    ids
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_activities_earn_the_expected_coins_after_repeats_disorder_and_crashes() {
     let (Some((quests, mut expected)), Some((mut activities, _))) = (expected(), data_set()) else {
@@ -119,6 +134,13 @@ async fn real_activities_earn_the_expected_coins_after_repeats_disorder_and_cras
             expected.qualified.retain(|(user, _)| takes_part(user));
         }
     }
+    let versions: Vec<Value> = serde_json::from_str(&quests).expect("quests");
+    let versions = versions.iter().map(|quest| {
+        let (id, version) = (quest["id"].as_str(), quest["version"].as_u64());
+        let version = version.and_then(|version| u32::try_from(version).ok());
+        (id.expect("an id").to_owned(), version.expect("a version"))
+    });
+    let versions: BTreeMap<String, u32> = versions.collect();
     let count = activities.len() as u64;
     let has_coins = expected
         .values()
@@ -151,6 +173,7 @@ async fn real_activities_earn_the_expected_coins_after_repeats_disorder_and_cras
     wait_for_coins(&stack, &expected).await;
     stack.wait_until_counted(count).await;
     let before = ids(&stack, &expected).await;
+    assert_eq!(before, ids_anywhere(&versions, &expected));
     let rebuilt = podium()
         .args(["rebuild", "run", "--aws-url", &stack.stack.aws_url])
         .output();
