@@ -272,6 +272,19 @@ impl Mailbox {
             .map(|topic| text(topic, "TopicArn"))
             .find(|arn| arn.ends_with(":podium-dev-coin-mail"));
         let topic = topic.expect("a topic for mail");
+        let policy = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "sns.amazonaws.com" },
+                "Action": "sqs:SendMessage",
+                "Resource": queue_arn,
+                "Condition": { "ArnEquals": { "aws:SourceArn": topic } },
+            }],
+        });
+        let attributes = json!({ "Policy": policy.to_string() }).to_string();
+        let allowed = ["--queue-url", &queue_url, "--attributes", &attributes];
+        emulator.aws("sqs set-queue-attributes", &allowed).await;
         let subscription = ["--topic-arn", &topic, "--notification-endpoint", &queue_arn];
         let subscription = emulator.aws("sns subscribe --protocol sqs", &subscription).await;
         Self {
