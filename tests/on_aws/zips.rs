@@ -8,10 +8,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::post;
 use domain::documents::CoinsDocument;
+use local::Webhook;
 use local::lambda::{InvokeError, Lambda};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use zip::ZipArchive;
 
 use crate::deployment::{FUNCTIONS, QUESTS};
@@ -85,6 +91,24 @@ async fn coins(stack: &TestStack, user: &str) -> CoinsDocument {
     found.unwrap_or_else(|_| panic!("{user} has no coins after {PATIENCE:?}"))
 }
 
+/// A webhook, and the events that its receiver gets.
+async fn receiver() -> (Webhook, UnboundedReceiver<Bytes>) {
+    let (sender, told) = unbounded_channel();
+    let receive = move |event: Bytes| {
+        drop(sender.send(event));
+        std::future::ready(())
+    };
+    let router = Router::new().route("/", post(receive));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let webhook = Webhook {
+        id: "crm".to_owned(),
+        url: format!("http://{}/", listener.local_addr().expect("an address")),
+        secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
+    };
+    tokio::spawn(async { axum::serve(listener, router).await });
+    (webhook, told)
+}
+
 /// 100 activities of ten users: one of `u0`, three of `u1`, five of `u2` and so on.
 fn activities() -> Vec<Value> {
     let activity = |index: usize| {
@@ -102,10 +126,12 @@ fn activities() -> Vec<Value> {
 async fn what_is_deployed_counts_and_ranks() {
     let Some(functions) = unpacked() else { return };
     let logs = TempDir::new().expect("a temporary directory");
+    let (webhook, mut told) = receiver().await;
     let stack = TestStack::start(|config| {
         functions.path().clone_into(&mut config.bin_dir);
         config.log_dir = Some(logs.path().to_owned());
         config.quests = quests();
+        config.webhooks = vec![webhook];
     })
     .await;
     let person = format!("{}/v1/people/u9", stack.stack.web_url);
@@ -142,6 +168,10 @@ async fn what_is_deployed_counts_and_ranks() {
     assert_eq!(name.as_deref(), Some("Ada"));
     let coins = coins(&stack, "u9").await;
     assert_eq!((coins.coins.len(), coins.balance), (1, 5), "{coins:?}");
+    for _ in 0..10 {
+        let event = tokio::time::timeout(PATIENCE, told.recv()).await;
+        assert!(event.is_ok(), "a coin is not told of");
+    }
     for function in stack.stack.lambda.functions() {
         let (config, stats) = (function.config(), function.stats());
         assert!(config.binary.starts_with(functions.path()), "{:?}", config.binary);
@@ -178,9 +208,11 @@ async fn a_function_names_the_variable_that_it_lacks() {
     /// are no coins.
     const OPTIONAL: [&str; 2] = ["AWS_ENDPOINT_URL", "ENVIRONMENT"];
     let Some(functions) = unpacked() else { return };
+    let (webhook, _told) = receiver().await;
     let stack = TestStack::start(|config| {
         functions.path().clone_into(&mut config.bin_dir);
         config.quests = quests();
+        config.webhooks = vec![webhook];
     })
     .await;
     let logs = TempDir::new().expect("a temporary directory");

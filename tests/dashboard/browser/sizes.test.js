@@ -12,7 +12,8 @@ import { testStack } from "../test_stack.js";
 import { visit } from "../visit.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const SHIFT_MAX = 0.02;
+// Half of what counts as good. In a card, a name of several lines may come after its id.
+const SHIFT_MAX = 0.05;
 const SEARCH_WIDTH_MIN = 160;
 const ROWS_IN_SIGHT_MIN = 3;
 const TARGET_MIN = 24;
