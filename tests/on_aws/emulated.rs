@@ -282,7 +282,8 @@ impl Mailbox {
                 "Condition": { "ArnEquals": { "aws:SourceArn": topic } },
             }],
         });
-        let attributes = json!({ "Policy": policy.to_string() }).to_string();
+        // Nothing is received twice.
+        let attributes = json!({ "Policy": policy.to_string(), "VisibilityTimeout": "43200" }).to_string();
         let allowed = ["--queue-url", &queue_url, "--attributes", &attributes];
         emulator.aws("sqs set-queue-attributes", &allowed).await;
         let subscription = ["--topic-arn", &topic, "--notification-endpoint", &queue_arn];
