@@ -285,9 +285,12 @@ impl Pass {
 }
 
 /// Gives the coins that the configured quests owe for facts of before, unless a pass by the same rules has ended. `None`
-/// if one has.
+/// if one has, or if nothing was ever counted, so that there is no before.
 pub async fn catch_up(client: Client, tables: &TableNames) -> anyhow::Result<Option<Findings>> {
     let generations = generations::read(&client, &tables.standings).await?;
+    if generations.configured().is_none() {
+        return Ok(None);
+    }
     let quests = Quests::new(client.clone(), tables.coins.clone());
     let pass = Pass::new(client, tables, generations, Timestamp::now(), Some(CATCHING_UP)).await?;
     if quests.has_caught_up(&pass.rewards.rules).await? {
