@@ -7,6 +7,8 @@ pub mod event;
 mod secrets;
 pub mod webhook;
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
@@ -91,8 +93,9 @@ impl Notifier {
         let mut values = match self.begin(destination).await {
             Ok((erasures, is_ended)) => {
                 let erasures = &erasures;
+                let claimed = &Mutex::default();
                 let told = stream::iter(records).map(|message| async move {
-                    let told = self.tell(destination, message, erasures, is_ended, now);
+                    let told = self.tell(destination, message, (erasures, claimed), is_ended, now);
                     let told = timeout_at(deadline, told).await;
                     let told = told.unwrap_or_else(|_| later("the invocation had no time left".to_owned()));
                     (message, told)
@@ -140,7 +143,7 @@ impl Notifier {
         &self,
         destination: &Destination,
         message: &SqsMessage,
-        erasures: &Erasures,
+        (erasures, claimed): (&Erasures, &Mutex<HashSet<String>>),
         is_ended: bool,
         now: Timestamp,
     ) -> Told {
@@ -160,6 +163,14 @@ impl Notifier {
         let Some(event) = CoinEvent::new(coin) else {
             return Told::Before;
         };
+        // A coin that is amended at once is twice in one batch. The other message finds what became of this one.
+        let is_first = claimed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(event.id.clone());
+        if !is_first {
+            return later("another message of the batch has the same event".to_owned());
+        }
         match self.notices.is_sent(&destination.id, &event.id).await {
             Ok(true) => return Told::Before,
             Ok(false) => {}

@@ -36,7 +36,8 @@ macro_rules! metrics {
 metrics! {
     /// Activities that were new and were stored.
     Accepted: "Count",
-    /// At ingestion, activities that were already stored. In the aggregator, those already counted.
+    /// At ingestion, activities that were already stored. In the aggregator, those already counted. In the
+    /// notifier, events that were already sent.
     Duplicates: "Count",
     /// Messages with facts of people who were erased. They are not counted.
     Erased: "Count",

@@ -178,7 +178,12 @@ impl Carrying<'_> {
                 &self.tables.activities,
                 Target::records(queues),
             )?,
-            aggregation: self.mapping(&queues.main, settings::AGGREGATOR, aggregator)?,
+            aggregation: self.mapping(
+                &queues.main,
+                settings::AGGREGATOR,
+                self.config.batching,
+                aggregator,
+            )?,
         })
     }
 
@@ -190,24 +195,18 @@ impl Carrying<'_> {
                 &self.tables.activities,
                 Target::facts(queues),
             )?,
-            rewards: self.mapping(&queues.main, settings::REWARDS, rewards)?,
+            rewards: self.mapping(&queues.main, settings::REWARDS, self.config.batching, rewards)?,
             queue: queues.main.clone(),
             dead_letters: queues.dead_letters.clone(),
         })
     }
 
     fn telling(&self, queues: &NoticesQueues, notifier: &Function) -> anyhow::Result<Telling> {
-        let notices = queues.webhooks.iter().map(|of| {
-            let mapping = EventSourceMapping {
-                queue: of.main.clone(),
-                // Each message is a call, so there is nothing to wait for.
-                batch_size: Batching::Prompt.batch_size(),
-                batching_window: Batching::Prompt.window(),
-                maximum_concurrency: settings::NOTIFIER.concurrency,
-                faults: self.config.faults.clone(),
-            };
-            anyhow::Ok(mapping.start(invoker(notifier.clone()))?)
-        });
+        // Each message is a call, so there is nothing to wait for.
+        let notices = queues
+            .webhooks
+            .iter()
+            .map(|of| self.mapping(&of.main, settings::NOTIFIER, Batching::Prompt, notifier.clone()));
         Ok(Telling {
             notices: notices.collect::<Result<_, _>>()?,
             queues: queues
@@ -251,12 +250,13 @@ impl Carrying<'_> {
         &self,
         queue: &Queue,
         settings: FunctionSettings,
+        batching: Batching,
         function: Function,
     ) -> anyhow::Result<EventSource> {
         let mapping = EventSourceMapping {
             queue: queue.clone(),
-            batch_size: self.config.batching.batch_size(),
-            batching_window: self.config.batching.window(),
+            batch_size: batching.batch_size(),
+            batching_window: batching.window(),
             maximum_concurrency: settings.concurrency,
             faults: self.config.faults.clone(),
         };
