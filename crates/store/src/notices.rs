@@ -1,7 +1,8 @@
 //! What was told to whom: which destination got which event, so that a redelivered event is not sent again, and which
 //! destinations want no more.
 //!
-//! An event is noted after it was sent. A process that dies in between sends it twice, under the same id.
+//! An event is noted after it was sent. A process that dies in between, or two that have it at once, send it twice, under
+//! the same id.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ReturnValue;

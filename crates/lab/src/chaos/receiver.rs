@@ -34,7 +34,7 @@ pub struct Receiver {
 pub struct Told {
     /// Different events.
     pub events: u64,
-    /// Events that came again, which a process that dies just after sending one causes.
+    /// Events that came again, as when a process dies just after sending one, or two have it at once.
     pub again: u64,
     /// Coins whose last change it was not told of.
     pub missing: u64,
