@@ -317,6 +317,7 @@ async fn a_statement_that_is_refused_for_good_is_not_sent_again() {
             occurred_at: time(NOW),
             amount: None,
             metadata: None,
+            origin: None,
         })
         .collect();
     let received: Vec<_> = parsed

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::id::{ActivityId, Kind, ProgramId, UserId};
+use crate::id::{ActivityId, Kind, Origin, ProgramId, UserId};
 
 /// One activity. Once accepted it is a fact and never changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Activity {
     /// For a kind that is worth points by it.
     pub amount: Option<Amount>,
     pub metadata: Option<Metadata>,
+    /// `None` if it was posted for Podium in the first place.
+    pub origin: Option<Origin>,
 }
 
 /// What the client says of how much was done.

@@ -1,7 +1,7 @@
 //! The fields of what clients send, and what a client probably meant by one that is not among them.
 
 /// The fields of an activity.
-pub(crate) const FIELDS: [&str; 9] = [
+pub(crate) const FIELDS: [&str; 10] = [
     "activity_id",
     "user_id",
     "program_id",
@@ -10,6 +10,7 @@ pub(crate) const FIELDS: [&str; 9] = [
     "points",
     "occurred_at",
     "metadata",
+    "origin",
     "schema_version",
 ];
 
@@ -82,7 +83,7 @@ pub(crate) const NOT_SENT: [(&str, &str); 2] = [
 
 /// Names that other systems use for the same thing, without case and punctuation.
 #[rustfmt::skip]
-const ALIASES: [(&str, &[&str]); 9] = [
+const ALIASES: [(&str, &[&str]); 10] = [
     ("activity_id", &["id", "uuid", "guid", "key", "activity", "event", "eventid", "requestid", "messageid", "externalid", "idempotencykey"]),
     ("user_id", &["user", "username", "uid", "employee", "employeeid", "member", "memberid", "person", "personid", "actor", "actorid", "learner", "learnerid", "account", "accountid", "email"]),
     ("program_id", &["program", "programme", "programmeid", "programname", "programslug", "project", "projectid", "course", "courseid", "campaign", "campaignid"]),
@@ -91,6 +92,7 @@ const ALIASES: [(&str, &[&str]); 9] = [
     ("points", &["score", "pointsawarded", "xp"]),
     ("occurred_at", &["timestamp", "time", "date", "datetime", "ts", "at", "when", "occurred", "occurredon", "happenedat", "createdat", "completedat", "performedat", "eventtime", "activitytime"]),
     ("metadata", &["meta", "data", "attributes", "properties", "props", "extra", "details", "tags", "context", "custom", "payload"]),
+    ("origin", &["system", "sourcesystem"]),
     ("schema_version", &["version", "schema", "v"]),
 ];
 

@@ -189,6 +189,16 @@ identifier!(
     }
 );
 
+identifier!(
+    /// The system that an activity was first recorded in, a slug such as `legacy`: 1 to 32 bytes of `[a-z0-9_-]`.
+    Origin,
+    Rule {
+        max: 32,
+        allowed: "a-z 0-9 _ -",
+        allows: is_slug,
+    }
+);
+
 fn is_slug(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::activity::{Activity, Amount, Metadata};
 use crate::fields::{Fields, Form, epoch_hint};
-use crate::id::{ActivityId, InvalidId, Kind, ProgramId, UserId};
+use crate::id::{ActivityId, InvalidId, Kind, Origin, ProgramId, UserId};
 use crate::json::{field_name, invalid, is_number, members};
 pub use crate::json::{object, shorten, type_of};
 use crate::policy::{ScoringPolicy, Unscored};
@@ -129,6 +129,7 @@ impl Intake {
         let quantity = fields.whole(Worth::QUANTITY, 0, QUANTITY_MAX)?;
         let points = fields.whole(Worth::POINTS, 0, Worth::POINTS_MAX.into())?;
         let metadata = fields.take("metadata").map(metadata).transpose()?;
+        let origin: Option<Origin> = fields.parsed("origin")?;
         if let Some(version) = fields.take("schema_version") {
             schema_version(version)?;
         }
@@ -144,6 +145,7 @@ impl Intake {
             occurred_at,
             amount,
             metadata,
+            origin,
         })
     }
 }
@@ -400,7 +402,7 @@ mod tests {
         );
         check_with(
             r#","team":"blue""#,
-            "UnknownField [team] team is not a field of an activity; its fields are activity_id, user_id, program_id, kind, quantity, points, occurred_at, metadata, schema_version",
+            "UnknownField [team] team is not a field of an activity; its fields are activity_id, user_id, program_id, kind, quantity, points, occurred_at, metadata, origin, schema_version",
         );
         check_with(
             r#","schema_version":2"#,

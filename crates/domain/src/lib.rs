@@ -43,7 +43,7 @@ pub use fact::{Fact, FactId, FactKey};
 pub use freshness::{Freshness, FreshnessBounds, FreshnessDocument};
 pub use histogram::Histogram;
 pub use history::History;
-pub use id::{ActivityId, CorrectionId, Kind, ProgramId, QuestId, SeasonId, TeamId, UserId};
+pub use id::{ActivityId, CorrectionId, Kind, Origin, ProgramId, QuestId, SeasonId, TeamId, UserId};
 pub use intake::{Intake, Rejection, RejectionCode};
 pub use person::{DisplayName, Person, Visibility};
 pub use policy::ScoringPolicy;

@@ -247,6 +247,7 @@ mod tests {
                 program: "p".parse().unwrap(),
                 amount: None,
                 metadata: None,
+                origin: None,
             };
             Fact::Activity(activity)
         });

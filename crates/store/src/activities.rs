@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use domain::intake::SCHEMA_VERSION;
 use domain::{
-    Activity, ActivityId, Adjustment, Amount, CorrectionId, FactId, Kind, Metadata, ProgramId, UserId, Void,
+    Activity, ActivityId, Adjustment, Amount, CorrectionId, FactId, Kind, Metadata, Origin, ProgramId, UserId, Void,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -77,6 +77,8 @@ pub(crate) struct FactItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     correction_id: Option<CorrectionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -112,6 +114,7 @@ impl FactItem {
                 .metadata
                 .as_ref()
                 .map(|metadata| metadata.as_str().to_owned()),
+            origin: activity.origin.clone(),
             correction_id: None,
             reason: None,
             activity_received_at: None,
@@ -141,6 +144,7 @@ impl FactItem {
             schema_version: SCHEMA_VERSION,
             posted_by: posted_by.map(str::to_owned),
             metadata: None,
+            origin: None,
             correction_id: Some(adjustment.correction.clone()),
             reason: Some(adjustment.reason.as_str().to_owned()),
             activity_received_at: None,
@@ -200,7 +204,8 @@ pub(crate) fn compare(
 }
 
 /// The fields in which an activity differs from a fact, as each was sent. What the client does not send
-/// differs from nothing. Neither does a time that it did not send: it is the time of receipt.
+/// differs from nothing. Neither does a time that it did not send: it is the time of receipt. An activity that comes
+/// by several ways is one, so origins are not compared.
 fn differing(kept: &Item, activity: &Activity, received_at: Timestamp) -> Vec<&'static str> {
     let other_text = |name, sent: &str| text(kept, name).is_ok_and(|kept| kept != sent);
     let (quantity, points) = match activity.amount {
@@ -346,6 +351,7 @@ mod tests {
             occurred_at: occurred_at.parse().unwrap(),
             amount: None,
             metadata: (!metadata.is_empty()).then(|| Metadata::stored(metadata.to_owned())),
+            origin: None,
         }
     }
 

@@ -106,6 +106,7 @@ mod tests {
                 occurred_at: time(2),
                 amount: None,
                 metadata: None,
+                origin: None,
             };
             if parts.len() > 4 {
                 stored.push(StoredFact {

@@ -200,6 +200,7 @@ mod tests {
             occurred_at: Timestamp::UNIX_EPOCH,
             amount: None,
             metadata: None,
+            origin: None,
         };
         (Fact::Activity(activity), Timestamp::from_second(60).unwrap())
     }

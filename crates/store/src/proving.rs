@@ -253,6 +253,7 @@ mod tests {
             occurred_at: Timestamp::UNIX_EPOCH,
             amount: None,
             metadata: None,
+            origin: None,
         };
         let received_at = Timestamp::from_second(second.parse().unwrap()).unwrap();
         let fact = if id.starts_with('~') {

@@ -7,7 +7,7 @@ use domain::correction::Reason;
 use domain::id::InvalidId;
 use domain::intake::{SCHEMA_VERSION, shorten};
 use domain::{
-    Activity, ActivityId, Adjustment, Amount, CorrectionId, Fact, FactId, Kind, Metadata, ProgramId, UserId,
+    Activity, ActivityId, Adjustment, Amount, CorrectionId, Fact, FactId, Kind, Metadata, Origin, ProgramId, UserId,
     Void, timestamp,
 };
 use jiff::Timestamp;
@@ -191,6 +191,10 @@ fn activity_in(image: &Item, id: &str) -> Result<Activity, String> {
         },
         metadata: match image.get("metadata") {
             Some(_) => Some(Metadata::stored(text(image, "metadata")?.to_owned())),
+            None => None,
+        },
+        origin: match image.get("origin") {
+            Some(_) => Some(parsed(image, "origin", Origin::stored)?),
             None => None,
         },
     })

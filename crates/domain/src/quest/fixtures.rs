@@ -37,6 +37,7 @@ pub fn activities(text: &str) -> Vec<Activity> {
             program: word("p").parse().unwrap(),
             amount: None,
             metadata: words.next().map(|json| Metadata::stored(json.to_owned())),
+            origin: None,
         }
     });
     activities.collect()

@@ -61,6 +61,7 @@ impl Act {
             metadata: self
                 .level
                 .map(|level| Metadata::stored(format!(r#"{{"level":{level}}}"#))),
+            origin: None,
         };
         let received_at = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(self.received_minute);
         (Fact::Activity(activity), received_at)

@@ -223,6 +223,7 @@ mod tests {
                 occurred_at: at(received_at),
                 amount: None,
                 metadata: None,
+                origin: None,
             }),
             received_at: at(received_at),
         }
