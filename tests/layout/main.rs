@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("aggregator", &["domain", "queue", "store", "telemetry"]),
     ("rewards", &["domain", "queue", "store", "telemetry"]),
     ("notifier", &["domain", "queue", "store", "telemetry"]),
+    ("bridge", &["domain"]),
     ("snapshot", &["domain", "queue", "store", "telemetry"]),
     ("serve", &["domain", "identity", "problem", "store", "telemetry"]),
     (
@@ -44,6 +45,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("operate", &["client", "domain", "store", "terminal"]),
     ("import", &["client", "domain", "terminal"]),
     (
+        "migrate",
+        &[
+            "bridge", "client", "domain", "import", "operate", "store", "terminal",
+        ],
+    ),
+    (
         "lab",
         &[
             "aggregator",
@@ -60,7 +67,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "podium",
         &[
-            "client", "domain", "import", "lab", "local", "notifier", "operate", "store", "terminal",
+            "client", "domain", "import", "lab", "local", "migrate", "notifier", "operate", "store",
+            "terminal",
         ],
     ),
 ];

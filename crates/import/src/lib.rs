@@ -31,17 +31,22 @@ use terminal::duration;
 use terminal::text::{counted, grouped, shell_word};
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::input::Source;
 use self::{
-    batch::{Batch, Batcher},
+    batch::Batcher,
     git::Repository,
-    post::{Posted, Poster},
-    progress::{Progress, describe},
+    post::Posted,
+    progress::describe,
     records::{DoesNotFit, Start},
     resume::Journal,
-    retries::GaveUp,
     shape::Shape,
-    tally::Tally,
+};
+pub use self::{
+    batch::{Batch, Item as Record},
+    input::Source,
+    post::Poster,
+    progress::Progress,
+    retries::GaveUp,
+    tally::{Place, Rejection, Tally},
 };
 
 const COMMAND: &str = "podium import";
@@ -155,7 +160,11 @@ pub struct To {
 }
 
 impl To {
-    async fn api(&self) -> anyhow::Result<Api> {
+    pub fn url(&self) -> &str {
+        self.target.url.as_str()
+    }
+
+    pub async fn api(&self) -> anyhow::Result<Api> {
         let authorization = self.credentials.authorization(&self.target.url).await?;
         Ok(Api::new(self.target.url.clone(), ANSWER_TIMEOUT)?.authorized_by(authorization))
     }

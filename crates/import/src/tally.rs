@@ -23,6 +23,8 @@ pub enum Place {
     Record(u64),
     Commit(String),
     Tag(String),
+    /// An item of a table.
+    Item(String),
 }
 
 impl fmt::Display for Place {
@@ -32,6 +34,7 @@ impl fmt::Display for Place {
             Self::Record(number) => write!(f, "record {number}"),
             Self::Commit(hash) => write!(f, "commit {hash}"),
             Self::Tag(name) => write!(f, "tag {}", printable(name)),
+            Self::Item(key) => write!(f, "item {}", printable(key)),
         }
     }
 }

@@ -124,7 +124,11 @@ impl Ingest {
             body::split(&decoded, Items::Activities).map_err(|problem| self.refused(problem, received_at))?;
         // Without login everyone is an admin, and the limit would bind nobody.
         let is_named_admin = caller.administers && caller.name.is_some();
-        let intake = if is_named_admin { &self.intake_of_admins } else { &self.intake };
+        let intake = if is_named_admin {
+            &self.intake_of_admins
+        } else {
+            &self.intake
+        };
         let parsed = items.into_iter().enumerate().map(|(place, raw)| {
             let received_at = received(received_at, place);
             let activity = intake.parse(raw, received_at, || new_id(received_at))?;

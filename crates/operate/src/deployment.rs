@@ -42,6 +42,16 @@ impl Deployment {
         }
     }
 
+    /// The same, but at this endpoint unless a place was named.
+    #[must_use]
+    pub fn or_at(self, endpoint: Option<Url>) -> Self {
+        let is_named = self.environment.is_some() || self.aws_url.is_some();
+        Self {
+            aws_url: if is_named { self.aws_url } else { endpoint },
+            ..self
+        }
+    }
+
     /// The prefix of its table and queue names.
     pub fn prefix(&self) -> String {
         match &self.environment {

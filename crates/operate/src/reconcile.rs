@@ -126,6 +126,15 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// How many counts of the live generation differ from the facts, but for those that may still be in flight.
+pub async fn differences(deployment: &Deployment, in_flight: SignedDuration) -> anyhow::Result<u64> {
+    let counts = Counts::connect(deployment).await?;
+    let scope = Scope::live(&counts, in_flight, SEGMENTS_DEFAULT).await?;
+    let findings = compare(&counts, &scope, false).await?;
+    let rules = [&findings.uncounted, &findings.unfounded, &findings.disagreeing];
+    Ok(rules.iter().map(|rule| rule.left()).sum())
+}
+
 /// Prints how old the board is. Returns whether that is within the default bounds of a deployment.
 async fn freshness(counts: &Counts, scope: &Scope) -> anyhow::Result<bool> {
     let Some(overview) = counts.snapshots.overview().await? else {

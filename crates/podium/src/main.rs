@@ -53,6 +53,9 @@ enum Command {
     /// Send events again to a webhook that wanted no more
     #[command(subcommand, after_long_help = webhooks::HELP)]
     Webhooks(webhooks::Command),
+    /// Move from another system to Podium, stage by stage, with a way back
+    #[command(subcommand, after_long_help = migrate::HELP)]
+    Migrate(migrate::Command),
     /// Send synthetic activities at a fixed rate and measure the answers
     Load(load::Args),
     /// Check a deployment: follow one activity from its POST to the board
@@ -99,6 +102,7 @@ async fn main() -> ExitCode {
         Command::People(command) => people::run(command).await,
         Command::Quests(command) => quests::run(command),
         Command::Webhooks(command) => webhooks::run(command).await,
+        Command::Migrate(command) => Box::pin(migrate::run(command)).await,
         Command::Load(args) => load::run(args).await,
         Command::Smoke(args) => smoke::run(args).await,
         Command::Board(args) => board::run(args).await,

@@ -12,7 +12,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use domain::intake::SCHEMA_VERSION;
 use domain::{
-    Activity, ActivityId, Adjustment, Amount, CorrectionId, FactId, Kind, Metadata, Origin, ProgramId, UserId, Void,
+    Activity, ActivityId, Adjustment, Amount, CorrectionId, FactId, Kind, Metadata, Origin, ProgramId,
+    UserId, Void,
 };
 use jiff::Timestamp;
 use serde::Serialize;

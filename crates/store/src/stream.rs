@@ -7,8 +7,8 @@ use domain::correction::Reason;
 use domain::id::InvalidId;
 use domain::intake::{SCHEMA_VERSION, shorten};
 use domain::{
-    Activity, ActivityId, Adjustment, Amount, CorrectionId, Fact, FactId, Kind, Metadata, Origin, ProgramId, UserId,
-    Void, timestamp,
+    Activity, ActivityId, Adjustment, Amount, CorrectionId, Fact, FactId, Kind, Metadata, Origin, ProgramId,
+    UserId, Void, timestamp,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -142,7 +142,7 @@ pub fn parse_coin(body: &str) -> Result<KeptCoin, Unreadable> {
 }
 
 /// Parses an item of the table of activities, or says which of its attributes is wrong.
-pub(crate) fn streamed(image: &Item) -> Result<Streamed, String> {
+pub fn streamed(image: &Item) -> Result<Streamed, String> {
     if let Some(lane) = Lane::of_user(text(image, attribute::USER_ID)?) {
         return Ok(Streamed::Heartbeat {
             lane,

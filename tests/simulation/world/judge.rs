@@ -19,7 +19,11 @@ impl World {
     pub(super) fn check(&mut self) {
         for standing in std::mem::take(&mut self.tables.written) {
             // Nobody reads a generation that was given up, and an erasure deletes its caps beside a repair.
-            if !self.generations.counted().any(|counted| counted == standing.generation) {
+            if !self
+                .generations
+                .counted()
+                .any(|counted| counted == standing.generation)
+            {
                 continue;
             }
             let rules = &self.rules[&standing.generation];
