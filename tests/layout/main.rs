@@ -51,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "domain",
             "ingest",
             "local",
+            "local-http",
             "operate",
             "store",
             "telemetry",
