@@ -42,7 +42,7 @@ movement and steps as they are given ({\"given\": {\"max\": 25}}).";
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Create the tables that do not exist yet
-    Tables(tables::Args),
+    Tables(tables::Prefix),
     /// Take activities and show the leaderboard over HTTP
     Front(front::Args),
     /// Count the activities

@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use jiff::Timestamp;
 use local_http::{AllowedHosts, Guard};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ const BODIES_BYTES_MAX: usize = 4 * 1024 * 1024;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    tables: tables::Args,
+    tables: tables::Prefix,
     #[arg(long, default_value_t = 7100)]
     port: u16,
     /// Standard input is the socket to listen on.
@@ -99,7 +99,7 @@ async fn take(State(tables): State<Tables>, body: Bytes) -> Response {
     match tables.put_activity(&activity).await {
         Ok(()) => {
             let taken = json!({ "event_id": activity.event_id, "ts": activity.ts });
-            document(StatusCode::CREATED, taken.to_string())
+            document(StatusCode::CREATED, &taken)
         }
         Err(error) => unavailable(&error),
     }
@@ -107,7 +107,7 @@ async fn take(State(tables): State<Tables>, body: Bytes) -> Response {
 
 async fn show(State(tables): State<Tables>) -> Response {
     match tables.leaderboard().await {
-        Ok(Some(leaderboard)) => document(StatusCode::OK, json!(leaderboard).to_string()),
+        Ok(Some(leaderboard)) => document(StatusCode::OK, &leaderboard),
         Ok(None) => refusal(StatusCode::NOT_FOUND, "The leaderboard has not been built yet."),
         Err(error) => unavailable(&error),
     }
@@ -122,9 +122,10 @@ fn unavailable(error: &anyhow::Error) -> Response {
 }
 
 fn refusal(status: StatusCode, reason: &str) -> Response {
-    document(status, json!({ "error": reason }).to_string())
+    document(status, &json!({ "error": reason }))
 }
 
-fn document(status: StatusCode, json: String) -> Response {
+fn document(status: StatusCode, document: &impl Serialize) -> Response {
+    let json = serde_json::to_vec(document).expect("names and numbers");
     (status, [(CONTENT_TYPE, "application/json")], json).into_response()
 }

@@ -24,7 +24,7 @@ const ERROR_PAUSE: Duration = Duration::from_secs(1);
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    tables: tables::Args,
+    tables: tables::Prefix,
     /// The file that keeps the position in the stream
     #[arg(long, value_name = "FILE")]
     position: PathBuf,

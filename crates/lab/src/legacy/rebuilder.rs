@@ -14,7 +14,7 @@ use super::tables::{self, Tables};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    tables: tables::Args,
+    tables: tables::Prefix,
     /// How often the leaderboard is rebuilt
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5m")]
     every: Duration,

@@ -31,7 +31,7 @@ const RESTART_PAUSE: Duration = Duration::from_millis(100);
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    tables: tables::Args,
+    tables: tables::Prefix,
     /// The port of the front; 0 picks a free one
     #[arg(long, default_value_t = 7100)]
     port: u16,
@@ -115,7 +115,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn program(name: &str, tables: &tables::Args) -> anyhow::Result<Command> {
+fn program(name: &str, tables: &tables::Prefix) -> anyhow::Result<Command> {
     let podium = std::env::current_exe().context("this program has no path")?;
     let mut command = Command::new(podium);
     command

@@ -40,7 +40,7 @@ const GLOBAL: &str = "GLOBAL";
 const LATEST: &str = "LATEST";
 
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub struct Prefix {
     /// What the tables' names begin with, such as edl-dev
     #[arg(long, value_name = "PREFIX")]
     pub prefix: String,
@@ -108,13 +108,13 @@ impl Table {
     }
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: &Prefix) -> anyhow::Result<ExitCode> {
     Tables::connect(args).await?.create_missing().await?;
     Ok(ExitCode::SUCCESS)
 }
 
 impl Tables {
-    pub async fn connect(args: &Args) -> anyhow::Result<Self> {
+    pub async fn connect(args: &Prefix) -> anyhow::Result<Self> {
         let aws = client::aws::config(None).await?;
         Ok(Self::new(&aws, args.prefix.clone()))
     }
