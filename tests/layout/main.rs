@@ -58,6 +58,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "domain",
             "ingest",
             "local",
+            "local-http",
             "operate",
             "store",
             "telemetry",

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use import::correct;
-use lab::{bench, chaos, compare, load};
+use lab::{bench, chaos, compare, legacy, load};
 use operate::{archive, dlq, rebuild, reconcile};
 use terminal::text::printable_lines;
 
@@ -72,6 +72,9 @@ enum Command {
     /// Load Podium and the coupled design that it replaces, and compare the results
     #[command(after_long_help = compare::HELP)]
     Compare(compare::Args),
+    /// Run the system that Podium replaces, to try a migration on
+    #[command(subcommand, after_long_help = legacy::HELP)]
+    Legacy(legacy::Command),
     /// List, export, redrive or purge dead letters
     #[command(subcommand, after_long_help = dlq::HELP)]
     Dlq(dlq::Command),
@@ -109,6 +112,7 @@ async fn main() -> ExitCode {
         Command::Bench(args) => Box::pin(bench::run(args)).await,
         Command::Chaos(args) => chaos::run(args).await,
         Command::Compare(args) => compare::run(args).await,
+        Command::Legacy(command) => legacy::run(command).await,
         Command::Dlq(command) => dlq::run(command).await,
         Command::Reconcile(args) => reconcile::run(args).await,
         Command::Rebuild(command) => Box::pin(rebuild::run(command)).await,

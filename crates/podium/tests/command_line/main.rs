@@ -2,6 +2,7 @@
 
 mod completions;
 mod import;
+mod legacy;
 mod people;
 mod quests;
 mod server;
