@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("aggregator", &["domain", "queue", "store", "telemetry"]),
     ("rewards", &["domain", "queue", "store", "telemetry"]),
     ("notifier", &["domain", "queue", "store", "telemetry"]),
-    ("bridge", &["domain"]),
+    ("bridge", &["domain", "queue", "store", "telemetry"]),
     ("snapshot", &["domain", "queue", "store", "telemetry"]),
     ("serve", &["domain", "identity", "problem", "store", "telemetry"]),
     (

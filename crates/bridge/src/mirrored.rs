@@ -3,8 +3,11 @@
 //! Each is marked, so that it is not carried over again. That system knows an event by its id alone, whoever did it, so
 //! the id is made of person and activity.
 
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{Activity, ActivityId, UserId};
+use domain::{Activity, ActivityId, ScoringPolicy, UserId};
 use jiff::fmt::strtime;
 use sha2::{Digest as _, Sha256};
 
@@ -39,8 +42,49 @@ pub fn event_id(user: &UserId, activity: &ActivityId) -> String {
     format!("podium-{}", &hash[..ID_DIGITS])
 }
 
+/// Why an activity is not in the other system's table.
+#[derive(Debug, thiserror::Error)]
+pub enum NotPut {
+    /// The scoring policy says nothing of it.
+    #[error("{0}")]
+    NotScored(String),
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Writes an activity into the other system's table, once.
+pub async fn put(
+    client: &Client,
+    mapping: &Mapping,
+    policy: &ScoringPolicy,
+    activity: &Activity,
+) -> Result<(), NotPut> {
+    let points = policy
+        .worth(&activity.kind, activity.occurred_at)
+        .map_err(|unscored| NotPut::NotScored(format!("{} {unscored}", unscored.field())))?
+        .points(activity.amount)
+        .map_err(|without| NotPut::NotScored(format!("{} is missing", without.0)))?;
+    let put = client
+        .put_item()
+        .table_name(&mapping.table)
+        .set_item(Some(item(mapping, activity, points)))
+        .condition_expression("attribute_not_exists(#id)")
+        .expression_attribute_names("#id", mapping.attribute(Field::ActivityId));
+    match put.send().await {
+        Ok(_) => Ok(()),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(NotPut::Unavailable(DisplayErrorContext(error).to_string())),
+    }
+}
+
 /// The item of an activity that counts these points.
-pub fn item(mapping: &Mapping, activity: &Activity, points: i64) -> Item {
+fn item(mapping: &Mapping, activity: &Activity, points: i64) -> Item {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let occurred_at = strtime::format(
         TIME_FORMAT,

@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-use bridge::mapping::Field;
+use bridge::mirrored::NotPut;
 use bridge::{Item, mirrored};
 use domain::{Activity, Fact, ScoringPolicy};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -129,33 +127,16 @@ async fn put_all(
     })
 }
 
-/// Writes an activity into the other system's table, once. Returns whether it can be: without points it cannot.
+/// Returns whether an activity is in the other system. It cannot be without points.
 async fn put(source: &Source, policy: &ScoringPolicy, activity: &Activity) -> anyhow::Result<bool> {
-    let worth = policy.worth(&activity.kind, activity.occurred_at);
-    let Some(points) = worth.ok().and_then(|worth| worth.points(activity.amount).ok()) else {
-        let (user, id) = (&activity.user, &activity.id);
-        eprintln!("podium: {user} {id} is worth nothing by the scoring policy, and is not carried back");
-        return Ok(false);
-    };
-    let item = mirrored::item(&source.mapping, activity, points);
-    let put = source
-        .client
-        .put_item()
-        .table_name(&source.mapping.table)
-        .set_item(Some(item))
-        .condition_expression("attribute_not_exists(#key)")
-        .expression_attribute_names("#key", source.mapping.attribute(Field::ActivityId))
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::None);
-    match put.send().await {
-        Ok(_) => Ok(true),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-        {
-            Ok(true)
+    match mirrored::put(&source.client, &source.mapping, policy, activity).await {
+        Ok(()) => Ok(true),
+        Err(NotPut::NotScored(reason)) => {
+            let (user, id) = (&activity.user, &activity.id);
+            eprintln!("podium: {user} {id} is not carried back: {reason}");
+            Ok(false)
         }
-        Err(error) => Err(error).context("could not carry an activity back"),
+        Err(NotPut::Unavailable(reason)) => Err(anyhow!("could not carry an activity back: {reason}")),
     }
 }
 
