@@ -5,6 +5,7 @@ mod compare;
 mod correct;
 mod dlq;
 mod local_stack;
+mod migrate;
 mod recovery;
 mod smoke;
 

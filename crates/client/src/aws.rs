@@ -5,12 +5,19 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
+use reqwest::Url;
+
+use crate::{is_loopback, parse_url};
 
 /// Finds credentials and region where every AWS tool does: in the environment, a profile, single
 /// sign-on, a credential process or the machine's role. A given `region` takes precedence, and
-/// `AWS_ENDPOINT_URL` selects an emulator.
+/// `AWS_ENDPOINT_URL` selects an emulator. One on this machine takes any region and credentials.
 pub async fn config(region: Option<String>) -> anyhow::Result<SdkConfig> {
+    if let Some(endpoint) = local_endpoint() {
+        return Ok(of_emulator(region, &endpoint));
+    }
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(store::aws::http_client())
         .timeout_config(timeouts());
@@ -27,6 +34,30 @@ pub async fn config(region: Option<String>) -> anyhow::Result<SdkConfig> {
     provider.provide_credentials().await.context(NO_CREDENTIALS)?;
     Ok(config)
 }
+
+/// The endpoint that the environment names, if it is on this machine.
+pub fn local_endpoint() -> Option<Url> {
+    let url = parse_url(&store::aws::variable("AWS_ENDPOINT_URL")?).ok()?;
+    is_loopback(&url).then_some(url)
+}
+
+fn of_emulator(region: Option<String>, endpoint: &Url) -> SdkConfig {
+    let variable = |name, default: &str| store::aws::variable(name).unwrap_or_else(|| default.to_owned());
+    let credentials = Credentials::new(
+        variable("AWS_ACCESS_KEY_ID", "any"),
+        variable("AWS_SECRET_ACCESS_KEY", "any"),
+        store::aws::variable("AWS_SESSION_TOKEN"),
+        None,
+        "an emulator",
+    );
+    let region = region.unwrap_or_else(|| variable("AWS_REGION", EMULATED_REGION));
+    let address = endpoint.as_str().trim_end_matches('/').to_owned();
+    let config = store::aws::config(region, credentials, Some(address));
+    config.into_builder().timeout_config(timeouts()).build()
+}
+
+/// The only region of the local stack.
+const EMULATED_REGION: &str = "us-east-1";
 
 /// The functions give up a call that takes long, since others are waiting. An operator's command reads whole pages,
 /// perhaps from far away or beside a busy stack, and nobody waits but the operator.

@@ -6,14 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use aws_config::SdkConfig;
-use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bridge::{Item, Mapping};
-use client::{is_loopback, parse_url};
 use operate::deployment::Deployment;
-use reqwest::Url;
 
 use crate::state::{File, Files};
 
@@ -79,7 +76,8 @@ impl Legacy {
     }
 
     pub async fn connect(&self) -> anyhow::Result<Source> {
-        let config = config().await?;
+        let config = client::aws::config(None).await;
+        let config = config.context("could not connect to AWS, where the other system's tables are")?;
         Ok(Source {
             client: Client::new(&config),
             config,
@@ -89,38 +87,9 @@ impl Legacy {
     }
 }
 
-/// The endpoint that the environment names, if that is on this machine.
-fn local_endpoint() -> Option<Url> {
-    let url = parse_url(&store::aws::variable("AWS_ENDPOINT_URL")?).ok()?;
-    is_loopback(&url).then_some(url)
-}
-
-/// How the other system's tables are reached. An endpoint on this machine takes any credentials and region.
-async fn config() -> anyhow::Result<SdkConfig> {
-    let Some(endpoint) = local_endpoint() else {
-        return client::aws::config(None)
-            .await
-            .context("could not connect to AWS, where the other system's tables are");
-    };
-    let variable = |name, default: &str| store::aws::variable(name).unwrap_or_else(|| default.to_owned());
-    let credentials = Credentials::new(
-        variable("AWS_ACCESS_KEY_ID", "any"),
-        variable("AWS_SECRET_ACCESS_KEY", "any"),
-        None,
-        None,
-        "local",
-    );
-    let address = endpoint.as_str().trim_end_matches('/').to_owned();
-    let config = store::aws::config(variable("AWS_REGION", "us-east-1"), credentials, Some(address));
-    Ok(config
-        .into_builder()
-        .timeout_config(client::aws::timeouts())
-        .build())
-}
-
 /// Podium's own tables. Without an option they are where the environment says, if that is on this machine.
 pub fn podium(deployment: &Deployment) -> Deployment {
-    deployment.clone().or_at(local_endpoint())
+    deployment.clone().or_at(client::aws::local_endpoint())
 }
 
 /// What the other system has summed up for a person, in a program or in all.

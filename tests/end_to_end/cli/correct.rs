@@ -1,6 +1,5 @@
-//! `podium correct`, and `podium import` of points that another system has given: real data lead to the boards that
-//! were computed independently. The files are named by `PODIUM_TEST_CORRECTIONS` and `PODIUM_TEST_CORRECTED`, and by
-//! `PODIUM_TEST_LEGACY` and `PODIUM_TEST_LEGACY_EXPECTED`; without them these tests are skipped.
+//! `podium correct`: real corrections lead to the boards that were computed independently. The files are named by
+//! `PODIUM_TEST_CORRECTIONS` and `PODIUM_TEST_CORRECTED`; without them the test is skipped.
 
 use std::fs;
 use std::time::Duration;
@@ -101,43 +100,6 @@ async fn corrections_in_whatever_pieces_and_order_lead_to_the_expected_boards() 
     check_boards(&stack, &expected).await;
     let clean = reconcile(&stack, &[], 0).await;
     assert!(clean.contains("agreement     kept"), "{clean}");
-    stack.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn points_that_another_system_has_given_lead_to_the_expected_boards() {
-    let (Some(activities), Some(expected)) = (
-        std::env::var("PODIUM_TEST_LEGACY").ok(),
-        Expected::boards("PODIUM_TEST_LEGACY_EXPECTED"),
-    ) else {
-        return;
-    };
-    let policy = json!([{"effective_from": "1970-01-01T00:00:00Z", "points": {
-        "checkin": {"given": {"max": 25}}, "movement": {"given": {"max": 25}}, "steps": {"given": {"max": 25}},
-    }}]);
-    let stack = TestStack::start(|config| {
-        config.scoring_policy = policy.to_string().parse().expect("a policy");
-    })
-    .await;
-    let map = [
-        "import",
-        &activities,
-        "--map",
-        "user_id=employee_id",
-        "--map",
-        "activity_id=event_id",
-        "--map",
-        "kind=activity_type",
-        "--map",
-        "points=points_awarded",
-        "--map",
-        "occurred_at=ts",
-    ];
-    run(&stack, &map, 0).await;
-    stack
-        .wait_until_sums(expected.activities, expected.points())
-        .await;
-    check_boards(&stack, &expected).await;
     stack.stop().await;
 }
 
