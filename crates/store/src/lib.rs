@@ -51,6 +51,7 @@ pub mod snapshots;
 pub mod standings;
 pub mod stream;
 pub mod teams;
+mod versions;
 
 pub use activities::{Activities, Received, Recorded};
 pub use blocks::Blocks;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::correction::Reason;
 use domain::id::InvalidId;
-use domain::intake::{SCHEMA_VERSION, shorten};
+use domain::intake::shorten;
 use domain::{
     Activity, ActivityId, Adjustment, Amount, CorrectionId, Fact, FactId, Kind, Metadata, Origin, ProgramId,
     UserId, Void, timestamp,
@@ -18,6 +18,7 @@ use crate::coins::KeptCoin;
 use crate::heartbeats::Lane;
 use crate::item::{Item, text};
 use crate::keys::attribute;
+use crate::versions;
 
 /// What a message of the queue asks to be counted.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,7 +150,7 @@ pub fn streamed(image: &Item) -> Result<Streamed, String> {
             sent_at: time(image, attribute::ACTIVITY_ID)?,
         });
     }
-    schema_version(image)?;
+    let image = &*versions::newest(image)?;
     let id = text(image, attribute::ACTIVITY_ID)?;
     let fact = match FactId::voided(id) {
         Some(activity) => Fact::Void(Void {
@@ -224,20 +225,6 @@ fn parsed<T>(image: &Item, name: &str, stored: fn(&str) -> Result<T, InvalidId>)
 fn time(image: &Item, name: &str) -> Result<Timestamp, String> {
     let text = text(image, name)?;
     timestamp::parse(text).map_err(|error| format!("{name} is {:?}; it {error}", shorten(text)))
-}
-
-fn schema_version(image: &Item) -> Result<(), String> {
-    let Some(version) = image.get("schema_version") else {
-        return Err("schema_version is missing".to_owned());
-    };
-    match version.as_n() {
-        Ok(version) if *version == SCHEMA_VERSION.to_string() => Ok(()),
-        Ok(version) => Err(format!(
-            "schema_version is {}; only {SCHEMA_VERSION} is supported",
-            shorten(version)
-        )),
-        Err(_) => Err("schema_version must be a number (N)".to_owned()),
-    }
 }
 
 #[cfg(test)]
