@@ -10,6 +10,7 @@ mod corpus;
 mod counting;
 mod data_set;
 mod erasure;
+mod events;
 mod fixtures;
 mod generations;
 mod history;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aggregator::Aggregator;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use directory::Directory;
-use domain::{BoardDocument, BoardEntry, FreshnessBounds, TeamScore, UserId};
+use domain::{BoardDocument, BoardEntry, EventMapping, FreshnessBounds, TeamScore, UserId};
 use identity::Access;
 use ingest::{Ingest, MaxActivityAge};
 use jiff::{SignedDuration, Timestamp};
@@ -115,6 +115,8 @@ impl Functions {
                 activities_table: tables.activities.clone(),
                 scoring_policy: rules.scoring_policy.clone(),
                 max_activity_age: MaxActivityAge(Some(SignedDuration::from_hours(31 * 24))),
+                event_mapping: EventMapping::default(),
+                queue: None,
                 access: Access::open(),
             },
         );

@@ -37,6 +37,8 @@ pub struct StackConfig {
     pub time_zone: String,
     pub seasons: Seasons,
     pub scoring_policy: ScoringPolicy,
+    /// Which fields the data of events become, as JSON.
+    pub event_mapping: String,
     pub period_grace: PeriodGrace,
     pub tie_break: TieBreak,
     pub team_score: TeamScore,
@@ -109,6 +111,7 @@ impl StackConfig {
             scoring_policy: settings::SCORING_POLICY
                 .parse()
                 .context("the default scoring policy")?,
+            event_mapping: settings::EVENT_MAPPING.to_owned(),
             period_grace: settings::PERIOD_GRACE_HOURS.try_into()?,
             tie_break: TieBreak::default(),
             team_score: TeamScore::default(),
