@@ -683,6 +683,13 @@ variable "min_team_size" {
   }
 }
 
+variable "legacy_answer" {
+  description = "Whether GET /v1/legacy/leaderboard answers the first 20 of the global board of all time as the system that Podium replaces answered it, for pages that were written for that system."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "stale" {
   description = "Limits from which a board says that it is stale, each a whole number up to 1,000,000: missing snapshots in a row (after_snapshots, at least 2), lag in seconds (lag_seconds) and messages waiting in the queue (backlog). The alarms use the same limits."
   type = object({

@@ -16,6 +16,7 @@ mod generations;
 mod history;
 mod ids;
 mod independence;
+mod legacy_answer;
 mod login;
 mod openapi;
 mod people;

@@ -170,6 +170,7 @@ impl Functions {
                 lag: SignedDuration::from_secs(120),
                 backlog: 10_000,
             },
+            legacy_answer: true,
             access: Access::open(),
         };
         let serve = Serve::new(client.clone(), serve_config.clone());
@@ -360,6 +361,15 @@ impl Functions {
     pub fn serve_to(&self, access: Access) -> Serve {
         let config = serve::Config {
             access,
+            ..self.serve_config.clone()
+        };
+        Serve::new(self.client.clone(), config)
+    }
+
+    /// Another instance of serve, which has no answer for pages of the former system.
+    pub fn serve_without_legacy(&self) -> Serve {
+        let config = serve::Config {
+            legacy_answer: false,
             ..self.serve_config.clone()
         };
         Serve::new(self.client.clone(), config)

@@ -174,6 +174,8 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
         ("TIME_ZONE", "UTC".to_owned()),
         ("SEASONS", "[]".to_owned()),
+        ("LEGACY_ANSWER", "false".to_owned()),
+        ("EVENT_MAPPING", settings::EVENT_MAPPING.to_owned()),
         ("PERIOD_GRACE_HOURS", settings::PERIOD_GRACE_HOURS.to_string()),
         ("TIE_BREAK", TieBreak::default().to_string()),
         ("FINAL_AFTER_SECONDS", seconds(settings::FINAL_AFTER)),

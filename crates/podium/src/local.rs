@@ -127,6 +127,9 @@ pub struct Args {
     /// How long an event is tried for a webhook, before it becomes a dead letter
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "72h", requires = "webhooks")]
     give_up_after: Duration,
+    /// Also answer GET /v1/legacy/leaderboard, for pages that were written for the system that Podium replaces
+    #[arg(long)]
+    legacy_answer: bool,
     /// How often the boards are published
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     snapshot_every: Duration,
@@ -352,6 +355,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         time_zone: args.time_zone,
         seasons,
         event_mapping,
+        legacy_answer: args.legacy_answer,
         scoring_policy,
         period_grace: args.period_grace_hours.try_into()?,
         tie_break: args.tie_break,

@@ -626,6 +626,7 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
         get("boards", boards, "/v1/boards"),
         get("status", status, "/v1/status"),
         get("policy", "getPolicy", "/v1/policy"),
+        get("legacy", "getLegacyLeaderboard", "/v1/legacy/leaderboard"),
         get("board", board, "/v1/boards/global?window=week&limit=2"),
         get(
             "next_page",
@@ -693,6 +694,7 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
         (boards, "/v1/boards"),
         (status, "/v1/status"),
         ("getPolicy", "/v1/policy"),
+        ("getLegacyLeaderboard", "/v1/legacy/leaderboard"),
         (board, "/v1/boards/global"),
         (user, "/v1/boards/global/users/bob"),
         (history, "/v1/boards/global/history"),
@@ -730,6 +732,7 @@ fn every_board(name: &'static str) -> Vec<Case> {
         case(name, "listBoards", ask("GET", "/v1/boards")),
         case(name, "getStatus", ask("GET", "/v1/status")),
         case(name, "getPolicy", ask("GET", "/v1/policy")),
+        case(name, "getLegacyLeaderboard", ask("GET", "/v1/legacy/leaderboard")),
         case(name, "getBoard", ask("GET", "/v1/boards/global")),
         case(name, "getTeams", ask("GET", "/v1/boards/teams")),
         case(name, "getUser", ask("GET", "/v1/boards/global/users/bob")),

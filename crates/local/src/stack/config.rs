@@ -44,6 +44,8 @@ pub struct StackConfig {
     pub team_score: TeamScore,
     /// How many teams have a board. Only `podium bench` sets it.
     pub team_boards: u32,
+    /// Whether the global board is also answered as the system that Podium replaces answered it.
+    pub legacy_answer: bool,
     /// Quests as JSON; none without rewards.
     pub quests: Option<String>,
     /// Who is told of coins.
@@ -116,6 +118,7 @@ impl StackConfig {
             tie_break: TieBreak::default(),
             team_score: TeamScore::default(),
             team_boards: settings::TEAM_BOARDS,
+            legacy_answer: false,
             quests: None,
             webhooks: Vec::new(),
             give_up_after: settings::GIVE_UP_AFTER,

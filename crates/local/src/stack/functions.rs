@@ -125,6 +125,7 @@ const SERVE_READS: &[&str] = &[
     "STALE_AGE_SECONDS",
     "STALE_LAG_SECONDS",
     "STALE_BACKLOG",
+    "LEGACY_ANSWER",
 ];
 
 const DIRECTORY_READS: &[&str] = &["PEOPLE_TABLE"];
@@ -185,6 +186,7 @@ fn variables(
         ("STALE_AGE_SECONDS", stale_age.as_secs().max(3).to_string()),
         ("STALE_LAG_SECONDS", settings::STALE_LAG.as_secs().to_string()),
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
+        ("LEGACY_ANSWER", config.legacy_answer.to_string()),
     ];
     Ok(variables.into_iter().chain(config.access.variables()).collect())
 }
