@@ -112,7 +112,7 @@ locals {
     datapoints         = local.freshness_periods
   }
 
-  alarms = merge(local.request_alarms, local.edge_alarms, local.api_alarms, local.pipeline_alarms, local.board_alarms, local.event_alarms, local.rewards_alarms, local.notices_alarms, local.table_alarms)
+  alarms = merge(local.request_alarms, local.event_queue_alarms, local.edge_alarms, local.api_alarms, local.pipeline_alarms, local.board_alarms, local.event_alarms, local.rewards_alarms, local.notices_alarms, local.table_alarms)
 
   # Posting and reading.
   request_alarms = {
@@ -162,6 +162,24 @@ locals {
       do         = "Ask its owner to send the ETag. Unknown: lower function_concurrency.serve or set waf. Growth: raise volume_alarms."
     })
   }
+
+  # From the queue of events to the table of activities.
+  event_queue_alarms = merge([
+    for queue in aws_sqs_queue.events : {
+      events-queue-age = merge(local.queue_age, {
+        dimensions = { QueueName = queue.name }
+        users_see  = "Activities that come as events appear late. Posting over HTTP is not affected."
+        check      = "Warnings in ${module.ingest.log_group}: the field reason says why a message was deferred. Is ingest-errors firing as well?"
+        do         = "Fix the cause, usually a throttled table or a missing permission. Nothing is lost: the queue keeps it for 14 days."
+      })
+      events-dead-letters = merge(local.dead_letters, {
+        dimensions = { QueueName = aws_sqs_queue.events_dead_letters[0].name }
+        users_see  = "Some events are no activities, and their points are missing until an operator acts."
+        check      = "podium dlq list --of events ${local.cli_options}. It shows the reasons."
+        do         = "Correct event_mapping or whoever sends the events, then run podium dlq redrive --of events ${local.cli_options} within 14 days. No event counts twice."
+      })
+    }
+  ]...)
 
   # CloudFront reports to us-east-1 only, and an alarm must be where its metric is.
   edge_alarms = { for name, alarm in {

@@ -111,6 +111,35 @@ locals {
       ]
     }
   }
+  event_queue_rows = [
+    for stage in ["ingest"] : {
+      heading = "Events: activities that come by a queue"
+      graphs = [
+        {
+          title = "Messages", metrics = [
+            concat(["AWS/SQS", "NumberOfMessagesSent"], local.of_queue["events"], [{ label = "sent" }]),
+            concat(["AWS/SQS", "NumberOfMessagesReceived"], local.of_queue["events"], [{ label = "received" }]),
+            concat(["AWS/SQS", "NumberOfMessagesDeleted"], local.of_queue["events"], [{ label = "deleted (stored)" }]),
+          ]
+        },
+        {
+          title = "Failures", metrics = concat(
+            [
+              for name in ["DeadLettered", "Deferred"] :
+              concat([local.metric_namespace, local.metric[name]], local.of_podium[stage])
+            ],
+            [concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue["events_dead_letters"], [{ label = "dead letters", stat = "Maximum" }])],
+          )
+        },
+        {
+          title = "Age of the oldest message", unit = "s", stat = "Maximum", alarm_at = local.queue_age.threshold, metrics = [
+            concat(["AWS/SQS", "ApproximateAgeOfOldestMessage"], local.of_queue["events"], [{ label = "age" }]),
+            concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue["events"], [{ label = "messages waiting", yAxis = "right" }]),
+          ]
+        },
+      ]
+    } if local.has_event_queue
+  ]
   rewards_rows = [
     for stage in ["rewards"] : {
       heading = "Rewards: people get coins"
@@ -183,7 +212,7 @@ locals {
     } if local.has_notices
   ]
 
-  dashboard_rows = concat(local.edge_rows, [
+  dashboard_rows = concat(local.edge_rows, local.event_queue_rows, [
     {
       heading = "Ingest: activities are accepted and stored as facts"
       graphs = [
@@ -499,6 +528,7 @@ locals {
       for of in setproduct(
         concat(
           [{ stage = "queue", queue = "activities" }],
+          [for queue in ["events"] : { stage = "ingest", queue = queue } if local.has_event_queue],
           [for stage in ["rewards"] : { stage = stage, queue = stage } if local.has_quests],
           [for queue in keys(local.destinations) : { stage = "notifier", queue = queue }],
         ),

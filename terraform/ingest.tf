@@ -2,7 +2,7 @@ module "ingest" {
   source = "./modules/function"
 
   stage                = "ingest"
-  description          = "Accepts activities and corrections over HTTP and stores each as a fact."
+  description          = "Accepts activities and corrections over HTTP, and activities from a queue, and stores each as a fact."
   memory_mb            = var.function_memory_mb.ingest
   timeout_seconds      = 10
   reserved_concurrency = var.reserve_concurrency ? var.function_concurrency.ingest : -1
@@ -12,19 +12,41 @@ module "ingest" {
   after  = module.aggregator.live_version
   alarms = local.function_alarm_targets.ingest
 
-  environment = merge(local.access_environment, {
-    ACTIVITIES_TABLE      = aws_dynamodb_table.activities.name
-    SCORING_POLICY        = local.scoring_policy
-    MAX_ACTIVITY_AGE_DAYS = coalesce(var.max_activity_age_days, "unlimited")
-  })
+  environment = merge(
+    local.access_environment,
+    {
+      ACTIVITIES_TABLE      = aws_dynamodb_table.activities.name
+      SCORING_POLICY        = local.scoring_policy
+      MAX_ACTIVITY_AGE_DAYS = coalesce(var.max_activity_age_days, "unlimited")
+      EVENT_MAPPING         = jsonencode(var.event_mapping)
+    },
+    { for name, queue in { QUEUE_URL = aws_sqs_queue.events, DEAD_LETTER_QUEUE_URL = aws_sqs_queue.events_dead_letters } : name => queue[0].url if local.has_event_queue },
+  )
 
   # One activity is put, several are inserted in one call. A refused insert does not return the fact in its way, so
   # ingest reads it to compare. GetItem finds the activity that a correction voids, and Query lists a user's corrections.
-  statements = concat(local.kms_statements.ingest, [{
-    sid       = "KeepFacts"
-    actions   = ["dynamodb:PutItem", "dynamodb:PartiQLInsert", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
-    resources = [aws_dynamodb_table.activities.arn]
-  }])
+  statements = concat(
+    local.kms_statements.ingest,
+    [{
+      sid       = "KeepFacts"
+      actions   = ["dynamodb:PutItem", "dynamodb:PartiQLInsert", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+      resources = [aws_dynamodb_table.activities.arn]
+    }],
+    [
+      for queue in aws_sqs_queue.events : {
+        sid       = "TakeMessages"
+        actions   = concat(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], local.change_visibility_actions)
+        resources = [queue.arn]
+      }
+    ],
+    [
+      for queue in aws_sqs_queue.events_dead_letters : {
+        sid       = "SendToDlq"
+        actions   = local.send_actions
+        resources = [queue.arn]
+      }
+    ],
+  )
 }
 
 resource "aws_lambda_function_url" "ingest" {

@@ -45,7 +45,7 @@ locals {
   # Which encrypted tables and queues each role uses, where they exist. DynamoDB decrypts a table's key on behalf of whoever reads or
   # writes it. SQS decrypts a queue's data key for whoever receives, and also makes one for whoever sends.
   encrypted = {
-    ingest     = { tables = ["activities"], receives = [], sends = [] }
+    ingest     = { tables = ["activities"], receives = ["events"], sends = ["events_dead_letters"] }
     pipe       = { tables = ["activities"], receives = [], sends = ["activities", "pipe_dead_letters"] }
     aggregator = { tables = ["dedup", "standings"], receives = ["activities"], sends = ["activities_dead_letters"] }
     schedule   = { tables = [], receives = [], sends = ["snapshot_dead_letters"] }

@@ -93,6 +93,11 @@ output "facts_topic_arn" {
   value       = try(aws_sns_topic.events["facts"].arn, null)
 }
 
+output "event_rule_arn" {
+  description = "ARN of the EventBridge rule that sends events to the queue, or null without event_bus."
+  value       = one(aws_cloudwatch_event_rule.events[*].arn)
+}
+
 output "queue_urls" {
   description = "URLs of the queue and of the DLQs, by what they hold."
   value       = { for name, queue in local.queues : name => queue.url }

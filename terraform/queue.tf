@@ -17,6 +17,8 @@ locals {
     { for name, queue in aws_sqs_queue.event_pipe_dead_letters : "${name}_pipe_dead_letters" => queue },
     { for name in ["rewards"] : name => aws_sqs_queue.rewards[0] if local.has_quests },
     { for name in ["rewards_dead_letters"] : name => aws_sqs_queue.rewards_dead_letters[0] if local.has_quests },
+    { for name in ["events"] : name => aws_sqs_queue.events[0] if local.has_event_queue },
+    { for name in ["events_dead_letters"] : name => aws_sqs_queue.events_dead_letters[0] if local.has_event_queue },
     aws_sqs_queue.notices,
     { for name, queue in aws_sqs_queue.notices_dead_letters : "${name}_dead_letters" => queue },
   )
@@ -88,7 +90,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "activities_dead_letters" {
 resource "aws_sqs_queue_redrive_allow_policy" "no_source" {
   for_each = {
     for name, queue in local.queues : name => queue
-    if !contains(["activities_dead_letters", "rewards_dead_letters"], name) && !contains([for name in keys(local.destinations) : "${name}_dead_letters"], name)
+    if !contains(["activities_dead_letters", "rewards_dead_letters", "events_dead_letters"], name) && !contains([for name in keys(local.destinations) : "${name}_dead_letters"], name)
   }
 
   queue_url            = each.value.id
@@ -115,6 +117,16 @@ resource "aws_sqs_queue_policy" "tls_only" {
           Resource  = each.value.arn
           Condition = { ArnEquals = { "aws:SourceArn" = topic.arn } }
         } if try(local.delivered[each.key] == name, false)
+      ],
+      [
+        for rule in aws_cloudwatch_event_rule.events : {
+          Sid       = "Deliver"
+          Effect    = "Allow"
+          Principal = { Service = "events.amazonaws.com" }
+          Action    = "sqs:SendMessage"
+          Resource  = each.value.arn
+          Condition = { ArnEquals = { "aws:SourceArn" = rule.arn } }
+        } if contains(["events", "events_dead_letters"], each.key)
       ],
     )
   })

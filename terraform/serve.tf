@@ -20,6 +20,7 @@ module "serve" {
     STALE_AGE_SECONDS      = local.stale_age_seconds
     STALE_LAG_SECONDS      = var.stale.lag_seconds
     STALE_BACKLOG          = var.stale.backlog
+    LEGACY_ANSWER          = var.legacy_answer
     }, local.has_quests ? {
     COINS_TABLE      = aws_dynamodb_table.coins[0].name
     ACTIVITIES_TABLE = aws_dynamodb_table.activities.name

@@ -227,6 +227,89 @@ variable "scoring_policy" {
   }
 }
 
+variable "event_mapping" {
+  description = <<-EOT
+    Which fields of an activity CloudEvents and EventBridge events have, by their type (detail-type of EventBridge). The data (or detail) of types without an entry are an activity as the API takes it. Such as
+      { "com.example.course.completed" = { map = { user_id = "data.learner.id", program_id = "data.course" }, set = { kind = "learning_milestone" } } }
+    map takes a field from a path that begins with data., or is id, source, type, subject or time; set gives it the same value in every event. The fields are those of the API except activity_id, and metadata.NAME.
+  EOT
+  type = map(object({
+    map = optional(map(string), {})
+    set = optional(map(string), {})
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = length(var.event_mapping) <= 100 && alltrue([for mapping in values(var.event_mapping) : length(mapping.map) + length(mapping.set) <= 20])
+    error_message = "event_mapping must have at most 100 types, each with at most 20 fields."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for mapping in values(var.event_mapping) : [
+        for field in concat(keys(mapping.map), keys(mapping.set)) :
+        can(regex("^(user_id|program_id|kind|quantity|points|occurred_at|metadata\\..+)$", field))
+      ]
+    ]))
+    error_message = "The fields in event_mapping must be user_id, program_id, kind, quantity, points, occurred_at or metadata.NAME. The activity_id is made of the source and the id of the event."
+  }
+  validation {
+    condition = alltrue([
+      for mapping in values(var.event_mapping) :
+      length(setsubtract(["user_id", "program_id", "kind"], concat(keys(mapping.map), keys(mapping.set)))) == 0 &&
+      length(setintersection(keys(mapping.map), keys(mapping.set))) == 0
+    ])
+    error_message = "Each type in event_mapping must have user_id, program_id and kind, each field either in map or in set."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for mapping in values(var.event_mapping) : [
+        for path in values(mapping.map) : can(regex("^(data\\..+|id|source|type|subject|time)$", path))
+      ]
+    ]))
+    error_message = "Each path in map of event_mapping must begin with data., or be id, source, type, subject or time, such as data.learner.id."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for mapping in values(var.event_mapping) : [
+        for field, value in mapping.set : (
+          field == "kind" ? can(regex("^[a-z0-9_-]{1,64}$", value)) :
+          contains(["user_id", "program_id"], field) ? can(regex("^[!#-;=?-\\[\\]-}][!#-;=?-\\[\\]-~]{0,127}$", value)) && !contains([".", ".."], value) :
+          contains(["quantity", "points"], field) ? can(regex("^[0-9]{1,13}$", value)) :
+          field != "occurred_at"
+        )
+      ]
+    ]))
+    error_message = "set in event_mapping must have valid values: a kind of lower-case letters, digits, underscores and hyphens, ids as the API takes them, whole numbers for quantity and points, and not occurred_at, which differs from event to event."
+  }
+  validation {
+    condition     = floor(length(trim(base64encode("${jsonencode(var.scoring_policy)}${jsonencode(var.event_mapping)}"), "=")) * 3 / 4) <= 2800
+    error_message = "scoring_policy and event_mapping must be at most 2,800 bytes together as JSON, because Lambda limits a function's environment to 4 KB. Remove old versions, kinds or types."
+  }
+}
+
+variable "event_bus" {
+  description = <<-EOT
+    An EventBridge bus of this account and region whose events become activities, or null for none: its name, and a pattern in JSON that chooses events, such as
+      { name = "learning", pattern = "{ \"source\": [\"com.example.lms\"] }" }
+    The detail of an event is an activity, or is mapped to one by event_mapping. An event is counted once, by its source and id.
+  EOT
+  type = object({
+    name    = string
+    pattern = string
+  })
+  default = null
+
+  validation {
+    condition     = var.event_bus == null || can(regex("^[A-Za-z0-9/._-]{1,256}$", var.event_bus.name))
+    error_message = "name in event_bus must be the name of a bus in this account and region, such as default, and not an ARN."
+  }
+  validation {
+    condition     = var.event_bus == null || can(keys(jsondecode(var.event_bus.pattern))) && try(length(jsondecode(var.event_bus.pattern)) > 0 && length(var.event_bus.pattern) <= 2048, false)
+    error_message = "pattern in event_bus must be a JSON object of at most 2,048 characters that chooses events, such as { \"source\": [\"com.example.lms\"] } with each quote escaped."
+  }
+}
+
 variable "seasons" {
   description = <<-EOT
     Windows of your own, at most 20, which do not overlap: each with an id, its first and last day in time_zone, and perhaps a title, such as
@@ -598,6 +681,13 @@ variable "min_team_size" {
     condition     = var.min_team_size >= 1 && var.min_team_size <= 10000 && floor(var.min_team_size) == var.min_team_size
     error_message = "min_team_size must be a whole number from 1 to 10,000, such as 5."
   }
+}
+
+variable "legacy_answer" {
+  description = "Whether GET /v1/legacy/leaderboard answers the first 20 of the global board of all time as the system that Podium replaces answered it, for pages that were written for that system."
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "stale" {

@@ -9,6 +9,9 @@ locals {
         topics    = "sns:${local.here}:NAME-*"
         secrets   = "secretsmanager:${local.here}:secret:NAME/*"
         pipes     = "pipes:${local.here}:pipe/NAME-*"
+        # Of the default bus, and of a bus with a name.
+        rules     = "events:${local.here}:rule/NAME-*"
+        bus_rules = "events:${local.here}:rule/*/NAME-*"
         schedules = "scheduler:${local.here}:schedule/NAME-*"
         groups    = "scheduler:${local.here}:schedule-group/NAME-*"
         alarms    = "cloudwatch:${local.here}:alarm:NAME-*"
@@ -44,6 +47,7 @@ locals {
     "cloudfront:Get*", "cloudfront:List*",
     "cloudwatch:DescribeAlarms", "cloudwatch:GetDashboard", "cloudwatch:ListTagsForResource",
     "dynamodb:Describe*", "dynamodb:ListTagsOfResource",
+    "events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule",
     "iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies",
     "iam:ListInstanceProfilesForRole", "iam:ListPolicyVersions", "iam:ListRolePolicies",
     "lambda:Get*", "lambda:List*",
@@ -77,12 +81,12 @@ locals {
           Sid    = "OwnResources"
           Effect = "Allow"
           Action = [
-            "budgets:*", "cloudwatch:*", "dynamodb:*", "lambda:*", "logs:*", "pipes:*", "s3:*", "scheduler:*", "sns:*", "sqs:*",
+            "budgets:*", "cloudwatch:*", "dynamodb:*", "events:*", "lambda:*", "logs:*", "pipes:*", "s3:*", "scheduler:*", "sns:*", "sqs:*",
             "wafv2:*",
           ]
           Resource = concat(
             [
-              arns.tables, arns.queues, arns.functions, arns.topics, arns.pipes, arns.schedules, arns.groups,
+              arns.tables, arns.queues, arns.functions, arns.topics, arns.pipes, arns.rules, arns.bus_rules, arns.schedules, arns.groups,
               arns.alarms, arns.boards, arns.logs, arns.pipe_logs, arns.api_logs,
               arns.budgets, arns.firewalls, local.managed_rules,
             ],

@@ -62,6 +62,7 @@ run "default" {
     }]
     webhooks  = { crm = { url = "https://crm.example.com/coins", secret_arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:podium/crm-AbCdEf" } }
     coin_mail = ["rewards@example.com"]
+    event_bus = { name = "learning", pattern = "{\"source\":[\"com.example.lms\"]}" }
   }
 
   assert {
@@ -91,7 +92,7 @@ run "default" {
     error_message = "An alarm must link to the runbook section of its own name."
   }
   assert {
-    condition     = length(local.every_alarm) == 56 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 56
+    condition     = length(local.every_alarm) == 58 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 58
     error_message = "There must be 48 alarms, all of them on the dashboard. Change the number here when you add or remove one."
   }
 

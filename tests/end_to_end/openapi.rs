@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use domain::activity::Metadata;
+use domain::cloud_event::ATTRIBUTE_BYTES_MAX;
 use domain::freshness::StaleReason;
 use domain::history::{FOLLOWED_USERS, MAX_SAMPLES};
 use domain::intake::{MAX_AHEAD, RejectionCode, SCHEMA_VERSION};
@@ -121,6 +122,14 @@ fn limits_are_those_of_the_code() {
     );
     let array = format!("{body}/content/application~1json/schema/oneOf/1");
     check(&format!("{array}/maxItems"), ingest::MAX_ITEMS.into());
+    let batch = format!("{body}/content/application~1cloudevents-batch+json/schema");
+    check(&format!("{batch}/maxItems"), ingest::MAX_ITEMS.into());
+    for attribute in ["id", "source", "type", "subject", "dataschema"] {
+        check(
+            &format!("/components/schemas/ActivityEvent/properties/{attribute}/maxLength"),
+            ATTRIBUTE_BYTES_MAX.into(),
+        );
+    }
     let responses = "/paths/~1v1~1activities/post/responses";
     for results in [
         "202/content/application~1json/schema",

@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use domain::EventMapping;
 use identity::Access;
 use ingest::{Config, Ingest, MaxActivityAge};
 use jiff::Timestamp;
@@ -162,6 +163,8 @@ pub fn ingest(aws_url: &str, table: &str) -> Ingest {
         activities_table: table.to_owned(),
         scoring_policy: settings::SCORING_POLICY.parse().expect("a policy"),
         max_activity_age: MaxActivityAge(None),
+        event_mapping: EventMapping::default(),
+        queue: None,
         access: Access::open(),
     };
     let client = aws_sdk_dynamodb::Client::new(&aws);

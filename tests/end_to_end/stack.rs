@@ -82,6 +82,15 @@ pub fn tasks(numbers: Range<usize>, users: usize) -> Vec<Value> {
     numbers.map(task).collect()
 }
 
+/// Waits until something holds.
+pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < until, "{what}: not seen within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 impl TestStack {
     /// Starts a stack on free ports that keeps no data and publishes a snapshot every second.
     pub async fn start(change: impl FnOnce(&mut StackConfig)) -> Self {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aggregator::Aggregator;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use directory::Directory;
-use domain::{BoardDocument, BoardEntry, FreshnessBounds, TeamScore, UserId};
+use domain::{BoardDocument, BoardEntry, EventMapping, FreshnessBounds, TeamScore, UserId};
 use identity::Access;
 use ingest::{Ingest, MaxActivityAge};
 use jiff::{SignedDuration, Timestamp};
@@ -115,6 +115,8 @@ impl Functions {
                 activities_table: tables.activities.clone(),
                 scoring_policy: rules.scoring_policy.clone(),
                 max_activity_age: MaxActivityAge(Some(SignedDuration::from_hours(31 * 24))),
+                event_mapping: EventMapping::default(),
+                queue: None,
                 access: Access::open(),
             },
         );
@@ -168,6 +170,7 @@ impl Functions {
                 lag: SignedDuration::from_secs(120),
                 backlog: 10_000,
             },
+            legacy_answer: true,
             access: Access::open(),
         };
         let serve = Serve::new(client.clone(), serve_config.clone());
@@ -358,6 +361,15 @@ impl Functions {
     pub fn serve_to(&self, access: Access) -> Serve {
         let config = serve::Config {
             access,
+            ..self.serve_config.clone()
+        };
+        Serve::new(self.client.clone(), config)
+    }
+
+    /// Another instance of serve, which has no answer for pages of the former system.
+    pub fn serve_without_legacy(&self) -> Serve {
+        let config = serve::Config {
+            legacy_answer: false,
             ..self.serve_config.clone()
         };
         Serve::new(self.client.clone(), config)

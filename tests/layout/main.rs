@@ -14,7 +14,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("queue", &[]),
     ("store", &["domain"]),
     ("identity", &["domain", "problem", "store"]),
-    ("ingest", &["domain", "identity", "problem", "store", "telemetry"]),
+    (
+        "ingest",
+        &["domain", "identity", "problem", "queue", "store", "telemetry"],
+    ),
     ("aggregator", &["domain", "queue", "store", "telemetry"]),
     ("rewards", &["domain", "queue", "store", "telemetry"]),
     ("notifier", &["domain", "queue", "store", "telemetry"]),

@@ -27,6 +27,7 @@ fn deployed(deployment: &Deployment) -> Value {
     json!({
         "functions": serde_json::Map::from_iter(functions),
         "counting": carrying(deployment, ["activities"; 3]),
+        "events": taking(deployment, ["events[0]", "events_dead_letters[0]"]),
         "rewards": carrying(deployment, ["events[\"facts\"]", "rewards[0]", "rewards_dead_letters[0]"]),
         "notices": carrying(
             deployment,
@@ -41,15 +42,30 @@ fn deployed(deployment: &Deployment) -> Value {
 
 /// What carries facts, or coins, by a pipe and a queue to a function.
 fn carrying(deployment: &Deployment, [pipe, queue, dead_letters]: [&str; 3]) -> Value {
-    let resource = |kind: &str, name: &str| deployment.resource(&format!("{kind}.{name}"));
-    let pipe = &resource("aws_pipes_pipe", pipe)["source_parameters"][0];
+    let pipe = deployment.resource(&format!("aws_pipes_pipe.{pipe}"));
+    let pipe = &pipe["source_parameters"][0];
     let stream = &pipe["dynamodb_stream_parameters"][0];
+    let mut carrying = taking(deployment, [queue, dead_letters]);
+    carrying["pipe"] = json!({
+        "batch_size": stream["batch_size"],
+        "retries": stream["maximum_retry_attempts"],
+        "record_age_seconds": stream["maximum_record_age_in_seconds"],
+        "filter": parsed(&pipe["filter_criteria"][0]["filter"][0]["pattern"]),
+    });
+    carrying
+}
+
+/// JSON in a text.
+fn parsed(text: &Value) -> Value {
+    serde_json::from_str(text.as_str().expect("it is a text")).expect("it is JSON")
+}
+
+/// How a function takes messages of a queue.
+fn taking(deployment: &Deployment, [queue, dead_letters]: [&str; 2]) -> Value {
+    let resource = |kind: &str, name: &str| deployment.resource(&format!("{kind}.{name}"));
     let dead_letters = resource("aws_sqs_queue", dead_letters);
     let mapping = resource("aws_lambda_event_source_mapping", queue);
     let queue = resource("aws_sqs_queue", queue);
-    let parsed = |text: &Value| -> Value {
-        serde_json::from_str(text.as_str().expect("it is a text")).expect("it is JSON")
-    };
     json!({
         "queue": {
             "visibility_seconds": queue["visibility_timeout_seconds"],
@@ -61,12 +77,6 @@ fn carrying(deployment: &Deployment, [pipe, queue, dead_letters]: [&str; 3]) -> 
             "batch_size": mapping["batch_size"],
             "window_seconds": mapping["maximum_batching_window_in_seconds"],
             "concurrency": mapping["scaling_config"][0]["maximum_concurrency"],
-        },
-        "pipe": {
-            "batch_size": stream["batch_size"],
-            "retries": stream["maximum_retry_attempts"],
-            "record_age_seconds": stream["maximum_record_age_in_seconds"],
-            "filter": parsed(&pipe["filter_criteria"][0]["filter"][0]["pattern"]),
         },
     })
 }
@@ -95,12 +105,28 @@ fn local_stack(batching: Batching) -> Value {
             }),
         },
         "counting": local_carrying(batching, settings::AGGREGATOR, settings::PIPE_FILTER),
+        "events": local_taking(
+            settings::EVENTS_BATCH_SIZE,
+            settings::EVENTS_WINDOW,
+            settings::EVENTS_CONCURRENCY,
+        ),
         "rewards": local_carrying(batching, settings::REWARDS, settings::PIPE_FILTER),
         "notices": local_carrying(Batching::Prompt, settings::NOTIFIER, settings::COINS_PIPE_FILTER),
     })
 }
 
 fn local_carrying(batching: Batching, function: FunctionSettings, filter: &str) -> Value {
+    let mut carrying = local_taking(batching.batch_size(), batching.window(), function.concurrency);
+    carrying["pipe"] = json!({
+        "batch_size": settings::PIPE_BATCH_SIZE,
+        "retries": settings::PIPE_MAX_RETRIES,
+        "record_age_seconds": settings::PIPE_MAX_RECORD_AGE.as_secs(),
+        "filter": serde_json::from_str::<Value>(filter).unwrap(),
+    });
+    carrying
+}
+
+fn local_taking(batch_size: usize, window: Duration, concurrency: usize) -> Value {
     json!({
         "queue": {
             "visibility_seconds": settings::VISIBILITY_TIMEOUT.as_secs(),
@@ -109,15 +135,9 @@ fn local_carrying(batching: Batching, function: FunctionSettings, filter: &str) 
             "max_receives": settings::MAX_RECEIVES,
         },
         "mapping": {
-            "batch_size": batching.batch_size(),
-            "window_seconds": batching.window().as_secs(),
-            "concurrency": function.concurrency,
-        },
-        "pipe": {
-            "batch_size": settings::PIPE_BATCH_SIZE,
-            "retries": settings::PIPE_MAX_RETRIES,
-            "record_age_seconds": settings::PIPE_MAX_RECORD_AGE.as_secs(),
-            "filter": serde_json::from_str::<Value>(filter).unwrap(),
+            "batch_size": batch_size,
+            "window_seconds": window.as_secs(),
+            "concurrency": concurrency,
         },
     })
 }
@@ -154,6 +174,8 @@ fn functions_find_the_settings_of_the_local_stack() {
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
         ("TIME_ZONE", "UTC".to_owned()),
         ("SEASONS", "[]".to_owned()),
+        ("LEGACY_ANSWER", "false".to_owned()),
+        ("EVENT_MAPPING", settings::EVENT_MAPPING.to_owned()),
         ("PERIOD_GRACE_HOURS", settings::PERIOD_GRACE_HOURS.to_string()),
         ("TIE_BREAK", TieBreak::default().to_string()),
         ("FINAL_AFTER_SECONDS", seconds(settings::FINAL_AFTER)),
@@ -394,9 +416,15 @@ fn functions_know_who_may_do_what() {
 fn each_function_is_given_its_own_tables_and_queues() {
     let Some(deployment) = by_default() else { return };
     let queue = |name: &str| deployment.resource(&format!("aws_sqs_queue.{name}"))["url"].clone();
-    let rewards = json!({
-        "QUEUE_URL": queue("rewards[0]"),
-        "DEAD_LETTER_QUEUE_URL": queue("rewards_dead_letters[0]"),
+    let own_queues = json!({
+        "ingest": {
+            "QUEUE_URL": queue("events[0]"),
+            "DEAD_LETTER_QUEUE_URL": queue("events_dead_letters[0]"),
+        },
+        "rewards": {
+            "QUEUE_URL": queue("rewards[0]"),
+            "DEAD_LETTER_QUEUE_URL": queue("rewards_dead_letters[0]"),
+        },
     });
     let belongs = json!({
         "ACTIVITIES_TABLE": "podium-test-activities",
@@ -412,7 +440,7 @@ fn each_function_is_given_its_own_tables_and_queues() {
     });
     for name in FUNCTIONS {
         for (variable, value) in deployment.environment(name) {
-            let own = rewards.get(&variable).filter(|_| name == "rewards");
+            let own = own_queues[name].get(&variable);
             if let Some(expected) = own.or(belongs.get(&variable)) {
                 assert_eq!(*expected, value, "{variable} of {name}");
             }

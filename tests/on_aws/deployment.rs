@@ -27,9 +27,12 @@ pub const QUESTS: &str = r#"quests=[{"id":"first-task","version":1,"title":"Firs
 pub const WEBHOOKS: &str = r#"webhooks={crm={url="https://crm.example.com/coins",secret_arn="arn:aws:secretsmanager:us-east-1:111122223333:secret:podium/crm-AbCdEf"}}"#;
 pub const MAIL: &str = r#"coin_mail=["rewards@example.com"]"#;
 
-/// Arguments that name the environment, choose what must be chosen there, and have a quest and who is told of its coins,
-/// so that everything is made.
-pub const IN_TEST: [&str; 10] = [
+/// A bus whose events become activities.
+pub const EVENT_BUS: &str = r#"event_bus={name="learning",pattern="{\"source\":[\"com.example.lms\"]}"}"#;
+
+/// Arguments that name the environment, choose what must be chosen there, and have a bus of events, a quest and who is told
+/// of its coins, so that everything is made.
+pub const IN_TEST: [&str; 12] = [
     "-var",
     "environment=test",
     "-var",
@@ -40,6 +43,8 @@ pub const IN_TEST: [&str; 10] = [
     WEBHOOKS,
     "-var",
     MAIL,
+    "-var",
+    EVENT_BUS,
 ];
 
 pub struct Deployment {

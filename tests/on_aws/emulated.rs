@@ -19,7 +19,7 @@ use local::pipe::Pipe;
 use serde_json::{Value, json};
 
 use crate::applied::{Applied, Plan};
-use crate::deployment::{MAIL, QUESTS};
+use crate::deployment::{EVENT_BUS, MAIL, QUESTS};
 use crate::emulator::Emulator;
 use crate::pipe;
 use crate::provider::Provider;
@@ -149,8 +149,11 @@ async fn an_applied_deployment_counts_each_activity_once() {
         "readers=public".to_owned(),
         QUESTS.to_owned(),
         MAIL.to_owned(),
+        EVENT_BUS.to_owned(),
         oidc.clone(),
     ];
+    // The bus is that of others, so it is there before.
+    emulator.aws("events create-event-bus --name learning", &[]).await;
     let Some(mut deployment) = Applied::apply(&emulator, &public).await else {
         return;
     };
@@ -181,6 +184,7 @@ async fn an_applied_deployment_counts_each_activity_once() {
     assert_eq!(published(&emulator, &serve_url).await, board());
     everyone_has_a_coin(&emulator, &serve_url).await;
     everyone_s_coin_is_mailed(&emulator, &mailbox).await;
+    an_event_on_the_bus_is_counted(&emulator, &serve_url).await;
     mailbox.unsubscribe(&emulator).await;
     for pipe in pipes {
         pipe.stop().await.expect("the pipe stops");
@@ -250,6 +254,38 @@ async fn everyone_has_a_coin(emulator: &Emulator, serve_url: &str) {
     let coins = read_signed(emulator, &format!("{serve_url}v1/users/employee-01/coins")).await;
     assert_eq!(coins["balance"], 5, "{coins}");
     assert_eq!(coins["coins"][0]["evidence"], json!(["task-0"]), "{coins}");
+}
+
+/// Puts an event on the bus, whose detail is an activity, and waits until it is on the board.
+async fn an_event_on_the_bus_is_counted(emulator: &Emulator, serve_url: &str) {
+    let detail = json!({"user_id": "guest", "program_id": "visits", "kind": "task_completed"});
+    let entry = json!({
+        "EventBusName": "learning",
+        "Source": "com.example.lms",
+        "DetailType": "Course Completed",
+        "Detail": detail.to_string(),
+    });
+    // The rule's pattern does not choose this one.
+    let mut other = entry.clone();
+    other["Source"] = "com.example.hr".into();
+    let entries = json!([entry, other]).to_string();
+    let put = emulator.aws("events put-events", &["--entries", &entries]).await;
+    assert_eq!(put["FailedEntryCount"], 0, "{put}");
+    let url = format!("{serve_url}v1/boards/program:visits/users/guest");
+    let scope = format!("aws:amz:{}:lambda", crate::emulator::REGION);
+    let user = format!("{0}:{0}", crate::emulator::ADMIN);
+    let counted = async {
+        loop {
+            let (status, document) = answer(emulator, &url, &["--aws-sigv4", &scope, "--user", &user]).await;
+            if status == 200 {
+                return document;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let counted = tokio::time::timeout(2 * PATIENCE, counted).await;
+    let counted = counted.unwrap_or_else(|_| panic!("the event is not counted: {}", emulator.log()));
+    assert_eq!(counted["entry"]["activities"], 1, "{counted}");
 }
 
 /// A queue that gets what the topic for mail gets. The emulator sends no mail.
@@ -790,6 +826,7 @@ async fn left_over(emulator: &Emulator) -> Vec<String> {
         ("iam list-policies --scope Local", "/Policies"),
         ("logs describe-log-groups", "/logGroups"),
         ("pipes list-pipes", "/Pipes"),
+        ("events list-rules --event-bus-name learning", "/Rules"),
         ("scheduler list-schedules", "/Schedules"),
         ("s3api list-buckets", "/Buckets"),
         ("cloudfront list-distributions", "/DistributionList/Items"),

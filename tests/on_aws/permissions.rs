@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::deployment::{Deployment, MAIL, QUESTS, WEBHOOKS, address_in_function, by_default};
+use crate::deployment::{Deployment, EVENT_BUS, MAIL, QUESTS, WEBHOOKS, address_in_function, by_default};
 
 /// The `Sid`s of statements that every function has.
 const OF_EVERY_FUNCTION: [&str; 2] = ["Log", "Trace"];
@@ -81,6 +81,8 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         ],
         r#"
         ingest: dynamodb:PutItem dynamodb:PartiQLInsert dynamodb:BatchGetItem dynamodb:GetItem dynamodb:Query on table/podium-test-activities
+        ingest: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-events
+        ingest: sqs:SendMessage on podium-test-events-dlq
         pipe: dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams on table/podium-test-activities/stream/2026-11-21T00:00:00.000
         pipe: sqs:SendMessage on podium-test-activities
         pipe: sqs:SendMessage on podium-test-pipe-dlq
@@ -177,6 +179,7 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         QUESTS.to_owned(),
         WEBHOOKS.to_owned(),
         MAIL.to_owned(),
+        EVENT_BUS.to_owned(),
         format!("kms_key_arn={KEY}"),
         format!("permissions_boundary_arn={BOUNDARY}"),
     ];
@@ -207,6 +210,8 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
     let expected = r"
         ingest: kms:Decrypt for function:podium-test-ingest by lambda
         ingest: kms:Decrypt for podium-test-activities by dynamodb
+        ingest: kms:Decrypt for podium-test-events by sqs
+        ingest: kms:Decrypt kms:GenerateDataKey for podium-test-events-dlq by sqs
         pipe: kms:Decrypt for podium-test-activities by dynamodb
         pipe: kms:Decrypt kms:GenerateDataKey for podium-test-activities podium-test-pipe-dlq by sqs
         aggregator: kms:Decrypt for function:podium-test-aggregator by lambda

@@ -82,7 +82,7 @@ impl Correction {
                 program: fields.required("program_id")?,
                 points: points.ok_or_else(|| fields.missing("points"))?,
                 occurred_at: match fields.text("occurred_at")? {
-                    Some(text) => time(&text, received_at, None)?,
+                    Some(text) => time("occurred_at", &text, received_at, None)?,
                     None => received_at,
                 },
             }

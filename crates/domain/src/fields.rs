@@ -17,6 +17,9 @@ const COMPARED_MEMBERS_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Activity,
+    CloudEvent,
+    /// An event as an EventBridge bus delivers it.
+    BusEvent,
     Correction,
     Person,
     Team,
@@ -36,6 +39,8 @@ impl Form {
     fn name(self) -> &'static str {
         match self {
             Self::Activity => "an activity",
+            Self::CloudEvent => "a CloudEvent",
+            Self::BusEvent => "an EventBridge event",
             Self::Correction => "a correction",
             Self::Person => "a person",
             Self::Team => "a team",
@@ -54,6 +59,8 @@ impl Form {
     fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Activity => &field_names::FIELDS,
+            Self::CloudEvent => &field_names::OF_CLOUD_EVENTS,
+            Self::BusEvent => &field_names::OF_BUS_EVENTS,
             Self::Correction => &field_names::OF_CORRECTIONS,
             Self::Person => &field_names::OF_PEOPLE,
             Self::Team => &field_names::OF_TEAMS,
@@ -223,6 +230,11 @@ impl<'a> Fields<'a> {
             }
             None => Rejection::new(RejectionCode::MissingField, name, "is missing"),
         }
+    }
+
+    /// What was not taken yet.
+    pub fn rest(&self) -> &[(String, &'a RawValue)] {
+        &self.rest
     }
 
     /// Rejects unknown fields. Otherwise, a misspelt optional field would be silently ignored.

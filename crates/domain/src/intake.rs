@@ -106,6 +106,17 @@ impl Rejection {
             detail: format!("{outer}.{detail}"),
         }
     }
+
+    /// The same rejection, of a field that was taken from what `origin` names.
+    pub(crate) fn of_origin(self, origin: String) -> Self {
+        let detail = format!("{origin}: {}", self.detail);
+        let field = origin;
+        Self {
+            code: self.code,
+            field,
+            detail,
+        }
+    }
 }
 
 impl Intake {
@@ -119,12 +130,23 @@ impl Intake {
     ) -> Result<Activity, Rejection> {
         let mut fields = Fields::parse(raw, Form::Activity)?;
         let id = fields.parsed("activity_id")?;
+        self.read(fields, received_at, received_at, || id.unwrap_or_else(new_id))
+    }
+
+    /// Reads all fields but the id. If `occurred_at` is not among them, it is `undated_at`.
+    pub(crate) fn read(
+        &self,
+        mut fields: Fields<'_>,
+        received_at: Timestamp,
+        undated_at: Timestamp,
+        id: impl FnOnce() -> ActivityId,
+    ) -> Result<Activity, Rejection> {
         let user: UserId = fields.required("user_id")?;
         let program: ProgramId = fields.required("program_id")?;
         let kind: Kind = fields.required("kind")?;
         let occurred_at = match fields.text("occurred_at")? {
-            Some(text) => time(&text, received_at, self.max_age)?,
-            None => received_at,
+            Some(text) => time("occurred_at", &text, received_at, self.max_age)?,
+            None => undated_at,
         };
         let quantity = fields.whole(Worth::QUANTITY, 0, QUANTITY_MAX)?;
         let points = fields.whole(Worth::POINTS, 0, Worth::POINTS_MAX.into())?;
@@ -136,9 +158,8 @@ impl Intake {
         fields.finish()?;
         let worth = self.policy.worth(&kind, occurred_at).map_err(unscored)?;
         let amount = amount(worth, &kind, quantity, points)?;
-        let id = id.unwrap_or_else(new_id);
         Ok(Activity {
-            id,
+            id: id(),
             user,
             program,
             kind,
@@ -199,11 +220,12 @@ fn amount(
 
 /// Parses a time that is not in the future and not older than `max_age`.
 pub(crate) fn time(
+    field: &str,
     text: &str,
     received_at: Timestamp,
     max_age: Option<SignedDuration>,
 ) -> Result<Timestamp, Rejection> {
-    let reject = |code, detail: String| Err(Rejection::new(code, "occurred_at", detail));
+    let reject = |code, detail: String| Err(Rejection::new(code, field, detail));
     let ahead = || {
         format!(
             "is {}, more than {} minutes in the future (it is {received_at} now)",

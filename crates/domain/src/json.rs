@@ -157,6 +157,28 @@ pub fn shorten(text: &str) -> String {
     }
 }
 
+/// `application/json` or any type with the suffix `+json`. JSON has no parameters (RFC 8259, section 11), so
+/// they are ignored. The text itself shows whether it is in UTF-8.
+pub fn is_media_type(content_type: &str) -> bool {
+    let media_type = media_type(content_type);
+    let is_token = |text: &str| {
+        let mut bytes = text.bytes();
+        bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+    };
+    match media_type.split_once('/') {
+        Some(("application", "json")) => true,
+        Some((kind, subtype)) => is_token(kind) && is_token(subtype) && subtype.ends_with("+json"),
+        None => false,
+    }
+}
+
+/// A content type without its parameters, in lower case.
+pub fn media_type(content_type: &str) -> String {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim_ascii().to_ascii_lowercase()
+}
+
 /// The type of a JSON value, by its first character.
 pub fn type_of(raw: &RawValue) -> &'static str {
     match raw.get().as_bytes().first() {

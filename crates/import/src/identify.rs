@@ -10,11 +10,10 @@
 use std::collections::HashMap;
 
 use anyhow::ensure;
+use domain::compose::{object, quoted};
 use domain::{intake::Rejection, json, timestamp};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-
-use crate::compose::{object, quoted};
 
 /// Activities with different contents and without an id. Each takes about 30 bytes of memory.
 const WITHOUT_ID_MAX: usize = 10_000_000;

@@ -4,7 +4,6 @@
 //! sending them. `correct` is `podium correct`, and `people` is `podium people`; `retries` is for all of them.
 
 mod batch;
-mod compose;
 pub mod correct;
 mod git;
 mod identify;

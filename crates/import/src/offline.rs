@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use anyhow::ensure;
 use client::wire::ITEMS_MAX;
+use domain::compose::object;
 use domain::intake::{self, Intake, RejectionCode};
 use domain::{ActivityId, Fact, UserId, json, timestamp};
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +16,6 @@ use terminal::text::grouped;
 
 use crate::Source;
 use crate::batch::{Batch, Batcher};
-use crate::compose::object;
 use crate::records::{self, Start};
 use crate::shape::Shape;
 use crate::tally::{Rejection, Tally};

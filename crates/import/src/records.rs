@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use domain::json;
+use domain::{field::at_path, json};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
@@ -19,7 +19,7 @@ use super::{
     batch::{Batch, Batcher, Digest, ITEM_BYTES_MAX, Item, Read},
     identify::{Identified, Identifier},
     input::{Source, Text},
-    shape::{Record, Shape, Value, at_path, list},
+    shape::{Record, Shape, Value, list},
     tally::{Place, Rejection},
 };
 

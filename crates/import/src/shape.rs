@@ -3,10 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use anyhow::{bail, ensure};
-use domain::{ActivityId, Kind, ProgramId, UserId, id::InvalidId};
+use domain::compose::{object, quoted};
+use domain::{ActivityId, Field, Kind, ProgramId, UserId, id::InvalidId};
 use serde_json::value::RawValue;
 
-use super::compose::{object, quoted};
 use super::{git::slug, times::Times};
 
 /// Names that a message lists.
@@ -34,70 +34,6 @@ pub struct Shape {
     times: Times,
 }
 
-/// A field of an activity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Field {
-    ActivityId,
-    UserId,
-    ProgramId,
-    Kind,
-    Quantity,
-    Points,
-    OccurredAt,
-    Metadata(String),
-}
-
-impl Field {
-    /// All except those of the metadata.
-    const EVERY: [Self; 7] = [
-        Self::ActivityId,
-        Self::UserId,
-        Self::ProgramId,
-        Self::Kind,
-        Self::Quantity,
-        Self::Points,
-        Self::OccurredAt,
-    ];
-    const REQUIRED: [Self; 3] = [Self::UserId, Self::ProgramId, Self::Kind];
-
-    /// Whether it is sent as a number. What is none is sent as it is, and refused by the server.
-    fn is_number(&self) -> bool {
-        matches!(self, Self::Quantity | Self::Points)
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ActivityId => f.write_str("activity_id"),
-            Self::UserId => f.write_str("user_id"),
-            Self::ProgramId => f.write_str("program_id"),
-            Self::Kind => f.write_str("kind"),
-            Self::Quantity => f.write_str("quantity"),
-            Self::Points => f.write_str("points"),
-            Self::OccurredAt => f.write_str("occurred_at"),
-            Self::Metadata(key) => write!(f, "metadata.{key}"),
-        }
-    }
-}
-
-impl FromStr for Field {
-    type Err = String;
-
-    fn from_str(raw: &str) -> Result<Self, String> {
-        if let Some(key) = raw.strip_prefix("metadata.").filter(|key| !key.is_empty()) {
-            return Ok(Self::Metadata(key.to_owned()));
-        }
-        let field = Self::EVERY.into_iter().find(|field| field.to_string() == raw);
-        field.ok_or_else(|| {
-            format!(
-                "there is no field {raw:?}; the fields are activity_id, user_id, program_id, kind, quantity, points, \
-                 occurred_at and metadata.KEY"
-            )
-        })
-    }
-}
-
 fn parse_pair<T: FromStr>(raw: &str) -> Result<(T, String), String>
 where
     T::Err: fmt::Display,
@@ -110,7 +46,7 @@ where
 }
 
 fn parse_id_field(raw: &str) -> Result<Field, String> {
-    match raw.parse()? {
+    match raw.parse::<Field>().map_err(|error| error.to_string())? {
         Field::OccurredAt | Field::Metadata(_) => Err(format!("{raw} is no id")),
         field => Ok(field),
     }
@@ -269,10 +205,9 @@ impl Shape {
                 continue;
             };
             let value = self.convert(&field, value)?;
-            let json = if field.is_number() && value.parse::<i64>().is_ok() {
-                value
-            } else {
-                quoted(&value)
+            let json = match value.parse::<i64>() {
+                Ok(number) if field.is_number() => number.to_string(),
+                _ => quoted(&value),
             };
             members.push((field.to_string(), json));
         }
@@ -387,17 +322,4 @@ pub fn list(names: &[String]) -> String {
         Some((last, rest)) if more.is_empty() => format!("{} and {last}", rest.join(", ")),
         Some(_) => format!("{}{more}", shown.join(", ")),
     }
-}
-
-/// The value at a path of member names with dots between them. Names may have dots themselves.
-pub fn at_path<'a>(members: &[(String, &'a RawValue)], path: &str) -> Option<&'a RawValue> {
-    if let Some((_, value)) = members.iter().find(|(name, _)| name == path) {
-        return Some(value);
-    }
-    let mut dots = path.char_indices().filter(|(_, c)| *c == '.');
-    dots.find_map(|(dot, _)| {
-        let (_, value) = members.iter().find(|(name, _)| *name == path[..dot])?;
-        let inner = domain::json::object(value.get().as_bytes()).ok()?;
-        at_path(&inner, &path[dot + 1..])
-    })
 }

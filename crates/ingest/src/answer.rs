@@ -8,12 +8,18 @@ use problem::Problem;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::body::{CLOUD_EVENT, CLOUD_EVENT_BATCH};
+
 pub const RETRY_AFTER_SECONDS: u32 = 2;
 
 /// What a request has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Items {
     Activities,
+    /// One `CloudEvent`.
+    Event,
+    /// An array of them.
+    EventBatch,
     Corrections,
 }
 
@@ -21,6 +27,7 @@ impl Items {
     pub fn one(self) -> &'static str {
         match self {
             Self::Activities => "activity",
+            Self::Event | Self::EventBatch => "event",
             Self::Corrections => "correction",
         }
     }
@@ -28,6 +35,7 @@ impl Items {
     pub fn many(self) -> &'static str {
         match self {
             Self::Activities => "activities",
+            Self::Event | Self::EventBatch => "events",
             Self::Corrections => "corrections",
         }
     }
@@ -36,6 +44,7 @@ impl Items {
     pub fn a(self) -> &'static str {
         match self {
             Self::Activities => "an activity",
+            Self::Event | Self::EventBatch => "an event",
             Self::Corrections => "a correction",
         }
     }
@@ -43,6 +52,7 @@ impl Items {
     fn id(self) -> &'static str {
         match self {
             Self::Activities => "activity_id",
+            Self::Event | Self::EventBatch => "id",
             Self::Corrections => "correction_id",
         }
     }
@@ -50,6 +60,7 @@ impl Items {
     fn invalid(self) -> &'static str {
         match self {
             Self::Activities => "invalid_activity",
+            Self::Event | Self::EventBatch => "invalid_event",
             Self::Corrections => "invalid_correction",
         }
     }
@@ -57,13 +68,26 @@ impl Items {
     pub fn not_one(self) -> &'static str {
         match self {
             Self::Activities => "not_an_activity",
+            Self::Event | Self::EventBatch => "not_an_event",
             Self::Corrections => "not_a_correction",
+        }
+    }
+
+    /// What the body of a request must be.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Activities | Self::Corrections => {
+                format!("{} (a JSON object) or an array of {}", self.a(), self.many())
+            }
+            Self::Event => format!("an event (a JSON object); send several as {CLOUD_EVENT_BATCH}"),
+            Self::EventBatch => format!("an array of events; send a single one as {CLOUD_EVENT}"),
         }
     }
 
     pub fn too_many(self) -> &'static str {
         match self {
             Self::Activities => "too_many_activities",
+            Self::Event | Self::EventBatch => "too_many_events",
             Self::Corrections => "too_many_corrections",
         }
     }
@@ -134,7 +158,7 @@ pub fn answer(items: Items, results: &[ItemResult]) -> Response<String> {
             .into_response();
     }
     let conflicting = count(ItemStatus::Conflict);
-    if rejected + conflicting == results.len() {
+    if rejected + conflicting == results.len() && !results.is_empty() {
         return none_kept(items, results, conflicting, forbidden);
     }
     let status = if rejected + conflicting == 0 {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use lambda_http::http::StatusCode;
+use lambda_http::http::{HeaderMap, StatusCode};
 use problem::Problem;
-use problem::body::{json, not_json};
+use problem::body::{content_type, json, not_json};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -14,16 +14,41 @@ use crate::answer::Items;
 /// As many as one request can store within a few milliseconds.
 pub const MAX_ITEMS: usize = 100;
 
+/// The media types of `CloudEvents` in the JSON format.
+pub const CLOUD_EVENT: &str = "application/cloudevents+json";
+pub const CLOUD_EVENT_BATCH: &str = "application/cloudevents-batch+json";
+
+/// What a request that posts activities has, by its headers.
+pub fn posted(headers: &HeaderMap) -> Result<Items, Problem> {
+    /// Without it, no request is an event in binary mode.
+    const BINARY_MODE: &str = "ce-specversion";
+    match content_type(headers).as_str() {
+        CLOUD_EVENT => Ok(Items::Event),
+        CLOUD_EVENT_BATCH => Ok(Items::EventBatch),
+        // Its data alone would be an activity without an id, and count again when it is sent again.
+        _ if headers.contains_key(BINARY_MODE) => {
+            let detail = format!(
+                "The request is a CloudEvent in binary mode; send it in structured mode, as {CLOUD_EVENT}."
+            );
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            Err(Problem::new(status, "unsupported_media_type", detail).field(BINARY_MODE))
+        }
+        _ => Ok(Items::Activities),
+    }
+}
+
 /// Splits a body into its items without parsing them, so that an invalid one does not affect the others.
 pub fn split(body: &[u8], of: Items) -> Result<Vec<&RawValue>, Problem> {
     let raw = json(body)?;
     let invalid =
         |code, detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).field("body");
     match raw.get().as_bytes().first() {
-        Some(b'{') => Ok(vec![raw]),
-        Some(b'[') => {
+        Some(b'{') if of != Items::EventBatch => Ok(vec![raw]),
+        Some(b'[') if of != Items::Event => {
             let AtMost(items) = serde_json::from_str(raw.get()).map_err(|error| not_json(&error))?;
             match items.len() {
+                // CloudEvents has it that a batch may be empty.
+                0 if of == Items::EventBatch => Ok(items),
                 0 => Err(invalid(
                     "empty_batch",
                     format!("The array is empty; send 1 to {MAX_ITEMS} {}.", of.many()),
@@ -39,12 +64,8 @@ pub fn split(body: &[u8], of: Items) -> Result<Vec<&RawValue>, Problem> {
             }
         }
         _ => {
-            let detail = format!(
-                "The body is {}; it must be {} (a JSON object) or an array of {}.",
-                domain::intake::type_of(raw),
-                of.a(),
-                of.many()
-            );
+            let found = domain::intake::type_of(raw);
+            let detail = format!("The body is {found}; it must be {}.", of.expected());
             Err(invalid(of.not_one(), detail))
         }
     }

@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use domain::ScoringPolicy;
+use domain::{EventMapping, ScoringPolicy};
 use identity::Access;
 use jiff::SignedDuration;
 use store::aws::{parsed, required};
@@ -14,8 +14,21 @@ pub struct Config {
     pub scoring_policy: ScoringPolicy,
     /// `MAX_ACTIVITY_AGE_DAYS`
     pub max_activity_age: MaxActivityAge,
+    /// `EVENT_MAPPING`
+    pub event_mapping: EventMapping,
+    /// Where activities come by a queue.
+    pub queue: Option<QueueUrls>,
     /// [`Access::VARIABLES`]
     pub access: Access,
+}
+
+/// The queue of events.
+#[derive(Clone, Debug)]
+pub struct QueueUrls {
+    /// `QUEUE_URL`
+    pub main: String,
+    /// `DEAD_LETTER_QUEUE_URL`
+    pub dead_letters: String,
 }
 
 impl Config {
@@ -26,8 +39,21 @@ impl Config {
             activities_table: required(&variable, "ACTIVITIES_TABLE")?,
             scoring_policy: parsed(&variable, "SCORING_POLICY")?,
             max_activity_age: parsed(&variable, "MAX_ACTIVITY_AGE_DAYS")?,
+            event_mapping: parsed(&variable, "EVENT_MAPPING")?,
+            queue: QueueUrls::read(&variable)?,
             access: Access::read(&variable)?,
         })
+    }
+}
+
+impl QueueUrls {
+    /// `None` if none is set.
+    fn read(variable: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<Self>> {
+        let Some(main) = variable("QUEUE_URL") else {
+            return Ok(None);
+        };
+        let dead_letters = required(variable, "DEAD_LETTER_QUEUE_URL")?;
+        Ok(Some(Self { main, dead_letters }))
     }
 }
 

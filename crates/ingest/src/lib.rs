@@ -1,16 +1,18 @@
-//! Ingestion: accepts activities over HTTP and stores each as a fact. It depends on no later stage.
+//! Ingestion: accepts activities over HTTP and from a queue, and stores each as a fact. It depends on no later stage.
 
 mod answer;
 pub mod body;
 mod config;
 mod corrections;
+mod events;
+pub mod invocation;
 
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use domain::{Activity, Amount, Correction, Intake, Rejection, RejectionCode};
+use domain::{Activity, Amount, Correction, Event, EventMapping, Intake, Rejection, RejectionCode};
 use futures::StreamExt as _;
 use futures::stream;
 use identity::{Access, Caller, Posts};
@@ -19,6 +21,8 @@ use lambda_http::http::Method;
 use lambda_http::{Request, RequestExt as _, Response};
 use problem::Problem;
 use problem::body::{check_headers, decode};
+use queue::Queues;
+use serde_json::value::RawValue;
 use store::inserts::MAX_STATEMENTS;
 use store::{Activities, Received, Recorded, StoreError};
 use telemetry::{Meter, Metric};
@@ -27,7 +31,7 @@ use uuid::Uuid;
 
 pub use answer::{ItemResult, ItemStatus, Items, answer};
 pub use body::MAX_ITEMS;
-pub use config::{Config, MaxActivityAge};
+pub use config::{Config, MaxActivityAge, QueueUrls};
 
 /// The most concurrent calls to the store for one request.
 const CALLS_AT_ONCE: usize = 16;
@@ -43,24 +47,37 @@ pub struct Ingest {
     intake: Intake,
     /// For admins who log in: without an age limit, since they carry over what happened long ago.
     intake_of_admins: Intake,
+    event_mapping: EventMapping,
     access: Access,
+    /// Where activities come by a queue.
+    queues: Option<Queues>,
     meter: Meter,
 }
 
 /// The activities of a request, in its order, or why each is not valid, and who posted them.
 pub struct Posted {
+    pub of: Items,
     items: Vec<Result<Activity, Rejection>>,
     by: Option<String>,
 }
 
 impl Ingest {
     pub fn connect(config: Config) -> anyhow::Result<Self> {
-        let client = aws_sdk_dynamodb::Client::new(&store::aws::config_from_env()?);
-        Ok(Self::new(
-            Activities::new(client, config.activities_table.clone()),
-            config,
-        ))
+        let aws = store::aws::config_from_env()?;
+        let client = aws_sdk_dynamodb::Client::new(&aws);
+        let queues = config.queue.clone().map(|urls| Queues {
+            client: aws_sdk_sqs::Client::new(&aws),
+            queue_url: urls.main,
+            dead_letter_queue_url: urls.dead_letters,
+        });
+        let activities = Activities::new(client, config.activities_table.clone());
+        Ok(Self {
+            queues,
+            ..Self::new(activities, config)
+        })
     }
+
+    /// Over HTTP alone.
 
     pub fn new(activities: Activities, config: Config) -> Self {
         Self {
@@ -73,7 +90,9 @@ impl Ingest {
                 policy: config.scoring_policy,
                 max_age: config.max_activity_age.0,
             },
+            event_mapping: config.event_mapping,
             access: config.access,
+            queues: None,
             meter: Meter::from_env("ingest"),
         }
     }
@@ -88,7 +107,7 @@ impl Ingest {
         let answered = match request.uri().path() {
             corrections::PATH => self.corrections(&request, received_at, deadline).await,
             _ => match self.parse(&request, received_at) {
-                Ok(posted) => answer(Items::Activities, &self.keep(posted, received_at, deadline).await),
+                Ok(posted) => answer(posted.of, &self.keep(posted, received_at, deadline).await),
                 Err(refusal) => *refusal,
             },
         };
@@ -120,8 +139,10 @@ impl Ingest {
         let decoded = check_headers(request.headers())
             .and_then(|encoding| decode(encoding, request.body()))
             .map_err(|problem| self.refused(problem, received_at))?;
-        let items =
-            body::split(&decoded, Items::Activities).map_err(|problem| self.refused(problem, received_at))?;
+        let split = |of| Ok((of, body::split(&decoded, of)?));
+        let (of, items) = body::posted(request.headers())
+            .and_then(split)
+            .map_err(|problem| self.refused(problem, received_at))?;
         // Without login everyone is an admin, and the limit would bind nobody.
         let is_named_admin = caller.administers && caller.name.is_some();
         let intake = if is_named_admin {
@@ -131,14 +152,29 @@ impl Ingest {
         };
         let parsed = items.into_iter().enumerate().map(|(place, raw)| {
             let received_at = received(received_at, place);
-            let activity = intake.parse(raw, received_at, || new_id(received_at))?;
-            permitted(activity, &caller)
+            permitted(self.activity(of, raw, intake, received_at)?, &caller)
         });
         let items = parsed.collect();
         Ok(Posted {
+            of,
             items,
             by: caller.name,
         })
+    }
+
+    fn activity(
+        &self,
+        of: Items,
+        raw: &RawValue,
+        intake: &Intake,
+        received_at: Timestamp,
+    ) -> Result<Activity, Rejection> {
+        match of {
+            Items::Event | Items::EventBatch => {
+                Event::of_cloud_event(raw)?.activity(&self.event_mapping, intake, received_at)
+            }
+            Items::Activities | Items::Corrections => intake.parse(raw, received_at, || new_id(received_at)),
+        }
     }
 
     /// The answer to a request that is refused as a whole.
@@ -147,9 +183,16 @@ impl Ingest {
         Box::new(problem.into_response())
     }
 
-    /// Stores the valid ones, and returns the result of each. Those that are not stored by the deadline are
-    /// unavailable.
+    /// Stores the valid ones of a request, and returns the result of each. Those that are not stored by the deadline
+    /// are unavailable.
     pub async fn keep(&self, posted: Posted, received_at: Timestamp, deadline: Instant) -> Vec<ItemResult> {
+        let of = posted.of;
+        let kept = self.store(posted, received_at, deadline).await;
+        self.tell(of, &kept, received_at);
+        kept.into_iter().map(|kept| kept.result).collect()
+    }
+
+    async fn store(&self, posted: Posted, received_at: Timestamp, deadline: Instant) -> Vec<Kept> {
         let mut kept = Vec::with_capacity(posted.items.len());
         let mut valid = Vec::with_capacity(posted.items.len());
         for (place, parsed) in posted.items.into_iter().enumerate() {
@@ -165,10 +208,9 @@ impl Ingest {
             .record(&valid, posted.by.as_deref(), received_at, deadline)
             .await
         {
-            kept[place].settle(recorded);
+            kept[place].settle(posted.of, recorded);
         }
-        self.tell(Items::Activities, &kept, received_at);
-        kept.into_iter().map(|kept| kept.result).collect()
+        kept
     }
 
     /// Logs what could not be stored, and emits the metrics of a request.
@@ -183,17 +225,17 @@ impl Ingest {
                 "What was posted could not be stored. The client is asked to send it again."
             );
         }
-        #[expect(clippy::cast_precision_loss, reason = "at most 100 items")]
         let mut metrics = vec![
-            (Metric::BatchSize, kept.len() as f64),
-            (Metric::Accepted, count(ItemStatus::Accepted) as f64),
-            (Metric::Duplicates, count(ItemStatus::Duplicate) as f64),
+            (Metric::BatchSize, as_float(kept.len())),
+            (Metric::Accepted, as_float(count(ItemStatus::Accepted))),
+            (Metric::Duplicates, as_float(count(ItemStatus::Duplicate))),
             (
                 Metric::Rejected,
-                (count(ItemStatus::Rejected) + count(ItemStatus::Forbidden) + count(ItemStatus::Conflict))
-                    as f64,
+                as_float(
+                    count(ItemStatus::Rejected) + count(ItemStatus::Forbidden) + count(ItemStatus::Conflict),
+                ),
             ),
-            (Metric::Unavailable, count(ItemStatus::Unavailable) as f64),
+            (Metric::Unavailable, as_float(count(ItemStatus::Unavailable))),
             (
                 Metric::ActivitiesWriteUnits,
                 kept.iter().fold(0.0, |sum, kept| sum + kept.write_units),
@@ -275,6 +317,11 @@ impl Ingest {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "at most 100 items")]
+fn as_float(count: usize) -> f64 {
+    count as f64
+}
+
 /// Why something was not stored, for the log.
 fn reason(error: &StoreError) -> String {
     format!("{}: {}", error.kind(), error.with_causes())
@@ -343,11 +390,11 @@ impl Kept {
         self.result.fields = fields;
     }
 
-    fn settle(&mut self, outcome: Outcome) {
+    fn settle(&mut self, items: Items, outcome: Outcome) {
         match outcome {
             Ok(Recorded::Accepted { write_units }) => self.accept(write_units),
             Ok(Recorded::Duplicate) => self.result.status = ItemStatus::Duplicate,
-            Ok(Recorded::Conflict { fields }) => self.conflict(Items::Activities, fields),
+            Ok(Recorded::Conflict { fields }) => self.conflict(items, fields),
             Err(failure) => self.failure = Some(failure),
         }
     }

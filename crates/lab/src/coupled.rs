@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use domain::FactKey;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use ingest::{Ingest, ItemResult, ItemStatus, Items, answer};
+use ingest::{Ingest, ItemResult, ItemStatus, answer};
 use jiff::Timestamp;
 use lambda_http::{Request, Response};
 use store::count::{Countable, StandingCount};
@@ -62,6 +62,7 @@ impl Coupled {
             Ok(parsed) => parsed,
             Err(refusal) => return *refusal,
         };
+        let of = parsed.of;
         let deadline = arrived + ANSWER_WITHIN;
         let mut results = self.ingest.keep(parsed, received_at, deadline).await;
         let kept: HashSet<FactKey> = results.iter().filter_map(key_of_kept).collect();
@@ -81,7 +82,7 @@ impl Coupled {
                 result.status = ItemStatus::Unavailable;
             }
         }
-        answer(Items::Activities, &results)
+        answer(of, &results)
     }
 
     /// Counts stored activities and returns those that could not be counted. Duplicates are processed too:

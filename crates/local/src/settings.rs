@@ -90,6 +90,12 @@ pub const PIPE_MAX_RETRIES: u32 = 10_000;
 /// Less than the 24 hours that a stream keeps its records, so that a record can still be read after the pipe
 /// has given up on it.
 pub const PIPE_MAX_RECORD_AGE: Duration = Duration::from_hours(20);
+/// Of the queue of events: as many activities as ingest takes over HTTP at once.
+pub const EVENTS_BATCH_SIZE: usize = 100;
+pub const EVENTS_WINDOW: Duration = Duration::from_secs(1);
+/// Few, so that a burst of events leaves most of ingest's concurrency to those who post.
+pub const EVENTS_CONCURRENCY: usize = 2;
+
 pub const PIPE_FILTER: &str = r#"{"eventName":["INSERT"]}"#;
 
 /// Of the stream of coins: those that someone has now, or has no longer.
@@ -116,3 +122,6 @@ pub const STALE_BACKLOG: u32 = 10_000;
 pub const PERIOD_GRACE_HOURS: u16 = 24;
 
 pub const SCORING_POLICY: &str = r#"[{"effective_from":"1970-01-01T00:00:00Z","points":{"task_completed":10,"program_check_in":5,"learning_milestone":25}}]"#;
+
+/// No type of event is mapped: the data of each are an activity.
+pub const EVENT_MAPPING: &str = "{}";

@@ -59,6 +59,11 @@ pub struct Stack {
     pub lambda: Lambda,
     pub queue: Queue,
     pub dead_letter_queue: Queue,
+    /// From which ingest takes activities, unless the stack is coupled.
+    pub events_queue: Queue,
+    pub events_dead_letter_queue: Queue,
+    /// The mapping from it to ingest. `None` in a coupled stack.
+    events: Option<EventSource>,
     /// `None` in a coupled stack, which sends nothing to its queues.
     counting: Option<Counting>,
     /// `None` without quests.
@@ -174,6 +179,11 @@ impl Stack {
             data: data.as_ref(),
         };
         let (counting, rewarding, telling) = carrying.start(&queues, function)?;
+        let events = if config.coupled {
+            None
+        } else {
+            Some(carrying.events(&queues, function("ingest")?)?)
+        };
         let injector = carrying.injector(&queues, counting.as_ref(), rewarding.as_ref(), telling.as_ref());
         let snapshots = Schedule::start(config.snapshot_every, {
             let invoke = invoker(function("snapshot")?);
@@ -204,6 +214,9 @@ impl Stack {
             lambda,
             queue: queues.main,
             dead_letter_queue: queues.dead_letters,
+            events_queue: queues.events,
+            events_dead_letter_queue: queues.events_dead_letters,
+            events,
             counting,
             rewarding,
             telling,
@@ -281,6 +294,9 @@ impl Stack {
         self.injector.shutdown().await;
         self.stop.send_replace(true);
         self.snapshots.stop(STOP_GRACE).await;
+        if let Some(events) = self.events {
+            events.stop(STOP_GRACE).await;
+        }
         let mut pipe = Ok(());
         if let Some(counting) = self.counting {
             counting.aggregation.stop(STOP_GRACE).await;

@@ -25,10 +25,12 @@ const EXIT_INTERRUPTED: u8 = 130;
 
 pub const HELP: &str = "\
 A dead letter is a message that a stage gave up on. In the DLQ `activities` it is an activity that could
-not be counted; in `rewards`, one that could not be looked at for coins; in `webhook-ID` and `mail`, an event of a coin
+not be counted; in `events`, an event or activity of a queue that ingest did not take; in `rewards`, one that could not be looked at for coins; in `webhook-ID` and `mail`, an event of a coin
 that could not be sent. Fix the cause, then redrive them: each is sent to its queue again, and counts, gives its coins or
 is sent once. Each has a reason:
 
+  rejected              the event is no valid activity; the reason names the field
+  conflict              an event with this source and id came before, with other data
   not_scored            the scoring policy has no points for this kind at the activity's time
   not_countable         DynamoDB refused the write and will refuse it again
   not_a_stream_record   the message is not a stream record as the pipe sends it
@@ -48,7 +50,8 @@ Where:
   credentials (from the environment or a profile) and your region or --region. AWS_ENDPOINT_URL selects
   an emulator. You can also name the queues by their URLs.
 
-  Choose a DLQ with --of: `activities` (messages that the aggregator could not count; the default), `rewards`
+  Choose a DLQ with --of: `activities` (messages that the aggregator could not count; the default), `events`
+  (events that ingest did not take; where there is an event bus), `rewards`
   (messages that rewards could not read; where there are quests), `webhook-ID` and `mail` (events of coins that
   could not be sent), `pipe`, `facts-pipe` and `coins-pipe` (positions in a stream that the pipe gave up on) or
   `snapshot` (runs that failed; on AWS only). Those of pipes and of the snapshot cannot be redriven.

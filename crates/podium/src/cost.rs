@@ -116,6 +116,7 @@ const NOTICES_METRICS: f64 = 7.0;
 const NOTICES_ALARMS: f64 = 8.0;
 const REWARDS_METRICS: f64 = 10.0;
 const REWARDS_ALARMS: f64 = 10.0;
+const EVENT_QUEUE_ALARMS: f64 = 2.0;
 
 const GIGABYTE: f64 = 1e9;
 
@@ -348,6 +349,12 @@ fn rewards(volume: Volume) -> f64 {
         + REWARDS_ALARMS * price::ALARM
 }
 
+/// What the queue of events costs, if all activities come by it. EventBridge sends each event by itself, and a rule costs
+/// nothing; whoever puts an event on the bus pays for that.
+fn event_queue(volume: Volume) -> f64 {
+    (posts(volume) + 2.0 * queued(volume).received) * price::QUEUE_REQUEST + EVENT_QUEUE_ALARMS * price::ALARM
+}
+
 /// What a webhook costs: a pipe from the stream of coins, a topic, a queue and a function that calls it for each coin.
 fn webhook(volume: Volume) -> f64 {
     let events = posts(volume) * MATCHED_SHARE * COINS_A_MATCH;
@@ -559,6 +566,9 @@ fn table(volumes: &[Volume]) -> String {
         format!("{:.2}", dollars + read * price::READ_UNIT)
     });
     line("with everyone's profile", named.collect());
+    let by_events = sums.iter().zip(volumes);
+    let by_events = by_events.map(|(dollars, volume)| format!("{:.2}", dollars + event_queue(*volume)));
+    line("with an event bus", by_events.collect());
     let rewarded = sums.iter().zip(volumes);
     let rewarded = rewarded.map(|(dollars, volume)| (dollars + rewards(*volume), *volume));
     let (quests, webhooks) = rewarded

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use client::parse_parameter;
-use domain::{ScoringPolicy, Seasons, TeamScore};
+use domain::{EventMapping, ScoringPolicy, Seasons, TeamScore};
 use local::settings::{self, Batching};
 use local::{ALLOWED_HOSTS_MAX, Access, Host, IssuerUrl, Login, Readers, Stack, StackConfig};
 use operate::reconcile::rewards;
@@ -57,12 +57,18 @@ The file of --seasons is JSON of the same form as Terraform's variable seasons:
   [{\"id\": \"autumn-2026\", \"title\": \"Autumn\", \"first_day\": \"2026-09-01\", \"last_day\": \"2026-11-30\"}]
 They do not overlap. One can be added or changed until its first day; after that it takes `podium rebuild run`.
 
+The file of --event-mapping says which fields of an activity events have, by their type, as Terraform's variable event_mapping:
+  {\"com.example.course.completed\": {
+     \"map\": {\"user_id\": \"data.learner.id\", \"program_id\": \"data.course\"}, \"set\": {\"kind\": \"learning_milestone\"}}}
+A path begins with data., or is id, source, type, subject or time. The data of other types are activities.
+
 podium starts the programs ingest, aggregator, snapshot, serve and directory, rewards if there are quests, and notifier if there
 are webhooks, from its own directory.";
 
 /// The policy travels in an environment variable, which Linux limits to 128 KiB.
 const SCORING_BYTES_MAX: u64 = 64 * 1024;
 const SEASONS_BYTES_MAX: u64 = 64 * 1024;
+const EVENT_MAPPING_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -97,6 +103,9 @@ pub struct Args {
     /// `program_check_in` 5, `learning_milestone` 25]
     #[arg(long, value_name = "FILE")]
     scoring: Option<PathBuf>,
+    /// Which fields of an activity events have, as a JSON file [default: their data are activities]
+    #[arg(long, value_name = "FILE")]
+    event_mapping: Option<PathBuf>,
     /// How long after the end of a day, week, month or season an activity or correction may arrive that still counts in
     /// it, in hours; in all time, everything counts
     #[arg(long, value_name = "HOURS", default_value_t = settings::PERIOD_GRACE_HOURS, value_parser = clap::value_parser!(u16).range(0..=i64::from(PeriodGrace::MAX_HOURS)))]
@@ -118,6 +127,9 @@ pub struct Args {
     /// How long an event is tried for a webhook, before it becomes a dead letter
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "72h", requires = "webhooks")]
     give_up_after: Duration,
+    /// Also answer GET /v1/legacy/leaderboard, for pages that were written for the system that Podium replaces
+    #[arg(long)]
+    legacy_answer: bool,
     /// How often the boards are published
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     snapshot_every: Duration,
@@ -240,6 +252,16 @@ fn read_seasons(file: &Path) -> anyhow::Result<Seasons> {
     json.parse().with_context(|| format!("{name} is not valid"))
 }
 
+/// Reads a mapping of events in the form of Terraform's variable.
+fn read_event_mapping(file: &Path) -> anyhow::Result<String> {
+    let name = format!("the file {} (--event-mapping)", file.display());
+    let json = small_file::read(file, &name, EVENT_MAPPING_BYTES_MAX)?;
+    let json = String::from_utf8(json).with_context(|| format!("{name} is not UTF-8"))?;
+    json.parse::<EventMapping>()
+        .with_context(|| format!("{name} is not valid"))?;
+    Ok(json)
+}
+
 /// What whoever starts the stack should know.
 fn warn(stack: &Stack, listen: IpAddr, has_login: bool) {
     if !listen.is_loopback() && has_login {
@@ -311,6 +333,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .map(read_seasons)
         .transpose()?
         .unwrap_or_default();
+    let event_mapping = match &args.event_mapping {
+        Some(file) => read_event_mapping(file)?,
+        None => defaults.event_mapping.clone(),
+    };
     let quests = args.quests.as_deref().map(quests::read_with_text).transpose()?;
     // Where there are none, nothing is started for them.
     let quests = quests.and_then(|(quests, text)| (!quests.is_empty()).then_some(text));
@@ -328,6 +354,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         data_dir: args.data_dir,
         time_zone: args.time_zone,
         seasons,
+        event_mapping,
+        legacy_answer: args.legacy_answer,
         scoring_policy,
         period_grace: args.period_grace_hours.try_into()?,
         tie_break: args.tie_break,

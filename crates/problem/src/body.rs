@@ -26,7 +26,7 @@ pub enum Encoding {
 pub fn check_headers(headers: &HeaderMap) -> Result<Encoding, Problem> {
     let encoding = encoding(&text(headers, &CONTENT_ENCODING))?;
     let content_type = text(headers, &CONTENT_TYPE);
-    if is_json(&content_type) {
+    if domain::json::is_media_type(&content_type) {
         return Ok(encoding);
     }
     let found = if content_type.is_empty() {
@@ -38,6 +38,11 @@ pub fn check_headers(headers: &HeaderMap) -> Result<Encoding, Problem> {
     Err(unsupported(&CONTENT_TYPE, detail).header(ACCEPT, HeaderValue::from_static("application/json")))
 }
 
+/// The content type of a body, without its parameters and in lower case.
+pub fn content_type(headers: &HeaderMap) -> String {
+    domain::json::media_type(&text(headers, &CONTENT_TYPE))
+}
+
 /// The values of a header, joined by commas.
 fn text(headers: &HeaderMap, name: &HeaderName) -> String {
     let values = headers.get_all(name).iter();
@@ -45,23 +50,6 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> String {
         .map(|value| String::from_utf8_lossy(value.as_bytes()))
         .collect();
     values.join(",").trim_ascii().to_owned()
-}
-
-/// `application/json` or any type with the suffix `+json`. JSON has no parameters (RFC 8259, section 11), so
-/// they are ignored. The body itself shows whether it is in UTF-8.
-fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default();
-    let media_type = media_type.trim_ascii().to_ascii_lowercase();
-    let is_token = |text: &str| {
-        let mut bytes = text.bytes();
-        bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
-            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
-    };
-    match media_type.split_once('/') {
-        Some(("application", "json")) => true,
-        Some((kind, subtype)) => is_token(kind) && is_token(subtype) && subtype.ends_with("+json"),
-        None => false,
-    }
 }
 
 /// The only encoding in a list of them. `identity` changes nothing, and a list may have empty elements

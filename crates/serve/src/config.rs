@@ -24,6 +24,8 @@ pub struct Config {
     pub snapshot_every: SignedDuration,
     /// `STALE_AGE_SECONDS`, `STALE_LAG_SECONDS` and `STALE_BACKLOG`
     pub bounds: FreshnessBounds,
+    /// `LEGACY_ANSWER`: whether the global board is also answered as the system that Podium replaces answered it.
+    pub legacy_answer: bool,
     /// [`Access::VARIABLES`]
     pub access: Access,
 }
@@ -59,6 +61,7 @@ impl Config {
                 lag: seconds("STALE_LAG_SECONDS")?,
                 backlog: parsed(&variable, "STALE_BACKLOG")?,
             },
+            legacy_answer: parsed(&variable, "LEGACY_ANSWER")?,
             access: Access::read(&variable)?,
         })
     }

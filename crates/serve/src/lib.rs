@@ -5,6 +5,7 @@ mod closed;
 mod config;
 mod documents;
 mod kept;
+mod legacy;
 mod past;
 mod progress;
 mod quests;
@@ -51,6 +52,7 @@ pub struct Serve {
     budget: Arc<Budget>,
     bounds: FreshnessBounds,
     access: Access,
+    legacy_answer: bool,
 }
 
 /// Why there is no document.
@@ -94,6 +96,7 @@ impl Serve {
             budget,
             bounds: config.bounds,
             access: config.access,
+            legacy_answer: config.legacy_answer,
         }
     }
 
@@ -114,6 +117,9 @@ impl Serve {
     async fn answer(&self, request: &Request, now: Timestamp) -> Response<Body> {
         let route = match Route::parse(request.uri(), self.calendar.seasons()) {
             Err(problem) if problem.status() == StatusCode::NOT_FOUND => return response::problem(problem),
+            Ok(Route::LegacyLeaderboard) if !self.legacy_answer => {
+                return response::problem(problem::unknown_path(request.uri().path()));
+            }
             route => route,
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -167,6 +173,7 @@ impl Serve {
         match route {
             Route::Boards { window } => self.boards(window, now).await,
             Route::Status => self.status(now).await,
+            Route::LegacyLeaderboard => self.legacy_leaderboard(now).await,
             Route::Policy => Ok(Cacheable::ageless(&self.policy().await?, POLICY_MAX_AGE_SECONDS)),
             Route::Board {
                 board,

@@ -32,6 +32,8 @@ pub enum Route {
     },
     Status,
     Policy,
+    /// The board of the system that Podium replaces, where it is asked for.
+    LegacyLeaderboard,
     Board {
         board: Board,
         window: Window,
@@ -153,6 +155,7 @@ impl Route {
             },
             ["v1", "status"] => Self::Status,
             ["v1", "policy"] => Self::Policy,
+            ["v1", "legacy", "leaderboard"] => Self::LegacyLeaderboard,
             ["v1", "boards", TEAMS] => {
                 let (window, period) = period(&mut query, seasons)?;
                 Self::Teams {

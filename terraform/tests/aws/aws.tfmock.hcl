@@ -332,6 +332,31 @@ override_resource {
 }
 
 override_resource {
+  target = aws_sqs_queue.events[0]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-events"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-events"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-events"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.events_dead_letters[0]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-events-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-events-dlq"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-events-dlq"
+  }
+}
+
+override_resource {
+  target = aws_cloudwatch_event_rule.events[0]
+  values = {
+    arn = "arn:aws:events:us-east-1:111122223333:rule/learning/podium-test-events"
+  }
+}
+
+override_resource {
   target = aws_sqs_queue.notices["webhook-crm"]
   values = {
     arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-webhook-crm"

@@ -23,7 +23,7 @@ enum Right {
 }
 
 /// The right that each route of the description needs. A route without one fails the test.
-const ROUTES: [(&str, &str, Right); 28] = [
+const ROUTES: [(&str, &str, Right); 29] = [
     ("post", "/v1/activities", Right::Write),
     ("get", "/v1/boards", Right::Read),
     ("get", "/v1/boards/teams", Right::Read),
@@ -34,6 +34,7 @@ const ROUTES: [(&str, &str, Right); 28] = [
     ("get", "/v1/boards/{board}/users/{user}", Right::Read),
     ("get", "/v1/corrections", Right::Administer),
     ("post", "/v1/corrections", Right::Administer),
+    ("get", "/v1/legacy/leaderboard", Right::Read),
     ("get", "/v1/people", Right::Administer),
     ("delete", "/v1/people/{user}", Right::Administer),
     ("get", "/v1/people/{user}", Right::Administer),
@@ -329,6 +330,7 @@ pub async fn stack(issuer: &Issuer, access: Access) -> TestStack {
         config.snapshot_every = Duration::from_hours(1);
         config.access = access;
         config.login = Some(login);
+        config.legacy_answer = true;
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! What the functions let each caller do. They know callers by the request context alone.
 
+use domain::EventMapping;
 use identity::{Access, Readers};
 use ingest::Ingest;
 use jiff::Timestamp;
@@ -65,6 +66,8 @@ pub fn ingest_for(functions: &Functions, access: Access) -> Ingest {
             activities_table: functions.tables.activities.clone(),
             scoring_policy: settings::SCORING_POLICY.parse().expect("a policy"),
             max_activity_age: "31".parse().expect("an age"),
+            event_mapping: EventMapping::default(),
+            queue: None,
             access,
         },
     )

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use identity::Access;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::Body;
-use lambda_http::http::header::{CONTENT_ENCODING, ETAG, IF_NONE_MATCH};
+use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use lambda_http::http::{HeaderValue, Request, Response};
 use serde_json::{Value, json};
 
@@ -290,6 +290,52 @@ fn ingest_cases(description: &Description) -> Vec<Case> {
         ),
         case("", operation, encoded("gzip", post(good.to_string()))),
         case("", operation, ask("DELETE", "/v1/activities")),
+    ]
+}
+
+/// Events, of which the second batch repeats the first event.
+fn event_cases(description: &Description) -> Vec<Case> {
+    let operation = "postActivities";
+    let typed = |content_type: &'static str, body: String| {
+        let mut request = post(body);
+        let content_type = HeaderValue::from_static(content_type);
+        request.headers_mut().insert(CONTENT_TYPE, content_type);
+        request
+    };
+    let event = |body: String| typed("application/cloudevents+json", body);
+    let batch = |body: String| typed("application/cloudevents-batch+json", body);
+    let example = |content_type: &str, name: &str| {
+        let media = format!("/paths/~1v1~1activities/post/requestBody/content/{content_type}");
+        description
+            .at(&format!("{media}/examples/{name}/value"))
+            .to_string()
+    };
+    let first = example("application~1cloudevents+json", "one_event");
+    let mut with_other_data: Value = serde_json::from_str(&first).expect("JSON");
+    with_other_data["data"]["kind"] = "program_check_in".into();
+    let mut binary = post("{}");
+    let version = HeaderValue::from_static("1.0");
+    binary.headers_mut().insert("ce-specversion", version);
+    vec![
+        case("one_event", operation, event(first)),
+        case(
+            "a_wrong_event_among_them",
+            operation,
+            batch(example(
+                "application~1cloudevents-batch+json",
+                "a_wrong_event_among_them",
+            )),
+        ),
+        case("", operation, batch("[]".to_owned())),
+        case("", operation, event(with_other_data.to_string())),
+        case(
+            "invalid_event",
+            operation,
+            event(r#"{"specversion":"1.0","id":"1"}"#.to_owned()),
+        ),
+        case("", operation, batch("{}".to_owned())),
+        case("", operation, batch(format!("[{}7]", "7,".repeat(100)))),
+        case("binary_mode", operation, binary),
     ]
 }
 
@@ -580,6 +626,7 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
         get("boards", boards, "/v1/boards"),
         get("status", status, "/v1/status"),
         get("policy", "getPolicy", "/v1/policy"),
+        get("legacy", "getLegacyLeaderboard", "/v1/legacy/leaderboard"),
         get("board", board, "/v1/boards/global?window=week&limit=2"),
         get(
             "next_page",
@@ -647,6 +694,7 @@ fn serve_cases(cursor: &str) -> Vec<Case> {
         (boards, "/v1/boards"),
         (status, "/v1/status"),
         ("getPolicy", "/v1/policy"),
+        ("getLegacyLeaderboard", "/v1/legacy/leaderboard"),
         (board, "/v1/boards/global"),
         (user, "/v1/boards/global/users/bob"),
         (history, "/v1/boards/global/history"),
@@ -684,6 +732,7 @@ fn every_board(name: &'static str) -> Vec<Case> {
         case(name, "listBoards", ask("GET", "/v1/boards")),
         case(name, "getStatus", ask("GET", "/v1/status")),
         case(name, "getPolicy", ask("GET", "/v1/policy")),
+        case(name, "getLegacyLeaderboard", ask("GET", "/v1/legacy/leaderboard")),
         case(name, "getBoard", ask("GET", "/v1/boards/global")),
         case(name, "getTeams", ask("GET", "/v1/boards/teams")),
         case(name, "getUser", ask("GET", "/v1/boards/global/users/bob")),
@@ -797,6 +846,7 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     checked.directory(&functions, directory_cases(&description)).await;
     checked.teams(&mut functions).await;
     checked.refusals(&functions, later).await;
+    checked.ingest(&functions, later, event_cases(&description)).await;
 
     checked.failures(&functions, now, later).await;
 

@@ -244,8 +244,9 @@ pub fn check_valid(validator: &Validator, value: &Value, what: &str) {
 }
 
 /// Members that some documents of a kind have and others lack.
-const OPTIONAL: [&str; 5] = [
+const OPTIONAL: [&str; 6] = [
     "concealed_as",
+    "employee_id",
     "first_correction_id",
     "name",
     "period",

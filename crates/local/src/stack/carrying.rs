@@ -170,6 +170,18 @@ impl Carrying<'_> {
         tasks
     }
 
+    /// From the queue of events to ingest.
+    pub(super) fn events(&self, queues: &Queues, ingest: Function) -> anyhow::Result<EventSource> {
+        let mapping = EventSourceMapping {
+            queue: queues.events.clone(),
+            batch_size: settings::EVENTS_BATCH_SIZE,
+            batching_window: settings::EVENTS_WINDOW,
+            maximum_concurrency: settings::EVENTS_CONCURRENCY,
+            faults: self.config.faults.clone(),
+        };
+        Ok(mapping.start(invoker(ingest))?)
+    }
+
     fn counting(&self, queues: &Queues, aggregator: Function) -> anyhow::Result<Counting> {
         Ok(Counting {
             pipe: self.pipe(

@@ -37,11 +37,15 @@ pub struct StackConfig {
     pub time_zone: String,
     pub seasons: Seasons,
     pub scoring_policy: ScoringPolicy,
+    /// Which fields the data of events become, as JSON.
+    pub event_mapping: String,
     pub period_grace: PeriodGrace,
     pub tie_break: TieBreak,
     pub team_score: TeamScore,
     /// How many teams have a board. Only `podium bench` sets it.
     pub team_boards: u32,
+    /// Whether the global board is also answered as the system that Podium replaces answered it.
+    pub legacy_answer: bool,
     /// Quests as JSON; none without rewards.
     pub quests: Option<String>,
     /// Who is told of coins.
@@ -109,10 +113,12 @@ impl StackConfig {
             scoring_policy: settings::SCORING_POLICY
                 .parse()
                 .context("the default scoring policy")?,
+            event_mapping: settings::EVENT_MAPPING.to_owned(),
             period_grace: settings::PERIOD_GRACE_HOURS.try_into()?,
             tie_break: TieBreak::default(),
             team_score: TeamScore::default(),
             team_boards: settings::TEAM_BOARDS,
+            legacy_answer: false,
             quests: None,
             webhooks: Vec::new(),
             give_up_after: settings::GIVE_UP_AFTER,

@@ -12,6 +12,7 @@ use super::config::StackConfig;
 use super::queues::{NoticesQueues, Queues};
 use crate::lambda::FunctionConfig;
 use crate::settings::{self, FunctionSettings};
+use crate::sqs::Queue;
 
 /// How long a request waits for a busy function. Lambda would start another environment; on one
 /// machine a short wait is better than a refusal.
@@ -77,7 +78,12 @@ fn is_executable(_path: &Path) -> bool {
 }
 
 /// The variables that each function reads. A function gets no others.
-const INGEST_READS: &[&str] = &["ACTIVITIES_TABLE", "SCORING_POLICY", "MAX_ACTIVITY_AGE_DAYS"];
+const INGEST_READS: &[&str] = &[
+    "ACTIVITIES_TABLE",
+    "SCORING_POLICY",
+    "MAX_ACTIVITY_AGE_DAYS",
+    "EVENT_MAPPING",
+];
 const ACCESS_READS: &[&str] = &Access::VARIABLES;
 const COUNTING_READS: &[&str] = &[
     "DEDUP_TABLE",
@@ -119,6 +125,7 @@ const SERVE_READS: &[&str] = &[
     "STALE_AGE_SECONDS",
     "STALE_LAG_SECONDS",
     "STALE_BACKLOG",
+    "LEGACY_ANSWER",
 ];
 
 const DIRECTORY_READS: &[&str] = &["PEOPLE_TABLE"];
@@ -130,8 +137,6 @@ const REWARDS_READS: &[&str] = &[
     "TIME_ZONE",
     "SCORING_POLICY",
     "FINAL_AFTER_SECONDS",
-    "QUEUE_URL",
-    "DEAD_LETTER_QUEUE_URL",
 ];
 const NOTIFIER_READS: &[&str] = &["NOTICES_TABLE", "STANDINGS_TABLE", "GIVE_UP_AFTER_SECONDS"];
 
@@ -163,6 +168,7 @@ fn variables(
         ("DEAD_LETTER_QUEUE_URL", queues.dead_letters.url()),
         ("SCORING_POLICY", serde_json::to_string(&config.scoring_policy)?),
         ("MAX_ACTIVITY_AGE_DAYS", config.max_activity_age.clone()),
+        ("EVENT_MAPPING", config.event_mapping.clone()),
         ("TIME_ZONE", config.time_zone.clone()),
         ("SEASONS", serde_json::to_string(&config.seasons)?),
         ("STANDING_SHARDS", settings::STANDING_SHARDS.to_string()),
@@ -180,6 +186,7 @@ fn variables(
         ("STALE_AGE_SECONDS", stale_age.as_secs().max(3).to_string()),
         ("STALE_LAG_SECONDS", settings::STALE_LAG.as_secs().to_string()),
         ("STALE_BACKLOG", settings::STALE_BACKLOG.to_string()),
+        ("LEGACY_ANSWER", config.legacy_answer.to_string()),
     ];
     Ok(variables.into_iter().chain(config.access.variables()).collect())
 }
@@ -214,11 +221,10 @@ pub(super) fn functions(
         let reads = [INGEST_READS, ACCESS_READS, COUNTING_READS].concat();
         vec![function("coupled", settings::INGEST, &reads)]
     } else {
+        let mut ingest = function("ingest", settings::INGEST, &[INGEST_READS, ACCESS_READS].concat());
+        set_queues(&mut ingest, &queues.events, &queues.events_dead_letters);
         let reads = [COUNTING_READS, QUEUES_READS].concat();
-        vec![
-            function("ingest", settings::INGEST, &[INGEST_READS, ACCESS_READS].concat()),
-            function("aggregator", settings::AGGREGATOR, &reads),
-        ]
+        vec![ingest, function("aggregator", settings::AGGREGATOR, &reads)]
     };
     functions.push(function("snapshot", settings::SNAPSHOT, SNAPSHOT_READS));
     functions.push(function(
@@ -233,13 +239,7 @@ pub(super) fn functions(
     ));
     if let Some(queues) = &queues.rewards {
         let mut rewards = function("rewards", settings::REWARDS, REWARDS_READS);
-        // Its own queues, in place of those of counting.
-        for (name, queue) in [
-            ("QUEUE_URL", &queues.main),
-            ("DEAD_LETTER_QUEUE_URL", &queues.dead_letters),
-        ] {
-            rewards.environment.insert(name.to_owned(), queue.url());
-        }
+        set_queues(&mut rewards, &queues.main, &queues.dead_letters);
         functions.push(rewards);
     }
     if let Some(queues) = &queues.notices {
@@ -263,6 +263,13 @@ pub(super) fn functions(
         "the stack starts the functions whose binaries are checked"
     );
     Ok(functions)
+}
+
+/// Gives a function its own queues, in place of those of counting.
+fn set_queues(function: &mut FunctionConfig, main: &Queue, dead_letters: &Queue) {
+    for (name, queue) in [("QUEUE_URL", main), ("DEAD_LETTER_QUEUE_URL", dead_letters)] {
+        function.environment.insert(name.to_owned(), queue.url());
+    }
 }
 
 /// Where each webhook is, and its queues. A secret is found by the id of its webhook.

@@ -8,6 +8,9 @@ pub(super) struct Queues {
     pub(super) main: Queue,
     pub(super) dead_letters: Queue,
     pub(super) pipe_dead_letters: Queue,
+    /// From which ingest takes activities.
+    pub(super) events: Queue,
+    pub(super) events_dead_letters: Queue,
     /// Where there are quests.
     pub(super) rewards: Option<RewardsQueues>,
     /// Where there are webhooks.
@@ -50,6 +53,7 @@ pub(super) fn create_queues(sqs: &Sqs, config: &StackConfig) -> anyhow::Result<Q
         Ok((sqs.create_queue(name, attributes)?, dead_letters))
     };
     let (main, dead_letters) = with_dead_letters("podium-activities")?;
+    let (events, events_dead_letters) = with_dead_letters("podium-events")?;
     let rewards = config.quests.is_some().then(|| -> anyhow::Result<RewardsQueues> {
         let (main, dead_letters) = with_dead_letters("podium-rewards")?;
         Ok(RewardsQueues {
@@ -77,6 +81,8 @@ pub(super) fn create_queues(sqs: &Sqs, config: &StackConfig) -> anyhow::Result<Q
         main,
         dead_letters,
         pipe_dead_letters: sqs.create_queue("podium-pipe-dlq", kept.clone())?,
+        events,
+        events_dead_letters,
         rewards: rewards.transpose()?,
         notices: notices.transpose()?,
     })

@@ -143,6 +143,14 @@ pub fn meaning(code: &str) -> (&'static str, &'static str) {
     const WRITTEN_BY_ANOTHER: &str = "find what else writes to the queue, or deploy a version that reads this \
                                       format; then redrive the activities and purge the rest";
     match code {
+        "rejected" => (
+            "the event, or the activity, is not valid; the reason names the field",
+            "correct `event_mapping`, or have the sender correct what it sends; then redrive, or purge what stays wrong",
+        ),
+        "conflict" => (
+            "an event with this source and id came before with other data, which count",
+            "if the later data are right, void that activity and post the right one; then purge these",
+        ),
         "not_scored" => (
             "the scoring policy has no points for this kind at the activity's time",
             "add the kind to the scoring policy and deploy, then redrive",

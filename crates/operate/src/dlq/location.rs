@@ -31,11 +31,13 @@ impl FromStr for Of {
 impl Of {
     const ACTIVITIES: &str = "activities";
     const REWARDS: &str = "rewards";
+    const EVENTS: &str = "events";
     const MAIL: &str = "mail";
     const SNAPSHOT: &str = "snapshot";
     /// The DLQs whose names are known.
-    const FIXED: [&str; 7] = [
+    const FIXED: [&str; 8] = [
         Self::ACTIVITIES,
+        Self::EVENTS,
         Self::REWARDS,
         Self::MAIL,
         "pipe",
@@ -48,7 +50,7 @@ impl Of {
 
     /// Whether a function reads the queue that it belongs to.
     fn can_be_redriven(&self) -> bool {
-        [Self::ACTIVITIES, Self::REWARDS, Self::MAIL].contains(&self.0.as_str())
+        [Self::ACTIVITIES, Self::EVENTS, Self::REWARDS, Self::MAIL].contains(&self.0.as_str())
             || self.0.starts_with(Self::WEBHOOK)
     }
 }
@@ -62,7 +64,7 @@ impl fmt::Display for Of {
 /// Where the dead letters are. Shared by the subcommands.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Location {
-    /// Which DLQ to use: activities, rewards, webhook-ID or mail (messages that the function could not use), pipe,
+    /// Which DLQ to use: activities, events, rewards, webhook-ID or mail (messages that the function could not use), pipe,
     /// facts-pipe or coins-pipe (positions in a stream that the pipe gave up on), or snapshot (runs that failed; on AWS
     /// only)
     #[arg(long, value_name = "QUEUE", default_value = Of::ACTIVITIES)]

@@ -72,6 +72,7 @@ async fn letters_are_listed_shown_and_exported_and_stay() {
         listed["queues"],
         json!([
             {"name": "podium-activities-dlq", "letters": 5},
+            {"name": "podium-events-dlq", "letters": 0},
             {"name": "podium-pipe-dlq", "letters": 0},
         ])
     );
