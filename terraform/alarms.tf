@@ -112,7 +112,7 @@ locals {
     datapoints         = local.freshness_periods
   }
 
-  alarms = merge(local.request_alarms, local.event_queue_alarms, local.edge_alarms, local.api_alarms, local.pipeline_alarms, local.board_alarms, local.event_alarms, local.rewards_alarms, local.notices_alarms, local.table_alarms)
+  alarms = merge(local.request_alarms, local.event_queue_alarms, local.edge_alarms, local.api_alarms, local.pipeline_alarms, local.board_alarms, local.event_alarms, local.rewards_alarms, local.notices_alarms, local.bridge_alarms, local.table_alarms)
 
   # Posting and reading.
   request_alarms = {
@@ -177,6 +177,34 @@ locals {
         users_see  = "Some events are no activities, and their points are missing until an operator acts."
         check      = "podium dlq list --of events ${local.cli_options}. It shows the reasons."
         do         = "Correct event_mapping or whoever sends the events, then run podium dlq redrive --of events ${local.cli_options} within 14 days. No event counts twice."
+      })
+    }
+  ]...)
+
+  # From another system's stream to the queue of events, and from the topic of facts to its table.
+  bridge_alarms = merge([
+    for queue in aws_sqs_queue.bridge : {
+      bridge-behind = merge(local.queue_age, {
+        namespace  = "AWS/Lambda"
+        metrics    = ["IteratorAge"]
+        dimensions = { FunctionName = module.bridge[0].name, Resource = "${module.bridge[0].name}:${module.bridge[0].alias_name}" }
+        # CloudWatch has it in milliseconds.
+        threshold = 1000 * local.queue_age.threshold
+        users_see = "What people do in the other system appears late in Podium. The other system is not affected."
+        check     = "Warnings and errors in ${module.bridge[0].log_group}: they say why records are delivered again."
+        do        = "Fix the queue of events or the permission within 20 hours. Later: podium migrate backfill --without-tail, then verify."
+      })
+      bridge-queue-age = merge(local.queue_age, {
+        dimensions = { QueueName = queue.name }
+        users_see  = "What people do in Podium appears late in the other system. Podium is not affected."
+        check      = "Warnings and errors in ${module.bridge[0].log_group}: they say why messages were deferred."
+        do         = "Fix the other system's table or the permission. Nothing is lost: the queue keeps it for 14 days. Do not roll back meanwhile."
+      })
+      bridge-dead-letters = merge(local.dead_letters, {
+        dimensions = { QueueName = aws_sqs_queue.bridge_dead_letters[0].name }
+        users_see  = "Some activities are in one of the two systems only, until an operator acts."
+        check      = "podium dlq list --of bridge ${local.cli_options}. It shows the reasons."
+        do         = "No activity: correct mapping in legacy, apply, then podium migrate backfill --without-tail. Facts: fix the cause, then podium dlq redrive --of bridge ${local.cli_options}."
       })
     }
   ]...)
@@ -461,6 +489,7 @@ locals {
         directory  = "Some profiles cannot be read or edited (5xx). Boards are not affected."
         rewards    = "New coins appear late. Messages are redelivered; nothing is lost or given twice."
         notifier   = "Webhooks and mail tell late of coins. Messages are redelivered; nothing is lost."
+        bridge     = "Activities appear late in the system in which they were not done. Both are redelivered; nothing is lost."
         } : stage => {
         severity  = "today"
         users_see = users_see
@@ -496,6 +525,10 @@ locals {
         }
         notifier = {
           users_see = "Webhooks and mail tell late of coins. Messages are redelivered; nothing is lost."
+          do        = "Set reserve_concurrency"
+        }
+        bridge = {
+          users_see = "Activities appear late in the system in which they were not done. Both are redelivered; nothing is lost."
           do        = "Set reserve_concurrency"
         }
         } : stage => {
@@ -630,6 +663,7 @@ locals {
         directory  = module.directory.alarms
         rewards    = try(module.rewards[0].alarms, {})
         notifier   = try(module.notifier[0].alarms, {})
+        bridge     = try(module.bridge[0].alarms, {})
       } : { for about, alarm in alarms : "${stage}-${about}" => alarm }
     ]...),
     { board-not-to-be-trusted = aws_cloudwatch_composite_alarm.board_not_to_be_trusted },

@@ -212,7 +212,37 @@ locals {
     } if local.has_notices
   ]
 
-  dashboard_rows = concat(local.edge_rows, local.event_queue_rows, [
+  bridge_rows = [
+    for stage in ["bridge"] : {
+      heading = "Bridge: moving in from another system"
+      graphs = [
+        {
+          title = "Records and facts", metrics = [
+            concat([local.metric_namespace, local.metric["BatchSize"]], local.of_podium[stage], [{ label = "records and facts" }]),
+            concat(["AWS/SQS", "NumberOfMessagesDeleted"], local.of_queue[stage], [{ label = "facts carried back or left out" }]),
+          ]
+        },
+        {
+          title = "Failures", metrics = concat(
+            [
+              for name in ["DeadLettered", "Deferred"] :
+              concat([local.metric_namespace, local.metric[name]], local.of_podium[stage])
+            ],
+            local.function_failures[stage],
+            [concat(["AWS/SQS", "ApproximateNumberOfMessagesVisible"], local.of_queue["bridge_dead_letters"], [{ label = "dead letters", stat = "Maximum" }])],
+          )
+        },
+        {
+          title = "Behind the stream, and the queue", unit = "s", stat = "Maximum", metrics = [
+            concat(["AWS/SQS", "ApproximateAgeOfOldestMessage"], local.of_queue[stage], [{ label = "age of the oldest message" }]),
+            concat(["AWS/Lambda", "IteratorAge"], local.of_function[stage], [{ label = "behind the stream (ms)", yAxis = "right" }]),
+          ]
+        },
+      ]
+    } if local.has_bridge
+  ]
+
+  dashboard_rows = concat(local.edge_rows, local.event_queue_rows, local.bridge_rows, [
     {
       heading = "Ingest: activities are accepted and stored as facts"
       graphs = [
@@ -531,6 +561,7 @@ locals {
           [for queue in ["events"] : { stage = "ingest", queue = queue } if local.has_event_queue],
           [for stage in ["rewards"] : { stage = stage, queue = stage } if local.has_quests],
           [for queue in keys(local.destinations) : { stage = "notifier", queue = queue }],
+          [for stage in ["bridge"] : { stage = stage, queue = stage } if local.has_bridge],
         ),
         ["NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfMessagesDeleted", "NumberOfEmptyReceives"],
       ) :
@@ -562,7 +593,7 @@ locals {
   # Hidden inputs of the expressions below.
   cost_metrics = [for term in local.cost_terms : concat(term.metric, [{ id = term.id, visible = false }])]
   cost_by_stage = [
-    for stage in ["ingest", "stream", "queue", "aggregator", "facts", "rewards", "coins", "notifier", "snapshot", "serve", "directory"] :
+    for stage in ["ingest", "stream", "queue", "aggregator", "facts", "rewards", "coins", "notifier", "bridge", "snapshot", "serve", "directory"] :
     [{ id = stage, label = stage, expression = join(" + ", [for term in local.cost_terms : "FILL(${term.id}, 0) * ${term.usd}" if term.stage == stage]) }]
     if contains(local.cost_terms[*].stage, stage)
   ]

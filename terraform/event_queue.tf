@@ -3,7 +3,7 @@
 
 locals {
   # Whatever sends to the queue of events.
-  has_event_queue = var.event_bus != null
+  has_event_queue = var.event_bus != null || local.has_bridge
 
   # As many as ingest takes over HTTP at once, and few invocations at a time, so that a burst of events leaves most of ingest's
   # concurrency to those who post. Two invocations store some thousand events a second.

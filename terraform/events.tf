@@ -3,7 +3,7 @@
 # Neither waits for the other.
 
 locals {
-  has_facts_topic = var.facts_topic || local.has_quests
+  has_facts_topic = var.facts_topic || local.has_quests || local.has_bridge
 
   # What each pipe reads, and what it makes of it.
   event_streams = {

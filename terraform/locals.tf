@@ -7,6 +7,7 @@ locals {
     ["ingest", "aggregator", "snapshot", "serve", "directory"],
     [for name in ["rewards"] : name if local.has_quests],
     [for name in ["notifier"] : name if local.has_notices],
+    [for name in ["bridge"] : name if local.has_bridge],
   )
 
   # What all functions have in common.
@@ -56,6 +57,7 @@ locals {
     rewards    = { tables = ["activities", "coins", "progress", "standings"], receives = ["rewards"], sends = ["rewards_dead_letters"] }
     coins_pipe = { tables = ["coins"], receives = [], sends = ["coins_pipe_dead_letters"] }
     notifier   = { tables = ["notices", "standings"], receives = keys(local.destinations), sends = [for name in keys(local.destinations) : "${name}_dead_letters"] }
+    bridge     = { tables = ["standings"], receives = ["bridge"], sends = ["events", "bridge_dead_letters"] }
   }
 
   # The statements that allow it, by role. The key may only be used through the service, and for these tables and queues.

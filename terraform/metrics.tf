@@ -22,6 +22,7 @@ locals {
     },
     { for stage in ["rewards"] : stage => module.rewards[0].name if local.has_quests },
     { for stage in ["notifier"] : stage => module.notifier[0].name if local.has_notices },
+    { for stage in ["bridge"] : stage => module.bridge[0].name if local.has_bridge },
   )
 
   tables = merge(

@@ -115,6 +115,7 @@ output "log_groups" {
     api        = one(aws_cloudwatch_log_group.api[*].name)
     rewards    = one(module.rewards[*].log_group)
     notifier   = one(module.notifier[*].log_group)
+    bridge     = one(module.bridge[*].log_group)
   }
 }
 

@@ -17,6 +17,8 @@ locals {
     { for name, queue in aws_sqs_queue.event_pipe_dead_letters : "${name}_pipe_dead_letters" => queue },
     { for name in ["rewards"] : name => aws_sqs_queue.rewards[0] if local.has_quests },
     { for name in ["rewards_dead_letters"] : name => aws_sqs_queue.rewards_dead_letters[0] if local.has_quests },
+    { for name in ["bridge"] : name => aws_sqs_queue.bridge[0] if local.has_bridge },
+    { for name in ["bridge_dead_letters"] : name => aws_sqs_queue.bridge_dead_letters[0] if local.has_bridge },
     { for name in ["events"] : name => aws_sqs_queue.events[0] if local.has_event_queue },
     { for name in ["events_dead_letters"] : name => aws_sqs_queue.events_dead_letters[0] if local.has_event_queue },
     aws_sqs_queue.notices,
@@ -25,7 +27,7 @@ locals {
 
   # Which topic delivers to which queues: to the first, and what it cannot deliver to the second.
   delivered = merge(
-    { for name in ["rewards", "rewards_dead_letters"] : name => "facts" },
+    { for name in ["rewards", "rewards_dead_letters", "bridge", "bridge_dead_letters"] : name => "facts" },
     { for name in keys(local.destinations) : name => "coins" },
     { for name in keys(local.destinations) : "${name}_dead_letters" => "coins" },
   )
@@ -90,7 +92,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "activities_dead_letters" {
 resource "aws_sqs_queue_redrive_allow_policy" "no_source" {
   for_each = {
     for name, queue in local.queues : name => queue
-    if !contains(["activities_dead_letters", "rewards_dead_letters", "events_dead_letters"], name) && !contains([for name in keys(local.destinations) : "${name}_dead_letters"], name)
+    if !contains(["activities_dead_letters", "rewards_dead_letters", "events_dead_letters", "bridge_dead_letters"], name) && !contains([for name in keys(local.destinations) : "${name}_dead_letters"], name)
   }
 
   queue_url            = each.value.id

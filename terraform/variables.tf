@@ -227,6 +227,33 @@ variable "scoring_policy" {
   }
 }
 
+variable "legacy" {
+  description = <<-EOT
+    The system that people move in from, while both run (docs/MIGRATION.md), or null: the prefix of its tables, the ARN of the stream (NEW_IMAGE) of its table of events, in this account and region, and, for other tables than those of the published system, the content of the mapping that podium migrate plan wrote. Such as
+      { prefix = "edl-prod", stream_arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/edl-prod-Activities/stream/2026-01-01T00:00:00.000" }
+    A stream has two readers at most, and this is one of them.
+  EOT
+  type = object({
+    prefix     = string
+    stream_arn = string
+    mapping    = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.legacy == null ? true : can(regex("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}$", var.legacy.prefix))
+    error_message = "prefix in legacy must be the beginning of the names of tables, such as edl-prod for edl-prod-Activities."
+  }
+  validation {
+    condition     = var.legacy == null ? true : can(regex("^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]+/stream/.+$", var.legacy.stream_arn))
+    error_message = "stream_arn in legacy must be the ARN of a table's stream: aws dynamodb describe-table --table-name edl-prod-Activities --query Table.LatestStreamArn."
+  }
+  validation {
+    condition     = try(var.legacy.mapping == null ? true : can(keys(jsondecode(var.legacy.mapping).map)) && length(var.legacy.mapping) <= 2000, var.legacy == null)
+    error_message = "mapping in legacy must be the JSON that podium migrate plan wrote, with table and map, of at most 2,000 characters."
+  }
+}
+
 variable "event_mapping" {
   description = <<-EOT
     Which fields of an activity CloudEvents and EventBridge events have, by their type (detail-type of EventBridge). The data (or detail) of types without an entry are an activity as the API takes it. Such as
@@ -920,7 +947,7 @@ variable "function_concurrency" {
   # an hour. If each asks for 1,000 rows of users with ids of 128 characters, uncompressed, the answers have 199 kB, 28.7
   # GB an hour in all: $2.58 at $0.09 a GB. Requests ($0.03), four functions of 256 MB ($0.05), seven read units a
   # request ($0.13) and traces of one in twenty ($0.05) make it $2.84. Lambda refuses unsigned posts without charge.
-  description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator, rewards and, for each webhook and for mail, notifier: 2 to 1,000). Without reserve_concurrency only the maximum of these two applies. A function URL takes 10 requests a second for each: what anonymous readers can cost beyond CloudFront's cache grows by 70 cents an hour for each of serve. Whoever may post can cost $18 an hour for each of ingest, in batches of 100 activities."
+  description = "Maximum number of invocations at once, per function, 1 to 1,000 (aggregator, rewards, bridge and, for each webhook and for mail, notifier: 2 to 1,000). Without reserve_concurrency only the maximum of these two applies. A function URL takes 10 requests a second for each: what anonymous readers can cost beyond CloudFront's cache grows by 70 cents an hour for each of serve. Whoever may post can cost $18 an hour for each of ingest, in batches of 100 activities."
   type = object({
     ingest     = optional(number, 20)
     aggregator = optional(number, 4)
@@ -928,6 +955,7 @@ variable "function_concurrency" {
     directory  = optional(number, 4)
     rewards    = optional(number, 4)
     notifier   = optional(number, 2)
+    bridge     = optional(number, 2)
   })
   default  = {}
   nullable = false
@@ -937,8 +965,8 @@ variable "function_concurrency" {
     error_message = "Each value in function_concurrency must be a whole number from 1 to 1,000, such as { ingest = 20 }."
   }
   validation {
-    condition     = min(var.function_concurrency.aggregator, var.function_concurrency.rewards, var.function_concurrency.notifier) >= 2
-    error_message = "aggregator, rewards and notifier in function_concurrency must be at least 2, such as 4: the event source mapping of SQS allows no less."
+    condition     = min(var.function_concurrency.aggregator, var.function_concurrency.rewards, var.function_concurrency.notifier, var.function_concurrency.bridge) >= 2
+    error_message = "aggregator, rewards, notifier and bridge in function_concurrency must be at least 2, such as 4: the event source mapping of SQS allows no less."
   }
 }
 
@@ -952,6 +980,7 @@ variable "function_memory_mb" {
     directory  = optional(number, 256)
     rewards    = optional(number, 256)
     notifier   = optional(number, 256)
+    bridge     = optional(number, 256)
   })
   default  = {}
   nullable = false

@@ -321,7 +321,7 @@ run "without_login_and_quests_neither_is_watched" {
   command = plan
 
   assert {
-    condition = length([for name in keys(local.every_alarm) : name if can(regex("reward|fact|coin|progress|notice|notifier", name))]) == 0 && (
+    condition = length([for name in keys(local.every_alarm) : name if can(regex("reward|fact|coin|progress|notice|notifier|bridge", name))]) == 0 && (
       !strcontains(aws_cloudwatch_dashboard.podium.dashboard_body, "podium-test-rewards") && !strcontains(aws_cloudwatch_dashboard.podium.dashboard_body, "podium-test-facts")
     )
     error_message = "Without quests there are no rewards, so they must have no alarms and no graphs."

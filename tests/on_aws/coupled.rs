@@ -35,7 +35,7 @@ fn nothing_that_deploys_knows_the_coupled_function() {
     let build = std::fs::read_to_string(Path::new(ROOT).join("scripts/build")).expect("scripts/build");
     // By their names, so that a function is not built for being there.
     assert!(
-        build.contains("\nfunctions=(ingest aggregator rewards notifier snapshot serve directory)\n"),
+        build.contains("\nfunctions=(ingest aggregator rewards notifier bridge snapshot serve directory)\n"),
         "{build}"
     );
     assert!(build.contains(r#""${functions[@]/#/--package=}""#), "{build}");

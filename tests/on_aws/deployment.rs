@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The directory of an initialised Terraform module. `scripts/test` makes a copy for the tests and sets this.
 const MODULE: &str = "PODIUM_TEST_TERRAFORM_MODULE";
 
-pub const FUNCTIONS: [&str; 7] = [
+pub const FUNCTIONS: [&str; 8] = [
     "ingest",
     "aggregator",
     "snapshot",
@@ -18,6 +18,7 @@ pub const FUNCTIONS: [&str; 7] = [
     "directory",
     "rewards",
     "notifier",
+    "bridge",
 ];
 
 /// A quest for each task that is completed first.
@@ -30,9 +31,12 @@ pub const MAIL: &str = r#"coin_mail=["rewards@example.com"]"#;
 /// A bus whose events become activities.
 pub const EVENT_BUS: &str = r#"event_bus={name="learning",pattern="{\"source\":[\"com.example.lms\"]}"}"#;
 
+/// Another system from which people move in.
+pub const LEGACY: &str = r#"legacy={prefix="edl",stream_arn="arn:aws:dynamodb:us-east-1:111122223333:table/edl-Activities/stream/2026-01-01T00:00:00.000"}"#;
+
 /// Arguments that name the environment, choose what must be chosen there, and have a bus of events, a quest and who is told
-/// of its coins, so that everything is made.
-pub const IN_TEST: [&str; 12] = [
+/// of its coins, and another system, so that everything is made.
+pub const IN_TEST: [&str; 14] = [
     "-var",
     "environment=test",
     "-var",
@@ -45,6 +49,8 @@ pub const IN_TEST: [&str; 12] = [
     MAIL,
     "-var",
     EVENT_BUS,
+    "-var",
+    LEGACY,
 ];
 
 pub struct Deployment {
@@ -134,7 +140,7 @@ impl Deployment {
 
 /// The address of a resource in the module of a function. Some of them are not always there.
 pub fn address_in_function(name: &str, resource: &str) -> String {
-    let index = if ["rewards", "notifier"].contains(&name) {
+    let index = if ["rewards", "notifier", "bridge"].contains(&name) {
         "[0]"
     } else {
         ""

@@ -150,6 +150,7 @@ async fn an_applied_deployment_counts_each_activity_once() {
         QUESTS.to_owned(),
         MAIL.to_owned(),
         EVENT_BUS.to_owned(),
+        another_system(&emulator).await,
         oidc.clone(),
     ];
     // The bus is that of others, so it is there before.
@@ -185,6 +186,8 @@ async fn an_applied_deployment_counts_each_activity_once() {
     everyone_has_a_coin(&emulator, &serve_url).await;
     everyone_s_coin_is_mailed(&emulator, &mailbox).await;
     an_event_on_the_bus_is_counted(&emulator, &serve_url).await;
+    what_is_done_in_another_system_is_counted(&emulator, &serve_url).await;
+    what_is_done_in_podium_is_in_the_other_system(&emulator).await;
     mailbox.unsubscribe(&emulator).await;
     for pipe in pipes {
         pipe.stop().await.expect("the pipe stops");
@@ -256,6 +259,75 @@ async fn everyone_has_a_coin(emulator: &Emulator, serve_url: &str) {
     assert_eq!(coins["coins"][0]["evidence"], json!(["task-0"]), "{coins}");
 }
 
+/// Makes the tables of a system from which people move in, and returns the variable that names them. Its kinds are Podium's,
+/// which are worth what the scoring policy says.
+async fn another_system(emulator: &Emulator) -> String {
+    podium(emulator, &["legacy", "tables", "--prefix", "edl"]).await;
+    let described = emulator
+        .aws("dynamodb describe-table --table-name edl-Activities", &[])
+        .await;
+    let mapping = json!({
+        "table": "edl-Activities",
+        "map": {
+            "activity_id": "event_id", "user_id": "employee_id", "program_id": "program_id", "kind": "activity_type",
+            "occurred_at": "ts",
+        },
+        "joined": {"ts_event": ["ts", "event_id"]},
+    });
+    let legacy = json!({
+        "prefix": "edl",
+        "stream_arn": described["Table"]["LatestStreamArn"],
+        "mapping": mapping.to_string(),
+    });
+    format!("legacy={legacy}")
+}
+
+/// Puts an item into the other system's table, and waits until it is on the board.
+async fn what_is_done_in_another_system_is_counted(emulator: &Emulator, serve_url: &str) {
+    let now = jiff::Timestamp::now().strftime("%FT%TZ").to_string();
+    let item = json!({
+        "employee_id": {"S": "mover"}, "ts_event": {"S": format!("{now}#evt-1")}, "event_id": {"S": "evt-1"},
+        "program_id": {"S": "moved"}, "activity_type": {"S": "task_completed"}, "ts": {"S": now},
+    });
+    let put = ["--table-name", "edl-Activities", "--item", &item.to_string()];
+    emulator.aws("dynamodb put-item", &put).await;
+    let counted = listed(
+        emulator,
+        &format!("{serve_url}v1/boards/program:moved/users/mover"),
+    )
+    .await;
+    assert_eq!(counted["entry"]["activities"], 1, "{counted}");
+}
+
+/// Waits until what was posted before is in the other system's table, marked, and nothing that came from there.
+async fn what_is_done_in_podium_is_in_the_other_system(emulator: &Emulator) {
+    let scan = [
+        "--table-name",
+        "edl-Activities",
+        "--filter-expression",
+        "origin = :podium",
+        "--expression-attribute-values",
+        r#"{":podium": {"S": "podium"}}"#,
+    ];
+    let own = activities().len() as u64;
+    let carried = async {
+        loop {
+            let found = emulator.aws("dynamodb scan", &scan).await;
+            let items = found["Items"].as_array().cloned().unwrap_or_default();
+            if items.len() as u64 >= own {
+                return items;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let carried = tokio::time::timeout(2 * PATIENCE, carried).await;
+    let carried = carried.unwrap_or_else(|_| panic!("nothing is carried back: {}", emulator.log()));
+    assert!(
+        carried.iter().all(|item| item["employee_id"]["S"] != "mover"),
+        "{carried:?}"
+    );
+}
+
 /// Puts an event on the bus, whose detail is an activity, and waits until it is on the board.
 async fn an_event_on_the_bus_is_counted(emulator: &Emulator, serve_url: &str) {
     let detail = json!({"user_id": "guest", "program_id": "visits", "kind": "task_completed"});
@@ -271,21 +343,29 @@ async fn an_event_on_the_bus_is_counted(emulator: &Emulator, serve_url: &str) {
     let entries = json!([entry, other]).to_string();
     let put = emulator.aws("events put-events", &["--entries", &entries]).await;
     assert_eq!(put["FailedEntryCount"], 0, "{put}");
-    let url = format!("{serve_url}v1/boards/program:visits/users/guest");
+    let counted = listed(
+        emulator,
+        &format!("{serve_url}v1/boards/program:visits/users/guest"),
+    )
+    .await;
+    assert_eq!(counted["entry"]["activities"], 1, "{counted}");
+}
+
+/// Waits until somebody is on a board.
+async fn listed(emulator: &Emulator, url: &str) -> Value {
     let scope = format!("aws:amz:{}:lambda", crate::emulator::REGION);
     let user = format!("{0}:{0}", crate::emulator::ADMIN);
-    let counted = async {
+    let listed = async {
         loop {
-            let (status, document) = answer(emulator, &url, &["--aws-sigv4", &scope, "--user", &user]).await;
+            let (status, document) = answer(emulator, url, &["--aws-sigv4", &scope, "--user", &user]).await;
             if status == 200 {
                 return document;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     };
-    let counted = tokio::time::timeout(2 * PATIENCE, counted).await;
-    let counted = counted.unwrap_or_else(|_| panic!("the event is not counted: {}", emulator.log()));
-    assert_eq!(counted["entry"]["activities"], 1, "{counted}");
+    let listed = tokio::time::timeout(2 * PATIENCE, listed).await;
+    listed.unwrap_or_else(|_| panic!("{url} lists nobody: {}", emulator.log()))
 }
 
 /// A queue that gets what the topic for mail gets. The emulator sends no mail.
@@ -811,6 +891,14 @@ async fn each_role_is_refused_what_is_not_its_own(emulator: &Emulator) {
             "notifier coins: ",
             "notifier progress: ",
             "notifier notices: get put",
+            "bridge activities: ",
+            "bridge dedup: ",
+            "bridge standings: get",
+            "bridge snapshots: ",
+            "bridge people: ",
+            "bridge coins: ",
+            "bridge progress: ",
+            "bridge notices: ",
         ]
     );
 }

@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::deployment::{Deployment, EVENT_BUS, MAIL, QUESTS, WEBHOOKS, address_in_function, by_default};
+use crate::deployment::{
+    Deployment, EVENT_BUS, LEGACY, MAIL, QUESTS, WEBHOOKS, address_in_function, by_default,
+};
 
 /// The `Sid`s of statements that every function has.
 const OF_EVERY_FUNCTION: [&str; 2] = ["Log", "Trace"];
@@ -76,6 +78,7 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
             ("rewards", &function("rewards")),
             ("coins pipe", "aws_iam_role_policy.event_pipe[\"coins\"]"),
             ("notifier", &function("notifier")),
+            ("bridge", &function("bridge")),
             ("poster", "aws_iam_policy.post_activities"),
             ("reader", "aws_iam_policy.read_boards"),
         ],
@@ -128,6 +131,12 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         notifier: sqs:SendMessage on podium-test-webhook-crm-dlq
         notifier: secretsmanager:GetSecretValue on secret:podium/crm-AbCdEf
         notifier: sns:Publish on podium-test-coin-mail
+        bridge: dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams on table/edl-Activities/stream/2026-01-01T00:00:00.000
+        bridge: dynamodb:PutItem on table/edl-Activities
+        bridge: dynamodb:GetItem on table/podium-test-standings
+        bridge: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-bridge
+        bridge: sqs:SendMessage on podium-test-bridge-dlq
+        bridge: sqs:SendMessage on podium-test-events
         poster: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
         poster: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
         reader: lambda:InvokeFunctionUrl on function:podium-test-serve:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
@@ -180,6 +189,7 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         WEBHOOKS.to_owned(),
         MAIL.to_owned(),
         EVENT_BUS.to_owned(),
+        LEGACY.to_owned(),
         format!("kms_key_arn={KEY}"),
         format!("permissions_boundary_arn={BOUNDARY}"),
     ];
@@ -199,6 +209,7 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         ("rewards", "module.rewards[0].aws_iam_role_policy.function"),
         ("coins pipe", "aws_iam_role_policy.event_pipe[\"coins\"]"),
         ("notifier", "module.notifier[0].aws_iam_role_policy.function"),
+        ("bridge", "module.bridge[0].aws_iam_role_policy.function"),
     ];
     let lines: Vec<_> = roles
         .iter()
@@ -241,6 +252,10 @@ fn each_role_may_use_the_key_for_its_own_tables_and_queues() {
         notifier: kms:Decrypt for podium-test-mail podium-test-webhook-crm by sqs
         notifier: kms:Decrypt kms:GenerateDataKey for podium-test-mail-dlq podium-test-webhook-crm-dlq by sqs
         notifier: kms:Decrypt kms:GenerateDataKey for podium-test-coin-mail by sns
+        bridge: kms:Decrypt for function:podium-test-bridge by lambda
+        bridge: kms:Decrypt for podium-test-standings by dynamodb
+        bridge: kms:Decrypt for podium-test-bridge by sqs
+        bridge: kms:Decrypt kms:GenerateDataKey for podium-test-events podium-test-bridge-dlq by sqs
     ";
     let expected: Vec<_> = expected.trim().lines().map(str::trim).collect();
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));

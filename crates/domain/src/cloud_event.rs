@@ -1,4 +1,4 @@
-//! Makes activities of events: of `CloudEvents` 1.0 in their JSON format, and of what an EventBridge bus delivers.
+//! Makes activities of events: of `CloudEvents` 1.0 in their JSON format, and of what an `EventBridge` bus delivers.
 //!
 //! An activity gets an id that is made of the source and the id of its event, so an event that is sent again is a
 //! duplicate.
@@ -39,7 +39,7 @@ pub struct Event<'a> {
     data_field: &'static str,
 }
 
-/// The activity that a message of a queue has: a `CloudEvent`, an EventBridge event, or an activity as the API takes it,
+/// The activity that a message of a queue has: a `CloudEvent`, an `EventBridge` event, or an activity as the API takes it,
 /// with the id by which a message that is delivered again counts once.
 pub fn activity_of_message(
     body: &str,
@@ -103,7 +103,7 @@ impl<'a> Event<'a> {
         })
     }
 
-    /// Parses an event that a bus of EventBridge has made of what was put there.
+    /// Parses an event that a bus of `EventBridge` has made of what was put there.
     pub fn of_bus_event(raw: &'a RawValue) -> Result<Self, Rejection> {
         let mut fields = Fields::parse(raw, Form::BusEvent)?;
         Ok(Self {

@@ -14,7 +14,7 @@ pub(crate) const FIELDS: [&str; 10] = [
     "schema_version",
 ];
 
-/// Those of a CloudEvent; others are extensions.
+/// Those of a `CloudEvent`; others are extensions.
 pub(crate) const OF_CLOUD_EVENTS: [&str; 10] = [
     "specversion",
     "id",
@@ -28,7 +28,7 @@ pub(crate) const OF_CLOUD_EVENTS: [&str; 10] = [
     "data_base64",
 ];
 
-/// Those of an EventBridge event that matter; there are others.
+/// Those of an `EventBridge` event that matter; there are others.
 pub(crate) const OF_BUS_EVENTS: [&str; 5] = ["id", "source", "detail-type", "time", "detail"];
 
 /// Those of a correction, which either voids an activity or adds points.

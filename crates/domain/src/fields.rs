@@ -18,7 +18,7 @@ const COMPARED_MEMBERS_MAX: usize = 32;
 pub(crate) enum Form {
     Activity,
     CloudEvent,
-    /// An event as an EventBridge bus delivers it.
+    /// An event as an `EventBridge` bus delivers it.
     BusEvent,
     Correction,
     Person,

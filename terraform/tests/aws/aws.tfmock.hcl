@@ -461,6 +461,54 @@ override_resource {
 }
 
 override_resource {
+  target = module.bridge[0].aws_iam_role.function
+  values = {
+    arn = "arn:aws:iam::111122223333:role/podium-test-bridge"
+    id  = "podium-test-bridge"
+  }
+}
+
+override_resource {
+  target = module.bridge[0].aws_cloudwatch_log_group.function
+  values = {
+    arn = "arn:aws:logs:us-east-1:111122223333:log-group:/aws/lambda/podium-test-bridge"
+  }
+}
+
+override_resource {
+  target = module.bridge[0].aws_lambda_alias.live
+  values = {
+    arn = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-bridge:live"
+  }
+}
+
+override_resource {
+  target = module.bridge[0].aws_lambda_function.function
+  values = {
+    arn     = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-bridge"
+    version = "8"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.bridge[0]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-bridge"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-bridge"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-bridge"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.bridge_dead_letters[0]
+  values = {
+    arn = "arn:aws:sqs:us-east-1:111122223333:podium-test-bridge-dlq"
+    id  = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-bridge-dlq"
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/podium-test-bridge-dlq"
+  }
+}
+
+override_resource {
   target = module.rewards[0].aws_lambda_alias.live
   values = {
     arn = "arn:aws:lambda:us-east-1:111122223333:function:podium-test-rewards:live"

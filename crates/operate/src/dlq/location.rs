@@ -31,12 +31,14 @@ impl FromStr for Of {
 impl Of {
     const ACTIVITIES: &str = "activities";
     const REWARDS: &str = "rewards";
+    const BRIDGE: &str = "bridge";
     const EVENTS: &str = "events";
     const MAIL: &str = "mail";
     const SNAPSHOT: &str = "snapshot";
     /// The DLQs whose names are known.
-    const FIXED: [&str; 8] = [
+    const FIXED: [&str; 9] = [
         Self::ACTIVITIES,
+        Self::BRIDGE,
         Self::EVENTS,
         Self::REWARDS,
         Self::MAIL,
@@ -50,7 +52,14 @@ impl Of {
 
     /// Whether a function reads the queue that it belongs to.
     fn can_be_redriven(&self) -> bool {
-        [Self::ACTIVITIES, Self::EVENTS, Self::REWARDS, Self::MAIL].contains(&self.0.as_str())
+        [
+            Self::ACTIVITIES,
+            Self::BRIDGE,
+            Self::EVENTS,
+            Self::REWARDS,
+            Self::MAIL,
+        ]
+        .contains(&self.0.as_str())
             || self.0.starts_with(Self::WEBHOOK)
     }
 }
@@ -64,7 +73,7 @@ impl fmt::Display for Of {
 /// Where the dead letters are. Shared by the subcommands.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Location {
-    /// Which DLQ to use: activities, events, rewards, webhook-ID or mail (messages that the function could not use), pipe,
+    /// Which DLQ to use: activities, bridge, events, rewards, webhook-ID or mail (messages that the function could not use), pipe,
     /// facts-pipe or coins-pipe (positions in a stream that the pipe gave up on), or snapshot (runs that failed; on AWS
     /// only)
     #[arg(long, value_name = "QUEUE", default_value = Of::ACTIVITIES)]
