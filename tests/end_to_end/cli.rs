@@ -4,6 +4,7 @@ mod chaos;
 mod compare;
 mod correct;
 mod dlq;
+mod guide;
 mod local_stack;
 mod migrate;
 mod recovery;
@@ -42,7 +43,16 @@ pub async fn ready(program: &mut Child) -> (Value, BufReader<ChildStdout>) {
 }
 
 pub fn podium() -> Command {
-    let mut command = Command::new(bin_dir().join("podium"));
+    without_podium(Command::new(bin_dir().join("podium")))
+}
+
+/// The program, without any AWS settings in its environment.
+fn podium_without_aws() -> Command {
+    without_aws(Command::new(bin_dir().join("podium")))
+}
+
+/// A command with no settings of Podium in its environment.
+fn without_podium(mut command: Command) -> Command {
     command
         .env_remove("PODIUM_URL")
         .env_remove("PODIUM_SERVE_URL")
@@ -53,9 +63,9 @@ pub fn podium() -> Command {
     command
 }
 
-/// The program, without any AWS settings in its environment.
-fn podium_without_aws() -> Command {
-    let mut command = podium();
+/// A command with no settings of Podium or AWS in its environment.
+fn without_aws(command: Command) -> Command {
+    let mut command = without_podium(command);
     for name in [
         "AWS_PROFILE",
         "AWS_REGION",
