@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow};
 use aws_sdk_dynamodb::Client;
 use bridge::mirrored::NotPut;
 use bridge::{Item, mirrored};
+use client::Target;
 use domain::{Activity, Fact, ScoringPolicy};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use operate::deployment::Deployment;
@@ -27,6 +28,8 @@ pub struct Args {
     from: Legacy,
     #[command(flatten)]
     deployment: Deployment,
+    #[command(flatten)]
+    target: Target,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -45,8 +48,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let client = aws_sdk_dynamodbstreams::Client::new(&config);
     let follower = Follower::new(client, stream, files.read(File::Mirror)?);
     eprintln!(
-        "Carrying Podium's own activities back to {}. Leave this running; Ctrl-C stops it, and it resumes where it was.",
-        source.mapping.table
+        "Carrying what is posted to {} back to {}. Leave this running; Ctrl-C stops it, and it resumes where it was.",
+        args.target.url, source.mapping.table
     );
     // What is older than the stream. It is few, since what was carried over is left out.
     let earlier = all(&Facts::new(podium, activities), &source, &policy).await?;
