@@ -18,6 +18,7 @@ mod ids;
 mod independence;
 mod legacy_answer;
 mod login;
+mod migration;
 mod openapi;
 mod people;
 mod periods;

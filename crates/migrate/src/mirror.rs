@@ -1,6 +1,7 @@
 //! `podium migrate mirror`: carries Podium's own activities back into the other system, so that going back loses nothing.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use aws_sdk_dynamodb::Client;
@@ -10,10 +11,12 @@ use client::Target;
 use domain::{Activity, Fact, ScoringPolicy};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use operate::deployment::Deployment;
+use store::facts::Position;
 use store::schema::TableNames;
 use store::stream::Streamed;
 use store::{Facts, generations};
 use terminal::text::counted;
+use tokio::time::{Instant, sleep};
 
 use crate::follow::{Follower, Handled, until_stopped};
 use crate::source::{self, Legacy, Source};
@@ -21,6 +24,9 @@ use crate::state::File;
 
 const PUTS_AT_ONCE: usize = 16;
 const PAGE: i32 = 1_000;
+/// How long an activity may be on its way back, and how often to look for it.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -51,13 +57,15 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         "Carrying what is posted to {} back to {}. Leave this running; Ctrl-C stops it, and it resumes where it was.",
         args.target.url, source.mapping.table
     );
-    // What is older than the stream. It is few, since what was carried over is left out.
-    let earlier = all(&Facts::new(podium, activities), &source, &policy).await?;
-    if earlier > 0 {
-        eprintln!(
-            "{} carried back.",
-            counted(earlier, "activity is", "activities are")
-        );
+    // What is older than the stream, unless an earlier process has followed that from then on.
+    if follower.followed.covers_since.is_none() {
+        let earlier = all(&Facts::new(podium, activities), &source, &policy).await?;
+        if earlier > 0 {
+            eprintln!(
+                "{} carried back.",
+                counted(earlier, "activity is", "activities are")
+            );
+        }
     }
     let handle = async |items: Vec<Item>| {
         let activities: Vec<_> = items.iter().filter_map(own).collect();
@@ -96,21 +104,26 @@ fn own(item: &Item) -> Option<Activity> {
 async fn all(facts: &Facts, source: &Source, policy: &ScoringPolicy) -> anyhow::Result<u64> {
     let (mut carried, mut after) = (0, None);
     loop {
-        let page = facts.page((0, 1), after.as_ref(), PAGE).await?;
-        let own: Vec<Activity> = page
-            .facts
-            .into_iter()
-            .filter_map(|stored| match stored.fact {
-                Fact::Activity(activity) if mirrored::is_own(&activity) => Some(activity),
-                _ => None,
-            })
-            .collect();
+        let (own, next) = own_page(facts, after.as_ref()).await?;
         carried += put_all(source, policy, &own).await?.carried;
-        after = page.next;
+        after = next;
         if after.is_none() {
             return Ok(carried);
         }
     }
+}
+
+/// Podium's own activities on a page of its facts, and where the next page begins.
+async fn own_page(
+    facts: &Facts,
+    after: Option<&Position>,
+) -> anyhow::Result<(Vec<Activity>, Option<Position>)> {
+    let page = facts.page((0, 1), after, PAGE).await?;
+    let own = page.facts.into_iter().filter_map(|stored| match stored.fact {
+        Fact::Activity(activity) if mirrored::is_own(&activity) => Some(activity),
+        _ => None,
+    });
+    Ok((own.collect(), page.next))
 }
 
 async fn put_all(
@@ -143,23 +156,29 @@ async fn put(source: &Source, policy: &ScoringPolicy, activity: &Activity) -> an
     }
 }
 
-/// The number of Podium's own activities, and of those the other system lacks.
+/// The number of Podium's own activities, and of those the other system lacks, although they had the time to be
+/// carried back.
 pub async fn lacking(source: &Source, facts: &Facts) -> anyhow::Result<(u64, u64)> {
-    let events = crate::facts::Events::read(source).await?;
-    let (mut own, mut lacking, mut after) = (0, 0, None);
+    // Podium's first: what is posted meanwhile is carried back as well, and need not be there yet.
+    let (mut own, mut after) = (Vec::new(), None);
     loop {
-        let page = facts.page((0, 1), after.as_ref(), PAGE).await?;
-        for stored in page.facts {
-            if let Fact::Activity(activity) = stored.fact
-                && mirrored::is_own(&activity)
-            {
-                own += 1;
-                lacking += u64::from(!events.has_mirrored(&activity));
-            }
-        }
-        after = page.next;
+        let (page, next) = own_page(facts, after.as_ref()).await?;
+        own.extend(page);
+        after = next;
         if after.is_none() {
-            return Ok((own, lacking));
+            break;
         }
+    }
+    let until = Instant::now() + UNDER_WAY_MAX;
+    loop {
+        let events = crate::facts::Events::read(source).await?;
+        let lacking = own
+            .iter()
+            .filter(|activity| !events.has_mirrored(activity))
+            .count();
+        if lacking == 0 || Instant::now() >= until {
+            return Ok((own.len() as u64, lacking as u64));
+        }
+        sleep(LOOK_EVERY).await;
     }
 }
