@@ -148,6 +148,8 @@ impl<'a> Applied<'a> {
         } = self
             .emulator
             .command("terraform")
+            // The emulator ends a connection of HTTP/2 after a thousand requests, in the middle of some.
+            .env("GODEBUG", "http2client=0")
             .arg(format!("-chdir={}", self.module.display()))
             .args(arguments)
             .stdin(Stdio::null())
