@@ -92,7 +92,7 @@ run "default" {
     error_message = "An alarm must link to the runbook section of its own name."
   }
   assert {
-    condition     = length(local.every_alarm) == 58 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 58
+    condition     = length(local.every_alarm) == 59 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 59
     error_message = "There must be 48 alarms, all of them on the dashboard. Change the number here when you add or remove one."
   }
 
@@ -181,8 +181,8 @@ run "default" {
     error_message = "An alarm uses a metric that no function reports."
   }
   assert {
-    condition     = length([for alarm in aws_cloudwatch_metric_alarm.this : alarm if alarm.namespace == "Podium"]) == 10
-    error_message = "Ten alarms must use metrics that the functions report themselves."
+    condition     = length([for alarm in aws_cloudwatch_metric_alarm.this : alarm if alarm.namespace == "Podium"]) == 11
+    error_message = "Eleven alarms must use metrics that the functions report themselves."
   }
   assert {
     condition = alltrue(flatten([
