@@ -169,8 +169,14 @@ locals {
       events-queue-age = merge(local.queue_age, {
         dimensions = { QueueName = queue.name }
         users_see  = "Activities that come as events appear late. Posting over HTTP is not affected."
-        check      = "Warnings in ${module.ingest.log_group}: the field reason says why a message was deferred. Is ingest-errors firing as well?"
+        check      = "Warnings in ${module.ingest.log_group}: the field reasons says why a message was deferred. Is ingest-errors firing as well?"
         do         = "Fix the cause, usually a throttled table or a missing permission. Nothing is lost: the queue keeps it for 14 days."
+      })
+      events-deferred = merge(local.deferred, {
+        dimensions = local.metric_dimensions.ingest
+        users_see  = "Activities that come as events are missing for hours. Posting over HTTP is not affected."
+        check      = "Warnings in ${module.ingest.log_group}: the field reasons says why messages are deferred."
+        do         = "Fix the cause within 14 days. SQS then deletes the messages, and whoever sends the events must send them again."
       })
       events-dead-letters = merge(local.dead_letters, {
         dimensions = { QueueName = aws_sqs_queue.events_dead_letters[0].name }

@@ -60,7 +60,7 @@ run "with_a_bus" {
     error_message = "The mapping must connect the queue to the alias live of ingest with partial responses, and leave most of its concurrency to those who post."
   }
   assert {
-    condition     = alltrue([for name in ["events-queue-age", "events-dead-letters"] : contains(keys(local.every_alarm), name)])
+    condition     = alltrue([for name in ["events-queue-age", "events-deferred", "events-dead-letters"] : contains(keys(local.every_alarm), name)])
     error_message = "The queue and its DLQ must have their alarms."
   }
 }

@@ -9,7 +9,7 @@ use telemetry::Metric;
 use tokio::time::Instant;
 
 use crate::answer::{ItemStatus, Items};
-use crate::{Ingest, Kept, Posted, STORE_WITHIN, as_float, received};
+use crate::{Ingest, Kept, Posted, STORE_WITHIN, as_float, received, write_units};
 
 impl Ingest {
     /// Takes a batch at `now`, and returns before `deadline` which messages must be delivered again.
@@ -38,18 +38,15 @@ impl Ingest {
         let dead = queues.settle(&mut verdicts).await;
 
         let count = |status| kept.iter().filter(|kept| kept.result.status == status).count();
-        self.meter.emit(
+        self.emit(
             now,
-            &[
+            vec![
                 (Metric::BatchSize, as_float(records.len())),
                 (Metric::Accepted, as_float(count(ItemStatus::Accepted))),
                 (Metric::Duplicates, as_float(count(ItemStatus::Duplicate))),
                 (Metric::DeadLettered, as_float(dead)),
                 (Metric::Deferred, as_float(verdicts.deferred.len())),
-                (
-                    Metric::ActivitiesWriteUnits,
-                    kept.iter().map(|kept| kept.write_units).sum(),
-                ),
+                (Metric::ActivitiesWriteUnits, write_units(&kept)),
             ],
         );
         verdicts.response()

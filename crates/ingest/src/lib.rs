@@ -225,7 +225,7 @@ impl Ingest {
                 "What was posted could not be stored. The client is asked to send it again."
             );
         }
-        let mut metrics = vec![
+        let metrics = vec![
             (Metric::BatchSize, as_float(kept.len())),
             (Metric::Accepted, as_float(count(ItemStatus::Accepted))),
             (Metric::Duplicates, as_float(count(ItemStatus::Duplicate))),
@@ -236,14 +236,15 @@ impl Ingest {
                 ),
             ),
             (Metric::Unavailable, as_float(count(ItemStatus::Unavailable))),
-            (
-                Metric::ActivitiesWriteUnits,
-                kept.iter().fold(0.0, |sum, kept| sum + kept.write_units),
-            ),
+            (Metric::ActivitiesWriteUnits, write_units(kept)),
         ];
-        // Every request writes a line, so its length is a cost.
+        self.emit(received_at, metrics);
+    }
+
+    /// Every request writes a line, so its length is a cost: what is nothing is left out.
+    fn emit(&self, at: Timestamp, mut metrics: Vec<(Metric, f64)>) {
         metrics.retain(|(_, value)| *value > 0.0);
-        self.meter.emit(received_at, &metrics);
+        self.meter.emit(at, &metrics);
     }
 
     /// Records activities, each with its place in the request.
@@ -320,6 +321,10 @@ impl Ingest {
 #[expect(clippy::cast_precision_loss, reason = "at most 100 items")]
 fn as_float(count: usize) -> f64 {
     count as f64
+}
+
+fn write_units(kept: &[Kept]) -> f64 {
+    kept.iter().fold(0.0, |sum, kept| sum + kept.write_units)
 }
 
 /// Why something was not stored, for the log.

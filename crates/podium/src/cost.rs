@@ -116,7 +116,7 @@ const NOTICES_METRICS: f64 = 7.0;
 const NOTICES_ALARMS: f64 = 8.0;
 const REWARDS_METRICS: f64 = 10.0;
 const REWARDS_ALARMS: f64 = 10.0;
-const EVENT_QUEUE_ALARMS: f64 = 2.0;
+const EVENT_QUEUE_ALARMS: f64 = 3.0;
 
 const GIGABYTE: f64 = 1e9;
 
