@@ -93,7 +93,7 @@ run "default" {
     error_message = "An alarm must link to the runbook section of its own name."
   }
   assert {
-    condition     = length(local.every_alarm) == 58 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 58
+    condition     = length(local.every_alarm) == 63 && length(jsondecode(aws_cloudwatch_dashboard.podium.dashboard_body).widgets[1].properties.alarms) == 63
     error_message = "There must be 48 alarms, all of them on the dashboard. Change the number here when you add or remove one."
   }
 

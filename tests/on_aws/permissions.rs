@@ -135,8 +135,8 @@ fn each_role_may_do_what_its_stage_does_and_no_more() {
         bridge: dynamodb:PutItem on table/edl-Activities
         bridge: dynamodb:GetItem on table/podium-test-standings
         bridge: sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility on podium-test-bridge
-        bridge: sqs:SendMessage on podium-test-bridge-dlq
         bridge: sqs:SendMessage on podium-test-events
+        bridge: sqs:SendMessage on podium-test-bridge-dlq
         poster: lambda:InvokeFunctionUrl on function:podium-test-ingest:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}
         poster: lambda:InvokeFunction on function:podium-test-ingest:live if {"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}
         reader: lambda:InvokeFunctionUrl on function:podium-test-serve:live if {"StringEquals":{"lambda:FunctionUrlAuthType":"AWS_IAM"}}

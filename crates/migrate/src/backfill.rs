@@ -75,8 +75,9 @@ enum KeyType {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let source = args.from.connect().await?;
     let files = args.from.files();
+    let named = args.from.named(args.to.url());
     if !args.without_tail {
-        wait_for_tail(&files, &args.from.prefix).await?;
+        wait_for_tail(&files, &named).await?;
     }
     let mut state: Backfilled = files.read(File::Backfill)?;
     if args.from_start || state.done_at.is_some() || state.segments.is_empty() {
@@ -100,8 +101,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     ended.context("run the same command again to resume")?;
     println!(
-        "Everything that was in {} before the tail began is carried over. Next: podium migrate verify --from {}",
-        source.mapping.table, args.from.prefix
+        "Everything that was in {} before the tail began is carried over. Next: podium migrate verify --from {named}",
+        source.mapping.table
     );
     if state.tally.rejected() > 0 {
         eprintln!(

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
+use client::Target;
 use import::To;
 use jiff::{SignedDuration, Timestamp};
 use operate::deployment::Deployment;
@@ -39,7 +40,7 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let files = args.from.files();
     let now = Timestamp::now();
-    let prefix = &args.from.prefix;
+    let prefix = &args.from.named(args.to.url());
     if args.check {
         return arrived(&files, prefix, now, args.with_bridge);
     }
@@ -103,11 +104,13 @@ pub struct RollbackArgs {
     from: Legacy,
     #[command(flatten)]
     deployment: Deployment,
+    #[command(flatten)]
+    target: Target,
 }
 
 pub async fn roll_back(args: RollbackArgs) -> anyhow::Result<ExitCode> {
     let files = args.from.files();
-    let prefix = &args.from.prefix;
+    let prefix = &args.from.named(args.target.url.as_str());
     ensure!(
         files.migration()?.finished_at.is_none(),
         "this migration is finished; begin another one to go back: podium migrate mirror --from {prefix}"
@@ -139,11 +142,13 @@ pub async fn roll_back(args: RollbackArgs) -> anyhow::Result<ExitCode> {
 pub struct FinishArgs {
     #[command(flatten)]
     from: Legacy,
+    #[command(flatten)]
+    target: Target,
 }
 
 pub fn finish(args: &FinishArgs) -> anyhow::Result<ExitCode> {
     let files = args.from.files();
-    let prefix = &args.from.prefix;
+    let prefix = &args.from.named(args.target.url.as_str());
     let migration = files.migration()?;
     ensure!(
         migration.arrived_at.is_some(),
@@ -160,7 +165,8 @@ pub fn finish(args: &FinishArgs) -> anyhow::Result<ExitCode> {
     files.change(|migration| migration.finished_at = Some(now))?;
     println!(
         "Everything that happened is in Podium. Stop tail and mirror; on AWS, take the variable legacy out. The tables \
-         {prefix}-* are unchanged but for what mirror added: back them up, and delete them when you like."
+         {prefix}-* are unchanged but for what mirror added: back them up, and delete them when you like.",
+        prefix = args.from.prefix
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 use aws_sdk_dynamodb::Client;
 use bridge::mirrored::NotPut;
 use bridge::{Item, mirrored};
+use client::Target;
 use domain::{Activity, Fact, ScoringPolicy};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use operate::deployment::Deployment;
@@ -33,6 +34,8 @@ pub struct Args {
     from: Legacy,
     #[command(flatten)]
     deployment: Deployment,
+    #[command(flatten)]
+    target: Target,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -51,8 +54,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let client = aws_sdk_dynamodbstreams::Client::new(&config);
     let follower = Follower::new(client, stream, files.read(File::Mirror)?);
     eprintln!(
-        "Carrying Podium's own activities back to {}. Leave this running; Ctrl-C stops it, and it resumes where it was.",
-        source.mapping.table
+        "Carrying what is posted to {} back to {}. Leave this running; Ctrl-C stops it, and it resumes where it was.",
+        args.target.url, source.mapping.table
     );
     // What is older than the stream, unless an earlier process has followed that from then on.
     if follower.followed.covers_since.is_none() {

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
+use domain::ScoringPolicy;
+use domain::worth::Form;
+use import::To;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use terminal::text::{counted, grouped, printable};
@@ -22,6 +25,8 @@ const NAMES_MAX: usize = 1_000_000;
 pub struct Args {
     #[command(flatten)]
     from: Legacy,
+    #[command(flatten)]
+    to: To,
 }
 
 #[derive(Default)]
@@ -63,13 +68,53 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
          Terraform's variable scoring_policy.",
         files.path(File::Policy).display()
     );
+    say_what_podium_takes(&plan, &args.to).await;
     files.change(|migration| migration.planned_at = Some(Timestamp::now()))?;
-    println!("Next: podium migrate tail --from {}", args.from.prefix);
+    println!(
+        "Next: podium migrate tail --from {}",
+        args.from.named(args.to.url())
+    );
     Ok(if plan.unfit == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Whether the scoring policy that Podium has now is such a one. It may not run yet.
+async fn say_what_podium_takes(plan: &Plan, to: &To) {
+    let url = to.url();
+    let policy = async { anyhow::Ok(to.api().await?.policy().await?) };
+    let Ok(policy) = policy.await else {
+        println!("Podium at {url} does not say its scoring policy, so it was not compared.");
+        return;
+    };
+    let unlike: Vec<_> = plan
+        .kinds
+        .iter()
+        .filter(|(kind, found)| !takes(&policy, kind, found))
+        .map(|(kind, _)| printable(kind))
+        .collect();
+    if unlike.is_empty() {
+        println!("The scoring policy of Podium at {url} takes all of them.");
+    } else {
+        println!(
+            "The scoring policy of Podium at {url} does not take: {}",
+            unlike.join(", ")
+        );
+    }
+}
+
+fn takes(policy: &ScoringPolicy, kind: &str, found: &Kind) -> bool {
+    let Ok(kind) = kind.parse() else { return false };
+    let Ok(worth) = policy.worth(&kind, Timestamp::now()) else {
+        return false;
+    };
+    match (found.points, worth.form) {
+        (Some((_, most)), Form::Given { max }) => most <= i64::from(max),
+        (Some(_), _) => false,
+        (None, form) => !matches!(form, Form::Given { .. } | Form::PerQuantity { .. }),
+    }
 }
 
 async fn read(source: &Source) -> anyhow::Result<Plan> {

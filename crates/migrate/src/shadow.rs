@@ -67,7 +67,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Some(known) = known else {
         bail!(
             "run `podium migrate verify --from {}` first: it finds what the other system lost, which no board shows",
-            args.from.prefix
+            args.from.named(args.to.url())
         );
     };
     let api = args.to.api().await?;

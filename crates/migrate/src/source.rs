@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bridge::{Item, Mapping};
 use operate::deployment::Deployment;
+use terminal::text::shell_word;
 
 use crate::state::{File, Files};
 
@@ -18,6 +19,9 @@ use crate::state::{File, Files};
 const PROGRESS: &str = "ProgramProgress";
 const TOTALS: &str = "EmployeeTotals";
 const LEADERBOARD: &str = "GlobalLeaderboard";
+
+/// Where `podium local` answers unless told otherwise.
+const LOCAL_URL: &str = "http://127.0.0.1:7000";
 
 /// Of the prefix of tables, by the rules for their names.
 const PREFIX_BYTES_MAX: usize = 200;
@@ -55,6 +59,16 @@ pub struct Source {
 }
 
 impl Legacy {
+    /// The prefix, and the address of Podium unless it is the usual one, as the next commands want them.
+    pub fn named(&self, url: &str) -> String {
+        let url = url.trim_end_matches('/');
+        if url == LOCAL_URL {
+            self.prefix.clone()
+        } else {
+            format!("{} --url {}", self.prefix, shell_word(url))
+        }
+    }
+
     pub fn files(&self) -> Files {
         Files::new(&self.prefix)
     }

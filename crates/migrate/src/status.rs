@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use client::Target;
 use jiff::Timestamp;
 use terminal::text::{age, grouped};
 
@@ -14,6 +15,8 @@ use crate::state::{File, Files, Migration};
 pub struct Args {
     #[command(flatten)]
     from: Legacy,
+    #[command(flatten)]
+    target: Target,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -22,7 +25,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for (stage, state) in known.stages(now) {
         println!("{stage:<9} {state}");
     }
-    println!("\nNext: {}", known.next(&args.from.prefix, now));
+    println!(
+        "\nNext: {}",
+        known.next(&args.from.named(args.target.url.as_str()), now)
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,16 +6,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use client::{Api, Target};
 use domain::FactKey;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use operate::deployment::Deployment;
 use operate::reconcile;
+use reqwest::Url;
 use serde::Serialize;
 use store::Facts;
 use store::schema::TableNames;
 use terminal::duration;
-use terminal::text::{grouped, printable};
+use terminal::text::{age, grouped, printable};
 use tokio::time::{Instant, sleep};
 
 use crate::compare::{Cause, InProgram, InTotal, Person};
@@ -32,6 +34,7 @@ const PEOPLE_AT_ONCE: usize = 16;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// So many facts that are missing are looked for again; with more, something is wrong.
 const LOOKED_FOR_MAX: usize = 10_000;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The rows of each kind that are listed without --json.
 const SHOWN: usize = 20;
 
@@ -47,6 +50,8 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     deployment: Deployment,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,6 +125,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
+        print_board_age(args.target.url).await?;
     }
     let points = report.employee_totals.iter();
     let verified = Verified {
@@ -138,6 +144,15 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What was compared are facts and counts. Readers see them with the next board.
+async fn print_board_age(url: Url) -> anyhow::Result<()> {
+    match Api::new(url, ANSWER_TIMEOUT)?.status().await {
+        Ok(status) => println!("boards     published {} ago", age(status.freshness.age_seconds)),
+        Err(error) => println!("boards     not looked at: {error:#}"),
+    }
+    Ok(())
 }
 
 async fn compare_facts(

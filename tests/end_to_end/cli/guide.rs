@@ -31,24 +31,43 @@ again() {
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 "#;
 
-/// The lines of the blocks that a shell runs, with the addresses of a stack. Comparing takes less time here.
-fn commands(stack: &TestStack) -> Vec<String> {
+/// The lines of the blocks of a kind.
+fn lines(kind: &str) -> Vec<&'static str> {
+    let begin = format!("```{kind}");
     let mut lines = Vec::new();
-    let mut is_shell = false;
+    let mut is_in = false;
     for line in GUIDE.lines() {
-        match line {
-            "```sh" => is_shell = true,
-            "```" => is_shell = false,
-            _ if is_shell => lines.push(
-                line.replace("http://127.0.0.1:7101", &stack.stack.aws_url)
-                    .replace("http://127.0.0.1:7001", &stack.stack.aws_url)
-                    .replace("http://127.0.0.1:7000", &stack.stack.web_url)
-                    .replace("--for 2m", "--for 3s"),
-            ),
-            _ => {}
+        if line.starts_with("```") {
+            is_in = line == begin;
+        } else if is_in {
+            lines.push(line);
         }
     }
     lines
+}
+
+/// What a shell runs, with the addresses of a stack. Comparing takes less time here.
+fn commands(stack: &TestStack) -> Vec<String> {
+    let commands = lines("sh").into_iter().map(|line| {
+        line.replace("http://127.0.0.1:7101", &stack.stack.aws_url)
+            .replace("http://127.0.0.1:7001", &stack.stack.aws_url)
+            .replace("http://127.0.0.1:7000", &stack.stack.web_url)
+            .replace("--for 2m", "--for 3s")
+    });
+    commands.collect()
+}
+
+/// What differs on AWS is read at least.
+#[tokio::test]
+async fn the_commands_of_the_guide_for_aws_have_options_that_there_are() {
+    let commands = lines("text");
+    assert!(commands.len() >= 2, "{commands:?}");
+    for command in commands {
+        let words = command.split(' ').skip(1);
+        let mut podium = podium_without_aws();
+        podium.args(words).arg("--help");
+        end(podium).await.check(0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
