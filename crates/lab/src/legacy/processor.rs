@@ -213,6 +213,10 @@ mod tests {
                 }
             }
             crashes += 1;
+            assert!(
+                crashes <= EVENTS,
+                "an event crashes the processor again and again"
+            );
         }
     }
 
