@@ -63,7 +63,7 @@ run "default" {
     webhooks  = { crm = { url = "https://crm.example.com/coins", secret_arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:podium/crm-AbCdEf" } }
     coin_mail = ["rewards@example.com"]
     event_bus = { name = "learning", pattern = "{\"source\":[\"com.example.lms\"]}" }
-    legacy = { prefix = "edl", stream_arn = "arn:aws:dynamodb:us-east-1:111122223333:table/edl-Activities/stream/2026-01-01T00:00:00.000" }
+    legacy    = { prefix = "edl", stream_arn = "arn:aws:dynamodb:us-east-1:111122223333:table/edl-Activities/stream/2026-01-01T00:00:00.000" }
   }
 
   assert {
