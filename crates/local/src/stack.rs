@@ -36,7 +36,7 @@ use self::queues::create_queues;
 use crate::dynamodb::{DynamoDb, TtlSweeper};
 use crate::endpoint::{self, Services};
 use crate::event_source::EventSource;
-use crate::lambda::Lambda;
+use crate::lambda::{Function, Lambda};
 use crate::pipe::Pipe;
 use crate::scheduler::Schedule;
 use crate::settings;
@@ -179,19 +179,9 @@ impl Stack {
             data: data.as_ref(),
         };
         let (counting, rewarding, telling) = carrying.start(&queues, function)?;
-        let events = if config.coupled {
-            None
-        } else {
-            Some(carrying.events(&queues, function("ingest")?)?)
-        };
+        let events = carrying.events(&queues, function)?;
         let injector = carrying.injector(&queues, counting.as_ref(), rewarding.as_ref(), telling.as_ref());
-        let snapshots = Schedule::start(config.snapshot_every, {
-            let invoke = invoker(function("snapshot")?);
-            move || {
-                let invocation = invoke(Bytes::from_static(b"{}"));
-                async { invocation.await.map(drop) }
-            }
-        });
+        let snapshots = snapshots(config.snapshot_every, function("snapshot")?);
 
         let router = web::router(
             &Functions {
@@ -322,6 +312,15 @@ impl Stack {
         }
         pipe
     }
+}
+
+/// Invokes the function of snapshots again and again.
+fn snapshots(every: Duration, snapshot: Function) -> Schedule {
+    let invoke = invoker(snapshot);
+    Schedule::start(every, move || {
+        let invocation = invoke(Bytes::from_static(b"{}"));
+        async { invocation.await.map(drop) }
+    })
 }
 
 /// Loopback, the names that were added, and the address that was asked for, which no web page can own.

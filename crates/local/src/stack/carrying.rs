@@ -170,8 +170,15 @@ impl Carrying<'_> {
         tasks
     }
 
-    /// From the queue of events to ingest.
-    pub(super) fn events(&self, queues: &Queues, ingest: Function) -> anyhow::Result<EventSource> {
+    /// From the queue of events to ingest, unless the stack is coupled.
+    pub(super) fn events(
+        &self,
+        queues: &Queues,
+        function: impl Fn(&str) -> anyhow::Result<Function>,
+    ) -> anyhow::Result<Option<EventSource>> {
+        if self.config.coupled {
+            return Ok(None);
+        }
         let mapping = EventSourceMapping {
             queue: queues.events.clone(),
             batch_size: settings::EVENTS_BATCH_SIZE,
@@ -179,7 +186,7 @@ impl Carrying<'_> {
             maximum_concurrency: settings::EVENTS_CONCURRENCY,
             faults: self.config.faults.clone(),
         };
-        Ok(mapping.start(invoker(ingest))?)
+        Ok(Some(mapping.start(invoker(function("ingest")?))?))
     }
 
     fn counting(&self, queues: &Queues, aggregator: Function) -> anyhow::Result<Counting> {
