@@ -78,7 +78,6 @@ impl Ingest {
     }
 
     /// Over HTTP alone.
-
     pub fn new(activities: Activities, config: Config) -> Self {
         Self {
             activities,

@@ -61,6 +61,7 @@ pub enum Claim {
 
 /// The item of `GlobalLeaderboard`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "as the system itself names them")]
 pub struct Leaderboard {
     leaderboard_id: String,
     as_of: String,
