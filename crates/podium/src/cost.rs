@@ -349,7 +349,7 @@ fn rewards(volume: Volume) -> f64 {
         + REWARDS_ALARMS * price::ALARM
 }
 
-/// What the queue of events costs, if all activities come by it. EventBridge sends each event by itself, and a rule costs
+/// What the queue of events costs, if all activities come by it. `EventBridge` sends each event by itself, and a rule costs
 /// nothing; whoever puts an event on the bus pays for that.
 fn event_queue(volume: Volume) -> f64 {
     (posts(volume) + 2.0 * queued(volume).received) * price::QUEUE_REQUEST + EVENT_QUEUE_ALARMS * price::ALARM
