@@ -14,7 +14,8 @@ pub struct Activity {
     pub employee_id: String,
     pub event_id: String,
     pub program_id: String,
-    pub activity_type: ActivityType,
+    #[serde(rename = "activity_type")]
+    pub kind: ActivityType,
     #[serde(rename = "points_awarded")]
     pub points: Points,
     /// In whole seconds.
@@ -59,7 +60,7 @@ impl TryFrom<u8> for Points {
 #[expect(clippy::struct_field_names, reason = "as the system itself names them")]
 pub struct Event {
     pub employee_id: String,
-    pub event_id: String,
+    pub id: String,
     pub program_id: String,
     pub points: i64,
     pub ts: String,
@@ -77,7 +78,7 @@ impl Event {
         let points = points.and_then(|points| points.parse().ok());
         Ok(Self {
             employee_id: text("employee_id")?,
-            event_id: text("event_id")?,
+            id: text("event_id")?,
             program_id: text("program_id")?,
             points: points.context("an activity without points_awarded")?,
             ts: text("ts")?,

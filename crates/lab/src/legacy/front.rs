@@ -92,7 +92,7 @@ async fn take(State(tables): State<Tables>, body: Bytes) -> Response {
             .event_id
             .unwrap_or_else(|| format!("evt_{}", Uuid::new_v4().simple())),
         program_id: posted.program_id,
-        activity_type: posted.activity_type,
+        kind: posted.activity_type,
         points: posted.points,
         ts: whole_seconds(posted.ts.unwrap_or_else(Timestamp::now)),
     };

@@ -117,7 +117,7 @@ impl Processor {
         if self.tables.claim(event, Timestamp::now()).await? == Claim::Former {
             return Ok(ControlFlow::Continue(()));
         }
-        for step in steps(self.mishaps.of(&event.event_id)) {
+        for step in steps(self.mishaps.of(&event.id)) {
             match step {
                 Step::AddToProgress => self.tables.add_to_progress(event).await?,
                 Step::AddToTotals => self.tables.add_to_totals(event).await?,
@@ -187,7 +187,7 @@ mod tests {
             employee_id: employee(event),
             event_id: event_id(event),
             program_id: "wellness".to_owned(),
-            activity_type: ActivityType::Steps,
+            kind: ActivityType::Steps,
             points: points(event).try_into().expect("points"),
             ts: Timestamp::UNIX_EPOCH,
         }

@@ -61,7 +61,7 @@ pub enum Claim {
 
 /// The item of `GlobalLeaderboard`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "as the system itself names them")]
+#[expect(clippy::struct_field_names, reason = "the names of its attributes")]
 pub struct Leaderboard {
     leaderboard_id: String,
     as_of: String,
@@ -214,7 +214,7 @@ impl Tables {
             .client
             .put_item()
             .table_name(self.name(Table::ProcessedEvents))
-            .item("event_id", text(&event.event_id))
+            .item("event_id", text(&event.id))
             .item("expires_at", number((now + PROCESSED_FOR).as_second()))
             .condition_expression("attribute_not_exists(event_id)");
         match put.send().await.map_err(SdkError::into_service_error) {
