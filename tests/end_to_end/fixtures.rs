@@ -77,7 +77,7 @@ async fn story() -> Functions {
 
 #[tokio::test]
 async fn fixtures_of_the_dashboard_are_what_is_served() {
-    let functions = story().await;
+    let functions = Box::pin(story()).await;
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard/fixtures");
     for (name, path) in FIXTURES {
         let response = functions.get(path, time(NOW)).await;

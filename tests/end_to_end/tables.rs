@@ -55,6 +55,10 @@ pub struct Functions {
     counted_to: Option<SequenceNumber>,
 }
 
+fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(number: impl ToString) -> T {
+    number.to_string().parse().expect("a number of boards")
+}
+
 impl Functions {
     pub async fn start(time_zone: &str) -> Self {
         Self::ruled(rules(time_zone)).await
@@ -143,11 +147,8 @@ impl Functions {
                 people_table: tables.people.clone(),
                 calendar: rules.calendar.clone(),
                 listed_users,
-                program_boards: program_boards.parse().expect("a number of boards"),
-                team_boards: settings::TEAM_BOARDS
-                    .to_string()
-                    .parse()
-                    .expect("a number of boards"),
+                program_boards: number(program_boards),
+                team_boards: number(settings::TEAM_BOARDS),
                 team_score: TeamScore::default(),
                 min_team_size: settings::MIN_TEAM_SIZE.into(),
                 queue_url: queue.url(),

@@ -204,8 +204,12 @@ async fn another_systems_tables_are_carried_over_through_kills_and_what_it_lost_
         .await;
     check_boards(&stack, &expected).await;
 
-    // An event that Podium lacks is told, and is ours.
     tail.kill().await.expect("it is killed");
+    an_event_that_podium_lacks_is_ours(&migration, &client).await;
+    stack.stop().await;
+}
+
+async fn an_event_that_podium_lacks_is_ours(migration: &Migration<'_>, client: &aws_sdk_dynamodb::Client) {
     let late = [
         ("employee_id", "late"),
         ("ts_event", "2026-11-28T12:00:00Z#late-1"),
@@ -231,7 +235,6 @@ async fn another_systems_tables_are_carried_over_through_kills_and_what_it_lost_
         verified["facts"]["missing"],
         json!([{"employee_id": "late", "event_id": "late-1"}])
     );
-    stack.stop().await;
 }
 
 fn differences_expected() -> Value {

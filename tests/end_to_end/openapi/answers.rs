@@ -845,7 +845,7 @@ async fn every_answer_is_as_documented_and_every_documented_answer_is_given() {
     checked.corrections(&functions, later).await;
     checked.directory(&functions, directory_cases(&description)).await;
     checked.teams(&mut functions).await;
-    checked.refusals(&functions, later).await;
+    Box::pin(checked.refusals(&functions, later)).await;
     checked.ingest(&functions, later, event_cases(&description)).await;
 
     checked.failures(&functions, now, later).await;

@@ -17,15 +17,11 @@ impl World {
     /// Each standing is the sum, by the rules of its generation, of exactly those activities that it includes,
     /// in each of its periods, and holds no keys of others.
     pub(super) fn check(&mut self) {
-        for standing in std::mem::take(&mut self.tables.written) {
-            // Nobody reads a generation that was given up, and an erasure deletes its caps beside a repair.
-            if !self
-                .generations
-                .counted()
-                .any(|counted| counted == standing.generation)
-            {
-                continue;
-            }
+        // Nobody reads a generation that was given up, and an erasure deletes its caps beside a repair.
+        let counted: BTreeSet<_> = self.generations.counted().collect();
+        let mut written = std::mem::take(&mut self.tables.written);
+        written.retain(|standing| counted.contains(&standing.generation));
+        for standing in written {
             let rules = &self.rules[&standing.generation];
             let ledger = &self.tables.current(&standing).expect("it was written").ledger;
             let of_standing = self.accepted.iter().filter(|stored| {
