@@ -55,7 +55,7 @@ pub struct Functions {
     counted_to: Option<SequenceNumber>,
 }
 
-fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(number: impl ToString) -> T {
+fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(number: &impl ToString) -> T {
     number.to_string().parse().expect("a number of boards")
 }
 
@@ -147,8 +147,8 @@ impl Functions {
                 people_table: tables.people.clone(),
                 calendar: rules.calendar.clone(),
                 listed_users,
-                program_boards: number(program_boards),
-                team_boards: number(settings::TEAM_BOARDS),
+                program_boards: number(&program_boards),
+                team_boards: number(&settings::TEAM_BOARDS),
                 team_score: TeamScore::default(),
                 min_team_size: settings::MIN_TEAM_SIZE.into(),
                 queue_url: queue.url(),

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 /// An item of `Activities`, besides its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_field_names, reason = "as the system itself names them")]
 pub struct Activity {
     pub employee_id: String,
     pub event_id: String,
@@ -57,7 +56,6 @@ impl TryFrom<u8> for Points {
 
 /// What the processor reads of an activity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_field_names, reason = "as the system itself names them")]
 pub struct Event {
     pub employee_id: String,
     pub id: String,
