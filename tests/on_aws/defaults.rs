@@ -27,7 +27,7 @@ fn deployed(deployment: &Deployment) -> Value {
         (name.to_owned(), settings)
     });
     json!({
-        "functions": serde_json::Map::from_iter(functions),
+        "functions": functions.collect::<serde_json::Map<_, _>>(),
         "counting": carrying(deployment, ["activities"; 3]),
         "events": taking(deployment, ["events[0]", "events_dead_letters[0]"]),
         "rewards": carrying(deployment, ["events[\"facts\"]", "rewards[0]", "rewards_dead_letters[0]"]),
