@@ -1,5 +1,6 @@
 //! A whole migration under load: to Podium, back at each stage, and forth again, while processes of both systems and of
-//! the migration are killed. `PODIUM_MIGRATION_SECONDS=300` makes it as long, with more ways back and forth.
+//! the migration are killed. `PODIUM_MIGRATION_SECONDS=300` makes it as long, with more ways back and forth, and
+//! wants every answer within two seconds.
 
 mod world;
 
@@ -27,6 +28,7 @@ type Counts = BTreeMap<String, (i64, i64)>;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_notices_a_migration_and_nothing_is_lost_or_double() {
     let seconds = std::env::var("PODIUM_MIGRATION_SECONDS").ok();
+    let is_long = seconds.is_some();
     let seconds = seconds.map_or(SECONDS, |seconds| seconds.parse().expect("a number of seconds"));
     let until = Instant::now() + Duration::from_secs(seconds);
     let world = World::start(SEED).await;
@@ -85,7 +87,12 @@ async fn nobody_notices_a_migration_and_nothing_is_lost_or_double() {
         .expect("they ran");
     let figures: Value = serde_json::from_slice(&clients.stdout).expect("JSON");
     eprintln!("{figures}");
-    assert!(clients.status.success(), "unanswered or late: {figures}");
+    for requests in ["writes", "reads"] {
+        let tally = &figures[requests];
+        assert_eq!(tally["answered"], tally["sent"], "{figures}");
+        // Being late is no fault on a busy machine. Whoever asks for the long form has a quiet one.
+        assert!(!is_long || tally["late"] == 0, "{figures}");
+    }
     check(&world).await;
     let _ = killing.await;
     tasks.shutdown().await;

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::activity::Activity;
 use crate::compose::{object, quoted};
-use crate::event_mapping::{Attribute, EventMapping, Origin, TypeMapping};
+use crate::event_mapping::{Attribute, EventMapping, TakenFrom, TypeMapping};
 use crate::field::{Field, at_path};
 use crate::fields::{Fields, Form};
 use crate::id::ActivityId;
@@ -169,11 +169,11 @@ impl<'a> Event<'a> {
             json::members_of_object(self.data, "the data").map_err(|error| error.within(self.data_field))?;
         let mut fields = Vec::new();
         let mut metadata = Vec::new();
-        for (field, origin) in mapping.origins() {
-            let value = match origin {
-                Origin::Data(path) => at_path(&data, path).map(|value| value.get().to_owned()),
-                Origin::Attribute(attribute) => self.attribute(*attribute).map(quoted),
-                Origin::Set(value) => Some(value.to_string()),
+        for (field, from) in mapping.fields() {
+            let value = match from {
+                TakenFrom::Data(path) => at_path(&data, path).map(|value| value.get().to_owned()),
+                TakenFrom::Attribute(attribute) => self.attribute(*attribute).map(quoted),
+                TakenFrom::Set(value) => Some(value.to_string()),
             };
             let Some(value) = value.filter(|value| value != "null") else {
                 continue;

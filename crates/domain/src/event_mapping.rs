@@ -15,10 +15,10 @@ pub struct EventMapping(BTreeMap<String, TypeMapping>);
 
 /// Where each field of an activity comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TypeMapping(BTreeMap<Field, Origin>);
+pub(crate) struct TypeMapping(BTreeMap<Field, TakenFrom>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum TakenFrom {
     /// A member of the data, by its path.
     Data(String),
     Attribute(Attribute),
@@ -109,24 +109,24 @@ impl TypeMapping {
             let max = EventMapping::MAX_FIELDS;
             return Err(format!("it has {count} fields; at most {max} are allowed"));
         }
-        let mut origins = BTreeMap::new();
+        let mut taken = BTreeMap::new();
         for (name, path) in map {
-            origins.insert(field(&name)?, origin(&name, &path)?);
+            taken.insert(field(&name)?, taken_from(&name, &path)?);
         }
         for (name, value) in set {
             let field = field(&name)?;
             check_set(&field, &value)?;
-            if origins.insert(field, Origin::Set(value)).is_some() {
+            if taken.insert(field, TakenFrom::Set(value)).is_some() {
                 return Err(format!("{name} is both in \"map\" and in \"set\""));
             }
         }
-        match Field::REQUIRED.iter().find(|field| !origins.contains_key(field)) {
+        match Field::REQUIRED.iter().find(|field| !taken.contains_key(field)) {
             Some(missing) => Err(format!("{missing} is missing; add it to \"map\" or to \"set\"")),
-            None => Ok(Self(origins)),
+            None => Ok(Self(taken)),
         }
     }
 
-    pub fn origins(&self) -> impl Iterator<Item = (&Field, &Origin)> {
+    pub fn fields(&self) -> impl Iterator<Item = (&Field, &TakenFrom)> {
         self.0.iter()
     }
 
@@ -134,11 +134,11 @@ impl TypeMapping {
     pub fn origin_of(&self, name: &str) -> String {
         let origin = self.0.iter().find(|(field, _)| field.to_string() == name);
         match origin {
-            Some((_, Origin::Data(path))) => format!("data.{path}"),
-            Some((_, Origin::Attribute(attribute))) => attribute.name().to_owned(),
+            Some((_, TakenFrom::Data(path))) => format!("data.{path}"),
+            Some((_, TakenFrom::Attribute(attribute))) => attribute.name().to_owned(),
             // The type decides what is set.
-            Some((_, Origin::Set(_))) => Attribute::Type.name().to_owned(),
-            // The metadata as a whole have many origins.
+            Some((_, TakenFrom::Set(_))) => Attribute::Type.name().to_owned(),
+            // The metadata as a whole are taken from many places.
             None => "data".to_owned(),
         }
     }
@@ -152,13 +152,13 @@ fn field(name: &str) -> Result<Field, String> {
     }
 }
 
-fn origin(name: &str, path: &str) -> Result<Origin, String> {
+fn taken_from(name: &str, path: &str) -> Result<TakenFrom, String> {
     if let Some(path) = path.strip_prefix("data.").filter(|path| !path.is_empty()) {
-        return Ok(Origin::Data(path.to_owned()));
+        return Ok(TakenFrom::Data(path.to_owned()));
     }
     let mut attributes = Attribute::EVERY.into_iter();
     let attribute = attributes.find(|attribute| attribute.name() == path);
-    attribute.map(Origin::Attribute).ok_or_else(|| {
+    attribute.map(TakenFrom::Attribute).ok_or_else(|| {
         format!("{name} is {path:?}; it must begin with \"data.\", or be id, source, type, subject or time")
     })
 }
