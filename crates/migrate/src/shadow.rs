@@ -51,8 +51,8 @@ struct Match {
     boards: u64,
     rows: u64,
     equal: u64,
-    /// As Podium's board was at some time since the other one was made.
-    behind: u64,
+    /// As Podium's board was at some time since the other one was made, or may be when its next one is made.
+    out_of_step: u64,
     /// Off by what verify found that the other system lost or doubled.
     known: u64,
     different: u64,
@@ -129,21 +129,26 @@ impl Seen {
 impl Match {
     fn compare(&mut self, rows: &[Row], seen: &Seen, generated_at: Timestamp, known: &BTreeMap<String, i64>) {
         self.boards += 1;
+        let may_be_ahead = seen
+            .0
+            .back()
+            .is_none_or(|(latest, _)| *latest < generated_at + LAG);
         for row in rows {
             self.rows += 1;
             let off = known.get(&row.employee).copied().unwrap_or_default();
             let now = seen.now(&row.employee);
             let before = seen.before(&row.employee, generated_at);
             let corrected = row.points - off;
+            // Either board is made anew now and then, and the other one goes on meanwhile.
+            let is_behind =
+                now.is_some_and(|now| corrected <= now) && before.is_none_or(|before| before <= corrected);
+            let is_ahead = may_be_ahead && now.is_none_or(|now| corrected >= now);
             if now == Some(row.points) {
                 self.equal += 1;
             } else if now == Some(corrected) {
                 self.known += 1;
-            } else if now.is_some_and(|now| corrected <= now)
-                && before.is_none_or(|before| before <= corrected)
-            {
-                // Its board is made every few minutes, and Podium's went on meanwhile.
-                self.behind += 1;
+            } else if is_behind || is_ahead {
+                self.out_of_step += 1;
             } else {
                 self.different += 1;
                 if self.shown.len() < SHOWN {
@@ -196,7 +201,7 @@ impl fmt::Display for Match {
         for (count, what) in [
             (self.equal, "as on Podium's board"),
             (self.known, "off by what the other system lost or doubled"),
-            (self.behind, "not as new as Podium's"),
+            (self.out_of_step, "of another moment than Podium's"),
             (self.different, "different"),
         ] {
             writeln!(f, "  {:>8} {what}", grouped(count))?;
@@ -245,9 +250,13 @@ mod tests {
         found.compare(&rows, &seen, time("12:04:00"), &points(&[("bob", -3)]));
         // Podium never had so many points of dee and nothing of eve, and had more of fay before that board was made.
         assert_eq!(
-            (found.equal, found.known, found.behind, found.different),
+            (found.equal, found.known, found.out_of_step, found.different),
             (1, 1, 1, 3)
         );
         assert!(found.shown[1].starts_with("eve has 1 there"), "{:?}", found.shown);
+        // Podium's next board may have it.
+        let mut found = Match::default();
+        found.compare(&rows, &seen, time("12:04:50"), &points(&[("bob", -3)]));
+        assert_eq!((found.out_of_step, found.different), (3, 1));
     }
 }
