@@ -140,8 +140,8 @@ async fn whoever_follows_the_guide_to_the_end_has_moved_in() {
         .expect("it ends in time");
     let said = format!("{}\n{}", ended.stdout, ended.stderr);
     assert_eq!(ended.code, Some(0), "{said}");
-    let end = "Next: nothing; this migration is finished\n";
-    assert!(ended.stdout.contains(end), "{said}");
+    let last = "Next: nothing; this migration is finished\n";
+    assert!(ended.stdout.contains(last), "{said}");
     legacy.kill().await.expect("it ends");
     stack.stop().await;
 }
