@@ -5,7 +5,6 @@ use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use client::{Api, Target};
 use domain::FactKey;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -25,6 +24,9 @@ use crate::facts::{self, Events};
 use crate::source::{self, Legacy, Source};
 use crate::state::Verified;
 
+/// How long an activity may take to be counted, as for `podium reconcile`: a message of a process that was killed comes
+/// again after minutes.
+const COUNTED_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 /// How long to wait between two readings of a person whose sums differ.
 const BETWEEN_READINGS: Duration = Duration::from_secs(2);
 /// How often a person is read until two readings agree. After that the difference is said to be under way.
@@ -109,8 +111,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut events = Events::read(&source).await?;
     let report = compare_facts(&source, &mut events, &facts, args.in_flight).await?;
     let (program_progress, employee_totals) = compare_sums(&source, &events).await?;
-    let in_flight = SignedDuration::try_from(args.in_flight).context("--in-flight is too long")?;
-    let counts = reconcile::differences(&deployment, in_flight).await?;
+    let counts = reconcile::differences(&deployment, COUNTED_WITHIN).await?;
     let facts = [&report.missing, &report.different, &report.surplus];
     let ours =
         facts.iter().map(|facts| facts.len() as u64).sum::<u64>() + report.unreadable.len() as u64 + counts;
