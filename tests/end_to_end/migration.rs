@@ -57,7 +57,13 @@ async fn nobody_notices_a_migration_and_nothing_is_lost_or_double() {
     world.kill_and_run(&["backfill"]).await;
     world.kill_and_run(&["verify"]).await;
     // The other system goes on losing, which is not known when boards are compared.
-    world.run(&["shadow", "--for", "2s"]).await;
+    let shadow = ["shadow", "--for", "2s"];
+    world.kill(&shadow).await;
+    assert!(
+        world.state("migration")["shadowed"].is_null(),
+        "it compares for longer"
+    );
+    world.run(&shadow).await;
     assert!(world.state("migration")["shadowed"].is_object());
     world.start_following(&mut tasks, "mirror").await;
     world.kill_and_run(&["rollback"]).await;

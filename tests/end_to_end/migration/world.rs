@@ -158,8 +158,8 @@ impl World {
         output.expect("it ends in time").expect("it runs")
     }
 
-    /// Kills a stage, and then runs it again until it succeeds.
-    pub async fn kill_and_run(&self, stage: &[&str]) {
+    /// Starts a stage and kills it.
+    pub async fn kill(&self, stage: &[&str]) {
         let mut killed = self
             .stage_command(stage)
             .stdout(Stdio::null())
@@ -169,6 +169,11 @@ impl World {
         sleep(self.within_ms(0..STAGE_KILLED_WITHIN_MS)).await;
         // It may have ended.
         let _ = killed.kill().await;
+    }
+
+    /// Kills a stage, and then runs it again until it succeeds.
+    pub async fn kill_and_run(&self, stage: &[&str]) {
+        self.kill(stage).await;
         let until = Instant::now() + PATIENCE;
         loop {
             let output = self.run(stage).await;
