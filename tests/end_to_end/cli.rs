@@ -310,3 +310,17 @@ async fn what_is_not_there_is_said_in_a_sentence() {
     }
     stack.stop().await;
 }
+
+#[tokio::test]
+async fn whoever_stops_reading_the_output_ends_the_program_without_a_panic() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = podium();
+    command.arg("cost").stdout(writer).stderr(Stdio::piped());
+    let output = command.spawn().expect("it starts").wait_with_output();
+    let output = output.await.expect("it ends");
+    assert_eq!(
+        (output.status.code(), text(output.stderr)),
+        (Some(141), String::new())
+    );
+}

@@ -18,11 +18,11 @@ without metadata. Each user is in one of the programs, of which at most 500 have
 dashboard five times a day, with five requests each, of which the caches of ten of CloudFront's locations
 answer some. Readers are public, and posts are signed. Batching is `thrifty`. Above a million activities a day,
 functions are not traced. Where there are quests, they match one activity in ten, and each visit also reads how
-far its user is, from the activities of 90 days. A webhook is told of three coins for ten matches. On AWS, a
-function mostly waits for DynamoDB, so its duration is an estimate: 10 ms for a POST, 30 ms for a batch, 5 ms
-for a read and 300 ms for a call of a webhook. Read and write units come from measurements. A pipe reads each
-shard of its stream four times a second, as Lambda does; AWS documents neither its rate nor that its reads are
-free, as Lambda's are.
+far its user is, from the activities of 90 days. A webhook is told of three coins for ten matches. During a
+migration, the bridge carries each activity over or back. On AWS, a function mostly waits for DynamoDB, so its
+duration is an estimate: 10 ms for a POST, 30 ms for a batch, 5 ms for a read and 300 ms for a call of a
+webhook. Read and write units come from measurements. A pipe reads each shard of its stream four times a
+second, as Lambda does; AWS documents neither its rate nor that its reads are free, as Lambda's are.
 Prices are those of us-east-1 on arm64, without the free tier, as of November 2026.";
 
 const DAYS: f64 = 30.0;
@@ -117,6 +117,7 @@ const NOTICES_ALARMS: f64 = 8.0;
 const REWARDS_METRICS: f64 = 10.0;
 const REWARDS_ALARMS: f64 = 10.0;
 const EVENT_QUEUE_ALARMS: f64 = 3.0;
+const BRIDGE_ALARMS: f64 = 5.0;
 
 const GIGABYTE: f64 = 1e9;
 
@@ -328,19 +329,29 @@ fn stream_reads(bytes: f64) -> f64 {
     shards * STREAM_READS_A_SECOND * DAYS * SECONDS_A_DAY
 }
 
-/// What quests cost: another pipe from the stream, a topic, a queue, a function that looks at every activity, and what
-/// users read of their own progress.
-fn rewards(volume: Volume) -> f64 {
-    let heartbeats = snapshots(volume) * f64::from(Lane::COUNT);
-    let facts = posts(volume) + heartbeats;
-    let Queued {
-        batches, received, ..
-    } = queued(volume);
-    let matched = posts(volume) * MATCHED_SHARE;
+/// Another pipe from the stream, and the topic to which it sends all facts and heartbeats.
+fn facts_topic(volume: Volume) -> f64 {
     stream_reads(fact_bytes(volume)) * price::STREAM_READ
-        + facts * (price::PIPE_REQUEST + price::PUBLISHED)
-        // The topic sends each message by itself.
-        + (facts + 2.0 * received) * price::QUEUE_REQUEST
+        + streamed(volume) * (price::PIPE_REQUEST + price::PUBLISHED)
+}
+
+/// A queue of that topic, which sends each message by itself.
+fn facts_queue(volume: Volume) -> f64 {
+    (streamed(volume) + 2.0 * queued(volume).received) * price::QUEUE_REQUEST
+}
+
+/// The facts and heartbeats of a month.
+fn streamed(volume: Volume) -> f64 {
+    posts(volume) + snapshots(volume) * f64::from(Lane::COUNT)
+}
+
+/// What quests cost: the topic of facts, a queue, a function that looks at every activity, and what users read of their
+/// own progress.
+fn rewards(volume: Volume) -> f64 {
+    let Queued { batches, .. } = queued(volume);
+    let matched = posts(volume) * MATCHED_SHARE;
+    facts_topic(volume)
+        + facts_queue(volume)
         + function(batches, AGGREGATOR_SECONDS, MEMORY_GB)
         + matched * REWARDS_WRITE_UNITS * price::WRITE_UNIT
         + (matched * REWARDS_READ_UNITS + batches * READ_UNITS_A_BATCH) * price::READ_UNIT
@@ -353,6 +364,17 @@ fn rewards(volume: Volume) -> f64 {
 /// nothing; whoever puts an event on the bus pays for that.
 fn event_queue(volume: Volume) -> f64 {
     (posts(volume) + 2.0 * queued(volume).received) * price::QUEUE_REQUEST + EVENT_QUEUE_ALARMS * price::ALARM
+}
+
+/// What a migration costs with a bridge that carries each activity over or back: the queue of events, the topic of facts, a
+/// queue, a function that reads the other system's stream and that queue, and writes of the other system's table.
+fn migration(volume: Volume) -> f64 {
+    event_queue(volume)
+        + facts_topic(volume)
+        + facts_queue(volume)
+        + function(2.0 * queued(volume).batches, AGGREGATOR_SECONDS, MEMORY_GB)
+        + posts(volume) * price::WRITE_UNIT
+        + BRIDGE_ALARMS * price::ALARM
 }
 
 /// What a webhook costs: a pipe from the stream of coins, a topic, a queue and a function that calls it for each coin.
@@ -566,9 +588,14 @@ fn table(volumes: &[Volume]) -> String {
         format!("{:.2}", dollars + read * price::READ_UNIT)
     });
     line("with everyone's profile", named.collect());
-    let by_events = sums.iter().zip(volumes);
-    let by_events = by_events.map(|(dollars, volume)| format!("{:.2}", dollars + event_queue(*volume)));
-    line("with an event bus", by_events.collect());
+    for (name, more) in [
+        ("with an event bus", event_queue as fn(Volume) -> f64),
+        ("with a migration", migration),
+    ] {
+        let all = sums.iter().zip(volumes);
+        let all = all.map(|(dollars, volume)| format!("{:.2}", dollars + more(*volume)));
+        line(name, all.collect());
+    }
     let rewarded = sums.iter().zip(volumes);
     let rewarded = rewarded.map(|(dollars, volume)| (dollars + rewards(*volume), *volume));
     let (quests, webhooks) = rewarded

@@ -95,8 +95,24 @@ enum Command {
     Completions(completions::Args),
 }
 
+/// Exit status of a program that SIGPIPE ended, as shells print it.
+const BROKEN_PIPE: i32 = 128 + 13;
+
+/// Ends without a panic message when nobody reads the output any more, as with `podium cost | head -1`.
+fn end_with_the_reader() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload_as_str().unwrap_or_default();
+        if message.starts_with("failed printing to stdout") && message.contains("Broken pipe") {
+            std::process::exit(BROKEN_PIPE);
+        }
+        print(panic);
+    }));
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    end_with_the_reader();
     client::install_tls();
     let ended = match Cli::parse().command {
         Command::Local(args) => local::run(args).await,
