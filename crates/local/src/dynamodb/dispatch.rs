@@ -29,6 +29,11 @@ use crate::answer::Answer;
 /// The quota of an AWS account.
 const TABLES_MAX: usize = 2_500;
 
+/// Items of a page of a query. The emulator reads whatever follows in the partition before it ends a page after 1 MB, so
+/// without a limit the pages of a large partition together take the square of its items. More than 1 MB of any but the
+/// smallest items.
+const QUERIED_MAX: usize = 10_000;
+
 /// A JSON document, or an error of `DynamoDB`.
 type Called = Result<Bytes, DynoxideError>;
 
@@ -92,7 +97,7 @@ impl DynamoDb {
             "BatchExecuteStatement" => self.execute_batch(json).await,
 
             "GetItem" => self.metered(body, Database::get_item).await,
-            "Query" => self.metered(body, Database::query).await,
+            "Query" => self.metered(body, query).await,
             "Scan" => self.read(body, Database::scan).await,
             "BatchGetItem" => self.read(body, Database::batch_get_item).await,
             "TransactGetItems" => self.read(body, Database::transact_get_items).await,
@@ -335,6 +340,11 @@ fn table_names(database: &Database) -> dynoxide::Result<Vec<String>> {
     }
 }
 
+fn query(database: &Database, mut request: QueryRequest) -> dynoxide::Result<QueryResponse> {
+    request.limit.get_or_insert(QUERIED_MAX);
+    database.query(request)
+}
+
 /// The emulator lacks this operation. There are no backups here, so it answers that they are disabled.
 fn describe_continuous_backups(
     database: &Database,
@@ -407,5 +417,38 @@ mod tests {
         check(r#"INSERT INTO "dedup" VALUE {'a': ?}"#, (Lane::Long, false));
         check(r#"UPDATE "standings" SET a = ? WHERE b = ?"#, (Lane::Long, false));
         check(r#"SELECT * FROM "standings" WHERE b = ?"#, (Lane::Short, false));
+    }
+
+    #[tokio::test]
+    async fn a_page_of_a_query_ends_before_it_has_read_a_large_partition() {
+        let dynamodb = DynamoDb::open(None).expect("a database");
+        let call = async |operation: &str, body: serde_json::Value| {
+            let answer = dynamodb.call(operation, body.to_string().into()).await;
+            let body: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+            assert_eq!(answer.status, StatusCode::OK, "{body}");
+            body
+        };
+        let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
+        let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
+        let table = json!({"TableName": "table", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [attribute("a"), attribute("b")], "KeySchema": [key("a", "HASH"), key("b", "RANGE")]});
+        call("CreateTable", table).await;
+        let items = QUERIED_MAX + 1;
+        let puts = (0..items)
+            .map(|item| json!({"PutRequest": {"Item": {"a": {"S": "a"}, "b": {"S": format!("{item:05}")}}}}));
+        for puts in puts.collect::<Vec<_>>().chunks(25) {
+            call("BatchWriteItem", json!({ "RequestItems": { "table": puts } })).await;
+        }
+
+        let mut query = json!({"TableName": "table", "KeyConditionExpression": "a = :a",
+            "ExpressionAttributeValues": {":a": {"S": "a"}}});
+        let page = call("Query", query.clone()).await;
+        assert_eq!(page["Count"], QUERIED_MAX);
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"].clone();
+        let page = call("Query", query).await;
+        assert_eq!(
+            (&page["Count"], &page["LastEvaluatedKey"]),
+            (&json!(1), &json!(null))
+        );
     }
 }
