@@ -2,7 +2,7 @@
 
 use lambda_http::Body;
 use lambda_http::http::Request;
-use lambda_http::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use lambda_http::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use serde_json::{Value, json};
 
 use crate::tables::{Functions, time};
@@ -67,7 +67,14 @@ async fn pages_of_the_former_system_read_the_first_twenty_each_with_a_rank_of_hi
     again
         .headers_mut()
         .insert(IF_NONE_MATCH, response.headers()[ETAG].clone());
-    assert_eq!(functions.serve.handle(again, now).await.status(), 304);
+    let again = functions.serve.handle(again, now).await;
+    assert_eq!(again.status(), 304);
+
+    // Those pages are of another origin, and read nothing else.
+    for answer in [&response, &again] {
+        assert_eq!(answer.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+    }
+    assert!(!board.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! What all answers share: validators, caching, compression and access for other origins.
 
 use domain::documents::Fresh;
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use lambda_http::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+};
 use lambda_http::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version};
 use lambda_http::{Body, Response};
 use problem::Problem;
@@ -18,6 +20,8 @@ pub struct Cacheable {
     json: String,
     etag: String,
     max_age_seconds: i64,
+    /// Whether pages of every origin may read it.
+    is_for_any_origin: bool,
 }
 
 impl Cacheable {
@@ -31,6 +35,7 @@ impl Cacheable {
             json: json(&document),
             etag: format!("W/\"{validator}\""),
             max_age_seconds,
+            is_for_any_origin: false,
         }
     }
 
@@ -41,6 +46,15 @@ impl Cacheable {
             etag: format!("W/\"{}\"", content_hash(&json)),
             json,
             max_age_seconds,
+            is_for_any_origin: false,
+        }
+    }
+
+    /// Lets pages of every origin read it.
+    pub fn for_any_origin(self) -> Self {
+        Self {
+            is_for_any_origin: true,
+            ..self
         }
     }
 
@@ -64,6 +78,9 @@ impl Cacheable {
         }
         // Also on what is not compressed: another client may accept gzip.
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        if self.is_for_any_origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
         response
     }
 }
