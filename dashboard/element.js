@@ -56,7 +56,7 @@ export function write(element, text) {
 
 export const say = (id, text) => write(byId(id), text);
 
-/** Replaces the children; the focus stays on the same user. */
+/** Replaces the children; the focus stays on the same user or record. */
 export function arrange(parent, children) {
   if (children.length === parent.children.length && children.every((child, i) => child === parent.children[i])) return;
   const focused = parent.querySelector(":focus");

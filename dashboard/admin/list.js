@@ -1,6 +1,6 @@
 // The list of one kind of record: as far as it was read, filtered and sorted.
 
-import { make, say, write } from "../element.js";
+import { arrange, make, say, write } from "../element.js";
 import { count, number } from "../format.js";
 import { isUser } from "../view.js";
 import { go } from "./address.js";
@@ -44,7 +44,7 @@ export function makeList(panel, { kind, one, title, about, tools = [], nameOf, c
     const all = [...records.values(), ...extra.filter((record) => !records.has(idOf(record)))];
     const isFound = (record) => [nameOf(record), idOf(record), ...columns.map(([, textOf]) => textOf(record))].some((each) => each.toLowerCase().includes(text));
     const matching = all.filter(isFound).sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
-    rows.replaceChildren(...matching.slice(0, ROWS_SHOWN_MAX).map(rowOf));
+    arrange(rows, matching.slice(0, ROWS_SHOWN_MAX).map(rowOf));
     table.hidden = matching.length === 0;
     more.hidden = !isRead(kind) || !hasMore(kind);
     const isKnown = all.some((record) => idOf(record) === wanted) || (isWhole(kind) && matching.length > 0);

@@ -453,6 +453,7 @@ for (const [address, reach] of STATES) {
 }
 
 test("tabs and rows are used by the keyboard, and the focus returns to the row", async (t) => {
+  await stack.describe({ bob: { display_name: "Bobby" } });
   const page = await visit(t, "people");
   await page.page.focusWindow();
   await page.page.key("ArrowRight");
@@ -461,10 +462,28 @@ test("tabs and rows are used by the keyboard, and the focus returns to the row",
   await page.page.key("ArrowLeft");
   await page.chosen("People");
   await page.filter("Bobby");
+  await page.lists(["Bobby bob |  | listed"]);
   await page.page.key("Tab");
   await page.page.key("Enter");
   await page.opened();
   assert.equal(await page.page.seesFocus(), true);
   await page.page.key("Escape");
   await eventually("the focus on the row", async () => assert.equal(await page.page.focused(), "Bobby"));
+});
+
+test("a list that is read again keeps the focus on its row", async (t) => {
+  const people = ["ann", "bob"].map((user_id) => ({ user_id, display_name: null, team: null, visibility: "listed" }));
+  let answerFirst;
+  const page = await visit(t, "people", { before: (tab) => tab.route(/\/v1\/people\?/, (route) => {
+    if (answerFirst) return route.fulfill({ json: { people: people.slice(1), next_cursor: null } });
+    answerFirst = () => route.fulfill({ json: { people, next_cursor: null } });
+  }) });
+  await eventually("the first request", async () => assert.ok(answerFirst));
+  await page.choose("Teams");
+  await page.choose("People");
+  await page.lists(["bob |  | listed"]);
+  await page.page.focusButton("bob");
+  await answerFirst();
+  await page.lists(["ann |  | listed", "bob |  | listed"]);
+  assert.equal(await page.page.focused(), "bob");
 });
