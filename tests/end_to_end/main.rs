@@ -11,6 +11,7 @@ mod counting;
 mod data_set;
 mod erasure;
 mod events;
+mod failures;
 mod fixtures;
 mod generations;
 mod history;

@@ -40,6 +40,7 @@ pub fn bin_dir() -> PathBuf {
         "aggregator",
         "rewards",
         "notifier",
+        "bridge",
         "snapshot",
         "serve",
         "directory",

@@ -1,5 +1,5 @@
 use bridge::{Bridge, Config};
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
 
 #[global_allocator]
@@ -12,7 +12,11 @@ async fn main() -> Result<(), Error> {
     run(service_fn(async |event: LambdaEvent<Value>| {
         let deadline = queue::deadline(event.context.deadline());
         let handled = bridge.handle(event.payload, jiff::Timestamp::now(), deadline);
-        handled.await.map_err(Error::from)
+        // The runtime logs it, too.
+        handled.await.map_err(|error| Diagnostic {
+            error_type: "BatchUnreadable".to_owned(),
+            error_message: format!("{error:#}"),
+        })
     }))
     .await
 }

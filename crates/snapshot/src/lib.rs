@@ -24,8 +24,7 @@ use store::keys::CountGeneration;
 use store::overview::Overview;
 use store::teams::TeamsPublication;
 use store::{
-    Activities, Head, Pasts, People, Published, Quality, Rules, Snapshots, Standings, StoreError, TeamsHead,
-    heartbeats,
+    Activities, Head, Pasts, People, Published, Quality, Rules, Snapshots, Standings, TeamsHead, heartbeats,
 };
 use telemetry::{Meter, Metric};
 
@@ -110,17 +109,6 @@ impl Run {
 struct Directory {
     has_people: bool,
     details: HashMap<Subject, Details>,
-}
-
-/// Logs a failure of the store with its kind.
-pub fn log_failure(error: &anyhow::Error) {
-    if let Some(store) = error.downcast_ref::<StoreError>() {
-        tracing::error!(
-            kind = store.kind(),
-            error = store.with_causes(),
-            "The snapshot failed. The heads that were replaced are complete; the next run tries the rest again."
-        );
-    }
 }
 
 impl Publisher {

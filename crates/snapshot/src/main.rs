@@ -1,6 +1,6 @@
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
-use snapshot::{Config, Publisher, log_failure};
+use snapshot::{Config, Publisher};
 
 // A third of a run's time would otherwise go into allocations, most of them for decoded items.
 #[global_allocator]
@@ -12,8 +12,11 @@ async fn main() -> Result<(), Error> {
     let publisher = Publisher::connect(Config::read(store::aws::variable)?)?;
     run(service_fn(async |_: LambdaEvent<Value>| {
         let run = publisher.run(jiff::Timestamp::now()).await;
-        run.inspect_err(log_failure)?;
-        Ok::<_, Error>(())
+        // The runtime logs it, too.
+        run.map(drop).map_err(|error| Diagnostic {
+            error_type: "SnapshotFailed".to_owned(),
+            error_message: format!("{error:#}"),
+        })
     }))
     .await
 }
