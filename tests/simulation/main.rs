@@ -24,6 +24,7 @@ use std::time::Instant;
 use world::World;
 
 const SCHEDULES: u64 = 3_000;
+const TOLD_EVERY: u64 = 100_000;
 
 /// Whether a schedule of any world broke an invariant. Then no other begins.
 static IS_BROKEN: AtomicBool = AtomicBool::new(false);
@@ -69,6 +70,10 @@ fn run_schedules(run: impl Fn(u64) + Sync) {
                         "seed {seed} breaks an invariant, after {} schedules; PODIUM_SEED={seed} PODIUM_SCHEDULES=1 shows it",
                         seed - first + 1
                     );
+                    let done = seed - first + 1;
+                    if done.is_multiple_of(TOLD_EVERY) {
+                        println!("{done} of {schedules} schedules");
+                    }
                 }
             });
         }
