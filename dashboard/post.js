@@ -25,8 +25,8 @@ const form = make("form", { id: "post", hidden: "", novalidate: "" },
   make("label", { hidden: "" }, texts.points, " ", make("input", { name: "points", ...COUNTED })),
   make("button", {}, texts.post),
   make("p", { id: "post-result", role: "status" }));
-// Without its style the form still posts.
-styled("post.css").catch(() => {});
+// The form comes with its style, and posts without it.
+await styled("post.css").catch(() => {});
 document.querySelector("main:not(#invitation)").append(form);
 const fieldOf = (name) => form.elements.namedItem(name);
 const tell = (text) => say("post-result", text);

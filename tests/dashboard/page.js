@@ -501,8 +501,9 @@ export class Page {
 
   /// How far one is with a quest: the parts of its bar, and what is said of it; null without a bar.
   async progress(quest) {
-    const bar = this.#quest(quest).getByRole("progressbar");
-    return await bar.isVisible() ? bar.evaluate(({ value, max, nextElementSibling }) => [value, max, nextElementSibling.textContent.replace(/[\u2068\u2069]/g, "")]) : null;
+    const bars = await this.#quest(quest).getByRole("progressbar").filter({ visible: true }).evaluateAll((all) =>
+      all.map(({ value, max, nextElementSibling }) => [value, max, nextElementSibling.textContent.replace(/[\u2068\u2069]/g, "")]));
+    return bars[0] ?? null;
   }
 
   questText(quest) {

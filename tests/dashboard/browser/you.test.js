@@ -5,7 +5,7 @@ import { before, test } from "node:test";
 import { activitiesFor } from "../activities.js";
 import { eventually } from "../eventually.js";
 import { testStack } from "../test_stack.js";
-import { visit } from "../visit.js";
+import { closePosting, visit } from "../visit.js";
 
 const POINTS = { ann: 120, bo: 90, cy: 80, dee: 80, eve: 40, fay: 10 };
 const TEAMS = { ann: "red", bo: "blue", cy: "blue", fay: "green" };
@@ -181,8 +181,9 @@ test("a team that was chosen on this device stays, and so does that none was", a
 /// Records what is animated and announced from now on.
 const watchMoves = (page) => page.tab.evaluate(() => {
   globalThis.seen = { glided: new Set(), gained: new Set(), announced: new Set() };
-  globalThis.shifts = 0;
-  new PerformanceObserver((list) => list.getEntries().forEach(({ value }) => { globalThis.shifts += value; })).observe({ type: "layout-shift" });
+  globalThis.shifts = [];
+  const shifted = ({ value, sources }) => globalThis.shifts.push({ value, moved: sources.map(({ node }) => node?.outerHTML?.slice(0, 120) ?? node?.textContent) });
+  new PerformanceObserver((list) => list.getEntries().forEach(shifted)).observe({ type: "layout-shift" });
   const look = () => {
     for (const { effect } of document.getAnimations()) if (effect.target.matches("#board tr")) globalThis.seen.glided.add(effect.target.dataset.user);
     for (const cell of document.querySelectorAll("[data-gain]")) globalThis.seen.gained.add(`${cell.closest("tr").dataset.user} ${cell.dataset.gain}`);
@@ -201,9 +202,14 @@ test("a newer snapshot shows who moved, gained and leads now, and moves nothing 
   const program = "moving";
   await stack.add(activitiesFor({ ann: 60, bo: 50, dee: 20, fay: 10 }, { program }));
   const view = { board: `program:${program}` };
-  const [page, still] = [await visit(t, stack, view), await visit(t, stack, view, { reducedMotion: "reduce" })];
+  const options = { before: closePosting };
+  const [page, still] = [await visit(t, stack, view, options), await visit(t, stack, view, { ...options, reducedMotion: "reduce" })];
   for (const each of [page, still]) {
     await eventually("the names", async () => assert.deepEqual((await each.entries()).map(({ user }) => user), ["ann", "Bo Fox", "dee", "fay"]));
+    // What is loaded later makes room for itself.
+    await eventually("the rest of the page", async () => {
+      assert.ok((await each.linesDrawn()).length > 0 && (await each.text("#shares")).includes("%") && (await each.boardNames()).includes(program));
+    });
     await each.settle();
     await watchMoves(each);
   }
@@ -214,12 +220,12 @@ test("a newer snapshot shows who moved, gained and leads now, and moves nothing 
   await eventually("what changed", async () => {
     const { shifts, ...changes } = await seen(page);
     assert.deepEqual(changes, { glided: ["ann", "bo"], gained: ["bo +25"], announced: ["Bo Fox leads now"] });
-    assert.equal(shifts, 0);
+    assert.deepEqual(shifts, []);
   });
   await eventually("its end", async () => assert.deepEqual(await page.tab.evaluate(() => [document.querySelectorAll("[data-gain], [data-leader]").length, document.querySelector("#news").textContent]), [0, ""]));
   await page.unhide();
   await eventually("the new order", async () => assert.equal((await still.entries())[0].user, "Bo Fox"));
-  assert.deepEqual(await seen(still), { shifts: 0, glided: [], gained: [], announced: [] });
+  assert.deepEqual(await seen(still), { shifts: [], glided: [], gained: [], announced: [] });
 
   // Another view is no change, though the page has the earlier answer.
   await watchMoves(page);
