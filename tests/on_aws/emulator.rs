@@ -23,9 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Python runs it when the emulator starts. On AWS, the context of a signed request to a function URL says who
 /// signed it; the emulator verifies the signature, and leaves that out. It runs pipes to a topic, but without their
-/// filters and templates; the tests run them instead.
+/// filters and templates; the tests run them instead. On a busy machine, its server ends a connection that was idle for
+/// five seconds though a request has just come, and does it, unanswered; clients end theirs long before this limit.
 const LIKE_AWS: &str = r#"
+from hypercorn.config import Config
 from ministack.services import lambda_svc, pipes
+
+Config.keep_alive_timeout = 600
 
 pipes._poll_pipe = lambda *arguments: None
 
