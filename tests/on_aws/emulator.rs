@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Python runs it when the emulator starts. On AWS, the context of a signed request to a function URL says who
 /// signed it; the emulator verifies the signature, and leaves that out. It runs pipes to a topic, but without their
-/// filters and templates; the tests run them instead. On a busy machine, its server ends a connection that was idle for
-/// five seconds though a request has just come, and does it, unanswered; clients end theirs long before this limit.
+/// filters and templates; the tests run them instead. Its server ends a connection after five idle seconds, even as a
+/// request comes, whose answer is then lost. With this limit, clients end theirs first.
 const LIKE_AWS: &str = r#"
 from hypercorn.config import Config
 from ministack.services import lambda_svc, pipes

@@ -65,12 +65,11 @@ fn run_schedules(run: impl Fn(u64) + Sync) {
                     }
                     let is_right = catch_unwind(AssertUnwindSafe(|| run(seed))).is_ok();
                     IS_BROKEN.fetch_or(!is_right, Ordering::Relaxed);
+                    let done = seed - first + 1;
                     assert!(
                         is_right,
-                        "seed {seed} breaks an invariant, after {} schedules; PODIUM_SEED={seed} PODIUM_SCHEDULES=1 shows it",
-                        seed - first + 1
+                        "seed {seed} breaks an invariant, after {done} schedules; PODIUM_SEED={seed} PODIUM_SCHEDULES=1 shows it"
                     );
-                    let done = seed - first + 1;
                     if done.is_multiple_of(TOLD_EVERY) {
                         println!("{done} of {schedules} schedules");
                     }
